@@ -1,0 +1,70 @@
+// What a kernel is asked to do, in numbers: the shapes that every cost model takes.
+// Hardware knows a grouped GEMM with a list of row counts; that a group is an expert is not its
+// business.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "hardware/precision.h"
+#include "sim/units.h"
+
+namespace moesim::hardware {
+
+// y[m, n] = x[m, k] W[n, k]^T; activations and result in bf16, quantised on the way in where the
+// precision is below 16 bits.
+struct GemmShape {
+  std::int64_t m = 0, n = 0, k = 0;
+  Precision precision = Precision::BF16;
+};
+
+// One GEMM a group, weights [n, k] each, in one launch.
+struct GroupedGemmShape {
+  std::span<const std::int64_t> rows;  // of each group, zeros allowed
+  std::int64_t n = 0, k = 0;
+  Precision precision = Precision::BF16;
+};
+
+// A fused mixture layer on one GPU: routing, permute, GEMM (gate and up), activation, GEMM (down),
+// finalize. No communication, no router GEMM.
+struct MoeShape {
+  std::int64_t tokens = 0;  // rows that are routed (all that this GPU sees)
+  std::int64_t hidden = 0;
+  std::int64_t inter = 0;  // width of one expert's half on this GPU (after ETP)
+  std::int64_t top_k = 1;
+  std::int64_t experts = 0;            // of the whole layer
+  std::span<const std::int64_t> rows;  // of each local expert, zeros allowed
+  Precision precision = Precision::BF16;
+  bool gated = true;   // three matrices an expert; otherwise two
+  bool routed = true;  // false: rows come sorted by expert (after a dispatch)
+};
+
+// Attention of `batch` sequences of equal length on one GPU; heads are those of this GPU.
+struct AttentionShape {
+  std::int64_t batch = 0;
+  std::int64_t query_length = 1;  // new tokens a sequence: 1 in decode
+  std::int64_t kv_length = 0;     // keys a sequence, the new ones included
+  std::int64_t heads = 0, kv_heads = 0, head_dim = 128;
+  std::int64_t window = 0;  // sliding window; 0: full
+  Precision precision = Precision::BF16;
+  Precision kv_precision = Precision::BF16;
+};
+
+// Multi-head latent attention (DeepSeek-V2): 576/512 absorbed in decode, 192/128 in prefill.
+struct MlaShape {
+  std::int64_t batch = 0;
+  std::int64_t query_length = 1;
+  std::int64_t kv_length = 0;
+  std::int64_t heads = 0;
+  std::int64_t kv_lora_rank = 512, rope_dim = 64, nope_dim = 128, value_dim = 128;
+  Precision precision = Precision::BF16;
+  Precision kv_precision = Precision::BF16;
+};
+
+// Norms, activations, residuals, copies: bytes read and written in a number of launches.
+struct ElementwiseShape {
+  sim::Bytes bytes;
+  std::int64_t launches = 1;
+};
+
+}  // namespace moesim::hardware

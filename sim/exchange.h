@@ -1,0 +1,60 @@
+// An exchange: bytes that a group of ranks move between each other as one operation (an all-to-all,
+// an all-reduce, a point-to-point send). What the bytes mean is not the core's business.
+//
+// A rank takes part from the instant it arrives until the instant it is done: when all it sends has
+// left it and all it receives has come. Ranks arrive and leave one by one; nobody waits for a rank
+// that it exchanges no bytes with, unless `barrier` says so.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/units.h"
+
+namespace moesim::sim {
+
+// A rank is a number from 0; what it is (a GPU) is known on the floors above.
+using Rank = std::uint32_t;
+
+struct Transfer {
+  Rank source = 0;
+  Rank destination = 0;
+  Bytes bytes;             // payload, as accounted in reports
+  double wire_factor = 1;  // what the links carry is bytes x wire_factor (headers, inefficiency)
+};
+
+struct Exchange {
+  std::string name;
+  std::vector<Rank> participants;   // ascending
+  std::vector<Transfer> transfers;  // between participants; source == destination costs nothing
+  Duration startup{};               // at each rank, from its arrival until its first byte moves
+  Duration completion{};            // at each rank, from its last byte until it is done
+  Bandwidth send_limit{};           // of each rank, over all its links; zero: no limit of its own
+  Bandwidth receive_limit{};
+  bool barrier = false;  // nobody's bytes move before all have arrived
+};
+
+using ExchangeId = std::uint32_t;
+
+// Who wants to know that a rank is done with an exchange.
+class ExchangeListener {
+ public:
+  virtual void rank_done(ExchangeId exchange, Rank rank) = 0;
+
+ protected:
+  ~ExchangeListener() = default;
+};
+
+// Plays exchanges: a closed form, or flows over links.
+class ExchangeModel {
+ public:
+  virtual ~ExchangeModel() = default;
+  // `rank` takes part in the exchange from now on. `exchange` outlives the run, and is the same
+  // object for every participant. The listener hears once of each participant, at the instant it is
+  // done: at the earliest in an event after this call.
+  virtual void arrive(ExchangeId id, const Exchange& exchange, Rank rank,
+                      ExchangeListener& listener) = 0;
+};
+
+}  // namespace moesim::sim

@@ -1,0 +1,22 @@
+# Every library the project uses, found once. Debian 12's package is named beside each.
+find_package(Boost 1.74 REQUIRED)           # libboost-graph-dev (headers only)
+find_package(fmt 9 REQUIRED)                # libfmt-dev
+find_package(yaml-cpp 0.7 REQUIRED)         # libyaml-cpp-dev
+find_package(HDF5 REQUIRED COMPONENTS C)    # libhdf5-dev
+find_package(nlohmann_json 3.11 REQUIRED)   # nlohmann-json3-dev
+find_package(ZLIB REQUIRED)                 # zlib1g-dev
+find_package(CLI11 2.1 REQUIRED)            # libcli11-dev
+find_package(Threads REQUIRED)
+
+if(TARGET yaml-cpp::yaml-cpp)               # 0.8 names it so, 0.7 does not
+  set(MOESIM_YAML_CPP yaml-cpp::yaml-cpp)
+else()
+  set(MOESIM_YAML_CPP yaml-cpp)
+endif()
+
+if(MOESIM_TESTS)
+  find_package(doctest 2.4 REQUIRED)        # doctest-dev
+endif()
+if(MOESIM_BENCH)
+  find_package(benchmark 1.7 QUIET)         # libbenchmark-dev
+endif()
