@@ -1,0 +1,20 @@
+#include "tools/moesim/command.h"
+
+namespace moesim::tools {
+
+// One a file, named like it: Command run_command(); in run.cpp.
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> all{};
+  return all;
+}
+
+Option format_option() {
+  return {.name = "--format",
+          .value = "FORMAT",
+          .help = "how the result is printed",
+          .fallback = "text",
+          .choices = {"text", "json"}};
+}
+
+}  // namespace moesim::tools
