@@ -1,23 +1,26 @@
 // One accelerator: what its data sheet says, and what was fitted for it. configs/devices/*.yaml.
+//
+// A device file names the file of its fitted parameters (`fitted:`) and the device whose fitted
+// parameters it takes over where it has none of its own (`family:`): constants of the architecture
+// carry over, rates are the device's own. hardware/README.md has the format.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "hardware/precision.h"
 #include "sim/units.h"
 
-namespace moesim::sim::io {
-class YamlNode;
-}
-
 namespace moesim::hardware {
 
 // How a number came to be.
 enum class Origin { Datasheet, Measured, Imported, Fitted, Extrapolated };
+std::string_view name_of(Origin origin);
 
 struct Provenance {
   Origin origin = Origin::Datasheet;
@@ -32,27 +35,27 @@ struct FittedModel {
   std::map<std::string, double> parameters;
   // The range of each input that the fit has seen: "m" -> [1, 32768].
   std::map<std::string, std::pair<double, double>> valid;
-  // Of the hold-out: absolute percentage errors, and the factor that covers 90 % of the points on
-  // each side, by regime ("" for all).
+  // Of the hold-out: absolute percentage errors, and true over predicted at the 5th and 95th
+  // percentile (what covers 90 % of the points), by regime ("" for all).
   std::int64_t points = 0;
   double median_error_percent = 0, p90_error_percent = 0, bias_percent = 0;
-  std::map<std::string, std::pair<double, double>>
-      interval;  // regime -> (low, high) over predicted
+  std::map<std::string, std::pair<double, double>> interval;
   Provenance provenance;
+  std::string carried_from;  // the device it was fitted on, where that is not this one
 };
 
 struct Device {
   std::string name;
-  std::string
-      generation;  // "ampere", "hopper", "blackwell", …: what fitted constants carry over to
+  std::string generation;  // "ampere", "hopper", …: what fitted constants carry over to
   std::int64_t multiprocessors = 0;
   std::map<Precision, sim::FlopRate> peak;  // dense, without sparsity
   sim::Bytes memory;
   sim::Bandwidth memory_bandwidth;
   sim::Bytes l2;
-  sim::Duration launch_latency{};  // of a kernel in a graph, from end to end of an empty one
-  sim::Duration host_launch{};     // of a kernel launched by the host
-  sim::Bytes context;              // memory that the driver and the runtime take
+  sim::Bandwidth scale_up, scale_out;  // of its links, each way; a cluster file has its own
+  sim::Duration launch_latency{};      // of a kernel in a graph, from end to end of an empty one
+  sim::Duration host_launch{};         // of a kernel launched by the host
+  sim::Bytes context;                  // memory that the driver and the runtime take
   sim::Bytes allocation_granularity;
   std::vector<FittedModel> fitted;
   Provenance provenance;
@@ -61,8 +64,15 @@ struct Device {
 // Throws ConfigError that lists every mistake of the file, InputError where it cannot be read.
 Device load_device(const std::filesystem::path& file);
 
+// The fitted models of one file (`fitted:`). Throws as load_device.
+std::vector<FittedModel> load_fitted(const std::filesystem::path& file);
+
 // The fitted parameters, or null where the device has none of that kind.
-const FittedModel* find_fitted(const Device& device, const std::string& kind,
-                               const std::string& implementation, const std::string& variant);
+const FittedModel* find_fitted(const Device& device, std::string_view kind,
+                               std::string_view implementation, std::string_view variant);
+
+// The dense peak at a precision; where the device has no units for it, that of the next wider one
+// it computes in (fp8 on Ampere runs as bf16). Zero only where it has none of them.
+sim::FlopRate peak_rate(const Device& device, Precision precision);
 
 }  // namespace moesim::hardware

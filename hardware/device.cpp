@@ -1,0 +1,192 @@
+#include "hardware/device.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+
+#include "sim/error.h"
+#include "sim/io/yaml_reader.h"
+
+namespace moesim::hardware {
+namespace {
+
+using sim::io::YamlDocument;
+using sim::io::YamlNode;
+
+constexpr std::array<std::string_view, 5> kOrigins{"datasheet", "measured", "imported", "fitted",
+                                                   "extrapolated"};
+constexpr int kMostFamilies = 4;  // h200 -> h100; a longer chain is a circle
+
+std::pair<double, double> read_range(const YamlNode& node) {
+  const std::vector<YamlNode> items = node.items();
+  if (items.size() != 2) {
+    node.error("expected two numbers, such as [1, 4096]");
+    return {};
+  }
+  const std::pair<double, double> range{items[0].number(), items[1].number()};
+  if (range.first > range.second) node.error("the first number is the larger one");
+  return range;
+}
+
+Provenance read_provenance(const YamlNode& node) {
+  node.allow_only({"origin", "source"});
+  return {.origin = static_cast<Origin>(node.at("origin").one_of(kOrigins)),
+          .source = node.at("source").text()};
+}
+
+FittedModel read_fitted(const YamlNode& node) {
+  node.allow_only({"kind", "implementation", "variant", "parameters", "valid", "points", "holdout",
+                   "interval", "provenance"});
+  FittedModel model;
+  model.kind = node.at("kind").text();
+  model.implementation = node.at("implementation").text();
+  if (const auto variant = node.find("variant")) model.variant = variant->text();
+  for (const auto& [name, value] : node.at("parameters").entries())
+    model.parameters[name] = value.number();
+  if (const auto valid = node.find("valid"))
+    for (const auto& [name, range] : valid->entries()) model.valid[name] = read_range(range);
+  if (const auto points = node.find("points")) model.points = points->integer(0);
+  if (const auto holdout = node.find("holdout")) {
+    holdout->allow_only({"median_percent", "p90_percent", "bias_percent"});
+    model.median_error_percent = holdout->at("median_percent").number(0);
+    model.p90_error_percent = holdout->at("p90_percent").number(0);
+    model.bias_percent = holdout->at("bias_percent").number();
+  }
+  if (const auto interval = node.find("interval"))
+    for (const auto& [regime, range] : interval->entries())
+      model.interval[regime == "all" ? "" : regime] = read_range(range);
+  model.provenance = read_provenance(node.at("provenance"));
+  return model;
+}
+
+Device load(const std::filesystem::path& file, int families_left);
+
+void read_families(const YamlNode& root, const YamlDocument& document, int families_left,
+                   Device& device) {
+  if (const auto fitted = root.find("fitted")) device.fitted = load_fitted(fitted->file());
+  const auto family = root.find("family");
+  if (!family) return;
+  const std::filesystem::path base = document.folder() / (family->text() + ".yaml");
+  if (families_left == 0) {
+    family->error("the families form a circle");
+    document.throw_errors();
+  }
+  if (!std::filesystem::exists(base)) {
+    family->error(fmt::format("there is no device file {}", base.filename().string()));
+    document.throw_errors();
+  }
+  const Device parent = load(base, families_left - 1);
+  for (FittedModel model : parent.fitted) {
+    if (find_fitted(device, model.kind, model.implementation, model.variant)) continue;
+    if (model.carried_from.empty()) model.carried_from = parent.name;
+    device.fitted.push_back(std::move(model));
+  }
+}
+
+Device load(const std::filesystem::path& file, int families_left) {
+  const YamlDocument document = YamlDocument::load(file);
+  const YamlNode root = document.root();
+  root.allow_only({"name", "generation", "family", "multiprocessors", "peak", "memory", "links",
+                   "launch", "allocator", "fitted", "source"});
+  Device device;
+  device.name = root.at("name").text();
+  device.generation = root.at("generation").text();
+  device.multiprocessors = root.at("multiprocessors").integer(1, 100'000);
+  for (const auto& [name, value] : root.at("peak").entries()) {
+    const std::optional<Precision> precision = parse_precision(name);
+    if (precision)
+      device.peak[*precision] = value.flop_rate();
+    else
+      value.error(fmt::format("\"{}\" is no number format; they are {}", name,
+                              fmt::join(std::span<const std::string_view>(kPrecisionNames), ", ")));
+  }
+  if (device.peak.empty()) root.at("peak").error("expected a rate such as bf16: 989 TFLOP/s");
+  const YamlNode memory = root.at("memory");
+  memory.allow_only({"capacity", "bandwidth", "l2"});
+  device.memory = memory.at("capacity").bytes();
+  device.memory_bandwidth = memory.at("bandwidth").bandwidth();
+  device.l2 = memory.at("l2").bytes();
+  if (const auto links = root.find("links")) {
+    links->allow_only({"scale_up", "scale_out"});
+    device.scale_up = links->at("scale_up").bandwidth();
+    device.scale_out = links->at("scale_out").bandwidth();
+  }
+  const YamlNode launch = root.at("launch");
+  launch.allow_only({"graph", "host"});
+  device.launch_latency = launch.at("graph").duration();
+  device.host_launch = launch.at("host").duration();
+  const YamlNode allocator = root.at("allocator");
+  allocator.allow_only({"context", "granularity"});
+  device.context = allocator.at("context").bytes();
+  device.allocation_granularity = allocator.at("granularity").bytes();
+  device.provenance = {.origin = Origin::Datasheet, .source = root.at("source").text()};
+  document.throw_errors();
+  read_families(root, document, families_left, device);
+  return device;
+}
+
+}  // namespace
+
+std::string_view name_of(Origin origin) {
+  return kOrigins[static_cast<std::size_t>(origin)];
+}
+
+Device load_device(const std::filesystem::path& file) {
+  return load(file, kMostFamilies);
+}
+
+std::vector<FittedModel> load_fitted(const std::filesystem::path& file) {
+  const YamlDocument document = YamlDocument::load(file);
+  document.root().allow_only({"models"});
+  std::vector<FittedModel> models;
+  for (const YamlNode& node : document.root().at("models").items())
+    models.push_back(read_fitted(node));
+  document.throw_errors();
+  return models;
+}
+
+const FittedModel* find_fitted(const Device& device, std::string_view kind,
+                               std::string_view implementation, std::string_view variant) {
+  for (const FittedModel& model : device.fitted) {
+    if (model.kind == kind && model.implementation == implementation && model.variant == variant)
+      return &model;
+  }
+  return nullptr;
+}
+
+sim::FlopRate peak_rate(const Device& device, Precision precision) {
+  // From what is asked for to what hardware without it computes in instead.
+  const std::vector<Precision> chain = [&]() -> std::vector<Precision> {
+    switch (precision) {
+      case Precision::FP64:
+        return {Precision::FP64};
+      case Precision::TF32:
+        return {Precision::TF32, Precision::FP32};
+      case Precision::FP32:
+        return {Precision::FP32};
+      case Precision::NVFP4:
+      case Precision::MXFP4:
+        return {Precision::NVFP4, Precision::MXFP4, Precision::FP8,
+                Precision::BF16,  Precision::FP16,  Precision::FP32};
+      case Precision::FP8:
+      case Precision::FP8Block:
+        return {Precision::FP8, Precision::BF16, Precision::FP16, Precision::FP32};
+      case Precision::INT8:
+      case Precision::INT4:
+        return {Precision::INT8, Precision::BF16, Precision::FP16, Precision::FP32};
+      case Precision::BF16:
+      case Precision::FP16:
+        return {Precision::BF16, Precision::FP16, Precision::FP32};
+    }
+    return {};
+  }();
+  for (const Precision p : chain) {
+    if (const auto found = device.peak.find(p); found != device.peak.end()) return found->second;
+  }
+  return {};
+}
+
+}  // namespace moesim::hardware

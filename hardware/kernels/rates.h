@@ -1,0 +1,21 @@
+// A device in the numbers that cost models take: per microsecond, as doubles.
+#pragma once
+
+#include "hardware/device.h"
+
+namespace moesim::hardware {
+
+struct Rates {
+  double multiprocessors = 0;
+  double peak = 0;       // FLOP a microsecond, dense, at the kernel's precision
+  double bandwidth = 0;  // of the memory: bytes a microsecond
+  double l2 = 0;         // bytes
+  double launch = 0;     // microseconds: a kernel in a graph
+  double link = 0;       // scale-up, each way: bytes a microsecond
+  double network = 0;    // scale-out, each way: bytes a microsecond
+};
+
+// `sm_share`: the part of the multiprocessors, and of the arithmetic, that a kernel has.
+Rates rates_of(const Device& device, Precision precision, double sm_share = 1);
+
+}  // namespace moesim::hardware

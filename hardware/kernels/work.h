@@ -1,0 +1,21 @@
+// What a shape asks for: arithmetic, and the memory traffic that it cannot do without. Nothing is
+// ever faster than this work at the datasheet's rates.
+#pragma once
+
+#include "hardware/kernels/shapes.h"
+
+namespace moesim::hardware {
+
+struct Work {
+  double flops = 0;  // a multiply-add is two
+  double bytes = 0;  // each operand and result once
+};
+
+Work work_of(const GemmShape& shape);
+Work work_of(const GroupedGemmShape& shape);  // weights of the groups that have rows
+Work work_of(const MoeShape& shape);
+Work work_of(const AttentionShape& shape);  // causal: a query sees the keys up to its own
+Work work_of(const MlaShape& shape);        // absorbed where query_length is 1
+Work work_of(const ElementwiseShape& shape);
+
+}  // namespace moesim::hardware
