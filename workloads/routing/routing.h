@@ -1,0 +1,62 @@
+// Which experts the tokens of a step go to: a plain value, and where it comes from.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace moesim::workloads {
+
+// An expert's number within its layer, from 0.
+using ExpertId = std::uint16_t;
+
+// A selection that was not recorded (a token whose prefix was cached, a dropped one).
+inline constexpr ExpertId kMissingExpert = 0xFFFF;
+
+// At most this many experts a layer; the numbers above are all "missing".
+inline constexpr std::uint32_t kMostExperts = 65'535;
+
+// The choices of some consecutive tokens of a step in one MoE layer.
+struct LayerRouting {
+  std::uint32_t tokens = 0;
+  std::uint32_t top_k = 0;
+  std::uint32_t experts = 0;
+  std::vector<ExpertId> ids;  // [tokens x top_k], token after token, best choice first
+
+  const ExpertId* token(std::size_t index) const { return ids.data() + index * top_k; }
+};
+
+// Selections that each expert gets, [experts]. Missing ones are not counted.
+std::vector<std::uint32_t> expert_counts(const LayerRouting& routing);
+
+// A part of a step: tokens [first, first + count) of the step's tokens, in one MoE layer (counted
+// from 0 over the MoE layers alone; a dense layer has no number).
+struct RoutingRange {
+  std::uint32_t step = 0;
+  std::uint32_t layer = 0;
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+};
+
+// Gives the routing of any part of any step: the same answer for the same question, in whatever
+// order the questions come. A step's tokens are numbered over all ranks, rank after rank.
+class RoutingSource {
+ public:
+  virtual ~RoutingSource() = default;
+
+  virtual std::uint32_t layers() const = 0;  // MoE layers
+  virtual std::uint32_t experts() const = 0;
+  virtual std::uint32_t top_k() const = 0;
+  virtual std::uint32_t tokens_per_step() const = 0;
+
+  // Fills `out`, whose storage is used again. Fastest when all layers of a step are asked for
+  // before the next step.
+  // REQUIRES: range.layer < layers(), range.first + range.count <= tokens_per_step()
+  virtual void route(const RoutingRange& range, LayerRouting& out) = 0;
+
+  // For the report: what it is, and how it was mapped onto the model.
+  virtual std::string description() const = 0;
+};
+
+}  // namespace moesim::workloads
