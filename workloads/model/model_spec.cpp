@@ -1,0 +1,67 @@
+#include "workloads/model/model_spec.h"
+
+#include <fmt/format.h>
+
+#include "sim/error.h"
+#include "workloads/model/hugging_face.h"
+#include "workloads/model/model_yaml.h"
+
+namespace moesim::workloads {
+
+std::vector<std::int64_t> ModelSpec::moe_layers() const {
+  std::vector<std::int64_t> found;
+  for (std::int64_t l = 0; l < layer_count(); ++l) {
+    if (moe(l) != nullptr) found.push_back(l);
+  }
+  return found;
+}
+
+const MoeFfn* ModelSpec::largest_moe() const {
+  const MoeFfn* largest = nullptr;
+  for (const std::size_t kind : layers) {
+    const auto* moe = std::get_if<MoeFfn>(&kinds[kind].ffn);
+    if (moe != nullptr && (largest == nullptr || moe->experts > largest->experts)) largest = moe;
+  }
+  return largest;
+}
+
+LayerRange ModelSpec::prefill_layers() const {
+  return {0, encoder_layers > 0 ? encoder_layers : layer_count()};
+}
+
+LayerRange ModelSpec::decode_layers() const {
+  return {encoder_layers, layer_count()};
+}
+
+std::vector<LayerRange> split_stages(const ModelSpec& model, std::int64_t stages) {
+  const std::int64_t layers = model.layer_count();
+  if (stages < 1 || stages > layers) {
+    throw sim::ConfigError(
+        fmt::format("pp: {} has {} layers; a pipeline of 1 to {} stages would do, not {}",
+                    model.name, layers, layers, stages));
+  }
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(stages), layers / stages);
+  std::int64_t left = layers % stages;
+  for (std::size_t s = counts.size() - 1; left > 0; --left) {
+    s = s == 0 ? counts.size() - 1 : s - 1;
+    ++counts[s];
+  }
+  std::vector<LayerRange> ranges;
+  std::int64_t first = 0;
+  for (const std::int64_t count : counts) {
+    ranges.push_back({first, first + count});
+    first += count;
+  }
+  return ranges;
+}
+
+ModelSpec load_model(const std::filesystem::path& file) {
+  const std::string extension = file.extension().string();
+  if (extension == ".json") return import_hugging_face(file);
+  if (extension == ".yaml" || extension == ".yml") return load_model_yaml(file);
+  throw sim::ConfigError(
+      fmt::format("{}: a model is a .yaml file of ours or a Hugging Face config.json, not \"{}\"",
+                  file.string(), extension));
+}
+
+}  // namespace moesim::workloads
