@@ -1,0 +1,81 @@
+// Routing from a law: how skewed the experts' loads are, without a trace.
+//
+// A law gives each layer's experts a popularity; every token then chooses top_k different experts
+// so that each expert's expected load is in proportion to its popularity (at most one selection a
+// token). Which expert is the popular one is drawn per layer and stays so over the steps.
+// Formulas and sources: README.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "workloads/routing/routing.h"
+#include "workloads/routing/subset_sampler.h"
+
+namespace moesim::workloads {
+
+enum class Law {
+  Balanced,   // no randomness: token t takes experts t + j x ceil(E / K), so loads differ by one
+  Uniform,    // every set of top_k experts is equally likely
+  Zipf,       // the n-th most popular of a layer: n^-skew
+  PowerLaw,   // popularity itself is drawn with density x^-skew (the benchmark tables' generator)
+  LogNormal,  // popularity is exp(skew x normal)
+};
+
+// By its name in a scenario. Throws ConfigError with the names there are.
+Law law_from_name(std::string_view name);
+std::string_view name_of(Law law);
+// What stands for the skew where none is given: 1 (zipf), 1.01 (power_law), 0.5 (log_normal).
+double default_skew(Law law);
+
+struct LawSpec {
+  Law law = Law::Uniform;
+  double skew = 1;  // zipf, power_law, log_normal
+  std::uint32_t layers = 1;
+  std::uint32_t experts = 1;
+  std::uint32_t top_k = 1;
+  std::uint32_t tokens_per_step = 1;
+  // Group-limited routing (DeepSeek-V3: 8 and 4): a token's experts lie in `groups_per_token` of
+  // `groups` equal groups, as many in each. 1 and 1: no limit. Not for Balanced.
+  std::uint32_t groups = 1;
+  std::uint32_t groups_per_token = 1;
+  std::uint64_t seed = 1;
+};
+
+// Throws ConfigError where a field is out of range.
+void check(const LawSpec& spec);
+
+// The experts' popularity in a layer, unscaled, [experts]. REQUIRES: check(spec) passes
+std::vector<double> popularity(const LawSpec& spec, std::uint32_t layer);
+
+class LawSource final : public RoutingSource {
+ public:
+  // Throws ConfigError as check() does.
+  explicit LawSource(const LawSpec& spec);
+
+  std::uint32_t layers() const override { return spec_.layers; }
+  std::uint32_t experts() const override { return spec_.experts; }
+  std::uint32_t top_k() const override { return spec_.top_k; }
+  std::uint32_t tokens_per_step() const override { return spec_.tokens_per_step; }
+  void route(const RoutingRange& range, LayerRouting& out) override;
+  std::string description() const override;
+
+ private:
+  struct Layer {
+    std::vector<SubsetSampler> samplers;  // one; group-limited: of the groups, then one a group
+  };
+  const Layer& layer(std::uint32_t index);
+
+  LawSpec spec_;
+  std::uint64_t key_;
+  std::vector<std::unique_ptr<Layer>> layers_;  // made when first asked for
+};
+
+// The balanced choice of token `token` of `tokens`: `top_k` ids.
+void balanced_choice(std::uint32_t token, std::uint32_t tokens, std::uint32_t experts,
+                     std::uint32_t top_k, ExpertId* out);
+
+}  // namespace moesim::workloads
