@@ -6,7 +6,8 @@ namespace moesim::sim {
 
 namespace {
 constexpr std::uint64_t kNoSlot = ~std::uint64_t{0};
-}
+constexpr std::size_t kPrefetch = 256;
+}  // namespace
 
 EventQueue::EventQueue() : free_(kNoSlot) {}
 
@@ -86,6 +87,9 @@ void EventQueue::refill() {
     for (const Entry& entry : bucket) least = std::min(least, entry.time);
     base_ = least;
     scratch_.swap(bucket);
+    if (scratch_.size() <= kPrefetch) {  // these are next, and their slots lie anywhere
+      for (const Entry& entry : scratch_) __builtin_prefetch(&slot_of(entry.key), 1);
+    }
     for (const Entry& entry : scratch_) insert_bucket(entry);
     scratch_.clear();
     if (scratch_.capacity() > 4096) std::vector<Entry>().swap(scratch_);

@@ -60,8 +60,8 @@ class EventQueue {
   static constexpr unsigned kDigitBits = 6;
   static constexpr unsigned kDigits = 1u << kDigitBits;
   static constexpr unsigned kLevels = (64 + kDigitBits - 1) / kDigitBits;
-  static constexpr std::size_t kBlock = 1024;    // slots are allocated in blocks
-  static constexpr std::size_t kFrontSort = 48;  // a bucket of so few is sorted, not split
+  static constexpr std::size_t kBlock = 4096;    // slots are allocated in blocks
+  static constexpr std::size_t kFrontSort = 24;  // a bucket of so few is sorted, not split
   static constexpr std::size_t kFrontMost = 256;
 
   // What is ordered. key = sequence number << kSlotBits | slot: at equal times the smaller key was
