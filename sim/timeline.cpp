@@ -1,0 +1,98 @@
+#include "sim/timeline.h"
+
+#include <algorithm>
+#include <queue>
+
+namespace moesim::sim {
+namespace {
+
+// Who takes the credit for an instant: less is first.
+int precedence(OpKind kind) {
+  switch (kind) {
+    case OpKind::Compute:
+      return 0;
+    case OpKind::Delay:
+      return 1;
+    case OpKind::Exchange:
+      return 2;
+  }
+  return 3;
+}
+
+struct Running {
+  int precedence;
+  OpId op;
+  friend bool operator>(const Running& a, const Running& b) {
+    return a.precedence != b.precedence ? a.precedence > b.precedence : a.op > b.op;
+  }
+};
+
+// The latest arrival among the participants of each exchange.
+std::vector<Time> last_arrivals(const OpGraph& graph, const Timeline& timeline) {
+  std::vector<Time> last(graph.exchanges().size());
+  for (OpId id = 0; id < graph.size(); ++id) {
+    const Op& op = graph.op(id);
+    if (op.kind != OpKind::Exchange) continue;
+    last[op.exchange] = std::max(last[op.exchange], timeline.spans[id].start);
+  }
+  return last;
+}
+
+// The time of `interval` that lies before `instant`.
+Duration before(Time start, Time end, Time instant) {
+  return std::max(Duration{}, std::min(end, instant) - start);
+}
+
+// Sweeps over one rank's operations, which come in order of their start.
+RankTime divide(const OpGraph& graph, const Timeline& timeline, const std::vector<OpId>& ops,
+                const std::vector<Time>& last_arrival, std::size_t phases) {
+  RankTime result{.phases = std::vector<PhaseTime>(phases)};
+  std::priority_queue<Running, std::vector<Running>, std::greater<>> running;
+  Time now{};
+  std::size_t next = 0;
+  while (now < timeline.finish) {
+    while (next < ops.size() && timeline.spans[ops[next]].start <= now) {
+      running.push({precedence(graph.op(ops[next]).kind), ops[next]});
+      ++next;
+    }
+    while (!running.empty() && timeline.spans[running.top().op].end <= now) running.pop();
+    const Time next_start = next < ops.size() ? timeline.spans[ops[next]].start : timeline.finish;
+    if (running.empty()) {
+      result.idle += next_start - now;
+      now = next_start;
+      continue;
+    }
+    const OpId id = running.top().op;
+    const Op& op = graph.op(id);
+    const Time until = std::min(next_start, timeline.spans[id].end);
+    PhaseTime& phase = result.phases[graph.label(op.label).phase];
+    phase.exposed += until - now;
+    if (op.kind == OpKind::Exchange) phase.waiting += before(now, until, last_arrival[op.exchange]);
+    now = until;
+  }
+  for (const OpId id : ops) {
+    result.phases[graph.label(graph.op(id).label).phase].busy +=
+        timeline.spans[id].end - timeline.spans[id].start;
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline,
+                                 std::size_t phases) {
+  std::vector<std::vector<OpId>> of_rank(graph.ranks());
+  for (OpId id = 0; id < graph.size(); ++id) of_rank[graph.op(id).rank].push_back(id);
+  const std::vector<Time> last_arrival = last_arrivals(graph, timeline);
+  std::vector<RankTime> result;
+  result.reserve(graph.ranks());
+  for (std::vector<OpId>& ops : of_rank) {
+    std::stable_sort(ops.begin(), ops.end(), [&](OpId a, OpId b) {
+      return timeline.spans[a].start < timeline.spans[b].start;
+    });
+    result.push_back(divide(graph, timeline, ops, last_arrival, phases));
+  }
+  return result;
+}
+
+}  // namespace moesim::sim

@@ -1,0 +1,40 @@
+// When everything was done: what an execution leaves behind, as plain values.
+#pragma once
+
+#include <vector>
+
+#include "sim/op_graph.h"
+#include "sim/units.h"
+
+namespace moesim::sim {
+
+struct Span {
+  Time start{};
+  Time end{};
+};
+
+struct Timeline {
+  std::vector<Span> spans;  // of each operation, by its id
+  Time finish{};            // the latest end
+};
+
+// How one rank's time divides among phases (Label::phase).
+struct PhaseTime {
+  Duration busy{};     // the sum of its operations
+  Duration exposed{};  // the part of the step in which it is what the rank does
+  Duration waiting{};  // the part of `exposed` in which an exchange waits for a participant that
+                       // has not yet arrived: the price of imbalance
+};
+
+struct RankTime {
+  std::vector<PhaseTime> phases;
+  Duration idle{};  // no operation runs
+};
+
+// At an instant at which several operations of a rank run, the time counts as exposed for a
+// computation before a delay and a delay before an exchange; among equals for the one added first.
+// So over a rank the exposed times and the idle time sum to the finish of the timeline, exactly.
+std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline,
+                                 std::size_t phases);
+
+}  // namespace moesim::sim
