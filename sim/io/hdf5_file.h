@@ -40,9 +40,10 @@ class Hdf5Dataset {
   Hdf5Kind kind() const { return kind_; }
   std::uint64_t chunk_rows() const { return chunk_rows_; }  // rows that are stored together, >= 1
 
-  // Rows [first, first + count) of the first axis, converted. out.size() must be count *
-  // row_size(). Integers are read signed: -1 stays -1; what does not fit is clipped to the type's
-  // end. Throw InputError where the file is damaged or the dataset is of another kind.
+  // Rows [first, first + count) of the first axis, converted. Integers are read signed: -1 stays
+  // -1; what does not fit is clipped to the type's end. Throw InputError where the file is damaged
+  // or the dataset is of another kind.
+  // REQUIRES: the rows lie inside the dataset, out.size() == count * row_size()
   void read(std::uint64_t first, std::uint64_t count, std::span<std::int32_t> out) const;
   void read(std::uint64_t first, std::uint64_t count, std::span<std::int64_t> out) const;
   void read(std::uint64_t first, std::uint64_t count, std::span<float> out) const;
@@ -51,6 +52,12 @@ class Hdf5Dataset {
 
  private:
   friend class Hdf5File;
+  void check_slab(std::uint64_t first, std::uint64_t count, std::size_t size,
+                  Hdf5Kind wanted) const;
+  void read_slab(std::uint64_t first, std::uint64_t count, std::int64_t type, void* out) const;
+  template <typename To>
+  void read_integers(std::uint64_t first, std::uint64_t count, std::span<To> out) const;
+
   std::string where_;  // "trace.h5: /expert_ids"
   Hdf5Handle handle_;
   std::vector<std::uint64_t> shape_;
@@ -64,7 +71,9 @@ class Hdf5File {
   static Hdf5File open(const std::filesystem::path& file);
 
   const std::string& name() const { return name_; }
-  bool has(const std::string& dataset) const;          // "/token/domain"
+  // "/token/domain". Throws InputError where there is a link to somewhere else: what a file names
+  // is in the file.
+  bool has(const std::string& path) const;
   Hdf5Dataset dataset(const std::string& path) const;  // throws InputError where missing
   std::optional<Hdf5Dataset> find(const std::string& path) const;
 
@@ -97,6 +106,7 @@ class Hdf5Writer {
   // file. Returns the dataset's number for append().
   enum class Stored { U1, U2, U4, U8, I4, I8, F2, F4 };
   std::size_t create(const std::string& path, Stored stored, std::span<const std::uint64_t> shape);
+  // Whole rows. Throw InputError where an integer does not fit its type in the file.
   void append(std::size_t dataset, std::span<const std::int32_t> rows);
   void append(std::size_t dataset, std::span<const std::int64_t> rows);
   void append(std::size_t dataset, std::span<const float> rows);
@@ -106,6 +116,9 @@ class Hdf5Writer {
 
  private:
   struct Dataset;
+  template <typename Value>
+  void append_rows(std::size_t dataset, std::span<const Value> rows, std::int64_t type);
+
   std::filesystem::path target_;
   std::filesystem::path temporary_;
   Hdf5Handle handle_;

@@ -5,8 +5,7 @@
 //   YamlNode root = document.root();
 //   root.allow_only({"name", "memory"});
 //   const Bytes capacity = root.at("memory").at("capacity").bytes();
-//   document.throw_errors();        // one ConfigError that lists all that was wrong, if anything
-//   was
+//   document.throw_errors();        // one ConfigError that lists all that was wrong, if any was
 //
 // Reading never throws: a value that is missing or wrong is noted in the document and read as its
 // type's default, so that one run finds all mistakes. What was read may be used only after
@@ -67,7 +66,8 @@ class YamlNode {
   std::string where() const;
   // "scale_up.bandwidth"; list items as "links[2]"
   const std::string& path() const;
-  // The document's folder joined with the text of this node, if that is a relative path.
+  // The document's folder joined with the text of this node, if that is a relative path. What
+  // set() gave is left as it is: the command line's paths are relative to where the command runs.
   std::filesystem::path file() const;
 
   bool is_missing() const;  // at() of a key that is not there
@@ -116,6 +116,8 @@ class YamlNode {
  private:
   friend class YamlDocument;
   YamlNode(std::shared_ptr<YamlDocument::Contents> document, const Value* value, std::string path);
+  // Notes "expected WHAT, not …" with what is there.
+  void expected(std::string_view what) const;
   std::shared_ptr<YamlDocument::Contents> document_;
   const Value* value_;  // null where missing
   std::string path_;

@@ -1,0 +1,72 @@
+// The HDF5 library, held at arm's length: its error stack is kept off standard error and asked for
+// a reason, and every identifier has an owner. Only for the files of the reader and the writer.
+#pragma once
+
+#include <hdf5.h>
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/io/hdf5_file.h"
+
+namespace moesim::sim::io {
+
+// While it lives, the library prints nothing on this thread; then it does as it did before.
+class Hdf5Quiet {
+ public:
+  Hdf5Quiet();
+  ~Hdf5Quiet();
+  Hdf5Quiet(const Hdf5Quiet&) = delete;
+  Hdf5Quiet& operator=(const Hdf5Quiet&) = delete;
+
+ private:
+  H5E_auto2_t function_ = nullptr;
+  void* data_ = nullptr;
+};
+
+// The innermost reason of the last failure, in the library's words.
+std::string hdf5_reason();
+
+// Throws InputError "WHERE: WHAT: reason" where the identifier or the status is negative.
+Hdf5Handle own(hid_t id, Hdf5Handle::Close close, const std::string& where, const char* what);
+void check(herr_t status, const std::string& where, const char* what);
+
+Hdf5Kind kind_of(hid_t type);
+// "whole numbers", "real numbers", "text", "another type"
+const char* kind_text(Hdf5Kind kind);
+
+// What the library failed to do, where there is nothing better to say.
+inline constexpr const char* kHdf5Damaged = "cannot be read";
+
+// Refuses layouts, filters and sizes before the library touches the data, and returns how many rows
+// are stored together. Throws InputError.
+std::uint64_t check_hdf5_layout(const std::string& where, hid_t dataset, hid_t type,
+                                std::span<const std::uint64_t> shape);
+
+// Text in memory as the file has it: of fixed or of variable length.
+class Hdf5TextType {
+ public:
+  Hdf5TextType(hid_t stored, const std::string& where);
+  hid_t id() const { return handle_.id(); }
+  bool is_variable() const { return variable_; }
+  std::size_t size() const { return size_; }  // of a value in memory
+  // The values that read(buffer) has the library put into a buffer of count * size() bytes.
+  std::vector<std::string> read(std::size_t count, hid_t space,
+                                const std::function<herr_t(void*)>& read) const;
+
+ private:
+  const std::string& where_;
+  Hdf5Handle handle_;
+  bool variable_ = false;
+  bool space_padded_ = false;
+  std::size_t size_ = 0;
+};
+
+// What the reader takes at most.
+inline constexpr std::uint64_t kMostChunkBytes = std::uint64_t{256} << 20;
+inline constexpr std::uint64_t kMostStrings = 1'000'000;
+inline constexpr std::uint64_t kMostStringBytes = std::uint64_t{64} << 20;
+
+}  // namespace moesim::sim::io
