@@ -135,27 +135,16 @@ void balanced_choice(std::uint32_t token, std::uint32_t tokens, std::uint32_t ex
 }
 
 LawSource::LawSource(const LawSpec& spec)
-    : spec_(spec), key_(sim::Random(spec.seed, "routing/law").bits()), layers_(spec.layers) {
+    : spec_(spec), key_(sim::Random(spec.seed, "routing/law").bits()), samplers_(spec.layers) {
   check(spec);
 }
 
-const LawSource::Layer& LawSource::layer(std::uint32_t index) {
-  auto& made = layers_[index];
-  if (made) return *made;
-  made = std::make_unique<Layer>();
-  const auto weights = popularity(spec_, index);
-  const std::uint64_t key = counter_bits(key_ ^ 0x6f72646572, index);  // "order"
-  if (spec_.groups_per_token == spec_.groups) {
-    made->samplers.emplace_back(weights, spec_.top_k, key);
-    return *made;
-  }
-  const std::uint32_t size = spec_.experts / spec_.groups;
-  std::vector<double> groups(spec_.groups);
-  for (std::uint32_t e = 0; e < spec_.experts; ++e) groups[e / size] += weights[e];
-  made->samplers.emplace_back(groups, spec_.groups_per_token, key);
-  for (std::uint32_t g = 0; g < spec_.groups; ++g) {
-    made->samplers.emplace_back(std::span(weights).subspan(std::size_t{g} * size, size),
-                                spec_.top_k / spec_.groups_per_token, counter_bits(key, g));
+const ChoiceSampler& LawSource::sampler(std::uint32_t layer) {
+  auto& made = samplers_[layer];
+  if (!made) {
+    made = std::make_unique<ChoiceSampler>(popularity(spec_, layer), spec_.top_k, spec_.groups,
+                                           spec_.groups_per_token,
+                                           counter_bits(key_ ^ 0x6f72646572, layer));  // "order"
   }
   return *made;
 }
@@ -183,26 +172,9 @@ void LawSource::route(const RoutingRange& range, LayerRouting& out) {
     }
     return;
   }
-  const Layer& made = layer(range.layer);
-  if (!grouped) {
-    for (std::uint32_t t = range.first; t < end; ++t, ids += spec_.top_k) {
-      made.samplers[0].draw(counter_bits(key, t), ids);
-    }
-    return;
-  }
-  const std::uint32_t size = spec_.experts / spec_.groups;
-  const std::uint32_t each = spec_.top_k / spec_.groups_per_token;
-  std::vector<ExpertId> groups(spec_.groups_per_token);
-  for (std::uint32_t t = range.first; t < end; ++t) {
-    const std::uint64_t bits = counter_bits(key, t);
-    made.samplers[0].draw(bits, groups.data());
-    for (const ExpertId group : groups) {
-      made.samplers[group + 1u].draw(counter_bits(bits, group), ids);
-      for (std::uint32_t k = 0; k < each; ++k) {
-        ids[k] = static_cast<ExpertId>(ids[k] + group * size);
-      }
-      ids += each;
-    }
+  const ChoiceSampler& made = sampler(range.layer);
+  for (std::uint32_t t = range.first; t < end; ++t, ids += spec_.top_k) {
+    made.draw(counter_bits(key, t), ids);
   }
 }
 

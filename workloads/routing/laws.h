@@ -12,8 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "workloads/routing/choice_sampler.h"
 #include "workloads/routing/routing.h"
-#include "workloads/routing/subset_sampler.h"
 
 namespace moesim::workloads {
 
@@ -64,14 +64,11 @@ class LawSource final : public RoutingSource {
   std::string description() const override;
 
  private:
-  struct Layer {
-    std::vector<SubsetSampler> samplers;  // one; group-limited: of the groups, then one a group
-  };
-  const Layer& layer(std::uint32_t index);
+  const ChoiceSampler& sampler(std::uint32_t layer);
 
   LawSpec spec_;
   std::uint64_t key_;
-  std::vector<std::unique_ptr<Layer>> layers_;  // made when first asked for
+  std::vector<std::unique_ptr<ChoiceSampler>> samplers_;  // [layers], made when first asked for
 };
 
 // The balanced choice of token `token` of `tokens`: `top_k` ids.
