@@ -66,11 +66,12 @@ struct ModelSpec {
   std::int64_t hidden = 0;
   std::int64_t vocab = 0;  // rows of the embedding
   bool tied_embeddings = false;
-  bool head = true;               // has a projection to the vocabulary
-  std::int64_t max_context = 0;   // tokens; 0: not limited
-  std::int64_t positions = 0;     // rows of a learned position embedding
-  std::int64_t other_params = 0;  // in no layer: relative position biases, hyper-connections
-  bool norm_bias = false;         // the final norm has one
+  bool head = true;                // has a projection to the vocabulary
+  std::int64_t max_context = 0;    // tokens; 0: not limited
+  std::int64_t positions = 0;      // rows of a learned position embedding
+  std::int64_t other_params = 0;   // in no layer: relative position biases, hyper-connections
+  std::int64_t unused_params = 0;  // of parts that text does not pass through (a vision tower)
+  std::int64_t final_norms = 1;    // vectors of hidden width after the last layer
 
   std::vector<LayerKind> kinds;
   std::vector<std::size_t> layers;  // the kind of each layer, in order

@@ -311,10 +311,11 @@ StoredPrecision read_stored(const YamlNode& node) {
 
 ModelSpec read_model(const YamlDocument& document) {
   const YamlNode root = document.root();
-  root.allow_only({"name",       "family",      "hidden",    "vocab",        "tied_embeddings",
-                   "head",       "max_context", "positions", "other_params", "norm_bias",
-                   "norms",      "mixers",      "ffns",      "encoder",      "layers",
-                   "prediction", "stored",      "counting",  "published",    "notes"});
+  root.allow_only({"name",        "family",      "hidden",    "vocab",        "tied_embeddings",
+                   "head",        "max_context", "positions", "other_params", "unused_params",
+                   "final_norms", "norms",       "mixers",    "ffns",         "encoder",
+                   "layers",      "prediction",  "stored",    "counting",     "published",
+                   "notes"});
   ModelSpec model;
   model.name = root.at("name").text();
   if (const auto family = root.find("family")) model.family = family->text();
@@ -325,7 +326,8 @@ ModelSpec read_model(const YamlDocument& document) {
   model.max_context = count(root, "max_context");
   model.positions = count(root, "positions");
   model.other_params = count(root, "other_params");
-  model.norm_bias = flag(root, "norm_bias", false);
+  model.unused_params = count(root, "unused_params");
+  model.final_norms = count(root, "final_norms", 1);
 
   LayerReader layers(root, model);
   if (const auto encoder = root.find("encoder")) model.encoder_layers = layers.read_runs(*encoder);
