@@ -96,6 +96,8 @@ class MixerReader {
   MlaAttention mla() {
     MlaAttention a;
     a.heads = config_.required({"num_attention_heads"});
+    // Stated by many configs, and without meaning for latent attention.
+    for (const char* key : {"num_key_value_heads", "head_dim", "qk_head_dim"}) config_.has(key);
     a.q_lora_rank = config_.integer({"q_lora_rank"}, 1, kMostWidth).value_or(0);
     a.kv_lora_rank = config_.required({"kv_lora_rank"});
     a.nope_dim = config_.required({"qk_nope_head_dim"});

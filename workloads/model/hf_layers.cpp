@@ -38,6 +38,7 @@ class FfnReader {
       const auto inter =
           config_.integer({"moe_intermediate_size", "expert_intermediate_size"}, 1, kMostWidth);
       f.inter = inter ? *inter : config_.required({"intermediate_size"});
+      config_.has("intermediate_size");  // of dense layers, of which there may be none
     }
     f.gated = family_ == nullptr || family_->gated;
     f.bias = type() == "gpt_oss";

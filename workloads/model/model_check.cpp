@@ -97,13 +97,13 @@ class Checker {
     }
     range(at_ + "router.groups", f.router.groups, 1, kMostExperts);
     range(at_ + "router.top_groups", f.router.top_groups, 1, kMostExperts);
-    if (f.router.groups > 0 && f.experts % f.router.groups != 0) {
+    if (f.router.groups > 1 && f.experts % f.router.groups != 0) {
       mistake(fmt::format("{}router.groups: {} experts do not divide into {} groups", at_,
                           f.experts, f.router.groups));
     } else if (f.router.top_groups > f.router.groups) {
       mistake(fmt::format("{}router.top_groups: a token cannot use {} of {} groups", at_,
                           f.router.top_groups, f.router.groups));
-    } else if (f.router.groups > 0 && f.experts / f.router.groups * f.router.top_groups < f.top_k) {
+    } else if (f.router.groups > 1 && f.experts / f.router.groups * f.router.top_groups < f.top_k) {
       mistake(fmt::format("{}router.top_groups: {} groups of {} experts hold fewer than top_k = {}",
                           at_, f.router.top_groups, f.experts / f.router.groups, f.top_k));
     }
