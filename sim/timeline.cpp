@@ -45,10 +45,10 @@ Duration before(Time start, Time end, Time instant) {
 
 // Sweeps over one rank's operations, which come in order of their start.
 RankTime divide(const OpGraph& graph, const Timeline& timeline, const std::vector<OpId>& ops,
-                const std::vector<Time>& last_arrival, std::size_t phases) {
+                const std::vector<Time>& last_arrival, std::size_t phases, Time from) {
   RankTime result{.phases = std::vector<PhaseTime>(phases)};
   std::priority_queue<Running, std::vector<Running>, std::greater<>> running;
-  Time now{};
+  Time now = from;
   std::size_t next = 0;
   while (now < timeline.finish) {
     while (next < ops.size() && timeline.spans[ops[next]].start <= now) {
@@ -71,16 +71,18 @@ RankTime divide(const OpGraph& graph, const Timeline& timeline, const std::vecto
     now = until;
   }
   for (const OpId id : ops) {
+    const Span& span = timeline.spans[id];
+    if (span.end <= from) continue;
     result.phases[graph.label(graph.op(id).label).phase].busy +=
-        timeline.spans[id].end - timeline.spans[id].start;
+        span.end - std::max(span.start, from);
   }
   return result;
 }
 
 }  // namespace
 
-std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline,
-                                 std::size_t phases) {
+std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline, std::size_t phases,
+                                 Time from) {
   std::vector<std::vector<OpId>> of_rank(graph.ranks());
   for (OpId id = 0; id < graph.size(); ++id) of_rank[graph.op(id).rank].push_back(id);
   const std::vector<Time> last_arrival = last_arrivals(graph, timeline);
@@ -90,7 +92,7 @@ std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline,
     std::stable_sort(ops.begin(), ops.end(), [&](OpId a, OpId b) {
       return timeline.spans[a].start < timeline.spans[b].start;
     });
-    result.push_back(divide(graph, timeline, ops, last_arrival, phases));
+    result.push_back(divide(graph, timeline, ops, last_arrival, phases, from));
   }
   return result;
 }

@@ -16,8 +16,8 @@ namespace moesim::tools {
 
 struct Option {
   std::string name;           // "--bytes"; "-o,--output" with a short form; "SCENARIO": positional
-  std::string value;          // what follows: "SIZE"; empty for a flag (and for a positional)
-  std::string help;           // one sentence
+  std::string value = {};     // what follows: "SIZE"; empty for a flag (and for a positional)
+  std::string help = {};      // one sentence
   std::string fallback = {};  // shown as the default, and given by Arguments::text()
   bool required = false;
   bool repeated = false;                  // may be given (a positional: has) more than once
@@ -50,9 +50,9 @@ struct Console {
 struct Command {
   std::string name;     // "run", "trace info"
   std::string summary;  // one line, for the list of commands
-  std::string description;
+  std::string description = {};
   std::vector<Option> options;
-  std::vector<std::string> examples;  // whole command lines
+  std::vector<std::string> examples = {};  // whole command lines
   std::function<sim::ExitCode(const Arguments&, Console)> run;
 };
 
