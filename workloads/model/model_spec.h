@@ -23,8 +23,9 @@ struct LayerKind {
   std::string name;  // "mla+moe": unique in the model
   Mixer mixer;
   Ffn ffn;
-  std::optional<GqaAttention> cross;  // attention over the encoder's result (decoder layers of T5)
-  std::int64_t norms = 2;             // vectors of hidden width; LayerNorm's bias counts as another
+  std::optional<GqaAttention> cross =
+      {};                  // attention over the encoder's result (decoder layers of T5)
+  std::int64_t norms = 2;  // vectors of hidden width; LayerNorm's bias counts as another
 };
 
 // A run of layers [first, last).
@@ -41,7 +42,7 @@ struct StoredPrecision {
   hardware::Precision shared_experts = hardware::Precision::BF16;
   hardware::Precision attention = hardware::Precision::BF16;
   hardware::Precision dense_ffn = hardware::Precision::BF16;
-  std::optional<hardware::Precision> kv_cache;  // where the checkpoint says so
+  std::optional<hardware::Precision> kv_cache = {};  // where the checkpoint says so
   friend bool operator==(const StoredPrecision&, const StoredPrecision&) = default;
 };
 
