@@ -55,7 +55,8 @@ void write_synthetic_trace(const std::filesystem::path& file, const SyntheticSpe
   law.tokens_per_step = static_cast<std::uint32_t>(
       std::min<std::uint64_t>(spec.requests * spec.tokens_per_request, 1u << 30));
 
-  // [domains x layers]
+  // [domains x layers]. All have their experts in the same orders, so that a draw that two layers
+  // share falls on neighbours.
   std::vector<ChoiceSampler> samplers;
   const std::uint64_t key = sim::Random(law.seed, "routing/synthetic").bits();
   for (std::uint32_t d = 0; d < spec.domains; ++d) {
@@ -70,7 +71,7 @@ void write_synthetic_trace(const std::filesystem::path& file, const SyntheticSpe
         }
       }
       samplers.emplace_back(weights, law.top_k, law.groups, law.groups_per_token,
-                            counter_bits(key ^ 0x6f72646572, l));
+                            key ^ 0x6f72646572);
     }
   }
 

@@ -23,7 +23,7 @@ struct SyntheticSpec {
   // The chance that a token's draw in a layer is that of the layer before: who agrees there agrees
   // here, on other experts.
   double layer_link = 0;
-  std::string model;              // attribute "model"
+  std::string model = {};         // attribute "model"
   std::uint32_t first_layer = 0;  // of the model: dense layers before the first MoE layer
 };
 

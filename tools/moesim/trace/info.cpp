@@ -1,0 +1,48 @@
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "tools/moesim/trace/trace_commands.h"
+
+namespace moesim::tools {
+
+Command trace_info_command() {
+  return {
+      .name = "trace info",
+      .summary = "what a routing trace holds: loads, skew, repetition, domains, drift",
+      .description =
+          "Reads the trace once, a piece at a time. Loads, repeat rates, domains and windows are "
+          "of "
+          "every token; pairs, links between layers, coverage of consecutive tokens and the test "
+          "of "
+          "the domains are of a sample spread over the file.",
+      .options = {{.name = "TRACE",
+                   .value = "",
+                   .help = "a routing trace (HDF5)",
+                   .required = true,
+                   .is_file = true},
+                  {.name = "--windows",
+                   .value = "N",
+                   .help = "windows of equal length, for drift",
+                   .fallback = "8"},
+                  {.name = "--sample",
+                   .value = "TOKENS",
+                   .help = "tokens in the sample",
+                   .fallback = "131072"},
+                  format_option()},
+      .examples = {"moesim trace info trace.h5", "moesim trace info trace.h5 --format json"},
+      .run =
+          [](const Arguments& arguments, Console console) {
+            workloads::AnalysisOptions options;
+            options.windows = static_cast<std::uint32_t>(arguments.integer("windows", 1, 10'000));
+            options.sample_tokens =
+                static_cast<std::uint64_t>(arguments.integer("sample", 1, 1'000'000'000));
+            const auto trace = workloads::RoutingTrace::open(arguments.text("TRACE"));
+            const auto analysis = workloads::analyse(trace, options);
+            console.out << (arguments.json() ? sim::io::to_text(to_json(analysis))
+                                             : to_text(analysis));
+            return sim::ExitCode::Ok;
+          },
+  };
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,9 @@
+#include "tools/moesim/trace/trace_commands.h"
+
+namespace moesim::tools {
+
+std::vector<Command> trace_commands() {
+  return {trace_info_command(), trace_make_command()};
+}
+
+}  // namespace moesim::tools

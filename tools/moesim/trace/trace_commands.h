@@ -1,0 +1,22 @@
+// moesim trace info|make|…: one a file, named like it.
+#pragma once
+
+#include <vector>
+
+#include "sim/io/json.h"
+#include "tools/moesim/command.h"
+#include "workloads/routing/analysis.h"
+
+namespace moesim::tools {
+
+Command trace_info_command();
+Command trace_make_command();
+
+// All of them, in the order of the help.
+std::vector<Command> trace_commands();
+
+// What `trace info --format json` prints, and what it prints for people.
+sim::io::Json to_json(const workloads::TraceAnalysis& analysis);
+std::string to_text(const workloads::TraceAnalysis& analysis);
+
+}  // namespace moesim::tools
