@@ -7,6 +7,7 @@
 #include "workloads/routing/load_statistics.h"
 #include "workloads/routing/repeat_counter.h"
 #include "workloads/routing/sample_statistics.h"
+#include "workloads/routing/spread.h"
 
 namespace moesim::workloads {
 namespace {
@@ -154,10 +155,11 @@ void finish(TraceAnalysis& out) {
     const auto loads = out.loads.layer(l);
     LayerAnalysis& layer = out.layers[l];
     layer.layer_id = info.layer_ids[l];
-    layer.max_over_mean = max_over_mean(loads);
-    layer.normalised_entropy = normalised_entropy(loads);
+    const Spread spread = spread_of(loads);
+    layer.max_over_mean = spread.max_over_mean;
+    layer.normalised_entropy = spread.normalised_entropy;
+    layer.dead_experts = static_cast<std::uint32_t>(spread.zeros);
     layer.gini = gini(loads);
-    layer.dead_experts = dead_experts(loads);
     layer.starved_experts = starved_experts(loads);
     // Of the experts of a token, the share that a random other one has: sum of p^2 / top_k, with p
     // the share of tokens that choose an expert.
@@ -207,7 +209,7 @@ double mean_js_distance(const LoadTable& a, const LoadTable& b) {
 
 double mean_max_over_mean(const LoadTable& loads) {
   double sum = 0;
-  for (std::uint32_t l = 0; l < loads.layers; ++l) sum += max_over_mean(loads.layer(l));
+  for (std::uint32_t l = 0; l < loads.layers; ++l) sum += spread_of(loads.layer(l)).max_over_mean;
   return sum / loads.layers;
 }
 

@@ -37,7 +37,7 @@ struct LoadTable {
 
 // Mean of js_distance over the layers.
 double mean_js_distance(const LoadTable& a, const LoadTable& b);
-// Mean of max_over_mean over the layers.
+// Mean over the layers of the busiest expert over the mean (spread.h).
 double mean_max_over_mean(const LoadTable& loads);
 
 // Two experts that are chosen together.

@@ -14,25 +14,6 @@ double sum_of(std::span<const std::uint64_t> loads) {
 
 }  // namespace
 
-double max_over_mean(std::span<const std::uint64_t> loads) {
-  const double sum = sum_of(loads);
-  if (sum == 0) return 0;
-  const auto most = static_cast<double>(*std::max_element(loads.begin(), loads.end()));
-  return most * static_cast<double>(loads.size()) / sum;
-}
-
-double normalised_entropy(std::span<const std::uint64_t> loads) {
-  const double sum = sum_of(loads);
-  if (sum == 0 || loads.size() < 2) return 0;
-  double entropy = 0;
-  for (const std::uint64_t load : loads) {
-    if (load == 0) continue;
-    const double share = static_cast<double>(load) / sum;
-    entropy -= share * std::log(share);
-  }
-  return std::max(0.0, entropy / std::log(static_cast<double>(loads.size())));
-}
-
 double gini(std::span<const std::uint64_t> loads) {
   const double sum = sum_of(loads);
   if (sum == 0) return 0;
@@ -44,10 +25,6 @@ double gini(std::span<const std::uint64_t> loads) {
     weighted += (2 * (static_cast<double>(i) + 1) - n - 1) * static_cast<double>(sorted[i]);
   }
   return weighted / (n * sum);
-}
-
-std::uint32_t dead_experts(std::span<const std::uint64_t> loads) {
-  return static_cast<std::uint32_t>(std::count(loads.begin(), loads.end(), std::uint64_t{0}));
 }
 
 std::uint32_t starved_experts(std::span<const std::uint64_t> loads) {

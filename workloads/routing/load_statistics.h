@@ -1,4 +1,5 @@
-// How uneven the loads of a layer's experts are, and how far two of them lie apart.
+// How uneven the loads of a layer's experts are beyond what spread.h says, and how far two of them
+// lie apart.
 #pragma once
 
 #include <cstdint>
@@ -6,19 +7,10 @@
 
 namespace moesim::workloads {
 
-// The busiest expert's load over the mean; 0 where there is no load. REQUIRES: not empty
-double max_over_mean(std::span<const std::uint64_t> loads);
-
-// Shannon entropy of the shares over log(experts): 1 where all are equal, 0 where one has all (and
-// where there is one expert or no load).
-double normalised_entropy(std::span<const std::uint64_t> loads);
-
 // Gini coefficient: sum over i of (2 i - n - 1) x_i / (n sum x), x ascending, i from 1. 0: all
 // equal.
 double gini(std::span<const std::uint64_t> loads);
 
-// Experts without any load.
-std::uint32_t dead_experts(std::span<const std::uint64_t> loads);
 // Experts with less than a tenth of the mean, the dead ones among them.
 std::uint32_t starved_experts(std::span<const std::uint64_t> loads);
 
