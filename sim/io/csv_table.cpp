@@ -196,7 +196,7 @@ std::size_t CsvTable::column(std::string_view name) const {
   if (const auto found = find_column(name)) return *found;
   const std::vector<std::string_view> known(columns_.begin(), columns_.end());
   throw InputError(fmt::format("{}: column {} is missing; the columns are {}{}", name_, quote(name),
-                               shortened(fmt::format("{}", fmt::join(columns_, ", ")), 400),
+                               printable(fmt::format("{}", fmt::join(columns_, ", ")), 400),
                                suggestion(name, known)));
 }
 
@@ -210,8 +210,8 @@ double CsvTable::number(std::size_t row, std::size_t column) const {
   double value = 0;
   const auto [end, error] = std::from_chars(found.data(), found.data() + found.size(), value);
   if (error != std::errc{} || end != found.data() + found.size() || !std::isfinite(value)) {
-    throw InputError(fmt::format("{}: {}: expected a number, not {}", where(row), columns_[column],
-                                 quote(text(row, column))));
+    throw InputError(fmt::format("{}: {}: expected a number, not {}", where(row),
+                                 printable(columns_[column], 60), quote(text(row, column))));
   }
   return value;
 }
@@ -229,7 +229,7 @@ std::int64_t CsvTable::integer(std::size_t row, std::size_t column) const {
     return static_cast<std::int64_t>(real);
   }
   throw InputError(fmt::format("{}: {}: expected a whole number, not {}", where(row),
-                               columns_[column], quote(text(row, column))));
+                               printable(columns_[column], 60), quote(text(row, column))));
 }
 
 }  // namespace moesim::sim::io

@@ -17,8 +17,10 @@ CsvWriter::CsvWriter(const std::vector<std::string>& columns) : columns_(columns
 CsvWriter& CsvWriter::add(std::string_view value) {
   SIM_CHECK(added_ < columns_, "a row has more values than the table has columns");
   if (added_++ > 0) text_ += ',';
-  // A first value that is empty or starts with '#' would make the line one that is passed over.
-  const bool first_is_hidden = added_ == 1 && (value.empty() || value.front() == '#');
+  // A first value that is empty or starts with '#' would make the line one that is passed over; a
+  // byte order mark would be taken for that of the file.
+  const bool first_is_hidden =
+      added_ == 1 && (value.empty() || value.front() == '#' || value.front() == '\xEF');
   if (!first_is_hidden && value.find_first_of(",\"\r\n") == std::string_view::npos) {
     text_ += value;
     return *this;

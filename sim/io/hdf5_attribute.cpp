@@ -44,7 +44,7 @@ std::optional<Attribute> open_attribute(std::int64_t file, const std::string& fi
 }  // namespace
 
 std::optional<std::string> Hdf5File::text(const std::string& name) const {
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(name_);
   const auto attribute = open_attribute(handle_.id(), name_, name);
   if (!attribute) return {};
   if (attribute->kind() != Hdf5Kind::String || attribute->values != 1) attribute->refuse("a text");
@@ -57,7 +57,7 @@ std::optional<std::string> Hdf5File::text(const std::string& name) const {
 }
 
 std::optional<std::int64_t> Hdf5File::integer(const std::string& name) const {
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(name_);
   const auto attribute = open_attribute(handle_.id(), name_, name);
   if (!attribute) return {};
   if (attribute->kind() != Hdf5Kind::Integer || attribute->values != 1) {
@@ -69,7 +69,7 @@ std::optional<std::int64_t> Hdf5File::integer(const std::string& name) const {
 }
 
 std::optional<std::vector<std::int64_t>> Hdf5File::integers(const std::string& name) const {
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(name_);
   const auto attribute = open_attribute(handle_.id(), name_, name);
   if (!attribute) return {};
   if (attribute->kind() != Hdf5Kind::Integer) attribute->refuse("whole numbers");

@@ -87,7 +87,7 @@ template <typename To>
 void Hdf5Dataset::read_integers(std::uint64_t first, std::uint64_t count, std::span<To> out) const {
   check_slab(first, count, out.size(), Hdf5Kind::Integer);
   if (out.empty()) return;
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(where_);
   const Hdf5Handle stored = own(H5Dget_type(handle_.id()), H5Tclose, where_, kHdf5Damaged);
   const hid_t plain = plain_type(stored.id());
   const std::size_t size = H5Tget_size(stored.id());
@@ -118,14 +118,14 @@ void Hdf5Dataset::read(std::uint64_t first, std::uint64_t count,
 void Hdf5Dataset::read(std::uint64_t first, std::uint64_t count, std::span<float> out) const {
   check_slab(first, count, out.size(), Hdf5Kind::Float);
   if (out.empty()) return;
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(where_);
   read_slab(first, count, H5T_NATIVE_FLOAT, out.data());
 }
 
 void Hdf5Dataset::read(std::uint64_t first, std::uint64_t count, std::span<double> out) const {
   check_slab(first, count, out.size(), Hdf5Kind::Float);
   if (out.empty()) return;
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(where_);
   read_slab(first, count, H5T_NATIVE_DOUBLE, out.data());
 }
 
@@ -133,7 +133,7 @@ std::vector<std::string> Hdf5Dataset::read_strings() const {
   if (kind_ != Hdf5Kind::String) {
     throw InputError(fmt::format("{}: expected text, not {}", where_, kind_text(kind_)));
   }
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(where_);
   const std::uint64_t count = rows() * row_size();
   if (count > kMostStrings) {
     throw InputError(

@@ -11,9 +11,10 @@
 namespace moesim::sim::io {
 
 Hdf5File Hdf5File::open(const std::filesystem::path& file) {
-  const Hdf5Quiet quiet;
   Hdf5File opened;
   opened.name_ = file.string();
+  const std::string name = opened.name_;  // `opened` moves when it is returned
+  const Hdf5Quiet quiet(name);
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(file, error);
   if (status.type() != std::filesystem::file_type::regular) {
@@ -35,7 +36,7 @@ Hdf5File Hdf5File::open(const std::filesystem::path& file) {
 }
 
 bool Hdf5File::has(const std::string& path) const {
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(name_);
   const std::string where = fmt::format("{}: {}", name_, path);
   // Each step by itself: the library fails where a group on the way is missing.
   for (std::size_t end = path.find('/', 1);; end = path.find('/', end + 1)) {
@@ -58,7 +59,7 @@ std::optional<Hdf5Dataset> Hdf5File::find(const std::string& path) const {
 }
 
 Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(name_);
   Hdf5Dataset dataset;
   dataset.where_ = fmt::format("{}: {}", name_, path);
   if (!has(path)) throw InputError(fmt::format("{}: is missing", dataset.where_));

@@ -18,7 +18,10 @@ herr_t keep_first(unsigned n, const H5E_error2_t* error, void* text) {
 
 }  // namespace
 
-Hdf5Quiet::Hdf5Quiet() {
+Hdf5Quiet::Hdf5Quiet(const std::string& file) : call_(file.c_str()) {
+  // A damaged file can leave the library with handles of its own that it cannot close when the
+  // program ends; it then prints about it. All of ours are closed by then.
+  [[maybe_unused]] static const herr_t kQuietAtExit = H5dont_atexit();
   H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
@@ -45,7 +48,8 @@ Hdf5Handle& Hdf5Handle::operator=(Hdf5Handle&& other) noexcept {
 
 Hdf5Handle::~Hdf5Handle() {
   if (id_ < 0) return;
-  const Hdf5Quiet quiet;
+  static const std::string kSome = "an HDF5 file";
+  const Hdf5Quiet quiet(kSome);
   close_(id_);
 }
 

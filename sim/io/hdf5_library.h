@@ -13,15 +13,29 @@
 
 namespace moesim::sim::io {
 
+// Says that this thread is in a call of the library, for hdf5_guard. `file` stays where it is while
+// this lives.
+class Hdf5Call {
+ public:
+  explicit Hdf5Call(const char* file);
+  ~Hdf5Call();
+  Hdf5Call(const Hdf5Call&) = delete;
+  Hdf5Call& operator=(const Hdf5Call&) = delete;
+
+ private:
+  const char* outer_;
+};
+
 // While it lives, the library prints nothing on this thread; then it does as it did before.
 class Hdf5Quiet {
  public:
-  Hdf5Quiet();
+  explicit Hdf5Quiet(const std::string& file);
   ~Hdf5Quiet();
   Hdf5Quiet(const Hdf5Quiet&) = delete;
   Hdf5Quiet& operator=(const Hdf5Quiet&) = delete;
 
  private:
+  Hdf5Call call_;
   H5E_auto2_t function_ = nullptr;
   void* data_ = nullptr;
 };
@@ -66,6 +80,7 @@ class Hdf5TextType {
 
 // What the reader takes at most.
 inline constexpr std::uint64_t kMostChunkBytes = std::uint64_t{256} << 20;
+inline constexpr std::uint64_t kMostChunksARow = 4096;
 inline constexpr std::uint64_t kMostStrings = 1'000'000;
 inline constexpr std::uint64_t kMostStringBytes = std::uint64_t{64} << 20;
 

@@ -99,7 +99,7 @@ struct Hdf5Writer::Dataset {
 
 Hdf5Writer::Hdf5Writer(const std::filesystem::path& file) : target_(file), temporary_(file) {
   temporary_ += fmt::format(".tmp.{}", ::getpid());
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(temporary_.native());
   const std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
   if (::access(folder.c_str(), W_OK) != 0) {
     throw InputError(fmt::format("{}: {}: {}", target_.string(), kFailed, std::strerror(errno)));
@@ -119,7 +119,7 @@ Hdf5Writer::~Hdf5Writer() {
 }
 
 void Hdf5Writer::attribute(const std::string& name, const std::string& value) {
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(temporary_.native());
   const std::string where = fmt::format("{}: attribute {}", target_.string(), name);
   const Hdf5Handle type = text_type(where);
   const Hdf5Handle space = own(H5Screate(H5S_SCALAR), H5Sclose, where, kFailed);
@@ -131,7 +131,7 @@ void Hdf5Writer::attribute(const std::string& name, const std::string& value) {
 }
 
 void Hdf5Writer::attribute(const std::string& name, std::int64_t value) {
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(temporary_.native());
   const std::string where = fmt::format("{}: attribute {}", target_.string(), name);
   const Hdf5Handle space = own(H5Screate(H5S_SCALAR), H5Sclose, where, kFailed);
   const Hdf5Handle attribute = own(
@@ -141,7 +141,7 @@ void Hdf5Writer::attribute(const std::string& name, std::int64_t value) {
 }
 
 void Hdf5Writer::attribute(const std::string& name, std::span<const std::int64_t> values) {
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(temporary_.native());
   const std::string where = fmt::format("{}: attribute {}", target_.string(), name);
   const hsize_t count = values.size();
   const Hdf5Handle space = own(H5Screate_simple(1, &count, nullptr), H5Sclose, where, kFailed);
@@ -154,7 +154,7 @@ void Hdf5Writer::attribute(const std::string& name, std::span<const std::int64_t
 
 std::size_t Hdf5Writer::create(const std::string& path, Stored stored,
                                std::span<const std::uint64_t> shape) {
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(temporary_.native());
   Dataset dataset;
   dataset.where = fmt::format("{}: {}", target_.string(), path);
   dataset.stored = stored;
@@ -213,7 +213,7 @@ void Hdf5Writer::append_rows(std::size_t number, std::span<const Value> rows, st
     }
   }
   if (rows.empty()) return;
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(temporary_.native());
   const std::string& where = dataset.where;
   std::vector<hsize_t> start(dataset.extent.size(), 0), count = dataset.extent;
   start[0] = dataset.extent[0];
@@ -241,7 +241,7 @@ void Hdf5Writer::append(std::size_t dataset, std::span<const float> rows) {
 }
 
 void Hdf5Writer::strings(const std::string& path, std::span<const std::string> values) {
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(temporary_.native());
   const std::string where = fmt::format("{}: {}", target_.string(), path);
   const hsize_t count = values.size();
   const Hdf5Handle type = text_type(where);
@@ -260,7 +260,7 @@ void Hdf5Writer::strings(const std::string& path, std::span<const std::string> v
 
 void Hdf5Writer::close() {
   SIM_CHECK(handle_.id() >= 0, "a writer is closed once");
-  const Hdf5Quiet quiet;
+  const Hdf5Quiet quiet(temporary_.native());
   datasets_.clear();
   // Flushed first: closing does not say that the disk was full.
   check(H5Fflush(handle_.id(), H5F_SCOPE_LOCAL), target_.string(), kFailed);

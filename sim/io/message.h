@@ -7,9 +7,6 @@
 
 namespace moesim::sim::io {
 
-// At most `most` bytes of the text, "…" in place of the rest; never half a UTF-8 character.
-std::string shortened(std::string_view text, std::size_t most);
-
 // At most `most` bytes of the text, fit to be printed: control characters and bytes that are no
 // UTF-8 as \xNN, "…" in place of the rest.
 std::string printable(std::string_view text, std::size_t most);

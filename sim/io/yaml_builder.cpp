@@ -245,7 +245,8 @@ YamlNode::Value* build_yaml(std::string_view text, const YamlSource* source,
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
-    throw ConfigError(fmt::format("{}: not YAML: {}", source->where(place(error.mark)), error.msg));
+    throw ConfigError(fmt::format("{}: not YAML: {}", source->where(place(error.mark)),
+                                  printable(error.msg, 200)));
   }
   const auto quoted = builder.last_quoted();
   if (quoted && is_open(text, *quoted)) {

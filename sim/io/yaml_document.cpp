@@ -80,7 +80,7 @@ class Setter {
 
  private:
   [[noreturn]] void fail(const std::string& why) const {
-    throw ConfigError(fmt::format("{} {}: {}", source_->name, path_, why));
+    throw ConfigError(fmt::format("{} {}: {}", source_->name, printable(path_, 200), why));
   }
 
   Value* copy(Value** slot) {
@@ -178,7 +178,7 @@ void YamlDocument::set(std::string_view path, std::string_view value, std::strin
     built = build_yaml(value, source, *contents_);
   } catch (const ConfigError& error) {
     // "--set: not YAML: …" does not say which of several.
-    throw ConfigError(fmt::format("{} {}{}", source->name, path,
+    throw ConfigError(fmt::format("{} {}{}", source->name, printable(path, 200),
                                   std::string_view(error.what()).substr(source->name.size())));
   }
   Setter(*contents_, source, path).set(built);

@@ -53,7 +53,7 @@ bool YamlNode::is_scalar() const {
 void YamlNode::error(const std::string& message) const {
   if (value_ == nullptr) return;  // that it is missing was said
   document_->note(value_->source, value_->mark,
-                  path_.empty() ? message : fmt::format("{}: {}", path_, message));
+                  path_.empty() ? message : fmt::format("{}: {}", printable(path_, 200), message));
 }
 
 void YamlNode::expected(std::string_view what) const {
@@ -115,7 +115,8 @@ void YamlNode::allow_only(std::span<const std::string_view> keys) const {
     const std::string meant = suggestion(entry.key, keys);
     document_->note(
         entry.source, entry.mark,
-        fmt::format("{}unknown key {}{}", path_.empty() ? "" : path_ + ": ", quote(entry.key),
+        fmt::format("{}unknown key {}{}", path_.empty() ? "" : printable(path_, 200) + ": ",
+                    quote(entry.key),
                     meant.empty() ? fmt::format("; known are {}", fmt::join(keys, ", ")) : meant));
   }
 }

@@ -373,6 +373,43 @@ TEST_CASE("a chunk too large to unpack is refused") {
         file.string() + ": /v: a chunk holds more than 256 MiB, which is the most that is read");
 }
 
+TEST_CASE("a row cut into very many chunks is refused") {
+  // 100 x 100 = 10,000 chunks of one value lie side by side.
+  const TemporaryFolder folder;
+  const auto file = made(folder, [](hid_t id) {
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk[] = {1, 1, 1};
+    H5Pset_chunk(creation, 3, chunk);
+    make_dataset(id, "v", H5T_STD_U8LE, {1, 100, 100}, creation);
+    H5Pclose(creation);
+  });
+  const Hdf5File opened = Hdf5File::open(file);
+  CHECK(thrown<InputError>([&] { opened.dataset("/v"); }) ==
+        file.string() +
+            ": /v: a row is cut into more than 4096 chunks, which is the most that is read");
+}
+
+TEST_CASE("a filter that the library lacks is named") {
+  // Filter 32015 is registered for zstd; Debian's library has deflate, shuffle and the like.
+  const TemporaryFolder folder;
+  const auto file = made(folder, [](hid_t id) {
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk = 2;
+    H5Pset_chunk(creation, 1, &chunk);
+    H5Pset_filter(creation, 32015, H5Z_FLAG_OPTIONAL, 0, nullptr);
+    const hsize_t extent = 2;
+    const hid_t space = H5Screate_simple(1, &extent, nullptr);
+    H5Dclose(H5Dcreate2(id, "v", H5T_STD_U8LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
+    H5Sclose(space);
+    H5Pclose(creation);
+  });
+  const Hdf5File opened = Hdf5File::open(file);
+  CHECK(thrown<InputError>([&] { opened.dataset("/v"); }) ==
+        file.string() +
+            ": /v: is packed with filter 32015 (no name), which this HDF5 library lacks; write it "
+            "with gzip");
+}
+
 TEST_CASE("links and values in other files are not followed") {
   const TemporaryFolder folder;
   const auto file = made(folder, [&](hid_t id) {

@@ -1,0 +1,152 @@
+#!/usr/bin/python3
+"""Makes the seeds of the fuzz corpora: small inputs, sound and damaged. Needs h5py and numpy.
+
+    tests/fuzz/make_seeds.py            writes tests/fuzz/corpus/*/seed-*
+"""
+import gzip
+import os
+import sys
+
+import h5py
+import numpy as np
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+
+
+def write(target, name, data):
+    os.makedirs(os.path.join(ROOT, target), exist_ok=True)
+    with open(os.path.join(ROOT, target, "seed-" + name), "wb") as f:
+        f.write(data if isinstance(data, bytes) else data.encode())
+
+
+YAML = {
+    "device": "name: H100\nmemory: {capacity: 80 GiB, bandwidth: 3.35 TB/s}\npeak:\n  bf16: 989 TFLOP/s\n"
+              "launch: 1.5 us  # a comment\nlist:\n  - 1\n  - {a: b}\n",
+    "set": "#set step.count 64\nstep: {count: 1}\n",
+    "set-list": "#set links[1].to [1, 2]\nlinks: [{to: a}, {to: b}]\n",
+    "alias": "a: &a {x: 1}\nb: *a\nc: [*a, *a]\n",
+    "self": "a: &a [1, *a]\n",
+    "laughs": "".join("l%d: &l%d [%s]\n" % (i, i, ", ".join((["*l%d" % (i - 1)] if i else ["0"]) * 10))
+                      for i in range(8)),
+    "doubled": "a: 1\na: 2\n",
+    "octal": "a: 010\n",
+    "quote": "a: \"b\n",
+    "tag": "a: !!python/object:os.system x\n",
+    "documents": "a: 1\n---\nb: 2\n...\n",
+    "block": "a: |\n  text\n  more\nb: >-\n  folded\n\n  text\n",
+    "deep": "[" * 150 + "]" * 150,
+    "deep-block": "".join("  " * i + "a:\n" for i in range(110)),
+    "complex-key": "? {a: b}\n: c\n? [1]\n: d\n",
+    "merge": "a: &a {x: 1}\nb: {<<: *a, y: 2}\n",
+    "directive": "%YAML 1.2\n%TAG ! tag:x,2000:\n---\na: !b c\n",
+    "bom": "\ufeffa: 1\n",
+    "tabs": "a:\t1\n\tb: 2\n",
+    "escapes": "a: \"\\x1b\\u20ac\\U0001f600\\z\"\n",
+    "latin1": b"a: \xe9\xff\n",
+    "utf16": "a: 1\n".encode("utf-16"),
+}
+
+JSON = {
+    "config": '{"architectures": ["X"], "hidden_size": 4096, "rope_theta": 1e6, "tie": false, "q": null}',
+    "nested": '{"a": {"b": [1, -2, 3.5, "x\\u00e9\\n"]}, "c": []}',
+    "doubled": '{"a": 1, "a\\"": 2, "a": 3}',
+    "deep": "[" * 150 + "]" * 150,
+    "numbers": "[0, -0, 1e308, 1e-400, 18446744073709551615, -9223372036854775808, 1e400, 0.1]",
+    "open": '{"a": [1, 2',
+    "bad-utf8": b'["\xff\xc0\x80"]',
+    "surrogate": '["\\ud800", "\\ud83d\\ude00"]',
+    "bom": "\ufeff{}",
+    "comment": "{/* no */}",
+    "trailing": "{} x",
+}
+
+CSV = {
+    "table": "m,n,latency_us\n1,2,3.5\n4,5,6e-1\n",
+    "quotes": 'a,b\r\n"x,""y""","two\nlines"\r\n,\r\n',
+    "comments": "# c\n\na\n1\n# d\n2\n",
+    "short": "a,b\n1\n",
+    "open": 'a\n"1\n',
+    "after": 'a\n"1"x\n',
+    "twice": "a,a\n",
+    "bom": "\ufeffa\n1",
+    "cr": "a\r1\r",
+    "last": "a,b\n1,",
+    "gzip": gzip.compress(b"a,b\n1,2\n", mtime=0),
+    "gzip-cut": gzip.compress(b"a,b\n1,2\n", mtime=0)[:-6],
+    "gzip-bomb": gzip.compress(b"a\n" + b"1\n" * 2_000_000, mtime=0),
+}
+
+
+def hdf5(make, **file_options):
+    path = "/tmp/moesim-seed.h5"
+    with h5py.File(path, "w", **file_options) as f:
+        make(f)
+    with open(path, "rb") as f:
+        data = f.read()
+    os.remove(path)
+    return data
+
+
+IDS = (np.arange(4 * 2 * 2) % 8).reshape(4, 2, 2)
+
+
+def attributes(f):
+    f.attrs.update(format="moe-routing-trace", version=1, num_experts=8, top_k=2, model="m",
+                   moe_layer_ids=[1, 2])
+
+
+def trace(f):
+    attributes(f)
+    f.create_dataset("expert_ids", data=IDS.astype("u2"), chunks=(2, 2, 2), compression="gzip",
+                     compression_opts=1, shuffle=True)
+    f["expert_weights"] = np.ones((4, 2, 2), "f2")
+    f["step/token_offset"] = np.array([0, 2, 4], "u8")
+    f["token/domain"] = np.zeros(4, "u2")
+    f["domains"] = ["code", "text"]
+
+
+def counts(f):
+    attributes(f)
+    f["counts"] = np.ones((2, 2, 8), "u4")
+
+
+def odd_types(f):
+    f.attrs["format"] = np.bytes_("fixed")
+    f.attrs["version"] = 1.5
+    f.attrs["num_experts"] = np.array([1, 2], "i1")
+    f["expert_ids"] = IDS.astype(">i2")
+    f["expert_weights"] = np.ones((4, 2, 2), ">f8")
+    f["domains"] = np.array([b"ab", b"c"], "S4")
+    f["counts"] = np.array([(1, 2.0)], dtype=[("a", "i4"), ("b", "f4")])
+
+
+def links(f):
+    f["expert_ids"] = h5py.ExternalLink("/etc/passwd", "/x")
+    f["counts"] = h5py.SoftLink("/counts")
+    f["token/domain"] = np.zeros((0, 3), "i4")
+    f.create_dataset("expert_weights", shape=(2**40,), chunks=(1000,), dtype="f4")
+    f.create_dataset("domains", dtype=h5py.Empty("f4").dtype, data=h5py.Empty("f4"))
+
+
+def filters(f):
+    f.create_dataset("expert_ids", data=IDS.astype("i4"), chunks=(4, 2, 2), fletcher32=True)
+    f.create_dataset("counts", data=IDS.astype("i4"), chunks=(4, 2, 2), compression="lzf")
+    f.create_dataset("expert_weights", data=IDS.astype("f4"), chunks=(4, 2, 2), scaleoffset=2)
+
+
+HDF5 = {
+    "trace": hdf5(trace),
+    "trace-latest": hdf5(trace, libver="latest"),
+    "counts": hdf5(counts),
+    "types": hdf5(odd_types),
+    "links": hdf5(links),
+    "filters": hdf5(filters),
+    "empty": hdf5(lambda f: None),
+    "cut": hdf5(trace)[:3000],
+    "signature": b"\x89HDF\r\n\x1a\n" + bytes(40),
+}
+
+for target, seeds in (("yaml", YAML), ("json", JSON), ("csv", CSV), ("hdf5", HDF5)):
+    for seed, contents in seeds.items():
+        write(target, seed, contents)
+print("seeds in", ROOT, file=sys.stderr)
