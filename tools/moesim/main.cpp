@@ -9,6 +9,7 @@
 #include <memory>
 #include <new>
 
+#include "sim/io/hdf5_guard.h"
 #include "tools/moesim/command.h"
 
 #ifndef MOESIM_VERSION
@@ -147,6 +148,7 @@ int run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     std::signal(SIGINT, [](int) { std::_Exit(static_cast<int>(ExitCode::Interrupted)); });
+    moesim::sim::io::guard_hdf5_calls();
     return run(argc, argv);
   } catch (const moesim::sim::Error& error) {
     std::cerr << error.what() << '\n';
