@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -189,9 +190,10 @@ std::int64_t HfConfig::required(Keys keys, std::int64_t most) const {
 }
 
 void HfConfig::mistake(std::string_view key, const std::string& message) const {
-  if (shared_->mistakes.size() < 50) {
-    shared_->mistakes.push_back(fmt::format("{}: {}{}: {}", shared_->name, prefix_, key, message));
-  }
+  std::string text = fmt::format("{}: {}{}: {}", shared_->name, prefix_, key, message);
+  auto& mistakes = shared_->mistakes;
+  const bool told = std::find(mistakes.begin(), mistakes.end(), text) != mistakes.end();
+  if (!told && mistakes.size() < 50) mistakes.push_back(std::move(text));
 }
 
 bool HfConfig::failed() const {

@@ -194,7 +194,7 @@ const std::vector<HfFamily>& families() {
        .router_bias = true,
        .norms = 1,
        .gated = false,  // squared ReLU
-       .counting = kLayersActive},
+       .counting = kNoEmbeddingActive},
       {.type = "arctic",
        .keys = {"num_local_experts", "num_experts_per_tok", "intermediate_size",
                 "num_key_value_heads"},
