@@ -2,8 +2,9 @@
 // an all-reduce, a point-to-point send). What the bytes mean is not the core's business.
 //
 // A rank takes part from the instant it arrives until the instant it is done: when all it sends has
-// left it and all it receives has come. Ranks arrive and leave one by one; nobody waits for a rank
-// that it exchanges no bytes with, unless `barrier` says so.
+// left it and all it receives has come. Ranks arrive and leave one by one: a transfer starts when
+// both its ends have arrived, and nobody waits for a rank that it exchanges no bytes with, unless
+// `barrier` says so.
 #pragma once
 
 #include <cstdint>
@@ -20,20 +21,35 @@ using Rank = std::uint32_t;
 struct Transfer {
   Rank source = 0;
   Rank destination = 0;
-  Bytes bytes;             // payload, as accounted in reports
-  double wire_factor = 1;  // what the links carry is bytes x wire_factor (headers, inefficiency)
+  Bytes bytes;  // payload, as accounted in reports
+};
+
+// How the bytes of an exchange fare on links: those between ranks that are near each other (of one
+// node), and those between the others.
+struct Wire {
+  double factor = 1;       // links carry bytes x factor (headers, inefficiency)
+  Bandwidth flow_limit{};  // of each transfer; zero: none of its own
 };
 
 struct Exchange {
   std::string name = {};
   std::vector<Rank> participants = {};  // ascending
-  std::vector<Transfer> transfers =
-      {};                  // between participants; source == destination costs nothing
+  // Between participants; source == destination costs nothing. A pair may come more than once.
+  std::vector<Transfer> transfers = {};
+  Wire near = {}, far = {};
   Duration startup{};      // at each rank, from its arrival until its first byte moves
   Duration completion{};   // at each rank, from its last byte until it is done
   Bandwidth send_limit{};  // of each rank, over all its links; zero: no limit of its own
   Bandwidth receive_limit{};
   bool barrier = false;  // nobody's bytes move before all have arrived
+};
+std::vector<Rank> participants = {};   // ascending
+std::vector<Transfer> transfers = {};  // between participants; source == destination costs nothing
+Duration startup{};                    // at each rank, from its arrival until its first byte moves
+Duration completion{};                 // at each rank, from its last byte until it is done
+Bandwidth send_limit{};  // of each rank, over all its links; zero: no limit of its own
+Bandwidth receive_limit{};
+bool barrier = false;  // nobody's bytes move before all have arrived
 };
 
 using ExchangeId = std::uint32_t;
