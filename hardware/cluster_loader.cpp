@@ -1,0 +1,138 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "hardware/cluster.h"
+#include "hardware/network/analysis.h"
+#include "hardware/network/builders.h"
+#include "hardware/network/faults.h"
+#include "hardware/network/topology.h"
+#include "sim/error.h"
+#include "sim/io/yaml_reader.h"
+
+namespace moesim::hardware {
+
+namespace {
+
+using sim::io::YamlDocument;
+using sim::io::YamlNode;
+
+constexpr std::int64_t kMostDevices = 65536;
+
+ScaleUp read_scale_up(const YamlNode& node) {
+  node.allow_only({"kind", "bandwidth", "latency"});
+  constexpr ScaleUp::Kind kKinds[] = {ScaleUp::Kind::None, ScaleUp::Kind::Switch,
+                                      ScaleUp::Kind::Pcie};
+  ScaleUp result;
+  result.kind = kKinds[node.at("kind").one_of({"none", "switch", "pcie"})];
+  if (result.kind == ScaleUp::Kind::None) return result;
+  result.bandwidth = node.at("bandwidth").bandwidth();
+  result.latency = node.at("latency").duration();
+  return result;
+}
+
+ScaleOut read_scale_out(const YamlNode& node) {
+  using Fabric = ScaleOut::Fabric;
+  node.allow_only({"fabric", "routing", "nics_per_node", "bandwidth", "latency", "host_bandwidth",
+                   "host_latency", "nodes_per_leaf", "spines", "planes", "oversubscription",
+                   "leaf_spine_latency", "rail_forwarding", "dimensions"});
+  constexpr Fabric kFabrics[] = {Fabric::None,       Fabric::NonBlocking, Fabric::RailOptimised,
+                                 Fabric::FatTree,    Fabric::BackToBack,  Fabric::Torus,
+                                 Fabric::Listed};
+  ScaleOut result;
+  result.fabric = kFabrics[node.at("fabric").one_of(
+      {"none", "non_blocking", "rail_optimised", "fat_tree", "back_to_back", "torus", "listed"})];
+  if (result.fabric == Fabric::None || result.fabric == Fabric::Listed) return result;
+  result.bandwidth = node.at("bandwidth").bandwidth();
+  result.latency = node.at("latency").duration();
+  if (result.fabric == Fabric::Torus) {
+    for (const YamlNode& d : node.at("dimensions").items()) {
+      result.dimensions.push_back(d.integer(1, kMostDevices));
+    }
+    if (result.dimensions.empty()) {
+      node.at("dimensions").error("expected the lengths of a torus, such as [4, 4, 4]");
+    }
+    return result;
+  }
+  result.nics_per_node = node.at("nics_per_node").integer(1, 1024);
+  if (const auto key = node.find("routing")) {
+    result.routing = key->one_of({"adaptive", "ecmp"}) == 0 ? ScaleOut::Routing::Adaptive
+                                                            : ScaleOut::Routing::Ecmp;
+  }
+  if (const auto key = node.find("host_bandwidth")) result.host_bandwidth = key->bandwidth();
+  if (const auto key = node.find("host_latency")) result.host_latency = key->duration();
+  if (const auto key = node.find("rail_forwarding")) result.rail_forwarding = key->boolean();
+  if (result.fabric == Fabric::RailOptimised || result.fabric == Fabric::FatTree) {
+    result.nodes_per_leaf = node.at("nodes_per_leaf").integer(1, kMostDevices);
+    result.leaf_spine_latency = node.at("leaf_spine_latency").duration();
+    if (const auto key = node.find("spines")) result.spines = key->integer(1, 4096);
+    if (const auto key = node.find("planes")) result.planes = key->integer(1, 1024);
+    if (const auto key = node.find("oversubscription")) {
+      result.oversubscription = key->number(0.01, 1000);
+    }
+  }
+  return result;
+}
+
+Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
+  const YamlNode root = document.root();
+  root.allow_only({"name", "device", "nodes", "gpus_per_node", "scale_up", "scale_out", "topology",
+                   "faults", "source"});
+  Cluster cluster;
+  cluster.file = std::move(file);
+  cluster.name = root.at("name").text();
+  const YamlNode device = root.at("device");
+  cluster.nodes = root.at("nodes").integer(1, kMostDevices);
+  cluster.gpus_per_node = root.at("gpus_per_node").integer(1, 1024);
+  if (cluster.nodes * cluster.gpus_per_node > kMostDevices) {
+    root.at("nodes").error(fmt::format("{} devices; at most {} can be simulated",
+                                       cluster.nodes * cluster.gpus_per_node, kMostDevices));
+  }
+  cluster.scale_up = read_scale_up(root.at("scale_up"));
+  if (const auto out = root.find("scale_out")) cluster.scale_out = read_scale_out(*out);
+  if (cluster.nodes > 1 && cluster.scale_out.fabric == ScaleOut::Fabric::None) {
+    root.at("nodes").error("several nodes need scale_out with a fabric");
+  }
+  document.throw_errors();
+
+  Topology topology;
+  try {
+    topology = build_topology(cluster);
+  } catch (const sim::ConfigError& error) {
+    (root.find("scale_out") ? *root.find("scale_out") : root).error(error.what());
+    document.throw_errors();
+  }
+  if (const auto listed = root.find("topology")) add_listed_links(*listed, topology);
+  document.throw_errors();
+  const bool is_listed = cluster.scale_out.fabric == ScaleOut::Fabric::Listed;
+  if (const auto listed = root.find("topology"); listed && is_listed) {
+    try {
+      check_reachable(topology);  // before the faults: what is wrong here is the description
+    } catch (const sim::InfeasibleError& error) {
+      listed->error(error.what());
+    }
+  } else if (is_listed) {
+    root.at("scale_out").error("fabric: listed needs topology: {switches: [...], links: [...]}");
+  }
+  if (const auto faults = root.find("faults")) apply_faults(*faults, topology, cluster.slow);
+  document.throw_errors();
+  if (root.find("faults")) check_reachable(topology);
+  cluster.topology = std::make_shared<const Topology>(std::move(topology));
+  cluster.collectives = default_collective_parameters();
+  cluster.device = load_device(device.file());
+  return cluster;
+}
+
+}  // namespace
+
+Cluster load_cluster(const std::filesystem::path& file) {
+  return read_cluster(YamlDocument::load(file), file);
+}
+
+Cluster parse_cluster(const std::string& text, const std::filesystem::path& folder) {
+  const auto file = folder / "cluster.yaml";
+  return read_cluster(YamlDocument::parse(text, file.string()), file);
+}
+
+}  // namespace moesim::hardware

@@ -1,0 +1,57 @@
+// How an exchange between devices is played: the two fidelities of sim::ExchangeModel.
+//
+//   Bound  closed form. A rank is done when all it exchanges bytes with have arrived, and its own
+//          ports, and every link that its bytes share with others', have carried what this
+//          exchange puts on them, plus the longest path's latency. Exchanges do not see each other.
+//   Fluid  every transfer is a flow at its max-min fair rate over all links and all that is in
+//          flight (sim/flow_network.h); its last byte arrives a path's latency after it was sent.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hardware/cluster.h"
+#include "hardware/network/topology.h"
+#include "sim/engine.h"
+#include "sim/exchange.h"
+
+namespace moesim::hardware {
+
+enum class Fidelity { Bound, Fluid };
+
+inline constexpr double kDefaultTolerance = 0.01;
+
+// What a link carried.
+struct LinkUse {
+  std::string name;  // "gpu0->node0.switch"
+  LinkKind kind = LinkKind::ScaleUp;
+  sim::Bytes bytes;      // on the wire
+  sim::Duration busy{};  // at full capacity: bytes / capacity
+  sim::Bandwidth capacity;
+};
+
+// Where the time of the simulation itself goes.
+struct NetworkCounters {
+  std::uint64_t flows = 0, rate_computations = 0, flows_touched = 0;
+};
+
+class NetworkModel : public sim::ExchangeModel {
+ public:
+  // Of every link of the topology, in its order.
+  virtual std::vector<LinkUse> link_use() const = 0;
+  virtual NetworkCounters counters() const = 0;
+};
+
+// The cluster's topology is shared, the engine outlives the model. `tolerance` is of Fluid only:
+// see sim/flow_network.h; zero: exact.
+std::unique_ptr<NetworkModel> make_network_model(const Cluster& cluster, Fidelity fidelity,
+                                                 sim::Engine& engine,
+                                                 double tolerance = kDefaultTolerance);
+
+// The least time that the links need for an exchange whose ranks all arrive at once: startup,
+// the busiest link or rank limit, the shortest latency that the transfers over it have, and
+// completion. No play of the exchange alone is faster.
+sim::Duration lower_bound(const Cluster& cluster, const sim::Exchange& exchange);
+
+}  // namespace moesim::hardware

@@ -1,0 +1,170 @@
+#include "hardware/network/routes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "hardware/network/analysis.h"
+#include "sim/error.h"
+
+namespace moesim::hardware {
+
+namespace {
+
+constexpr std::uint32_t kFar = std::numeric_limits<std::uint32_t>::max();
+
+// Hops are counted so that a path inside the node is always shorter than one over a NIC.
+std::uint32_t length_of(LinkKind kind) {
+  return kind == LinkKind::ScaleUp ? 1 : 2;
+}
+
+std::uint64_t mix(std::uint64_t x) {  // splitmix64
+  x += 0x9e3779b97f4a7c15u;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+// The next links towards one destination, of each vertex: those on a shortest path.
+struct Routes::Towards {
+  std::vector<std::uint32_t> first;  // of each vertex in next, and the end
+  std::vector<LinkId> next;
+};
+
+Routes::Routes(const Topology& topology)
+    : topology_(topology),
+      in_(topology.vertices.size()),
+      out_(topology.vertices.size()),
+      towards_(topology.vertices.size()),
+      can_limit_(topology.links.size(), true) {
+  const auto& links = topology.links;
+  for (LinkId l = 0; l < links.size(); ++l) {
+    if (!(links[l].capacity > sim::Bandwidth{})) continue;
+    in_[links[l].to].push_back(l);
+    out_[links[l].from].push_back(l);
+  }
+  const auto forwards = [&](VertexId v) {
+    return topology.vertices[v].kind != VertexKind::Device;
+  };
+  // Traffic does not turn around, so a link back to where another came from does not feed it.
+  const auto sum = [&](const std::vector<LinkId>& feeders, VertexId without, bool by_from) {
+    double total = 0;
+    for (const LinkId l : feeders) {
+      if ((by_from ? links[l].from : links[l].to) != without) {
+        total += links[l].capacity.bytes_per_second();
+      }
+    }
+    return total;
+  };
+  const auto enough = [](double all, sim::Bandwidth capacity) {
+    return all <= capacity.bytes_per_second() * (1 + 1e-12);
+  };
+  // First downstream: a link that its inputs cannot overfill. Then upstream: one whose outputs are
+  // together no wider; these must limit themselves, or the two would excuse each other.
+  for (LinkId l = 0; l < links.size(); ++l) {
+    if (forwards(links[l].from) && enough(sum(in_[links[l].from], links[l].to, true),
+                                          links[l].capacity)) {
+      can_limit_[l] = false;
+    }
+  }
+  for (LinkId l = 0; l < links.size(); ++l) {
+    if (!can_limit_[l] || !forwards(links[l].to)) continue;
+    const auto& outputs = out_[links[l].to];
+    const bool all_limit = std::all_of(outputs.begin(), outputs.end(), [&](LinkId o) {
+      return links[o].to == links[l].from || can_limit_[o];
+    });
+    if (all_limit && enough(sum(outputs, links[l].from, false), links[l].capacity)) {
+      can_limit_[l] = false;
+    }
+  }
+  for (sim::Rank r = 0; r < topology.ranks(); ++r) {
+    if (r == 0 || topology.node[r] != topology.node[r - 1]) {
+      node_first_.resize(topology.node[r] + 1, r);
+      node_first_[topology.node[r]] = r;
+    }
+  }
+}
+
+Routes::~Routes() = default;
+
+// Distances by a search back from the destination, in buckets of length since all are small. A
+// textbook Dijkstra with a heap takes ten times as long, once for each of a thousand destinations.
+const Routes::Towards& Routes::towards(VertexId destination) {
+  auto& slot = towards_[destination];
+  if (slot) return *slot;
+  const auto& links = topology_.links;
+  std::vector<std::uint32_t> distance(topology_.vertices.size(), kFar);
+  std::vector<std::vector<VertexId>> buckets(1, {destination});
+  distance[destination] = 0;
+  for (std::size_t d = 0; d < buckets.size(); ++d) {
+    for (std::size_t i = 0; i < buckets[d].size(); ++i) {
+      const VertexId v = buckets[d][i];
+      if (distance[v] != d) continue;
+      if (v != destination && topology_.vertices[v].kind == VertexKind::Device &&
+          !topology_.devices_forward) {
+        continue;  // the way may end here, not lead through
+      }
+      for (const LinkId l : in_[v]) {
+        const auto further = static_cast<std::uint32_t>(d) + length_of(links[l].kind);
+        if (further >= distance[links[l].from]) continue;
+        distance[links[l].from] = further;
+        if (buckets.size() <= further) buckets.resize(further + 1);
+        buckets[further].push_back(links[l].from);
+      }
+    }
+  }
+  slot = std::make_unique<Towards>();
+  slot->first.reserve(topology_.vertices.size() + 1);
+  for (VertexId v = 0; v < topology_.vertices.size(); ++v) {
+    slot->first.push_back(static_cast<std::uint32_t>(slot->next.size()));
+    if (distance[v] == kFar || v == destination) continue;
+    for (const LinkId l : out_[v]) {
+      const VertexId to = links[l].to;
+      if (distance[to] == kFar || distance[to] + length_of(links[l].kind) != distance[v]) continue;
+      if (to != destination && topology_.vertices[to].kind == VertexKind::Device &&
+          !topology_.devices_forward) {
+        continue;
+      }
+      slot->next.push_back(l);
+    }
+  }
+  slot->first.push_back(static_cast<std::uint32_t>(slot->next.size()));
+  return *slot;
+}
+
+void Routes::walk(VertexId from, VertexId to, std::uint64_t hash, std::vector<LinkId>& links) {
+  const Towards& table = towards(to);
+  while (from != to) {
+    const std::uint32_t first = table.first[from], end = table.first[from + 1];
+    if (first == end) throw sim::InfeasibleError(describe_cut(topology_, from, to));
+    LinkId next = table.next[first];
+    if (end - first > 1) {
+      hash = mix(hash);
+      next = table.next[first + hash % (end - first)];
+    }
+    links.push_back(next);
+    from = topology_.links[next].to;
+  }
+}
+
+void Routes::path(sim::Rank source, sim::Rank destination, std::vector<LinkId>& links) {
+  if (source == destination) return;
+  const std::uint64_t hash = (std::uint64_t{source} << 32) | destination;
+  VertexId from = topology_.devices[source];
+  const VertexId to = topology_.devices[destination];
+  if (topology_.rail_forwarding && topology_.node[source] != topology_.node[destination] &&
+      topology_.rail[source] != topology_.rail[destination]) {
+    for (sim::Rank r = node_first_[topology_.node[source]];
+         r < topology_.ranks() && topology_.node[r] == topology_.node[source]; ++r) {
+      if (topology_.rail[r] != topology_.rail[destination]) continue;
+      walk(from, topology_.devices[r], hash, links);
+      from = topology_.devices[r];
+    }
+  }
+  walk(from, to, hash, links);
+}
+
+}  // namespace moesim::hardware

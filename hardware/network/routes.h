@@ -1,0 +1,41 @@
+// Which links the bytes from one rank to another take: a shortest path, by links; the scale-up
+// network before the scale-out one; among equals the one that a hash of the two ranks picks (ECMP).
+// Where the topology forwards over rails (PXN), bytes for another rail of another node first go to
+// the device of that rail in their own node. Devices pass on nothing else, but in a torus.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "hardware/network/topology.h"
+
+namespace moesim::hardware {
+
+class Routes {
+ public:
+  // The topology outlives the routes.
+  explicit Routes(const Topology& topology);
+  ~Routes();
+
+  // Appends the links from source to destination, in order. Nothing for source == destination.
+  // Throws InfeasibleError that names the cut where there is no way.
+  void path(sim::Rank source, sim::Rank destination, std::vector<LinkId>& links);
+
+  // Whether a link can ever limit a flow that the other links of its path would let pass faster:
+  // one whose inputs together cannot fill it, or that has one output as narrow as itself, cannot.
+  const std::vector<bool>& can_limit() const { return can_limit_; }
+
+ private:
+  struct Towards;
+  const Towards& towards(VertexId destination);
+  void walk(VertexId from, VertexId to, std::uint64_t hash, std::vector<LinkId>& links);
+
+  const Topology& topology_;
+  std::vector<std::vector<LinkId>> in_, out_;  // of each vertex, those that are up
+  std::vector<std::unique_ptr<Towards>> towards_;
+  std::vector<bool> can_limit_;
+  std::vector<std::uint32_t> node_first_;  // rank lookup by node and rail
+};
+
+}  // namespace moesim::hardware
