@@ -37,8 +37,8 @@ ScaleOut read_scale_out(const YamlNode& node) {
   node.allow_only({"fabric", "routing", "nics_per_node", "bandwidth", "latency", "host_bandwidth",
                    "host_latency", "nodes_per_leaf", "spines", "planes", "oversubscription",
                    "leaf_spine_latency", "rail_forwarding", "dimensions"});
-  constexpr Fabric kFabrics[] = {Fabric::None,       Fabric::NonBlocking, Fabric::RailOptimised,
-                                 Fabric::FatTree,    Fabric::BackToBack,  Fabric::Torus,
+  constexpr Fabric kFabrics[] = {Fabric::None,    Fabric::NonBlocking, Fabric::RailOptimised,
+                                 Fabric::FatTree, Fabric::BackToBack,  Fabric::Torus,
                                  Fabric::Listed};
   ScaleOut result;
   result.fabric = kFabrics[node.at("fabric").one_of(

@@ -43,14 +43,6 @@ struct Exchange {
   Bandwidth receive_limit{};
   bool barrier = false;  // nobody's bytes move before all have arrived
 };
-std::vector<Rank> participants = {};   // ascending
-std::vector<Transfer> transfers = {};  // between participants; source == destination costs nothing
-Duration startup{};                    // at each rank, from its arrival until its first byte moves
-Duration completion{};                 // at each rank, from its last byte until it is done
-Bandwidth send_limit{};  // of each rank, over all its links; zero: no limit of its own
-Bandwidth receive_limit{};
-bool barrier = false;  // nobody's bytes move before all have arrived
-};
 
 using ExchangeId = std::uint32_t;
 

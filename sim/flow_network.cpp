@@ -82,8 +82,7 @@ void FlowNetwork::place(std::uint32_t flow, Link link, std::uint32_t other) {
   if (link != kNone) on_link_[link].push_back({other, flow});
 }
 
-void FlowNetwork::start(Group group, double bytes, std::span<const Link> links,
-                        std::uint64_t tag) {
+void FlowNetwork::start(Group group, double bytes, std::span<const Link> links, std::uint64_t tag) {
   ++counters_.flows;
   if (!(bytes > 0) || links.empty()) {
     listener_.flow_finishes(tag, engine_.now());

@@ -1,12 +1,12 @@
 // Flows of bytes over links that they share: at every instant each flow has its max-min fair rate
 // (sim/max_min.h) over all that is in flight, whoever started it.
 //
-// Rates are computed when flows start and when flows have finished. With a tolerance of zero that is
-// at every completion. With a tolerance above zero completions that lie close together are merged:
-// what a finished flow leaves over is handed on up to `tolerance` x the age of the youngest group
-// of flows later. Each flow still finishes at its own time, rates never exceed a link's capacity,
-// and no byte is lost: a tolerant play is never faster than capacities allow, and later by about
-// the tolerance at most.
+// Rates are computed when flows start and when flows have finished. With a tolerance of zero that
+// is at every completion. With a tolerance above zero completions that lie close together are
+// merged: what a finished flow leaves over is handed on up to `tolerance` x the age of the youngest
+// group of flows later. Each flow still finishes at its own time, rates never exceed a link's
+// capacity, and no byte is lost: a tolerant play is never faster than capacities allow, and later
+// by about the tolerance at most.
 //
 // Cost of one computation of rates: for each link that fills up, the flows on it.
 #pragma once
@@ -123,7 +123,7 @@ class FlowNetwork {
 
   // Of each link.
   std::vector<double> capacity_;  // a flow limit's is negative
-  std::vector<double> level_;     // the rate of flows that this link holds back; infinite if not full
+  std::vector<double> level_;  // the rate of flows that this link holds back; infinite if not full
   std::vector<Filling> filling_;
   std::vector<std::vector<Entry>> on_link_;
   std::vector<Link> free_links_, retired_links_;

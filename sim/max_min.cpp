@@ -26,8 +26,8 @@ std::vector<Bandwidth> max_min_rates(std::span<const Bandwidth> capacities,
     }
     std::vector<bool> full(left.size());
     for (std::size_t l = 0; l < left.size(); ++l) {
-      full[l] = unfrozen[l] > 0 &&
-                left[l] / static_cast<double>(unfrozen[l]) <= level * (1 + 1e-12);
+      full[l] =
+          unfrozen[l] > 0 && left[l] / static_cast<double>(unfrozen[l]) <= level * (1 + 1e-12);
     }
     for (std::size_t f = 0; f < flows.size(); ++f) {
       const FlowPath& flow = flows[f];

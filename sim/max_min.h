@@ -1,5 +1,6 @@
 // Max-min fair rates: no flow's rate can be raised without lowering that of a flow which has no
-// more. Progressive filling: raise all rates together; when a link fills up, freeze the flows on it.
+// more. Progressive filling: raise all rates together; when a link fills up, freeze the flows on
+// it.
 //
 // The plain function, for tests and small uses; FlowNetwork does the same for flows that come and
 // go.

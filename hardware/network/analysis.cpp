@@ -36,8 +36,8 @@ Graph graph_of(const Topology& topology) {
 // Which devices one reaches; itself it always does.
 std::vector<bool> reached(const Topology& topology, const Graph& graph, VertexId from) {
   std::vector<boost::default_color_type> color(boost::num_vertices(graph));
-  const auto map = boost::make_iterator_property_map(color.begin(),
-                                                     boost::get(boost::vertex_index, graph));
+  const auto map =
+      boost::make_iterator_property_map(color.begin(), boost::get(boost::vertex_index, graph));
   boost::breadth_first_search(graph, from, boost::color_map(map));
   const std::size_t n = topology.vertices.size();
   std::vector<bool> result(n);
@@ -57,9 +57,9 @@ std::string describe_cut(const Topology& topology, VertexId from, VertexId to) {
   std::size_t more = 0, listed = 0;
   for (LinkId l = 0; l < topology.links.size(); ++l) {
     const Link& link = topology.links[l];
-    const bool from_side = is_reached[link.from] &&
-                           (topology.vertices[link.from].kind != VertexKind::Device ||
-                            link.from == from || topology.devices_forward);
+    const bool from_side =
+        is_reached[link.from] && (topology.vertices[link.from].kind != VertexKind::Device ||
+                                  link.from == from || topology.devices_forward);
     if (!from_side || is_reached[link.to]) continue;
     if (listed < 4) {
       cut += (listed++ > 0 ? ", " : "") + topology.link_name(l);
@@ -97,10 +97,10 @@ sim::Bandwidth bisection(const Topology& topology) {
   using Traits = boost::adjacency_list_traits<boost::vecS, boost::vecS, boost::directedS>;
   using Flow = boost::adjacency_list<
       boost::vecS, boost::vecS, boost::directedS, boost::no_property,
-      boost::property<boost::edge_capacity_t, std::int64_t,
-                      boost::property<boost::edge_residual_capacity_t, std::int64_t,
-                                      boost::property<boost::edge_reverse_t,
-                                                      Traits::edge_descriptor>>>>;
+      boost::property<
+          boost::edge_capacity_t, std::int64_t,
+          boost::property<boost::edge_residual_capacity_t, std::int64_t,
+                          boost::property<boost::edge_reverse_t, Traits::edge_descriptor>>>>;
   const std::size_t n = topology.vertices.size();
   Flow graph(2 * n + 2);
   const std::size_t source = 2 * n, sink = 2 * n + 1;

@@ -39,8 +39,8 @@ const std::vector<Duration>& BoundTimes::of(const sim::Exchange& exchange,
       load.least_latency = std::min(load.least_latency, path_latency);
     }
     if (limits) {
-      const auto source = participants.place(t.source), destination =
-                                                            participants.place(t.destination);
+      const auto source = participants.place(t.source),
+                 destination = participants.place(t.destination);
       sent[source] += bytes;
       received[destination] += bytes;
       const double limit = wire(t).flow_limit.bytes_per_second();
@@ -52,8 +52,8 @@ const std::vector<Duration>& BoundTimes::of(const sim::Exchange& exchange,
   }
   // Bytes become seconds, once a link.
   for (const LinkId l : loaded_) loads_[l].bytes /= topology.links[l].capacity.bytes_per_second();
-  std::vector<double> seconds(members, 0);           // of what leaves by a link
-  std::vector<double> arrival_seconds(members, 0);   // of what comes by one, its latency included
+  std::vector<double> seconds(members, 0);          // of what leaves by a link
+  std::vector<double> arrival_seconds(members, 0);  // of what comes by one, its latency included
   const auto busy = [&](sim::Rank rank, LinkId l, bool arrives) {
     const std::size_t place = participants.place(rank);
     const double more = arrives ? static_cast<double>(loads_[l].least_latency) * 1e-12 : 0;
@@ -111,9 +111,9 @@ BoundModel::Play& BoundModel::play_of(sim::ExchangeId id, const sim::Exchange& e
   for (const sim::Transfer& t : exchange.transfers) {
     if (t.source == t.destination) continue;
     const bool near = topology.node[t.source] == topology.node[t.destination];
-    traffic_.add(t.source, t.destination,
-                 static_cast<double>(t.bytes.count()) *
-                     (near ? exchange.near.factor : exchange.far.factor));
+    traffic_.add(
+        t.source, t.destination,
+        static_cast<double>(t.bytes.count()) * (near ? exchange.near.factor : exchange.far.factor));
     if (all) continue;
     const auto s = play.participants.place(t.source), d = play.participants.place(t.destination);
     play.peers[s * words + d / 64] |= std::uint64_t{1} << (d % 64);

@@ -59,8 +59,7 @@ class BoundModel final : public NetworkModel {
     std::vector<std::uint64_t> started;  // bits: all its peers have arrived
     std::size_t arrivals = 0, done = 0;
   };
-  Play& play_of(sim::ExchangeId id, const sim::Exchange& exchange,
-                sim::ExchangeListener& listener);
+  Play& play_of(sim::ExchangeId id, const sim::Exchange& exchange, sim::ExchangeListener& listener);
   void start(sim::ExchangeId id, Play& play, std::size_t place);
 
   sim::Engine& engine_;

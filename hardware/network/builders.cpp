@@ -78,8 +78,8 @@ class Builder {
           per_node_));
     }
     if (out_.fabric == Fabric::BackToBack && nodes_ != 2) {
-      throw ConfigError(fmt::format(
-          "scale_out.fabric: back_to_back joins two nodes, but nodes is {}", nodes_));
+      throw ConfigError(
+          fmt::format("scale_out.fabric: back_to_back joins two nodes, but nodes is {}", nodes_));
     }
     nics_.resize(nodes_);
     for (std::uint32_t node = 0; node < nodes_; ++node) {
@@ -88,8 +88,7 @@ class Builder {
       }
       // Several devices a NIC, or several NICs a device.
       const std::uint32_t most = std::max(nics, per_node_);
-      const Bandwidth host =
-          out_.host_bandwidth > Bandwidth{} ? out_.host_bandwidth : kUnlimited;
+      const Bandwidth host = out_.host_bandwidth > Bandwidth{} ? out_.host_bandwidth : kUnlimited;
       for (std::uint32_t i = 0; i < most; ++i) {
         join(gpu(node, i * per_node_ / most), nics_[node][i * nics / most], LinkKind::Host, host,
              out_.host_latency);
@@ -111,15 +110,16 @@ class Builder {
         }
         break;
       }
-      default: leaves_and_spines(nics);
+      default:
+        leaves_and_spines(nics);
     }
   }
 
   void leaves_and_spines(std::uint32_t nics) {
     const bool rails = out_.fabric == ScaleOut::Fabric::RailOptimised;
     const auto planes = static_cast<std::uint32_t>(out_.planes);
-    const auto per_leaf = static_cast<std::uint32_t>(
-        out_.nodes_per_leaf > 0 ? out_.nodes_per_leaf : cluster_.nodes);
+    const auto per_leaf =
+        static_cast<std::uint32_t>(out_.nodes_per_leaf > 0 ? out_.nodes_per_leaf : cluster_.nodes);
     const std::uint32_t groups = (nodes_ + per_leaf - 1) / per_leaf;
     if (nics % planes != 0) {
       throw ConfigError(fmt::format(
@@ -150,9 +150,9 @@ class Builder {
     for (std::uint32_t plane = 0; plane < planes; ++plane) {
       if (leaves[plane].size() < 2) continue;
       for (std::uint32_t s = 0; s < spines; ++s) {
-        const VertexId spine = vertex(planes == 1 ? fmt::format("spine{}", s)
-                                                  : fmt::format("spine{}.{}", plane, s),
-                                      VertexKind::Switch, 3);
+        const VertexId spine =
+            vertex(planes == 1 ? fmt::format("spine{}", s) : fmt::format("spine{}.{}", plane, s),
+                   VertexKind::Switch, 3);
         for (std::size_t l = 0; l < leaves[plane].size(); ++l) {
           // All uplinks of a leaf together carry its ports' bandwidth over the oversubscription.
           const Bandwidth uplink =
@@ -169,9 +169,9 @@ class Builder {
     std::int64_t count = 1;
     for (const auto d : size) count *= d;
     if (size.empty() || count != cluster_.nodes * cluster_.gpus_per_node) {
-      throw ConfigError(fmt::format(
-          "scale_out.dimensions: a torus of {} devices, but there are {} nodes of {}", count,
-          cluster_.nodes, cluster_.gpus_per_node));
+      throw ConfigError(
+          fmt::format("scale_out.dimensions: a torus of {} devices, but there are {} nodes of {}",
+                      count, cluster_.nodes, cluster_.gpus_per_node));
     }
     // Each device is its own node as far as nearness goes: all its links are of one kind.
     for (std::size_t r = 0; r < topology_.node.size(); ++r) {

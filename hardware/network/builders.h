@@ -11,5 +11,4 @@ namespace moesim::hardware {
 // be shared by 8 devices").
 Topology build_topology(const Cluster& cluster);
 
-
 }  // namespace moesim::hardware

@@ -116,8 +116,8 @@ void apply_faults(const YamlNode& node, Topology& topology, std::vector<SlowDevi
   std::map<sim::Rank, double> speeds;
   for (const YamlNode& item : node.items()) {
     item.allow_only({"at", "between", "capacity", "gpu", "absent", "speed"});
-    const int what = (item.find("at") ? 1 : 0) + (item.find("between") ? 1 : 0) +
-                     (item.find("gpu") ? 1 : 0);
+    const int what =
+        (item.find("at") ? 1 : 0) + (item.find("between") ? 1 : 0) + (item.find("gpu") ? 1 : 0);
     if (what != 1) {
       item.error("expected one of at (all links of a vertex), between (the links of two), gpu");
       continue;

@@ -13,7 +13,6 @@ void add_listed_links(const sim::io::YamlNode& node, Topology& topology);
 
 // `faults: [...]`: links at a part of their capacity or down, devices absent or slow. Ranks are
 // those of the devices that remain, in order.
-void apply_faults(const sim::io::YamlNode& node, Topology& topology,
-                  std::vector<SlowDevice>& slow);
+void apply_faults(const sim::io::YamlNode& node, Topology& topology, std::vector<SlowDevice>& slow);
 
 }  // namespace moesim::hardware

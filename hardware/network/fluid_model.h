@@ -51,8 +51,7 @@ class FluidModel final : public NetworkModel, private sim::FlowListener {
     sim::Duration longest_latency{};
   };
 
-  Play& play_of(sim::ExchangeId id, const sim::Exchange& exchange,
-                sim::ExchangeListener& listener);
+  Play& play_of(sim::ExchangeId id, const sim::Exchange& exchange, sim::ExchangeListener& listener);
   void add_limits(Play& play);
   void index_transfers(Play& play);
   void release(std::uint32_t slot, const std::vector<std::uint32_t>& members);

@@ -46,9 +46,7 @@ Routes::Routes(const Topology& topology)
     in_[links[l].to].push_back(l);
     out_[links[l].from].push_back(l);
   }
-  const auto forwards = [&](VertexId v) {
-    return topology.vertices[v].kind != VertexKind::Device;
-  };
+  const auto forwards = [&](VertexId v) { return topology.vertices[v].kind != VertexKind::Device; };
   // Traffic does not turn around, so a link back to where another came from does not feed it.
   const auto sum = [&](const std::vector<LinkId>& feeders, VertexId without, bool by_from) {
     double total = 0;
@@ -65,8 +63,8 @@ Routes::Routes(const Topology& topology)
   // First downstream: a link that its inputs cannot overfill. Then upstream: one whose outputs are
   // together no wider; these must limit themselves, or the two would excuse each other.
   for (LinkId l = 0; l < links.size(); ++l) {
-    if (forwards(links[l].from) && enough(sum(in_[links[l].from], links[l].to, true),
-                                          links[l].capacity)) {
+    if (forwards(links[l].from) &&
+        enough(sum(in_[links[l].from], links[l].to, true), links[l].capacity)) {
       can_limit_[l] = false;
     }
   }

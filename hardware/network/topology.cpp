@@ -4,11 +4,16 @@ namespace moesim::hardware {
 
 std::string_view name_of(LinkKind kind) {
   switch (kind) {
-    case LinkKind::ScaleUp: return "scale_up";
-    case LinkKind::Host: return "host";
-    case LinkKind::Nic: return "nic";
-    case LinkKind::Fabric: return "fabric";
-    case LinkKind::Torus: return "torus";
+    case LinkKind::ScaleUp:
+      return "scale_up";
+    case LinkKind::Host:
+      return "host";
+    case LinkKind::Nic:
+      return "nic";
+    case LinkKind::Fabric:
+      return "fabric";
+    case LinkKind::Torus:
+      return "torus";
   }
   return "";
 }
