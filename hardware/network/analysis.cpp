@@ -18,13 +18,18 @@ namespace {
 
 using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS>;
 
+// Whether what enters a device may leave it again: in a torus, and to its rail's NIC.
+bool forwards(const Topology& topology) {
+  return topology.devices_forward || topology.rail_forwarding;
+}
+
 // The links that are up. A device forwards nothing (but in a torus): what enters it ends there, so
 // it is two vertices, v that sends and n + v that receives.
 Graph graph_of(const Topology& topology) {
   const std::size_t n = topology.vertices.size();
   Graph graph(2 * n);
   const auto in = [&](VertexId v) {
-    const bool ends = topology.vertices[v].kind == VertexKind::Device && !topology.devices_forward;
+    const bool ends = topology.vertices[v].kind == VertexKind::Device && !forwards(topology);
     return ends ? n + v : v;
   };
   for (const Link& link : topology.links) {
@@ -59,7 +64,7 @@ std::string describe_cut(const Topology& topology, VertexId from, VertexId to) {
     const Link& link = topology.links[l];
     const bool from_side =
         is_reached[link.from] && (topology.vertices[link.from].kind != VertexKind::Device ||
-                                  link.from == from || topology.devices_forward);
+                                  link.from == from || forwards(topology));
     if (!from_side || is_reached[link.to]) continue;
     if (listed < 4) {
       cut += (listed++ > 0 ? ", " : "") + topology.link_name(l);
@@ -115,7 +120,7 @@ sim::Bandwidth bisection(const Topology& topology) {
     reverse[back] = there;
   };
   const auto in = [&](VertexId v) {
-    const bool ends = topology.vertices[v].kind == VertexKind::Device && !topology.devices_forward;
+    const bool ends = topology.vertices[v].kind == VertexKind::Device && !forwards(topology);
     return ends ? n + v : v;
   };
   for (const Link& link : topology.links) {

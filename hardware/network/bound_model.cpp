@@ -17,7 +17,10 @@ const std::vector<Duration>& BoundTimes::of(const sim::Exchange& exchange,
   const Topology& topology = paths_.topology();
   const std::size_t members = participants.size();
   std::vector<double> sent(members, 0), received(members, 0);
-  std::vector<double> flow_seconds(members, 0);  // by the limit of single transfers
+  // By the limits of single transfers, and the least latency of what a rank receives.
+  std::vector<double> flow_sent(members, 0), flow_received(members, 0);
+  std::vector<double> least_latency(members, std::numeric_limits<double>::infinity());
+  std::vector<double> least_sent_latency(least_latency);
   const bool limits = exchange.send_limit > Bandwidth{} || exchange.receive_limit > Bandwidth{} ||
                       exchange.near.flow_limit > Bandwidth{} ||
                       exchange.far.flow_limit > Bandwidth{};
@@ -45,9 +48,14 @@ const std::vector<Duration>& BoundTimes::of(const sim::Exchange& exchange,
       received[destination] += bytes;
       const double limit = wire(t).flow_limit.bytes_per_second();
       if (limit > 0) {
-        flow_seconds[source] = std::max(flow_seconds[source], bytes / limit);
-        flow_seconds[destination] = std::max(flow_seconds[destination], bytes / limit);
+        flow_sent[source] = std::max(flow_sent[source], bytes / limit);
+        flow_received[destination] =
+            std::max(flow_received[destination], bytes / limit + sim::to_seconds(path.latency));
       }
+      least_sent_latency[source] =
+          std::min(least_sent_latency[source], sim::to_seconds(path.latency));
+      least_latency[destination] =
+          std::min(least_latency[destination], sim::to_seconds(path.latency));
     }
   }
   // Bytes become seconds, once a link.
@@ -74,19 +82,28 @@ const std::vector<Duration>& BoundTimes::of(const sim::Exchange& exchange,
       most = std::max(most, static_cast<double>(path.latency.count()) * 1e-12);
     }
   }
-  for (const LinkId l : loaded_) loads_[l] = {};
+  double whole = 0;
+  for (const LinkId l : loaded_) {
+    whole = std::max(whole, loads_[l].bytes + static_cast<double>(loads_[l].least_latency) * 1e-12);
+    loads_[l] = {};
+  }
   loaded_.clear();
   times_.resize(members);
   for (std::size_t i = 0; i < members; ++i) {
-    double most = std::max({seconds[i], arrival_seconds[i], flow_seconds[i]});
-    if (exchange.send_limit > Bandwidth{}) {
-      most = std::max(most, sent[i] / exchange.send_limit.bytes_per_second());
+    double most = std::max({seconds[i], arrival_seconds[i], flow_sent[i], flow_received[i]});
+    if (exchange.send_limit > Bandwidth{} && sent[i] > 0) {
+      const double busy_for = sent[i] / exchange.send_limit.bytes_per_second();
+      most = std::max(most, busy_for);
+      whole = std::max(whole, busy_for + least_sent_latency[i]);
     }
-    if (exchange.receive_limit > Bandwidth{}) {
-      most = std::max(most, received[i] / exchange.receive_limit.bytes_per_second());
+    if (exchange.receive_limit > Bandwidth{} && received[i] > 0) {
+      most = std::max(most,
+                      received[i] / exchange.receive_limit.bytes_per_second() + least_latency[i]);
     }
+    whole = std::max(whole, most);
     times_[i] = exchange.startup + sim::seconds_rounded_up(most) + exchange.completion;
   }
+  whole_ = exchange.startup + sim::seconds_rounded_up(whole) + exchange.completion;
   return times_;
 }
 

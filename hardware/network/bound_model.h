@@ -27,6 +27,9 @@ class BoundTimes {
   // In the order of the participants.
   const std::vector<sim::Duration>& of(const sim::Exchange& exchange,
                                        const Participants& participants);
+  // Of the exchange that was asked for last: when its last rank can be done at the earliest. What a
+  // rank sends last has still to arrive, so this may be a path's latency after the last rank above.
+  sim::Duration whole() const { return whole_; }
 
  private:
   struct Load {
@@ -37,6 +40,7 @@ class BoundTimes {
   std::vector<Load> loads_;  // of each link; bytes are zero between calls
   std::vector<LinkId> loaded_;
   std::vector<sim::Duration> times_;
+  sim::Duration whole_{};
 };
 
 class BoundModel final : public NetworkModel {

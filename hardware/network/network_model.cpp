@@ -1,7 +1,5 @@
 #include "hardware/network/network_model.h"
 
-#include <algorithm>
-
 #include "hardware/network/bound_model.h"
 #include "hardware/network/fluid_model.h"
 
@@ -20,8 +18,8 @@ sim::Duration lower_bound(const Cluster& cluster, const sim::Exchange& exchange)
   BoundTimes times(paths);
   Participants participants;
   participants.assign(exchange);
-  const auto& all = times.of(exchange, participants);
-  return all.empty() ? sim::Duration{} : *std::max_element(all.begin(), all.end());
+  times.of(exchange, participants);
+  return times.whole();
 }
 
 }  // namespace moesim::hardware

@@ -1,0 +1,141 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "hardware/cluster.h"
+#include "hardware/network/analysis.h"
+#include "hardware/network/topology.h"
+#include "sim/error.h"
+
+using namespace moesim;
+using namespace moesim::sim::literals;
+
+namespace {
+
+// A cluster file of `lines` in configs/clusters; its messages start with "cluster.yaml:LINE".
+hardware::Cluster parse(const std::string& lines) {
+  return hardware::parse_cluster("name: test\ndevice: ../devices/h100.yaml\n" + lines,
+                                 "configs/clusters");
+}
+std::string message(const std::string& lines) {
+  try {
+    parse(lines);
+  } catch (const sim::Error& error) {
+    const std::string text = error.what();
+    const auto start = text.find("cluster.yaml");
+    return start == std::string::npos ? text : text.substr(start);
+  }
+  return "no error";
+}
+
+// Lines 3 to 9 and on.
+const std::string kTwoNodes =
+    "nodes: 2\n"
+    "gpus_per_node: 2\n"
+    "scale_up: {kind: switch, bandwidth: 450 GB/s, latency: 250 ns}\n"
+    "scale_out: {fabric: non_blocking, nics_per_node: 2, bandwidth: 400 Gbit/s, latency: 1 us}\n";
+
+}  // namespace
+
+TEST_CASE("every cluster that ships can be loaded, and every device reaches every other") {
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("configs/clusters")) {
+    CAPTURE(entry.path().string());
+    const auto cluster = hardware::load_cluster(entry.path());
+    CHECK(cluster.ranks() == cluster.nodes * cluster.gpus_per_node);
+    CHECK_NOTHROW(hardware::check_reachable(*cluster.topology));
+    ++count;
+  }
+  CHECK(count >= 20);
+}
+
+TEST_CASE("a cluster's file says what it is made of") {
+  const auto cluster = hardware::load_cluster("configs/clusters/h800-16x8.yaml");
+  CHECK(cluster.ranks() == 128);
+  CHECK(cluster.scale_up.bandwidth == 200_GBps);
+  CHECK(cluster.scale_out.bandwidth == 50_GBps);
+  CHECK(cluster.device.name.find("H800") != std::string::npos);
+  CHECK(cluster.near(8, 15));
+  CHECK_FALSE(cluster.near(7, 8));
+}
+
+TEST_CASE("faults narrow links, slow devices and take them away") {
+  const auto cluster = parse(kTwoNodes +
+                             "faults:\n"
+                             "  - {at: node0.nic1, capacity: 0.5}\n"
+                             "  - {between: [gpu0, node0.switch], capacity: 0.25}\n"
+                             "  - {gpu: 3, speed: 0.8}\n"
+                             "  - {gpu: 2, absent: true}\n");
+  // Ranks are those that are there: gpu0, gpu1, gpu3.
+  CHECK(cluster.ranks() == 3);
+  CHECK(cluster.speed_of(2) == 0.8);
+  CHECK(cluster.speed_of(1) == 1);
+  for (const auto& link : cluster.topology->links) {
+    const auto name = [&](auto v) { return cluster.topology->vertices[v].name; };
+    if (name(link.from) == "node0.nic1" && name(link.to) == "fabric") {
+      CHECK(link.capacity == 25_GBps);
+    }
+    if (name(link.from) == "node0.switch" && name(link.to) == "gpu0") {
+      CHECK(link.capacity == 450_GBps * 0.25);
+    }
+  }
+}
+
+TEST_CASE("a device that faults cut off is an error that names the cut") {
+  CHECK(message(kTwoNodes + "faults: [{at: node1.nic0, capacity: 0}]\n") ==
+        "no path from gpu0 to gpu2: it reaches 2 of 3 other devices; what would lead on is down: "
+        "fabric->node1.nic0");
+}
+
+TEST_CASE("links can be listed one by one") {
+  const auto cluster = parse(
+      "nodes: 1\ngpus_per_node: 3\nscale_up: {kind: none}\nscale_out: {fabric: listed}\n"
+      "topology:\n"
+      "  switches: [sw]\n"
+      "  links:\n"
+      "    - {between: [gpu0, \"sw:1\"], bandwidth: 10 GB/s, latency: 1 us}\n"
+      "    - {between: [gpu1, \"sw:2\"], bandwidth: 10 GB/s}\n"
+      "    - {between: [gpu2, \"sw:3\"], bandwidth: 20 GB/s}\n");
+  CHECK(cluster.topology->links.size() == 6);
+  CHECK(hardware::bisection(*cluster.topology) == 10_GBps);
+}
+
+TEST_CASE("a bad topology is refused with the line at fault") {
+  const std::string start =
+      "nodes: 1\ngpus_per_node: 2\nscale_up: {kind: none}\nscale_out: {fabric: listed}\n"
+      "topology:\n"
+      "  switches: [sw]\n"
+      "  links:\n"
+      "    - {between: [gpu0, \"sw:1\"], bandwidth: 10 GB/s}\n";
+  CHECK(message(start) ==
+        "cluster.yaml:8:3: topology: no path from gpu0 to gpu1: it reaches 0 of 1 other devices; "
+        "no link leads on from there");
+  CHECK(message(start + "    - {between: [gpu1, \"sw:1\"], bandwidth: 10 GB/s}\n") ==
+        "cluster.yaml:11:24: topology.links[1].between[1]: port \"sw:1\" is used twice, first at "
+        "configs/clusters/cluster.yaml:10:24");
+  CHECK(message(start + "    - {between: [gpu1, gpu1], bandwidth: 10 GB/s}\n") ==
+        "cluster.yaml:11:7: topology.links[1]: a link from \"gpu1\" to itself");
+  CHECK(message(start + "    - {between: [gpu1, sv], bandwidth: 10 GB/s}\n") ==
+        "cluster.yaml:11:24: topology.links[1].between[1]: there is no \"sv\" in this cluster; did "
+        "you mean \"sw\"?");
+  CHECK(message(start + "    - {between: [gpu1, sw], bandwidth: 0 GB/s}\n") ==
+        "cluster.yaml:11:40: topology.links[1].bandwidth: expected a rate above zero, such as 400 "
+        "Gbit/s, not \"0 GB/s\"");
+  CHECK(message(start + "    - {between: [gpu1], bandwidth: 1 GB/s}\n") ==
+        "cluster.yaml:11:17: topology.links[1].between: expected two names, such as [node0.nic0, "
+        "leaf0.0]");
+}
+
+TEST_CASE("what a cluster lacks is said") {
+  CHECK(message("nodes: 2\ngpus_per_node: 2\nscale_up: {kind: none}\n") ==
+        "cluster.yaml:3:8: nodes: several nodes need scale_out with a fabric");
+  CHECK(message(kTwoNodes + "faults: [{gpu: 1, at: gpu1}]\n") ==
+        "cluster.yaml:7:10: faults[0]: expected one of at (all links of a vertex), between (the "
+        "links of two), gpu");
+  CHECK(message(kTwoNodes + "faults: [{gpu: 1, speed: 0}]\n") ==
+        "cluster.yaml:7:26: faults[0].speed: a device that does not compute is absent: say absent: "
+        "true");
+  CHECK(message(kTwoNodes + "faults: [{between: [gpu0, gpu1], capacity: 0}]\n") ==
+        "cluster.yaml:7:20: faults[0].between: there is no link between these two");
+}
