@@ -1,0 +1,31 @@
+// What a placement is made from: which experts were chosen, together with whom, and from where.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "workloads/placement/dispatch.h"
+#include "workloads/routing/analysis.h"
+#include "workloads/routing/routing.h"
+
+namespace moesim::workloads {
+
+struct PlacementEvidence {
+  LoadTable loads;                   // selections of all tokens
+  std::vector<LoadTable> from_node;  // [nodes]: of the tokens that start there
+  // Co-activation, by layer: [experts x experts], symmetric, the diagonal 0. Empty unless wanted.
+  std::vector<std::vector<std::uint32_t>> pairs;
+};
+
+struct EvidenceWanted {
+  std::uint32_t first_step = 0;
+  std::uint32_t steps = 1;
+  bool pairs = false;
+};
+
+// Asks the source for every token of the steps.
+// REQUIRES: sources.begin.back() == source.tokens_per_step()
+PlacementEvidence gather_evidence(RoutingSource& source, const TokenSources& sources,
+                                  const EvidenceWanted& wanted);
+
+}  // namespace moesim::workloads
