@@ -1,0 +1,85 @@
+#include "workloads/run.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "sim/io/atomic_file.h"
+#include "tools/moesim/command.h"
+#include "tools/report/chrome_trace.h"
+#include "tools/report/text_report.h"
+
+namespace moesim::tools {
+namespace {
+
+// Tells on standard error how far a run is, once it has taken a second and then every second.
+class Progress {
+ public:
+  explicit Progress(std::ostream& err) : err_(err) {}
+  void operator()(std::int64_t step, std::int64_t steps) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < std::chrono::seconds(1)) return;
+    last_ = now;
+    err_ << fmt::format("step {} of {}\n", step + 1, steps) << std::flush;
+  }
+
+ private:
+  std::ostream& err_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  const workloads::Scenario scenario =
+      workloads::load_scenario(arguments.text("SCENARIO"), arguments.all("set"));
+  const auto timeline = arguments.find("timeline");
+  Progress progress(console.err);
+  const workloads::RunResult result = workloads::run(
+      scenario,
+      {.keep_timeline = timeline.has_value(),
+       .progress = [&](std::int64_t step, std::int64_t steps) { progress(step, steps); }});
+
+  if (timeline) sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.cluster));
+  const std::string text = arguments.json() ? sim::io::to_text(to_json(result.report, scenario))
+                                            : text_report(result.report);
+  if (const auto output = arguments.find("output")) {
+    sim::io::write_file(*output, text);
+  } else {
+    console.out << text;
+  }
+  return result.report.memory.fits ? sim::ExitCode::Ok : sim::ExitCode::Infeasible;
+}
+
+}  // namespace
+
+Command run_command() {
+  return {.name = "run",
+          .summary = "Simulate a scenario and report where its time, bytes and memory go",
+          .description =
+              "Reads a scenario (model, cluster, layout, routing, step), plays its steps on every "
+              "GPU and link, and prints a report. Exit code 3 where the model does not fit.",
+          .options = {{.name = "SCENARIO",
+                       .help = "the scenario, a YAML file",
+                       .required = true,
+                       .is_file = true},
+                      {.name = "--set",
+                       .value = "KEY=VALUE",
+                       .help = "replace a value of the scenario; may be given more than once",
+                       .repeated = true},
+                      {.name = "-o,--output",
+                       .value = "FILE",
+                       .help = "write the report there instead of to standard output",
+                       .is_file = true},
+                      {.name = "--timeline",
+                       .value = "FILE",
+                       .help = "write the first step for Perfetto or chrome://tracing",
+                       .is_file = true},
+                      format_option()},
+          .examples = {"moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
+                       "moesim run SCENARIO --set step.batch_per_rank=64 --set network=bound",
+                       "moesim run SCENARIO --format json -o report.json --timeline step.json"},
+          .run = run};
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,127 @@
+#include "tools/report/chrome_trace.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+namespace moesim::tools {
+namespace {
+
+using sim::OpId;
+using sim::OpKind;
+
+constexpr std::array<const char*, 2> kStreamNames{"compute", "network"};
+
+std::string quoted(const std::string& text) {
+  return nlohmann::json(text).dump();
+}
+
+// Microseconds with all picoseconds.
+std::string us(sim::Duration time) {
+  return fmt::format("{}.{:06}", time.count() / 1'000'000, time.count() % 1'000'000);
+}
+
+class Writer {
+ public:
+  Writer(const workloads::Recording& recording, const hardware::Cluster& cluster)
+      : graph_(recording.graph), timeline_(recording.timeline), cluster_(cluster) {}
+
+  std::string write() {
+    for (sim::Rank rank = 0; rank < graph_.ranks(); ++rank) name(rank);
+    for (OpId id = 0; id < graph_.size(); ++id) slice(id);
+    for (sim::ExchangeId id = 0; id < graph_.exchanges().size(); ++id) in_flight(id);
+    counters();
+    return fmt::format("{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n{}\n]}}\n", out_);
+  }
+
+ private:
+  void event(const std::string& text) {
+    if (!out_.empty()) out_ += ",\n";
+    out_ += text;
+  }
+
+  void name(sim::Rank rank) {
+    event(fmt::format(
+        R"({{"ph":"M","pid":{},"name":"process_name","args":{{"name":"node{}/gpu{}"}}}})", rank,
+        cluster_.node_of(rank), rank));
+    event(fmt::format(
+        R"({{"ph":"M","pid":{},"name":"process_sort_index","args":{{"sort_index":{}}}}})", rank,
+        rank));
+    for (std::size_t stream = 0; stream < kStreamNames.size(); ++stream) {
+      event(fmt::format(
+          R"({{"ph":"M","pid":{},"tid":{},"name":"thread_name","args":{{"name":"{}"}}}})", rank,
+          stream, kStreamNames[stream]));
+    }
+  }
+
+  void slice(OpId id) {
+    const sim::Op& op = graph_.op(id);
+    const sim::Span& span = timeline_.spans[id];
+    if (span.start == span.end) return;
+    const sim::Label& label = graph_.label(op.label);
+    event(fmt::format(R"({{"ph":"X","pid":{},"tid":{},"ts":{},"dur":{},"name":{},"cat":"{}"{}}})",
+                      op.rank, op.kind == OpKind::Delay ? 2 : op.stream,
+                      us(span.start.time_since_epoch()), us(span.end - span.start),
+                      quoted(label.name), workloads::kPhaseNames[label.phase], arguments(op)));
+  }
+
+  // Of a rank's part of an exchange: what it sends and receives.
+  std::string arguments(const sim::Op& op) const {
+    if (op.kind != OpKind::Exchange) return "";
+    sim::Bytes sent, received;
+    for (const sim::Transfer& transfer : graph_.exchanges()[op.exchange].transfers) {
+      if (transfer.source == op.rank) sent += transfer.bytes;
+      if (transfer.destination == op.rank) received += transfer.bytes;
+    }
+    return fmt::format(R"(,"args":{{"exchange":{},"sent_bytes":{},"received_bytes":{}}})",
+                       op.exchange, sent.count(), received.count());
+  }
+
+  // The bytes of an exchange are in flight from its first part's start to its last part's end.
+  void in_flight(sim::ExchangeId id) {
+    std::int64_t bytes = 0;
+    for (const sim::Transfer& transfer : graph_.exchanges()[id].transfers) {
+      if (transfer.source != transfer.destination) bytes += transfer.bytes.count();
+    }
+    if (bytes == 0) return;
+    sim::Time start = sim::Time::max(), end{};
+    for (const OpId part : graph_.parts(id)) {
+      if (part == sim::kNoOp) continue;
+      start = std::min(start, timeline_.spans[part].start);
+      end = std::max(end, timeline_.spans[part].end);
+    }
+    changes_.push_back({start, bytes});
+    changes_.push_back({end, -bytes});
+  }
+
+  void counters() {
+    std::stable_sort(changes_.begin(), changes_.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    const sim::Rank pid = graph_.ranks();
+    event(fmt::format(R"({{"ph":"M","pid":{},"name":"process_name","args":{{"name":"network"}}}})",
+                      pid));
+    std::int64_t bytes = 0;
+    for (const auto& [time, change] : changes_) {
+      bytes += change;
+      event(fmt::format(
+          R"({{"ph":"C","pid":{},"ts":{},"name":"bytes in flight","args":{{"bytes":{}}}}})", pid,
+          us(time.time_since_epoch()), bytes));
+    }
+  }
+
+  const sim::OpGraph& graph_;
+  const sim::Timeline& timeline_;
+  const hardware::Cluster& cluster_;
+  std::vector<std::pair<sim::Time, std::int64_t>> changes_;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string chrome_trace(const workloads::Recording& recording, const hardware::Cluster& cluster) {
+  return Writer(recording, cluster).write();
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,14 @@
+// A timeline in the Chrome trace-event format, which Perfetto (ui.perfetto.dev) and
+// chrome://tracing open: a process a GPU, a thread a stream; times in microseconds.
+#pragma once
+
+#include <string>
+
+#include "hardware/cluster.h"
+#include "workloads/run.h"
+
+namespace moesim::tools {
+
+std::string chrome_trace(const workloads::Recording& recording, const hardware::Cluster& cluster);
+
+}  // namespace moesim::tools

@@ -1,0 +1,121 @@
+#include "tools/report/text_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/units_text.h"
+
+namespace moesim::tools {
+namespace {
+
+using workloads::Report;
+
+constexpr std::size_t kMostLinks = 4;
+constexpr std::size_t kMostBottlenecks = 6;
+
+std::string time(double us) {
+  return sim::to_text(sim::picoseconds_rounded_up(us * 1e6));
+}
+
+std::string bytes(std::int64_t count) {
+  return sim::to_text(sim::Bytes(count));
+}
+
+void add_head(const Report& report, std::string& out) {
+  const auto& step = report.step_time_us;
+  out += fmt::format("{}\n\n", report.title);
+  out += fmt::format("  step          {}", time(step.mean));
+  if (const auto interval = report.interval.find("step_time_us");
+      interval != report.interval.end()) {
+    out += fmt::format("   (80 % interval {} to {})", time(interval->second.p10),
+                       time(interval->second.p90));
+  }
+  if (report.step_times_us.size() > 1) {
+    out += fmt::format("\n                p50 {}, p90 {}, p99 {} of {} steps", time(step.p50),
+                       time(step.p90), time(step.p99), report.step_times_us.size());
+  }
+  out += fmt::format("\n  throughput    {:.0f} tokens/s, {:.1f} tokens/s per GPU ({} GPUs)\n",
+                     report.tokens_per_s, report.tokens_per_s_per_gpu, report.gpus);
+}
+
+void add_phases(const Report& report, std::string& out) {
+  out += "\n  phase               busy     exposed   of step   waiting for slower ranks\n";
+  const double step = report.step_time_us.mean;
+  for (std::size_t i = 0; i < workloads::kPhases; ++i) {
+    const workloads::PhaseReport& phase = report.phases[i];
+    if (phase.busy_us == 0) continue;
+    out += fmt::format("  {:<14}{:>10}  {:>10}   {:>5.1f} %", workloads::kPhaseNames[i],
+                       time(phase.busy_us), time(phase.exposed_us), 100 * phase.exposed_us / step);
+    if (phase.waiting_us > 0) out += fmt::format("   {}", time(phase.waiting_us));
+    out += '\n';
+  }
+  if (report.idle_us > 0) {
+    out += fmt::format("  {:<14}{:>10}  {:>10}   {:>5.1f} %\n", "idle", "", time(report.idle_us),
+                       100 * report.idle_us / step);
+  }
+}
+
+void add_bottleneck(const Report& report, std::string& out) {
+  out += "\n  what bounds the step\n";
+  for (std::size_t i = 0; i < std::min(report.bottleneck.size(), kMostBottlenecks); ++i) {
+    const workloads::BottleneckReport& part = report.bottleneck[i];
+    out += fmt::format("    {:>5.1f} %  {:>10}  {}\n", 100 * part.share, time(part.time_us),
+                       part.what);
+  }
+}
+
+void add_loads(const Report& report, std::string& out) {
+  if (report.layers.empty()) return;
+  const auto& worst = *std::max_element(
+      report.layers.begin(), report.layers.end(),
+      [](const auto& a, const auto& b) { return a.rank_max_over_mean < b.rank_max_over_mean; });
+  out += fmt::format(
+      "\n  expert load   max/mean {:.2f}, entropy {:.3f}, {} of the experts idle (mean of {} "
+      "layers)\n",
+      report.expert_load.max_over_mean, report.expert_load.normalised_entropy,
+      report.expert_load.dead_experts, report.layers.size());
+  out += fmt::format("  rank load     max/mean {:.2f}; worst in layer {}: {:.2f}\n",
+                     report.rank_max_over_mean, worst.layer, worst.rank_max_over_mean);
+  out += fmt::format("  routing       {}\n", report.routing);
+}
+
+void add_links(const Report& report, std::string& out) {
+  if (report.links.empty()) return;
+  out += "\n  busiest links\n";
+  for (std::size_t i = 0; i < std::min(report.links.size(), kMostLinks); ++i) {
+    const workloads::LinkReport& link = report.links[i];
+    out += fmt::format("    {:>5.1f} %  {:>10}  {} ({})\n", 100 * link.busy_fraction,
+                       bytes(link.bytes), link.name, link.kind);
+  }
+}
+
+void add_memory(const Report& report, std::string& out) {
+  const workloads::MemoryReport& memory = report.memory;
+  if (memory.capacity == 0) return;
+  out += fmt::format("\n  memory        {} of {}: {}\n", bytes(memory.peak), bytes(memory.capacity),
+                     memory.fits ? "fits" : "DOES NOT FIT");
+  out +=
+      fmt::format("                weights {}, cache {}, activations {}, buffers {}, context {}\n",
+                  bytes(memory.weights), bytes(memory.kv_cache), bytes(memory.activations),
+                  bytes(memory.buffers), bytes(memory.context));
+}
+
+}  // namespace
+
+std::string text_report(const Report& report) {
+  std::string out;
+  add_head(report, out);
+  add_phases(report, out);
+  add_bottleneck(report, out);
+  add_loads(report, out);
+  add_links(report, out);
+  add_memory(report, out);
+  if (!report.notes.empty()) {
+    out += "\n  notes\n";
+    for (const std::string& note : report.notes) out += fmt::format("    {}\n", note);
+  }
+  return out;
+}
+
+}  // namespace moesim::tools

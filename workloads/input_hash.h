@@ -1,0 +1,12 @@
+// A short name for the contents of a file, so that a report says which inputs made it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace moesim::workloads {
+
+// FNV-1a, 64 bits, of the whole file, as 16 hex digits. Throws InputError.
+std::string hash_of_file(const std::filesystem::path& file);
+
+}  // namespace moesim::workloads

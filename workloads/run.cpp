@@ -1,0 +1,104 @@
+#include "workloads/run.h"
+
+#include <algorithm>
+
+#include "hardware/network/network_model.h"
+#include "sim/engine.h"
+#include "sim/executor.h"
+#include "workloads/input_hash.h"
+#include "workloads/serving_memory.h"
+#include "workloads/step/layer_routes.h"
+#include "workloads/step/step_builder.h"
+#include "workloads/summary.h"
+
+namespace moesim::workloads {
+namespace {
+
+// The instant at which what was before `first_op` is done: the end of the step that fills a
+// pipeline.
+sim::Time end_before(const sim::Timeline& timeline, sim::OpId first_op) {
+  sim::Time end{};
+  for (sim::OpId id = 0; id < first_op; ++id) end = std::max(end, timeline.spans[id].end);
+  return end;
+}
+
+std::vector<InputFile> hash_inputs(const Scenario& scenario) {
+  std::vector<InputFile> inputs;
+  for (const auto& file : {scenario.file, scenario.model_file, scenario.cluster_file,
+                           scenario.routing.trace, scenario.placement.file}) {
+    if (!file.empty() && std::filesystem::is_regular_file(file)) {
+      inputs.push_back({.path = file.generic_string(), .hash = hash_of_file(file)});
+    }
+  }
+  return inputs;
+}
+
+// Both of one topology, in its order.
+void add_use(std::vector<hardware::LinkUse>& sum, std::vector<hardware::LinkUse> step) {
+  if (sum.empty()) {
+    sum = std::move(step);
+    return;
+  }
+  for (std::size_t i = 0; i < sum.size(); ++i) {
+    sum[i].bytes += step[i].bytes;
+    sum[i].busy += step[i].busy;
+  }
+}
+
+void write_links(const std::vector<hardware::LinkUse>& use, double total_us, Report& report) {
+  for (const hardware::LinkUse& link : use) {
+    if (link.bytes == sim::Bytes{}) continue;
+    report.links.push_back({.name = link.name,
+                            .kind = std::string(hardware::name_of(link.kind)),
+                            .bytes = link.bytes.count(),
+                            .busy_fraction = sim::to_us(link.busy) / total_us});
+  }
+  std::stable_sort(report.links.begin(), report.links.end(),
+                   [](const auto& a, const auto& b) { return a.busy_fraction > b.busy_fraction; });
+}
+
+}  // namespace
+
+RunResult run(const Scenario& scenario, const RunOptions& options) {
+  const RankLayout layout(scenario.parallelism);
+  const hardware::Kernels kernels(scenario.cluster.device, scenario.kernels);
+  const Communication communication(scenario.cluster, scenario.all_to_all,
+                                    scenario.precision.dispatch, scenario.precision.combine);
+  const std::int64_t steps = scenario.step.count;
+  const LayerRoutes routes(scenario, routed_tokens(split_step(scenario, layout)),
+                           steps - 1 + StepBuilder::rounds(scenario));
+  StepBuilder builder(scenario, layout, kernels, communication, routes);
+
+  RunResult result;
+  Report& report = result.report;
+  report.title = scenario.name;
+  report.gpus = scenario.parallelism.gpus();
+  report.seed = scenario.seed;
+  report.routing = routes.description();
+  report.notes = scenario.model.notes;
+  report.inputs = hash_inputs(scenario);
+
+  Summary summary;
+  std::vector<hardware::LinkUse> use;
+  double total_us = 0;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    if (options.progress) options.progress(step, steps);
+    BuiltStep built = builder.build(static_cast<std::uint32_t>(step));
+    sim::Engine engine;
+    const auto network = hardware::make_network_model(scenario.cluster, scenario.network, engine,
+                                                      scenario.tolerance);
+    sim::Timeline timeline = sim::execute(built.graph, engine, *network);
+    summary.add(built, timeline, end_before(timeline, built.first_op));
+    total_us += sim::to_us(timeline.finish.time_since_epoch());
+    add_use(use, network->link_use());
+    if (options.keep_timeline && step == 0) {
+      result.recording = Recording{std::move(built.graph), std::move(timeline)};
+    }
+  }
+  summary.write(report);
+  write_links(use, total_us, report);
+  report.memory = memory_of(scenario, summary.most_rows());
+  return result;
+}
+
+}  // namespace moesim::workloads

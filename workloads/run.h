@@ -1,0 +1,36 @@
+// Runs a scenario. A function: no globals, no environment, no host clock; equal scenarios give
+// equal reports, to the byte.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "sim/op_graph.h"
+#include "sim/timeline.h"
+#include "workloads/report.h"
+#include "workloads/scenario.h"
+
+namespace moesim::workloads {
+
+struct RunOptions {
+  bool keep_timeline = false;  // of the first step
+  // Called before each step; the caller decides whether to tell anyone.
+  std::function<void(std::int64_t step, std::int64_t steps)> progress = {};
+};
+
+// What a timeline is drawn from.
+struct Recording {
+  sim::OpGraph graph;
+  sim::Timeline timeline;
+};
+
+struct RunResult {
+  Report report;
+  std::optional<Recording> recording;
+};
+
+// Throws ConfigError, InputError for what the scenario names (a trace that does not fit the model),
+// DeadlockError.
+RunResult run(const Scenario& scenario, const RunOptions& options = {});
+
+}  // namespace moesim::workloads

@@ -1,0 +1,79 @@
+#include "workloads/step/expert_traffic.h"
+
+#include <numeric>
+
+namespace moesim::workloads {
+namespace {
+
+std::int64_t sum(std::span<const std::int64_t> rows) {
+  return std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
+}
+
+}  // namespace
+
+ExpertTraffic::ExpertTraffic(const Scenario& scenario, const RankLayout& layout,
+                             const Communication& communication, const LayerRoutes& routes,
+                             const LayerPricing& pricing)
+    : scenario_(scenario),
+      communication_(communication),
+      routes_(routes),
+      sharded_(tokens_are_sharded(scenario.parallelism)),
+      stage_ranks_(layout.ranks() / static_cast<Rank>(scenario.parallelism.pp)),
+      pricer_(pricing, sharded_ && communication.delivers_sorted(), scenario.parallelism.etp),
+      rows_(layout) {}
+
+LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::int64_t layer,
+                                  Rank first, const MicroBatch& batch, StepAccount& account) {
+  const MoeFfn& moe = *scenario_.model.moe(layer);
+  const LayerRoute& from = routes_[index];
+  if (account.layers.size() <= index) account.layers.resize(index + 1);
+  account.layers[index].layer = layer;
+
+  LayerTraffic traffic;
+  rows_.clear(from.placement->slots_per_rank());
+  for (std::size_t g = 0; g < batch.groups.size(); ++g) {
+    const ExpertGroup& group = batch.groups[g];
+    from.source->route({.step = step,
+                        .layer = from.layer,
+                        .first = batch.first_token + group.first_token,
+                        .count = group.tokens()},
+                       routing_);
+    count_dispatch(routing_, *from.placement, batch.sources[g], communication_.wanted(), counts_);
+    add_to(account, index, group, moe, *from.placement);
+    rows_.add(group, counts_);
+    if (!sharded_) continue;
+    std::vector<Rank> ranks = group.ranks;
+    for (Rank& rank : ranks) rank += first;
+    traffic.exchanges.push_back(
+        communication_.tokens(ranks, counts_, moe, moe.dispatch_width(scenario_.model.hidden)));
+  }
+  std::vector<std::uint64_t>& rank_rows = account.layers[index].rank_rows;
+  rank_rows.resize(rows_.cells());
+  for (std::size_t cell = 0; cell < rows_.cells(); ++cell) {
+    const std::int64_t rows = sum(rows_.cell_rows(cell));
+    rank_rows[cell] += static_cast<std::uint64_t>(rows);
+    account.rows += rows;
+  }
+  for (Rank r = 0; r < stage_ranks_; ++r) {
+    const auto rows = rows_.rows(r);
+    traffic.rows.push_back(sum(rows));
+    traffic.experts.push_back(pricer_.price(moe, rows, rows_.tokens(r)));
+  }
+  return traffic;
+}
+
+void ExpertTraffic::add_to(StepAccount& account, std::size_t index, const ExpertGroup& group,
+                           const MoeFfn& moe, const LayerPlacement& placement) const {
+  LayerLoad& load = account.layers[index];
+  load.expert_counts.resize(placement.experts());
+  account.routed_tokens += group.tokens();
+  account.selections += std::int64_t{group.tokens()} * moe.top_k;
+  account.missing += static_cast<std::int64_t>(counts_.missing);
+  for (const std::uint32_t copies : counts_.tokens) account.dispatched_copies += copies;
+  const auto slots = placement.slot_expert();
+  for (std::size_t slot = 0; slot < slots.size(); ++slot) {
+    load.expert_counts[slots[slot]] += counts_.rows[slot];
+  }
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,50 @@
+// What the routing of one mixture layer asks of the machine: bytes between ranks, rows for experts.
+// Here a token's choice of experts becomes work.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "workloads/step/communication.h"
+#include "workloads/step/expert_work.h"
+#include "workloads/step/layer_routes.h"
+#include "workloads/step/micro_batch.h"
+#include "workloads/step/step_account.h"
+
+namespace moesim::workloads {
+
+// Of one micro-batch in one layer, on the ranks of one stage.
+struct LayerTraffic {
+  std::vector<TokenExchange> exchanges;  // of each group; none where tokens are not sharded
+  std::vector<Work> experts;             // of each rank
+  std::vector<std::int64_t> rows;        // of each rank
+};
+
+class ExpertTraffic {
+ public:
+  // All arguments outlive this.
+  ExpertTraffic(const Scenario& scenario, const RankLayout& layout,
+                const Communication& communication, const LayerRoutes& routes,
+                const LayerPricing& pricing);
+
+  // Mixture layer `index` (layer `layer` of the model) in step `step` of the routing; `first` is
+  // the stage's first rank. Adds to the account.
+  LayerTraffic route(std::uint32_t step, std::size_t index, std::int64_t layer, Rank first,
+                     const MicroBatch& batch, StepAccount& account);
+
+ private:
+  void add_to(StepAccount& account, std::size_t index, const ExpertGroup& group, const MoeFfn& moe,
+              const LayerPlacement& placement) const;
+
+  const Scenario& scenario_;
+  const Communication& communication_;
+  const LayerRoutes& routes_;
+  bool sharded_;
+  Rank stage_ranks_;
+  ExpertPricer pricer_;
+  LayerRouting routing_;   // of the group at hand; keeps its storage
+  DispatchCounts counts_;  // of the group at hand; keeps its storage
+  ExpertRows rows_;        // of the layer at hand
+};
+
+}  // namespace moesim::workloads

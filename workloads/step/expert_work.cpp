@@ -1,0 +1,71 @@
+#include "workloads/step/expert_work.h"
+
+#include <algorithm>
+
+#include "sim/check.h"
+
+namespace moesim::workloads {
+
+ExpertRows::ExpertRows(const RankLayout& layout) : layout_(layout) {
+  const Parallelism& p = layout.parallelism();
+  tokens_.resize(static_cast<std::size_t>(p.ep * p.edp()));
+}
+
+std::size_t ExpertRows::cell(Rank rank) const {
+  const ExpertCoordinate& at = layout_.expert(rank);
+  return static_cast<std::size_t>(at.ep + layout_.parallelism().ep * at.edp);
+}
+
+void ExpertRows::clear(std::uint32_t slots_per_rank) {
+  slots_ = slots_per_rank;
+  rows_.assign(tokens_.size() * slots_, 0);
+  std::fill(tokens_.begin(), tokens_.end(), 0);
+}
+
+void ExpertRows::add(const ExpertGroup& group, const DispatchCounts& counts) {
+  SIM_CHECK(counts.slots_per_rank == slots_, "counts of another placement");
+  for (std::size_t r = 0; r < group.ranks.size(); ++r) {
+    const std::size_t to = cell(group.ranks[r]);
+    for (std::size_t slot = 0; slot < slots_; ++slot) {
+      rows_[to * slots_ + slot] += counts.rows[r * slots_ + slot];
+    }
+    if (counts.tokens.empty()) {
+      tokens_[to] += counts.rank_rows(static_cast<std::uint32_t>(r));
+      continue;
+    }
+    for (std::size_t source = 0; source < group.ranks.size(); ++source) {
+      tokens_[to] += counts.tokens[source * group.ranks.size() + r];
+    }
+  }
+}
+
+std::span<const std::int64_t> ExpertRows::cell_rows(std::size_t cell) const {
+  return std::span(rows_).subspan(cell * slots_, slots_);
+}
+
+std::span<const std::int64_t> ExpertRows::rows(Rank rank) const {
+  return cell_rows(cell(rank));
+}
+
+const Work& ExpertPricer::price(const MoeFfn& moe, std::span<const std::int64_t> rows,
+                                std::int64_t tokens) {
+  // Which expert has how many rows does not matter, only how many experts have how many.
+  Question question{.moe = &moe, .tokens = tokens, .rows = {rows.begin(), rows.end()}};
+  std::sort(question.rows.begin(), question.rows.end(), std::greater<>());
+  const auto [known, is_new] = known_.try_emplace(std::move(question));
+  if (is_new && known->first.rows.front() > 0) {
+    known->second += pricing_.kernels.moe({.tokens = tokens,
+                                           .hidden = moe.dispatch_width(pricing_.model.hidden),
+                                           .inter = (moe.inter + etp_ - 1) / etp_,
+                                           .top_k = moe.top_k,
+                                           .experts = moe.experts,
+                                           .rows = known->first.rows,
+                                           .precision = pricing_.precision.experts,
+                                           .gated = moe.gated,
+                                           .routed = !sorted_},
+                                          pricing_.sm_share);
+  }
+  return known->second;
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,66 @@
+// What the routed experts of one layer cost on each rank: exact rows for every expert.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "workloads/model/model_spec.h"
+#include "workloads/placement/dispatch.h"
+#include "workloads/placement/parallelism.h"
+#include "workloads/step/layer_work.h"
+#include "workloads/step/token_split.h"
+#include "workloads/step/work.h"
+
+namespace moesim::workloads {
+
+// The rows of every expert slot, gathered from the groups that send them. The etp ranks that share
+// an expert compute the same rows, each its part of the width.
+class ExpertRows {
+ public:
+  explicit ExpertRows(const RankLayout& layout);
+
+  // Forgets what was added.
+  void clear(std::uint32_t slots_per_rank);
+  void add(const ExpertGroup& group, const DispatchCounts& counts);
+
+  // Of any rank of a stage.
+  std::span<const std::int64_t> rows(Rank rank) const;
+  std::int64_t tokens(Rank rank) const { return tokens_[cell(rank)]; }  // that reach it, once each
+  std::size_t cells() const { return tokens_.size(); }
+  // Ranks of a cell (replicas inside a stage do not share one) compute the same.
+  std::size_t cell(Rank rank) const;
+  std::span<const std::int64_t> cell_rows(std::size_t cell) const;
+  std::int64_t cell_tokens(std::size_t cell) const { return tokens_[cell]; }
+
+ private:
+  const RankLayout& layout_;
+  std::size_t slots_ = 0;             // of a rank
+  std::vector<std::int64_t> rows_;    // cell x slot
+  std::vector<std::int64_t> tokens_;  // of each cell
+};
+
+// Prices rows; remembers what it has priced, since balanced ranks ask the same again and again.
+class ExpertPricer {
+ public:
+  // `sorted`: rows arrive sorted by expert. `etp`: ranks that share an expert's width.
+  ExpertPricer(const LayerPricing& pricing, bool sorted, std::int64_t etp)
+      : pricing_(pricing), sorted_(sorted), etp_(etp) {}
+
+  const Work& price(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens);
+
+ private:
+  struct Question {
+    const MoeFfn* moe;
+    std::int64_t tokens;
+    std::vector<std::int64_t> rows;
+    auto operator<=>(const Question&) const = default;
+  };
+  const LayerPricing& pricing_;
+  bool sorted_;
+  std::int64_t etp_;
+  std::map<Question, Work> known_;
+};
+
+}  // namespace moesim::workloads

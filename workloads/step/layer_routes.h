@@ -1,0 +1,39 @@
+// Where each mixture layer of a scenario gets its routing, and where its experts live.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "workloads/placement/experts.h"
+#include "workloads/routing/routing.h"
+#include "workloads/scenario.h"
+
+namespace moesim::workloads {
+
+// Of one mixture layer.
+struct LayerRoute {
+  RoutingSource* source = nullptr;
+  std::uint32_t layer = 0;  // of the source
+  const LayerPlacement* placement = nullptr;
+};
+
+class LayerRoutes {
+ public:
+  // `tokens`: routed in a step, over all ranks. `steps`: that will be asked for.
+  // Throws ConfigError, InputError for what the scenario names.
+  LayerRoutes(const Scenario& scenario, std::int64_t tokens, std::int64_t steps);
+
+  std::size_t size() const { return routes_.size(); }
+  const LayerRoute& operator[](std::size_t moe_layer) const { return routes_[moe_layer]; }
+  // For the report.
+  std::string description() const;
+
+ private:
+  std::vector<std::unique_ptr<RoutingSource>> sources_;
+  std::vector<std::unique_ptr<ExpertPlacement>> placements_;
+  std::vector<LayerRoute> routes_;
+};
+
+}  // namespace moesim::workloads

@@ -1,0 +1,110 @@
+#include "workloads/step/layer_work.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "workloads/step/mixer_work.h"
+
+namespace moesim::workloads {
+namespace {
+
+using hardware::Precision;
+
+// Bytes of `numbers` activations.
+sim::Bytes activation_bytes(const LayerPricing& pricing, std::int64_t numbers) {
+  return sim::Bytes(std::llround(static_cast<double>(numbers) *
+                                 hardware::bytes_per_element(pricing.precision.activations)));
+}
+
+// Up (and gate), activation, down: the width of the middle is `inter` on this GPU.
+Work feed_forward(const LayerPricing& pricing, std::int64_t tokens, std::int64_t inter, bool gated,
+                  Precision precision) {
+  Work work;
+  if (tokens == 0 || inter == 0) return work;
+  const std::int64_t up = gated ? 2 * inter : inter;
+  const std::int64_t hidden = pricing.model.hidden;
+  const auto& kernels = pricing.kernels;
+  work +=
+      kernels.gemm({.m = tokens, .n = up, .k = hidden, .precision = precision}, pricing.sm_share);
+  work += kernels.elementwise({.bytes = activation_bytes(pricing, tokens * (up + inter))},
+                              pricing.sm_share);
+  work += kernels.gemm({.m = tokens, .n = hidden, .k = inter, .precision = precision},
+                       pricing.sm_share);
+  return work;
+}
+
+// A norm fused with the residual's addition reads two vectors and writes two.
+Work norm(const LayerPricing& pricing, std::int64_t tokens) {
+  Work work;
+  work += pricing.kernels.elementwise(
+      {.bytes = activation_bytes(pricing, 4 * tokens * pricing.model.hidden)}, pricing.sm_share);
+  return work;
+}
+
+// A width divided over tp; what does not divide is padded up, as engines do.
+std::int64_t split(std::int64_t width, std::int64_t tp) {
+  return (width + tp - 1) / tp;
+}
+
+}  // namespace
+
+Work LayerPricing::mixer(const LayerKind& layer, const BatchShape& shape) const {
+  if (std::holds_alternative<NoMixer>(layer.mixer) || shape.tokens() == 0) return {};
+  Work work = norm(*this, shape.tokens() / cp);
+  work += mixer_work(*this, layer.mixer, shape);
+  if (layer.cross) {
+    work += norm(*this, shape.tokens() / cp);
+    work += cross_attention_work(*this, *layer.cross, shape);
+  }
+  return work;
+}
+
+Work LayerPricing::dense(const LayerKind& layer, std::int64_t tokens) const {
+  const auto* ffn = std::get_if<DenseFfn>(&layer.ffn);
+  if (ffn == nullptr || tokens == 0) return {};
+  Work work = norm(*this, tokens);
+  work += feed_forward(*this, tokens, split(ffn->inter, tp), ffn->gated, precision.dense);
+  return work;
+}
+
+Work LayerPricing::router(const MoeFfn& moe, std::int64_t tokens) const {
+  if (tokens == 0) return {};
+  Work work = norm(*this, tokens);
+  work += kernels.gemm(
+      {.m = tokens, .n = moe.experts, .k = model.hidden, .precision = precision.other}, sm_share);
+  // Scores in fp32, read once; the chosen ids and weights are written.
+  work += kernels.elementwise({.bytes = sim::Bytes(tokens * (4 * moe.experts + 8 * moe.top_k))},
+                              sm_share);
+  if (moe.latent > 0) {
+    work += kernels.gemm(
+        {.m = tokens, .n = moe.latent, .k = model.hidden, .precision = precision.other}, sm_share);
+    work += kernels.gemm(
+        {.m = tokens, .n = model.hidden, .k = moe.latent, .precision = precision.other}, sm_share);
+  }
+  return work;
+}
+
+Work LayerPricing::shared(const MoeFfn& moe, std::int64_t tokens, bool whole) const {
+  const std::int64_t width = moe.shared_width() + moe.residual_inter;
+  return feed_forward(*this, tokens, whole ? width : split(width, tp), moe.gated, precision.shared);
+}
+
+Work LayerPricing::embedding(std::int64_t tokens) const {
+  Work work;
+  if (tokens == 0) return work;
+  work +=
+      kernels.elementwise({.bytes = activation_bytes(*this, 2 * tokens * model.hidden)}, sm_share);
+  return work;
+}
+
+Work LayerPricing::head(std::int64_t rows) const {
+  if (!model.head || rows == 0) return {};
+  Work work = norm(*this, rows);
+  work += kernels.gemm(
+      {.m = rows, .n = split(model.vocab, tp), .k = model.hidden, .precision = precision.other},
+      sm_share);
+  return work;
+}
+
+}  // namespace moesim::workloads

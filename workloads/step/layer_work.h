@@ -1,0 +1,47 @@
+// What the parts of a layer cost on one GPU, experts and communication apart: the shapes of their
+// GEMMs and attention kernels, priced by hardware::Kernels. All widths are those of one tp rank.
+#pragma once
+
+#include <cstdint>
+
+#include "hardware/kernels/kernels.h"
+#include "workloads/model/model_spec.h"
+#include "workloads/step/step_shape.h"
+#include "workloads/step/work.h"
+
+namespace moesim::workloads {
+
+// Number formats of one scenario: of the weights of each part, of activations, of the cache.
+struct PartPrecision {
+  hardware::Precision attention = hardware::Precision::BF16;
+  hardware::Precision dense = hardware::Precision::BF16;
+  hardware::Precision experts = hardware::Precision::BF16;
+  hardware::Precision shared = hardware::Precision::BF16;
+  hardware::Precision other = hardware::Precision::BF16;  // router, embedding, head
+  hardware::Precision activations = hardware::Precision::BF16;
+  hardware::Precision kv_cache = hardware::Precision::BF16;
+};
+
+struct LayerPricing {
+  const hardware::Kernels& kernels;
+  const ModelSpec& model;
+  PartPrecision precision;
+  std::int64_t tp = 1;
+  std::int64_t cp = 1;
+  double sm_share = 1;  // of the multiprocessors: the rest belongs to communication kernels
+
+  // Norm, projections, cache write, attention core, output projection: of a layer's mixer.
+  // `shape` is the whole batch of the dp rank; cp divides the queries.
+  Work mixer(const LayerKind& layer, const BatchShape& shape) const;
+  // Norm and feed-forward network of a layer without experts; zero where it has none.
+  Work dense(const LayerKind& layer, std::int64_t tokens) const;
+  // Router GEMM and choice over `tokens` rows.
+  Work router(const MoeFfn& moe, std::int64_t tokens) const;
+  // Shared experts and dense branch of a mixture layer, split over tp unless `whole`.
+  Work shared(const MoeFfn& moe, std::int64_t tokens, bool whole) const;
+  // Embedding rows; final norm and projection to the vocabulary of `rows` tokens.
+  Work embedding(std::int64_t tokens) const;
+  Work head(std::int64_t rows) const;
+};
+
+}  // namespace moesim::workloads

@@ -1,0 +1,38 @@
+// The phases that a step's time is counted under; the report names them so.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace moesim::workloads {
+
+enum class Phase : std::uint32_t {
+  Attention,     // norms, projections, the attention core, their cache
+  Router,        // the router's GEMM and choice
+  Dispatch,      // tokens to their experts
+  Experts,       // the routed experts
+  Combine,       // results back to the tokens' ranks
+  SharedExpert,  // shared experts, and a dense branch beside the experts
+  DenseMlp,      // feed-forward networks without experts
+  Head,          // final norm and projection to the vocabulary
+  Collectives,   // of tensor parallelism
+  Pipeline,      // sends between stages
+  Other,         // embedding, the host
+};
+
+inline constexpr std::array<std::string_view, 11> kPhaseNames{
+    "attention", "router", "dispatch",    "experts",  "combine", "shared_expert",
+    "dense_mlp", "head",   "collectives", "pipeline", "other"};
+
+inline constexpr std::size_t kPhases = kPhaseNames.size();
+
+constexpr std::uint32_t index_of(Phase phase) {
+  return static_cast<std::uint32_t>(phase);
+}
+constexpr std::string_view name_of(Phase phase) {
+  return kPhaseNames[index_of(phase)];
+}
+
+}  // namespace moesim::workloads

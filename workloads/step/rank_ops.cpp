@@ -1,0 +1,49 @@
+#include "workloads/step/rank_ops.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace moesim::workloads {
+
+sim::LabelId RankOps::label(const char* what, std::int64_t layer, Phase phase, char suffix) {
+  std::string name = what;
+  if (layer >= 0) name += fmt::format(" L{}", layer);
+  if (suffix != '\0') name += fmt::format(" {}", suffix);
+  return graph_.add_label({.name = std::move(name), .phase = index_of(phase)});
+}
+
+OpId RankOps::compute(Rank rank, sim::LabelId label, const Work& work, OpId after,
+                      StepAccount& account) {
+  account.work[graph_.label(label).phase] += work;
+  const double speed = cluster_.speed_of(rank);
+  const sim::Duration time =
+      speed == 1 ? work.time
+                 : sim::picoseconds_rounded_up(static_cast<double>(work.time.count()) / speed);
+  return graph_.add_compute(rank, kComputeStream, label, time, std::array{after});
+}
+
+void RankOps::compute_all(Rank first, sim::LabelId label, const Work& work, Chain& chain,
+                          StepAccount& account) {
+  if (work.time == sim::Duration{}) return;
+  for (Rank rank = first; rank < first + stage_ranks_; ++rank) {
+    chain[rank] = compute(rank, label, work, chain[rank], account);
+  }
+}
+
+void RankOps::exchange(sim::Exchange what, sim::LabelId label, Chain& chain) {
+  const std::vector<Rank> participants = what.participants;
+  const sim::ExchangeId id = graph_.add_exchange(std::move(what));
+  for (const Rank rank : participants) {
+    chain[rank] = graph_.add_part(id, rank, kNetworkStream, label, std::array{chain[rank]});
+  }
+}
+
+void RankOps::send(sim::Exchange what, Rank source, Rank destination, sim::LabelId label,
+                   Chain& chain) {
+  const sim::ExchangeId id = graph_.add_exchange(std::move(what));
+  graph_.add_part(id, source, kNetworkStream, label, std::array{chain[source]});
+  chain[destination] = graph_.add_part(id, destination, kNetworkStream, label, {});
+}
+
+}  // namespace moesim::workloads

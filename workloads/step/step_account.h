@@ -1,0 +1,31 @@
+// What a step is made of: sums over all ranks, which must add up.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "workloads/step/phases.h"
+#include "workloads/step/work.h"
+
+namespace moesim::workloads {
+
+// What a mixture layer's experts were asked to do in one step.
+struct LayerLoad {
+  std::int64_t layer = 0;                    // of the model
+  std::vector<std::uint64_t> expert_counts;  // selections of each expert
+  std::vector<std::uint64_t> rank_rows;      // rows of each rank; etp ranks, who share rows, once
+};
+
+struct StepAccount {
+  std::int64_t tokens = 0;             // new ones that pass through the model, each counted once
+  std::int64_t routed_tokens = 0;      // token visits to mixture layers
+  std::int64_t selections = 0;         // routed_tokens x top_k
+  std::int64_t missing = 0;            // of them: not in the trace
+  std::int64_t rows = 0;               // computed by experts; etp ranks share a row
+  std::int64_t dispatched_copies = 0;  // rows sent to ranks, those that stay at home included
+  std::array<Work, kPhases> work{};
+  std::vector<LayerLoad> layers;
+};
+
+}  // namespace moesim::workloads

@@ -1,0 +1,36 @@
+#include "workloads/step/token_split.h"
+
+namespace moesim::workloads {
+
+bool tokens_are_sharded(const Parallelism& p) {
+  return p.ep > 1 || p.etp != p.tp;
+}
+
+std::vector<ExpertGroup> expert_groups(const RankLayout& layout, std::int64_t tokens) {
+  const Parallelism& p = layout.parallelism();
+  const bool sharded = tokens_are_sharded(p);
+  const auto tokens_of = [&](Rank rank) {
+    const DenseCoordinate& at = layout.dense(rank);
+    const std::int64_t mine = part_of(tokens, p.cp, at.cp);
+    return static_cast<std::uint32_t>(sharded ? part_of(mine, p.tp, at.tp) : mine);
+  };
+  std::vector<ExpertGroup> groups;
+  std::uint32_t first = 0;
+  const auto add = [&](std::vector<Rank> ranks) {
+    ExpertGroup group{.ranks = std::move(ranks), .begin = {0}, .first_token = first};
+    for (const Rank rank : group.ranks) group.begin.push_back(group.begin.back() + tokens_of(rank));
+    first += group.tokens();
+    groups.push_back(std::move(group));
+  };
+  for (Rank rank = 0; rank < layout.ranks(); ++rank) {
+    if (layout.dense(rank).pp != 0) continue;
+    if (sharded) {
+      if (layout.expert(rank).ep == 0) add(layout.ep_group(rank));
+    } else if (layout.dense(rank).tp == 0) {
+      add({rank});
+    }
+  }
+  return groups;
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,40 @@
+// Which tokens of a step a rank holds: where they lie in the step's routing.
+//
+// A dp rank's tokens are shared out over its cp ranks (parts of the sequences) and, where each
+// token is routed by one rank only, over its tp ranks (sequence parallelism). Micro-batches take
+// the tokens in order. In the routing the tokens are numbered micro-batch by micro-batch, in each
+// rank by rank in the order of the expert-parallel groups, so that a group's tokens lie together.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "workloads/placement/dispatch.h"
+#include "workloads/placement/parallelism.h"
+
+namespace moesim::workloads {
+
+// Part `index` of `count` things in `parts` nearly equal parts: the first ones are the larger.
+constexpr std::int64_t part_of(std::int64_t count, std::int64_t parts, std::int64_t index) {
+  return count / parts + (index < count % parts ? 1 : 0);
+}
+
+// The ranks of one stage that exchange tokens among themselves: an expert-parallel group, in the
+// order of its placement.
+struct ExpertGroup {
+  std::vector<Rank> ranks;           // of stage 0; add the stage's first rank for others
+  std::vector<std::uint32_t> begin;  // [ranks + 1]: tokens of each within the group
+  std::uint32_t first_token = 0;     // of the group in the micro-batch's routing
+  std::uint32_t tokens() const { return begin.back(); }
+};
+
+// Whether each rank routes tokens of its own. Where not (experts split by the same ranks as the
+// dense part, etp = tp and ep = 1), the tp ranks all hold the same tokens.
+bool tokens_are_sharded(const Parallelism& parallelism);
+
+// The groups of one micro-batch with `tokens` tokens a dp rank, in the order in which their tokens
+// lie in the routing. Where tokens are not sharded: one group a dp and cp rank, of one rank (its
+// first tp rank).
+std::vector<ExpertGroup> expert_groups(const RankLayout& layout, std::int64_t tokens);
+
+}  // namespace moesim::workloads

@@ -1,0 +1,45 @@
+// Computation with its price: kernels one after another on one GPU, summed.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "hardware/kernels/kernels.h"
+#include "sim/units.h"
+
+namespace moesim::workloads {
+
+struct Work {
+  sim::Duration time{};
+  sim::Flops flops;
+  sim::Bytes bytes;  // memory traffic
+  // Of `time`, what was bound by what: launches, arithmetic, memory (hardware::Bound's order).
+  std::array<sim::Duration, 3> by_bound{};
+  // Sums of the kernels' 10th and 90th percentiles: errors of one cost model go together.
+  double low_ps = 0, high_ps = 0;
+  sim::Duration extrapolated{};  // of `time`, in kernels outside their model's range
+
+  Work& operator+=(const hardware::KernelCost& kernel) {
+    time += kernel.time;
+    flops += kernel.flops;
+    bytes += kernel.bytes;
+    by_bound[static_cast<std::size_t>(kernel.bound)] += kernel.time;
+    const auto picoseconds = static_cast<double>(kernel.time.count());
+    low_ps += picoseconds * kernel.low;
+    high_ps += picoseconds * kernel.high;
+    if (kernel.extrapolated) extrapolated += kernel.time;
+    return *this;
+  }
+  Work& operator+=(const Work& other) {
+    time += other.time;
+    flops += other.flops;
+    bytes += other.bytes;
+    for (std::size_t i = 0; i < by_bound.size(); ++i) by_bound[i] += other.by_bound[i];
+    low_ps += other.low_ps;
+    high_ps += other.high_ps;
+    extrapolated += other.extrapolated;
+    return *this;
+  }
+};
+
+}  // namespace moesim::workloads
