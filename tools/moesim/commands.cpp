@@ -1,4 +1,6 @@
 #include "tools/moesim/command.h"
+#include "tools/moesim/completion.h"
+#include "tools/moesim/doctor.h"
 #include "tools/moesim/trace/trace_commands.h"
 
 namespace moesim::tools {
@@ -7,15 +9,26 @@ namespace moesim::tools {
 Command run_command();
 Command config_command();
 
+namespace {
+
+std::vector<Command> all_commands() {
+  std::vector<Command> all;
+  const auto add = [&](std::vector<Command> more) {
+    for (Command& command : more) all.push_back(std::move(command));
+  };
+  add({run_command()});
+  add({config_command()});
+  add(trace_commands());
+  add({doctor_command()});
+  add({completion_command()});
+  add({man_command()});
+  return all;
+}
+
+}  // namespace
+
 const std::vector<Command>& commands() {
-  static const std::vector<Command> all = [] {
-    std::vector<Command> list{run_command(), config_command()};
-    const auto add = [&](const std::vector<Command>& more) {
-      list.insert(list.end(), more.begin(), more.end());
-    };
-    add(trace_commands());
-    return list;
-  }();
+  static const std::vector<Command> all = all_commands();
   return all;
 }
 

@@ -1,0 +1,133 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <ostream>
+
+#include "tools/moesim/completion.h"
+
+namespace moesim::tools {
+namespace {
+
+// Text for roff: backslashes and dashes are written out, and no line starts with a dot or a quote,
+// which would be a request.
+std::string roff(std::string_view text) {
+  std::string out;
+  bool line_start = true;
+  for (const char c : text) {
+    if (line_start && (c == '.' || c == '\'')) out += "\\&";
+    line_start = c == '\n';
+    if (c == '\\') {
+      out += "\\e";
+    } else if (c == '-') {
+      out += "\\-";
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+// "-o, --output FILE"
+std::string heading(const Option& option) {
+  std::string text = "\\fB";
+  for (const char c : option.name) {
+    if (c == ',') {
+      text += "\\fR, \\fB";
+    } else {
+      text += c == '-' ? "\\-" : std::string(1, c);
+    }
+  }
+  text += "\\fR";
+  if (!option.value.empty()) text += " \\fI" + roff(option.value) + "\\fR";
+  return text;
+}
+
+std::string synopsis(const Command& command) {
+  std::string text = fmt::format("\\fBmoesim {}\\fR", roff(command.name));
+  bool has_options = false;
+  for (const Option& option : command.options) has_options |= option.name[0] == '-';
+  if (has_options) text += " [\\fIoptions\\fR]";
+  for (const Option& option : command.options) {
+    if (option.name[0] == '-') continue;
+    const std::string shown =
+        fmt::format("\\fI{}\\fR{}", roff(option.name), option.repeated ? "\\fR…" : "");
+    text += option.required ? " " + shown : " [" + shown + "]";
+  }
+  return text;
+}
+
+std::string sentence(std::string text) {
+  if (!text.empty() && text.back() != '.') text += '.';
+  return text;
+}
+
+std::string about(const Option& option) {
+  std::string text = sentence(option.help);
+  if (!option.choices.empty()) {
+    text += fmt::format(" One of {}.", fmt::join(option.choices, ", "));
+  }
+  if (!option.fallback.empty()) text += fmt::format(" Default: {}.", option.fallback);
+  if (option.repeated) text += " May be given more than once.";
+  return text;
+}
+
+}  // namespace
+
+std::string man_page(std::span<const Command> commands, const std::string& version) {
+  std::string text = fmt::format(
+      ".TH MOESIM 1 \"\" \"moesim {}\" \"User Commands\"\n"
+      ".SH NAME\n"
+      "moesim \\- simulate Mixture\\-of\\-Experts models on clusters\n"
+      ".SH SYNOPSIS\n"
+      ".B moesim\n"
+      "\\fICOMMAND\\fR [\\fIoptions\\fR] \\fIarguments\\fR\n"
+      ".SH DESCRIPTION\n"
+      "A discrete\\-event simulator of Mixture\\-of\\-Experts cluster performance. Real routing "
+      "traces go "
+      "in,\nevery byte of an exchange meets real links, and every number that comes out says how "
+      "far "
+      "it can be\ntrusted. Results go to standard output, progress and warnings to standard "
+      "error.\n"
+      ".SH COMMANDS\n",
+      roff(version));
+  for (const Command& command : commands) {
+    text += fmt::format(".SS {}\n{}\n", roff(command.name), roff(sentence(command.summary)));
+    text += fmt::format(".PP\n{}\n", synopsis(command));
+    if (!command.description.empty()) text += fmt::format(".PP\n{}\n", roff(command.description));
+    for (const Option& option : command.options) {
+      text += fmt::format(".TP\n{}\n{}\n", heading(option), roff(about(option)));
+    }
+    if (command.examples.empty()) continue;
+    text += ".PP\nExamples:\n.PP\n.nf\n.RS 4\n";
+    for (const std::string& example : command.examples) text += roff(example) + "\n";
+    text += ".RE\n.fi\n";
+  }
+  text +=
+      ".SH EXIT STATUS\n"
+      ".TP\n0\nIt worked.\n"
+      ".TP\n1\nIt ran, and the answer is no: a check that does not hold.\n"
+      ".TP\n2\nThe command line or a configuration is wrong.\n"
+      ".TP\n3\nWhat was asked for cannot be met: it does not fit, no plan reaches the target.\n"
+      ".TP\n4\nA file cannot be read, is damaged, or is not what it says.\n"
+      ".TP\n5\nSome of the results are there, not all.\n"
+      ".TP\n77\nThere is nothing to run it on (no GPU).\n"
+      ".TP\n130\nIt was interrupted.\n"
+      ".SH FILES\n"
+      ".TP\n.I share/moesim/configs\n"
+      "Devices, clusters, models, scenarios and traces that ship with the program.\n";
+  return text;
+}
+
+Command man_command() {
+  return {.name = "man",
+          .summary = "prints the manual page",
+          .description = "The page moesim(1) in roff, made from the same table as --help.",
+          .options = {},
+          .examples = {"moesim man | man -l -"},
+          .run = [](const Arguments&, Console console) {
+            console.out << man_page(commands(), MOESIM_VERSION);
+            return sim::ExitCode::Ok;
+          }};
+}
+
+}  // namespace moesim::tools
