@@ -1,0 +1,99 @@
+# The test of the tests: each bug is a small change of one kernel's source. The changed kernels are
+# compiled for the emulator, and the checks must notice (in some order of threads or of copies).
+# A bug whose text is no longer in the source exactly once stops the configuration.
+set(_root ${PROJECT_SOURCE_DIR}/validation/cuda)
+set(MOESIM_SEEDED_BUGS "")
+
+function(moesim_seed_bug name checks file from to)
+  file(READ ${_root}/${file} text)
+  string(REPLACE "${from}" "@@" marked "${text}")
+  string(REGEX MATCHALL "@@" places "${marked}")
+  list(LENGTH places count)
+  if(NOT count EQUAL 1)
+    message(FATAL_ERROR "The seeded bug ${name} finds its text ${count} times in ${file}")
+  endif()
+  string(REPLACE "${from}" "${to}" text "${text}")
+  set(overlay ${CMAKE_CURRENT_BINARY_DIR}/seeded/${name})
+  file(CONFIGURE OUTPUT ${overlay}/validation/cuda/${file} CONTENT "${text}" @ONLY)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_root}/${file})
+  set(target seeded_bug_${name})
+  add_executable(${target} seeded_bug_main.cpp ${_root}/emulation/machine.cpp)
+  target_include_directories(${target} BEFORE PRIVATE ${overlay})
+  target_link_libraries(${target} PRIVATE moesim_gpu_emulator moesim_gpu_protocol)
+  moesim_configure_target(${target})
+  target_compile_options(${target} PRIVATE -O1)
+  add_test(NAME cuda/seeded_${name} COMMAND ${target} ${checks})
+  set_tests_properties(cuda/seeded_${name} PROPERTIES LABELS emulation TIMEOUT 300)
+endfunction()
+
+# Kernels as they are: the same program must see nothing. (Its end is then 1.)
+foreach(checks mma wgmma fp8 router sort rows attention)
+  if(NOT TARGET seeded_bug_none)
+    add_executable(seeded_bug_none seeded_bug_main.cpp)
+    target_link_libraries(seeded_bug_none PRIVATE moesim_gpu_emulated)
+    moesim_configure_target(seeded_bug_none)
+  endif()
+  add_test(NAME cuda/seeded_none_${checks} COMMAND seeded_bug_none ${checks})
+  set_tests_properties(cuda/seeded_none_${checks} PROPERTIES LABELS emulation TIMEOUT 300
+    WILL_FAIL TRUE FAIL_REGULAR_EXPRESSION "caught: ")
+endforeach()
+
+set(_mma kernels/grouped_gemm_mma.cuh)
+set(_wgmma kernels/grouped_gemm_wgmma.cuh)
+set(_fp8 kernels/grouped_gemm_fp8.cuh)
+
+moesim_seed_bug(mma_missing_barrier mma ${_mma}
+  "sync_threads();  // this stage is there for all, and all have done with the one refilled next" "")
+moesim_seed_bug(mma_dropped_wait mma ${_mma}
+  "async_wait<T::kStages - 2>()" "async_wait<T::kStages - 1>()")
+moesim_seed_bug(mma_tile_barrier mma ${_mma}
+  "sync_threads();  // before the next tile refills the stages" "")
+moesim_seed_bug(mma_wrong_fragment_row mma ${_mma}
+  "warp_row + i * 16 + lane % 16" "warp_row + i * 16 + lane % 8")
+moesim_seed_bug(mma_weights_of_another_group mma ${_mma}
+  "static_cast<std::size_t>(tile.group) * args.n" "static_cast<std::size_t>(tile.group / 2) * args.n")
+moesim_seed_bug(gemm_no_row_mask wgmma kernels/tiles.cuh
+  "if (row < row_end && mine < n)" "if (row <= row_end && mine < n)")
+moesim_seed_bug(gemm_wrong_group_rows mma kernels/tiles.cuh
+  "tile.row_end = row_end;" "tile.row_end = row_end + 1;")
+moesim_seed_bug(wgmma_early_release wgmma ${_wgmma}
+  "if (step > 0 && lane == 0) barrier_arrive(shared.empty[previous])"
+  "if (lane == 0) barrier_arrive(shared.empty[ring.stage])")
+moesim_seed_bug(wgmma_wrong_phase wgmma ${_wgmma}
+  "barrier_wait(shared.full[ring.stage], ring.parity)" "barrier_wait(shared.full[ring.stage], 0)")
+moesim_seed_bug(wgmma_producer_phase wgmma ${_wgmma}
+  "barrier_wait(shared.empty[ring.stage], ring.parity ^ 1)"
+  "barrier_wait(shared.empty[ring.stage], ring.parity)")
+moesim_seed_bug(wgmma_dropped_wait wgmma ${_wgmma}
+  "warpgroup_wait<1>()" "warpgroup_wait<2>()")
+moesim_seed_bug(wgmma_no_last_wait wgmma ${_wgmma}
+  "warpgroup_wait<0>()" "warpgroup_wait<1>()")
+moesim_seed_bug(wgmma_no_fence wgmma ${_wgmma}
+  "warpgroup_fence()" "(void)0")
+moesim_seed_bug(wgmma_wrong_bytes wgmma ${_wgmma}
+  "barrier_arrive_expect(full, T::kStageBytes)" "barrier_arrive_expect(full, T::kStageBytes - 128)")
+moesim_seed_bug(wgmma_wrong_step wgmma device/warpgroup.cuh
+  "kDescriptorStep32Bytes = 2" "kDescriptorStep32Bytes = 4")
+moesim_seed_bug(wgmma_sums_not_reset wgmma ${_wgmma}
+  "step > 0 || i > 0" "true")
+moesim_seed_bug(wgmma_wrong_arrivals wgmma ${_wgmma}
+  "barrier_init(shared.empty[s], T::kConsumers * 4)" "barrier_init(shared.empty[s], T::kConsumers)")
+moesim_seed_bug(wgmma_no_barrier_fence wgmma ${_wgmma}
+  "fence_barrier_init();" "")
+moesim_seed_bug(fp8_scale_row fp8 ${_fp8}
+  "shared.a_scale[ring.stage][my_row + 8]" "shared.a_scale[ring.stage][my_row]")
+moesim_seed_bug(fp8_weight_scale_column fp8 ${_fp8}
+  "tile.column / kScaleBlock" "0")
+moesim_seed_bug(fp8_scale_bytes fp8 ${_fp8}
+  "(kBlockM + kBlockN) * kBlockK + kBlockM * 4" "(kBlockM + kBlockN) * kBlockK")
+moesim_seed_bug(router_tie router kernels/router.cuh
+  "rival_expert < best_expert" "rival_expert > best_expert")
+moesim_seed_bug(sort_missing_barrier sort kernels/sort.cuh
+  "if (lane_index() == kWarpSize - 1) shared.warp_total[warp_index()] = inclusive;\n  sync_threads();"
+  "if (lane_index() == kWarpSize - 1) shared.warp_total[warp_index()] = inclusive;")
+moesim_seed_bug(sort_reads_moved_counter sort kernels/sort.cuh
+  "sync_warp();  // all have read before the first moves it on" "")
+moesim_seed_bug(swapped_gate_and_up rows kernels/swiglu.cuh
+  "const Vector16 g = gate[i], u = up[i]" "const Vector16 g = up[i], u = gate[i]")
+moesim_seed_bug(attention_missing_rescale attention kernels/attention_decode.cuh
+  "weight[h] = weight[h] * keep + mine" "weight[h] = weight[h] + mine")

@@ -1,0 +1,110 @@
+#include "validation/cuda/protocol/selftest.h"
+
+namespace moesim::validation::cuda {
+namespace {
+
+// Softmax over 8, top 2 (Mixtral); sigmoid, bias, 4 of 8 groups, scale 2.5 (DeepSeek-V3).
+RouterRule softmax(int experts, int top_k) {
+  return {experts, top_k, false, 1, 1, true, 1};
+}
+RouterRule deepseek(int experts, int top_k) {
+  return {experts, top_k, true, 8, 4, true, 2.5};
+}
+
+std::vector<int> repeated(int value, int count) {
+  return std::vector<int>(static_cast<std::size_t>(count), value);
+}
+
+// Rows fall off as in a skewed router, down to none.
+std::vector<int> skewed(int groups, int most) {
+  std::vector<int> loads;
+  for (int g = 0; g < groups; ++g) loads.push_back(g % 5 == 3 ? 0 : most / (1 + g));
+  return loads;
+}
+
+std::vector<GemmCase> gemm_cases(SelftestSize size) {
+  if (size == SelftestSize::Emulated) {
+    return {
+        {{3, 0, 70, 1, 0}, 96, 96, 16},    // widths under a tile; an empty last group
+        {{0, 130, 5}, 200, 176, 64},       // tails in every direction, more steps than none
+        {{129, 0, 0, 64}, 272, 320, 128},  // the widest tile, with a second column of tiles
+        {{1}, 8, 16, 16},                  // as small as can be
+        {{131, 20}, 128, 656, 128},        // a ring that goes round
+        {{40, 30, 0, 20, 10, 5}, 136, 360, 16},
+    };
+  }
+  return {
+      {repeated(1, 8), 4096, 4096, 0},
+      {repeated(16, 8), 28672, 4096, 0},
+      {skewed(128, 4096), 1536, 2048, 0},
+      {skewed(32, 700), 5760, 2880, 0},  // gpt-oss: 22.5 tiles of 128
+      {skewed(32, 700), 2880, 2880, 0},
+      {skewed(64, 300), 192, 2048, 0},  // Qwen3-30B at TP8
+      {skewed(64, 300), 2048, 96, 0},
+      {{1000, 0, 1, 3000}, 4096, 7168, 0},
+      {repeated(0, 16), 256, 256, 16},
+      {{1}, 8, 16, 16},
+      {skewed(256, 900), 512, 720, 16},   // a small tile for large groups
+      {skewed(256, 900), 512, 720, 256},  // and the other way round
+  };
+}
+
+}  // namespace
+
+bool selftest(Machine& machine, SelftestSize size, std::uint64_t seed,
+              const std::function<void(const Check&)>& report) {
+  const bool full = size == SelftestSize::Full;
+  bool ok = true;
+  const auto take = [&](const Check& check) {
+    ok = ok && check.ok();
+    report(check);
+    ++seed;  // fresh input for each
+  };
+
+  take(check_fill(machine, full ? 100'000'001 : 5'001, seed));
+  take(check_copy(machine, full ? 40'000'003 : 5'003, seed));
+  take(check_copy(machine, 1, seed));
+
+  const int tokens = full ? 5'000 : 9;
+  take(check_router(machine, {softmax(8, 2), tokens, false, false}, seed));
+  take(check_router(machine, {softmax(128, 8), tokens, false, false}, seed));
+  take(check_router(machine, {softmax(60, 4), tokens, true, false}, seed));
+  take(check_router(machine, {softmax(128, 8), tokens, false, true}, seed));
+  take(check_router(machine, {deepseek(256, 8), tokens, true, false}, seed));
+  take(check_router(machine, {{384, 8, true, 1, 1, true, 2.827}, tokens, true, false}, seed));
+  take(check_router(machine, {{16, 1, true, 1, 1, false, 1}, tokens, false, false}, seed));
+
+  take(check_sort(machine, {full ? 16'384 : 300, 8, 0, 256, 256}, seed));
+  take(check_sort(machine, {full ? 9'999 : 77, 2, 0, 8, 8}, seed));
+  take(check_sort(machine, {full ? 5'000 : 300, 8, 64, 32, 256}, seed));  // one of eight ranks
+  take(check_sort(machine, {1, 1, 0, 128, 128}, seed));
+
+  take(check_permute(machine, full ? 3'000 : 7, 4, full ? 2'880 : 136, seed));
+  take(check_unpermute(machine, full ? 3'000 : 7, 8, full ? 2'880 : 136, seed));
+  take(check_swiglu(machine, full ? 3'000 : 11, full ? 1'440 : 264, seed));
+  take(check_quantise(machine, full ? 3'001 : 7, full ? 2'880 : 296, seed));
+
+  for (const GemmKind kind : {GemmKind::Mma, GemmKind::Wgmma, GemmKind::Fp8, GemmKind::CublasLt,
+                              GemmKind::CublasGrouped}) {
+    for (const GemmCase& c : gemm_cases(size)) take(check_grouped_gemm(machine, kind, c, seed));
+  }
+
+  take(check_attention(
+      machine, full ? AttentionCase{8, 64, 8, 4'099, 7} : AttentionCase{2, 8, 1, 150, 2}, seed));
+  take(check_attention(
+      machine, full ? AttentionCase{16, 32, 8, 8'192, 4} : AttentionCase{1, 4, 2, 5, 4}, seed));
+  take(check_attention(
+      machine, full ? AttentionCase{3, 4, 4, 513, 1} : AttentionCase{1, 2, 2, 17, 1}, seed));
+
+  for (const GemmKind kind : {GemmKind::Mma, GemmKind::Wgmma, GemmKind::Fp8}) {
+    if (full) {
+      take(check_layer(machine, kind, {softmax(8, 2), 64, 1'024, 1'792}, seed));
+      take(check_layer(machine, kind, {softmax(32, 4), 300, 720, 720}, seed));
+    } else {
+      take(check_layer(machine, kind, {softmax(8, 2), 20, 64, 96}, seed));
+    }
+  }
+  return ok;
+}
+
+}  // namespace moesim::validation::cuda
