@@ -1,3 +1,4 @@
+#include "tools/moesim/card/card.h"
 #include "tools/moesim/command.h"
 #include "tools/moesim/completion.h"
 #include "tools/moesim/doctor.h"
@@ -18,6 +19,7 @@ std::vector<Command> all_commands() {
   };
   add({run_command()});
   add({config_command()});
+  add({card_command()});
   add(trace_commands());
   add({doctor_command()});
   add({completion_command()});

@@ -1,0 +1,126 @@
+#include "tools/moesim/card/card.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tools/moesim/shipped.h"
+
+using namespace moesim;
+using namespace moesim::tools;
+using sim::io::Json;
+
+namespace {
+
+// The command's output for these arguments, fallbacks filled in as the program does.
+std::string printed(std::map<std::string, std::vector<std::string>> values) {
+  const Command command = card_command();
+  Arguments arguments;
+  arguments.values = std::move(values);
+  for (const Option& option : command.options) {
+    const std::string name = option.name.substr(option.name.find_first_not_of('-'));
+    if (!arguments.has(name) && !option.fallback.empty())
+      arguments.values[name] = {option.fallback};
+  }
+  std::ostringstream out, err;
+  const sim::ExitCode code = command.run(arguments, {out, err});
+  CHECK(code == sim::ExitCode::Ok);
+  CHECK(err.str().empty());
+  return out.str();
+}
+
+Json card_of(const std::string& model) {
+  return Json::parse(printed({{"MODEL", {model}}, {"format", {"json"}}}));
+}
+
+}  // namespace
+
+TEST_CASE("the card of Mixtral 8x7B has the figures that people look for") {
+  const Json card = card_of("mixtral-8x7b");
+  CHECK(card["total_params"] == 46'702'792'704);
+  CHECK(card["active_params"] == 12'879'925'248);
+  CHECK(card["experts"] == 8);
+  CHECK(card["top_k"] == 2);
+  CHECK(card["shared_experts"] == 0);
+  CHECK(card["kv_bytes_per_token"] == 131'072);
+  CHECK(card["weight_bytes"]["bf16"] == 93'405'585'408);
+  // 2 x (active less the embedding's 131,072,000 and the norms' 266,240) of weights, and attention
+  // over 1024 keys: 32 layers x 2 x 1024 x 32 x 256.
+  const std::int64_t weights = 2 * (12'879'925'248 - 131'072'000 - 266'240);
+  CHECK(card["flops_per_token"]["decode"] == weights + 32LL * 2 * 1024 * 32 * 256);
+}
+
+TEST_CASE("DeepSeek-V3 caches 70.27 KB a token and has 671 B parameters of which 36.6 B work") {
+  const Json card = card_of("DeepSeek-V3");
+  CHECK(card["kv_bytes_per_token"] == 70'272);
+  CHECK(card["total_params"] == 671'026'404'352 + 14'848);
+  CHECK(card["shared_experts"] == 1);
+  CHECK(card["params"]["prediction_modules"] > 11'000'000'000);
+}
+
+TEST_CASE("every model that ships has a card, and its parts sum to its total") {
+  for (const auto& entry : std::filesystem::directory_iterator(shipped_folder("models"))) {
+    if (entry.path().extension() != ".yaml") continue;
+    CAPTURE(entry.path().string());
+    const Json card = Json::parse(
+        printed({{"MODEL", {entry.path().string()}}, {"device", {"h200"}}, {"format", {"json"}}}));
+    std::int64_t sum = 0;
+    for (const auto& [name, value] : card["params"].items()) {
+      if (name == "total" || name == "active" || name == "idle_experts" ||
+          name == "prediction_modules")
+        continue;
+      sum += value.get<std::int64_t>();
+    }
+    CHECK(sum == card["params"]["total"].get<std::int64_t>());
+    CHECK(card["memory"].size() == 1);
+    CHECK(card["memory"][0]["gpus"] > 0);
+    if (card["memory"][0]["gpus"] > 0) {
+      CHECK(card["memory"][0]["peak_bytes"] <= card["memory"][0]["capacity_bytes"]);
+      CHECK(card["memory"][0]["headroom_bytes"].get<std::int64_t>() ==
+            card["memory"][0]["capacity_bytes"].get<std::int64_t>() -
+                card["memory"][0]["peak_bytes"].get<std::int64_t>());
+    }
+  }
+}
+
+TEST_CASE("fewer bits never need more GPUs") {
+  const Json card = Json::parse(printed({{"MODEL", {"deepseek-v3"}},
+                                         {"precision", {"bf16", "fp8_block", "nvfp4"}},
+                                         {"device", {"h200"}},
+                                         {"format", {"json"}}}));
+  REQUIRE(card["memory"].size() == 3);
+  CHECK(card["memory"][0]["gpus"] >= card["memory"][1]["gpus"]);
+  CHECK(card["memory"][1]["gpus"] >= card["memory"][2]["gpus"]);
+}
+
+TEST_CASE("two models stand side by side, as text and as Markdown") {
+  const std::string text = printed({{"MODEL", {"mixtral-8x7b", "llama-2-70b"}}});
+  CHECK(text.find("total parameters") < text.find("46.7 B"));
+  CHECK(text.find("46.7 B") < text.find("68.98 B"));
+  const std::string markdown =
+      printed({{"MODEL", {"mixtral-8x7b", "llama-2-70b"}}, {"format", {"markdown"}}});
+  CHECK(markdown.find("| total parameters | 46.7 B | 68.98 B |") != std::string::npos);
+  CHECK(markdown.find("|  | Mixtral-8x7B | Llama-2-70B |\n| --- | --- | --- |\n") == 0);
+  const Json both =
+      Json::parse(printed({{"MODEL", {"mixtral-8x7b", "llama-2-70b"}}, {"format", {"json"}}}));
+  CHECK(both["models"].size() == 2);
+}
+
+TEST_CASE("a model that is not there is an error that names what may have been meant") {
+  CHECK_THROWS_WITH_AS(
+      printed({{"MODEL", {"mixtral-8x7"}}}),
+      "\"mixtral-8x7\" is neither a file nor one of configs/models; did you mean mixtral-8x7b?",
+      sim::ConfigError);
+  CHECK_THROWS_WITH_AS(printed({{"MODEL", {"deepseek"}}}),
+                       "\"deepseek\" is neither a file nor one of configs/models; did you mean "
+                       "deepseek-v2 or deepseek-v3?",
+                       sim::ConfigError);
+  CHECK_THROWS_WITH_AS(printed({{"MODEL", {"nothing-like-it"}}}),
+                       "\"nothing-like-it\" is neither a file nor one of configs/models",
+                       sim::ConfigError);
+  CHECK_THROWS_WITH_AS(printed({{"MODEL", {"llama-2-70b"}}, {"context", {"5000"}}}),
+                       "--context: Llama-2-70B takes at most 4096 tokens, not 5000",
+                       sim::ConfigError);
+}

@@ -1,0 +1,62 @@
+#include "tools/moesim/shipped.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <system_error>
+#include <vector>
+
+#include "sim/error.h"
+#include "sim/io/yaml_reader.h"
+#include "tools/moesim/config_folder.h"
+
+namespace moesim::tools {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+}  // namespace
+
+fs::path shipped_folder(const std::string& kind) {
+  std::error_code error;
+  if (fs::path here = fs::path("configs") / kind; fs::is_directory(here, error)) return here;
+  const auto configs = config_folder();
+  return configs ? *configs / kind : fs::path();
+}
+
+fs::path find_config(const std::string& kind, const std::string& text) {
+  std::error_code error;
+  if (fs::is_regular_file(text, error)) return text;
+  const fs::path folder = shipped_folder(kind);
+  std::vector<std::string> names;
+  if (!folder.empty()) {
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    if (lower(name) == lower(text)) return folder / (name + ".yaml");
+  }
+  std::vector<std::string_view> views(names.begin(), names.end());
+  std::string meant = sim::io::did_you_mean(lower(text), views);
+  if (meant.empty()) {
+    for (const std::string& name : names) {
+      if (!text.empty() && name.find(lower(text)) != std::string::npos) {
+        meant += (meant.empty() ? "" : " or ") + name;
+      }
+    }
+  }
+  throw sim::ConfigError(fmt::format("\"{}\" is neither a file nor one of {}{}", text,
+                                     (fs::path("configs") / kind).string(),
+                                     meant.empty() ? "" : "; did you mean " + meant + "?"));
+}
+
+}  // namespace moesim::tools

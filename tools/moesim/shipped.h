@@ -1,0 +1,17 @@
+// Finds what ships with the program: configs/models/NAME.yaml and the like.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace moesim::tools {
+
+// The folder configs/KIND ("models", "devices") of the working directory, else of config_folder().
+// Empty where there is none.
+std::filesystem::path shipped_folder(const std::string& kind);
+
+// `text` where that is a file; else configs/KIND/TEXT.yaml, whatever the case of its letters.
+// Throws ConfigError that names the closest ones that ship.
+std::filesystem::path find_config(const std::string& kind, const std::string& text);
+
+}  // namespace moesim::tools
