@@ -1,0 +1,40 @@
+#!/bin/sh
+# Installs what moesim needs, by name, from Debian 12's own archive.
+#
+#   tools/install-packages.sh build          a compiler and the libraries
+#   tools/install-packages.sh build test     and what the tests use
+#   tools/install-packages.sh dev            and what changing the code uses
+#   tools/install-packages.sh --list …       prints the names and installs nothing
+set -eu
+
+build="g++ cmake ninja-build libboost-graph-dev libfmt-dev libyaml-cpp-dev libhdf5-dev
+  nlohmann-json3-dev zlib1g-dev libcli11-dev"
+test="doctest-dev libbenchmark-dev python3-h5py python3-numpy"
+dev="clang clang-format-14 clang-tidy-19 libclang-rt-14-dev ccache git man-db zsh fish"
+
+list=
+packages=
+for set in "$@"; do
+  case $set in
+    --list) list=yes ;;
+    build) packages="$packages $build" ;;
+    test) packages="$packages $test" ;;
+    dev) packages="$packages $build $test $dev" ;;
+    *) echo "install-packages.sh: expected build, test or dev, not \"$set\"" >&2; exit 2 ;;
+  esac
+done
+if [ -z "$packages" ]; then
+  echo "usage: tools/install-packages.sh [--list] build|test|dev…" >&2
+  exit 2
+fi
+if [ -n "$list" ]; then
+  printf '%s\n' $packages
+  exit 0
+fi
+
+as_root=
+if [ "$(id -u)" -ne 0 ]; then as_root=sudo; fi
+export DEBIAN_FRONTEND=noninteractive
+$as_root apt-get update -q
+# shellcheck disable=SC2086 — the names are words
+$as_root apt-get install -q -y --no-install-recommends $packages
