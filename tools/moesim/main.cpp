@@ -49,7 +49,9 @@ void add_options(CLI::App& app, const Command& command, Typed& typed) {
     if (option.repeated) {
       added->expected(positional ? -1 : 1)->take_all();
     } else {
-      added->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+      // A single value: without this a positional takes those that follow it, too.
+      added->expected(1)->allow_extra_args(false)->multi_option_policy(
+          CLI::MultiOptionPolicy::Throw);
     }
     if (!option.fallback.empty()) added->default_str(option.fallback);
     if (!option.choices.empty()) added->check(CLI::IsMember(option.choices));

@@ -98,6 +98,25 @@ PlacementScore evaluate(const ExpertPlacement& placement, RoutingSource& source,
   return score;
 }
 
+double rank_max_over_mean(const ExpertPlacement& placement, const LoadTable& loads) {
+  double sum = 0;
+  for (std::uint32_t l = 0; l < loads.layers; ++l) {
+    const LayerPlacement& layer = placement.layer(l);
+    const auto load = loads.layer(l);
+    std::vector<double> rank(layer.ranks());
+    double total = 0;
+    for (std::uint32_t slot = 0; slot < layer.slots(); ++slot) {
+      const ExpertId expert = layer.slot_expert()[slot];
+      const double part =
+          static_cast<double>(load[expert]) / static_cast<double>(layer.replicas(expert).size());
+      rank[layer.rank_of_slot(slot)] += part;
+      total += part;
+    }
+    sum += total == 0 ? 1 : *std::max_element(rank.begin(), rank.end()) * layer.ranks() / total;
+  }
+  return sum / loads.layers;
+}
+
 WeightMoves weight_moves(const ExpertPlacement& before, const ExpertPlacement& after,
                          std::uint32_t layers, const TokenSources& sources) {
   const Places places(sources);

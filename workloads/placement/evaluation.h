@@ -12,6 +12,7 @@
 
 #include "workloads/placement/dispatch.h"
 #include "workloads/placement/experts.h"
+#include "workloads/routing/analysis.h"
 #include "workloads/routing/routing.h"
 
 namespace moesim::workloads {
@@ -38,6 +39,10 @@ struct EvaluationWindow {
 
 PlacementScore evaluate(const ExpertPlacement& placement, RoutingSource& source,
                         const TokenSources& sources, const EvaluationWindow& window);
+
+// The busiest rank's load over the mean where every replica takes an equal part of its expert's
+// load; mean over the layers. A layer without load counts as 1.
+double rank_max_over_mean(const ExpertPlacement& placement, const LoadTable& loads);
 
 // The weights that move when one placement follows another: a slot that holds another expert than
 // before fetches it from a rank of its node that had it, else over the network. Counts are experts.

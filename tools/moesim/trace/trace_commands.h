@@ -11,6 +11,9 @@ namespace moesim::tools {
 
 Command trace_info_command();
 Command trace_make_command();
+Command trace_compare_command();
+Command trace_request_command();
+Command trace_report_command();
 
 // All of them, in the order of the help.
 std::vector<Command> trace_commands();

@@ -1,0 +1,124 @@
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "sim/error.h"
+#include "tests/workloads/routing/trace_files.h"
+#include "tools/moesim/trace/svg.h"
+#include "tools/moesim/trace/trace_commands.h"
+#include "workloads/routing/comparison.h"
+
+using namespace moesim;
+using namespace moesim::tools;
+using moesim::tests::Folder;
+using workloads::ExpertId;
+
+namespace {
+
+// Two requests of two tokens, 1 layer, top-2 of 4.
+std::string toy(const Folder& folder, const std::string& name, std::vector<ExpertId> ids) {
+  workloads::TraceWriter writer(folder / name,
+                                {.layers = 1, .experts = 4, .top_k = 2, .domains = {"a<b", "c"}});
+  const std::vector<std::uint32_t> requests{5, 5, 6, 6}, positions{0, 1, 0, 1}, domains{0, 0, 1, 1};
+  writer.append({.ids = ids, .requests = requests, .positions = positions, .domains = domains});
+  writer.close();
+  return (folder / name).string();
+}
+
+std::string output(const Command& command, std::map<std::string, std::vector<std::string>> values) {
+  for (const Option& option : command.options) {
+    const std::string key = option.name.substr(option.name.find_last_of(",-") + 1);
+    if (!option.fallback.empty())
+      values.try_emplace(key, std::vector<std::string>{option.fallback});
+  }
+  std::ostringstream out, err;
+  const auto code = command.run(Arguments{values}, Console{out, err});
+  CHECK(code == sim::ExitCode::Ok);
+  return out.str();
+}
+
+std::string contents(const std::filesystem::path& file) {
+  std::ostringstream text;
+  text << std::ifstream(file).rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+TEST_CASE("a request's record says which experts it used") {
+  const Folder folder;
+  const auto file = toy(folder, "t.h5", {0, 1, 0, 2, 3, 1, 3, 0});
+  const auto text = output(trace_request_command(), {{"TRACE", {file}}, {"REQUEST", {"5"}}});
+  CHECK(text == file +
+                    ": request 5, 2 tokens, domain a<b\n\n"
+                    "  layer  distinct  tokens on each expert, most first\n"
+                    "      0         3  0x2 1x1 2x1\n");
+  CHECK_THROWS_WITH_AS(output(trace_request_command(), {{"TRACE", {file}}, {"REQUEST", {"7"}}}),
+                       (file + ": has no request 7").c_str(), sim::ConfigError);
+  moesim::tests::write_trace(folder / "p.h5", 1, 4, 1, {1, 2});
+  const auto plain = (folder / "p.h5").string();
+  CHECK_THROWS_WITH_AS(
+      output(trace_request_command(), {{"TRACE", {plain}}, {"REQUEST", {"7"}}}),
+      (plain + ": does not say which request a token is of (/token/request_id)").c_str(),
+      sim::InputError);
+}
+
+TEST_CASE("comparing says who moved and what a stale placement costs") {
+  const Folder folder;
+  // Shares of a: 0 1/2, 1 1/2; of b: 0 1/2, 2 1/2. Distance: m = 1/2 1/4 1/4 0:
+  // (1/2 log2 2 + 1/2 log2 2) / 2 = 1/2, its root 0.707.
+  const auto a = toy(folder, "a.h5", {0, 1, 0, 1, 0, 1, 0, 1});
+  const auto b = toy(folder, "b.h5", {0, 2, 0, 2, 0, 2, 0, 2});
+  const auto text = output(trace_compare_command(), {{"TRACE", {a, b}}, {"ranks", {"2"}}});
+  CHECK(text.find("The loads of a and b lie 0.707 apart") != std::string::npos);
+  CHECK(text.find("1: 50.00 -> 0.00") != std::string::npos);
+  // Linear: experts 0 1 on rank 0, 2 3 on rank 1: b loads both alike.
+  CHECK(text.find("1.00 linear") != std::string::npos);
+  CHECK_THROWS_WITH_AS(output(trace_compare_command(), {{"TRACE", {a}}}),
+                       "TRACE: expected two traces or more", sim::ConfigError);
+  moesim::tests::write_trace(folder / "p.h5", 1, 8, 1, {1, 2});
+  const auto other = (folder / "p.h5").string();
+  CHECK_THROWS_WITH_AS(output(trace_compare_command(), {{"TRACE", {a, other}}}),
+                       (a + " has 1 layers of 4 experts, " + other +
+                        " has 1 of 8: only traces of one model can be compared")
+                           .c_str(),
+                       sim::ConfigError);
+}
+
+TEST_CASE("a report is one page that asks for nothing else, and names are made safe") {
+  const Folder folder;
+  const auto a = toy(folder, "a.h5", {0, 1, 0, 1, 0, 1, 0, 1});
+  const auto b = toy(folder, "b.h5", {0, 2, 0, 2, 0, 2, 0, 2});
+  output(trace_report_command(), {{"TRACE", {a, b}}, {"output", {(folder / "r.html").string()}}});
+  auto page = contents(folder / "r.html");
+  CHECK(page.find("<svg") != std::string::npos);
+  CHECK(page.find("a&lt;b") != std::string::npos);
+  CHECK(page.find("a<b") == std::string::npos);
+  CHECK(page.find("<script") == std::string::npos);
+  CHECK(page.find("src=") == std::string::npos);
+  CHECK(page.find("href=") == std::string::npos);
+  output(trace_report_command(), {{"TRACE", {a}}, {"output", {(folder / "r.svg").string()}}});
+  CHECK(contents(folder / "r.svg").starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
+}
+
+TEST_CASE("the collapse of an unbalanced router shows") {
+  const auto folder = moesim::tests::shared_routing();
+  if (folder.empty()) {
+    MESSAGE("SKIPPED: ../shared/data/routing is not there");
+    return;
+  }
+  // Its README: 15 + 16 + 5 dead experts, against none in the balanced one; max/mean 8.43
+  // against 1.77.
+  const auto text = output(trace_info_command(),
+                           {{"TRACE", {(folder / "switch-like-unbalanced-final.h5").string()}}});
+  CHECK(text.find("    all      8.43    0.663  0.747    36       47") != std::string::npos);
+}
+
+TEST_CASE("a heat map draws each cell in the colour of its load") {
+  const HeatMap map{"t", "x", "y", {"0"}, 3, {0, 1, 16}};
+  const auto text = svg(map);
+  CHECK(text.find("fill=\"#303030\" d=\"M0 0h1v1h-1z\"") != std::string::npos);  // none
+  CHECK(text.find("fill=\"#f7d9a4\" d=\"M1 0h1v1h-1z\"") != std::string::npos);  // the mean
+  CHECK(text.find("fill=\"#8b1e2d\" d=\"M2 0h1v1h-1z\"") != std::string::npos);  // over 8 times
+}

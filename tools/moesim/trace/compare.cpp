@@ -1,0 +1,158 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "tools/moesim/trace/trace_commands.h"
+#include "workloads/placement/eplb.h"
+#include "workloads/placement/evaluation.h"
+#include "workloads/routing/comparison.h"
+
+namespace moesim::tools {
+namespace {
+
+using sim::io::Json;
+using workloads::TraceAnalysis;
+
+// The busiest rank over the mean: of b's loads on placements made for a, for b, and for nobody.
+struct PlacementCost {
+  std::uint32_t ranks = 0, redundant = 0;
+  double linear = 0, stale = 0, fresh = 0, before = 0;
+};
+
+PlacementCost placement_cost(const TraceAnalysis& a, const TraceAnalysis& b, std::uint32_t ranks,
+                             std::uint32_t redundant) {
+  const workloads::EplbShape shape{{a.info.experts, redundant, ranks}, 1, 1};
+  const auto for_a = workloads::eplb_placement(a.loads, shape);
+  const auto for_b = workloads::eplb_placement(b.loads, shape);
+  return {ranks,
+          redundant,
+          workloads::rank_max_over_mean(workloads::linear_placement(shape.plan), b.loads),
+          workloads::rank_max_over_mean(for_a, b.loads),
+          workloads::rank_max_over_mean(for_b, b.loads),
+          workloads::rank_max_over_mean(for_a, a.loads)};
+}
+
+// As many ranks as divide the experts, at most 8.
+std::uint32_t default_ranks(std::uint32_t experts) {
+  std::uint32_t ranks = std::min(8u, experts);
+  while (experts % ranks != 0) --ranks;
+  return ranks;
+}
+
+Json pair_json(const TraceAnalysis& a, const TraceAnalysis& b,
+               const workloads::TraceComparison& found, const PlacementCost& cost) {
+  Json layers = Json::array();
+  for (const auto& layer : found.layers) {
+    Json moved = Json::array();
+    for (const auto& expert : layer.moved) {
+      moved.push_back(
+          {{"expert", expert.expert}, {"share_a", expert.share_a}, {"share_b", expert.share_b}});
+    }
+    layers.push_back(
+        {{"layer", layer.layer_id}, {"js_distance", layer.distance}, {"moved", moved}});
+  }
+  return {{"a", a.info.file},
+          {"b", b.info.file},
+          {"js_distance", found.distance},
+          {"js_within_a", found.within_a},
+          {"js_within_b", found.within_b},
+          {"placement",
+           {{"balancer", "eplb"},
+            {"ranks", cost.ranks},
+            {"redundant", cost.redundant},
+            {"rank_max_over_mean",
+             {{"linear_on_b", cost.linear},
+              {"made_on_a_used_on_a", cost.before},
+              {"made_on_a_used_on_b", cost.stale},
+              {"made_on_b_used_on_b", cost.fresh}}}}},
+          {"per_layer", layers}};
+}
+
+std::string pair_text(const TraceAnalysis& a, const TraceAnalysis& b,
+                      const workloads::TraceComparison& found, const PlacementCost& cost) {
+  std::string text = fmt::format(
+      "a: {}\nb: {}\n  The loads of a and b lie {:.3f} apart (Jensen-Shannon, 0 to 1); the halves "
+      "of a {:.3f}, of b {:.3f}.\n",
+      a.info.file, b.info.file, found.distance, found.within_a, found.within_b);
+  text += fmt::format(
+      "  Busiest of {} ranks over the mean, with b's tokens: {:.2f} linear, {:.2f} with EPLB made "
+      "on a, {:.2f} made on b"
+      " ({} redundant experts).\n",
+      cost.ranks, cost.linear, cost.stale, cost.fresh, cost.redundant);
+  text += fmt::format("\n  {:>5}  {:>8}  experts that moved most: share in a -> b, %\n", "layer",
+                      "distance");
+  for (const auto& layer : found.layers) {
+    text += fmt::format("  {:>5}  {:>8.3f} ", layer.layer_id, layer.distance);
+    for (const auto& expert : layer.moved) {
+      text += fmt::format(" {}: {:.2f} -> {:.2f} ", expert.expert, 100 * expert.share_a,
+                          100 * expert.share_b);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  const auto files = arguments.all("TRACE");
+  if (files.size() < 2) throw sim::ConfigError("TRACE: expected two traces or more");
+  std::vector<TraceAnalysis> analyses;
+  for (const std::string& file : files) {
+    // Only loads and windows are compared: a small sample is enough.
+    analyses.push_back(workloads::analyse(workloads::RoutingTrace::open(file),
+                                          {.sample_tokens = 1, .shuffles = 0}));
+  }
+  const std::uint32_t experts = analyses[0].info.experts;
+  const auto ranks = arguments.has("ranks")
+                         ? static_cast<std::uint32_t>(arguments.integer("ranks", 1, experts))
+                         : default_ranks(experts);
+  const auto redundant = static_cast<std::uint32_t>(arguments.integer("redundant", 0, 65'535));
+  Json traces = Json::array(), pairs = Json::array();
+  for (const auto& analysis : analyses) traces.push_back(analysis.info.file);
+  for (std::size_t i = 1; i < analyses.size(); ++i) {
+    const auto found = workloads::compare(analyses[i - 1], analyses[i]);
+    const auto cost = placement_cost(analyses[i - 1], analyses[i], ranks, redundant);
+    if (arguments.json()) {
+      pairs.push_back(pair_json(analyses[i - 1], analyses[i], found, cost));
+    } else {
+      console.out << (i > 1 ? "\n" : "") << pair_text(analyses[i - 1], analyses[i], found, cost);
+    }
+  }
+  if (arguments.json()) console.out << sim::io::to_text(Json{{"traces", traces}, {"pairs", pairs}});
+  return sim::ExitCode::Ok;
+}
+
+}  // namespace
+
+Command trace_compare_command() {
+  return {
+      .name = "trace compare",
+      .summary = "how routing changed from one trace to the next",
+      .description =
+          "Traces of one model: checkpoints, days, data sets. Each is compared with the one before "
+          "it: how far the loads "
+          "moved, which experts did, and what a placement that was made on the one costs on the "
+          "other.",
+      .options = {{.name = "TRACE",
+                   .value = "",
+                   .help = "two routing traces or more",
+                   .required = true,
+                   .repeated = true,
+                   .is_file = true},
+                  {.name = "--ranks",
+                   .value = "N",
+                   .help = "expert-parallel ranks of the placement; at most 8 that divide the "
+                           "experts, where not given"},
+                  {.name = "--redundant",
+                   .value = "N",
+                   .help = "redundant experts of the placement",
+                   .fallback = "0"},
+                  format_option()},
+      .examples = {"moesim trace compare monday.h5 tuesday.h5",
+                   "moesim trace compare early.h5 middle.h5 final.h5 --ranks 8"},
+      .run = run,
+  };
+}
+
+}  // namespace moesim::tools
