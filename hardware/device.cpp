@@ -37,9 +37,29 @@ Provenance read_provenance(const YamlNode& node) {
           .source = node.at("source").text()};
 }
 
+ResidualTable read_residual(const YamlNode& node) {
+  node.allow_only({"axes", "ln_permille"});
+  ResidualTable table;
+  std::size_t size = 1;
+  for (const auto& [name, knots] : node.at("axes").entries()) {
+    std::vector<double> values;
+    for (const YamlNode& knot : knots.items()) values.push_back(knot.number(0));
+    if (values.size() < 2 || !std::ranges::is_sorted(values, std::less_equal<>{}))
+      knots.error("expected two knots or more, ascending");
+    size *= values.size();
+    table.axes.emplace_back(name, std::move(values));
+  }
+  const YamlNode list = node.at("ln_permille");
+  for (const YamlNode& value : list.items()) table.values.push_back(value.number() / 1000);
+  if (table.values.size() != size)
+    list.error(fmt::format("expected {} values, one for each crossing of the axes' knots, not {}",
+                           size, table.values.size()));
+  return table;
+}
+
 FittedModel read_fitted(const YamlNode& node) {
   node.allow_only({"kind", "implementation", "variant", "parameters", "valid", "points", "holdout",
-                   "interval", "provenance"});
+                   "interval", "residual", "provenance"});
   FittedModel model;
   model.kind = node.at("kind").text();
   model.implementation = node.at("implementation").text();
@@ -58,6 +78,7 @@ FittedModel read_fitted(const YamlNode& node) {
   if (const auto interval = node.find("interval"))
     for (const auto& [regime, range] : interval->entries())
       model.interval[regime == "all" ? "" : regime] = read_range(range);
+  if (const auto residual = node.find("residual")) model.residual = read_residual(*residual);
   model.provenance = read_provenance(node.at("provenance"));
   return model;
 }
@@ -82,6 +103,7 @@ void read_families(const YamlNode& root, const YamlDocument& document, int famil
   for (FittedModel model : parent.fitted) {
     if (find_fitted(device, model.kind, model.implementation, model.variant)) continue;
     if (model.carried_from.empty()) model.carried_from = parent.name;
+    model.other_generation |= parent.generation != device.generation;
     device.fitted.push_back(std::move(model));
   }
 }

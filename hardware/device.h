@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "hardware/kernels/residual.h"
 #include "hardware/precision.h"
 #include "sim/units.h"
 
@@ -40,8 +41,10 @@ struct FittedModel {
   std::int64_t points = 0;
   double median_error_percent = 0, p90_error_percent = 0, bias_percent = 0;
   std::map<std::string, std::pair<double, double>> interval;
+  ResidualTable residual;  // what the formula leaves over, by shape
   Provenance provenance;
-  std::string carried_from;  // the device it was fitted on, where that is not this one
+  std::string carried_from;       // the device it was fitted on, where that is not this one
+  bool other_generation = false;  // and that device's architecture is another one
 };
 
 struct Device {

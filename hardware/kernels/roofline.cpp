@@ -10,7 +10,7 @@ double roofline_us(const Work& work, const Rates& rates, double launches) {
   return launches * rates.launch + std::max(compute, memory);
 }
 
-double least_us(const Work& work, const Rates& rates) {
+double least_us_of(const Work& work, const Rates& rates) {
   const double compute = work.flops > 0 ? work.flops / rates.peak : 0;
   return std::max(compute, work.bytes / rates.bandwidth);
 }

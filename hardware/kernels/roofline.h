@@ -18,6 +18,6 @@ inline constexpr double kRooflineLow = 0.7, kRooflineHigh = 2.2;
 double roofline_us(const Work& work, const Rates& rates, double launches);
 
 // The least time that the datasheet allows, microseconds.
-double least_us(const Work& work, const Rates& rates);
+double least_us_of(const Work& work, const Rates& rates);
 
 }  // namespace moesim::hardware

@@ -16,6 +16,8 @@ namespace moesim::hardware {
 struct GemmShape {
   std::int64_t m = 0, n = 0, k = 0;
   Precision precision = Precision::BF16;
+  bool repeated =
+      false;  // the same weights again and again, as in a benchmark: the L2 may hold them
 };
 
 // One GEMM a group, weights [n, k] each, in one launch.

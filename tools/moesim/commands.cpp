@@ -1,6 +1,7 @@
 #include "tools/moesim/card/card.h"
 #include "tools/moesim/command.h"
 #include "tools/moesim/completion.h"
+#include "tools/moesim/cost/cost_commands.h"
 #include "tools/moesim/doctor.h"
 #include "tools/moesim/trace/trace_commands.h"
 
@@ -21,6 +22,7 @@ std::vector<Command> all_commands() {
   add({config_command()});
   add({card_command()});
   add(trace_commands());
+  add(cost_commands());
   add({doctor_command()});
   add({completion_command()});
   add({man_command()});

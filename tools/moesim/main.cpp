@@ -47,7 +47,7 @@ void add_options(CLI::App& app, const Command& command, Typed& typed) {
     added->required(option.required);
     added->type_name(positional ? "" : option.value);
     if (option.repeated) {
-      added->expected(positional ? -1 : 1)->take_all();
+      added->expected(positional ? -1 : 1)->allow_extra_args(positional)->take_all();
     } else {
       // A single value: without this a positional takes those that follow it, too.
       added->expected(1)->allow_extra_args(false)->multi_option_policy(

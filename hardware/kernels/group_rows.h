@@ -1,0 +1,25 @@
+// The rows of many groups in the numbers that a grouped GEMM's time depends on. An average of
+// several draws of rows is such a value too.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+namespace moesim::hardware {
+
+// Rows of a tile, of the kernels that libraries choose from.
+inline constexpr std::array<double, 6> kRowTiles{8, 16, 32, 64, 128, 256};
+
+struct GroupRows {
+  double groups = 0;  // all, with or without rows
+  double active = 0;  // those with rows: their weights are read
+  double rows = 0;
+  double most = 0;                               // of one group
+  std::array<double, kRowTiles.size()> tiles{};  // sum over groups of ceil(rows / kRowTiles[i])
+};
+
+GroupRows group_rows(std::span<const std::int64_t> rows);
+GroupRows average(std::span<const GroupRows> draws);
+
+}  // namespace moesim::hardware

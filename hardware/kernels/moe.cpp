@@ -1,0 +1,132 @@
+#include "hardware/kernels/moe.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "hardware/kernels/memory_time.h"
+#include "hardware/kernels/roofline.h"
+
+namespace moesim::hardware {
+namespace {
+
+constexpr std::array<double, 3> kColumnTiles{64, 128, 256};
+constexpr double kStepOfK = 64;
+constexpr double kIntensityOfFullPower = 1000;
+constexpr double kTensorRows = 64;  // of one tensor-core instruction
+
+double row_bytes(Precision precision) {
+  return std::min(2.0, bytes_per_element(precision));
+}
+
+double weight_bytes(const MoeInput& x) {
+  return (x.gated ? 3 : 2) * x.hidden * x.inter * bytes_per_element(x.precision);
+}
+
+}  // namespace
+
+MoeInput input_of(const MoeShape& s) {
+  return {.tokens = static_cast<double>(s.tokens),
+          .hidden = static_cast<double>(s.hidden),
+          .inter = static_cast<double>(s.inter),
+          .top_k = static_cast<double>(s.top_k),
+          .experts = static_cast<double>(s.experts),
+          .rows = group_rows(s.rows),
+          .precision = s.precision,
+          .gated = s.gated,
+          .routed = s.routed};
+}
+
+double grouped_gemm_us(const GroupRows& g, double n, double k, Precision precision, const Rates& r,
+                       const MoeParameters& p) {
+  if (g.rows <= 0) return 0;
+  const double width = row_bytes(precision);
+  const double weights = g.active * n * k * bytes_per_element(precision);
+  const double bytes = weights + g.rows * (k * width + n * 2);
+  const double intensity = 2 * g.rows * n * k / bytes;
+  const double slow = 1 + p.power_slowdown * intensity / (intensity + kIntensityOfFullPower);
+  const double rate = r.peak / r.multiprocessors * p.compute_fraction / slow;
+  const double depth = std::ceil(k / kStepOfK) * kStepOfK;
+  double compute = 1e300;
+  for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
+    const double tile = kRowTiles[i];
+    const double full = g.rows / std::max(1.0, g.tiles[i]);  // rows in a tile, on average
+    const double rows = tile < kTensorRows
+                            ? kTensorRows * (p.short_rows + (1 - p.short_rows) * tile / kTensorRows)
+                            : tile;
+    for (const double columns : kColumnTiles) {
+      const double filled = g.tiles[i] * std::ceil(n / columns) / r.multiprocessors;
+      const double waves = p.wave_quantisation * std::ceil(filled) +
+                           (1 - p.wave_quantisation) * std::max(1.0, filled);
+      const double load = (std::min(full, tile) + std::min(n, columns)) * width;
+      const double step = std::max(2 * rows * columns / rate, load / p.load_bytes_us);
+      compute = std::min(compute, waves * (p.prologue_us + depth * step));
+    }
+  }
+  const double memory =
+      memory_us(bytes, sustained_bandwidth(r, p.memory_fraction), p.ramp_us, p.ramp_scale_us);
+  return compute * std::pow(1 + std::pow(memory / compute, p.overlap_power), 1 / p.overlap_power);
+}
+
+std::span<const ParameterField<MoeParameters>> MoeModel::fields() {
+  using P = MoeParameters;
+  static constexpr std::array<ParameterField<P>, 14> kFields{{
+      {"launch_us", &P::launch_us, 15, 1, 400},
+      {"per_group_us", &P::per_group_us, 0.02, 0.0005, 2},
+      {"per_selection_ns", &P::per_selection_ns, 0.3, 0.005, 20},
+      {"compute_fraction", &P::compute_fraction, 0.7, 0.15, 0.99},
+      {"power_slowdown", &P::power_slowdown, 0.02, 0.0005, 0.4},
+      {"memory_fraction", &P::memory_fraction, 0.93, 0.5, 1},
+      {"ramp_us", &P::ramp_us, 2.5, 0.05, 20},
+      {"ramp_scale_us", &P::ramp_scale_us, 8, 0.3, 100},
+      {"overlap_power", &P::overlap_power, 3, 1.0, 12},
+      {"prologue_us", &P::prologue_us, 0.8, 0.02, 10},
+      {"load_bytes_us", &P::load_bytes_us, 1.28e5, 5e3, 5e5},
+      {"wave_quantisation", &P::wave_quantisation, 0.2, 0.01, 0.999},
+      {"stream_fraction", &P::stream_fraction, 0.6, 0.05, 5},
+      {"short_rows", &P::short_rows, 0.3, 0.02, 1},
+  }};
+  return kFields;
+}
+
+double MoeModel::us(const MoeInput& x, const Rates& r, const MoeParameters& p) {
+  const double width = row_bytes(x.precision), up = (x.gated ? 2 : 1) * x.inter;
+  double time = p.launch_us + p.per_group_us * x.rows.groups;
+  // Rows go out as `width` and come in as 2 bytes: into sorted order and lower precision, through
+  // the activation, and back to their tokens with a weighted sum.
+  double streamed = x.rows.rows * (up * 2 + x.inter * width);
+  if (x.routed) {
+    time += p.per_selection_ns * 1e-3 * x.tokens * x.top_k;
+    streamed +=
+        x.rows.rows * x.hidden * (2 + width + 2) + std::min(x.tokens, x.rows.rows) * x.hidden * 2;
+  }
+  time += streamed / (r.bandwidth * p.stream_fraction);
+  time += grouped_gemm_us(x.rows, up, x.hidden, x.precision, r, p);
+  time += grouped_gemm_us(x.rows, x.hidden, x.inter, x.precision, r, p);
+  return time;
+}
+
+double MoeModel::least_us(const MoeInput& x, const Rates& r) {
+  Work work{.flops = 2 * x.rows.rows * (x.gated ? 3 : 2) * x.hidden * x.inter,
+            .bytes = x.rows.active * weight_bytes(x)};
+  if (work.bytes < 2 * r.l2) work.bytes = 0;  // a benchmark's weights may stay in the L2
+  return least_us_of(work, r);
+}
+
+std::array<double, 4> MoeModel::features(const MoeInput& x) {
+  return {x.rows.rows / std::max(1.0, x.rows.active), std::max(1.0, x.rows.active), x.inter,
+          std::max(1.0, x.tokens)};
+}
+
+std::vector<std::vector<double>> MoeModel::knots() {
+  return {{1, 4, 16, 64, 256, 1024, 8192},
+          {1, 8, 64, 512},
+          {128, 1024, 8192},
+          {1, 32, 256, 2048, 16384}};
+}
+
+std::string_view MoeModel::regime(const MoeInput& x, const Rates&) {
+  const double rows = x.rows.rows / std::max(1.0, x.rows.active);
+  return rows <= 4 ? "few_rows" : rows <= 128 ? "some_rows" : "many_rows";
+}
+
+}  // namespace moesim::hardware

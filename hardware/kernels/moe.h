@@ -1,0 +1,57 @@
+// Grouped GEMM over exact rows, and the fused mixture layer of an engine made of two of them.
+//
+//   layer = launch + per_group x groups + per_selection x tokens x top_k
+//         + gemm(gate and up) + gemm(down) + streamed / (bandwidth x stream_fraction)
+//   gemm  = (compute^p + memory^p)^(1/p), compute the quickest of a list of tiles: waves x
+//           (prologue + max(arithmetic, loads)) with ceil(rows / tile) in every group; memory is
+//           the weights of the groups that have rows, and the rows in and out
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "hardware/kernels/group_rows.h"
+#include "hardware/kernels/parameters.h"
+#include "hardware/kernels/rates.h"
+#include "hardware/kernels/shapes.h"
+
+namespace moesim::hardware {
+
+struct MoeParameters {
+  double launch_us;         // all launches of the layer
+  double per_group_us;      // of this GPU's groups: offsets, descriptors
+  double per_selection_ns;  // routing and sorting: of all tokens' selections
+  double compute_fraction, power_slowdown;
+  double memory_fraction, ramp_us, ramp_scale_us, overlap_power;
+  double prologue_us, load_bytes_us, wave_quantisation;
+  double stream_fraction;  // of the bandwidth: permute, quantise, activate, finalize
+  double short_rows;       // arithmetic of a tile below 64 rows, as part of a 64-row tile
+};
+
+// A MoeShape or a grouped GEMM with its rows already counted.
+struct MoeInput {
+  double tokens = 0, hidden = 0, inter = 0, top_k = 1, experts = 0;
+  GroupRows rows;
+  Precision precision = Precision::BF16;
+  bool gated = true, routed = true;
+};
+MoeInput input_of(const MoeShape& shape);
+
+// One grouped GEMM [rows, k] x [n, k] without its launch, microseconds.
+double grouped_gemm_us(const GroupRows& rows, double n, double k, Precision precision,
+                       const Rates& rates, const MoeParameters& p);
+
+struct MoeModel {
+  using Shape = MoeInput;
+  using Parameters = MoeParameters;
+  static std::span<const ParameterField<MoeParameters>> fields();
+  static double us(const MoeInput& input, const Rates& rates, const MoeParameters& p);
+  static double least_us(const MoeInput& input, const Rates& rates);
+  static constexpr std::array<std::string_view, 4> kFeatures{"rows_per_group", "active", "inter",
+                                                             "tokens"};
+  static std::array<double, 4> features(const MoeInput& input);
+  static std::vector<std::vector<double>> knots();
+  static std::string_view regime(const MoeInput& input, const Rates& rates);
+};
+
+}  // namespace moesim::hardware

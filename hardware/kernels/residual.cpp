@@ -1,0 +1,68 @@
+#include "hardware/kernels/residual.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "sim/check.h"
+
+namespace moesim::hardware {
+namespace {
+
+constexpr std::size_t kMostAxes = 6;
+
+struct Place {
+  std::size_t knot = 0;  // the one below
+  double beyond = 0;     // the part of the way to the next
+};
+
+Place place_on(const std::vector<double>& knots, double x) {
+  x = std::clamp(x, knots.front(), knots.back());
+  const auto above = std::upper_bound(knots.begin(), knots.end() - 1, x);
+  const std::size_t i = above == knots.begin() ? 0 : std::size_t(above - knots.begin()) - 1;
+  const double a = knots[i], b = knots[std::min(i + 1, knots.size() - 1)];
+  if (a == b) return {i, 0};
+  return {i, knots.front() > 0 ? std::log(x / a) / std::log(b / a) : (x - a) / (b - a)};
+}
+
+// Calls visit(index, weight) for every corner that has a weight.
+template <class Visit>
+void visit_corners(const ResidualTable& table, std::span<const double> features, Visit visit) {
+  const std::size_t dimensions = table.axes.size();
+  SIM_CHECK(features.size() == dimensions && dimensions <= kMostAxes,
+            "a residual table has the axes of its model");
+  std::array<Place, kMostAxes> places;
+  for (std::size_t d = 0; d < dimensions; ++d)
+    places[d] = place_on(table.axes[d].second, features[d]);
+  for (std::size_t corner = 0; corner < (std::size_t{1} << dimensions); ++corner) {
+    std::size_t index = 0;
+    double weight = 1;
+    for (std::size_t d = 0; d < dimensions && weight > 0; ++d) {
+      const bool upper = (corner >> d & 1) != 0;
+      weight *= upper ? places[d].beyond : 1 - places[d].beyond;
+      index = index * table.axes[d].second.size() + places[d].knot + (upper ? 1 : 0);
+    }
+    if (weight > 0) visit(index, weight);
+  }
+}
+
+}  // namespace
+
+void find_corners(const ResidualTable& table, std::span<const double> features, Corners& corners) {
+  corners.index.clear();
+  corners.weight.clear();
+  visit_corners(table, features, [&](std::size_t index, double weight) {
+    corners.index.push_back(index);
+    corners.weight.push_back(weight);
+  });
+}
+
+double residual_at(const ResidualTable& table, std::span<const double> features) {
+  if (table.values.empty()) return 0;
+  double sum = 0;
+  visit_corners(table, features,
+                [&](std::size_t index, double weight) { sum += weight * table.values[index]; });
+  return sum;
+}
+
+}  // namespace moesim::hardware

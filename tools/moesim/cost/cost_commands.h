@@ -1,0 +1,30 @@
+// moesim predict, validate table, calibrate fit, calibrate import: one a file, named like it.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "hardware/device.h"
+#include "tools/moesim/command.h"
+
+namespace moesim::tools {
+
+Command predict_command();
+Command validate_table_command();
+Command calibrate_fit_command();
+
+// All of them, in the order of the help.
+std::vector<Command> cost_commands();
+
+// The options that several of them have.
+Option device_option();
+Option implementation_option();
+Option kind_argument();
+
+// A device by its file or by its name in configs/devices ("h200"). Throws ConfigError with the
+// names there are.
+hardware::Device find_device(const std::string& name);
+// The file that the name stands for.
+std::filesystem::path find_device_file(const std::string& name);
+
+}  // namespace moesim::tools

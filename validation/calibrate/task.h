@@ -1,0 +1,109 @@
+// The rows of a table that one cost model answers for: one kind, implementation and variant on one
+// device. Fitting and comparing know a task, and not what its model is about.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hardware/kernels/fitted.h"
+
+namespace moesim::validation {
+
+struct ParameterInfo {
+  std::string_view name;
+  double initial = 0, least = 0, most = 0;  // above zero
+};
+
+struct Item {
+  std::size_t row = 0;     // of the table
+  std::size_t line = 0;    // of the file
+  double measured_us = 0;  // zero where the table does not say
+  // What a hold-out holds out: a row is in it when any of these is. Shapes, models, node counts.
+  std::vector<std::string> groups;
+  bool anomalous = false;  // flagged by the table: not fitted on, and reported apart
+};
+
+class Task {
+ public:
+  Task(std::string kind, std::string implementation, std::string variant)
+      : kind_(std::move(kind)),
+        implementation_(std::move(implementation)),
+        variant_(std::move(variant)) {}
+  virtual ~Task() = default;
+
+  const std::string& kind() const { return kind_; }
+  const std::string& implementation() const { return implementation_; }
+  const std::string& variant() const { return variant_; }
+  std::span<const Item> items() const { return items_; }
+
+  virtual std::span<const ParameterInfo> parameters() const = 0;
+  // The formula alone, without a residual table. Parameters are in the order of parameters().
+  virtual double model_us(std::size_t item, std::span<const double> parameters) const = 0;
+  virtual double least_us(std::size_t item) const = 0;
+  virtual std::string_view regime(std::size_t item) const = 0;
+  virtual std::vector<std::string_view> feature_names() const = 0;
+  virtual std::vector<double> features(std::size_t item) const = 0;
+  virtual std::vector<std::vector<double>> knots() const = 0;
+  virtual std::vector<hardware::Estimate> estimates(const hardware::FittedModel& model,
+                                                    bool stand_in) const = 0;
+
+ protected:
+  std::string kind_, implementation_, variant_;
+  std::vector<Item> items_;
+};
+
+// A task over a cost model M of hardware/kernels/fitted.h.
+template <class M>
+class ModelTask : public Task {
+ public:
+  ModelTask(std::string kind, std::string implementation, std::string variant,
+            const hardware::Rates& rates)
+      : Task(std::move(kind), std::move(implementation), std::move(variant)), rates_(rates) {
+    for (const auto& f : M::fields()) info_.push_back({f.name, f.initial, f.least, f.most});
+  }
+
+  void add(Item item, typename M::Shape shape) {
+    items_.push_back(std::move(item));
+    shapes_.push_back(std::move(shape));
+  }
+
+  std::span<const ParameterInfo> parameters() const override { return info_; }
+  double model_us(std::size_t item, std::span<const double> parameters) const override {
+    typename M::Parameters p;
+    std::size_t i = 0;
+    for (const auto& f : M::fields()) p.*f.member = parameters[i++];
+    return M::us(shapes_[item], rates_, p);
+  }
+  double least_us(std::size_t item) const override { return M::least_us(shapes_[item], rates_); }
+  std::string_view regime(std::size_t item) const override {
+    return M::regime(shapes_[item], rates_);
+  }
+  std::vector<std::string_view> feature_names() const override {
+    return {M::kFeatures.begin(), M::kFeatures.end()};
+  }
+  std::vector<double> features(std::size_t item) const override {
+    const auto f = M::features(shapes_[item]);
+    return {f.begin(), f.end()};
+  }
+  std::vector<std::vector<double>> knots() const override { return M::knots(); }
+  std::vector<hardware::Estimate> estimates(const hardware::FittedModel& model,
+                                            bool stand_in) const override {
+    const hardware::Fitted<M> fitted(model, stand_in);
+    std::vector<hardware::Estimate> result;
+    result.reserve(shapes_.size());
+    for (const auto& shape : shapes_) result.push_back(fitted.estimate(shape, rates_));
+    return result;
+  }
+
+ private:
+  hardware::Rates rates_;
+  std::vector<typename M::Shape> shapes_;
+  std::vector<ParameterInfo> info_;
+};
+
+}  // namespace moesim::validation

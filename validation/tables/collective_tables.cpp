@@ -1,0 +1,120 @@
+#include "validation/tables/collective_tables.h"
+
+#include "hardware/collectives/custom_allreduce_cost.h"
+#include "hardware/collectives/deepep_ll_cost.h"
+#include "hardware/collectives/nccl_cost.h"
+#include "validation/tables/task_builder.h"
+
+namespace moesim::validation {
+namespace {
+
+constexpr std::int64_t kMostRanks = 1 << 20;
+
+double ranks(const TableReader& reader, std::size_t row) {
+  const std::int64_t n = reader.count(row, "num_gpus", 2);
+  if (n > kMostRanks) reader.fail(row, "num_gpus", "at most 2^20 GPUs");
+  return static_cast<double>(n);
+}
+
+hardware::DeepEpShape deepep_shape(const TableReader& reader, std::size_t row) {
+  hardware::DeepEpShape shape;
+  const auto real = [&](std::string_view column) {
+    return static_cast<double>(reader.count(row, column));
+  };
+  shape.nodes = real("node_num");
+  shape.hidden = real("hidden_size");
+  shape.tokens = real("num_token");
+  shape.top_k = real("num_topk");
+  shape.groups = real("num_experts");
+  if (shape.top_k > shape.groups) reader.fail(row, "num_topk", "at most num_experts");
+  if (reader.has("sms")) shape.sms = real("sms");
+  return shape;
+}
+
+// Kernels within a node and between nodes are different ones.
+std::string deepep_variant(const hardware::DeepEpShape& shape) {
+  return fmt::format("{}{}", shape.combine ? "combine" : "dispatch",
+                     shape.nodes > 1 ? "_internode" : "");
+}
+
+std::vector<std::string> deepep_groups(const hardware::DeepEpShape& shape, std::string extra) {
+  if (shape.nodes > 1) return {fmt::format("nodes{}", shape.nodes)};
+  return {fmt::format("hidden{}", shape.hidden), std::move(extra)};
+}
+
+}  // namespace
+
+Tasks read_nccl(const sim::io::CsvTable& table, const hardware::Device& device,
+                const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::NcclModel> builder("nccl", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    const auto operation = hardware::parse_nccl_operation(reader.text(row, "op_name"));
+    if (!operation)
+      reader.fail(row, "op_name", "all_reduce, all_gather, reduce_scatter or alltoall");
+    const hardware::NcclShape shape{.operation = *operation,
+                                    .ranks = ranks(reader, row),
+                                    .bytes = static_cast<double>(reader.count(row, "bytes"))};
+    Item item = reader.item(row, "latency_us");
+    // Sizes, since a table has few group sizes: two in turn, so that neighbours stay in the fit.
+    item.groups = {fmt::format("bytes{:012}", shape.bytes)};
+    builder.add(impl, std::string(reader.text(row, "op_name")), hardware::Precision::BF16,
+                std::move(item), shape);
+  }
+  return builder.take();
+}
+
+Tasks read_custom_allreduce(const sim::io::CsvTable& table, const hardware::Device& device,
+                            const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::CustomAllReduceModel> builder("custom_allreduce", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    const hardware::AllReduceShape shape{.ranks = ranks(reader, row),
+                                         .bytes = static_cast<double>(reader.count(row, "bytes"))};
+    Item item = reader.item(row, "latency_us");
+    item.groups = {fmt::format("bytes{:012}", shape.bytes)};
+    const std::string engine =
+        reader.has("engine") ? std::string(reader.text(row, "engine")) : impl;
+    const std::string mode = reader.has("mode") ? std::string(reader.text(row, "mode")) : "graph";
+    if (mode != "graph" && mode != "eager") reader.fail(row, "mode", "graph or eager");
+    builder.add(engine, mode, hardware::Precision::BF16, std::move(item), shape);
+  }
+  return builder.take();
+}
+
+Tasks read_deepep_normal(const sim::io::CsvTable& table, const hardware::Device& device,
+                         const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::DeepEpNormalModel> builder("deepep_normal", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    hardware::DeepEpShape shape = deepep_shape(reader, row);
+    for (const std::string part : {"dispatch", "combine"}) {
+      shape.combine = part == "combine";
+      Item item = reader.item(row, part + "_transmit_us");
+      if (item.measured_us > 0)
+        item.measured_us += reader.time_us(row, part + "_notify_us", /*zero_allowed=*/true);
+      item.groups = deepep_groups(shape, fmt::format("groups{}", shape.groups));
+      if (shape.nodes > 1) item.groups = {fmt::format("sms{}", shape.sms)};
+      builder.add(impl, deepep_variant(shape), hardware::Precision::BF16, std::move(item), shape);
+    }
+  }
+  return builder.take();
+}
+
+Tasks read_deepep_ll(const sim::io::CsvTable& table, const hardware::Device& device,
+                     const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::DeepEpLlModel> builder("deepep_ll", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    hardware::DeepEpShape shape = deepep_shape(reader, row);
+    for (const std::string part : {"dispatch", "combine"}) {
+      shape.combine = part == "combine";
+      Item item = reader.item(row, part + "_us");
+      item.groups = deepep_groups(shape, fmt::format("topk{}", shape.top_k));
+      builder.add(impl, deepep_variant(shape), hardware::Precision::BF16, std::move(item), shape);
+    }
+  }
+  return builder.take();
+}
+
+}  // namespace moesim::validation

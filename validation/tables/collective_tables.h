@@ -1,0 +1,15 @@
+// The tables of collectives. See tables.h.
+#pragma once
+
+#include "validation/tables/tables.h"
+
+namespace moesim::validation {
+
+Tasks read_nccl(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
+Tasks read_custom_allreduce(const sim::io::CsvTable&, const hardware::Device&,
+                            const std::string& impl);
+Tasks read_deepep_normal(const sim::io::CsvTable&, const hardware::Device&,
+                         const std::string& impl);
+Tasks read_deepep_ll(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
+
+}  // namespace moesim::validation

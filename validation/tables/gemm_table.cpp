@@ -1,0 +1,26 @@
+#include "hardware/kernels/gemm.h"
+#include "validation/tables/kernel_tables.h"
+#include "validation/tables/task_builder.h"
+
+namespace moesim::validation {
+
+Tasks read_gemm(const sim::io::CsvTable& table, const hardware::Device& device,
+                const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::GemmModel> builder("gemm", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    const hardware::Precision precision = reader.precision(row, "gemm_dtype");
+    Item item = reader.item(row, "latency_us");
+    const hardware::GemmShape shape{.m = reader.count(row, "m"),
+                                    .n = reader.count(row, "n"),
+                                    .k = reader.count(row, "k"),
+                                    .precision = precision,
+                                    .repeated = true};
+    // An unseen width of n or of k holds out every shape that has it.
+    item.groups = {fmt::format("{:07}", shape.n), fmt::format("{:07}", shape.k)};
+    builder.add(impl, std::string(name_of(precision)), precision, std::move(item), shape);
+  }
+  return builder.take();
+}
+
+}  // namespace moesim::validation

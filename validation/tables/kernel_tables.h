@@ -1,0 +1,12 @@
+// The tables of compute kernels. See tables.h.
+#pragma once
+
+#include "validation/tables/tables.h"
+
+namespace moesim::validation {
+
+Tasks read_gemm(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
+Tasks read_moe(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
+Tasks read_wideep_moe(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
+
+}  // namespace moesim::validation

@@ -1,0 +1,122 @@
+#include <map>
+#include <tuple>
+
+#include "hardware/kernels/moe.h"
+#include "validation/tables/kernel_tables.h"
+#include "validation/tables/task_builder.h"
+#include "workloads/routing/table_routing.h"
+
+namespace moesim::validation {
+namespace {
+
+using hardware::GroupRows;
+using workloads::TableRouting;
+
+constexpr std::uint64_t kDraws = 8;  // of a random routing, averaged
+
+// Tables repeat a routing for every width and precision.
+class RoutingCache {
+ public:
+  const GroupRows& rows(const TableRouting& r) {
+    const auto key = std::tuple(r.tokens, r.experts, r.top_k, r.ranks, r.law, r.alpha);
+    const auto [at, fresh] = cache_.try_emplace(key);
+    if (!fresh) return at->second;
+    std::vector<GroupRows> draws;
+    const std::uint64_t count = r.law == workloads::TableLaw::PowerLaw ? kDraws : 1;
+    for (std::uint64_t draw = 0; draw < count; ++draw)
+      draws.push_back(hardware::group_rows(workloads::table_rows(r, draw)));
+    return at->second = hardware::average(draws);
+  }
+
+ private:
+  std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, workloads::TableLaw,
+                      double>,
+           GroupRows>
+      cache_;
+};
+
+TableRouting routing_of(const TableReader& reader, std::size_t row) {
+  TableRouting r{.tokens = reader.count(row, "num_tokens"),
+                 .experts = reader.count(row, "num_experts"),
+                 .top_k = reader.count(row, "topk"),
+                 .ranks = reader.count(row, "moe_ep_size")};
+  constexpr std::int64_t kMostTokens = 1 << 26, kMostExperts = 1 << 16;
+  if (r.tokens > kMostTokens) reader.fail(row, "num_tokens", "at most 2^26 tokens");
+  if (r.experts > kMostExperts) reader.fail(row, "num_experts", "at most 2^16 experts");
+  if (r.top_k > r.experts) reader.fail(row, "topk", "at most num_experts");
+  if (r.experts % r.ranks != 0) reader.fail(row, "moe_ep_size", "a divisor of num_experts");
+  if (!workloads::parse_table_law(reader.text(row, "distribution"), r))
+    reader.fail(row, "distribution", "balanced, uniform or power_law_ALPHA");
+  return r;
+}
+
+// Two-matrix experts, squared ReLU in place of a gated activation: Nemotron's, by their shapes.
+bool is_gated(double hidden, double inter) {
+  return !((hidden == 2688 && inter == 1856) || (hidden == 2048 && inter == 5120) ||
+           (hidden == 8192 && inter == 5120));
+}
+
+std::string model_of(const TableReader& reader, std::size_t row) {
+  return fmt::format("{}x{}x{}x{}", reader.text(row, "hidden_size"), reader.text(row, "inter_size"),
+                     reader.text(row, "topk"), reader.text(row, "num_experts"));
+}
+
+hardware::MoeInput input_of(const TableReader& reader, std::size_t row, const TableRouting& routing,
+                            RoutingCache& cache) {
+  const auto real = [](std::int64_t n) { return static_cast<double>(n); };
+  hardware::MoeInput x;
+  x.tokens = real(routing.tokens);
+  x.hidden = real(reader.count(row, "hidden_size"));
+  x.inter = real(reader.count(row, "inter_size"));
+  x.top_k = real(routing.top_k);
+  x.experts = real(routing.experts);
+  x.rows = cache.rows(routing);
+  x.gated = is_gated(x.hidden, x.inter);
+  return x;
+}
+
+}  // namespace
+
+Tasks read_moe(const sim::io::CsvTable& table, const hardware::Device& device,
+               const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::MoeModel> builder("moe", device);
+  RoutingCache cache;
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    Item item = reader.item(row, "latency_us");
+    item.groups = {model_of(reader, row)};
+    hardware::MoeInput x = input_of(reader, row, routing_of(reader, row), cache);
+    x.precision = reader.precision(row, "moe_dtype");
+    const std::int64_t split = reader.count(row, "moe_tp_size");
+    if (split > static_cast<std::int64_t>(x.inter))
+      reader.fail(row, "moe_tp_size", "at most inter_size");
+    x.inter /= static_cast<double>(split);
+    builder.add(impl, std::string(name_of(x.precision)), x.precision, std::move(item), x);
+  }
+  return builder.take();
+}
+
+Tasks read_wideep_moe(const sim::io::CsvTable& table, const hardware::Device& device,
+                      const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::MoeModel> builder("wideep_moe", device);
+  RoutingCache cache;
+  // A decode buffer holds 128 tokens a rank at most (low-latency dispatch); a table that has more
+  // in any row is of prefill.
+  constexpr std::int64_t kMostInDecode = 128;
+  std::int64_t most = 0;
+  for (std::size_t row = 0; row < reader.rows(); ++row)
+    most = std::max(most, reader.count(row, "num_tokens") / reader.count(row, "moe_ep_size"));
+  const std::string variant = most > kMostInDecode ? "prefill" : "decode";
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    Item item = reader.item(row, "latency_us");
+    item.groups = {fmt::format("ep{}", reader.text(row, "moe_ep_size"))};
+    hardware::MoeInput x = input_of(reader, row, routing_of(reader, row), cache);
+    x.precision = hardware::Precision::FP8Block;
+    x.routed = false;
+    builder.add(impl, variant, x.precision, std::move(item), x);
+  }
+  return builder.take();
+}
+
+}  // namespace moesim::validation

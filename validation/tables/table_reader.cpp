@@ -1,0 +1,51 @@
+#include "validation/tables/table_reader.h"
+
+#include <fmt/format.h>
+
+#include "sim/error.h"
+
+namespace moesim::validation {
+
+void TableReader::fail(std::size_t row, std::string_view column, const std::string& what) const {
+  throw sim::InputError(fmt::format("{}: {}: expected {}, not \"{}\"", table_.where(row), column,
+                                    what, table_.text(row, table_.column(column))));
+}
+
+std::int64_t TableReader::count(std::size_t row, std::string_view column,
+                                std::int64_t least) const {
+  const std::int64_t value = table_.integer(row, table_.column(column));
+  constexpr std::int64_t kMost = std::int64_t{1} << 40;  // products of three stay below 2^120
+  if (value < least || value > kMost)
+    fail(row, column, fmt::format("a whole number from {} to {}", least, kMost));
+  return value;
+}
+
+std::string_view TableReader::text(std::size_t row, std::string_view column) const {
+  return table_.text(row, table_.column(column));
+}
+
+hardware::Precision TableReader::precision(std::size_t row, std::string_view column) const {
+  const auto parsed = hardware::parse_precision(text(row, column));
+  if (!parsed) fail(row, column, "a number format such as bfloat16, fp8 or fp8_block");
+  return *parsed;
+}
+
+double TableReader::time_us(std::size_t row, std::string_view column, bool zero_allowed) const {
+  const auto at = table_.find_column(column);
+  if (!at || table_.text(row, *at).empty()) return 0;
+  const double value = table_.number(row, *at);
+  if (!(value > 0 || (zero_allowed && value == 0)))
+    fail(row, column, "a time above zero, in microseconds");
+  return value;
+}
+
+Item TableReader::item(std::size_t row, std::string_view time_column) const {
+  Item item;
+  item.row = row;
+  item.line = table_.line(row);
+  item.measured_us = time_us(row, time_column);
+  if (has("anomalous")) item.anomalous = count(row, "anomalous", 0) != 0;
+  return item;
+}
+
+}  // namespace moesim::validation

@@ -1,0 +1,73 @@
+#include "validation/tables/tables.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "sim/error.h"
+#include "sim/io/yaml_reader.h"
+#include "validation/tables/collective_tables.h"
+#include "validation/tables/kernel_tables.h"
+
+namespace moesim::validation {
+namespace {
+
+using Reader = Tasks (*)(const sim::io::CsvTable&, const hardware::Device&, const std::string&);
+
+struct Kind {
+  std::string_view name;
+  std::string_view implementation;
+  Reader read;
+};
+
+constexpr std::array kKinds{
+    Kind{"gemm", "trtllm", read_gemm},
+    Kind{"moe", "trtllm", read_moe},
+    Kind{"wideep_moe", "deepgemm", read_wideep_moe},
+    Kind{"nccl", "nccl", read_nccl},
+    Kind{"custom_allreduce", "trtllm", read_custom_allreduce},
+    Kind{"deepep_normal", "deepep", read_deepep_normal},
+    Kind{"deepep_ll", "deepep", read_deepep_ll},
+};
+
+const Kind& kind_of(std::string_view name) {
+  for (const Kind& k : kKinds)
+    if (k.name == name) return k;
+  const std::string near = sim::io::did_you_mean(name, table_kinds());
+  throw sim::ConfigError(fmt::format("there is no kind of table \"{}\"; they are {}{}", name,
+                                     fmt::join(table_kinds(), ", "),
+                                     near.empty() ? "" : fmt::format("; did you mean {}?", near)));
+}
+
+}  // namespace
+
+std::span<const std::string_view> table_kinds() {
+  static const auto names = [] {
+    std::array<std::string_view, kKinds.size()> all;
+    std::ranges::transform(kKinds, all.begin(), &Kind::name);
+    return all;
+  }();
+  return names;
+}
+
+std::span<const TimeColumn> time_columns(std::string_view kind) {
+  static constexpr std::array<TimeColumn, 1> kOne{{{"", "predicted_us"}}};
+  static constexpr std::array<TimeColumn, 2> kTwo{
+      {{"dispatch", "predicted_dispatch_us"}, {"combine", "predicted_combine_us"}}};
+  if (kind == "deepep_normal" || kind == "deepep_ll") return kTwo;
+  return kOne;
+}
+
+std::string_view default_implementation(std::string_view kind) {
+  return kind_of(kind).implementation;
+}
+
+Tasks read_tasks(std::string_view kind, const sim::io::CsvTable& table,
+                 const hardware::Device& device, const std::string& implementation) {
+  const Kind& k = kind_of(kind);
+  return k.read(table, device,
+                implementation.empty() ? std::string(k.implementation) : implementation);
+}
+
+}  // namespace moesim::validation
