@@ -119,13 +119,13 @@ Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
   document.throw_errors();
   if (root.find("faults")) check_reachable(topology);
   cluster.topology = std::make_shared<const Topology>(std::move(topology));
-  cluster.collectives = default_collective_parameters();
   // A relative path is relative to the file, or to the folder that the text stands in.
   const std::filesystem::path device_file = device.file();
   const auto in_folder = document.folder().empty() && device_file.is_relative()
                              ? cluster.file.parent_path() / device_file
                              : device_file;
   cluster.device = load_device(in_folder);
+  cluster.collectives = collective_parameters(cluster.device);
   return cluster;
 }
 

@@ -1,83 +1,91 @@
 // What a communication library costs beyond its bytes: plain parameters, from public figures or
-// from a fit. The builders (collectives.h, all_to_all.h) turn them into exchanges whose time on an
-// idle network is the closed form
-//
-//   startup + steps x step_latency + max over links of bytes / (link bandwidth x efficiency) + path
-//   latency
-//
-// so that a fit of the closed form and a play over links agree.
+// from a fit (FittedModel, whose parameters have these names). The builders (collectives.h,
+// multicast.h) turn them into exchanges whose time on an idle network is the closed form that the
+// parameters belong to, so that a fit of the form and a play over links agree.
 #pragma once
 
+#include <array>
 #include <cstdint>
-
-#include "sim/units.h"
+#include <string>
+#include <string_view>
 
 namespace moesim::hardware {
 
-// One protocol of a ring, tree or pairwise algorithm. Libraries choose between a quick and a wide
-// one by size; so does the builder: the protocol that is done first.
-struct ProtocolParameters {
-  sim::Duration startup{};              // launch, first synchronisation
-  sim::Duration step_latency{};         // of each further rank inside a node (ring step)
-  sim::Duration network_step{};         // of each further node
-  double near_efficiency = 1;           // of the scale-up bandwidth
-  double far_efficiency = 1;            // of the NICs' bandwidth
-  double efficiency_loss_per_rank = 0;  // near: 1 - loss / ranks
-};
+struct Device;
 
-// One collective of a library, two protocols.
-struct CollectiveCost {
-  ProtocolParameters quick;  // low latency, low bandwidth
-  ProtocolParameters wide;
-  std::int64_t sms = 0;  // multiprocessors it holds while it runs
-};
+enum class Collective { AllReduce, AllGather, ReduceScatter, AllToAll, Broadcast, SendReceive };
 
-// NCCL and the engines' own all-reduces.
+// NCCL, one operation: the quickest of its protocols. w is what each rank sends, S the whole
+// buffer.
+//
+//   quick  startup + step (n - 1) + w / (link x efficiency)
+//   wide   startup + step (n - 1) + (w + sqrt(w ramp)) / (link x efficiency x (1 - loss / n))
+//   sum    startup + S (1 + 1 / n) / (link x efficiency)    an all-reduce in the switch (NVLS), n >
+//   2
+//
+// n counts the ranks of a node; over several nodes the same rings go on over the NICs, with
+// node_us more for each further node (quick: for each doubling), and w / n of each rank's bytes, at
+// network_efficiency, over its NIC. Over nodes there is no sum.
 struct NcclParameters {
-  CollectiveCost all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, point_to_point;
+  double quick_us = 4.5, quick_step_us = 0.8, quick_efficiency = 0.2;
+  double wide_us = 8, wide_step_us = 0.8, wide_efficiency = 0.8, wide_loss = 0.4, ramp_bytes = 1e6;
+  double sum_us = 0, sum_efficiency = 0;  // no efficiency: no such protocol
+  double node_us = 5, network_efficiency = 0.9;
 };
 
-// One-shot: each rank reads all others' data. Two-shot: reduce-scatter, then all-gather.
+// The engines' own all-reduce within a node: the quickest of
+//   one shot   startup + per rank (n - 1) + (n - 1) S / (link x efficiency)
+//   two shot   startup + per rank (n - 1) + 2 (n - 1) / n S / (link x efficiency)
+//   library    startup + 2 (n - 1) / n S / (link x efficiency x (1 - loss / n))
 struct CustomAllReduceParameters {
-  ProtocolParameters one_shot, two_shot;
+  double one_us = 2.5, one_rank_us = 0.1, one_efficiency = 0.5;
+  double two_us = 4, two_rank_us = 0.2, two_efficiency = 0.6;
+  double library_us = 15, library_efficiency = 0.9, library_loss = 0.5;
 };
 
-// DeepEP normal: one copy to each node over RDMA, from there over NVLink; a number of SMs moves
-// it. Bandwidths are those of a rank, each way.
+// DeepEP's normal kernels (and others of the kind): a row goes once to each node that wants it,
+// over RDMA, and from there once to each rank.
+//   startup + per_log2_nodes log2(nodes) + (near^p + sm^p + far^p)^(1/p)
+//   sm = (near bytes / per_sm + copies x row) / sms
 struct DeepEpNormalParameters {
-  sim::Duration startup{};  // one node: kernel and notify
-  sim::Duration startup_per_log2_nodes{};
-  double near_efficiency = 1;
-  double far_efficiency = 1;
-  sim::Bandwidth per_sm;          // what one SM moves inside a node
-  sim::Bandwidth forward_per_sm;  // what one SM forwards from RDMA to NVLink
-  sim::Duration per_row_sm{};     // work of an SM for each row and destination
+  double startup_us = 0, per_log2_nodes_us = 0;
+  double near_efficiency = 1, far_efficiency = 1;
+  double per_sm_bytes_us = 1e4;  // of one SM
+  double row_us = 0;             // of one SM, for each row and destination
+  double overlap_power = 4;
 };
 
-// DeepEP low latency: a message for every selection, straight to its rank.
-struct DeepEpLowLatencyParameters {
-  sim::Duration startup{};
-  sim::Duration startup_per_log2_nodes{};
-  sim::Duration per_group{};    // for each group of the exchange (of every rank)
-  sim::Duration per_message{};  // of a rank's NIC
-  double near_efficiency = 1;
-  double far_efficiency = 1;
-  std::int64_t bytes_per_message = 16;  // headers
+// DeepEP's low-latency kernels: a message for every selection, straight to its rank.
+//   startup + per_log2_nodes log2(nodes) + per_group groups + (near^p + far^p + sm^p)^(1/p)
+//   far = messages x (message / (NIC x efficiency) + message_ns); sm = rows x token /
+//   ceil(groups/3)
+struct DeepEpLlParameters {
+  double startup_us = 0, per_log2_nodes_us = 0, per_group_ns = 0;
+  double near_efficiency = 1, far_efficiency = 1, message_ns = 0;
+  double token_us = 0;
+  double overlap_power = 2;
 };
 
 template <class Parameters>
 struct DispatchCombine {
-  Parameters dispatch, combine;
+  Parameters dispatch = {}, combine = {};
 };
 
 struct CollectiveParameters {
-  NcclParameters nccl;
+  NcclParameters all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, send_receive;
   CustomAllReduceParameters custom_all_reduce;
   DispatchCombine<DeepEpNormalParameters> deepep_normal;
-  DispatchCombine<DeepEpLowLatencyParameters> deepep_low_latency;
+  DispatchCombine<DeepEpNormalParameters> hybrid_ep;
+  DispatchCombine<DeepEpLlParameters> deepep_ll;
+
+  const NcclParameters& of(Collective collective) const;
 };
 
-// Public figures for Hopper: section "Collectives" of hardware/collectives/README.md says which.
+// Figures of public tables for Hopper: hardware/collectives/README.md says which and how good.
 CollectiveParameters default_collective_parameters();
+
+// The device's own fits (kinds nccl, custom_allreduce, deepep_normal, deepep_ll), over the
+// defaults.
+CollectiveParameters collective_parameters(const Device& device);
 
 }  // namespace moesim::hardware
