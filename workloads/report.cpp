@@ -32,9 +32,10 @@ Json work_json(const Report& report) {
   Json work = Json::object();
   for (std::size_t i = 0; i < kPhases; ++i) {
     const PhaseReport& phase = report.phases[i];
-    if (phase.flops == 0 && phase.memory_bytes == 0) continue;
+    if (phase.flops == 0 && phase.memory_bytes == 0 && phase.network_bytes == 0) continue;
     work[std::string(kPhaseNames[i])] = {{"flop", phase.flops},
-                                         {"memory_bytes", phase.memory_bytes}};
+                                         {"memory_bytes", phase.memory_bytes},
+                                         {"network_bytes", phase.network_bytes}};
   }
   return work;
 }
@@ -116,8 +117,8 @@ Json to_json(const Report& report, const Scenario& scenario) {
   json["conservation"] = {
       {"tokens", sums.tokens},         {"routed_tokens", sums.routed_tokens},
       {"selections", sums.selections}, {"missing_selections", sums.missing},
-      {"expert_rows", sums.rows},      {"dispatched_copies", sums.dispatched_copies},
-      {"bytes_sent", sums.bytes_sent}, {"bytes_received", sums.bytes_received}};
+      {"expert_rows", sums.rows},      {"selections_away", sums.selections_away},
+      {"copies", sums.copies},         {"copies_away", sums.copies_away}};
   json["routing"] = report.routing;
   json["notes"] = report.notes;
   json["manifest"] = {{"seed", report.seed}, {"inputs", Json::array()}};

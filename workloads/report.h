@@ -29,6 +29,7 @@ struct PhaseReport {
   double waiting_us = 0;  // of exposed: for a rank that had not yet arrived
   double flops = 0;       // of all ranks, of one step
   double memory_bytes = 0;
+  double network_bytes = 0;  // payload between ranks, of one step
 };
 
 struct LoadReport {
@@ -60,8 +61,8 @@ struct BottleneckReport {
 // Sums that must add up; the property tests check them.
 struct Conservation {
   std::int64_t tokens = 0, routed_tokens = 0, selections = 0, missing = 0, rows = 0;
-  std::int64_t dispatched_copies = 0;
-  std::int64_t bytes_sent = 0, bytes_received = 0;  // of all exchanges, payload
+  std::int64_t selections_away = 0;          // for an expert of another rank than the token's
+  std::int64_t copies = 0, copies_away = 0;  // a token once for each rank that computes it
 };
 
 // Of the fullest GPU.

@@ -202,8 +202,8 @@ void read_network(const std::optional<YamlNode>& node, Scenario& scenario) {
 void check_together(const YamlNode& root, const Scenario& scenario) {
   const Parallelism& p = scenario.parallelism;
   if (p.gpus() > scenario.cluster.ranks()) {
-    root.at("cluster").error(fmt::format("the layout needs {} GPUs, {} has {}", p.gpus(),
-                                         scenario.cluster.name, scenario.cluster.ranks()));
+    root.at("cluster").error(fmt::format("the layout needs {} GPUs, the cluster has {}", p.gpus(),
+                                         scenario.cluster.ranks()));
   }
   if (p.pp > scenario.model.layer_count()) {
     root.at("parallelism")

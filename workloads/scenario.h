@@ -73,7 +73,7 @@ struct Scenario {
   RoutingChoice routing;
   PlacementChoice placement;
   hardware::KernelChoice kernels;
-  std::string all_to_all = "pairwise";
+  std::string all_to_all = "nccl";
   hardware::Fidelity network = hardware::Fidelity::Fluid;
   double tolerance =
       hardware::kDefaultTolerance;  // of the fluid network: completions so close are merged

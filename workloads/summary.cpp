@@ -58,7 +58,9 @@ void Summary::add(const BuiltStep& step, const sim::Timeline& timeline, sim::Tim
   account_.selections += account.selections;
   account_.missing += account.missing;
   account_.rows += account.rows;
-  account_.dispatched_copies += account.dispatched_copies;
+  account_.selections_away += account.selections_away;
+  account_.copies += account.copies;
+  account_.copies_away += account.copies_away;
   for (std::size_t i = 0; i < kPhases; ++i) account_.work[i] += account.work[i];
   add_loads(account_.layers, account.layers);
   for (const LayerLoad& layer : account.layers) {
@@ -66,14 +68,20 @@ void Summary::add(const BuiltStep& step, const sim::Timeline& timeline, sim::Tim
       most_rows_ = std::max(most_rows_, static_cast<std::int64_t>(rows));
     }
   }
-  std::vector<std::int64_t> received(step.graph.ranks());
-  for (const sim::Exchange& exchange : step.graph.exchanges()) {
-    for (const sim::Transfer& transfer : exchange.transfers) {
-      bytes_sent_ += transfer.bytes.count();
-      received[transfer.destination] += transfer.bytes.count();
+  add_bytes(step);
+}
+
+// Of the exchanges that count: those whose parts were added from first_op on.
+void Summary::add_bytes(const BuiltStep& step) {
+  const auto& exchanges = step.graph.exchanges();
+  for (sim::ExchangeId id = 0; id < exchanges.size(); ++id) {
+    const sim::OpId part = step.graph.parts(id).front();
+    if (part < step.first_op) continue;
+    std::int64_t& bytes = bytes_[step.graph.label(step.graph.op(part).label).phase];
+    for (const sim::Transfer& transfer : exchanges[id].transfers) {
+      if (transfer.source != transfer.destination) bytes += transfer.bytes.count();
     }
   }
-  for (const std::int64_t bytes : received) bytes_received_ += bytes;
 }
 
 void Summary::write(Report& report) const {
@@ -89,9 +97,9 @@ void Summary::write(Report& report) const {
                          .selections = account_.selections,
                          .missing = account_.missing,
                          .rows = account_.rows,
-                         .dispatched_copies = account_.dispatched_copies,
-                         .bytes_sent = bytes_sent_,
-                         .bytes_received = bytes_received_};
+                         .selections_away = account_.selections_away,
+                         .copies = account_.copies,
+                         .copies_away = account_.copies_away};
   write_phases(report);
   write_loads(report);
   write_bottleneck(report);
@@ -101,12 +109,14 @@ void Summary::write(Report& report) const {
 void Summary::write_phases(Report& report) const {
   const double each = static_cast<double>(steps_) * ranks_;
   for (std::size_t i = 0; i < kPhases; ++i) {
-    report.phases[i] = {.busy_us = sim::to_us(phases_[i].busy) / each,
-                        .exposed_us = sim::to_us(phases_[i].exposed) / each,
-                        .waiting_us = sim::to_us(phases_[i].waiting) / each,
-                        .flops = account_.work[i].flops.count() / static_cast<double>(steps_),
-                        .memory_bytes = static_cast<double>(account_.work[i].bytes.count()) /
-                                        static_cast<double>(steps_)};
+    report.phases[i] = {
+        .busy_us = sim::to_us(phases_[i].busy) / each,
+        .exposed_us = sim::to_us(phases_[i].exposed) / each,
+        .waiting_us = sim::to_us(phases_[i].waiting) / each,
+        .flops = account_.work[i].flops.count() / static_cast<double>(steps_),
+        .memory_bytes =
+            static_cast<double>(account_.work[i].bytes.count()) / static_cast<double>(steps_),
+        .network_bytes = static_cast<double>(bytes_[i]) / static_cast<double>(steps_)};
   }
   report.idle_us = sim::to_us(idle_) / each;
 }

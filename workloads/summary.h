@@ -24,6 +24,7 @@ class Summary {
   std::int64_t most_rows() const { return most_rows_; }
 
  private:
+  void add_bytes(const BuiltStep& step);
   void write_phases(Report& report) const;
   void write_loads(Report& report) const;
   void write_bottleneck(Report& report) const;
@@ -36,7 +37,7 @@ class Summary {
   sim::Duration idle_{};
   StepAccount account_;  // sums over steps
   std::int64_t most_rows_ = 0;
-  std::int64_t bytes_sent_ = 0, bytes_received_ = 0;
+  std::array<std::int64_t, kPhases> bytes_{};  // of exchanges, payload
 };
 
 }  // namespace moesim::workloads

@@ -1,73 +1,96 @@
 #include "workloads/step/communication.h"
 
-#include <cmath>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "hardware/collectives/collectives.h"
+#include "sim/error.h"
 
 namespace moesim::workloads {
-
-struct Communication::Choice {
-  const hardware::Cluster& cluster;
-  std::string all_to_all;
-  hardware::Precision dispatch, combine;
-};
-
-Communication::Communication(const hardware::Cluster& cluster, std::string all_to_all,
-                             hardware::Precision dispatch, hardware::Precision combine)
-    : choice_(new Choice{cluster, all_to_all, dispatch, combine}) {}
-Communication::~Communication() = default;
-
 namespace {
-sim::Exchange ring(std::span<const Rank> ranks, sim::Bytes bytes, int times) {
-  sim::Exchange e;
-  e.participants.assign(ranks.begin(), ranks.end());
-  const auto n = static_cast<std::int64_t>(ranks.size());
-  for (std::size_t i = 0; i < ranks.size(); ++i) {
-    e.transfers.push_back(
-        {ranks[i], ranks[(i + 1) % ranks.size()], sim::Bytes(bytes.count() * (n - 1) / n * times)});
+
+using hardware::MulticastAlgorithm;
+using hardware::Precision;
+
+// Multiprocessors that DeepEP's normal kernels hold unless told otherwise (DeepEP README).
+constexpr std::int64_t kDefaultSms = 20;
+
+MulticastAlgorithm algorithm_of(const std::string& name) {
+  const auto names = hardware::multicast_names();
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) {
+    throw sim::ConfigError(fmt::format("kernels.all_to_all: expected one of {}, not \"{}\"",
+                                       fmt::join(names, ", "), name));
   }
-  e.startup = sim::Duration(8'000'000);
-  return e;
+  return static_cast<MulticastAlgorithm>(found - names.begin());
 }
+
+// Of one number on the wire. Activations are quantised with an fp32 scale for 128 numbers.
+double wire_bytes(Precision precision) {
+  switch (precision) {
+    case Precision::FP8:
+    case Precision::FP8Block:
+      return 1 + 4.0 / 128;
+    default:
+      return hardware::bytes_per_element(precision);
+  }
+}
+
 }  // namespace
-sim::Exchange Communication::all_reduce(std::span<const Rank> r, sim::Bytes b) const {
-  return ring(r, b, 2);
+
+Communication::Communication(const hardware::Cluster& cluster, const std::string& all_to_all,
+                             Precision dispatch, Precision combine)
+    : cluster_(cluster),
+      algorithm_(algorithm_of(all_to_all)),
+      dispatch_bytes_(wire_bytes(dispatch)),
+      combine_bytes_(wire_bytes(combine)) {}
+
+sim::Exchange Communication::all_reduce(std::span<const Rank> ranks, sim::Bytes bytes) const {
+  return hardware::all_reduce(cluster_, ranks, bytes);
 }
-sim::Exchange Communication::all_gather(std::span<const Rank> r, sim::Bytes b) const {
-  return ring(r, b, 1);
+sim::Exchange Communication::all_gather(std::span<const Rank> ranks, sim::Bytes bytes) const {
+  return hardware::all_gather(cluster_, ranks, bytes);
 }
-sim::Exchange Communication::reduce_scatter(std::span<const Rank> r, sim::Bytes b) const {
-  return ring(r, b, 1);
+sim::Exchange Communication::reduce_scatter(std::span<const Rank> ranks, sim::Bytes bytes) const {
+  return hardware::reduce_scatter(cluster_, ranks, bytes);
 }
-sim::Exchange Communication::send(Rank s, Rank d, sim::Bytes bytes) const {
-  sim::Exchange e;
-  e.participants = {s, d};
-  e.transfers.push_back({s, d, bytes});
-  return e;
+sim::Exchange Communication::send(Rank source, Rank destination, sim::Bytes bytes) const {
+  return hardware::send(cluster_, source, destination, bytes);
 }
-TokenExchange Communication::tokens(std::span<const Rank> group, const DispatchCounts& c,
-                                    const MoeFfn&, std::int64_t width) const {
-  TokenExchange t;
-  t.dispatch.participants.assign(group.begin(), group.end());
-  t.combine.participants = t.dispatch.participants;
-  t.dispatch.startup = t.combine.startup = sim::Duration(10'000'000);
-  const auto n = group.size();
-  for (std::size_t s = 0; s < n; ++s) {
-    for (std::size_t d = 0; d < n; ++d) {
-      const std::int64_t rows = c.tokens[s * n + d];
-      if (rows == 0) continue;
-      t.dispatch.transfers.push_back({group[s], group[d], sim::Bytes(rows * width * 1)});
-      t.combine.transfers.push_back({group[d], group[s], sim::Bytes(rows * width * 2)});
-    }
+
+TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSources& sources,
+                                    const DispatchCounts& counts, const MoeFfn& moe,
+                                    std::int64_t hidden) const {
+  const hardware::MulticastCounts multicast{
+      .selections = counts.selections, .copies = counts.tokens, .node_copies = counts.node_tokens};
+  const auto width = static_cast<double>(moe.dispatch_width(hidden));
+  hardware::MulticastShape shape{
+      .row_bytes = width * dispatch_bytes_, .groups = moe.experts, .sms = kDefaultSms};
+  for (std::size_t r = 0; r + 1 < sources.begin.size(); ++r) {
+    shape.rows = std::max<std::int64_t>(shape.rows, sources.begin[r + 1] - sources.begin[r]);
   }
-  return t;
+  TokenExchange exchange;
+  exchange.dispatch = hardware::dispatch(cluster_, group, algorithm_, multicast, shape);
+  shape.row_bytes = width * combine_bytes_;
+  exchange.combine = hardware::combine(cluster_, group, algorithm_, multicast, shape);
+  return exchange;
 }
+
 DispatchWanted Communication::wanted() const {
-  return {.selections = false, .tokens = true, .node_tokens = false};
+  return {.selections = hardware::needs_selections(algorithm_),
+          .tokens = true,  // rows that reach a rank, once each: what expert kernels are priced by
+          .node_tokens = hardware::needs_node_copies(algorithm_)};
 }
+
 bool Communication::delivers_sorted() const {
-  return choice_->all_to_all.starts_with("deepep");
+  return algorithm_ == MulticastAlgorithm::DeepEpLowLatency;
 }
+
 double Communication::sm_share_beside() const {
-  return 1;
+  const auto held =
+      static_cast<double>(hardware::multiprocessors_held(algorithm_, {.sms = kDefaultSms}));
+  return 1 - held / static_cast<double>(cluster_.device.multiprocessors);
 }
 
 }  // namespace moesim::workloads

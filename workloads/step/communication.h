@@ -2,17 +2,18 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 
 #include "hardware/cluster.h"
+#include "hardware/collectives/multicast.h"
 #include "sim/exchange.h"
-#include "workloads/model/model_spec.h"
+#include "workloads/model/layers.h"
 #include "workloads/placement/dispatch.h"
-#include "workloads/placement/parallelism.h"
 
 namespace moesim::workloads {
+
+using sim::Rank;
 
 // Tokens to their experts and back, for one expert-parallel group.
 struct TokenExchange {
@@ -22,10 +23,10 @@ struct TokenExchange {
 
 class Communication {
  public:
-  // Throws ConfigError where there is no such all-to-all, listing those there are.
-  Communication(const hardware::Cluster& cluster, std::string all_to_all,
+  // The cluster outlives this. Throws ConfigError where there is no such all-to-all, listing those
+  // there are (hardware/collectives/multicast.h).
+  Communication(const hardware::Cluster& cluster, const std::string& all_to_all,
                 hardware::Precision dispatch, hardware::Precision combine);
-  ~Communication();
 
   // `bytes`: the whole buffer, as each rank holds it before (all-reduce, reduce-scatter) or after
   // (all-gather). One rank exchanges nothing.
@@ -34,11 +35,11 @@ class Communication {
   sim::Exchange reduce_scatter(std::span<const Rank> ranks, sim::Bytes bytes) const;
   sim::Exchange send(Rank source, Rank destination, sim::Bytes bytes) const;
 
-  // `counts` are of the group's ranks in their order; `width` numbers a token.
-  TokenExchange tokens(std::span<const Rank> group, const DispatchCounts& counts, const MoeFfn& moe,
-                       std::int64_t width) const;
+  // `sources` and `counts` are of the group's ranks in their order; `hidden` is the model's width.
+  TokenExchange tokens(std::span<const Rank> group, const TokenSources& sources,
+                       const DispatchCounts& counts, const MoeFfn& moe, std::int64_t hidden) const;
 
-  // Which counts tokens() needs.
+  // Which counts are needed.
   DispatchWanted wanted() const;
   // Whether rows arrive sorted by expert, so that no permutation is left to the expert kernel.
   bool delivers_sorted() const;
@@ -46,8 +47,9 @@ class Communication {
   double sm_share_beside() const;
 
  private:
-  struct Choice;
-  std::unique_ptr<const Choice> choice_;
+  const hardware::Cluster& cluster_;
+  hardware::MulticastAlgorithm algorithm_;
+  double dispatch_bytes_, combine_bytes_;  // of one number on the wire
 };
 
 }  // namespace moesim::workloads

@@ -9,6 +9,16 @@ std::int64_t sum(std::span<const std::int64_t> rows) {
   return std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
 }
 
+// Of a [source x ranks] matrix; zero where it was not counted.
+std::int64_t total(const std::vector<std::uint32_t>& matrix) {
+  return std::accumulate(matrix.begin(), matrix.end(), std::int64_t{0});
+}
+std::int64_t at_home(const std::vector<std::uint32_t>& matrix, std::size_t ranks) {
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < matrix.size(); i += ranks + 1) sum += matrix[i];
+  return sum;
+}
+
 }  // namespace
 
 ExpertTraffic::ExpertTraffic(const Scenario& scenario, const RankLayout& layout,
@@ -45,7 +55,7 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
     std::vector<Rank> ranks = group.ranks;
     for (Rank& rank : ranks) rank += first;
     traffic.exchanges.push_back(
-        communication_.tokens(ranks, counts_, moe, moe.dispatch_width(scenario_.model.hidden)));
+        communication_.tokens(ranks, batch.sources[g], counts_, moe, scenario_.model.hidden));
   }
   std::vector<std::uint64_t>& rank_rows = account.layers[index].rank_rows;
   rank_rows.resize(rows_.cells());
@@ -69,7 +79,9 @@ void ExpertTraffic::add_to(StepAccount& account, std::size_t index, const Expert
   account.routed_tokens += group.tokens();
   account.selections += std::int64_t{group.tokens()} * moe.top_k;
   account.missing += static_cast<std::int64_t>(counts_.missing);
-  for (const std::uint32_t copies : counts_.tokens) account.dispatched_copies += copies;
+  account.copies += total(counts_.tokens);
+  account.copies_away += total(counts_.tokens) - at_home(counts_.tokens, counts_.ranks);
+  account.selections_away += total(counts_.selections) - at_home(counts_.selections, counts_.ranks);
   const auto slots = placement.slot_expert();
   for (std::size_t slot = 0; slot < slots.size(); ++slot) {
     load.expert_counts[slots[slot]] += counts_.rows[slot];

@@ -1,0 +1,133 @@
+#include "workloads/scenario.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "sim/error.h"
+#include "sim/io/yaml_reader.h"
+
+using namespace moesim;
+using namespace moesim::workloads;
+
+namespace {
+
+// Mixtral on 8 H100, but for the lines given.
+Scenario scenario(const std::string& lines = "",
+                  const std::string& step = "{phase: decode, batch_per_rank: 4, context: 128}",
+                  const std::string& parallelism = "{dp: 8, ep: 8}") {
+  auto document = sim::io::YamlDocument::parse(
+      "name: test\n"
+      "model: configs/models/mixtral-8x7b.yaml\n"
+      "cluster: configs/clusters/h100-1x8.yaml\n"
+      "parallelism: " +
+          parallelism + "\nstep: " + step + "\n" + lines,
+      "x.yaml");
+  return read_scenario(document);
+}
+
+}  // namespace
+
+TEST_CASE("what a scenario does not say has its default") {
+  const Scenario s = scenario();
+  CHECK(s.name == "test");
+  CHECK(s.model.name == "Mixtral-8x7B");
+  CHECK(s.parallelism.ep == 8);
+  CHECK(s.parallelism.tp == 1);
+  CHECK(s.routing.law == Law::Uniform);
+  CHECK(s.network == hardware::Fidelity::Fluid);
+  CHECK(s.precision.parts.experts == hardware::Precision::BF16);
+  CHECK(s.step.count == 1);
+  CHECK(s.seed == 1);
+}
+
+TEST_CASE("weights of one precision are those that engines quantise") {
+  const Scenario s = scenario("precision: {weights: fp8, kv_cache: fp8, experts: int4}");
+  CHECK(s.precision.parts.attention == hardware::Precision::FP8);
+  CHECK(s.precision.parts.experts == hardware::Precision::INT4);
+  CHECK(s.precision.parts.other == hardware::Precision::BF16);
+  CHECK(s.precision.parts.kv_cache == hardware::Precision::FP8);
+}
+
+TEST_CASE("a network may say its tolerance") {
+  const Scenario s = scenario("network: {fidelity: fluid, tolerance: 0}");
+  CHECK(s.tolerance == 0);
+  CHECK(scenario("network: bound").network == hardware::Fidelity::Bound);
+}
+
+TEST_CASE("a law has the skew that is usual for it") {
+  CHECK(scenario("routing: {law: power_law}").routing.skew == 1.01);
+  CHECK(scenario("routing: {law: zipf, skew: 0.5}").routing.skew == 0.5);
+}
+
+TEST_CASE("all mistakes of a scenario are told at once, each with its place") {
+  CHECK_THROWS_WITH_AS(scenario("netwrok: bound\nrouting: {law: uniform, skew: 2}\nseed: -1"),
+                       "x.yaml:6:1: unknown key \"netwrok\"; did you mean \"network\"?\n"
+                       "x.yaml:7:31: routing.skew: the law uniform has no skew\n"
+                       "x.yaml:8:7: seed: expected a whole number of at least 0, not \"-1\"",
+                       sim::ConfigError);
+}
+
+TEST_CASE("a layout that does not divide is refused where it stands") {
+  CHECK_THROWS_WITH_AS(
+      scenario("", "{phase: decode, batch_per_rank: 4, context: 128}", "{dp: 6, ep: 4}"),
+      "x.yaml:4:14: parallelism: etp x ep = 1 x 4 does not divide the 6 GPUs of a "
+      "stage (tp x cp x dp = 1 x 1 x 6); an ep that divides 6 would",
+      sim::ConfigError);
+}
+
+TEST_CASE("a layout larger than the cluster is refused") {
+  CHECK_THROWS_WITH_AS(scenario("", "{phase: decode, batch_per_rank: 4, context: 128}", "{dp: 16}"),
+                       "x.yaml:3:10: cluster: the layout needs 16 GPUs, the cluster has 8",
+                       sim::ConfigError);
+}
+
+TEST_CASE("a step has the keys of its phase and no others") {
+  CHECK_THROWS_WITH_AS(
+      scenario("", "{phase: prefill, tokens_per_rank: 64, context: 128}"),
+      "x.yaml:5:54: step.context: belongs to decode; prefill has tokens_per_rank and prompt",
+      sim::ConfigError);
+  CHECK_THROWS_WITH_AS(
+      scenario("", "{phase: decode, batch_per_rank: 4, context: 128, prompt: 3}"),
+      "x.yaml:5:64: step.prompt: belongs to prefill; decode has batch_per_rank and context",
+      sim::ConfigError);
+}
+
+TEST_CASE("a prefill holds whole prompts") {
+  CHECK_THROWS_WITH_AS(scenario("", "{phase: prefill, tokens_per_rank: 1000, prompt: 300}"),
+                       "x.yaml:5:7: step: tokens_per_rank 1000 is no whole number of prompts of "
+                       "300; 900 would be",
+                       sim::ConfigError);
+}
+
+TEST_CASE("a context beyond the model's is refused") {
+  CHECK_THROWS_WITH_AS(
+      scenario("", "{phase: decode, batch_per_rank: 1, context: 40000}"),
+      "x.yaml:5:7: step: a context of 40000 tokens, but Mixtral-8x7B has at most 32768",
+      sim::ConfigError);
+}
+
+TEST_CASE("a file that a scenario names and that is not there is named") {
+  auto document = sim::io::YamlDocument::parse(
+      "name: test\nmodel: nowhere.yaml\ncluster: configs/clusters/h100-1x8.yaml\n"
+      "step: {phase: decode, batch_per_rank: 1, context: 1}",
+      "x.yaml");
+  CHECK_THROWS_WITH_AS(read_scenario(document),
+                       "x.yaml:2:8: model: nowhere.yaml: cannot be read: No such file or directory",
+                       sim::ConfigError);
+}
+
+TEST_CASE("an override is key=value") {
+  CHECK_THROWS_WITH_AS(
+      load_scenario("configs/scenarios/deepseek-v3-decode-h800-ep128.yaml", {"network"}),
+      "--set network: expected key=value, such as step.batch_per_rank=64", sim::ConfigError);
+}
+
+TEST_CASE("the resolved scenario holds every value, the derived edp too") {
+  const auto json = resolved(scenario("routing: {law: zipf}"));
+  CHECK(json["parallelism"]["edp"] == 1);
+  CHECK(json["routing"].dump() == R"({"law":"zipf","skew":1.0})");
+  CHECK(json["step"].dump() == R"({"phase":"decode","batch_per_rank":4,"context":128,"count":1})");
+  CHECK(json["network"].dump() == R"({"fidelity":"fluid","tolerance":0.01})");
+}
