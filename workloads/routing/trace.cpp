@@ -141,6 +141,18 @@ std::vector<std::uint64_t> RoutingTrace::step_offsets() const {
   return out;
 }
 
+std::vector<std::uint32_t> RoutingTrace::step_ranks() const {
+  if (!step_rank_) return {};
+  std::vector<std::int64_t> raw(info_.steps);
+  step_rank_->read(0, info_.steps, std::span(raw));
+  std::vector<std::uint32_t> out;
+  for (const std::int64_t rank : raw) {
+    if (rank < 0 || rank > 0xFFFFFFFF) fail("/step/dp_rank", fmt::format("{} is no rank", rank));
+    out.push_back(static_cast<std::uint32_t>(rank));
+  }
+  return out;
+}
+
 void RoutingTrace::read_counts(std::uint64_t step, std::vector<std::uint32_t>& out) const {
   SIM_CHECK(!info_.per_token && step < info_.steps, "the step is the trace's");
   std::vector<std::int64_t> raw(data_.row_size());

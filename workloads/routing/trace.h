@@ -69,6 +69,8 @@ class RoutingTrace {
                    std::vector<std::uint32_t>& out) const;
   // [steps + 1], ascending from 0, at most tokens; empty where not given.
   std::vector<std::uint64_t> step_offsets() const;
+  // [steps] the data-parallel rank of each step; empty where not given.
+  std::vector<std::uint32_t> step_ranks() const;
 
   // Count form: selections of step `step`, [layers x experts]. REQUIRES: not per_token
   void read_counts(std::uint64_t step, std::vector<std::uint32_t>& out) const;
@@ -86,7 +88,7 @@ class RoutingTrace {
 
   TraceInfo info_;
   sim::io::Hdf5Dataset data_;  // /expert_ids or /counts
-  std::optional<sim::io::Hdf5Dataset> weights_, scores_, bias_, offsets_, step_domain_;
+  std::optional<sim::io::Hdf5Dataset> weights_, scores_, bias_, offsets_, step_domain_, step_rank_;
   std::optional<sim::io::Hdf5Dataset> columns_[4];
   std::uint32_t stored_layers_ = 0;      // the layer axis of the file
   std::uint32_t stored_experts_ = 0;     // its expert space

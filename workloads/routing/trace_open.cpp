@@ -171,6 +171,7 @@ void RoutingTrace::read_columns(const Hdf5File& file) {
     offsets_ = std::move(offsets);
     info_.steps = offsets_->rows() - 1;
     step_offsets();  // checks them
+    step_rank_ = list("/step/dp_rank", info_.steps);
   }
 }
 

@@ -14,6 +14,8 @@ Command trace_make_command();
 Command trace_compare_command();
 Command trace_request_command();
 Command trace_report_command();
+Command trace_import_command();
+Command trace_export_command();
 
 // All of them, in the order of the help.
 std::vector<Command> trace_commands();

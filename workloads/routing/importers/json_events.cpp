@@ -1,0 +1,134 @@
+#include "workloads/routing/importers/json_events.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "sim/error.h"
+
+namespace moesim::workloads {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int kMostDepth = 100;
+
+class Adapter final : public nlohmann::json_sax<Json> {
+ public:
+  Adapter(std::string name, JsonEvents& events) : name_(std::move(name)), events_(events) {}
+
+  bool null() override { return other(); }
+  bool boolean(bool) override { return other(); }
+  bool number_integer(number_integer_t value) override {
+    need_record("a number");
+    events_.integer(value);
+    return true;
+  }
+  bool number_unsigned(number_unsigned_t value) override {
+    need_record("a number");
+    if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      return other();
+    events_.integer(static_cast<std::int64_t>(value));
+    return true;
+  }
+  bool number_float(number_float_t, const string_t&) override { return other(); }
+  bool string(string_t& value) override {
+    need_record("text");
+    events_.text(value);
+    return true;
+  }
+  bool binary(binary_t&) override { return other(); }
+  bool start_object(std::size_t) override {
+    deeper();
+    if (depth_ - (top_list_ ? 1 : 0) == 1) {
+      events_.begin_record(++record_);
+    } else {
+      events_.begin_object();
+    }
+    return true;
+  }
+  bool key(string_t& name) override {
+    events_.key(name);
+    return true;
+  }
+  bool end_object() override {
+    if (depth_ - (top_list_ ? 1 : 0) == 1) {
+      events_.end_record();
+    } else {
+      events_.end_object();
+    }
+    --depth_;
+    return true;
+  }
+  bool start_array(std::size_t) override {
+    deeper();
+    if (depth_ == 1) {
+      top_list_ = true;
+    } else {
+      need_record("a list");
+      events_.begin_list();
+    }
+    return true;
+  }
+  bool end_array() override {
+    if (depth_ == 1) {
+      top_list_ = false;
+    } else {
+      events_.end_list();
+    }
+    --depth_;
+    return true;
+  }
+  bool parse_error(std::size_t, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    // "[json.exception.parse_error.101] parse error at line 1, column 5: syntax error …"
+    const std::string what = error.what();
+    const std::size_t at = what.find("] ");
+    throw sim::InputError(fmt::format("{}: record {}: {}", name_, record_ + (depth_ == 0 ? 1 : 0),
+                                      at == std::string::npos ? what : what.substr(at + 2)));
+  }
+  // A value is through; nothing is open.
+  bool idle() const { return depth_ == 0; }
+
+ private:
+  bool other() {
+    need_record("a value");
+    events_.other();
+    return true;
+  }
+  void deeper() {
+    if (++depth_ > kMostDepth) {
+      throw sim::InputError(
+          fmt::format("{}: record {}: nested deeper than {}", name_, record_, kMostDepth));
+    }
+  }
+  void need_record(const char* what) const {
+    if (depth_ - (top_list_ ? 1 : 0) < 1) {
+      throw sim::InputError(
+          fmt::format("{}: record {}: expected an object, not {}", name_, record_ + 1, what));
+    }
+  }
+
+  std::string name_;
+  JsonEvents& events_;
+  int depth_ = 0;
+  bool top_list_ = false;
+  std::uint64_t record_ = 0;
+};
+
+}  // namespace
+
+void read_json_events(const std::filesystem::path& file, JsonEvents& events) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in || std::filesystem::is_directory(file)) {
+    throw sim::InputError(fmt::format("{}: cannot be read", file.string()));
+  }
+  Adapter adapter(file.string(), events);
+  while ((in >> std::ws).good() && in.peek() != std::char_traits<char>::eof()) {
+    Json::sax_parse(in, &adapter, Json::input_format_t::json, false);
+  }
+}
+
+}  // namespace moesim::workloads

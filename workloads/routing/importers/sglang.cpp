@@ -1,0 +1,87 @@
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+#include "sim/error.h"
+#include "workloads/routing/importers/base64.h"
+#include "workloads/routing/importers/json_events.h"
+#include "workloads/routing/importers/token_sink.h"
+
+namespace moesim::workloads {
+namespace {
+
+class Responses final : public JsonEvents {
+ public:
+  Responses(std::string name, const ImportOptions& options, TokenSink& sink, ImportSummary& summary)
+      : name_(std::move(name)), options_(options), sink_(sink), summary_(summary) {}
+
+  void begin_record(std::uint64_t record) override {
+    where_ = fmt::format("{}: record {}: routed_experts", name_, record);
+    found_ = 0;
+  }
+  void end_record() override { ++(found_ > 0 ? summary_.records : summary_.skipped); }
+  void key(const std::string& name) override { wanted_ = name == "routed_experts"; }
+  void text(std::string& value) override {
+    if (!std::exchange(wanted_, false)) return;
+    std::vector<std::uint8_t> bytes;
+    if (!decode_base64(value, bytes)) fail("is not base64");
+    const std::size_t row = std::size_t{options_.layers} * options_.top_k;
+    if (bytes.size() % (4 * row) != 0) {
+      fail(fmt::format("{} bytes are no whole number of tokens of {} layers x {} choices x 4 bytes",
+                       bytes.size(), options_.layers, options_.top_k));
+    }
+    sink_.begin_request();
+    std::vector<std::int32_t> ids(row);
+    for (std::size_t t = 0; t * 4 * row < bytes.size(); ++t) {
+      for (std::size_t i = 0; i < row; ++i) {  // little-endian
+        const std::uint8_t* at = bytes.data() + (t * row + i) * 4;
+        ids[i] = static_cast<std::int32_t>(at[0] | at[1] << 8 | at[2] << 16 |
+                                           static_cast<std::uint32_t>(at[3]) << 24);
+      }
+      sink_.add(ids, options_.layers, options_.top_k, {}, {where_, t});
+    }
+    ++found_;
+  }
+  void integer(std::int64_t) override { refuse(); }
+  void other() override { wanted_ = false; }  // null: not asked for
+  void begin_list() override { refuse(); }
+  void end_list() override {}
+  void begin_object() override { refuse(); }
+  void end_object() override {}
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const {
+    throw sim::InputError(fmt::format("{}: {}", where_, what));
+  }
+  void refuse() const {
+    if (wanted_) fail("expected base64 text (lists are vLLM's form: --from vllm)");
+  }
+
+  std::string name_, where_;
+  const ImportOptions& options_;
+  TokenSink& sink_;
+  ImportSummary& summary_;
+  bool wanted_ = false;
+  std::uint64_t found_ = 0;
+};
+
+}  // namespace
+
+ImportSummary import_sglang(const Files& files, const std::filesystem::path& out,
+                            const ImportOptions& options) {
+  if (options.layers == 0 || options.top_k == 0) {
+    throw sim::ConfigError("SGLang's base64 does not say its shape: give --layers and --top-k");
+  }
+  TokenSink sink(out, options, "sglang");
+  ImportSummary summary;
+  for (const auto& file : files) {
+    Responses responses(file.string(), options, sink, summary);
+    read_json_events(file, responses);
+  }
+  sink.close();
+  summary.tokens = sink.tokens();
+  return summary;
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,121 @@
+#include "workloads/routing/importers/token_sink.h"
+
+#include <fmt/format.h>
+
+#include "sim/check.h"
+#include "sim/error.h"
+
+namespace moesim::workloads {
+namespace {
+
+constexpr std::size_t kFlushIds = std::size_t{1} << 20;
+
+}  // namespace
+
+std::string TokenPlace::text() const {
+  return fmt::format("{}: token {}", record, token);
+}
+
+TokenSink::TokenSink(std::filesystem::path out, const ImportOptions& options, std::string source)
+    : out_(std::move(out)), options_(options), source_(std::move(source)) {
+  if (options.experts == 0) {
+    throw sim::ConfigError("the recording does not say how many experts there are: give --experts");
+  }
+  if (options.experts > kMostExperts) {
+    throw sim::ConfigError(
+        fmt::format("expected 1 to {} experts, not {}", kMostExperts, options.experts));
+  }
+}
+
+void TokenSink::begin_request(std::uint32_t first_position) {
+  ++next_request_;
+  position_ = first_position;
+}
+
+void TokenSink::start(std::uint32_t layers, std::uint32_t top_k, const TokenPlace& where) {
+  layers_ = layers;
+  top_k_ = top_k;
+  if (layers == 0 || top_k == 0 || top_k > options_.experts) {
+    throw sim::InputError(
+        fmt::format("{}: {} layers, {} choices a token of {} experts: not a routing", where.text(),
+                    layers, top_k, options_.experts));
+  }
+  if (options_.layers != 0 && options_.layers != layers) {
+    throw sim::InputError(fmt::format("{}: has {} layers, but --layers says {}", where.text(),
+                                      layers, options_.layers));
+  }
+  if (options_.top_k != 0 && options_.top_k != top_k) {
+    throw sim::InputError(fmt::format("{}: has {} choices a token, but --top-k says {}",
+                                      where.text(), top_k, options_.top_k));
+  }
+  keep_ = options_.keep;
+  for (const std::uint32_t layer : keep_) {
+    if (layer >= layers) {
+      throw sim::ConfigError(
+          fmt::format("--keep-layers: layer {} of {} layers (they count from 0)", layer, layers));
+    }
+  }
+  TraceHeader header{.layers = layers,
+                     .experts = options_.experts,
+                     .top_k = top_k,
+                     .model = options_.model,
+                     .source = source_};
+  if (keep_.empty()) {
+    for (std::uint32_t l = 0; l < layers; ++l) keep_.push_back(l);
+    header.layer_ids = layer_ids_;
+  } else {
+    header.layers = static_cast<std::uint32_t>(keep_.size());
+    for (const std::uint32_t layer : keep_) {
+      header.layer_ids.push_back(layer_ids_.empty() ? layer : layer_ids_[layer]);
+    }
+  }
+  writer_ = std::make_unique<TraceWriter>(out_, header);
+}
+
+void TokenSink::add(std::span<const std::int32_t> ids, std::uint32_t layers, std::uint32_t top_k,
+                    std::optional<std::uint32_t> phase, const TokenPlace& where) {
+  SIM_CHECK(ids.size() == std::size_t{layers} * top_k, "ids are layers x top_k");
+  if (!writer_) start(layers, top_k, where);
+  if (layers != layers_ || top_k != top_k_) {
+    throw sim::InputError(fmt::format("{}: {} layers of {} choices, but those before have {} of {}",
+                                      where.text(), layers, top_k, layers_, top_k_));
+  }
+  for (const std::uint32_t layer : keep_) {
+    for (std::uint32_t k = 0; k < top_k; ++k) {
+      const std::int32_t id = ids[std::size_t{layer} * top_k + k];
+      if (id >= static_cast<std::int32_t>(options_.experts)) {
+        throw sim::InputError(fmt::format("{}: layer {}: expert {}, but there are {}", where.text(),
+                                          layer, id, options_.experts));
+      }
+      ids_.push_back(id < 0 ? kMissingExpert : static_cast<ExpertId>(id));
+    }
+  }
+  if (next_request_ == 0) begin_request();
+  requests_.push_back(next_request_ - 1);
+  positions_.push_back(position_++);
+  if (phase) phases_.push_back(*phase);
+  ++tokens_;
+  if (ids_.size() >= kFlushIds) flush();
+}
+
+void TokenSink::flush() {
+  if (requests_.empty()) return;
+  writer_->append({.ids = ids_, .requests = requests_, .positions = positions_, .phases = phases_});
+  ids_.clear();
+  requests_.clear();
+  positions_.clear();
+  phases_.clear();
+}
+
+void TokenSink::end_step(std::uint32_t dp_rank) {
+  flush();
+  writer_->end_step({}, dp_rank);
+}
+
+void TokenSink::close() {
+  if (!writer_) throw sim::InputError("the recording has no tokens with routing");
+  flush();
+  writer_->close();
+}
+
+}  // namespace moesim::workloads
