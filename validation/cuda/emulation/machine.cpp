@@ -41,9 +41,6 @@ std::optional<Unsupported> EmulatedMachine::cannot(const Operation& operation) c
   if (std::holds_alternative<LibraryGemm>(operation)) {
     return Unsupported{"the emulator has no libraries"};
   }
-  if (const auto* transfer = std::get_if<TransferArgs>(&operation)) {
-    if (transfer->kind == CopyKind::PeerToPeer) return Unsupported{"needs two GPUs"};
-  }
   return std::nullopt;
 }
 

@@ -24,6 +24,11 @@ class EmulatedMachine : public Machine {
   // Runs each set once; every time is 1 us.
   Timing time(std::span<const Operations> sets, const TimingRequest& request) override;
   Health health() override { return {}; }
+  std::variant<Timing, Unsupported> between_gpus(const std::string&, int, double,
+                                                 const TimingRequest&) override {
+    return Unsupported{"the emulator is one machine"};
+  }
+  std::optional<double> footprint(const std::string&, double) override { return std::nullopt; }
 
  private:
   Options options_;

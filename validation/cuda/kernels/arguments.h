@@ -142,7 +142,7 @@ struct AttentionArgs {
   const Bf16* values = nullptr;                        // likewise
   float* partial = nullptr;                            // [batch, heads, splits, 130], work space
   Bf16* out = nullptr;                                 // [batch, heads, 128]
-  int batch = 0, heads = 0, kv_heads = 0, length = 0;  // heads = 1, 2, 4 or 8 x kv_heads
+  int batch = 0, heads = 0, kv_heads = 0, length = 0;  // heads a multiple of kv_heads
   int splits = 1;  // parts of the cache that blocks of their own take
 };
 

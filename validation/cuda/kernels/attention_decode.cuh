@@ -39,14 +39,18 @@ __device__ __forceinline__ void unpack16(const Bf16* from, float (&to)[16]) {
   }
 }
 
-// kGroup: query heads a cache head, of which this block takes all.
+// kGroup: query heads that a block takes. Where a cache head has more, blocks with neighbouring
+// numbers take the rest and find its keys and values in the L2; more in one block would not fit its
+// registers.
 template <int kGroup>
 __global__ void __launch_bounds__(kAttentionThreads) attention_decode(AttentionArgs args) {
   auto& shared = shared_as<AttentionShared<kGroup>>();
-  const int split = block_index() % args.splits;
-  const int cache = block_index() / args.splits;  // batch and cache head
+  const int parts = args.heads / args.kv_heads / kGroup;
+  const int part = block_index() % parts;
+  const int split = block_index() / parts % args.splits;
+  const int cache = block_index() / parts / args.splits;  // batch and cache head
   const int batch = cache / args.kv_heads, kv_head = cache % args.kv_heads;
-  const int first_head = kv_head * kGroup;
+  const int first_head = (kv_head * parts + part) * kGroup;
   const int lane = lane_index(), warp = warp_index();
   const int eighth = lane % 8, key_of_four = lane / 8;
   const std::size_t base = static_cast<std::size_t>(cache) * args.length * kHeadDim;
@@ -160,25 +164,18 @@ __global__ void __launch_bounds__(kHeadDim) merge_attention(AttentionArgs args) 
 
 template <class Launcher>
 void launch_attention_decode(Launcher& launcher, const AttentionArgs& args) {
-  const int grid = args.batch * args.kv_heads * args.splits;
-  if (grid == 0) return;
+  const int share = args.heads / args.kv_heads;  // query heads a cache head
+  if (args.batch == 0) return;
   const auto go = [&]<int kGroup>(std::integral_constant<int, kGroup>) {
-    launcher.launch(attention_decode<kGroup>, grid, kAttentionThreads,
-                    shared_bytes<AttentionShared<kGroup>>(), args);
+    launcher.launch(attention_decode<kGroup>, args.batch * args.heads / kGroup * args.splits,
+                    kAttentionThreads, shared_bytes<AttentionShared<kGroup>>(), args);
   };
-  switch (args.heads / args.kv_heads) {
-    case 1:
-      go(std::integral_constant<int, 1>{});
-      break;
-    case 2:
-      go(std::integral_constant<int, 2>{});
-      break;
-    case 4:
-      go(std::integral_constant<int, 4>{});
-      break;
-    default:
-      go(std::integral_constant<int, 8>{});
-      break;
+  if (share % 4 == 0) {
+    go(std::integral_constant<int, 4>{});
+  } else if (share % 2 == 0) {
+    go(std::integral_constant<int, 2>{});
+  } else {
+    go(std::integral_constant<int, 1>{});
   }
   launcher.launch(merge_attention, args.batch * args.heads, kHeadDim, 0, args);
 }

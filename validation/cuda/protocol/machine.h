@@ -40,7 +40,7 @@ struct EmptyKernel {
   int blocks = 1;
 };
 // The run time's own copy: between host (pinned) and device, or on the device.
-enum class CopyKind { HostToDevice, DeviceToHost, DeviceToDevice, PeerToPeer };
+enum class CopyKind { HostToDevice, DeviceToHost, DeviceToDevice };
 struct TransferArgs {
   CopyKind kind = CopyKind::DeviceToDevice;
   void* to = nullptr;
@@ -104,6 +104,14 @@ class Machine {
   // Times the operations, warm; with several sets (of equal work on different memory) in turn.
   virtual Timing time(std::span<const Operations> sets, const TimingRequest& request) = 0;
   virtual Health health() = 0;
+  // Times what several GPUs do together: "p2p" (the run time's copy from the first to the second,
+  // of `bytes`) or "all_to_all" (NCCL; each sends `bytes` in all, an equal part to each).
+  virtual std::variant<Timing, Unsupported> between_gpus(const std::string& what, int gpus,
+                                                         double bytes,
+                                                         const TimingRequest& request) = 0;
+  // Memory that something takes, by name: "context", "cublas_handle", "graph", "allocation" (of
+  // `size` bytes). Empty where it cannot be told.
+  virtual std::optional<double> footprint(const std::string& what, double size) = 0;
 };
 
 struct MachineError : std::runtime_error {

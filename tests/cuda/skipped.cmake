@@ -1,0 +1,1 @@
+message("SKIPPED: moesim-gpu was not built: ${WHY}")

@@ -1,0 +1,12 @@
+#include "validation/cuda/kernels/dispatch.cuh"
+#include "validation/cuda/program/launcher.cuh"
+#include "validation/cuda/program/launches.h"
+
+namespace moesim::validation::cuda {
+
+bool launch_portable_on(cudaStream_t stream, int multiprocessors, const Operation& operation) {
+  CudaLauncher launcher(stream, multiprocessors);
+  return launch_portable(launcher, operation);
+}
+
+}  // namespace moesim::validation::cuda

@@ -1,0 +1,64 @@
+#include "validation/cuda/protocol/command_line.h"
+
+#include <charconv>
+
+namespace moesim::validation::cuda {
+namespace {
+
+// "240s", "4m" or a bare number of seconds.
+double seconds_of(const std::string& text) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  const std::string unit(rest, end);
+  if (error != std::errc() || !(value > 0) || (unit != "" && unit != "s" && unit != "m")) {
+    throw UsageError("--budget: expected a time such as 240s or 4m, not \"" + text + "\"");
+  }
+  return unit == "m" ? value * 60 : value;
+}
+
+}  // namespace
+
+CommandLine parse_command_line(const std::vector<std::string>& arguments) {
+  CommandLine line;
+  if (arguments.empty()) throw UsageError("what to do? info, selftest or run");
+  line.command = arguments[0];
+  if (line.command == "-h" || line.command == "--help") line.command = "help";
+  if (line.command != "info" && line.command != "selftest" && line.command != "run" &&
+      line.command != "help") {
+    throw UsageError("unknown command \"" + line.command + "\": expected info, selftest or run");
+  }
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const std::string& option = arguments[i];
+    if (option == "-h" || option == "--help") {
+      line.command = "help";
+      return line;
+    }
+    if (option == "--small" && line.command == "selftest") {
+      line.small = true;
+      continue;
+    }
+    const bool run = line.command == "run";
+    const bool known = (run && (option == "--plan" || option == "--out" || option == "--budget")) ||
+                       ((run || line.command == "selftest") && option == "--seed");
+    if (!known) throw UsageError("unknown option \"" + option + "\" of " + line.command);
+    if (i + 1 == arguments.size()) throw UsageError(option + ": a value is missing");
+    const std::string& value = arguments[++i];
+    if (option == "--plan") line.plan = value;
+    if (option == "--out") line.out = value;
+    if (option == "--budget") line.budget_seconds = seconds_of(value);
+    if (option == "--seed") {
+      const char* end = value.data() + value.size();
+      const auto [rest, error] = std::from_chars(value.data(), end, line.seed);
+      if (error != std::errc() || rest != end) {
+        throw UsageError("--seed: expected a whole number, not \"" + value + "\"");
+      }
+    }
+  }
+  if (line.command == "run" && (line.plan.empty() || line.out.empty())) {
+    throw UsageError("run needs --plan and --out");
+  }
+  return line;
+}
+
+}  // namespace moesim::validation::cuda
