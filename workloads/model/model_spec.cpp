@@ -55,6 +55,22 @@ std::vector<LayerRange> split_stages(const ModelSpec& model, std::int64_t stages
   return ranges;
 }
 
+ModelSpec keep_layers(const ModelSpec& model, const std::vector<std::int64_t>& layers) {
+  ModelSpec kept = model;
+  kept.layers.clear();
+  kept.encoder_layers = 0;
+  for (const std::int64_t l : layers) {
+    if (l < 0 || l >= model.layer_count()) {
+      throw sim::ConfigError(fmt::format("layers: {} has layers 0 to {}, not {}", model.name,
+                                         model.layer_count() - 1, l));
+    }
+    if (l < model.encoder_layers) ++kept.encoder_layers;
+    kept.layers.push_back(model.layers[static_cast<std::size_t>(l)]);
+  }
+  if (kept.layers.empty()) throw sim::ConfigError("layers: expected at least one layer to keep");
+  return kept;
+}
+
 ModelSpec load_model(const std::filesystem::path& file) {
   const std::string extension = file.extension().string();
   if (extension == ".json") return import_hugging_face(file);

@@ -117,6 +117,10 @@ struct ModelSpec {
 // Throws ConfigError where there are more stages than layers.
 std::vector<LayerRange> split_stages(const ModelSpec& model, std::int64_t stages);
 
+// The model with only these of its layers, in that order: for a part that fits one machine.
+// Throws ConfigError where there is no such layer.
+ModelSpec keep_layers(const ModelSpec& model, const std::vector<std::int64_t>& layers);
+
 // Throws ConfigError that lists what cannot be: no layers, widths of zero, top_k over experts, ...
 // Loaders call it; call it for a spec that was built by hand.
 void check_model(const ModelSpec& model);
