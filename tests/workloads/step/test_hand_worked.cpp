@@ -1,0 +1,142 @@
+// One step worked out by hand, to the picosecond: two nodes, four experts, four tokens.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+
+#include "workloads/routing/trace_writer.h"
+#include "workloads/run.h"
+
+using namespace moesim;
+using namespace moesim::sim::literals;
+using namespace moesim::workloads;
+
+namespace {
+
+// A folder of its own that goes away again.
+struct Folder {
+  Folder() : path(std::filesystem::temp_directory_path() / "moesim-hand-worked") {
+    std::filesystem::create_directories(path);
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  std::filesystem::path path;
+};
+
+// A device on which a kernel takes 1 us to launch and 1 ps a byte of memory traffic; arithmetic is
+// free. (The roofline of last resort reaches 0.79 of the bandwidth.)
+hardware::Device device() {
+  hardware::Device d;
+  d.name = "hand";
+  d.multiprocessors = 1;
+  d.peak[hardware::Precision::BF16] = sim::FlopRate(1e40);
+  d.memory = 80_GB;
+  d.memory_bandwidth = sim::Bandwidth(1e12 / 0.79);
+  d.launch_latency = 1us;
+  d.allocation_granularity = 2_MiB;
+  return d;
+}
+
+// Two nodes of one GPU. A NIC carries 1 GB/s, that is 1 ns a byte; a path has two links of 500 ns.
+// The all-to-all has a startup of 10 us, the path's 1 us included, and nothing else.
+hardware::Cluster cluster() {
+  hardware::Cluster c;
+  c.name = "hand";
+  c.device = device();
+  c.nodes = 2;
+  c.gpus_per_node = 1;
+  c.scale_out = {.fabric = hardware::ScaleOut::Fabric::NonBlocking,
+                 .nics_per_node = 1,
+                 .bandwidth = 1_GBps,
+                 .latency = 500ns,
+                 .host_bandwidth = {}};
+  hardware::DeepEpLlParameters plain;
+  plain.startup_us = 10;
+  c.collectives.deepep_ll = {.dispatch = plain, .combine = plain};
+  c.topology = hardware::make_topology(c);
+  return c;
+}
+
+// One mixture layer of 4 experts and top-2 without attention; hidden 1000, experts 500 wide.
+ModelSpec model() {
+  ModelSpec m;
+  m.name = "hand";
+  m.hidden = 1000;
+  m.vocab = 100;
+  m.head = false;
+  MoeFfn moe;
+  moe.experts = 4;
+  moe.top_k = 2;
+  moe.inter = 500;
+  m.kinds = {{.name = "moe", .mixer = NoMixer{}, .ffn = moe, .cross = {}}};
+  m.layers = {0};
+  return m;
+}
+
+Scenario scenario(const std::filesystem::path& trace) {
+  Scenario s;
+  s.name = "hand";
+  s.model = model();
+  s.cluster = cluster();
+  s.parallelism = {.dp = 2, .ep = 2};
+  s.routing = {.trace = trace, .mapping = {}};
+  s.kernels = {.gemm = "roofline", .moe = "roofline", .attention = "roofline"};
+  s.all_to_all = "deepep_low_latency";
+  s.step = {.phase = StepPhase::Decode, .batch_per_rank = 2, .context = 1};
+  s.tolerance = 0;
+  return s;
+}
+
+}  // namespace
+
+TEST_CASE("a step of two nodes and four experts takes the time that a hand computes") {
+  // Experts 0 and 1 are on rank 0, 2 and 3 on rank 1. Tokens 0 and 1 start on rank 0, 2 and 3 on
+  // rank 1, and choose:
+  const std::array<ExpertId, 8> choices{0, 1, 0, 2, 2, 3, 0, 1};
+  Folder folder;
+  const auto trace = folder.path / "trace.h5";
+  TraceWriter writer(trace, {.layers = 1, .experts = 4, .top_k = 2});
+  writer.append({.ids = choices});
+  writer.close();
+
+  // Embedding: 2 tokens read and written, 2 x 2 x 1000 x 2 B = 8,000 B           1.008000 us
+  // Router: norm 4 x 2 x 1000 x 2 = 16,000 B                                     1.016000
+  //         GEMM 4 x 1000 x 2 + (2 x 1000 + 2 x 4) x 2 = 12,016 B                1.012016
+  //         scores and choices 2 x (4 x 4 + 8 x 2) = 64 B                        1.000064
+  // Both ranks come to the dispatch at                                           4.036080
+  //
+  // Selections, a message of 1000 x 2 + 16 B each: rank 0 sends 1 (token 1 to expert 2), rank 1
+  // sends 2 (token 3 to experts 0 and 1). Startup 10 us less the path's 1 us.
+  //   rank 0: 9 + 2 x 2.016 + 1 (the path) = 14.032      done at                18.068080
+  //   rank 1: 9 + 2 x 2.016 until the last byte left     done at                17.068080
+  //
+  // Experts: 3 launches; weights of both experts 2 x 3 x 1000 x 500 x 2 = 6,000,000 B.
+  //   rank 0: tokens 0, 1, 3 in and out, 2 x 3 x 1000 x 2 = 12,000 B: 9.012      27.080080
+  //   rank 1: tokens 1, 2: 8,000 B: 9.008                                        26.076080
+  //
+  // Combine, messages of 2,000 B back: rank 0 sends 2 to rank 1, which is done a path later.
+  //   rank 0: 27.080080 + 9 + 4                                                  40.080080
+  //   rank 1: 1 us more                                                          41.080080
+  for (const hardware::Fidelity fidelity : {hardware::Fidelity::Bound, hardware::Fidelity::Fluid}) {
+    CAPTURE(static_cast<int>(fidelity));
+    Scenario s = scenario(trace);
+    s.network = fidelity;
+    const RunResult result = run(s, {.keep_timeline = true});
+    CHECK(result.recording->timeline.finish == sim::Time{41'080'080_ps});
+
+    const Conservation& sums = result.report.conservation;
+    CHECK(sums.tokens == 4);
+    CHECK(sums.selections == 8);
+    CHECK(sums.rows == 8);
+    CHECK(sums.selections_away == 3);
+    CHECK(sums.copies == 5);  // tokens 0, 1, 3 on rank 0, tokens 1, 2 on rank 1
+    CHECK(sums.copies_away == 2);
+    const auto& dispatch = result.report.phases[index_of(Phase::Dispatch)];
+    CHECK(dispatch.network_bytes == 3 * 2016);
+    // Rank 0 computes 5 of the 8 rows.
+    CHECK(result.report.rank_max_over_mean == 5.0 / 4);
+    // Rank 1 reached the combine at 26.076 us and waited 1.004 us for rank 0: 0.502 us a rank.
+    const auto& combine = result.report.phases[index_of(Phase::Combine)];
+    CHECK(combine.waiting_us == doctest::Approx(0.502).epsilon(1e-9));
+  }
+}
