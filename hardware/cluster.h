@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "hardware/collectives/parameters.h"
@@ -81,6 +82,9 @@ struct Cluster {
 
 // Throws ConfigError that lists every mistake of the file, InputError where it cannot be read.
 Cluster load_cluster(const std::filesystem::path& file);
+// `overrides`: values to set before it is read, (dotted path, YAML text).
+Cluster load_cluster_with(const std::filesystem::path& file,
+                          const std::vector<std::pair<std::string, std::string>>& overrides);
 // From text that stands for a file in `folder` (tests, inline clusters).
 Cluster parse_cluster(const std::string& text, const std::filesystem::path& folder);
 

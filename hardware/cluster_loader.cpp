@@ -132,7 +132,14 @@ Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
 }  // namespace
 
 Cluster load_cluster(const std::filesystem::path& file) {
-  return read_cluster(YamlDocument::load(file), file);
+  return load_cluster_with(file, {});
+}
+
+Cluster load_cluster_with(const std::filesystem::path& file,
+                          const std::vector<std::pair<std::string, std::string>>& overrides) {
+  YamlDocument document = YamlDocument::load(file);
+  for (const auto& [path, value] : overrides) document.set(path, value);
+  return read_cluster(document, file);
 }
 
 Cluster parse_cluster(const std::string& text, const std::filesystem::path& folder) {

@@ -3,6 +3,7 @@
 #include "tools/moesim/completion.h"
 #include "tools/moesim/cost/cost_commands.h"
 #include "tools/moesim/doctor.h"
+#include "tools/moesim/network/network_commands.h"
 #include "tools/moesim/trace/trace_commands.h"
 
 namespace moesim::tools {
@@ -21,6 +22,7 @@ std::vector<Command> all_commands() {
   add({run_command()});
   add({config_command()});
   add({card_command()});
+  add(network_commands());
   add(trace_commands());
   add(cost_commands());
   add({doctor_command()});

@@ -1,0 +1,279 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "sim/io/atomic_file.h"
+#include "sim/io/json.h"
+#include "sim/units_text.h"
+#include "tools/moesim/network/network_commands.h"
+#include "tools/moesim/shipped.h"
+#include "workloads/exchange/exchange_question.h"
+
+namespace moesim::tools {
+
+namespace {
+
+using sim::Bytes;
+using sim::ConfigError;
+using workloads::ExchangeInput;
+using workloads::ExchangeQuestion;
+
+Bytes bytes_of(const Arguments& arguments) {
+  const std::string text = arguments.text("bytes");
+  const auto bytes = sim::parse_bytes(text);
+  if (!bytes) {
+    throw ConfigError(
+        fmt::format("--bytes: expected a size, such as {}, not \"{}\"", sim::kBytesExample, text));
+  }
+  return *bytes;
+}
+
+void read_tokens(const Arguments& arguments, workloads::TokenQuestion& tokens) {
+  const auto count = [&](const char* name, std::int64_t most) {
+    return arguments.integer(name, 1, most);
+  };
+  tokens.tokens_per_rank = count("tokens", 1 << 20);
+  tokens.hidden = count("hidden", 1 << 20);
+  tokens.top_k = static_cast<std::uint32_t>(count("top-k", 1024));
+  tokens.experts = static_cast<std::uint32_t>(count("experts", workloads::kMostExperts));
+  tokens.sms = count("sms", 1024);
+  tokens.back = arguments.has("combine");
+  const std::string law = arguments.find("law").value_or("uniform");
+  tokens.law = workloads::law_from_name(law);
+  tokens.skew = arguments.find("skew") ? arguments.number("skew", 0, 100)
+                                       : workloads::default_skew(tokens.law);
+  const std::string precision =
+      arguments.find("precision").value_or(tokens.back ? "bf16" : "fp8_block");
+  const auto parsed = hardware::parse_precision(precision);
+  if (!parsed) throw ConfigError(fmt::format("--precision: there is no \"{}\"", precision));
+  tokens.precision = *parsed;
+}
+
+ExchangeQuestion question_of(const Arguments& arguments) {
+  ExchangeQuestion question;
+  question.ranks = arguments.integer("ranks", 1, 65536);
+  question.algorithm = arguments.text("algorithm");
+  const auto ranks = static_cast<sim::Rank>(question.ranks);
+  const auto seed = static_cast<std::uint64_t>(arguments.integer("seed", 0, 1LL << 62));
+  question.tokens.seed = seed;
+  switch (workloads::input_of(question.algorithm)) {
+    case ExchangeInput::Tokens:
+      read_tokens(arguments, question.tokens);
+      break;
+    case ExchangeInput::Buffer:
+      if (!arguments.has("bytes")) {
+        throw ConfigError(fmt::format("--algorithm {} needs --bytes, the size of the whole buffer",
+                                      question.algorithm));
+      }
+      question.buffer = bytes_of(arguments);
+      break;
+    case ExchangeInput::Transfers:
+      if (arguments.has("matrix") == arguments.has("bytes")) {
+        throw ConfigError(
+            "what is sent: give either --bytes SIZE (of each pair; with --law zipf their mean) or "
+            "--matrix FILE.csv");
+      }
+      if (arguments.has("matrix")) {
+        question.transfers = read_matrix(arguments.text("matrix"), ranks);
+      } else if (const auto law = arguments.find("law"); law && *law == "zipf") {
+        const double skew = arguments.has("skew") ? arguments.number("skew", 0, 100) : 1;
+        question.transfers = workloads::zipf_transfers(ranks, bytes_of(arguments), skew, seed);
+      } else if (law && *law != "uniform") {
+        throw ConfigError(
+            fmt::format("--law: bytes of pairs are uniform or zipf; {} is a law of tokens", *law));
+      } else {
+        question.transfers = workloads::uniform_transfers(ranks, bytes_of(arguments));
+      }
+      break;
+  }
+  return question;
+}
+
+// nccl-tests' bandwidths (its doc/PERFORMANCE.md), GB = 10^9 bytes.
+struct Bandwidths {
+  double algorithm = 0, bus = 0;
+};
+
+// algbw = S / t. S is the whole buffer; of transfers and tokens what the busiest rank sends, its
+// part to itself included where all parts are equal. busbw = algbw x what the algorithm moves over
+// a port: (n - 1) / n, twice that for an all-reduce.
+Bandwidths bandwidths_of(const ExchangeQuestion& question, const sim::Exchange& exchange,
+                         sim::Duration time) {
+  const auto n = static_cast<double>(question.ranks);
+  const double us = sim::to_us(time);
+  if (!(us > 0)) return {};
+  double size = static_cast<double>(question.buffer.count());
+  double moved = (n - 1) / n;
+  if (question.algorithm.starts_with("all_reduce")) moved *= 2;
+  if (question.algorithm == "broadcast") moved = 1;
+  if (workloads::input_of(question.algorithm) != ExchangeInput::Buffer) {
+    std::vector<double> sent(exchange.participants.back() + 1, 0);
+    for (const auto& t : exchange.transfers) {
+      if (t.source != t.destination) sent[t.source] += static_cast<double>(t.bytes.count());
+    }
+    size = *std::max_element(sent.begin(), sent.end()) * (n > 1 ? n / (n - 1) : 0);
+  }
+  const double algorithm = size / us * 1e-3;
+  return {algorithm, algorithm * moved};
+}
+
+void print_text(const ExchangeQuestion& question, const hardware::Cluster& cluster,
+                const hardware::PlayedExchange& played, const Bandwidths& bandwidths, double wall,
+                std::int64_t most_links, std::ostream& out) {
+  out << fmt::format("{} of {} ranks on {}\n", question.algorithm, question.ranks, cluster.name);
+  out << fmt::format("  completion    {}\n", sim::to_text(played.completion));
+  out << fmt::format(
+      "  lower bound   {}  (the busiest port alone: {:.1f} % of the time)\n",
+      sim::to_text(played.lower_bound),
+      100 * sim::to_us(played.lower_bound) / std::max(1e-6, sim::to_us(played.completion)));
+  out << fmt::format("  bandwidth     {:.2f} GB/s (algorithm), {:.2f} GB/s (bus)\n",
+                     bandwidths.algorithm, bandwidths.bus);
+  out << fmt::format("  simulation    {:.3f} s, {} events, {} flows, {} computations of rates\n",
+                     wall, played.events, played.counters.flows, played.counters.rate_computations);
+  if (played.links.empty()) return;
+  out << fmt::format("  busiest links {:<40} {:>10} {:>12} {:>6}\n", "", "bytes", "capacity",
+                     "busy");
+  for (std::size_t i = 0; i < std::min(played.links.size(), static_cast<std::size_t>(most_links));
+       ++i) {
+    const auto& link = played.links[i];
+    out << fmt::format("    {:<50} {:>10} {:>12} {:>5.1f}%\n", link.name, sim::to_text(link.bytes),
+                       sim::to_text(link.capacity),
+                       100 * sim::to_us(link.busy) / sim::to_us(played.completion));
+  }
+}
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  const auto cluster = hardware::load_cluster_with(
+      find_config("clusters", arguments.text("CLUSTER")), overrides_of(arguments));
+  const ExchangeQuestion question = question_of(arguments);
+  const sim::Exchange exchange = make_exchange(cluster, question);
+  const auto fidelity =
+      arguments.text("network") == "bound" ? hardware::Fidelity::Bound : hardware::Fidelity::Fluid;
+  const double tolerance = arguments.number("tolerance", 0, 0.5);
+  const auto start = std::chrono::steady_clock::now();
+  const auto played = hardware::play_exchange(cluster, exchange, fidelity, tolerance);
+  const double wall =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const Bandwidths bandwidths = bandwidths_of(question, exchange, played.completion);
+  if (const auto file = arguments.find("timeline")) {
+    sim::io::write_file(*file, exchange_trace(exchange, played));
+  }
+  if (!arguments.json()) {
+    print_text(question, cluster, played, bandwidths, wall,
+               arguments.integer("links", 0, 1'000'000), console.out);
+    return sim::ExitCode::Ok;
+  }
+  sim::io::Json json = sim::io::Json::object();
+  json["schema_version"] = 1;
+  json["cluster"] = cluster.name;
+  json["ranks"] = question.ranks;
+  json["algorithm"] = question.algorithm;
+  json["network"] = arguments.text("network");
+  json["tolerance"] = fidelity == hardware::Fidelity::Fluid ? tolerance : 0.0;
+  json["completion_us"] = sim::to_us(played.completion);
+  json["lower_bound_us"] = sim::to_us(played.lower_bound);
+  json["algbw_GBps"] = bandwidths.algorithm;
+  json["busbw_GBps"] = bandwidths.bus;
+  json["wall_s"] = wall;
+  json["events"] = played.events;
+  json["flows"] = played.counters.flows;
+  json["rate_computations"] = played.counters.rate_computations;
+  json["flows_touched"] = played.counters.flows_touched;
+  sim::io::Json& links = json["links"] = sim::io::Json::array();
+  for (const auto& link : played.links) {
+    links.push_back({{"name", link.name},
+                     {"kind", std::string(name_of(link.kind))},
+                     {"bytes", link.bytes.count()},
+                     {"busy_us", sim::to_us(link.busy)},
+                     {"busy_fraction", sim::to_us(link.busy) / sim::to_us(played.completion)},
+                     {"capacity_GBps", link.capacity.bytes_per_second() * 1e-9}});
+  }
+  console.out << sim::io::to_text(json);
+  return sim::ExitCode::Ok;
+}
+
+}  // namespace
+
+Command exchange_command() {
+  std::vector<std::string> algorithms(workloads::exchange_algorithms().begin(),
+                                      workloads::exchange_algorithms().end());
+  return {
+      .name = "exchange",
+      .summary = "one exchange alone on a cluster: its time, its bound, the busiest links",
+      .description =
+          "Plays one exchange between the first ranks of a cluster. direct sends the bytes of each "
+          "pair as they are; nccl does it with the library's costs; the collectives take the size "
+          "of "
+          "the whole buffer, as nccl-tests does; the token algorithms route tokens to experts by a "
+          "law. Bandwidths are nccl-tests': algbw = size / time, busbw = what a port carries; of "
+          "pairs the size is n times the mean that the busiest rank sends.",
+      .options = {{.name = "CLUSTER",
+                   .value = "",
+                   .help = "a cluster's .yaml, or a name in configs/clusters",
+                   .required = true,
+                   .is_file = true},
+                  {.name = "--ranks", .value = "N", .help = "the first N ranks", .required = true},
+                  {.name = "--bytes",
+                   .value = "SIZE",
+                   .help = "of each pair (direct, nccl), or of the whole buffer (collectives)"},
+                  {.name = "--matrix",
+                   .value = "FILE",
+                   .help = "bytes of every pair as CSV, row = source, column = destination",
+                   .is_file = true},
+                  {.name = "--law",
+                   .value = "LAW",
+                   .help = "how sizes or tokens are distributed; of pairs: uniform, zipf (of "
+                           "destinations)",
+                   .choices = {"balanced", "uniform", "zipf", "power_law", "log_normal"}},
+                  {.name = "--skew", .value = "S", .help = "of the law"},
+                  {.name = "--algorithm",
+                   .value = "NAME",
+                   .help = "who carries it",
+                   .fallback = "direct",
+                   .choices = std::move(algorithms)},
+                  {.name = "--network",
+                   .value = "FIDELITY",
+                   .help = "max-min fair flows, or the busiest port alone",
+                   .fallback = "fluid",
+                   .choices = {"fluid", "bound"}},
+                  {.name = "--tolerance",
+                   .value = "T",
+                   .help =
+                       "how much of a full link may stay unused before rates are computed anew; "
+                       "0: at every completion",
+                   .fallback = "0.0005"},
+                  {.name = "--tokens", .value = "N", .help = "of each rank", .fallback = "128"},
+                  {.name = "--hidden", .value = "N", .help = "numbers a token", .fallback = "7168"},
+                  {.name = "--top-k", .value = "K", .help = "experts a token", .fallback = "8"},
+                  {.name = "--experts", .value = "E", .help = "of the layer", .fallback = "256"},
+                  {.name = "--precision",
+                   .value = "PRECISION",
+                   .help = "of a token's numbers; default fp8_block, with --combine bf16"},
+                  {.name = "--combine", .value = "", .help = "the way back"},
+                  {.name = "--sms",
+                   .value = "N",
+                   .help = "multiprocessors that the kernel holds",
+                   .fallback = "20"},
+                  {.name = "--seed", .value = "N", .help = "of the law", .fallback = "1"},
+                  set_option(),
+                  {.name = "--links",
+                   .value = "N",
+                   .help = "how many of the busiest links the text shows",
+                   .fallback = "8"},
+                  {.name = "--timeline",
+                   .value = "FILE",
+                   .help = "a Chrome/Perfetto trace of ranks and busiest links"},
+                  format_option()},
+      .examples =
+          {"moesim exchange h800-16x8 --ranks 128 --bytes 1MiB",
+           "moesim exchange h100-8x8 --ranks 64 --law zipf --skew 0.5 --bytes 1MiB --format json",
+           "moesim exchange h800-16x8 --ranks 128 --algorithm deepep_low_latency --tokens 128",
+           "moesim exchange h100-4x8 --ranks 32 --bytes 1MiB --set "
+           "'faults=[{at: node0.nic3, capacity: 0.5}]'"},
+      .run = run,
+  };
+}
+
+}  // namespace moesim::tools
