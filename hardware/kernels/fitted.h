@@ -55,6 +55,7 @@ class Fitted {
   }
 
   const FittedModel& model() const { return model_; }
+  const typename M::Parameters& parameters() const { return parameters_; }
 
   Estimate estimate(const typename M::Shape& shape, const Rates& rates) const {
     const auto features = M::features(shape);

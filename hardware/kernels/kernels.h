@@ -21,19 +21,21 @@ struct KernelCost {
   sim::Flops flops;  // the arithmetic that the shape asks for
   sim::Bytes bytes;  // the memory traffic that it cannot do without
   Bound bound = Bound::Launch;
-  double low = 1, high = 1;   // the 10th and 90th percentile of the true time, over `time`
-  bool extrapolated = false;  // outside the range that the model was fitted in
+  double low = 1, high = 1;   // the true time over `time`: the ends of the 90 % interval
+  bool extrapolated = false;  // outside what the model was fitted on, or no fit at all
 };
 
-// Which implementation prices which kind. Empty: the device's default for it, else "roofline".
+// Which implementation prices which kind: "trtllm", "sglang", "vllm", "deepgemm", "moesim",
+// "roofline". Empty: trtllm's. Where the device has no fit for what is named, the nearest stands in
+// (choose_fitted.h), else the roofline; such a cost is `extrapolated`.
 struct KernelChoice {
   std::string gemm, moe, attention;
 };
 
 class Kernels {
  public:
-  // Throws ConfigError where the device has no parameters for an implementation that is named,
-  // listing those it has.
+  // Throws ConfigError where an implementation is named that there is not, and where a fitted model
+  // of the device lacks a parameter.
   Kernels(const Device& device, const KernelChoice& choice);
   ~Kernels();
   Kernels(Kernels&&) noexcept;

@@ -9,4 +9,12 @@ Tasks read_gemm(const sim::io::CsvTable&, const hardware::Device&, const std::st
 Tasks read_moe(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 Tasks read_wideep_moe(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 
+Tasks read_context_attention(const sim::io::CsvTable&, const hardware::Device&,
+                             const std::string& impl);
+Tasks read_generation_attention(const sim::io::CsvTable&, const hardware::Device&,
+                                const std::string& impl);
+Tasks read_context_mla(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
+Tasks read_generation_mla(const sim::io::CsvTable&, const hardware::Device&,
+                          const std::string& impl);
+
 }  // namespace moesim::validation

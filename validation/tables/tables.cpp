@@ -29,6 +29,10 @@ constexpr std::array kKinds{
     Kind{"custom_allreduce", "trtllm", read_custom_allreduce},
     Kind{"deepep_normal", "deepep", read_deepep_normal},
     Kind{"deepep_ll", "deepep", read_deepep_ll},
+    Kind{"context_attention", "trtllm", read_context_attention},
+    Kind{"generation_attention", "trtllm", read_generation_attention},
+    Kind{"context_mla", "trtllm", read_context_mla},
+    Kind{"generation_mla", "trtllm", read_generation_mla},
 };
 
 const Kind& kind_of(std::string_view name) {

@@ -1,0 +1,44 @@
+// Attention with a key-value cache, prefill and decode: the widths of grouped attention put into
+// flash.h.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "hardware/kernels/flash.h"
+#include "hardware/kernels/shapes.h"
+
+namespace moesim::hardware {
+
+struct AttentionInput {
+  AttentionShape shape;
+  bool repeated = false;  // a benchmark's loop over one cache
+};
+
+struct ContextAttentionModel {
+  using Shape = AttentionInput;
+  using Parameters = PrefillParameters;
+  static std::span<const ParameterField<Parameters>> fields() { return prefill_fields(); }
+  static double us(const Shape& shape, const Rates& rates, const Parameters& p);
+  static double least_us(const Shape& shape, const Rates& rates);
+  static constexpr std::array<std::string_view, 5> kFeatures{"batch", "queries", "heads", "group",
+                                                             "head_dim"};
+  static std::array<double, 5> features(const Shape& shape);
+  static std::vector<std::vector<double>> knots();
+  static std::string_view regime(const Shape& shape, const Rates& rates);
+};
+
+struct DecodeAttentionModel {
+  using Shape = AttentionInput;
+  using Parameters = DecodeParameters;
+  static std::span<const ParameterField<Parameters>> fields() { return decode_fields(); }
+  static double us(const Shape& shape, const Rates& rates, const Parameters& p);
+  static double least_us(const Shape& shape, const Rates& rates);
+  static constexpr std::array<std::string_view, 5> kFeatures{"batch", "keys", "kv_heads", "group",
+                                                             "head_dim"};
+  static std::array<double, 5> features(const Shape& shape);
+  static std::vector<std::vector<double>> knots();
+  static std::string_view regime(const Shape& shape, const Rates& rates);
+};
+
+}  // namespace moesim::hardware

@@ -1,0 +1,145 @@
+#include "hardware/kernels/flash.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "hardware/kernels/memory_time.h"
+#include "hardware/kernels/roofline.h"
+
+namespace moesim::hardware {
+namespace {
+
+constexpr double kTile = 128;         // queries of a tile
+constexpr double kSmallTile = 64;     // of the smallest one
+constexpr double kRowsTogether = 16;  // query heads of one tensor-core instruction in decode
+constexpr double kMostPacked = 32;    // query heads that share one kv head's loads
+constexpr double kIntensityOfFullPower = 1000;
+
+double seen_keys(const FlashShape& s) {
+  return s.window > 0 ? std::min(s.keys, s.window + s.queries - 1) : s.keys;
+}
+
+// Query-key pairs of one sequence and head: causal, and not further back than the window.
+double pairs(const FlashShape& s) {
+  const double q = s.queries, before = std::max(0.0, s.keys - q);
+  if (s.window <= 0 || s.window >= before + q) return q * before + q * (q + 1) / 2;
+  const double growing = std::clamp(s.window - before, 0.0, q);
+  return growing * before + growing * (growing + 1) / 2 + (q - growing) * s.window;
+}
+
+}  // namespace
+
+double cache_bytes(const FlashShape& s) {
+  const double width = s.shared_values ? s.key_width : s.key_width + s.value_width;
+  return s.batch * seen_keys(s) * s.kv_heads * width * s.cache_bytes;
+}
+
+Work work_of(const FlashShape& s) {
+  const double outside = s.batch * s.queries * s.heads * (s.key_width + s.value_width) * 2;
+  return {.flops = 2 * s.batch * s.heads * pairs(s) * (s.key_width + s.value_width),
+          .bytes = cache_bytes(s) + outside};
+}
+
+double least_flash_us(const FlashShape& s, const Rates& r) {
+  Work work = work_of(s);
+  if (s.repeated && work.bytes < 2 * r.l2) work.bytes = 0;
+  return least_us_of(work, r);
+}
+
+std::span<const ParameterField<PrefillParameters>> prefill_fields() {
+  using P = PrefillParameters;
+  static constexpr std::array<ParameterField<P>, 7> kFields{{
+      {"launch_us", &P::launch_us, 10, 1, 100},
+      {"stream_fraction", &P::stream_fraction, 0.7, 0.05, 6},
+      {"compute_fraction", &P::compute_fraction, 0.7, 0.1, 0.99},
+      {"tile_us", &P::tile_us, 1.5, 0.05, 20},
+      {"balance_power", &P::balance_power, 2, 1, 12},
+      {"softmax_ns", &P::softmax_ns, 0.2, 0.001, 10},
+      {"power_slowdown", &P::power_slowdown, 0.02, 0.0005, 0.4},
+  }};
+  return kFields;
+}
+
+double prefill_us(const FlashShape& s, const Rates& r, const PrefillParameters& p) {
+  if (s.batch <= 0 || s.queries <= 0) return 0;
+  const double tiles = std::ceil(s.queries / kTile);
+  const double rows = s.queries <= kSmallTile ? kSmallTile : kTile;
+  // Keys of all of a head's tiles, in whole tiles where the diagonal cuts them.
+  const double before = std::max(0.0, s.keys - s.queries);
+  double keys = tiles * before + rows * tiles * (tiles + 1) / 2;
+  double most = before + s.queries;
+  if (s.window > 0 && s.window < most) {
+    most = std::min(most, s.window + rows);
+    keys = std::min(keys, tiles * most);
+  }
+  const Work work = work_of(s);
+  const double intensity = work.flops / work.bytes;
+  const double slow = 1 + p.power_slowdown * intensity / (intensity + kIntensityOfFullPower);
+  const double rate = r.peak / r.multiprocessors * p.compute_fraction / slow;
+  const double key =
+      2 * rows * (s.key_width + s.value_width) / rate + p.softmax_ns * 1e-3 * rows / kTile;
+  const double heads = s.batch * s.heads;
+  const double total = heads * (tiles * p.tile_us + keys * key) / r.multiprocessors;
+  const double longest = p.tile_us + most * key;
+  const double q = p.balance_power;
+  // Queries, keys and values in and out again: rotation, and into the cache.
+  const double tokens = s.batch * s.queries;
+  const double streamed =
+      tokens * (s.heads * (2 * s.key_width + s.value_width) * 2 +
+                s.kv_heads * (s.key_width + s.value_width) * (2 + s.cache_bytes));
+  return p.launch_us + streamed / (r.bandwidth * p.stream_fraction) +
+         std::pow(std::pow(total, q) + std::pow(longest, q), 1 / q);
+}
+
+std::span<const ParameterField<DecodeParameters>> decode_fields() {
+  using P = DecodeParameters;
+  static constexpr std::array<ParameterField<P>, 15> kFields{{
+      {"launch_us", &P::launch_us, 5, 1, 60},
+      {"memory_fraction", &P::memory_fraction, 0.93, 0.3, 1},
+      {"ramp_us", &P::ramp_us, 2, 0.05, 20},
+      {"ramp_scale_us", &P::ramp_scale_us, 8, 0.3, 100},
+      {"overlap_power", &P::overlap_power, 3, 1, 12},
+      {"l2_to", &P::l2_to, 1, 0.1, 4},
+      {"l2_speedup", &P::l2_speedup, 2, 1, 8},
+      {"block_us", &P::block_us, 2, 0.05, 20},
+      {"key_ns", &P::key_ns, 5, 0.02, 200},
+      {"row_ns", &P::row_ns, 1, 0.001, 200},
+      {"load_bytes_us", &P::load_bytes_us, 3e4, 5e3, 1e7},
+      {"blocks_per_sm", &P::blocks_per_sm, 2, 0.5, 16},
+      {"least_keys", &P::least_keys, 256, 16, 16384},
+      {"split_us", &P::split_us, 2, 0.01, 20},
+      {"heads_us", &P::heads_us, 0.3, 0.001, 20},
+  }};
+  return kFields;
+}
+
+double decode_us(const FlashShape& s, const Rates& r, const DecodeParameters& p) {
+  if (s.batch <= 0) return 0;
+  const double keys = std::max(1.0, seen_keys(s));
+  const double bytes = cache_bytes(s);
+  double memory_bytes = bytes;
+  if (s.repeated) {  // fades to nothing at l2_to times the L2
+    const double resident = std::clamp(1 - bytes / (p.l2_to * r.l2), 0.0, 1.0);
+    memory_bytes *= 1 - resident + resident / p.l2_speedup;
+  }
+  const double memory = memory_us(memory_bytes, sustained_bandwidth(r, p.memory_fraction),
+                                  p.ramp_us, p.ramp_scale_us);
+  const double blocks = s.batch * s.kv_heads;
+  const double places = r.multiprocessors * p.blocks_per_sm;
+  const double splits =
+      std::clamp(std::floor(places / blocks), 1.0, std::max(1.0, std::ceil(keys / p.least_keys)));
+  const double waves = std::max(1.0, blocks * splits / places);
+  const double rows = std::ceil(s.heads / s.kv_heads / kRowsTogether);
+  const double width = (s.key_width + s.value_width) / 256;
+  double compute =
+      waves * (p.block_us + keys / splits * 1e-3 * width * (p.key_ns + p.row_ns * rows));
+  if (!s.shared_values && s.heads > kMostPacked * s.kv_heads)
+    compute = std::max(
+        compute, p.block_us + bytes * s.heads / s.kv_heads / (r.multiprocessors * p.load_bytes_us));
+  return p.launch_us + (splits > 1 ? p.split_us : 0) +
+         p.heads_us * 1e-3 * s.batch * s.heads * width * s.queries +
+         compute * std::pow(1 + std::pow(memory / compute, p.overlap_power), 1 / p.overlap_power);
+}
+
+}  // namespace moesim::hardware

@@ -1,0 +1,43 @@
+// Multi-head latent attention (DeepSeek-V2), the core without its projections: in prefill every
+// head has its own keys (nope + rope) and values; in decode, absorbed, one latent head of rank +
+// rope serves all, and its values are the latent part of the keys.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "hardware/kernels/flash.h"
+#include "hardware/kernels/shapes.h"
+
+namespace moesim::hardware {
+
+struct MlaInput {
+  MlaShape shape;
+  bool repeated = false;  // a benchmark's loop over one cache
+};
+
+struct ContextMlaModel {
+  using Shape = MlaInput;
+  using Parameters = PrefillParameters;
+  static std::span<const ParameterField<Parameters>> fields() { return prefill_fields(); }
+  static double us(const Shape& shape, const Rates& rates, const Parameters& p);
+  static double least_us(const Shape& shape, const Rates& rates);
+  static constexpr std::array<std::string_view, 3> kFeatures{"batch", "queries", "heads"};
+  static std::array<double, 3> features(const Shape& shape);
+  static std::vector<std::vector<double>> knots();
+  static std::string_view regime(const Shape& shape, const Rates& rates);
+};
+
+struct DecodeMlaModel {
+  using Shape = MlaInput;
+  using Parameters = DecodeParameters;
+  static std::span<const ParameterField<Parameters>> fields() { return decode_fields(); }
+  static double us(const Shape& shape, const Rates& rates, const Parameters& p);
+  static double least_us(const Shape& shape, const Rates& rates);
+  static constexpr std::array<std::string_view, 3> kFeatures{"batch", "keys", "heads"};
+  static std::array<double, 3> features(const Shape& shape);
+  static std::vector<std::vector<double>> knots();
+  static std::string_view regime(const Shape& shape, const Rates& rates);
+};
+
+}  // namespace moesim::hardware
