@@ -51,7 +51,7 @@ class Planner {
     const double rows =
         std::ceil(static_cast<double>(model_.vocab) / static_cast<double>(layout_.tp));
     const double table =
-        rows * static_cast<double>(model_.hidden) * bytes_per_element(options_.weights.other);
+        rows * static_cast<double>(model_.hidden) * options_.weights.bytes(options_.weights.other);
     // A tied head is a second copy where the two are on different stages.
     if (first) sum.embedding += table;
     if (last && model_.head && !(first && model_.tied_embeddings)) sum.embedding += table;
@@ -76,7 +76,7 @@ class Planner {
 
  private:
   double stored(std::int64_t params) const {
-    return static_cast<double>(params) * bytes_per_element(options_.weights.other);
+    return static_cast<double>(params) * options_.weights.bytes(options_.weights.other);
   }
 
   // The allocator hands out whole granules.
@@ -99,17 +99,17 @@ class Planner {
       const double matrices = static_cast<double>(m.by_heads) / tp +
                               static_cast<double>(m.by_kv_heads) * kv_weight_share(of, layout_.tp) +
                               static_cast<double>(m.replicated);
-      return matrices * bytes_per_element(w.attention) + stored(m.vectors);
+      return matrices * w.bytes(w.attention) + stored(m.vectors);
     };
     WeightBytes sum;
     sum.attention = mixer(p.mixer, kind.mixer) + (kind.cross ? mixer(p.cross, *kind.cross) : 0);
-    sum.dense_ffn = static_cast<double>(p.dense) / tp * bytes_per_element(w.dense_ffn) +
-                    stored(p.dense_vectors);
-    sum.shared_experts = static_cast<double>(p.shared) / tp * bytes_per_element(w.shared_experts) +
-                         stored(p.shared_vectors);
+    sum.dense_ffn =
+        static_cast<double>(p.dense) / tp * w.bytes(w.dense_ffn) + stored(p.dense_vectors);
+    sum.shared_experts =
+        static_cast<double>(p.shared) / tp * w.bytes(w.shared_experts) + stored(p.shared_vectors);
     if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn)) {
       sum.experts = static_cast<double>(local_experts(*moe)) *
-                    (static_cast<double>(p.expert) / etp * bytes_per_element(w.experts) +
+                    (static_cast<double>(p.expert) / etp * w.bytes(w.experts) +
                      stored(p.expert_vectors) / etp);
     }
     sum.other = stored(p.router + p.router_vectors + p.latent + p.norms);

@@ -123,6 +123,7 @@ class MixerReader {
     if (!fits("compress_ratios", ratios, true)) return {};
     CompressedAttention a;
     a.heads = config_.required({"num_attention_heads"});
+    config_.has("num_key_value_heads");  // one: keys and values are the same vector
     a.head_dim = config_.required({"head_dim"});
     a.q_lora_rank = config_.required({"q_lora_rank"});
     a.window = config_.required({"sliding_window"});
@@ -195,6 +196,7 @@ class MixerReader {
   std::vector<NamedMixer> mimo_layers() {
     const auto pattern = config_.integers("hybrid_layer_pattern", 1);
     if (!fits("hybrid_layer_pattern", pattern)) return {};
+    config_.has("attention_chunk_size");  // as wide as the window
     GqaAttention full = attention();
     full.sinks = config_.flag({"add_full_attention_sink_bias"}).value_or(false);
     GqaAttention window = full;

@@ -79,6 +79,11 @@ bool HfConfig::is_list(std::string_view key) const {
   return value != nullptr && value->is_array();
 }
 
+bool HfConfig::is_text(std::string_view key) const {
+  const Json* value = find(key);
+  return value != nullptr && value->is_string();
+}
+
 std::optional<std::int64_t> HfConfig::integer(Keys keys, std::int64_t least,
                                               std::int64_t most) const {
   std::string key;

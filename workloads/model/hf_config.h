@@ -40,6 +40,7 @@ class HfConfig {
   std::optional<HfConfig> child(std::string_view key) const;
   bool has(std::string_view key) const;  // there and not null
   bool is_list(std::string_view key) const;
+  bool is_text(std::string_view key) const;
 
   // A count from 1; notes a mistake where none of the spellings is there.
   std::int64_t required(Keys keys, std::int64_t most = kMostWidth) const;

@@ -33,8 +33,8 @@ bool glob(std::string_view pattern, std::string_view text) {
 
 // Modules that stand for a part of a layer; the part is left out of quantisation when most of its
 // layers' modules are.
-constexpr std::string_view kAttention[]{"self_attn.o_proj", "self_attn.q_b_proj",
-                                        "self_attn.q_proj", "mixer.o_proj"};
+constexpr std::string_view kAttention[]{"self_attn.q_proj", "self_attn.q_b_proj",
+                                        "self_attn.qkv_proj", "mixer.q_proj"};
 constexpr std::string_view kExperts[]{"mlp.experts.0.down_proj", "block_sparse_moe.experts.0.w2",
                                       "mixer.experts.0.down_proj",
                                       "feed_forward.experts.down_proj"};
@@ -104,6 +104,11 @@ std::optional<Precision> by_algorithm(std::string_view name) {
 
 // The cache's format: {"num_bits": 8, "type": "float"} or "FP8".
 void read_cache(const HfConfig& block, ModelSpec& model) {
+  if (block.is_text("kv_cache_scheme")) {  // "static": scales of an 8-bit cache
+    block.text({"kv_cache_scheme"});
+    model.stored.kv_cache = Precision::FP8;
+    return;
+  }
   if (const auto scheme = block.child("kv_cache_scheme")) {
     const std::int64_t bits = scheme->integer({"num_bits"}, 1, 64).value_or(16);
     if (bits == 8) {
@@ -147,9 +152,9 @@ void compressed_tensors(const HfConfig& block, const Kept& kept, ModelSpec& mode
     }
     apply(*precision, kept, model);
     one = true;
+    // A 16-bit scale a group (compressed-tensors, pack-quantized).
     if (*precision == Precision::INT4 && size > 0) {
-      model.notes.push_back(
-          fmt::format("quantisation: the scales of int4 groups of {} are not counted", size));
+      model.stored.int4_scale_bytes = 2.0 / static_cast<double>(size);
     }
   }
   if (!one) block.mistake("config_groups", "holds no group with weights");
@@ -199,28 +204,68 @@ void algorithm(const HfConfig& block, const std::string& name, const Kept& kept,
 
 }  // namespace
 
-bool names_module(std::string_view pattern, std::string_view module) {
-  std::string plain;
-  if (pattern.substr(0, 3) == "re:") {
-    pattern.remove_prefix(3);
-    for (std::size_t i = 0; i < pattern.size(); ++i) {
-      if (pattern[i] == '\\' && i + 1 < pattern.size()) {
-        plain += pattern[++i];
-      } else if (pattern[i] == '.' && i + 1 < pattern.size() && pattern[i + 1] == '*') {
-        plain += '*';
-        ++i;
-      } else if (pattern[i] != '^' && pattern[i] != '$') {
-        plain += pattern[i];
+namespace {
+
+// A regular expression as globs: .* and other repeated pieces are stars, (a|b) is two globs.
+std::vector<std::string> globs_of(std::string_view expression) {
+  std::vector<std::string> globs{""};
+  const auto append = [&](std::string_view piece) {
+    for (std::string& glob : globs) glob += piece;
+  };
+  for (std::size_t i = 0; i < expression.size(); ++i) {
+    const char c = expression[i];
+    const char next = i + 1 < expression.size() ? expression[i + 1] : '\0';
+    if (c == '^' || c == '$') continue;
+    if (c == '\\' && (next == 'd' || next == 'w')) {
+      append("*");
+      ++i;
+    } else if (c == '\\' && next != '\0') {
+      append(std::string_view(&expression[++i], 1));
+    } else if (c == '[') {
+      const std::size_t end = expression.find(']', i);
+      if (end == std::string_view::npos) return {};
+      append("*");
+      i = end;
+    } else if (c == '.') {
+      append("*");
+    } else if (c == '*' || c == '+' || c == '?') {
+      continue;  // what it repeats is a star by now, or a letter: near enough for module names
+    } else if (c == '(') {
+      const std::size_t end = expression.find(')', i);
+      if (end == std::string_view::npos || globs.size() > 64) return {};
+      std::vector<std::string> more;
+      std::size_t start = i + 1;
+      while (start <= end) {
+        const std::size_t stop = std::min(expression.find('|', start), end);
+        for (const std::string& glob : globs) {
+          more.push_back(glob + std::string(expression.substr(start, stop - start)));
+        }
+        start = stop + 1;
       }
+      globs = std::move(more);
+      i = end;
+    } else {
+      append(std::string_view(&c, 1));
     }
-  } else {
-    plain = pattern;
   }
-  if (plain.empty()) return false;
-  if (glob(plain, module)) return true;
+  return globs;
+}
+
+bool covers(const std::string& pattern, std::string_view module) {
+  if (pattern.empty()) return false;
   // The name of what holds it: "model.layers.3.self_attn", or a piece: "self_attn".
-  return glob(plain + ".*", module) || glob("*." + plain, module) ||
-         glob("*." + plain + ".*", module);
+  return glob(pattern, module) || glob(pattern + ".*", module) || glob("*." + pattern, module) ||
+         glob("*." + pattern + ".*", module);
+}
+
+}  // namespace
+
+bool names_module(std::string_view pattern, std::string_view module) {
+  if (pattern.substr(0, 3) != "re:") return covers(std::string(pattern), module);
+  for (const std::string& one : globs_of(pattern.substr(3))) {
+    if (covers(one, module)) return true;
+  }
+  return false;
 }
 
 void read_hf_quantisation(const HfConfig& block, const HfConfig& config, ModelSpec& model) {
@@ -267,6 +312,8 @@ void read_hf_quantisation(const HfConfig& block, const HfConfig& config, ModelSp
       block.mistake("bits", fmt::format("{} bits are not supported; 4 and 8 are", bits));
     }
     apply(bits == 8 ? Precision::INT8 : Precision::INT4, kept, model);
+    const auto group = block.integer({"group_size", "q_group_size"}, -1, kMostWidth).value_or(-1);
+    if (group > 0) model.stored.int4_scale_bytes = 2.0 / static_cast<double>(group);
   } else {
     block.mistake(
         "quant_method",

@@ -14,8 +14,8 @@ void read_hf_quantisation(const HfConfig& block, const HfConfig& config, ModelSp
 void read_modelopt_file(const HfConfig& file, ModelSpec& model);
 
 // Whether `pattern` of a list such as modules_to_not_convert names the module: a whole name, the
-// name of what holds it, a glob ("model.layers.*.self_attn*"), or "re:" and a simple regular
-// expression, of which only .* and \. are understood.
+// name of what holds it, a glob ("model.layers.*.self_attn*"), or "re:" and a regular expression,
+// which is read as globs: repeated pieces as stars, (a|b) as alternatives.
 bool names_module(std::string_view pattern, std::string_view module);
 
 }  // namespace moesim::workloads

@@ -52,6 +52,35 @@ bool harmless(std::string_view key) {
                                    "attn_implementation",
                                    "_attn_implementation",
                                    "layernorm_epsilon",
+                                   "attention_multiplier",
+                                   "attn_output_multiplier",
+                                   "max_attn_value",
+                                   "mamba_hidden_act",
+                                   "mlp_hidden_act",
+                                   "chunk_size",
+                                   "use_mamba_kernels",
+                                   "mamba_ssm_dtype",
+                                   "full_attention_interval",
+                                   "use_grouped_topk",
+                                   "attention_value_scale",
+                                   "moe_router_activation",
+                                   "use_moe_router_bias",
+                                   "hc_sinkhorn_iters",
+                                   "layernorm_full_attention_alpha",
+                                   "layernorm_full_attention_beta",
+                                   "layernorm_linear_attention_alpha",
+                                   "layernorm_linear_attention_beta",
+                                   "layernorm_mlp_alpha",
+                                   "layernorm_mlp_beta",
+                                   "shared_moe_mode",
+                                   "attn_type",
+                                   "enable_moe_block",
+                                   "use_bidirectional_attention",
+                                   "rms_norm",
+                                   "mtp_transformer_layers",
+                                   "embedding_multiplier",
+                                   "logits_scaling",
+                                   "max_position_embeddings",
                                    "partial_rotary_factor",
                                    "rotary_dim",
                                    "aux_loss_alpha",
@@ -223,7 +252,10 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
   if (modelopt != nullptr) {
     if (!modelopt->is_object()) throw sim::ConfigError("hf_quant_config.json: expected an object");
     const HfConfig file(*modelopt, "hf_quant_config.json");
-    if (!block) read_modelopt_file(file, model);
+    // The block in the config repeats it, or is of another tool; mixed formats are only here.
+    const bool repeats =
+        block && block->text({"quant_method"}).value_or("").rfind("modelopt", 0) != 0;
+    if (!repeats) read_modelopt_file(file, model);
     file.throw_mistakes();
   }
   add_vision(root, type == "llama4" ? "llama4_text" : type, model);

@@ -43,6 +43,12 @@ struct StoredPrecision {
   hardware::Precision attention = hardware::Precision::BF16;
   hardware::Precision dense_ffn = hardware::Precision::BF16;
   std::optional<hardware::Precision> kv_cache = {};  // where the checkpoint says so
+  double int4_scale_bytes = 0;  // a number of what is in int4: its share of its group's scale
+
+  // Bytes a number of a part takes that is held in `p`.
+  double bytes(hardware::Precision p) const {
+    return hardware::bytes_per_element(p) + (p == hardware::Precision::INT4 ? int4_scale_bytes : 0);
+  }
   friend bool operator==(const StoredPrecision&, const StoredPrecision&) = default;
 };
 

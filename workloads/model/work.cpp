@@ -140,6 +140,7 @@ StoredPrecision precision_of_weights(const ModelSpec& model, Precision precision
   stored.shared_experts = of(own.shared_experts);
   stored.attention = of(own.attention);
   stored.dense_ffn = model.is_moe() ? of(own.dense_ffn) : precision;
+  stored.int4_scale_bytes = own.int4_scale_bytes;
   return stored;
 }
 
@@ -156,25 +157,27 @@ WeightBytes& WeightBytes::operator+=(const WeightBytes& b) {
 
 namespace {
 
-double bytes_of(std::int64_t params, Precision p) {
-  return static_cast<double>(params) * hardware::bytes_per_element(p);
+double bytes_of(std::int64_t params, Precision p, const StoredPrecision& stored) {
+  return static_cast<double>(params) * stored.bytes(p);
 }
 
 double expert_bytes(const LayerParams& p, const StoredPrecision& stored) {
-  return bytes_of(p.expert, stored.experts) + bytes_of(p.expert_vectors, stored.other);
+  return bytes_of(p.expert, stored.experts, stored) +
+         bytes_of(p.expert_vectors, stored.other, stored);
 }
 
 }  // namespace
 
 WeightBytes layer_weight_bytes(const LayerParams& p, const StoredPrecision& stored) {
   WeightBytes sum;
-  sum.attention = bytes_of(p.mixer.matrices() + p.cross.matrices(), stored.attention) +
-                  bytes_of(p.mixer.vectors + p.cross.vectors, stored.other);
-  sum.dense_ffn = bytes_of(p.dense, stored.dense_ffn) + bytes_of(p.dense_vectors, stored.other);
+  sum.attention = bytes_of(p.mixer.matrices() + p.cross.matrices(), stored.attention, stored) +
+                  bytes_of(p.mixer.vectors + p.cross.vectors, stored.other, stored);
+  sum.dense_ffn =
+      bytes_of(p.dense, stored.dense_ffn, stored) + bytes_of(p.dense_vectors, stored.other, stored);
   sum.experts = expert_bytes(p, stored) * static_cast<double>(p.experts);
-  sum.shared_experts =
-      bytes_of(p.shared, stored.shared_experts) + bytes_of(p.shared_vectors, stored.other);
-  sum.other = bytes_of(p.router + p.router_vectors + p.latent + p.norms, stored.other);
+  sum.shared_experts = bytes_of(p.shared, stored.shared_experts, stored) +
+                       bytes_of(p.shared_vectors, stored.other, stored);
+  sum.other = bytes_of(p.router + p.router_vectors + p.latent + p.norms, stored.other, stored);
   return sum;
 }
 
@@ -184,15 +187,16 @@ WeightBytes weight_bytes(const ModelSpec& model, const StoredPrecision& stored) 
     sum += layer_weight_bytes(layer_params(model.kinds[k], model.hidden), stored);
   }
   const ModelParams params = count_params(model);
-  sum.embedding = bytes_of(params.embedding, stored.other);
-  sum.head = bytes_of(params.head, stored.other);
-  sum.other +=
-      bytes_of(params.other + params.unused + model.final_norms * model.hidden, stored.other);
+  sum.embedding = bytes_of(params.embedding, stored.other, stored);
+  sum.head = bytes_of(params.head, stored.other, stored);
+  sum.other += bytes_of(params.other + params.unused + model.final_norms * model.hidden,
+                        stored.other, stored);
   if (model.prediction_layers > 0) {
     const double layer =
         layer_weight_bytes(layer_params(model.kinds[model.prediction_kind], model.hidden), stored)
             .total();
-    const double join = bytes_of(2 * model.hidden * model.hidden + 3 * model.hidden, stored.other);
+    const double join =
+        bytes_of(2 * model.hidden * model.hidden + 3 * model.hidden, stored.other, stored);
     sum.prediction = static_cast<double>(model.prediction_layers) * (layer + join);
   }
   return sum;
@@ -290,10 +294,10 @@ DecodeBytes decode_bytes(const ModelSpec& model, const StoredPrecision& stored, 
     read.weights += layer_weight_bytes(p, stored).total() -
                     expert_bytes(p, stored) * static_cast<double>(p.experts - p.active_experts);
   }
-  read.weights += bytes_of(model.final_norms * model.hidden, stored.other);
+  read.weights += bytes_of(model.final_norms * model.hidden, stored.other, stored);
   // The head whole, one row of the embedding.
   read.weights +=
-      bytes_of((model.head ? model.vocab * model.hidden : 0) + model.hidden, stored.other);
+      bytes_of((model.head ? model.vocab * model.hidden : 0) + model.hidden, stored.other, stored);
   read.cache = kv_bytes(model, kv, context);
   return read;
 }

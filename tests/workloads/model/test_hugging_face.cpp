@@ -250,3 +250,22 @@ TEST_CASE("patterns name modules as the writers mean them") {
   // Many stars against a long name end at once.
   CHECK_FALSE(names_module(std::string(2000, '*') + "x", std::string(2000, 'y')));
 }
+
+TEST_CASE("a regular expression with alternatives names each of them") {
+  CHECK(names_module("re:.*mlp\\.(gate|up|down)_proj.*", "model.layers.3.mlp.down_proj"));
+  CHECK_FALSE(names_module("re:.*mlp\\.(gate|up)_proj.*", "model.layers.3.mlp.down_proj"));
+  CHECK(names_module("re:model\\.layers\\.\\d+\\.self_attn.*", "model.layers.31.self_attn.q_proj"));
+  CHECK_FALSE(names_module("re:(((", "model.layers.3.mlp.down_proj"));
+}
+
+TEST_CASE("int4 groups have a 16-bit scale each") {
+  // 45.1 B expert numbers at half a byte and 2/32, attention too; embedding, head, router, norms 2.
+  const ModelSpec model = parse_hugging_face(
+      with(
+          R"("quantization_config": {"quant_method": "compressed-tensors", "config_groups": {"group_0":
+          {"weights": {"num_bits": 4, "type": "int", "group_size": 32}}}})"),
+      "config.json");
+  const double matrices = 45'097'156'608 + 1'342'177'280;
+  const double rest = 46'702'792'704 - matrices;
+  CHECK(weight_bytes(model, model.stored).total() == matrices * (0.5 + 2.0 / 32) + rest * 2);
+}
