@@ -1,3 +1,4 @@
+#include "tools/moesim/calibrate/calibrate_commands.h"
 #include "tools/moesim/card/card.h"
 #include "tools/moesim/command.h"
 #include "tools/moesim/completion.h"
@@ -25,6 +26,7 @@ std::vector<Command> all_commands() {
   add(network_commands());
   add(trace_commands());
   add(cost_commands());
+  add(calibrate_commands());
   add({doctor_command()});
   add({completion_command()});
   add({man_command()});

@@ -539,8 +539,7 @@ Check check_layer(Machine& machine, GemmKind kind, const LayerCase& c, std::uint
               0,
               "",
               ""};
-  const LayerShape shape{c.rule,  c.tokens, c.hidden,
-                         c.inter, fp8,      kind == GemmKind::Wgmma ? GemmBy::Wgmma : GemmBy::Mma};
+  const LayerShape shape{c.rule, c.tokens, c.hidden, c.inter, fp8, kind == GemmKind::Wgmma};
   Layer layer(machine, shape, seed);
   const LayerWeights weights(machine, shape, seed + 100);
   for (const Operation& operation : layer.operations(weights)) {

@@ -110,17 +110,6 @@ std::size_t Layer::bytes() const {
          activated_codes.bytes() + permuted_scales.bytes() + activated_scales.bytes();
 }
 
-std::size_t Layer::bytes_by_formula(const LayerShape& s) {
-  const std::size_t tokens = size(s.tokens, 1), rows = size(s.rows(), 1);
-  const std::size_t hidden = size(s.hidden, 1), inter = size(s.inter, 1);
-  // Logits in float; input and output; a permuted row, gate and up, activation and result in bf16.
-  std::size_t bytes =
-      tokens * size(s.rule.experts, 4) + tokens * hidden * 4 + rows * (2 * hidden + 3 * inter) * 2;
-  bytes += rows * 16;  // id, weight, row and token of each selection
-  if (s.fp8) bytes += rows * (hidden + inter) + rows * (hidden + inter) / kScaleBlock * 4;
-  return bytes;
-}
-
 Operations Layer::operations(const LayerWeights& weights) const {
   const int experts = shape.rule.experts, rows = shape.rows();
   const int* row_count = offsets.data() + experts;
@@ -145,8 +134,8 @@ Operations Layer::operations(const LayerWeights& weights) const {
                offsets.data(), row_of.data(), token_of.data()},
       PermuteArgs{input.data(), permuted.data(), token_of.data(), row_count, shape.hidden, rows}};
   const auto gemm = [&](const Bf16* a, const Bf16* w, Bf16* out, int n, int k) {
-    list.push_back(
-        GroupedGemm{shape.by, {a, w, out, offsets.data(), experts, n, k, rows, expected}});
+    list.push_back(GroupedGemm{shape.wgmma ? GemmBy::Wgmma : GemmBy::Mma,
+                               {a, w, out, offsets.data(), experts, n, k, rows, expected}});
   };
   const auto gemm_fp8 = [&](const Bf16* from, Fp8* codes, float* scales, const Fp8* w,
                             const float* w_scales, Bf16* out, int n, int k) {

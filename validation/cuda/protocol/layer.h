@@ -1,19 +1,10 @@
 // A mixture layer on one machine: its memory, and the operations from logits to output.
 #pragma once
 
+#include "validation/cuda/protocol/layer_shape.h"
 #include "validation/cuda/protocol/machine.h"
-#include "validation/cuda/reference/reference.h"
 
 namespace moesim::validation::cuda {
-
-struct LayerShape {
-  RouterRule rule;
-  int tokens = 0, hidden = 0, inter = 0;
-  bool fp8 = false;
-  GemmBy by = GemmBy::Mma;  // bf16 only
-
-  int rows() const { return tokens * rule.top_k; }
-};
 
 // Weights of the experts: [experts, 2 inter, hidden] and [experts, hidden, inter], in bf16, or in
 // fp8 with their scales (rows then padded to a multiple of 16).
@@ -37,8 +28,6 @@ class Layer {
   void poison();  // everything that the operations write
   // Device memory of the activations and work space. The weights are apart.
   std::size_t bytes() const;
-  // The same from the shape alone, as a plan of memory would count it.
-  static std::size_t bytes_by_formula(const LayerShape& shape);
 
   LayerShape shape;
   Buffer<float> logits;

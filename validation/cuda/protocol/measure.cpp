@@ -190,7 +190,7 @@ LayerShape layer_shape(const PlanPoint& point) {
   shape.hidden = point.hidden;
   shape.inter = point.inter;
   shape.fp8 = point.impl == "moesim_fp8";
-  shape.by = point.impl == "moesim_wgmma" ? GemmBy::Wgmma : GemmBy::Mma;
+  shape.wgmma = point.impl == "moesim_wgmma";
   return shape;
 }
 

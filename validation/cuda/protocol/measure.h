@@ -10,7 +10,7 @@ struct MeasureOptions {
   TimingRequest timing;
   // Cold: sets of operands are rotated until they hold this many times the L2.
   double cold_over_l2 = 3;
-  int most_sets = 64;
+  int most_sets = 256;
 };
 
 // Never throws for what a point or the machine cannot do: the flags say it.

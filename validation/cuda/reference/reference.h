@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "validation/cuda/kernels/arguments.h"
+#include "validation/cuda/protocol/layer_shape.h"
 
 namespace moesim::validation::cuda {
 
@@ -25,15 +26,6 @@ class RelativeError {
  private:
   double difference_ = 0, norm_ = 0;
   std::int64_t count_ = 0;
-};
-
-// A router's settings; the meaning of the fields is RouterArgs'.
-struct RouterRule {
-  int experts = 0, top_k = 0;
-  bool sigmoid = false;
-  int groups = 1, top_groups = 1;
-  bool normalise = true;
-  double scale = 1;
 };
 
 struct Chosen {

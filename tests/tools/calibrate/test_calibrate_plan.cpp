@@ -1,0 +1,189 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <sstream>
+
+#include "sim/error.h"
+#include "tools/moesim/command.h"
+#include "tools/moesim/config_folder.h"
+#include "validation/calibrate/plan.h"
+#include "workloads/model/model_spec.h"
+
+using namespace moesim;
+using validation::PlanOptions;
+using validation::cuda::PlanPoint;
+
+namespace {
+
+// From the models' public configurations, beside the files that ship.
+PlanOptions eight_models() {
+  PlanOptions options;
+  options.models = {{"Mixtral-8x7B", 4096, 14336, 8, 2},
+                    {"Mixtral-8x22B", 6144, 16384, 8, 2},
+                    {"Grok-1", 6144, 32768, 8, 2},
+                    {"DeepSeek-V3", 7168, 2048, 256, 8},
+                    {"Qwen3-235B-A22B", 4096, 1536, 128, 8},
+                    {"Qwen3-30B-A3B", 2048, 768, 128, 8},
+                    {"Llama-4-Maverick", 5120, 8192, 128, 1},
+                    {"gpt-oss-120b", 2880, 2880, 128, 4}};
+  options.holdout_model = "Qwen3-235B-A22B";
+  return options;
+}
+
+const tools::Command& command(const std::string& name) {
+  for (const tools::Command& c : tools::commands()) {
+    if (c.name == name) return c;
+  }
+  throw std::runtime_error("no command " + name);
+}
+
+}  // namespace
+
+TEST_CASE("a plan is the same every time, and another seed moves only the routings") {
+  const PlanOptions options = eight_models();
+  const std::string text = plan_text(make_plan(options));
+  CHECK(text == plan_text(make_plan(options)));
+  PlanOptions other = options;
+  other.seed = 2;
+  const auto a = make_plan(options).points, b = make_plan(other).points;
+  REQUIRE(a.size() == b.size());
+  bool moved = false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CHECK(a[i].id == b[i].id);
+    if (a[i].loads != b[i].loads) {
+      moved = true;
+      CHECK((a[i].op == "layer" || a[i].role == "holdout_model"));
+    }
+  }
+  CHECK(moved);
+}
+
+TEST_CASE("every shard of the eight models lies within 2.6 of a shape that is fitted on") {
+  const PlanOptions options = eight_models();
+  const validation::Coverage cover = coverage(make_plan(options), options);
+  CHECK(cover.shapes <= 2.6);
+  // Levels lie a factor of 4 apart, so nothing is farther than 2 from one.
+  CHECK(cover.rows <= 2);
+  CHECK(cover.active <= 2);
+}
+
+TEST_CASE("tensor-parallel shards have the shapes that the models' widths give") {
+  // Mixtral-8x7B at tp 2: gate and up of 7168 each, on 4096; down from 7168.
+  const std::vector<validation::ExpertShape> mixtral{{"Mixtral-8x7B", 4096, 14336, 8, 2}};
+  const std::vector<int> tps{2};
+  const auto shapes = validation::weight_shapes(mixtral, tps);
+  REQUIRE(shapes.size() == 2);
+  CHECK(shapes[0].n == 14336);
+  CHECK(shapes[0].k == 4096);
+  CHECK(shapes[1].n == 4096);
+  CHECK(shapes[1].k == 7168);
+  // All eight at 1, 2, 4, 8: 56 different ones.
+  const PlanOptions options = eight_models();
+  CHECK(validation::weight_shapes(options.models, options.tps).size() == 56);
+}
+
+TEST_CASE("hold-outs share no shape with what is fitted on") {
+  const PlanOptions options = eight_models();
+  std::set<std::pair<int, int>> fitted;
+  std::map<std::string, int> grouped;
+  const auto plan = make_plan(options);
+  const auto is_gemm = [](const PlanPoint& p) { return p.op == "gemm" || p.op == "grouped_gemm"; };
+  for (const PlanPoint& p : plan.points) {
+    if (is_gemm(p) && p.role == "fit") fitted.emplace(p.n, p.k);
+  }
+  for (const PlanPoint& p : plan.points) {
+    if (!is_gemm(p)) continue;
+    ++grouped[p.role];
+    if (p.role == "holdout" || p.role == "holdout_model") {
+      CHECK(fitted.count({p.n, p.k}) == 0);
+    }
+    if (p.role == "holdout_model") CHECK(p.detail.find("Qwen3-235B") == 0);
+  }
+  // 128 for each of three implementations: 96 to fit on, 32 to judge by.
+  CHECK(grouped["fit"] >= 3 * 96);
+  CHECK(grouped["fit"] <= 3 * 100);
+  CHECK(grouped["holdout"] == 3 * 32);
+  CHECK(grouped["holdout_model"] > 0);
+  for (const PlanPoint& p : plan.points) {
+    if (p.op == "layer") {
+      CHECK((p.detail.find("Qwen3-235B") == 0) == (p.role == "holdout_model"));
+    }
+  }
+}
+
+TEST_CASE("every point can be measured: widths, loads and memory are in bounds") {
+  const auto plan = make_plan(eight_models());
+  std::set<std::string> ids;
+  for (const PlanPoint& p : plan.points) {
+    CAPTURE(p.id);
+    CHECK(ids.insert(p.id).second);
+    CHECK(p.n % 8 == 0);
+    CHECK(p.hidden % 8 == 0);
+    CHECK(static_cast<int>(p.loads.size()) <= validation::cuda::kMaxExperts);
+    if (p.op == "layer") {
+      CHECK(p.rows() == p.tokens * p.top_k);
+      CHECK(*std::max_element(p.loads.begin(), p.loads.end()) <= p.tokens);
+    }
+    CHECK(p.bytes < 30e9);
+  }
+}
+
+TEST_CASE("a point's bytes and arithmetic are those of its shape") {
+  for (const PlanPoint& p : make_plan(eight_models()).points) {
+    if (p.id != "ceiling-002") continue;  // bf16 by wgmma, 8192 cubed
+    // 2 * 8192^3; three matrices of 8192^2 in bf16.
+    CHECK(p.flops == 2.0 * 8192 * 8192 * 8192);
+    CHECK(p.bytes == 3.0 * 8192 * 8192 * 2);
+  }
+}
+
+TEST_CASE("models that cannot be covered or held out are told so") {
+  PlanOptions options = eight_models();
+  options.holdout_model = "Qwen";
+  CHECK_THROWS_WITH_AS(make_plan(options),
+                       "the model to hold out, \"Qwen\", is not among those of the plan: "
+                       "Mixtral-8x7B, Mixtral-8x22B, Grok-1, DeepSeek-V3, Qwen3-235B-A22B, "
+                       "Qwen3-30B-A3B, Llama-4-Maverick, gpt-oss-120b",
+                       sim::ConfigError);
+  options.models = {{"Grok-1", 6144, 32768, 8, 2}, {"Qwen3-30B-A3B", 2048, 768, 128, 8}};
+  options.holdout_model = "Qwen3-30B-A3B";
+  // Of its shards the narrowest, 192 wide, is farthest from Grok's 8192 and 6144: 6144 / 192 is 32,
+  // and its down projection from 96 is 4096 / 96 from Grok's narrowest.
+  CHECK_THROWS_WITH_AS(
+      make_plan(options),
+      "the shapes left to fit on lie up to a factor 42.7 from those of the models, "
+      "and 2.6 is wanted: hold out another model, or allow more tp",
+      sim::ConfigError);
+  options.models = {{"Qwen3-30B-A3B", 2048, 768, 128, 8}};
+  CHECK_THROWS_WITH_AS(make_plan(options), "a plan needs a model that is not held out",
+                       sim::ConfigError);
+}
+
+TEST_CASE("moesim calibrate plan prints a plan of the models that ship") {
+  std::ostringstream out, err;
+  tools::Arguments arguments;
+  arguments.values = {{"tp", {"1,2,4,8"}}, {"points", {"128"}},
+                      {"holdout", {"32"}}, {"holdout-model", {"qwen3-235b-a22b"}},
+                      {"seed", {"1"}},     {"impl", {"moesim_mma,moesim_wgmma,moesim_fp8"}},
+                      {"format", {"text"}}};
+  CHECK(command("calibrate plan").run(arguments, {out, err}) == sim::ExitCode::Ok);
+  const auto plan = validation::cuda::parse_plan(out.str(), "plan");
+  CHECK(plan.points.size() > 400);
+  CHECK(err.str().find("every shard lies within a factor 2.") != std::string::npos);
+  arguments.values["tp"] = {"1,x"};
+  CHECK_THROWS_WITH_AS(command("calibrate plan").run(arguments, {out, err}),
+                       "--tp: expected whole numbers from 1 to 64 such as 1,2,4,8, not \"1,x\"",
+                       sim::ConfigError);
+  arguments.values["tp"] = {"1"};
+  arguments.values["impl"] = {"cutlass"};
+  CHECK_THROWS_WITH_AS(
+      command("calibrate plan").run(arguments, {out, err}),
+      "--impl: expected some of moesim_mma, moesim_wgmma, moesim_fp8, not \"cutlass\"",
+      sim::ConfigError);
+  arguments.values["impl"] = {"moesim_mma"};
+  arguments.values["holdout"] = {"125"};
+  CHECK_THROWS_WITH_AS(command("calibrate plan").run(arguments, {out, err}),
+                       "--holdout: at least 8 of the points are to fit on", sim::ConfigError);
+}
