@@ -62,7 +62,8 @@ struct BottleneckReport {
 struct Conservation {
   std::int64_t tokens = 0, routed_tokens = 0, selections = 0, missing = 0, rows = 0;
   std::int64_t selections_away = 0;          // for an expert of another rank than the token's
-  std::int64_t copies = 0, copies_away = 0;  // a token once for each rank that computes it
+  std::int64_t copies = 0, copies_away = 0;  // a token once for each rank that computes it; zero
+                                             // where messages go by selection
 };
 
 // Of the fullest GPU.

@@ -52,7 +52,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 
 Command config_command() {
   return {.name = "config",
-          .summary = "Print a scenario as it will be used, and where each value comes from",
+          .summary = "prints a scenario as it will be used, and where each value comes from",
           .description = "",
           .options = {{.name = "SCENARIO",
                        .help = "the scenario, a YAML file",

@@ -102,6 +102,7 @@ CLI::App* subcommand_for(CLI::App& app, const std::string& name) {
 int run(int argc, char** argv) {
   CLI::App app{
       "moesim: what a Mixture-of-Experts model does on a cluster, driven by real routing."};
+  app.name("moesim");
   app.set_version_flag("--version", "moesim " MOESIM_VERSION);
   app.require_subcommand(1);
   app.footer("moesim COMMAND --help tells more of a command.");

@@ -55,7 +55,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 
 Command run_command() {
   return {.name = "run",
-          .summary = "Simulate a scenario and report where its time, bytes and memory go",
+          .summary = "simulates a scenario and reports where its time, bytes and memory go",
           .description =
               "Reads a scenario (model, cluster, layout, routing, step), plays its steps on every "
               "GPU and link, and prints a report. Exit code 3 where the model does not fit.",

@@ -79,7 +79,8 @@ TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSour
 
 DispatchWanted Communication::wanted() const {
   return {.selections = hardware::needs_selections(algorithm_),
-          .tokens = true,  // rows that reach a rank, once each: what expert kernels are priced by
+          // Kernels that sort for themselves are priced by the tokens that reach a rank.
+          .tokens = hardware::needs_copies(algorithm_) || !delivers_sorted(),
           .node_tokens = hardware::needs_node_copies(algorithm_)};
 }
 
