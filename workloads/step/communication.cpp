@@ -79,13 +79,13 @@ TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSour
 
 DispatchWanted Communication::wanted() const {
   return {.selections = hardware::needs_selections(algorithm_),
-          // Kernels that sort for themselves are priced by the tokens that reach a rank.
+          // Kernels that route for themselves are priced by the tokens that reach a rank.
           .tokens = hardware::needs_copies(algorithm_) || !delivers_sorted(),
           .node_tokens = hardware::needs_node_copies(algorithm_)};
 }
 
 bool Communication::delivers_sorted() const {
-  return algorithm_ == MulticastAlgorithm::DeepEpLowLatency;
+  return algorithm_ != MulticastAlgorithm::Nccl && algorithm_ != MulticastAlgorithm::AllGather;
 }
 
 double Communication::sm_share_beside() const {

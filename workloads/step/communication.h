@@ -41,7 +41,8 @@ class Communication {
 
   // Which counts are needed.
   DispatchWanted wanted() const;
-  // Whether rows arrive sorted by expert, so that no permutation is left to the expert kernel.
+  // Whether the kernels that move tokens know the experts (DeepEP's do), so that no routing is left
+  // to the kernel that computes them.
   bool delivers_sorted() const;
   // The part of a GPU's multiprocessors left to a kernel that runs beside a token exchange.
   double sm_share_beside() const;
