@@ -65,7 +65,7 @@ RunResult run(const Scenario& scenario, const RunOptions& options) {
   const Communication communication(scenario.cluster, scenario.all_to_all,
                                     scenario.precision.dispatch, scenario.precision.combine);
   const std::int64_t steps = scenario.step.count;
-  const LayerRoutes routes(scenario, routed_tokens(split_step(scenario, layout)),
+  const LayerRoutes routes(scenario, split_step(scenario, layout),
                            steps - 1 + StepBuilder::rounds(scenario));
   StepBuilder builder(scenario, layout, kernels, communication, routes);
 

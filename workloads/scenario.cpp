@@ -8,6 +8,7 @@
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
+#include "workloads/placement/balanced.h"
 
 namespace moesim::workloads {
 namespace {
@@ -139,7 +140,10 @@ PlacementChoice read_placement(const std::optional<YamlNode>& node) {
   PlacementChoice placement;
   if (!node) return placement;
   node->allow_only({"experts", "file", "redundant", "balancer"});
-  if (const auto experts = node->find("experts")) placement.experts = experts->text();
+  if (const auto experts = node->find("experts")) {
+    std::vector<std::string_view> names(placement_names().begin(), placement_names().end());
+    placement.experts = names[experts->one_of(names)];
+  }
   if (const auto file = node->find("file")) placement.file = file->file();
   if (const auto redundant = node->find("redundant")) {
     placement.redundant = redundant->integer(0, kMostExperts);
@@ -147,6 +151,7 @@ PlacementChoice read_placement(const std::optional<YamlNode>& node) {
   if (const auto balancer = node->find("balancer")) {
     constexpr std::array<std::string_view, 2> kBalancers{"none", "eplb"};
     placement.balancer = kBalancers[balancer->one_of(kBalancers)];
+    if (placement.balancer == "eplb") placement.experts = "eplb";
   }
   return placement;
 }

@@ -23,9 +23,15 @@ struct EvidenceWanted {
   bool pairs = false;
 };
 
-// Asks the source for every token of the steps.
-// REQUIRES: sources.begin.back() == source.tokens_per_step()
-PlacementEvidence gather_evidence(RoutingSource& source, const TokenSources& sources,
+// A part of each step: the tokens of one group of ranks (its placement's).
+struct TokenBlock {
+  std::uint32_t first_token = 0;  // in the step
+  TokenSources sources;
+};
+
+// Asks the source for every token of the blocks in each of the steps. The blocks' ranks are those
+// of one placement: as many, on the same nodes. REQUIRES: at least one block
+PlacementEvidence gather_evidence(RoutingSource& source, const std::vector<TokenBlock>& blocks,
                                   const EvidenceWanted& wanted);
 
 }  // namespace moesim::workloads

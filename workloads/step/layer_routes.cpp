@@ -6,6 +6,7 @@
 #include <map>
 
 #include "sim/error.h"
+#include "workloads/placement/balanced.h"
 
 namespace moesim::workloads {
 namespace {
@@ -46,20 +47,49 @@ std::unique_ptr<RoutingSource> make_source(const Scenario& scenario, const MoeFf
       .seed = scenario.seed});
 }
 
-ExpertPlacement make_placement(const Scenario& scenario, const MoeFfn& moe, std::uint32_t layers) {
+constexpr std::int64_t kMostEvidence = 16;
+
+// The tokens of each expert-parallel group in each part of a step.
+std::vector<TokenBlock> blocks_of(const std::vector<std::vector<MicroBatch>>& step) {
+  std::vector<TokenBlock> blocks;
+  for (const auto& halves : step) {
+    for (const MicroBatch& part : halves) {
+      for (std::size_t g = 0; g < part.groups.size(); ++g) {
+        blocks.push_back({part.first_token + part.groups[g].first_token, part.sources[g]});
+      }
+    }
+  }
+  return blocks;
+}
+
+ExpertPlacement placement_of(const Scenario& scenario, const MoeFfn& moe, RoutingSource& source,
+                             const std::vector<std::vector<MicroBatch>>& step, std::int64_t steps) {
   const SlotPlan plan{.experts = static_cast<std::uint32_t>(moe.experts),
                       .redundant = static_cast<std::uint32_t>(scenario.placement.redundant),
                       .ranks = static_cast<std::uint32_t>(scenario.parallelism.ep)};
   if (!scenario.placement.file.empty()) {
-    return placement_from_file(scenario.placement.file, plan.experts, plan.ranks, layers);
+    return placement_from_file(scenario.placement.file, plan.experts, plan.ranks, source.layers());
   }
   check(plan);
-  return static_placement(scenario.placement.experts, plan);
+  const std::string& name = scenario.placement.experts;
+  if (!needs_evidence(name) || plan.ranks == 1)
+    return static_placement(needs_evidence(name) ? "linear" : name, plan);
+  const auto evidence =
+      gather_evidence(source, blocks_of(step),
+                      {.first_step = static_cast<std::uint32_t>(steps),
+                       .steps = static_cast<std::uint32_t>(std::min(steps, kMostEvidence)),
+                       .pairs = needs_pairs(name)});
+  return make_placement(name,
+                        {plan, static_cast<std::uint32_t>(moe.router.groups),
+                         static_cast<std::uint32_t>(evidence.from_node.size())},
+                        evidence);
 }
 
 }  // namespace
 
-LayerRoutes::LayerRoutes(const Scenario& scenario, std::int64_t tokens, std::int64_t steps) {
+LayerRoutes::LayerRoutes(const Scenario& scenario, const std::vector<std::vector<MicroBatch>>& step,
+                         std::int64_t steps) {
+  const std::int64_t tokens = routed_tokens(step);
   std::map<Size, std::vector<std::size_t>> layers_of;  // by size: which mixture layers
   const std::vector<std::int64_t> moe_layers = scenario.model.moe_layers();
   for (std::size_t i = 0; i < moe_layers.size(); ++i) {
@@ -72,7 +102,8 @@ LayerRoutes::LayerRoutes(const Scenario& scenario, std::int64_t tokens, std::int
     const MoeFfn& moe = *scenario.model.moe(moe_layers[layers.front()]);
     const auto count = static_cast<std::uint32_t>(layers.size());
     sources_.push_back(make_source(scenario, moe, count, tokens, steps));
-    placements_.push_back(std::make_unique<ExpertPlacement>(make_placement(scenario, moe, count)));
+    placements_.push_back(std::make_unique<ExpertPlacement>(
+        placement_of(scenario, moe, *sources_.back(), step, steps)));
     for (std::uint32_t i = 0; i < count; ++i) {
       routes_[layers[i]] = {
           .source = sources_.back().get(), .layer = i, .placement = &placements_.back()->layer(i)};

@@ -9,6 +9,7 @@
 #include "workloads/placement/experts.h"
 #include "workloads/routing/routing.h"
 #include "workloads/scenario.h"
+#include "workloads/step/micro_batch.h"
 
 namespace moesim::workloads {
 
@@ -21,9 +22,12 @@ struct LayerRoute {
 
 class LayerRoutes {
  public:
-  // `tokens`: routed in a step, over all ranks. `steps`: that will be asked for.
+  // `step`: the parts of a step. `steps`: that will be asked for. A placement that is made from
+  // loads is made from as many steps (at most 16) that follow those, so that it does not know the
+  // tokens that it will serve, as far as the routing has others.
   // Throws ConfigError, InputError for what the scenario names.
-  LayerRoutes(const Scenario& scenario, std::int64_t tokens, std::int64_t steps);
+  LayerRoutes(const Scenario& scenario, const std::vector<std::vector<MicroBatch>>& step,
+              std::int64_t steps);
 
   std::size_t size() const { return routes_.size(); }
   const LayerRoute& operator[](std::size_t moe_layer) const { return routes_[moe_layer]; }

@@ -92,7 +92,7 @@ TEST_CASE(
                       .tokens_per_step = 16 * 64,
                       .seed = seed});
     const auto sources = even_sources(16, 64, 8);
-    const auto evidence = gather_evidence(source, sources, {.steps = 4, .pairs = true});
+    const auto evidence = gather_evidence(source, {{0, sources}}, {.steps = 4, .pairs = true});
     const auto linear = evaluate(linear_placement({64, 0, 16}), source, sources, {4, 2});
     for (const std::string& name : placement_names()) {
       for (const std::uint32_t redundant : {0u, 16u}) {
@@ -127,7 +127,7 @@ TEST_CASE("co-activation saves visits to nodes where experts do go together") {
                     .groups = 8,
                     .groups_per_token = 2});
   const auto sources = even_sources(16, 256, 4);
-  const auto evidence = gather_evidence(source, sources, {.steps = 1, .pairs = true});
+  const auto evidence = gather_evidence(source, {{0, sources}}, {.steps = 1, .pairs = true});
   const EplbShape shape{{64, 0, 16}, 8, 4};
   const auto scattered = evaluate(round_robin_placement(shape.plan), source, sources, {1, 1});
   const auto together = evaluate(coactivation_placement(shape, evidence), source, sources, {1, 1});
