@@ -5,6 +5,7 @@
 #include "tools/moesim/cost/cost_commands.h"
 #include "tools/moesim/doctor.h"
 #include "tools/moesim/network/network_commands.h"
+#include "tools/moesim/placement/placement_command.h"
 #include "tools/moesim/trace/trace_commands.h"
 
 namespace moesim::tools {
@@ -25,6 +26,7 @@ std::vector<Command> all_commands() {
   add({card_command()});
   add(network_commands());
   add(trace_commands());
+  add({placement_command()});
   add(cost_commands());
   add(calibrate_commands());
   add({doctor_command()});
