@@ -18,8 +18,13 @@ double row_bytes(Precision precision) {
   return std::min(2.0, bytes_per_element(precision));
 }
 
+// Weights of an expert, or of the group of a single GEMM.
+double matrices(const MoeInput& x) {
+  return x.single ? 1 : x.gated ? 3 : 2;
+}
+
 double weight_bytes(const MoeInput& x) {
-  return (x.gated ? 3 : 2) * x.hidden * x.inter * bytes_per_element(x.precision);
+  return matrices(x) * x.hidden * x.inter * bytes_per_element(x.precision);
 }
 
 }  // namespace
@@ -89,6 +94,10 @@ std::span<const ParameterField<MoeParameters>> MoeModel::fields() {
 }
 
 double MoeModel::us(const MoeInput& x, const Rates& r, const MoeParameters& p) {
+  if (x.single) {
+    return r.launch + p.per_group_us * x.rows.groups +
+           grouped_gemm_us(x.rows, x.inter, x.hidden, x.precision, r, p);
+  }
   const double width = row_bytes(x.precision), up = (x.gated ? 2 : 1) * x.inter;
   double time = p.launch_us + p.per_group_us * x.rows.groups;
   // Rows go out as `width` and come in as 2 bytes: into sorted order and lower precision, through
@@ -106,7 +115,7 @@ double MoeModel::us(const MoeInput& x, const Rates& r, const MoeParameters& p) {
 }
 
 double MoeModel::least_us(const MoeInput& x, const Rates& r) {
-  Work work{.flops = 2 * x.rows.rows * (x.gated ? 3 : 2) * x.hidden * x.inter,
+  Work work{.flops = 2 * x.rows.rows * matrices(x) * x.hidden * x.inter,
             .bytes = x.rows.active * weight_bytes(x)};
   if (work.bytes < 2 * r.l2) work.bytes = 0;  // a benchmark's weights may stay in the L2
   return least_us_of(work, r);

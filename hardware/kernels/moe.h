@@ -5,6 +5,7 @@
 //   gemm  = (compute^p + memory^p)^(1/p), compute the quickest of a list of tiles: waves x
 //           (prologue + max(arithmetic, loads)) with ceil(rows / tile) in every group; memory is
 //           the weights of the groups that have rows, and the rows in and out
+//   single grouped GEMM = launch of a kernel + per_group x groups + gemm
 #pragma once
 
 #include <array>
@@ -34,6 +35,9 @@ struct MoeInput {
   GroupRows rows;
   Precision precision = Precision::BF16;
   bool gated = true, routed = true;
+  // One grouped GEMM alone, [rows, hidden] x [inter, hidden], in one launch: what a calibration
+  // measures beside whole layers. The other fields then count for nothing.
+  bool single = false;
 };
 MoeInput input_of(const MoeShape& shape);
 

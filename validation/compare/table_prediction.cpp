@@ -36,11 +36,11 @@ std::vector<TaskPrediction> predict_table(std::string_view kind, const sim::io::
   std::vector<TaskPrediction> predictions;
   for (std::unique_ptr<Task>& task : read_tasks(kind, table, device, implementation)) {
     const hardware::Chosen chosen =
-        hardware::choose_fitted(device, kind, task->implementation(), task->variant());
+        hardware::choose_fitted(device, task->kind(), task->implementation(), task->variant());
     if (!chosen.model) {
-      const std::string known = hardware::fitted_list(device, kind);
+      const std::string known = hardware::fitted_list(device, task->kind());
       throw sim::ConfigError(fmt::format(
-          "{}: no fitted model for {} {} {}; {}", device.name, kind, task->implementation(),
+          "{}: no fitted model for {} {} {}; {}", device.name, task->kind(), task->implementation(),
           task->variant(),
           known.empty() ? "the device has none of that kind: moesim calibrate fit makes one"
                         : "it has " + known));

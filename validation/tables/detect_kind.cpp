@@ -8,6 +8,7 @@ namespace moesim::validation {
 
 std::string detect_kind(const sim::io::CsvTable& table) {
   const auto has = [&](std::string_view column) { return table.find_column(column).has_value(); };
+  if (has("op") && has("loads")) return "points";
   if (has("gemm_dtype")) return "gemm";
   if (has("moe_dtype")) return "moe";
   if (has("moe_ep_size")) return "wideep_moe";

@@ -7,6 +7,8 @@ namespace moesim::validation {
 
 Tasks read_gemm(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 Tasks read_moe(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
+// What moesim-gpu measured (validation/cuda/README.md): layers and grouped GEMMs, as kind "moe".
+Tasks read_points(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 Tasks read_wideep_moe(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 
 Tasks read_context_attention(const sim::io::CsvTable&, const hardware::Device&,

@@ -25,6 +25,7 @@ constexpr std::array kKinds{
     Kind{"gemm", "trtllm", read_gemm},
     Kind{"moe", "trtllm", read_moe},
     Kind{"wideep_moe", "deepgemm", read_wideep_moe},
+    Kind{"points", "moesim_wgmma", read_points},
     Kind{"nccl", "nccl", read_nccl},
     Kind{"custom_allreduce", "trtllm", read_custom_allreduce},
     Kind{"deepep_normal", "deepep", read_deepep_normal},

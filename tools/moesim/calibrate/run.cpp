@@ -15,6 +15,7 @@
 namespace moesim::tools {
 
 Command calibrate_plan_command();
+Command calibrate_import_command();
 
 std::optional<std::filesystem::path> find_gpu_program(const std::optional<std::string>& named) {
   namespace fs = std::filesystem;
@@ -135,7 +136,7 @@ Command calibrate_run_command() {
 }  // namespace
 
 std::vector<Command> calibrate_commands() {
-  return {calibrate_plan_command(), calibrate_run_command()};
+  return {calibrate_plan_command(), calibrate_run_command(), calibrate_import_command()};
 }
 
 }  // namespace moesim::tools
