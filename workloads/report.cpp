@@ -121,7 +121,10 @@ Json to_json(const Report& report, const Scenario& scenario) {
       {"copies", sums.copies},         {"copies_away", sums.copies_away}};
   json["routing"] = report.routing;
   json["notes"] = report.notes;
-  json["manifest"] = {{"seed", report.seed}, {"inputs", Json::array()}};
+  json["manifest"] = {{"version", MOESIM_VERSION},
+                      {"seed", report.seed},
+                      {"command", report.command},
+                      {"inputs", Json::array()}};
   for (const InputFile& input : report.inputs) {
     json["manifest"]["inputs"].push_back({{"path", input.path}, {"fnv1a64", input.hash}});
   }

@@ -104,6 +104,7 @@ struct Report {
   std::vector<std::string> notes;  // what the reader must know
   std::vector<InputFile> inputs;
   std::uint64_t seed = 1;
+  std::string command;  // that asked for it, where there was one
 };
 
 // The report, and the scenario as it was used.

@@ -6,6 +6,7 @@
 #include "sim/engine.h"
 #include "sim/executor.h"
 #include "workloads/input_hash.h"
+#include "workloads/provenance.h"
 #include "workloads/serving_memory.h"
 #include "workloads/step/layer_routes.h"
 #include "workloads/step/step_builder.h"
@@ -77,6 +78,7 @@ RunResult run(const Scenario& scenario, const RunOptions& options) {
   report.routing = routes.description();
   report.notes = scenario.model.notes;
   report.inputs = hash_inputs(scenario);
+  report.provenance = provenance_of(scenario);
 
   Summary summary;
   std::vector<hardware::LinkUse> use;

@@ -30,16 +30,24 @@ class Progress {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+// What was asked, whatever the report is written to.
+std::string command_line(const Arguments& arguments) {
+  std::string text = "moesim run " + arguments.text("SCENARIO");
+  for (const std::string& assignment : arguments.all("set")) text += " --set " + assignment;
+  return text;
+}
+
 sim::ExitCode run(const Arguments& arguments, Console console) {
   const workloads::Scenario scenario =
       workloads::load_scenario(arguments.text("SCENARIO"), arguments.all("set"));
   const auto timeline = arguments.find("timeline");
   Progress progress(console.err);
-  const workloads::RunResult result = workloads::run(
+  workloads::RunResult result = workloads::run(
       scenario,
       {.keep_timeline = timeline.has_value(),
        .progress = [&](std::int64_t step, std::int64_t steps) { progress(step, steps); }});
 
+  result.report.command = command_line(arguments);
   if (timeline) sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.cluster));
   const std::string text = arguments.json() ? sim::io::to_text(to_json(result.report, scenario))
                                             : text_report(result.report);

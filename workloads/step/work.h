@@ -2,12 +2,17 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstddef>
 
 #include "hardware/kernels/kernels.h"
 #include "sim/units.h"
 
 namespace moesim::workloads {
+
+// From the ends of a 90 % interval to the 10th and 90th percentile of an error that is normal in
+// the logarithm: 1.2816 / 1.6449 standard deviations.
+inline constexpr double kDecile = 1.2816 / 1.6449;
 
 struct Work {
   sim::Duration time{};
@@ -25,8 +30,8 @@ struct Work {
     bytes += kernel.bytes;
     by_bound[static_cast<std::size_t>(kernel.bound)] += kernel.time;
     const auto picoseconds = static_cast<double>(kernel.time.count());
-    low_ps += picoseconds * kernel.low;
-    high_ps += picoseconds * kernel.high;
+    low_ps += picoseconds * std::pow(kernel.low, kDecile);
+    high_ps += picoseconds * std::pow(kernel.high, kDecile);
     if (kernel.extrapolated) extrapolated += kernel.time;
     return *this;
   }
