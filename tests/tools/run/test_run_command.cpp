@@ -1,0 +1,125 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "sim/io/csv.h"
+#include "sim/io/json.h"
+#include "tools/moesim/command.h"
+#include "workloads/step/phases.h"
+
+namespace moesim::tools {
+Command run_command();
+Command config_command();
+}  // namespace moesim::tools
+
+using namespace moesim;
+using tools::Arguments;
+
+namespace {
+
+const std::string kMixtral = "configs/scenarios/mixtral-8x7b-decode-h100.yaml";
+
+struct Output {
+  sim::ExitCode code;
+  std::string out, err;
+};
+
+Output call(const tools::Command& command, std::map<std::string, std::vector<std::string>> values) {
+  values.try_emplace("format", std::vector<std::string>{"text"});
+  std::ostringstream out, err;
+  const sim::ExitCode code = command.run(Arguments{values}, {out, err});
+  return {code, out.str(), err.str()};
+}
+
+}  // namespace
+
+TEST_CASE("the JSON of a run has every key that others rely on") {
+  const Output output =
+      call(tools::run_command(), {{"SCENARIO", {kMixtral}}, {"format", {"json"}}});
+  CHECK(output.code == sim::ExitCode::Ok);
+  CHECK(output.err.empty());
+  const auto json = sim::io::parse_json(output.out, "report");
+  for (const char* pointer : {"/schema_version",
+                              "/scenario/name",
+                              "/step_time_us/mean",
+                              "/step_time_us/p50",
+                              "/step_time_us/p90",
+                              "/step_time_us/p99",
+                              "/throughput/tokens_per_s",
+                              "/throughput/tokens_per_s_per_gpu",
+                              "/memory/weights_bytes",
+                              "/memory/kv_cache_bytes",
+                              "/memory/activations_bytes",
+                              "/memory/buffers_bytes",
+                              "/memory/context_bytes",
+                              "/memory/peak_bytes",
+                              "/memory/capacity_bytes",
+                              "/memory/fits",
+                              "/expert_load/max_over_mean",
+                              "/expert_load/normalised_entropy",
+                              "/expert_load/dead_experts",
+                              "/rank_load/max_over_mean",
+                              "/links/0/name",
+                              "/links/0/kind",
+                              "/links/0/bytes",
+                              "/links/0/busy_fraction",
+                              "/bottleneck/0/what",
+                              "/interval/step_time_us/p10",
+                              "/interval/step_time_us/p90",
+                              "/provenance/0/origin",
+                              "/provenance/0/source",
+                              "/manifest/version",
+                              "/manifest/seed",
+                              "/manifest/command",
+                              "/manifest/inputs/0/fnv1a64"}) {
+    CAPTURE(pointer);
+    CHECK(json.contains(nlohmann::ordered_json::json_pointer(pointer)));
+  }
+  for (const std::string_view phase : workloads::kPhaseNames) {
+    CAPTURE(phase);
+    CHECK(json["phases_us"][std::string(phase)].contains("busy"));
+    CHECK(json["phases_us"][std::string(phase)].contains("exposed"));
+  }
+  CHECK(json["expert_load"]["per_layer"].size() == 32);
+}
+
+TEST_CASE("a run that does not fit says so and ends with the code for infeasible") {
+  // 2,000 sequences of 32,768 tokens, 128 KiB a token: 8.6 TB of cache on each GPU.
+  const Output output =
+      call(tools::run_command(),
+           {{"SCENARIO", {kMixtral}},
+            {"set", {"step={phase: decode, batch_per_rank: 2000, context: 32768}"}}});
+  CHECK(output.code == sim::ExitCode::Infeasible);
+  CHECK(output.out.find("DOES NOT FIT") != std::string::npos);
+}
+
+TEST_CASE("a report can be written to a file, whole") {
+  const auto file = std::filesystem::temp_directory_path() / "moesim-test-report.json";
+  const Output output =
+      call(tools::run_command(),
+           {{"SCENARIO", {kMixtral}}, {"format", {"json"}}, {"output", {file.string()}}});
+  CHECK(output.out.empty());
+  CHECK(sim::io::read_json(file)["gpus"] == 8);
+  std::filesystem::remove(file);
+}
+
+TEST_CASE("a report for a folder that is not there is refused and nothing is written") {
+  CHECK_THROWS_WITH_AS(
+      call(tools::run_command(), {{"SCENARIO", {kMixtral}}, {"output", {"nowhere/report.json"}}}),
+      "nowhere/report.json: cannot be written: No such file or directory", sim::InputError);
+}
+
+TEST_CASE("config says of every value where it comes from") {
+  const Output output =
+      call(tools::config_command(), {{"SCENARIO", {kMixtral}}, {"set", {"step.context=512"}}});
+  CHECK(output.code == sim::ExitCode::Ok);
+  const auto line_of = [&](const std::string& key) {
+    const std::size_t at = output.out.find(key);
+    return output.out.substr(at, output.out.find('\n', at) - at);
+  };
+  CHECK(line_of("step.context: 512").ends_with("# --set"));
+  CHECK(line_of("parallelism.tp: 1").ends_with("# default"));
+  CHECK(line_of("parallelism.ep: 8").ends_with("# " + kMixtral + ":5"));
+}
