@@ -10,6 +10,7 @@
 
 #include "hardware/device.h"
 #include "hardware/precision.h"
+#include "sim/io/json.h"
 #include "workloads/memory_plan.h"
 #include "workloads/model/counts.h"
 #include "workloads/model/model_spec.h"
@@ -68,6 +69,9 @@ struct ModelCard {
 
 // Throws ConfigError where the context exceeds what the model takes.
 ModelCard make_card(const ModelSpec& model, const CardOptions& options);
+
+// What `moesim card --format json` prints; the keys are in workloads/model/README.md.
+sim::io::Json to_json(const ModelCard& card);
 
 // The layouts that a card tries on so many GPUs, the preferred first: tensor parallel within a node
 // of eight, experts over all GPUs, else a pipeline of nodes.

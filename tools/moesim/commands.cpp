@@ -23,7 +23,7 @@ std::vector<Command> all_commands() {
   };
   add({run_command()});
   add({config_command()});
-  add({card_command()});
+  add({card_command(), memory_command()});
   add(network_commands());
   add(trace_commands());
   add({placement_command()});

@@ -1,18 +1,16 @@
-// How a model's card is printed: as JSON, and as a table for people with a column a model.
+// How a model's card is printed for people: a table with a column a model.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "sim/io/json.h"
 #include "tools/moesim/command.h"
 #include "workloads/model_card.h"
 
 namespace moesim::tools {
 
 Command card_command();
-
-sim::io::Json to_json(const workloads::ModelCard& card);
+Command memory_command();
 
 // Plain columns, or a Markdown table.
 enum class TableStyle { Text, Markdown };

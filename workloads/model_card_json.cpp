@@ -1,12 +1,10 @@
 #include <nlohmann/json.hpp>
 
-#include "tools/moesim/card/card.h"
+#include "workloads/model_card.h"
 
-namespace moesim::tools {
+namespace moesim::workloads {
 
 using sim::io::Json;
-using namespace workloads;
-
 namespace {
 
 // Bytes and FLOP are whole in print; a double that is whole prints as "5.0".
@@ -130,4 +128,4 @@ Json to_json(const ModelCard& card) {
   return json;
 }
 
-}  // namespace moesim::tools
+}  // namespace moesim::workloads
