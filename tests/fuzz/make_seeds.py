@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Makes the seeds of the fuzz corpora: small inputs, sound and damaged. Needs h5py and numpy.
+"""Makes the seeds of the fuzz corpora: small inputs, sound and damaged, and configurations that ship. Needs h5py and numpy.
 
     tests/fuzz/make_seeds.py            writes tests/fuzz/corpus/*/seed-*
 """
@@ -146,7 +146,58 @@ HDF5 = {
     "signature": b"\x89HDF\r\n\x1a\n" + bytes(40),
 }
 
-for target, seeds in (("yaml", YAML), ("json", JSON), ("csv", CSV), ("hdf5", HDF5)):
+SCENARIO = """name: mixtral, eight GPUs
+model: configs/models/mixtral-8x7b.yaml
+cluster: configs/clusters/h100-1x8.yaml
+precision: {weights: fp8, activations: bf16, kv_cache: bf16, dispatch: bf16, combine: bf16}
+parallelism: {tp: 1, pp: 1, dp: 8, ep: 8, etp: 1, cp: 1}
+routing: {law: zipf, skew: 1.01}
+placement: {experts: linear, redundant: 0, balancer: none}
+kernels: {gemm: trtllm, moe: deepgemm, attention: trtllm, all_to_all: pairwise}
+network: bound
+overlap: {two_batch: true}
+step: {phase: decode, batch_per_rank: 64, context: 4096, count: 2}
+seed: 1
+"""
+SCENARIOS = {
+    "decode": SCENARIO,
+    "prefill": SCENARIO.replace("phase: decode, batch_per_rank: 64, context: 4096",
+                                "phase: prefill, tokens_per_rank: 4096, prompt: 512"),
+    "huge": SCENARIO.replace("dp: 8, ep: 8", "dp: 4611686018427387904, ep: 9223372036854775807"),
+    "negative": SCENARIO.replace("context: 4096", "context: -1").replace("tp: 1", "tp: 0"),
+    "missing": "name: x\n",
+    "typo": SCENARIO.replace("batch_per_rank", "batch_per_rnak"),
+}
+
+
+def shipped(folder, names):
+    root = os.path.join(ROOT, "..", "..", "..", "configs", folder)
+    return {name: open(os.path.join(root, name + ".yaml"), encoding="utf-8").read() for name in names}
+
+
+HF = {
+    "mixtral": """{"architectures": ["MixtralForCausalLM"], "model_type": "mixtral", "hidden_size": 4096,
+ "intermediate_size": 14336, "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8,
+ "num_local_experts": 8, "num_experts_per_tok": 2, "vocab_size": 32000, "tie_word_embeddings": false,
+ "torch_dtype": "bfloat16"}""",
+    "deepseek": """{"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "hidden_size": 7168,
+ "intermediate_size": 18432, "moe_intermediate_size": 2048, "num_attention_heads": 128, "num_hidden_layers": 61,
+ "num_key_value_heads": 128, "n_routed_experts": 256, "n_shared_experts": 1, "num_experts_per_tok": 8,
+ "first_k_dense_replace": 3, "moe_layer_freq": 1, "kv_lora_rank": 512, "q_lora_rank": 1536,
+ "qk_nope_head_dim": 128, "qk_rope_head_dim": 64, "v_head_dim": 128, "n_group": 8, "topk_group": 4,
+ "vocab_size": 129280, "num_nextn_predict_layers": 1,
+ "quantization_config": {"fmt": "e4m3", "quant_method": "fp8", "weight_block_size": [128, 128]}}""",
+    "huge": """{"model_type": "mixtral", "hidden_size": 9223372036854775807, "intermediate_size": 1e18,
+ "num_attention_heads": 1, "num_hidden_layers": 2147483647, "num_key_value_heads": 1, "num_local_experts": 1000000,
+ "num_experts_per_tok": 2, "vocab_size": -5}""",
+    "types": """{"model_type": ["mixtral"], "hidden_size": "4096", "num_hidden_layers": 1.5, "text_config": []}""",
+}
+
+for target, seeds in (("yaml", YAML), ("json", JSON), ("csv", CSV), ("hdf5", HDF5),
+                      ("trace", HDF5), ("scenario", SCENARIOS), ("hugging_face", HF),
+                      ("device", shipped("devices", ["h100", "tpu-v3"])),
+                      ("cluster", shipped("clusters", ["h100-2x8", "gb200-nvl72", "h100-32x8-fat-tree-2to1"])),
+                      ("model", shipped("models", ["mixtral-8x7b", "deepseek-v3", "minimax-text-01"]))):
     for seed, contents in seeds.items():
         write(target, seed, contents)
 print("seeds in", ROOT, file=sys.stderr)

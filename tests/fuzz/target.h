@@ -26,6 +26,12 @@ void yaml(Input input);
 void json(Input input);
 void csv(Input input);
 void hdf5(Input input);
+void device(Input input);
+void cluster(Input input);
+void model(Input input);
+void hugging_face(Input input);
+void trace(Input input);
+void scenario(Input input);
 
 inline std::string_view text_of(Input input) {
   return {reinterpret_cast<const char*>(input.data()), input.size()};

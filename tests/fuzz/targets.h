@@ -6,10 +6,9 @@
 namespace moesim::fuzz {
 
 inline constexpr Target kTargets[] = {
-    {"yaml", yaml},
-    {"json", json},
-    {"csv", csv},
-    {"hdf5", hdf5},
+    {"yaml", yaml},     {"json", json},         {"csv", csv},     {"hdf5", hdf5},
+    {"device", device}, {"cluster", cluster},   {"model", model}, {"hugging_face", hugging_face},
+    {"trace", trace},   {"scenario", scenario},
 };
 
 }  // namespace moesim::fuzz

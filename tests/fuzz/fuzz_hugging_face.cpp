@@ -1,0 +1,10 @@
+#include "tests/fuzz/target.h"
+#include "workloads/model/hugging_face.h"
+
+namespace moesim::fuzz {
+
+void hugging_face(Input input) {
+  taken([&] { workloads::parse_hugging_face(text_of(input), "config.json"); }, "config.json");
+}
+
+}  // namespace moesim::fuzz
