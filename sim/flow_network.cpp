@@ -306,8 +306,9 @@ void FlowNetwork::compute_rates() {
         continue;
       }
       const auto path = many_links(entry.other);
-      const bool fixed = std::any_of(path.begin(), path.end(),
-                                     [&](Link o) { return o != l && level_[o] < kInfinite; });
+      const bool fixed = std::any_of(path.begin(), path.end(), [this, l = l](Link o) {
+        return o != l && level_[o] < kInfinite;
+      });
       if (fixed) continue;
       for (const Link o : path) {
         if (o == l) continue;
