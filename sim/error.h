@@ -23,7 +23,8 @@ enum class ExitCode {
 
 class Error : public std::runtime_error {
  public:
-  Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  // What of the message cannot be printed (it may quote a damaged file) is written as \xNN.
+  Error(ExitCode code, const std::string& message);
   ExitCode code() const { return code_; }
 
  private:

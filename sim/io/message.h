@@ -5,11 +5,9 @@
 #include <string>
 #include <string_view>
 
-namespace moesim::sim::io {
+#include "sim/printable.h"
 
-// At most `most` bytes of the text, fit to be printed: control characters and bytes that are no
-// UTF-8 as \xNN, "…" in place of the rest.
-std::string printable(std::string_view text, std::size_t most);
+namespace moesim::sim::io {
 
 // A found text in quotes, printable, at most 60 bytes of it.
 std::string quote(std::string_view text);

@@ -4,7 +4,7 @@
 namespace moesim::fuzz {
 
 void hugging_face(Input input) {
-  taken([&] { workloads::parse_hugging_face(text_of(input), "config.json"); }, "config.json");
+  taken([&] { workloads::parse_hugging_face(text_of(input), "config.json"); }, "config");
 }
 
 }  // namespace moesim::fuzz
