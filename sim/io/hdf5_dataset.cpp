@@ -6,6 +6,7 @@
 
 #include "sim/check.h"
 #include "sim/error.h"
+#include "sim/io/hdf5_chunks.h"
 #include "sim/io/hdf5_library.h"
 
 namespace moesim::sim::io {
@@ -88,6 +89,8 @@ void Hdf5Dataset::read_integers(std::uint64_t first, std::uint64_t count, std::s
   check_slab(first, count, out.size(), Hdf5Kind::Integer);
   if (out.empty()) return;
   const Hdf5Quiet quiet(where_);
+  if (chunks_ != nullptr && chunks_->read(handle_.id(), first, count, out)) return;
+  H5Eclear2(H5E_DEFAULT);
   const Hdf5Handle stored = own(H5Dget_type(handle_.id()), H5Tclose, where_, kHdf5Damaged);
   const hid_t plain = plain_type(stored.id());
   const std::size_t size = H5Tget_size(stored.id());

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "sim/error.h"
+#include "sim/io/hdf5_chunks.h"
 #include "sim/io/hdf5_library.h"
 
 namespace moesim::sim::io {
@@ -99,6 +100,7 @@ Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
     dataset.handle_ =
         own(H5Dopen2(handle_.id(), path.c_str(), access.id()), H5Dclose, where, kHdf5Damaged);
   }
+  dataset.chunks_ = Hdf5Chunks::make(dataset.handle_.id(), dataset.shape_);
   return dataset;
 }
 

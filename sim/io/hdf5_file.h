@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,9 +30,11 @@ class Hdf5Handle {
   Close close_ = nullptr;
 };
 
+class Hdf5Chunks;
+
 enum class Hdf5Kind { Integer, Float, String, Other };
 
-// An open dataset. Shape is outermost first.
+// An open dataset. Shape is outermost first. Datasets of one file are read by one thread at a time.
 class Hdf5Dataset {
  public:
   const std::vector<std::uint64_t>& shape() const { return shape_; }
@@ -63,6 +66,7 @@ class Hdf5Dataset {
   std::vector<std::uint64_t> shape_;
   Hdf5Kind kind_ = Hdf5Kind::Other;
   std::uint64_t chunk_rows_ = 1;
+  std::shared_ptr<Hdf5Chunks> chunks_;  // the fast way, where the dataset lies so
 };
 
 class Hdf5File {

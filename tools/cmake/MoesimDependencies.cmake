@@ -8,6 +8,17 @@ find_package(ZLIB REQUIRED)                 # zlib1g-dev
 find_package(CLI11 2.1 REQUIRED)            # libcli11-dev
 find_package(Threads REQUIRED)
 
+# Optional: traces are read two to three times as fast. It has no CMake package in Debian 12.
+find_library(MOESIM_LIBDEFLATE_LIBRARY deflate)   # libdeflate-dev
+find_path(MOESIM_LIBDEFLATE_INCLUDE libdeflate.h)
+mark_as_advanced(MOESIM_LIBDEFLATE_LIBRARY MOESIM_LIBDEFLATE_INCLUDE)
+if(MOESIM_LIBDEFLATE_LIBRARY AND MOESIM_LIBDEFLATE_INCLUDE)
+  set(_moesim_libdeflate ON)
+else()
+  set(_moesim_libdeflate OFF)
+endif()
+option(MOESIM_LIBDEFLATE "Unpack traces with libdeflate" ${_moesim_libdeflate})
+
 if(TARGET yaml-cpp::yaml-cpp)               # 0.8 names it so, 0.7 does not
   set(MOESIM_YAML_CPP yaml-cpp::yaml-cpp)
 else()

@@ -213,6 +213,72 @@ TEST_CASE("integers of every width and order are read, and -1 stays -1") {
   CHECK(out == std::vector<std::int32_t>{0x7FFFFFFF, 3});
 }
 
+TEST_CASE("packed integers of every type are read from any row to any row") {
+  // 10 rows of 3 in chunks of 4 rows; value i of the file is i - 15 (signed) or i. The second
+  // chunk of "holes" was never written: its fill value is 9.
+  const TemporaryFolder folder;
+  const auto file = made(folder, [](hid_t id) {
+    for (const bool shuffled : {false, true}) {
+      const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+      const hsize_t chunk[] = {4, 3}, shape[] = {10, 3};
+      H5Pset_chunk(creation, 2, chunk);
+      if (shuffled) H5Pset_shuffle(creation);
+      H5Pset_deflate(creation, 1);
+      const hid_t space = H5Screate_simple(2, shape, nullptr);
+      for (const auto& [name, type] : {std::pair("u1", H5T_STD_U8LE),
+                                       {"u2", H5T_STD_U16LE},
+                                       {"u4", H5T_STD_U32LE},
+                                       {"i1", H5T_STD_I8LE},
+                                       {"i2", H5T_STD_I16LE},
+                                       {"b2", H5T_STD_I16BE}}) {
+        std::vector<int> data(30);
+        std::iota(data.begin(), data.end(), name[0] == 'u' ? 0 : -15);
+        const std::string path = std::string(name) + (shuffled ? "s" : "");
+        const hid_t set =
+            H5Dcreate2(id, path.c_str(), type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+        H5Dwrite(set, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data());
+        H5Dclose(set);
+      }
+      const int fill = 9;
+      H5Pset_fill_value(creation, H5T_NATIVE_INT, &fill);
+      const hid_t set = H5Dcreate2(id, shuffled ? "holess" : "holes", H5T_STD_U16LE, space,
+                                   H5P_DEFAULT, creation, H5P_DEFAULT);
+      const hsize_t start[] = {0, 0}, count[] = {4, 3};
+      H5Sselect_hyperslab(space, H5S_SELECT_SET, start, nullptr, count, nullptr);
+      const hid_t memory = H5Screate_simple(2, count, nullptr);
+      const std::vector<int> ones(12, 1);
+      H5Dwrite(set, H5T_NATIVE_INT, memory, space, H5P_DEFAULT, ones.data());
+      H5Dclose(set);
+      H5Sclose(memory);
+      H5Sclose(space);
+      H5Pclose(creation);
+    }
+  });
+  const Hdf5File opened = Hdf5File::open(file);
+  for (const char* name :
+       {"u1", "u2", "u4", "i1", "i2", "b2", "u1s", "u2s", "u4s", "i1s", "i2s", "b2s"}) {
+    CAPTURE(name);
+    const Hdf5Dataset set = opened.dataset(std::string("/") + name);
+    const std::int32_t zero = name[0] == 'u' ? 0 : -15;
+    for (std::uint64_t first = 0; first < 10; ++first) {
+      for (std::uint64_t end = first; end <= 10; ++end) {
+        std::vector<std::int32_t> narrow(3 * (end - first)), expected(narrow.size());
+        std::iota(expected.begin(), expected.end(), zero + static_cast<std::int32_t>(3 * first));
+        set.read(first, end - first, std::span(narrow));
+        CHECK(narrow == expected);
+        std::vector<std::int64_t> wide(narrow.size());
+        set.read(first, end - first, std::span(wide));
+        CHECK(std::equal(wide.begin(), wide.end(), expected.begin()));
+      }
+    }
+  }
+  for (const char* name : {"/holes", "/holess"}) {
+    std::vector<std::int32_t> out(6);
+    opened.dataset(name).read(3, 2, std::span(out));
+    CHECK(out == std::vector<std::int32_t>{1, 1, 1, 9, 9, 9});
+  }
+}
+
 TEST_CASE("text of fixed length is read, padded with zeros or blanks") {
   const TemporaryFolder folder;
   const auto file = made(folder, [](hid_t id) {
