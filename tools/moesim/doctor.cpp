@@ -82,8 +82,10 @@ std::string to_text(const Diagnosis& diagnosis) {
 
   text += "\nGPU (for calibration only)\n";
   for (const Gpu& gpu : diagnosis.gpu.gpus) {
-    text += line("device", fmt::format("{}, compute capability {}, {}", gpu.name, gpu.capability,
-                                       sim::to_text(sim::Bytes(gpu.memory_bytes))));
+    text += line("device",
+                 fmt::format("{}, compute capability {}, {}", gpu.name, gpu.capability,
+                             gpu.memory_bytes == 0 ? "memory unknown"
+                                                   : sim::to_text(sim::Bytes(gpu.memory_bytes))));
   }
   if (diagnosis.gpu.gpus.empty()) text += line("device", "none: " + diagnosis.gpu.why_none);
   if (diagnosis.gpu.driver) text += line("driver", *diagnosis.gpu.driver);
