@@ -181,16 +181,14 @@ std::optional<HfConfig> HfConfig::child(std::string_view key) const {
 }
 
 std::int64_t HfConfig::required(Keys keys, std::int64_t most) const {
-  const std::size_t before = shared_->mistakes.size();
-  if (const auto value = integer(keys, 1, most)) return *value;
-  if (shared_->mistakes.size() == before) {
-    std::string others;
-    for (const std::string_view key : keys) {
-      if (key != *keys.begin()) others += fmt::format("{}{}", others.empty() ? "" : ", ", key);
-    }
-    mistake(*keys.begin(),
-            others.empty() ? "missing" : fmt::format("missing (nor is {} there)", others));
+  const bool there = std::any_of(keys.begin(), keys.end(), [&](auto key) { return has(key); });
+  if (there) return integer(keys, 1, most).value_or(1);
+  std::string others;
+  for (const std::string_view key : keys) {
+    if (key != *keys.begin()) others += fmt::format("{}{}", others.empty() ? "" : ", ", key);
   }
+  mistake(*keys.begin(),
+          others.empty() ? "missing" : fmt::format("missing (nor is {} there)", others));
   return 1;
 }
 

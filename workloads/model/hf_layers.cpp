@@ -15,11 +15,18 @@ class FfnReader {
   FfnReader(const HfConfig& config, const HfFamily* family, std::int64_t layers, ModelSpec& model)
       : config_(config), family_(family), layers_(layers), model_(model) {}
 
-  // Whether the config speaks of experts at all.
+  // Whether the config speaks of experts at all; one of a mixture's type that has none is a
+  // mistake.
   bool has_experts() const {
     if (config_.child("ffn_config")) return true;
-    const auto experts = experts_key();
-    return experts && *experts > 1;
+    const bool mixture =
+        family_ != nullptr && std::any_of(family_->keys.begin(), family_->keys.end(), [](auto key) {
+          return key.find("experts") != std::string_view::npos;
+        });
+    const auto experts =
+        config_.integer({"n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts"},
+                        mixture ? 1 : 0, kMostWidth);
+    return mixture || (experts && *experts > 1);
   }
 
   MoeFfn moe() {
@@ -131,11 +138,6 @@ class FfnReader {
 
  private:
   std::string_view type() const { return family_ != nullptr ? family_->type : std::string_view(); }
-
-  std::optional<std::int64_t> experts_key() const {
-    return config_.integer(
-        {"n_routed_experts", "num_local_experts", "num_experts", "moe_num_experts"}, 0, kMostWidth);
-  }
 
   void shared(MoeFfn& f) {
     const auto count = config_.integer(

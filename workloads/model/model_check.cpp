@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,71 @@ constexpr std::int64_t kMostWidth = std::int64_t{1} << 24;
 constexpr std::int64_t kMostExperts = std::int64_t{1} << 20;
 constexpr std::int64_t kMostLayers = 10'000;
 
+// No model has so many parameters; counts of them fit 64 bits with room for their bytes.
+constexpr double kMostParams = 1e16;
+
+// Parameters of a layer to an order of magnitude, in doubles: before anything is multiplied that
+// could overflow.
+struct Magnitude {
+  double hidden;
+
+  static double number(std::int64_t n) { return static_cast<double>(n); }
+  double operator()(const NoMixer&) const { return 0; }
+  double operator()(const GqaAttention& a) const {
+    return 4 * hidden * number(std::max(a.heads, a.kv_heads)) *
+               number(std::max(a.head_dim, a.value_dim)) +
+           hidden * number(a.output_gate);
+  }
+  double operator()(const MlaAttention& a) const {
+    const double ranks = hidden + number(a.q_lora_rank) + number(a.kv_lora_rank);
+    return ranks * number(a.heads) * number(a.nope_dim + a.rope_dim + a.value_dim) +
+           hidden * ranks + ranks * number(a.index.heads) * number(a.index.head_dim);
+  }
+  double operator()(const CompressedAttention& a) const {
+    return 4 * (hidden + number(a.q_lora_rank) + number(a.output_lora_rank)) * number(a.heads) *
+               number(a.head_dim) +
+           hidden * number(a.output_groups) * number(a.output_lora_rank) +
+           (number(a.compress) + hidden) * number(a.head_dim) * 4 +
+           hidden * number(a.index.heads) * number(a.index.head_dim);
+  }
+  double operator()(const LinearAttention& a) const {
+    return 6 * (hidden + number(a.convolution)) * number(std::max(a.key_heads, a.value_heads)) *
+           number(std::max(a.key_dim, a.value_dim));
+  }
+  double operator()(const MambaMixer& m) const {
+    return 4 * (hidden + number(m.convolution)) * number(m.heads) * number(m.head_dim) +
+           2 * hidden * number(m.groups) * number(m.state) +
+           number(m.heads) * number(m.head_dim) * number(m.state);
+  }
+  double operator()(const LstmMixer& m) const { return 9 * hidden * number(m.units); }
+  double operator()(const NoFfn&) const { return 0; }
+  double operator()(const DenseFfn& f) const { return 3 * hidden * number(f.inter); }
+  double operator()(const MoeFfn& f) const {
+    return number(f.experts) *
+               (3 * std::max(hidden, number(f.latent)) * number(f.inter) + 2 * hidden) +
+           3 * hidden * number(f.shared_experts) * number(f.shared_inter) +
+           3 * hidden * number(f.residual_inter) + 2 * hidden * number(f.latent);
+  }
+};
+
+double magnitude(const ModelSpec& model) {
+  const Magnitude count{static_cast<double>(model.hidden)};
+  const auto layer = [&](const LayerKind& kind) {
+    return std::visit(count, kind.mixer) + std::visit(count, kind.ffn) +
+           (kind.cross ? count(*kind.cross) : 0.0);
+  };
+  double sum = 2 * count.hidden * static_cast<double>(model.vocab + model.positions);
+  for (const std::size_t kind : model.layers) sum += layer(model.kinds[kind]);
+  if (model.prediction_layers > 0) {
+    sum += static_cast<double>(model.prediction_layers) *
+           (layer(model.kinds[model.prediction_kind]) + 2 * count.hidden * count.hidden);
+  }
+  return sum;
+}
+
 class Checker {
  public:
+  bool failed() const { return !mistakes_.empty(); }
   void range(const std::string& what, std::int64_t found, std::int64_t least, std::int64_t most) {
     if (found < least || found > most) {
       mistakes_.push_back(
@@ -164,6 +228,10 @@ void check_model(const ModelSpec& model) {
     check.mistake(fmt::format("prediction: there is no layer kind {}", model.prediction_kind));
   }
   for (const LayerKind& kind : model.kinds) check.kind(kind);
+  if (!check.failed() && magnitude(model) > kMostParams) {
+    check.mistake(fmt::format("about {:.1e} parameters; models of up to {:.0e} are supported",
+                              magnitude(model), kMostParams));
+  }
   check.throw_mistakes(model.name.empty() ? "model" : model.name);
 }
 

@@ -146,6 +146,18 @@ TEST_CASE("a type that is not known is read by its keys, and refused where they 
         "describe the model in a .yaml file, or leave out what has no bearing on shapes");
 }
 
+TEST_CASE("a mixture's type without experts is refused, and so is a model beyond all sizes") {
+  CHECK(message_of(replaced(kMixtral, "\"num_local_experts\": 8", "\"num_local_experts\": 0")) ==
+        "config.json: num_local_experts: expected a whole number from 1 to 16777216, not 0");
+  std::string huge = replaced(kMixtral, "\"hidden_size\": 4096", "\"hidden_size\": 16777216");
+  huge = replaced(huge, "\"intermediate_size\": 14336", "\"intermediate_size\": 16777216");
+  huge = replaced(huge, "\"num_hidden_layers\": 32", "\"num_hidden_layers\": 10000");
+  // 10,000 layers of 8 experts of 3 x 2^24 x 2^24: 6.8e19, and attention of 4 x 2^24 x
+  // 2^24: 1.1e19.
+  CHECK(message_of(huge) ==
+        "config: about 7.9e+19 parameters; models of up to 1e+16 are supported");
+}
+
 TEST_CASE("spellings that disagree are a mistake") {
   CHECK(message_of(with("\"num_experts\": 16")) ==
         "config.json: num_experts: 16, but num_local_experts is 8");
