@@ -80,7 +80,7 @@ YamlNode YamlNode::at(std::string_view key) const {
   const std::string path = path_.empty() ? std::string(key) : fmt::format("{}.{}", path_, key);
   if (value_ == nullptr) return YamlNode(document_, nullptr, path);
   if (!is_map()) {
-    expected(fmt::format("a map with the key {}", quote(key)));
+    expected("a map");  // once, however many keys are asked for
     return YamlNode(document_, nullptr, path);
   }
   const Value::Entry* entry = value_->find(key);
