@@ -14,7 +14,6 @@ constexpr double kTile = 128;         // queries of a tile
 constexpr double kSmallTile = 64;     // of the smallest one
 constexpr double kRowsTogether = 16;  // query heads of one tensor-core instruction in decode
 constexpr double kMostPacked = 32;    // query heads that share one kv head's loads
-constexpr double kIntensityOfFullPower = 1000;
 
 double seen_keys(const FlashShape& s) {
   return s.window > 0 ? std::min(s.keys, s.window + s.queries - 1) : s.keys;
@@ -75,8 +74,7 @@ double prefill_us(const FlashShape& s, const Rates& r, const PrefillParameters& 
   }
   const Work work = work_of(s);
   const double intensity = work.flops / work.bytes;
-  const double slow = 1 + p.power_slowdown * intensity / (intensity + kIntensityOfFullPower);
-  const double rate = r.peak / r.multiprocessors * p.compute_fraction / slow;
+  const double rate = sustained_rate(r, p.compute_fraction, p.power_slowdown, intensity);
   const double key =
       2 * rows * (s.key_width + s.value_width) / rate + p.softmax_ns * 1e-3 * rows / kTile;
   const double heads = s.batch * s.heads;

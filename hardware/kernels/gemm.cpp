@@ -33,7 +33,6 @@ constexpr std::array<Tile, 16> kTiles{{{16, 64},
 constexpr double kStepOfK = 64;      // k goes through a multiprocessor in steps of this
 constexpr double kLeastSplit = 256;  // no split is shorter
 constexpr double kMostSplits = 16;
-constexpr double kIntensityOfFullPower = 1000;  // FLOP a byte, where clocks begin to fall
 constexpr double kMostCopies = 5;  // of the weights that benchmarks go round, to leave the L2
 
 double real(std::int64_t n) {
@@ -68,8 +67,7 @@ double compute_us(const GemmShape& s, const Traffic& traffic, const Rates& r,
                   const GemmParameters& p) {
   const double m = real(s.m), n = real(s.n), k = real(s.k), width = operand_bytes(s.precision);
   const double intensity = 2 * m * n * k / traffic.total;
-  const double slow = 1 + p.power_slowdown * intensity / (intensity + kIntensityOfFullPower);
-  const double rate = r.peak / r.multiprocessors * p.compute_fraction / slow;
+  const double rate = sustained_rate(r, p.compute_fraction, p.power_slowdown, intensity);
   const double sum_of_splits = m * n * 8 / (r.bandwidth * 2 * p.split_speed);
   double best = 1e300;
   for (const Tile& tile : kTiles) {

@@ -32,8 +32,9 @@ constexpr std::int64_t kMostDecodeQueries = 8;
 // Norms and copies: a plain copy kernel reaches about this much of the memory's bandwidth
 // (0.85 to 0.94 is the best seen in public H100 tables), and its time is known so well.
 constexpr double kCopyFraction = 0.85, kCopyLow = 0.85, kCopyHigh = 1.4;
-// The arithmetic or the traffic is what bounds a kernel that is in it for so much of its time.
-constexpr double kBoundShare = 0.3;
+// Launches bound a kernel that is in arithmetic and traffic for less than this part of its time,
+// and is no longer than so many of them.
+constexpr double kBoundShare = 0.3, kManyLaunches = 40;
 
 std::string checked(const std::string& name, std::string_view kind) {
   if (name.empty()) return std::string(kDefault);
@@ -47,7 +48,8 @@ std::string checked(const std::string& name, std::string_view kind) {
 Bound bound_of(const Work& work, const Rates& rates, double us) {
   const double compute = work.flops > 0 ? work.flops / rates.peak : 0;
   const double memory = work.bytes / rates.bandwidth;
-  if (std::max(compute, memory) < kBoundShare * us) return Bound::Launch;
+  if (std::max(compute, memory) < kBoundShare * us && us < kManyLaunches * rates.launch)
+    return Bound::Launch;
   return compute > memory ? Bound::Compute : Bound::Memory;
 }
 

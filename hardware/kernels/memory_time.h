@@ -17,4 +17,10 @@ double sustained_bandwidth(const Rates& rates, double fraction);
 // Microseconds for `bytes`, with a ramp that long transfers lose once and short ones in part.
 double memory_us(double bytes, double bandwidth, double ramp_us, double ramp_scale_us);
 
+// FLOP a microsecond of one multiprocessor in the middle of a tile. What keeps it from its peak is
+// work beside the tensor cores (addresses, barriers, scales), which takes its own time for each
+// step of a tile: `fraction` is what is left of the peak on H100, and a slower tensor core (H20)
+// loses less to it. `slowdown`: of clocks at high arithmetic intensity, in proportion to that rate.
+double sustained_rate(const Rates& rates, double fraction, double slowdown, double intensity);
+
 }  // namespace moesim::hardware

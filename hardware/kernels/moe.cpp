@@ -11,7 +11,6 @@ namespace {
 
 constexpr std::array<double, 3> kColumnTiles{64, 128, 256};
 constexpr double kStepOfK = 64;
-constexpr double kIntensityOfFullPower = 1000;
 constexpr double kTensorRows = 64;  // of one tensor-core instruction
 
 double row_bytes(Precision precision) {
@@ -48,8 +47,7 @@ double grouped_gemm_us(const GroupRows& g, double n, double k, Precision precisi
   const double weights = g.active * n * k * bytes_per_element(precision);
   const double bytes = weights + g.rows * (k * width + n * 2);
   const double intensity = 2 * g.rows * n * k / bytes;
-  const double slow = 1 + p.power_slowdown * intensity / (intensity + kIntensityOfFullPower);
-  const double rate = r.peak / r.multiprocessors * p.compute_fraction / slow;
+  const double rate = sustained_rate(r, p.compute_fraction, p.power_slowdown, intensity);
   const double depth = std::ceil(k / kStepOfK) * kStepOfK;
   double compute = 1e300;
   for (std::size_t i = 0; i < kRowTiles.size(); ++i) {

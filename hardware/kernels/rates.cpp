@@ -6,6 +6,27 @@
 #include "sim/check.h"
 
 namespace moesim::hardware {
+namespace {
+
+// H100 SXM, dense: 989.4 TFLOP/s in 16 bits over 132 multiprocessors, twice that in 8 and half in
+// TF32. FLOP a microsecond.
+double reference_of(Precision precision) {
+  constexpr double kSixteenBits = 989.4e6 / 132;
+  switch (precision) {
+    case Precision::FP64:
+    case Precision::FP32:
+      return kSixteenBits / 16;
+    case Precision::TF32:
+      return kSixteenBits / 2;
+    case Precision::BF16:
+    case Precision::FP16:
+      return kSixteenBits;
+    default:
+      return kSixteenBits * 2;
+  }
+}
+
+}  // namespace
 
 Rates rates_of(const Device& device, Precision precision, double sm_share) {
   SIM_CHECK(sm_share > 0 && sm_share <= 1, "a kernel has a part of the multiprocessors in (0, 1]");
@@ -15,6 +36,7 @@ Rates rates_of(const Device& device, Precision precision, double sm_share) {
   const double sms = std::max(1.0, std::floor(whole * sm_share + 1e-9));
   return {.multiprocessors = sms,
           .peak = peak_rate(device, precision).flop_per_second() * kPerMicrosecond * sms / whole,
+          .reference = reference_of(precision),
           .bandwidth = device.memory_bandwidth.bytes_per_second() * kPerMicrosecond,
           .l2 = static_cast<double>(device.l2.count()),
           .launch = sim::to_us(device.launch_latency),

@@ -8,6 +8,7 @@ namespace moesim::hardware {
 struct Rates {
   double multiprocessors = 0;
   double peak = 0;       // FLOP a microsecond, dense, at the kernel's precision
+  double reference = 0;  // the peak of one multiprocessor of H100 SXM: see sustained_rate()
   double bandwidth = 0;  // of the memory: bytes a microsecond
   double l2 = 0;         // bytes
   double launch = 0;     // microseconds: a kernel in a graph

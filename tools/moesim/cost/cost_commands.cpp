@@ -5,7 +5,8 @@
 namespace moesim::tools {
 
 std::vector<Command> cost_commands() {
-  return {predict_command(), validate_table_command(), calibrate_fit_command()};
+  return {predict_command(), validate_table_command(), validate_cases_command(),
+          calibrate_fit_command()};
 }
 
 Option device_option() {

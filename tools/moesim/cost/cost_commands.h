@@ -11,6 +11,7 @@ namespace moesim::tools {
 
 Command predict_command();
 Command validate_table_command();
+Command validate_cases_command();
 Command calibrate_fit_command();
 
 // All of them, in the order of the help.

@@ -1,0 +1,50 @@
+// Published cases: what a source measured of a configuration, and what we predict for it.
+// validation/cases/*.yaml.
+//
+//   case: lmsys-h100-prefill-4k
+//   source: {what: …, where: …, read: 2026-11}
+//   scenario: {…}            a scenario inline, or the path of one; or another runner's key
+//   measured:
+//     - {metric: throughput.tokens_per_s_per_gpu, value: 6287.75, within: 15%}
+//   assumed: [what the source does not state]
+//   explained: why it is missed, where it is
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/io/json.h"
+#include "sim/io/yaml_reader.h"
+
+namespace moesim::validation {
+
+// Turns the value of one key of a case ("scenario", "exchange", "card") into a report that metrics
+// are looked up in.
+struct CaseRunner {
+  std::string_view key;
+  std::function<sim::io::Json(const sim::io::YamlNode&)> run;
+};
+// All there are; a kind of case is added by adding its runner here.
+std::span<const CaseRunner> case_runners();
+
+struct CaseResult {
+  std::string name, metric, explained;
+  double measured = 0, predicted = 0;
+  double error_percent = 0;  // of predicted against measured
+  double within_percent = 0;
+  bool ok = false;
+};
+
+// Throws ConfigError for a case file with mistakes, for a metric that is not in the report, and
+// what the runner throws. A file holds one case.
+std::vector<CaseResult> run_case(const std::filesystem::path& file);
+
+// The number at a path, "a.b[2].c". Throws ConfigError, prefixed by `where`, with the keys there
+// are.
+double number_at(const sim::io::Json& report, std::string_view path, const std::string& where);
+
+}  // namespace moesim::validation
