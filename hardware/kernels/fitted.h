@@ -61,8 +61,9 @@ class Fitted {
     const auto features = M::features(shape);
     Estimate e;
     e.us = M::us(shape, rates, parameters_);
-    e.us = std::max(e.us * std::exp(residual_at(model_.residual, features)),
-                    M::least_us(shape, rates));
+    // A library's choice of kernels does not carry over to another architecture.
+    if (!model_.other_generation) e.us *= std::exp(residual_at(model_.residual, features));
+    e.us = std::max(e.us, M::least_us(shape, rates));
     for (std::size_t i = 0; i < features.size(); ++i) {
       const auto seen = model_.valid.find(std::string(M::kFeatures[i]));
       if (seen != model_.valid.end() && (features[i] < seen->second.first * (1 - 1e-9) ||

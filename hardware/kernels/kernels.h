@@ -29,7 +29,7 @@ struct KernelCost {
 // "roofline". Empty: trtllm's. Where the device has no fit for what is named, the nearest stands in
 // (choose_fitted.h), else the roofline; such a cost is `extrapolated`.
 struct KernelChoice {
-  std::string gemm, moe, attention;
+  std::string gemm = {}, moe = {}, attention = {};
 };
 
 class Kernels {

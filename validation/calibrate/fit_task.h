@@ -24,7 +24,7 @@ struct FitOptions {
   // `prior_points` of them. For few points.
   const hardware::FittedModel* prior = nullptr;
   double prior_points = 12;
-  std::string source;  // for the provenance
+  std::string source = {};  // for the provenance
 };
 
 struct Outlier {

@@ -1,0 +1,31 @@
+#include <doctest/doctest.h>
+
+#include "hardware/choose_fitted.h"
+#include "tests/hardware/kernels/devices.h"
+
+using namespace moesim::hardware;
+
+TEST_CASE("what was fitted is chosen, and nothing stands in for it") {
+  const Device device = shipped("h100");
+  const Chosen chosen = choose_fitted(device, "moe", "sglang", "fp8_block");
+  REQUIRE(chosen.model != nullptr);
+  CHECK(chosen.model->implementation == "sglang");
+  CHECK(!chosen.stand_in);
+}
+
+TEST_CASE("an engine without a table is predicted with the nearest one's parameters and says so") {
+  const Device device = shipped("h100");
+  const Chosen vllm = choose_fitted(device, "gemm", "vllm", "bf16");
+  REQUIRE(vllm.model != nullptr);
+  CHECK(vllm.model->implementation == "trtllm");
+  CHECK(vllm.stand_in);
+  // Its own engine in the nearest format comes before another engine.
+  const Chosen fp8 = choose_fitted(device, "moe", "sglang", "fp8");
+  CHECK(fp8.model->implementation == "sglang");
+  CHECK(fp8.model->variant == "fp8_block");
+}
+
+TEST_CASE("a device without fits has nothing to choose") {
+  CHECK(choose_fitted(shipped("k40"), "gemm", "trtllm", "bf16").model == nullptr);
+  CHECK(fitted_list(shipped("k40"), "gemm").empty());
+}

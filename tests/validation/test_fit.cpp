@@ -1,0 +1,127 @@
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include "hardware/collectives/nccl_cost.h"
+#include "validation/calibrate/fit_task.h"
+#include "validation/calibrate/fitted_file.h"
+#include "validation/tables/tables.h"
+
+using namespace moesim;
+using namespace moesim::validation;
+
+namespace {
+
+const hardware::Device& h100() {
+  static const hardware::Device device = hardware::load_device("configs/devices/h100.yaml");
+  return device;
+}
+
+hardware::NcclCostParameters truth() {
+  return {.quick_us = 5,
+          .quick_step_us = 0.9,
+          .quick_efficiency = 0.2,
+          .wide_us = 12,
+          .wide_step_us = 0.5,
+          .wide_efficiency = 0.8,
+          .wide_loss = 0.4,
+          .ramp_bytes = 1e6,
+          .sum_us = 60,
+          .sum_efficiency = 0.6};
+}
+
+// Times that the formula itself gives, for sizes from 512 B in steps of two.
+std::string made_table(int sizes, double outlier = 1) {
+  std::string text = "op_name,dtype,num_gpus,bytes,latency_us\n";
+  const hardware::Rates rates = hardware::rates_of(h100(), hardware::Precision::BF16);
+  for (const double ranks : {2.0, 4.0, 8.0}) {
+    double bytes = 512;
+    for (int i = 0; i < sizes; ++i, bytes *= 2) {
+      const double us = hardware::NcclModel::us({hardware::NcclOperation::AllGather, ranks, bytes},
+                                                rates, truth());
+      text += fmt::format("all_gather,half,{},{},{}\n", ranks, bytes,
+                          ranks == 4 && i == 7 ? us * outlier : us);
+    }
+  }
+  return text;
+}
+
+Tasks tasks_of(const std::string& text) {
+  return read_tasks("nccl", sim::io::CsvTable::parse(text, "made.csv"), h100(), "nccl");
+}
+
+}  // namespace
+
+TEST_CASE("a fit to times of the formula gives them back, held-out sizes too") {
+  const Tasks tasks = tasks_of(made_table(20));
+  REQUIRE(tasks.size() == 1);
+  const FitResult fit = fit_task(*tasks[0], {.evaluations = 3000, .residual = false});
+  CHECK(fit.model.points == 60);
+  CHECK(fit.in_sample.median < 1);
+  CHECK(fit.hold_out.median < 2);
+  CHECK(fit.outliers.empty());
+  CHECK(fit.model.parameters.at("wide_efficiency") == doctest::Approx(0.8).epsilon(0.1));
+}
+
+TEST_CASE("an outlier is listed and moves nothing") {
+  const FitResult clean = fit_task(*tasks_of(made_table(20))[0], {.residual = false});
+  const FitResult fit = fit_task(*tasks_of(made_table(20, 10))[0], {.residual = false});
+  REQUIRE(fit.outliers.size() == 1);
+  CHECK(fit.outliers[0].measured_us / fit.outliers[0].predicted_us ==
+        doctest::Approx(10).epsilon(0.1));
+  CHECK(fit.in_sample.median < 1.5);
+  CHECK(fit.in_sample.median >= clean.in_sample.median * 0.5);
+}
+
+TEST_CASE("a fit gives the same parameters again") {
+  const FitResult a = fit_task(*tasks_of(made_table(12))[0], {.evaluations = 500});
+  const FitResult b = fit_task(*tasks_of(made_table(12))[0], {.evaluations = 500});
+  CHECK(a.model.parameters == b.model.parameters);
+  CHECK(a.model.residual.values == b.model.residual.values);
+}
+
+TEST_CASE("24 points and a prior fit a system whose launches take twice as long") {
+  // The prior is the truth; the new system's small times are 5 us longer: quick_us goes to 10.
+  hardware::FittedModel prior;
+  prior.kind = "nccl";
+  prior.parameters = {{"quick_us", 5},        {"quick_step_us", 0.9}, {"quick_efficiency", 0.2},
+                      {"wide_us", 12},        {"wide_step_us", 0.5},  {"wide_efficiency", 0.8},
+                      {"wide_loss", 0.4},     {"ramp_bytes", 1e6},    {"sum_us", 60},
+                      {"sum_efficiency", 0.6}};
+  const hardware::Rates rates = hardware::rates_of(h100(), hardware::Precision::BF16);
+  std::string text = "op_name,dtype,num_gpus,bytes,latency_us\n";
+  for (int i = 0; i < 24; ++i) {
+    const double bytes = 512.0 * std::pow(2.0, i % 20), ranks = i < 12 ? 2 : 8;
+    hardware::NcclCostParameters p = truth();
+    p.quick_us += 5;
+    p.wide_us += 5;
+    text += fmt::format(
+        "all_gather,half,{},{:.0f},{}\n", ranks, bytes,
+        hardware::NcclModel::us({hardware::NcclOperation::AllGather, ranks, bytes}, rates, p));
+  }
+  const Tasks tasks = tasks_of(text);
+  const FitResult fit = fit_task(*tasks[0], {.residual = false, .prior = &prior});
+  CHECK(fit.in_sample.median < 5);
+  CHECK(fit.model.parameters.at("quick_us") > 7);
+  CHECK(fit.model.parameters.at("wide_efficiency") == doctest::Approx(0.8).epsilon(0.1));
+}
+
+TEST_CASE("fitted models come back from their file as they went in") {
+  FitResult fit = fit_task(*tasks_of(made_table(20))[0],
+                           {.evaluations = 500, .source = "made \"here\": a test"});
+  const std::string text = fitted_to_yaml(std::vector{fit.model}, "one line\nanother");
+  CHECK(text.starts_with("# one line\n# another\nmodels:\n"));
+  const auto file = std::filesystem::temp_directory_path() / "moesim-fitted-test.yaml";
+  std::ofstream(file) << text;
+  const auto back = hardware::load_fitted(file);
+  std::filesystem::remove(file);
+  REQUIRE(back.size() == 1);
+  CHECK(back[0].parameters == fit.model.parameters);
+  CHECK(back[0].residual.axes == fit.model.residual.axes);
+  CHECK(back[0].residual.values == fit.model.residual.values);
+  CHECK(back[0].provenance.source == "made \"here\": a test");
+  CHECK(merged(back, back).size() == 1);
+}
