@@ -66,7 +66,7 @@ TEST_CASE("configs and our own files of the same model agree to the parameter") 
   const auto ours = [](const char* name) {
     return count_params(load_model(std::string("configs/models/") + name + ".yaml"));
   };
-  for (const auto& [theirs, name] :
+  for (const auto& pair :
        {std::pair{"minimax-text-01", "minimax-text-01"},
         std::pair{"qwen3.5-397b", "qwen3.5-397b-a17b"},
         std::pair{"nemotron-3-nano", "nemotron-3-nano-30b-a3b"}, std::pair{"dbrx", "dbrx"},
@@ -74,8 +74,8 @@ TEST_CASE("configs and our own files of the same model agree to the parameter") 
         std::pair{"olmoe", "olmoe-1b-7b"}, std::pair{"glm-4.7", "glm-4.5"},
         std::pair{"switch-base-128", "switch-base"},
         std::pair{"granite-3.0-1b", "granite-3.0-1b-a400m"}}) {
-    CAPTURE(name);
-    const ModelParams a = count_params(config(theirs)), b = ours(name);
+    CAPTURE(pair.second);
+    const ModelParams a = count_params(config(pair.first)), b = ours(pair.second);
     CHECK(a.total() == b.total());
     CHECK(a.active() == b.active());
   }
