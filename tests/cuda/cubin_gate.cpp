@@ -119,7 +119,7 @@ void check_code(const std::map<std::string, Counts>& kernels, bool hopper) {
       expect(count(kBulkCopy) >= 3 && count(kHmma) == 0, name + ": UTMALDG " + text(kBulkCopy));
     }
   }
-  expect(products == (hopper ? 5 : 3), std::to_string(products) + " matrix kernels were found");
+  expect(products == (hopper ? 7 : 3), std::to_string(products) + " matrix kernels were found");
 }
 
 }  // namespace

@@ -85,7 +85,9 @@ moesim_seed_bug(fp8_scale_row fp8 ${_fp8}
 moesim_seed_bug(fp8_weight_scale_column fp8 ${_fp8}
   "tile.column / kScaleBlock" "0")
 moesim_seed_bug(fp8_scale_bytes fp8 ${_fp8}
-  "(kBlockM + kBlockN) * kBlockK + kBlockM * 4" "(kBlockM + kBlockN) * kBlockK")
+  "(kTileRows + kBlockN) * kBlockK + kTileRows * 4" "(kTileRows + kBlockN) * kBlockK")
+moesim_seed_bug(wgmma_rows_beyond_a_small_tile wgmma kernels/tiles.cuh
+  "tile.row + kTileRows < tile.row_end ? tile.row + kTileRows : tile.row_end" "tile.row_end")
 moesim_seed_bug(router_tie router kernels/router.cuh
   "rival_expert < best_expert" "rival_expert > best_expert")
 moesim_seed_bug(sort_missing_barrier sort kernels/sort.cuh

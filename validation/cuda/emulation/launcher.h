@@ -23,6 +23,8 @@ class Launcher {
     return most_tiles < multiprocessors_ ? static_cast<int>(most_tiles) : multiprocessors_;
   }
 
+  int multiprocessors() const { return multiprocessors_; }
+
   TensorMap tensor_map(const TensorShape& shape) const { return {shape}; }
 
  private:

@@ -13,10 +13,11 @@ namespace moesim::validation::cuda {
 
 template <int M, int kRing>
 struct Fp8Tile {
-  static constexpr int kBlockM = M, kBlockN = 128, kBlockK = kScaleBlock, kStages = kRing;
+  static constexpr int kTileRows = M, kBlockM = M < 64 ? 64 : M;  // as in WgmmaTile
+  static constexpr int kBlockN = 128, kBlockK = kScaleBlock, kStages = kRing;
   static constexpr int kConsumers = kBlockM / 64;
   static constexpr int kThreads = (kConsumers + 1) * kWarpgroupSize;
-  static constexpr int kStageBytes = (kBlockM + kBlockN) * kBlockK + kBlockM * 4;
+  static constexpr int kStageBytes = (kTileRows + kBlockN) * kBlockK + kTileRows * 4;
   static constexpr int kProducerRegisters = 40;
   static constexpr int kConsumerRegisters = 232;
 
@@ -33,6 +34,7 @@ struct Fp8Tile {
 
 using Fp8TileLarge = Fp8Tile<128, 6>;
 using Fp8TileSmall = Fp8Tile<64, 8>;
+using Fp8TileTiny = Fp8Tile<16, 8>;
 
 struct Fp8Places {  // what is not in a tensor map
   const float* weight_scales;
@@ -57,9 +59,9 @@ __global__ void __launch_bounds__(T::kThreads, 1)
     }
     fence_barrier_init();
   }
-  make_tile_table<T::kBlockM, T::kBlockN>(shared.table, places.offsets, groups, n);
+  make_tile_table<T::kTileRows, T::kBlockN>(shared.table, places.offsets, groups, n);
 
-  TileWalk<T::kBlockM, T::kBlockN> walk(shared.table, groups, n);
+  TileWalk<T::kTileRows, T::kBlockN> walk(shared.table, groups, n);
   const int steps = ceil_div(k, T::kBlockK);
   const int warpgroup = thread_index() / kWarpgroupSize;
   RingPosition<T::kStages> ring;
@@ -119,6 +121,7 @@ __global__ void __launch_bounds__(T::kThreads, 1)
         ring.advance();
       }
 
+      const int row_end = end_of_tile<T::kTileRows>(tile);
       MOESIM_UNROLL
       for (int upper = 0; upper < 2; ++upper) {
         MOESIM_UNROLL
@@ -128,7 +131,7 @@ __global__ void __launch_bounds__(T::kThreads, 1)
           for (int b = 0; b < 4; ++b) {
             pair[b] = pack_bf16(sum[4 * (j + b) + 2 * upper], sum[4 * (j + b) + 2 * upper + 1]);
           }
-          store_row_of_32(places.out, n, tile.row + my_row + upper * 8, tile.row_end,
+          store_row_of_32(places.out, n, tile.row + my_row + upper * 8, row_end,
                           tile.column + j * 8, pair);
         }
       }
@@ -146,7 +149,7 @@ void launch_grouped_gemm_fp8_tile(Launcher& launcher, const GroupedGemmFp8Args& 
   a.size[1] = static_cast<std::uint64_t>(args.most_rows);
   a.stride[1] = static_cast<std::uint64_t>(args.k_stride);
   a.box[0] = T::kBlockK;
-  a.box[1] = T::kBlockM;
+  a.box[1] = T::kTileRows;
   a.swizzle128 = true;
   TensorShape w = a;
   w.base = args.weights;
@@ -162,11 +165,9 @@ void launch_grouped_gemm_fp8_tile(Launcher& launcher, const GroupedGemmFp8Args& 
   scales.size[0] = static_cast<std::uint64_t>(args.scale_stride);
   scales.size[1] = static_cast<std::uint64_t>(ceil_div(args.k, kScaleBlock));
   scales.stride[1] = scales.size[0] * 4;
-  scales.box[0] = T::kBlockM;
+  scales.box[0] = T::kTileRows;
   scales.box[1] = 1;
-  const long long most_tiles = (static_cast<long long>(args.most_rows) / T::kBlockM +
-                                (args.groups < args.most_rows ? args.groups : args.most_rows)) *
-                               ceil_div(args.n, T::kBlockN);
+  const long long most_tiles = most_tiles_of<T::kTileRows, T::kBlockN>(args);
   const std::size_t shared = shared_bytes<typename T::Shared>();
   const int grid = launcher.persistent_grid(grouped_gemm_fp8<T>, T::kThreads, shared, most_tiles);
   launcher.launch(grouped_gemm_fp8<T>, grid, T::kThreads, shared, launcher.tensor_map(a),
@@ -178,7 +179,10 @@ void launch_grouped_gemm_fp8_tile(Launcher& launcher, const GroupedGemmFp8Args& 
 template <class Launcher>
 void launch_grouped_gemm_fp8(Launcher& launcher, const GroupedGemmFp8Args& args) {
   if (args.most_rows == 0) return;
-  if (args.expected_rows <= 64) {
+  if (args.expected_rows <= 16) {
+    launch_grouped_gemm_fp8_tile<Fp8TileTiny>(launcher, args);
+  } else if (args.expected_rows <= 64 ||
+             likely_tiles<128, 128>(args) < launcher.multiprocessors()) {
     launch_grouped_gemm_fp8_tile<Fp8TileSmall>(launcher, args);
   } else {
     launch_grouped_gemm_fp8_tile<Fp8TileLarge>(launcher, args);

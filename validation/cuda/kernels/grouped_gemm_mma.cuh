@@ -139,10 +139,7 @@ template <class Launcher>
 void launch_grouped_gemm_mma(Launcher& launcher, const GroupedGemmArgs& args) {
   if (args.most_rows == 0) return;
   const auto go = [&]<class T>(T) {
-    // No more blocks than there can be tiles: every group may have a partial one.
-    const long long most_tiles = (static_cast<long long>(args.most_rows) / T::kBlockM +
-                                  (args.groups < args.most_rows ? args.groups : args.most_rows)) *
-                                 ceil_div(args.n, T::kBlockN);
+    const long long most_tiles = most_tiles_of<T::kBlockM, T::kBlockN>(args);
     const int grid = launcher.persistent_grid(grouped_gemm_mma<T>, T::kThreads,
                                               shared_bytes<typename T::Shared>(), most_tiles);
     launcher.launch(grouped_gemm_mma<T>, grid, T::kThreads, shared_bytes<typename T::Shared>(),
@@ -150,7 +147,8 @@ void launch_grouped_gemm_mma(Launcher& launcher, const GroupedGemmArgs& args) {
   };
   if (args.expected_rows <= 16) {
     go(MmaTileSmall{});
-  } else if (args.expected_rows <= 64) {
+  } else if (args.expected_rows <= 64 ||
+             likely_tiles<128, 128>(args) < launcher.multiprocessors()) {
     go(MmaTileMedium{});
   } else {
     go(MmaTileLarge{});

@@ -13,16 +13,19 @@
 
 namespace moesim::validation::cuda {
 
+// A tile of fewer than 64 rows brings only those: the instruction computes 64, and what it makes of
+// the rest of the stage is not stored. For few rows a group, where every byte counts.
 template <int M, int N, int kRing>
 struct WgmmaTile {
-  static constexpr int kBlockM = M, kBlockN = N, kBlockK = 64, kStages = kRing;
+  static constexpr int kTileRows = M, kBlockM = M < 64 ? 64 : M;
+  static constexpr int kBlockN = N, kBlockK = 64, kStages = kRing;
   static constexpr int kConsumers = kBlockM / 64;  // warpgroups
   static constexpr int kThreads = (kConsumers + 1) * kWarpgroupSize;
-  static constexpr int kStageBytes = (kBlockM + kBlockN) * kBlockK * 2;
+  static constexpr int kStageBytes = (kTileRows + kBlockN) * kBlockK * 2;
   // At the start every thread has the same number; together they stay within 65,536.
   static constexpr int kProducerRegisters = 40;
   static constexpr int kConsumerRegisters = 232;
-  static_assert(kBlockM % 64 == 0 && kBlockK * 2 == 128);
+  static_assert(kBlockM % 64 == 0 && kTileRows % 8 == 0 && kBlockK * 2 == 128);
 
   struct alignas(1024) Shared {
     Bf16 a[kStages][kBlockM * kBlockK];  // each stage a multiple of 1024 bytes
@@ -37,6 +40,7 @@ struct WgmmaTile {
 using WgmmaTileLarge = WgmmaTile<128, 256, 4>;
 using WgmmaTileMedium = WgmmaTile<128, 128, 6>;
 using WgmmaTileSmall = WgmmaTile<64, 128, 8>;
+using WgmmaTileTiny = WgmmaTile<16, 128, 8>;
 
 template <class T>
 __global__ void __launch_bounds__(T::kThreads, 1)
@@ -53,9 +57,9 @@ __global__ void __launch_bounds__(T::kThreads, 1)
     }
     fence_barrier_init();
   }
-  make_tile_table<T::kBlockM, T::kBlockN>(shared.table, offsets, groups, n);  // and a barrier
+  make_tile_table<T::kTileRows, T::kBlockN>(shared.table, offsets, groups, n);  // and a barrier
 
-  TileWalk<T::kBlockM, T::kBlockN> walk(shared.table, groups, n);
+  TileWalk<T::kTileRows, T::kBlockN> walk(shared.table, groups, n);
   const int steps = ceil_div(k, T::kBlockK);
   const int warpgroup = thread_index() / kWarpgroupSize;
   RingPosition<T::kStages> ring;
@@ -106,6 +110,7 @@ __global__ void __launch_bounds__(T::kThreads, 1)
       pin_sums(sum);
       if (lane == 0) barrier_arrive(shared.empty[previous]);
 
+      const int row_end = end_of_tile<T::kTileRows>(tile);
       const int first_row = tile.row + consumer * 64 + warp_index() % 4 * 16 + lane / 4;
       MOESIM_UNROLL
       for (int upper = 0; upper < 2; ++upper) {
@@ -116,7 +121,7 @@ __global__ void __launch_bounds__(T::kThreads, 1)
           for (int b = 0; b < 4; ++b) {
             pair[b] = pack_bf16(sum[4 * (j + b) + 2 * upper], sum[4 * (j + b) + 2 * upper + 1]);
           }
-          store_row_of_32(out, n, first_row + upper * 8, tile.row_end, tile.column + j * 8, pair);
+          store_row_of_32(out, n, first_row + upper * 8, row_end, tile.column + j * 8, pair);
         }
       }
     }
@@ -132,7 +137,7 @@ void launch_grouped_gemm_wgmma_tile(Launcher& launcher, const GroupedGemmArgs& a
   a.size[1] = static_cast<std::uint64_t>(args.most_rows);
   a.stride[1] = a.size[0] * 2;
   a.box[0] = T::kBlockK;
-  a.box[1] = T::kBlockM;
+  a.box[1] = T::kTileRows;
   a.swizzle128 = true;
   TensorShape w = a;
   w.base = args.weights;
@@ -141,21 +146,23 @@ void launch_grouped_gemm_wgmma_tile(Launcher& launcher, const GroupedGemmArgs& a
   w.size[2] = static_cast<std::uint64_t>(args.groups);
   w.stride[2] = w.stride[1] * w.size[1];
   w.box[1] = T::kBlockN;
-  const long long most_tiles = (static_cast<long long>(args.most_rows) / T::kBlockM +
-                                (args.groups < args.most_rows ? args.groups : args.most_rows)) *
-                               ceil_div(args.n, T::kBlockN);
+  const long long most_tiles = most_tiles_of<T::kTileRows, T::kBlockN>(args);
   const std::size_t shared = shared_bytes<typename T::Shared>();
   const int grid = launcher.persistent_grid(grouped_gemm_wgmma<T>, T::kThreads, shared, most_tiles);
   launcher.launch(grouped_gemm_wgmma<T>, grid, T::kThreads, shared, launcher.tensor_map(a),
                   launcher.tensor_map(w), args.out, args.offsets, args.groups, args.n, args.k);
 }
 
+// The largest tile of which there are enough to keep every multiprocessor at work.
 template <class Launcher>
 void launch_grouped_gemm_wgmma(Launcher& launcher, const GroupedGemmArgs& args) {
   if (args.most_rows == 0) return;
-  if (args.expected_rows <= 64) {
+  const int enough = launcher.multiprocessors();
+  if (args.expected_rows <= 16) {
+    launch_grouped_gemm_wgmma_tile<WgmmaTileTiny>(launcher, args);
+  } else if (args.expected_rows <= 64 || likely_tiles<128, 128>(args) < enough) {
     launch_grouped_gemm_wgmma_tile<WgmmaTileSmall>(launcher, args);
-  } else if (args.n <= 128) {
+  } else if (args.n <= 128 || likely_tiles<128, 256>(args) < enough) {
     launch_grouped_gemm_wgmma_tile<WgmmaTileMedium>(launcher, args);
   } else {
     launch_grouped_gemm_wgmma_tile<WgmmaTileLarge>(launcher, args);

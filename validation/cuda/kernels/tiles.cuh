@@ -80,6 +80,27 @@ class TileWalk {
   int group_ = 0, group_begin_ = 0;
 };
 
+// The first row behind a tile's own.
+template <int kTileRows>
+__device__ __forceinline__ int end_of_tile(const Tile& tile) {
+  return tile.row + kTileRows < tile.row_end ? tile.row + kTileRows : tile.row_end;
+}
+
+// No more tiles than this: every group that has rows may have a partial one.
+template <int kTileRows, int kBlockN, class Args>
+long long most_tiles_of(const Args& args) {
+  const int partial = args.groups < args.most_rows ? args.groups : args.most_rows;
+  return (static_cast<long long>(args.most_rows) / kTileRows + partial) * ceil_div(args.n, kBlockN);
+}
+
+// As many as there are if every group that has rows has the expected number.
+template <int kTileRows, int kBlockN, class Args>
+long long likely_tiles(const Args& args) {
+  const int expected = args.expected_rows > 0 ? args.expected_rows : 1;
+  return static_cast<long long>(ceil_div(args.most_rows, expected)) *
+         ceil_div(expected, kTileRows) * ceil_div(args.n, kBlockN);
+}
+
 // Stores, of each of a warp's rows, 32 columns that its quads hold in fragments: `pair` is the
 // lane's two columns 2 (lane % 4) of each of four blocks of eight, as bf16. Rows at or beyond
 // row_end and columns at or beyond n (a multiple of 8) are left alone.

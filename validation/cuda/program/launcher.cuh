@@ -37,6 +37,8 @@ class CudaLauncher {
     return static_cast<int>(most_tiles < most ? most_tiles : most);
   }
 
+  int multiprocessors() const { return multiprocessors_; }
+
   TensorMap tensor_map(const TensorShape& shape) const { return encode_tensor_map(shape); }
 
  private:

@@ -35,10 +35,10 @@ std::vector<GemmCase> gemm_cases(SelftestSize size) {
   }
   return {
       {repeated(1, 8), 4096, 4096, 0},
-      {repeated(16, 8), 28672, 4096, 0},
-      {skewed(128, 4096), 1536, 2048, 0},
-      {skewed(32, 700), 5760, 2880, 0},  // gpt-oss: 22.5 tiles of 128
-      {skewed(32, 700), 2880, 2880, 0},
+      {repeated(16, 8), 7168, 4096, 0},
+      {skewed(48, 4096), 1536, 2048, 0},
+      {skewed(10, 700), 5760, 2880, 0},  // gpt-oss: 22.5 tiles of 128
+      {skewed(12, 700), 2880, 2880, 0},
       {skewed(64, 300), 192, 2048, 0},  // Qwen3-30B at TP8
       {skewed(64, 300), 2048, 96, 0},
       {{1000, 0, 1, 3000}, 4096, 7168, 0},
