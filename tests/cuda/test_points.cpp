@@ -95,10 +95,9 @@ TEST_CASE("a point has the plan's columns and then the results") {
   r.flags = {"noisy", "no_graph"};
   const std::string header = points_header({{"device", "X"}});
   CHECK(header.rfind("# device: X\nid,", 0) == 0);
-  CHECK(
-      point_line(example(), r) ==
-      "grouped-001,fit,grouped_gemm,moesim_mma,bf16,\"Mixtral, \"\"tp2\"\"\",0,0,4,4096,7168,0,0,"
-      "16x2;3;0,1,1.5e+09,2e+12,2,10,10.1235,11,30,0.001,,1755,,,,0x4,noisy;no_graph\n");
+  CHECK(point_line(example(), r) ==
+        "grouped-001,fit,grouped_gemm,moesim_mma,bf16,\"Mixtral, \"\"tp2\"\"\",0,0,4,4096,7168,0,0,"
+        "16x2;3;0,1,1.5e+09,2e+12,2,10,10.1235,11,30,0.001,,1755,,,,0x4,noisy;no_graph\n");
 }
 
 TEST_CASE("a percentile lies between its neighbours in proportion") {

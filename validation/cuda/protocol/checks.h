@@ -22,8 +22,8 @@ struct Check {
   bool ok() const { return !skipped.empty() || (trouble.empty() && error <= bound); }
 };
 
-// bf16 has 8 bits of mantissa: rounding an exact result leaves 2^-9 / sqrt(3) = 1.1e-3 (uniform in
-// the last place); chains of kernels round several times.
+// bf16 has 8 bits of significand: rounding an exact result is off by up to 2^-9 of the next power
+// of two, 1.7e-3 in the mean square over all mantissas. Chains of kernels round several times.
 inline constexpr double kBf16Bound = 5e-3;
 inline constexpr double kLayerBound = 1.5e-2;
 // e4m3 has 4 bits: 2^-5 / sqrt(3) = 1.8e-2 on each operand.
