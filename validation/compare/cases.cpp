@@ -8,6 +8,7 @@
 
 #include "sim/error.h"
 #include "validation/compare/inline_scenario.h"
+#include "workloads/memory_request.h"
 #include "workloads/report.h"
 #include "workloads/run.h"
 #include "workloads/scenario.h"
@@ -22,6 +23,10 @@ using sim::io::YamlNode;
 Json run_scenario(const YamlNode& node) {
   const workloads::Scenario scenario = scenario_of(node);
   return workloads::to_json(workloads::run(scenario).report, scenario);
+}
+
+Json run_memory(const YamlNode& node) {
+  return workloads::answer(workloads::read_memory_request(node));
 }
 
 // "15%" as 15.
@@ -51,7 +56,8 @@ Measured read_measured(const YamlNode& node) {
 }  // namespace
 
 std::span<const CaseRunner> case_runners() {
-  static const std::vector<CaseRunner> runners{{"scenario", run_scenario}};
+  static const std::vector<CaseRunner> runners{
+      {"scenario", run_scenario}, {"memory", run_memory}, {"card", workloads::answer_card}};
   return runners;
 }
 
@@ -114,6 +120,7 @@ std::vector<CaseResult> run_case(const std::filesystem::path& file) {
   if (!chosen) root.error("says nothing to run; a case has a scenario");
   document.throw_errors();
   const Json report = chosen->run(root.at(chosen->key));
+  document.throw_errors();  // what the runner noted of its part
   std::vector<CaseResult> results;
   for (const Measured& m : measured) {
     CaseResult r{.name = name, .metric = m.metric, .explained = explained};
