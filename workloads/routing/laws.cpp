@@ -91,6 +91,13 @@ void check(const LawSpec& spec) {
                   spec.experts, spec.groups, spec.top_k, spec.groups_per_token));
 }
 
+double power_law_quantile(double u, double skew, std::uint32_t experts, std::uint32_t top_k,
+                          std::uint32_t tokens) {
+  const bool many = std::uint64_t{tokens} * top_k > experts;
+  const double high = many ? std::max(1.0, 0.8 * tokens) : 2;
+  return truncated_pareto(u, skew, many ? 1 : 0.01, high);
+}
+
 std::vector<double> popularity(const LawSpec& spec, std::uint32_t layer) {
   sim::Random random(spec.seed, fmt::format("routing/{}/layer {}", name_of(spec.law), layer));
   std::vector<double> weights(spec.experts, 1.0);
@@ -105,15 +112,12 @@ std::vector<double> popularity(const LawSpec& spec, std::uint32_t layer) {
       }
       break;
     }
-    case Law::PowerLaw: {
-      const double selections = static_cast<double>(spec.tokens_per_step) * spec.top_k;
-      const bool many = selections > spec.experts;
-      const double high = many ? std::max(1.0, 0.8 * spec.tokens_per_step) : 2;
+    case Law::PowerLaw:
       for (double& weight : weights) {
-        weight = truncated_pareto(random.uniform(), spec.skew, many ? 1 : 0.01, high);
+        weight = power_law_quantile(random.uniform(), spec.skew, spec.experts, spec.top_k,
+                                    spec.tokens_per_step);
       }
       break;
-    }
     case Law::LogNormal:
       for (double& weight : weights) weight = std::exp(spec.skew * random.normal());
       break;

@@ -51,6 +51,11 @@ void check(const LawSpec& spec);
 // The experts' popularity in a layer, unscaled, [experts]. REQUIRES: check(spec) passes
 std::vector<double> popularity(const LawSpec& spec, std::uint32_t layer);
 
+// The popularity that a share u of the experts stays below under the power law: the inverse of the
+// cumulated density x^-skew on [1, 0.8 x tokens], or [0.01, 2] where there are few selections.
+double power_law_quantile(double u, double skew, std::uint32_t experts, std::uint32_t top_k,
+                          std::uint32_t tokens);
+
 class LawSource final : public RoutingSource {
  public:
   // Throws ConfigError as check() does.

@@ -73,6 +73,10 @@ const RequestRun& TokenRows::drawn(std::uint64_t bits) const {
   return runs_[runs_of_[d][scaled(low, static_cast<std::uint32_t>(runs_of_[d].size()))]];
 }
 
+const RequestRun& TokenRows::drawn_run(std::uint64_t n) const {
+  return drawn(counter_bits(key_, n));
+}
+
 void TokenRows::of_step(std::uint32_t step, std::vector<std::uint64_t>& rows) const {
   rows.clear();
   if (mapping_.order == TokenOrder::OnePerRequest) {

@@ -30,6 +30,9 @@ class TokenRows {
   // The row of each token of a step, [tokens_per_step].
   void of_step(std::uint32_t step, std::vector<std::uint64_t>& rows) const;
 
+  // The n-th request of those drawn with replacement. REQUIRES: tokens are resampled
+  const RequestRun& drawn_run(std::uint64_t n) const;
+
  private:
   const RequestRun& drawn(std::uint64_t bits) const;
 

@@ -14,6 +14,9 @@ Command trace_make_command();
 Command trace_compare_command();
 Command trace_request_command();
 Command trace_report_command();
+Command trace_fit_command();
+Command trace_resample_command();
+Command trace_reroute_command();
 Command trace_import_command();
 Command trace_export_command();
 
