@@ -42,7 +42,7 @@ void widen(const unsigned char* bytes, std::uint64_t values, std::uint64_t first
       bits = static_cast<Bits>(
           bits | static_cast<Bits>(Bits{start[i * stride + byte * plane]} << (8 * byte)));
     }
-    out[i] = static_cast<To>(static_cast<From>(bits));
+    out[i] = static_cast<To>(static_cast<From>(bits));  // NOLINT(bugprone-signed-char-misuse)
   }
 }
 

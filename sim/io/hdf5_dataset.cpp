@@ -41,7 +41,7 @@ void widen(std::span<To> out) {
     From value;
     std::memcpy(&value, from, sizeof value);
     from += sizeof value;
-    to = static_cast<To>(value);
+    to = static_cast<To>(value);  // NOLINT(bugprone-signed-char-misuse): a number
   }
 }
 

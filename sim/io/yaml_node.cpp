@@ -28,7 +28,7 @@ std::string YamlNode::origin() const {
 }
 
 std::filesystem::path YamlNode::file() const {
-  const std::filesystem::path named = text();
+  std::filesystem::path named = text();
   // What the command line names is relative to where the command runs.
   if (named.is_absolute() || named.empty() || !value_->source->is_file) return named;
   return (document_->folder / named).lexically_normal();
