@@ -45,7 +45,9 @@ SafeTensorsFile::SafeTensorsFile(const std::filesystem::path& file)
   for (const auto& [name, entry] : root.items()) {
     if (name == "__metadata__") continue;
     SafeTensor tensor{name, {}, {}, 0, 0};
-    const auto bad = [&](const char* what) { fail(fmt::format("{}: {}", name, what)); };
+    const auto bad = [&, &tensor_name = name](const char* what) {
+      fail(fmt::format("{}: {}", tensor_name, what));
+    };
     if (!entry.is_object() || !entry.contains("dtype") || !entry["dtype"].is_string() ||
         !entry.contains("shape") || !entry["shape"].is_array() || !entry.contains("data_offsets") ||
         !entry["data_offsets"].is_array() || entry["data_offsets"].size() != 2) {
