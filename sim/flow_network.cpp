@@ -2,69 +2,55 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <functional>
 
 #include "sim/check.h"
 
 namespace moesim::sim {
 
 namespace {
-constexpr double kInfinite = std::numeric_limits<double>::infinity();
-constexpr double kPicosecondsPerSecond = 1e12;
+constexpr double kPerSecond = 1e12;  // ps
+
+// Whole picoseconds, rounded up; but what is a thousandth over by the rounding of sums is whole.
+Duration whole_time(double seconds) {
+  return picoseconds_rounded_up(std::max(0.0, seconds * kPerSecond - 1e-3));
+}
 }  // namespace
 
 FlowNetwork::FlowNetwork(Engine& engine, double tolerance, FlowListener& listener)
     : engine_(engine), listener_(listener), tolerance_(tolerance) {
   SIM_CHECK(tolerance >= 0 && tolerance < 1, "the tolerance is a part of 1");
-  capacity_ = {kInfinite, kInfinite};
-  level_ = {kInfinite, 0};
-  filling_.resize(2);
-  on_link_.resize(2);
+  add_link(Bandwidth(1));  // kNone
+  add_link(Bandwidth(1));  // kIdle
+  level_[kIdle] = 0;
 }
 
 FlowNetwork::Link FlowNetwork::add_link(Bandwidth capacity) {
   SIM_CHECK(capacity > Bandwidth{}, "a link has a capacity");
-  if (!free_links_.empty()) {
-    const Link link = free_links_.back();
+  auto link = static_cast<Link>(links_.size());
+  if (free_links_.empty()) {
+    links_.emplace_back();
+    level_.push_back(kFree);
+    filling_.push_back({});
+  } else {
+    link = free_links_.back();
     free_links_.pop_back();
-    capacity_[link] = capacity.bytes_per_second();
-    level_[link] = kInfinite;
-    return link;
+    level_[link] = kFree;
   }
-  capacity_.push_back(capacity.bytes_per_second());
-  level_.push_back(kInfinite);
-  filling_.push_back({});
-  on_link_.emplace_back();
-  return static_cast<Link>(capacity_.size() - 1);
+  links_[link].capacity = capacity.bytes_per_second();
+  return link;
 }
 
 FlowNetwork::Link FlowNetwork::add_flow_limit(Bandwidth limit) {
   const Link link = add_link(limit);
-  capacity_[link] = -limit.bytes_per_second();
+  links_[link].capacity = -limit.bytes_per_second();
+  ++flow_limits_;
   return link;
 }
 
 void FlowNetwork::retire_link(Link link) {
   retired_links_.push_back(link);
   free_retired();
-}
-
-void FlowNetwork::retire_group(Group group) {
-  retired_groups_.push_back(group);
-  free_retired();
-}
-
-void FlowNetwork::free_retired() {
-  std::erase_if(retired_links_, [this](Link link) {
-    if (!on_link_[link].empty()) return false;
-    free_links_.push_back(link);
-    return true;
-  });
-  std::erase_if(retired_groups_, [this](Group group) {
-    if (groups_[group].in_flight > 0) return false;
-    free_groups_.push_back(group);
-    return true;
-  });
 }
 
 FlowNetwork::Group FlowNetwork::add_group() {
@@ -78,8 +64,67 @@ FlowNetwork::Group FlowNetwork::add_group() {
   return group;
 }
 
-void FlowNetwork::place(std::uint32_t flow, Link link, std::uint32_t other) {
-  if (link != kNone) on_link_[link].push_back({other, flow});
+void FlowNetwork::retire_group(Group group) {
+  retired_groups_.push_back(group);
+  free_retired();
+}
+
+void FlowNetwork::free_retired() {
+  std::erase_if(retired_links_, [this](Link link) {
+    if (!links_[link].entries.empty()) return false;
+    links_[link].due.clear();
+    if (links_[link].capacity < 0) --flow_limits_;
+    free_links_.push_back(link);
+    return true;
+  });
+  std::erase_if(retired_groups_, [this](Group group) {
+    if (groups_[group].in_flight > 0) return false;
+    free_groups_.push_back(group);
+    return true;
+  });
+}
+
+inline std::uint32_t& FlowNetwork::place_of(Flow& flow, Link link) {
+  if (flow.first == link) return flow.first_place;
+  if (flow.second == link) return flow.second_place;
+  const auto links = many_links(flow.first);
+  const auto at = std::find(links.begin(), links.end(), link) - links.begin();
+  return many_places(flow.first)[static_cast<std::size_t>(at)];
+}
+
+inline void FlowNetwork::move_entry(Link link, std::uint32_t from, std::uint32_t to) {
+  auto& entries = links_[link].entries;
+  entries[to] = entries[from];
+  place_of(flows_[entries[to].flow], link) = to;
+}
+
+inline void FlowNetwork::swap_entries(Link link, std::uint32_t a, std::uint32_t b) {
+  if (a == b) return;
+  auto& entries = links_[link].entries;
+  std::swap(entries[a], entries[b]);
+  place_of(flows_[entries[a].flow], link) = a;
+  place_of(flows_[entries[b].flow], link) = b;
+}
+
+void FlowNetwork::enter(Link link, std::uint32_t other, std::uint32_t flow) {
+  LinkState& state = links_[link];
+  state.entries.push_back({other, flow});
+  if (state.active) return;
+  state.active = true;
+  active_.push_back(link);
+}
+
+void FlowNetwork::remove_entry(Link link, Flow& flow) {
+  LinkState& state = links_[link];
+  std::uint32_t place = place_of(flow, link);
+  if (place < state.here) {  // the last one attached takes its place, and the last one that one's
+    --state.here;
+    if (place != state.here) move_entry(link, state.here, place);
+    place = state.here;
+  }
+  const auto last = static_cast<std::uint32_t>(state.entries.size() - 1);
+  if (place != last) move_entry(link, last, place);
+  state.entries.pop_back();
 }
 
 void FlowNetwork::start(Group group, double bytes, std::span<const Link> links, std::uint64_t tag) {
@@ -88,109 +133,341 @@ void FlowNetwork::start(Group group, double bytes, std::span<const Link> links, 
     listener_.flow_finishes(tag, engine_.now());
     return;
   }
-  const auto flow = static_cast<std::uint32_t>(left_.size());
-  const auto end_of = [&](Link link) { return static_cast<std::uint32_t>(on_link_[link].size()); };
-  left_.push_back(bytes);
-  tag_.push_back(tag);
-  group_.push_back(group);
-  if (links.size() <= 2) {
-    const Link second = links.size() == 2 ? links[1] : kNone;
-    first_.push_back(links[0]);
-    second_.push_back(second);
-    first_place_.push_back(end_of(links[0]));
-    second_place_.push_back(end_of(second));
-    place(flow, links[0], second);
-    place(flow, second, links[0]);
+  auto index = static_cast<std::uint32_t>(flows_.size());
+  if (free_flows_.empty()) {
+    flows_.emplace_back();
   } else {
-    const Link coded = kMany | static_cast<std::uint32_t>(many_.size());
-    first_.push_back(coded);
-    second_.push_back(kNone);
-    first_place_.push_back(0);
-    second_place_.push_back(0);
-    many_.push_back(static_cast<std::uint32_t>(links.size()));
-    many_.insert(many_.end(), links.begin(), links.end());
-    for (const Link link : links) many_.push_back(end_of(link));
-    for (const Link link : links) place(flow, link, coded);
+    index = free_flows_.back();
+    free_flows_.pop_back();
+  }
+  Flow& flow = flows_[index];
+  flow = {};
+  flow.finish = bytes;  // nothing is served at kIdle
+  flow.group = group;
+  flow.tag = tag;
+  const auto end_of = [&](Link link) {
+    return static_cast<std::uint32_t>(links_[link].entries.size());
+  };
+  if (links.size() <= 2) {
+    flow.first = links[0];
+    flow.second = links.size() == 2 ? links[1] : kNone;
+    flow.first_place = end_of(flow.first);
+    enter(flow.first, flow.second, index);
+    if (flow.second != kNone) {
+      flow.second_place = end_of(flow.second);
+      enter(flow.second, flow.first, index);
+    }
+  } else {
+    if (free_many_.size() <= links.size()) free_many_.resize(links.size() + 1);
+    auto& free_places = free_many_[links.size()];
+    if (free_places.empty()) {
+      free_places.push_back(static_cast<std::uint32_t>(many_.size()));
+      many_.resize(many_.size() + 1 + 2 * links.size());
+    }
+    flow.first = kMany | free_places.back();
+    many_[free_places.back()] = static_cast<std::uint32_t>(links.size());
+    free_places.pop_back();
+    const auto of = many_links(flow.first), places = many_places(flow.first);
+    for (std::size_t i = 0; i < links.size(); ++i) {
+      of[i] = links[i];
+      places[i] = end_of(links[i]);
+      enter(links[i], flow.first, index);
+    }
   }
   ++groups_[group].in_flight;
   ++alive_;
-  changed_ = true;
+  changed_ = started_ = true;
   change_soon(group);
 }
 
-// Takes an entry off a link; the last one takes its place.
-void FlowNetwork::unplace(Link link, std::uint32_t place) {
-  if (link == kNone) return;
-  auto& entries = on_link_[link];
-  const Entry moved = entries.back();
-  entries.pop_back();
-  if (place == entries.size()) return;
-  entries[place] = moved;
-  if (first_[moved.flow] == link) {
-    first_place_[moved.flow] = place;
-  } else if (second_[moved.flow] == link) {
-    second_place_[moved.flow] = place;
+void FlowNetwork::kill(std::uint32_t index) {
+  Flow& flow = flows_[index];
+  if ((flow.first & kMany) != 0) {
+    const auto links = many_links(flow.first);
+    for (const Link link : links) remove_entry(link, flow);
+    free_many_[links.size()].push_back(flow.first & ~kMany);
   } else {
-    const auto links = many_links(first_[moved.flow]);
-    const auto places = many_places(first_[moved.flow]);
-    for (std::size_t i = 0; i < links.size(); ++i) {
-      if (links[i] == link) places[i] = place;
-    }
+    remove_entry(flow.first, flow);
+    if (flow.second != kNone) remove_entry(flow.second, flow);
   }
-}
-
-void FlowNetwork::kill(std::uint32_t flow) {
-  if ((first_[flow] & kMany) != 0) {
-    const auto links = many_links(first_[flow]);
-    const auto places = many_places(first_[flow]);
-    for (std::size_t i = 0; i < links.size(); ++i) unplace(links[i], places[i]);
-  } else {
-    unplace(first_[flow], first_place_[flow]);
-    unplace(second_[flow], second_place_[flow]);
-  }
-  first_[flow] = second_[flow] = kDead;
-  left_[flow] = kInfinite;
-  --groups_[group_[flow]].in_flight;
+  flow.attached = kIdle;
+  --groups_[flow.group].in_flight;
   --alive_;
+  free_flows_.push_back(index);
   changed_ = true;
 }
 
-// Closes the gaps that finished flows left, in order.
-void FlowNetwork::compact() {
-  std::vector<std::uint32_t> many;
-  std::uint32_t to = 0;
-  for (std::uint32_t from = 0; from < left_.size(); ++from) {
-    if (first_[from] == kDead) continue;
-    left_[to] = left_[from];
-    tag_[to] = tag_[from];
-    group_[to] = group_[from];
-    first_place_[to] = first_place_[from];
-    second_place_[to] = second_place_[from];
-    second_[to] = second_[from];
-    if ((first_[from] & kMany) != 0) {
-      const auto links = many_links(first_[from]);
-      const auto places = many_places(first_[from]);
-      const Link coded = kMany | static_cast<std::uint32_t>(many.size());
-      many.push_back(static_cast<std::uint32_t>(links.size()));
-      many.insert(many.end(), links.begin(), links.end());
-      many.insert(many.end(), places.begin(), places.end());
-      for (std::size_t i = 0; i < links.size(); ++i) on_link_[links[i]][places[i]] = {coded, to};
-      first_[to] = coded;
-    } else {
-      first_[to] = first_[from];
-      on_link_[first_[to]][first_place_[to]].flow = to;
-      if (second_[to] != kNone) on_link_[second_[to]][second_place_[to]].flow = to;
-    }
-    ++to;
+// Flows of a group wait for the end of the window where that is within the group's tolerance.
+void FlowNetwork::change_soon(Group group) {
+  if (soon_) return;
+  if (in_window_) {
+    const auto age = static_cast<double>((engine_.now() - groups_[group].start).count());
+    const auto wait = static_cast<double>((window_end_ - engine_.now()).count());
+    if (wait <= tolerance_ / 2 * age) return;
   }
-  left_.resize(to);
-  tag_.resize(to);
-  group_.resize(to);
-  first_.resize(to);
-  second_.resize(to);
-  first_place_.resize(to);
-  second_place_.resize(to);
-  many_ = std::move(many);
+  // Many flows start at the same instant (an all-to-all starts thousands): one computation for all.
+  soon_ = true;
+  engine_.after(Duration{}, [this] {
+    soon_ = false;
+    if (in_window_) cut_window();
+    rebalance();
+  });
+}
+
+void FlowNetwork::on_window_end() {
+  in_window_ = false;
+  advance_to_now();
+  for (const Finishing& one : finishing_) kill(one.flow);
+  finishing_.clear();
+  free_retired();
+  if (!soon_) rebalance();  // else a change at this very instant is about to be taken in
+}
+
+// Ends the window now: what has finished has finished, the rest goes on.
+void FlowNetwork::cut_window() {
+  in_window_ = false;
+  engine_.cancel(window_event_);
+  advance_to_now();
+  for (const Finishing& one : finishing_) {
+    if (one.at <= engine_.now()) {
+      kill(one.flow);
+      continue;
+    }
+    Flow& flow = flows_[one.flow];
+    flow.announced = false;
+    auto& due = links_[flow.attached].due;
+    due.push_back({flow.finish, one.flow});
+    std::push_heap(due.begin(), due.end(), std::greater<>());
+    listener_.flow_withdrawn(flow.tag);
+  }
+  finishing_.clear();
+  free_retired();
+}
+
+void FlowNetwork::rebalance() {
+  advance_to_now();
+  if (changed_) compute_rates();
+  if (alive_ > 0) begin_window();
+}
+
+// What each link has served by now, at its level.
+void FlowNetwork::advance_to_now() {
+  const double seconds = static_cast<double>((engine_.now() - served_at_).count()) / kPerSecond;
+  served_at_ = engine_.now();
+  if (seconds == 0) return;
+  for (const Link link : active_) {
+    if (level_[link] < kFree) links_[link].served += level_[link] * seconds;
+  }
+}
+
+// Progressive filling: the link with the lowest level fills up next, and fixes its flows.
+void FlowNetwork::compute_rates() {
+  ++counters_.computations;
+  changed_ = false;
+  std::size_t kept = 0;
+  for (const Link link : active_) {
+    LinkState& state = links_[link];
+    if (state.entries.empty()) {
+      state.active = false;
+      state.served = 0;
+      state.due.clear();
+      level_[link] = kFree;
+      continue;
+    }
+    active_[kept++] = link;
+  }
+  active_.resize(kept);
+  begin_filling();
+  // After a time of much change the order is often wrong: then it is not tried for a while.
+  if (!started_ && order_pause_ == 0 && flow_limits_ == 0) {
+    if (fill_in_order()) {
+      order_misses_ = 0;
+      return;
+    }
+    order_misses_ = std::min(order_misses_ + 1, 6u);
+    order_pause_ = (1u << order_misses_) - 1;
+    begin_filling();
+  } else if (order_pause_ > 0) {
+    --order_pause_;
+  }
+  started_ = false;
+  fill_by_heap();
+}
+
+void FlowNetwork::begin_filling() {
+  for (const Link link : active_) {
+    level_[link] = kFree;
+    filling_[link] = {links_[link].capacity, static_cast<double>(links_[link].entries.size())};
+  }
+}
+
+inline double FlowNetwork::level_now(Link link) const {
+  const Filling& mine = filling_[link];
+  if (mine.flows < 0.5) return kFree;  // all its flows are held back elsewhere
+  return links_[link].capacity < 0 ? -links_[link].capacity : mine.left / mine.flows;
+}
+
+// Links fill up in nearly the order of the last time, in which active_ has been left: looks for the
+// lowest among the next few. Levels that never fall in the order taken are those of progressive
+// filling: a link passed over though lower would only have become lower still, or have been left
+// with more than it can carry. Whether that held. Limits of flows are not links that can be so
+// checked: with them the heap is used.
+bool FlowNetwork::fill_in_order() {
+  constexpr std::size_t kAhead = 12;
+  double last = 0;
+  for (std::size_t at = 0; at < active_.size(); ++at) {
+    const std::size_t end = std::min(at + kAhead, active_.size());
+    std::size_t best = at;
+    double lowest = level_now(active_[at]);
+    for (std::size_t i = at + 1; i < end; ++i) {
+      const double level = level_now(active_[i]);
+      if (level < lowest) {
+        lowest = level;
+        best = i;
+      }
+    }
+    if (lowest == kFree) continue;
+    if (lowest < last * (1 - 1e-13)) return false;
+    last = std::max(last, lowest);
+    const Link link = active_[best];
+    for (std::size_t i = best; i > at; --i) active_[i] = active_[i - 1];
+    active_[at] = link;
+    fill_up(link, lowest);
+  }
+  // One whose flows were all fixed elsewhere before it was looked at may carry too much by now.
+  return std::none_of(active_.begin(), active_.end(), [this](Link link) {
+    return level_[link] == kFree && filling_[link].left < -1e-9 * links_[link].capacity;
+  });
+}
+
+// Links wait in a heap by the level at which they would fill up; fixing flows elsewhere only raises
+// it, so that a link whose level has risen goes back into the heap.
+void FlowNetwork::fill_by_heap() {
+  heap_.clear();
+  for (const Link link : active_) heap_.emplace_back(level_now(link), link);
+  std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
+  std::size_t filled = 0;
+  std::vector<Link> rest;
+  while (!heap_.empty()) {
+    auto& [key, top] = heap_.front();
+    const Link link = top;
+    const double level = level_now(link);
+    if (level == kFree) {
+      rest.push_back(link);
+      drop_top();
+      continue;
+    }
+    if (level > key * (1 + 1e-14)) {
+      key = level;
+      if (sink_top()) continue;  // another is first now
+    }
+    drop_top();
+    fill_up(link, level);
+    active_[filled++] = link;
+  }
+  std::copy(rest.begin(), rest.end(), active_.begin() + static_cast<std::ptrdiff_t>(filled));
+}
+
+// The top's key has grown: moves it to where it belongs. Most often that is near: whether it moved.
+bool FlowNetwork::sink_top() {
+  const auto moving = heap_.front();
+  std::size_t place = 0;
+  for (;;) {
+    std::size_t child = 2 * place + 1;
+    if (child >= heap_.size()) break;
+    if (child + 1 < heap_.size() && heap_[child + 1] < heap_[child]) ++child;
+    if (!(heap_[child] < moving)) break;
+    heap_[place] = heap_[child];
+    place = child;
+  }
+  heap_[place] = moving;
+  return place != 0;
+}
+
+void FlowNetwork::drop_top() {
+  heap_.front() = heap_.back();
+  heap_.pop_back();
+  if (!heap_.empty()) sink_top();
+}
+
+// The link is full at this level: fixes the flows that are not yet fixed. Those are the flows
+// attached to it, since what another link has fixed has gone there, and as many more as are
+// missing.
+void FlowNetwork::fill_up(Link link, double level) {
+  LinkState& state = links_[link];
+  const auto missing = static_cast<std::int64_t>(filling_[link].flows + 0.5) - state.here;
+  if (missing > 0) {
+    // From the end, so that what is attached, and swapped forward, is not met again.
+    auto& entries = state.entries;
+    std::int64_t found = 0;
+    for (std::size_t i = entries.size(); i > state.here && found < missing;) {
+      const Entry entry = entries[i - 1];
+      bool fixed = false;
+      if (entry.other < kMany) {
+        fixed = level_[entry.other] < kFree;
+      } else {
+        for (const Link o : many_links(entry.other)) fixed = fixed || level_[o] < kFree;
+      }
+      ++counters_.flows_touched;
+      if (fixed) {
+        --i;
+        continue;
+      }
+      ++found;
+      attach(entry.flow, link);  // puts another entry here, not yet looked at, or shrinks the rest
+      if (i > entries.size()) i = entries.size();
+    }
+  }
+  level_[link] = level;
+  counters_.flows_touched += state.here;
+  const Entry* const end = state.entries.data() + state.here;
+  for (const Entry* entry = state.entries.data(); entry != end; ++entry) {
+    if (entry->other < kMany) {
+      Filling& other = filling_[entry->other];
+      other.left -= level;
+      other.flows -= 1;
+      continue;
+    }
+    for (const Link o : many_links(entry->other)) {
+      if (o == link) continue;
+      filling_[o].left -= level;
+      filling_[o].flows -= 1;
+    }
+  }
+}
+
+// From now on that link holds the flow back. REQUIRES: links have served up to now
+void FlowNetwork::attach(std::uint32_t index, Link to) {
+  Flow& flow = flows_[index];
+  ++counters_.attached;
+  double left = flow.finish;
+  if (flow.attached != kIdle) {
+    LinkState& from = links_[flow.attached];
+    left -= from.served;
+    --from.here;
+    swap_entries(flow.attached, place_of(flow, flow.attached), from.here);
+  }
+  LinkState& state = links_[to];
+  swap_entries(to, place_of(flow, to), state.here);
+  ++state.here;
+  flow.attached = to;
+  flow.finish = state.served + std::max(left, 0.0);
+  auto& due = state.due;
+  due.push_back({flow.finish, index});
+  std::push_heap(due.begin(), due.end(), std::greater<>());
+}
+
+// Drops what is stale from the top of a link's heap.
+inline void FlowNetwork::clean(Link link) {
+  LinkState& state = links_[link];
+  auto& due = state.due;
+  while (!due.empty() && is_stale(link, due.front())) {
+    std::pop_heap(due.begin(), due.end(), std::greater<>());
+    due.pop_back();
+  }
+  if (due.size() <= 2 * state.here + 64) return;
+  std::erase_if(due, [&](const Due& one) { return is_stale(link, one); });
+  std::make_heap(due.begin(), due.end(), std::greater<>());
 }
 
 double FlowNetwork::youngest_age() const {
@@ -201,178 +478,46 @@ double FlowNetwork::youngest_age() const {
   return static_cast<double>((engine_.now() - youngest).count());
 }
 
-// Flows of a group wait for the end of the window where that is within the group's tolerance.
-void FlowNetwork::change_soon(Group group) {
-  if (soon_) return;
-  if (in_window_) {
-    const auto age = static_cast<double>((engine_.now() - groups_[group].start).count());
-    const auto wait = static_cast<double>((window_end_ - engine_.now()).count());
-    if (wait <= tolerance_ * age) {
-      expect_completions_ = true;
-      return;
-    }
-  }
-  // Many flows start at the same instant (an all-to-all starts thousands): one computation for all.
-  soon_ = true;
-  soon_event_ = engine_.after(Duration{}, [this] {
-    soon_ = false;
-    if (in_window_) cut_window();
-    rebalance();
-  });
-}
-
-void FlowNetwork::on_window_end() {
-  in_window_ = false;
-  for (const Finishing& one : finishing_) kill(one.flow);
-  finishing_.clear();
-  free_retired();
-  if (soon_) return;  // a change at this very instant is about to be taken in
-  rebalance();
-}
-
-// Ends the window now: what has finished has finished, all else gets back what it was to carry.
-void FlowNetwork::cut_window() {
-  in_window_ = false;
-  engine_.cancel(window_event_);
-  const double rest =
-      static_cast<double>((window_end_ - engine_.now()).count()) / kPicosecondsPerSecond;
-  for (std::size_t f = 0; f < window_flows_; ++f) {
-    if (first_[f] != kDead) left_[f] += rate_of(f) * rest;
-  }
-  for (const Finishing& one : finishing_) {
-    if (one.at <= engine_.now()) {
-      kill(one.flow);
-    } else {
-      left_[one.flow] = std::max(left_[one.flow], 0.0);
-      listener_.flow_withdrawn(tag_[one.flow]);
-    }
-  }
-  finishing_.clear();
-  free_retired();
-}
-
-void FlowNetwork::rebalance() {
-  if (alive_ == 0) {
-    compact();
-    return;
-  }
-  if (left_.size() > 2 * alive_) compact();
-  if (changed_) compute_rates();
-  begin_window();
-}
-
-// Progressive filling. Links wait in a heap by the level at which they would fill up; fixing flows
-// elsewhere only raises it, so that a link whose level has risen goes back into the heap.
-void FlowNetwork::compute_rates() {
-  ++counters_.computations;
-  changed_ = false;
-  heap_.clear();
-  const auto links = static_cast<Link>(capacity_.size());
-  for (Link l = 2; l < links; ++l) {
-    level_[l] = kInfinite;
-    const std::size_t flows = on_link_[l].size();
-    if (flows == 0) continue;
-    filling_[l] = {capacity_[l], static_cast<double>(flows)};
-    heap_.emplace_back(capacity_[l] < 0 ? -capacity_[l] : capacity_[l] / filling_[l].flows, l);
-  }
-  const auto later = [](const auto& a, const auto& b) { return a > b; };
-  std::make_heap(heap_.begin(), heap_.end(), later);
-  while (!heap_.empty()) {
-    std::pop_heap(heap_.begin(), heap_.end(), later);
-    const auto [key, l] = heap_.back();
-    const Filling& mine = filling_[l];
-    if (mine.flows < 0.5) {  // all its flows are held back elsewhere
-      heap_.pop_back();
-      continue;
-    }
-    double level = key;
-    if (capacity_[l] > 0) {
-      level = mine.left / mine.flows;
-      if (level > key * (1 + 1e-14) && heap_.size() > 1 && level > heap_.front().first) {
-        heap_.back().first = level;
-        std::push_heap(heap_.begin(), heap_.end(), later);
-        continue;
-      }
-    }
-    heap_.pop_back();
-    level_[l] = level;
-    counters_.flows_touched += on_link_[l].size();
-    for (const Entry entry : on_link_[l]) {
-      if (entry.other < kMany) {
-        // Where the other link is full already this changes what nobody reads any more.
-        Filling& other = filling_[entry.other];
-        other.left -= level;
-        other.flows -= 1;
-        continue;
-      }
-      const auto path = many_links(entry.other);
-      const bool fixed = std::any_of(path.begin(), path.end(), [this, l = l](Link o) {
-        return o != l && level_[o] < kInfinite;
-      });
-      if (fixed) continue;
-      for (const Link o : path) {
-        if (o == l) continue;
-        filling_[o].left -= level;
-        filling_[o].flows -= 1;
-      }
-    }
-  }
-}
-
-double FlowNetwork::rate_of(std::size_t flow) const {
-  const Link first = first_[flow];
-  if (first < kMany) return std::min(level_[first], level_[second_[flow]]);
-  const std::uint32_t at = first & ~kMany;
-  double rate = kInfinite;
-  for (std::uint32_t i = 1; i <= many_[at]; ++i) rate = std::min(rate, level_[many_[at + i]]);
-  return rate;
-}
-
-double FlowNetwork::time_to_next() const {
-  // The least left / rate, by products.
-  double left = kInfinite, rate = 1;
-  for (std::size_t f = 0; f < left_.size(); ++f) {
-    const double mine = rate_of(f);
-    if (left_[f] * rate < left * mine) {
-      left = left_[f];
-      rate = mine;
-    }
-  }
-  return left / rate;
-}
-
-// Rates are constant until the end of the window: moves all flows there, and announces those that
-// finish on the way.
+// Rates are constant until the end of the window: announces those that finish on the way.
 void FlowNetwork::begin_window() {
-  ++counters_.windows;
-  window_start_ = engine_.now();
-  window_flows_ = left_.size();
-  double span = tolerance_ * youngest_age() / kPicosecondsPerSecond;
-  if (!expect_completions_ || span <= 0) span = std::max(span, time_to_next());
-  const Duration length = std::max(seconds_rounded_up(span), Duration(1));
+  double next = kFree;  // seconds
+  for (const Link link : active_) {
+    if (links_[link].here == 0) continue;
+    clean(link);
+    const LinkState& state = links_[link];
+    next = std::min(next, (state.due.front().finish - state.served) / level_[link]);
+  }
+  const double merged = tolerance_ / 2 * youngest_age() / kPerSecond;
+  const Duration length = std::max(whole_time(std::max({merged, next, 0.0})), Duration(1));
   SIM_CHECK(length < kForever, "flows without a rate");
-  window_end_ = window_start_ + length;
-  const double seconds = static_cast<double>(length.count()) / kPicosecondsPerSecond;
+  const Time start = engine_.now();
+  window_end_ = start + length;
   // Times are whole picoseconds: what is left after the last one by rounding is nothing.
-  const double slack = seconds * 1e-14;
-  for (std::size_t f = 0; f < left_.size(); ++f) {
-    const double rate = rate_of(f);
-    const double before = left_[f];
-    left_[f] = before - rate * seconds;
-    if (left_[f] > rate * slack) continue;
-    if (first_[f] == kDead) continue;
-    finishing_.push_back({static_cast<std::uint32_t>(f), Time{}});
-    const Time at = window_start_ + seconds_rounded_up(before / rate);
-    finishing_.back().at = std::min(at, window_end_);
+  const double seconds = (static_cast<double>(length.count()) + 1.1e-3) / kPerSecond;
+  Time last = start;
+  for (const Link link : active_) {
+    LinkState& state = links_[link];
+    if (state.here == 0) continue;
+    const double reached = (state.served + level_[link] * seconds) * (1 + 1e-15);
+    auto& due = state.due;
+    while (!due.empty() && due.front().finish <= reached) {
+      const Due one = due.front();
+      std::pop_heap(due.begin(), due.end(), std::greater<>());
+      due.pop_back();
+      // A flow that went elsewhere and came back may be here twice.
+      if (is_stale(link, one) || flows_[one.flow].announced) continue;
+      flows_[one.flow].announced = true;
+      const double left = std::max(0.0, one.finish - state.served);
+      const Time at = std::min(window_end_, start + whole_time(left / level_[link]));
+      last = std::max(last, at);
+      finishing_.push_back({one.flow, at});
+    }
   }
-  expect_completions_ = !finishing_.empty();
-  if (finishing_.size() == alive_) {  // nothing is left to wait for after the last of them
-    window_end_ = window_start_;
-    for (const Finishing& one : finishing_) window_end_ = std::max(window_end_, one.at);
-  }
+  // Nothing is left to wait for after the last of them.
+  if (finishing_.size() == alive_) window_end_ = last;
   in_window_ = true;
   window_event_ = engine_.at(window_end_, [this] { on_window_end(); });
-  for (const Finishing& one : finishing_) listener_.flow_finishes(tag_[one.flow], one.at);
+  for (const Finishing& one : finishing_) listener_.flow_finishes(flows_[one.flow].tag, one.at);
 }
 
 }  // namespace moesim::sim

@@ -1,17 +1,24 @@
 // Flows of bytes over links that they share: at every instant each flow has its max-min fair rate
 // (sim/max_min.h) over all that is in flight, whoever started it.
 //
+// A full link has a level: the rate of the flows that it holds back. Each flow is attached to the
+// link that holds it back, and a link keeps how much each flow attached to it has been served: a
+// change of a level costs nothing for the flows that stay attached, and the next completion at a
+// link is the top of its heap.
+//
 // Rates are computed when flows start and when flows have finished. With a tolerance of zero that
 // is at every completion. With a tolerance above zero completions that lie close together are
-// merged: what a finished flow leaves over is handed on up to `tolerance` x the age of the youngest
-// group of flows later. Each flow still finishes at its own time, rates never exceed a link's
-// capacity, and no byte is lost: a tolerant play is never faster than capacities allow, and later
+// merged: what a finished flow leaves over is handed on up to half the tolerance x the age of the
+// youngest group of flows later. Each flow still finishes at its own time, rates never exceed a
+// link's capacity, and no byte is lost: a tolerant play is not faster than links allow, and later
 // by about the tolerance at most.
 //
-// Cost of one computation of rates: for each link that fills up, the flows on it.
+// Cost of one computation of rates: one visit of each flow, at the link that holds it back, and
+// somewhat more for each flow that another link holds back from now on.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -42,11 +49,12 @@ class FlowNetwork {
   struct Counters {
     std::uint64_t flows = 0;          // started
     std::uint64_t computations = 0;   // of rates
-    std::uint64_t flows_touched = 0;  // flows visited in them, a flow once for each full link
-    std::uint64_t windows = 0;        // spans of time with constant rates
+    std::uint64_t flows_touched = 0;  // flows visited in them
+    std::uint64_t attached = 0;       // flows that went over to another link
   };
 
-  // REQUIRES: 0 <= tolerance < 1; the listener outlives the network
+  // REQUIRES: 0 <= tolerance < 1; the listener outlives the network, and starts no flow while it is
+  // told of one
   FlowNetwork(Engine& engine, double tolerance, FlowListener& listener);
   FlowNetwork(const FlowNetwork&) = delete;
   FlowNetwork& operator=(const FlowNetwork&) = delete;
@@ -63,22 +71,47 @@ class FlowNetwork {
   // The group goes to a later add_group, when its last flow has finished.
   void retire_group(Group group);
 
-  // Starts a flow now. A flow of no bytes, or over no link, finishes now.
-  // REQUIRES: links are distinct
+  // Starts a flow now; rates are computed at the end of this instant. A flow of no bytes, or over
+  // no link, finishes now. REQUIRES: links are distinct
   void start(Group group, double bytes, std::span<const Link> links, std::uint64_t tag);
 
   std::size_t in_flight() const { return alive_; }
   const Counters& counters() const { return counters_; }
 
  private:
-  static constexpr Link kNone = 0;  // never fills up: the second link of a flow that has one
-  static constexpr Link kDead = 1;  // has no rate: the links of a flow that has finished
+  static constexpr Link kNone = 0;  // never full: the second link of a flow that has one
+  static constexpr Link kIdle = 1;  // serves nothing: where a flow is attached until it has a rate
   static constexpr Link kMany = 0x80000000u;  // + place in many_: a flow of three links or more
+  static constexpr double kFree = std::numeric_limits<double>::infinity();  // level: not full
 
-  // One flow as a link sees it.
+  // One flow as a link sees it. A link's entries of flows attached to it come first.
   struct Entry {
     std::uint32_t other;  // its other link, or kMany + …
     std::uint32_t flow;
+  };
+  struct Flow {
+    double finish = 0;  // when its link has served so much
+    Link attached = kIdle;
+    Link first = kNone, second = kNone;
+    std::uint32_t first_place = 0, second_place = 0;  // among the entries of these
+    Group group = 0;
+    bool announced = false;  // finishes in this window
+    std::uint64_t tag = 0;
+  };
+  struct Due {
+    double finish;
+    std::uint32_t flow;
+    bool operator>(const Due& other) const {
+      return finish != other.finish ? finish > other.finish : flow > other.flow;
+    }
+  };
+  struct LinkState {
+    double capacity = 0;     // of a flow limit: its negative
+    double served = 0;       // bytes that a flow attached all the time would have got
+    std::uint32_t here = 0;  // so many of its entries are attached to it
+    bool active = false;     // is in active_
+    std::vector<Entry> entries = {};
+    std::vector<Due> due = {};  // a heap; what has gone elsewhere is stale
   };
   // What progressive filling keeps of a link: the capacity and the flows that are not yet fixed.
   struct Filling {
@@ -102,52 +135,62 @@ class FlowNetwork {
     const std::uint32_t at = coded & ~kMany;
     return {many_.data() + at + 1 + many_[at], many_[at]};
   }
-  double rate_of(std::size_t flow) const;
-  void place(std::uint32_t flow, Link link, std::uint32_t other);
-  void unplace(Link link, std::uint32_t place);
+  std::uint32_t& place_of(Flow& flow, Link link);
+  void move_entry(Link link, std::uint32_t from, std::uint32_t to);
+  void swap_entries(Link link, std::uint32_t a, std::uint32_t b);
+  void enter(Link link, std::uint32_t other, std::uint32_t flow);
+  void remove_entry(Link link, Flow& flow);
+  void attach(std::uint32_t flow, Link to);
   void kill(std::uint32_t flow);
   void free_retired();
-  void compact();
   void change_soon(Group group);
   void on_window_end();
   void cut_window();
   void rebalance();
+  void advance_to_now();
   void compute_rates();
+  void begin_filling();
+  double level_now(Link link) const;
+  bool fill_in_order();
+  void fill_by_heap();
+  bool sink_top();
+  void drop_top();
+  void fill_up(Link link, double level);
   void begin_window();
-  double time_to_next() const;
+  bool is_stale(Link link, const Due& due) const {
+    return flows_[due.flow].attached != link || flows_[due.flow].finish != due.finish;
+  }
+  void clean(Link link);
   double youngest_age() const;
 
   Engine& engine_;
   FlowListener& listener_;
   double tolerance_;
 
-  // Of each link.
-  std::vector<double> capacity_;  // a flow limit's is negative
-  std::vector<double> level_;  // the rate of flows that this link holds back; infinite if not full
+  std::vector<double> level_;  // of each link: the rate of flows attached to it
   std::vector<Filling> filling_;
-  std::vector<std::vector<Entry>> on_link_;
+  std::vector<LinkState> links_;
+  std::vector<Link> active_;  // those with flows, in the order in which they filled up
   std::vector<Link> free_links_, retired_links_;
   std::vector<std::pair<double, Link>> heap_;
 
-  // Of each flow.
-  std::vector<double> left_;  // bytes, at the end of the window
-  std::vector<Link> first_, second_;
-  std::vector<std::uint32_t> first_place_, second_place_;  // in on_link_ of these
-  std::vector<std::uint64_t> tag_;
-  std::vector<Group> group_;
+  std::vector<Flow> flows_;
+  std::vector<std::uint32_t> free_flows_;
   std::vector<std::uint32_t> many_;  // count, links, places of flows with three links or more
+  std::vector<std::vector<std::uint32_t>> free_many_;  // places in many_, by the count of links
   std::size_t alive_ = 0;
 
   std::vector<GroupState> groups_;
   std::vector<Group> free_groups_, retired_groups_;
 
+  std::size_t flow_limits_ = 0;
   bool changed_ = false;  // flows have come or gone since rates were computed
+  bool started_ = false;  // and some of them have come
+  std::uint32_t order_misses_ = 0, order_pause_ = 0;
+  bool soon_ = false;  // rates are computed at the end of this instant
   bool in_window_ = false;
-  std::size_t window_flows_ = 0;  // those that are in the window; later ones wait for its end
-  Time window_start_{}, window_end_{};
-  Engine::EventId window_event_{}, soon_event_{};
-  bool soon_ = false;
-  bool expect_completions_ = false;
+  Time window_end_{}, served_at_{};
+  Engine::EventId window_event_{};
   std::vector<Finishing> finishing_;
   Counters counters_;
 };

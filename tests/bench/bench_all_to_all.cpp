@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 
 #include "hardware/network/network_model.h"
 #include "hardware/network/topology.h"
@@ -60,6 +61,10 @@ constexpr Case kCases[] = {
     {"skewed", 128, true, 0.01, 0.1, 0.02, 8087.794},
     {"skewed", 256, true, 0.01, 0.4, 0.1, 19899.225},
     {"skewed", 1024, true, 0.01, 10, 2, 0},
+    {"skewed", 64, true, 0.0005, 0.1, 0.02, 3073.635},
+    {"skewed", 128, true, 0.0005, 0.6, 0.1, 8087.794},
+    {"skewed", 256, true, 0.0005, 4, 0.5, 19899.225},
+    {"skewed", 1024, true, 0.0005, 300, 30, 0},
     {"skewed", 64, true, 0, 0.1, 0.02, 3073.635},
     {"skewed", 128, true, 0, 0.6, 0.1, 8087.794},
     {"skewed", 256, true, 0, 4, 0.5, 19899.225},
@@ -72,17 +77,18 @@ int main(int argc, char** argv) {
   const auto most = static_cast<std::uint32_t>(argc > 1 ? std::atoi(argv[1]) : 256);
   const int repeats = argc > 2 ? std::atoi(argv[2]) : 1;
   const double only = argc > 3 ? std::atof(argv[3]) : -1;
-  std::printf("%-8s %5s %9s | %9s %7s %7s | %12s %9s | %8s %9s %12s | %s\n", "sizes", "ranks",
-              "tolerance", "wall s", "must", "aim", "done us", "SimGrid", "events", "computed",
-              "touched", "peak MiB");
+  std::printf("%-8s %5s %9s | %9s %9s %7s %7s | %12s %9s | %8s %9s %12s | %s\n", "sizes", "ranks",
+              "tolerance", "wall s", "cpu s", "must", "aim", "done us", "SimGrid", "events",
+              "computed", "touched", "peak MiB");
   for (const Case& one : kCases) {
     if (one.ranks > most || (only >= 0 && one.tolerance != only)) continue;
-    double wall = 1e9, done_us = 0;
+    double wall = 1e9, cpu = 1e9, done_us = 0;
     std::uint64_t events = 0;
     hardware::NetworkCounters counters;
     for (int i = 0; i < repeats; ++i) {
       const sim::Exchange exchange = testing::all_to_all(one.ranks, 1 << 20, one.skewed);
       const auto start = std::chrono::steady_clock::now();
+      const std::clock_t cpu_start = std::clock();
       const hardware::Cluster cluster = platform(one.ranks);
       sim::Engine engine;
       const auto network =
@@ -92,6 +98,7 @@ int main(int argc, char** argv) {
       engine.run();
       wall = std::min(
           wall, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      cpu = std::min(cpu, static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC);
       done_us = sim::to_us(listener.last - sim::Time{});
       events = engine.events();
       counters = network->counters();
@@ -99,8 +106,8 @@ int main(int argc, char** argv) {
     }
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    std::printf("%-8s %5u %9g | %9.4f %7g %7g | %12.3f %+8.3f%% | %8llu %9llu %12llu | %ld\n",
-                one.name, one.ranks, one.tolerance, wall, one.must, one.aim, done_us,
+    std::printf("%-8s %5u %9g | %9.4f %9.4f %7g %7g | %12.3f %+8.3f%% | %8llu %9llu %12llu | %ld\n",
+                one.name, one.ranks, one.tolerance, wall, cpu, one.must, one.aim, done_us,
                 one.reference_us > 0 ? (done_us / one.reference_us - 1) * 100 : 0.0,
                 static_cast<unsigned long long>(events),
                 static_cast<unsigned long long>(counters.rate_computations),

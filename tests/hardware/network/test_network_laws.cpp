@@ -1,0 +1,129 @@
+// What must hold for any cluster and any exchange.
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+#include "hardware/network/play.h"
+#include "sim/random.h"
+#include "tests/support/clusters.h"
+
+using namespace moesim;
+using namespace moesim::sim::literals;
+using hardware::Fidelity;
+using hardware::LinkKind;
+
+namespace {
+
+hardware::Cluster random_cluster(sim::Random& random) {
+  using Fabric = hardware::ScaleOut::Fabric;
+  hardware::Cluster cluster;
+  cluster.nodes = 1 + static_cast<std::int64_t>(random.below(5));
+  cluster.gpus_per_node = std::int64_t{1} << random.below(3);
+  if (cluster.nodes * cluster.gpus_per_node == 1) cluster.nodes = 2;
+  cluster.scale_up = {hardware::ScaleUp::Kind::Switch, 450_GBps, 250ns};
+  auto& out = cluster.scale_out;
+  constexpr Fabric kFabrics[] = {Fabric::NonBlocking, Fabric::RailOptimised, Fabric::FatTree};
+  out.fabric = kFabrics[random.below(3)];
+  out.routing = random.below(2) == 0 ? hardware::ScaleOut::Routing::Adaptive
+                                     : hardware::ScaleOut::Routing::Ecmp;
+  out.nics_per_node = cluster.gpus_per_node;
+  out.bandwidth = 50_GBps;
+  out.latency = 500ns;
+  out.nodes_per_leaf = 1 + static_cast<std::int64_t>(random.below(3));
+  out.spines = 1 + static_cast<std::int64_t>(random.below(4));
+  out.oversubscription = 1 + static_cast<double>(random.below(3));
+  out.leaf_spine_latency = 250ns;
+  out.rail_forwarding = random.below(2) == 0;
+  cluster.topology = hardware::make_topology(cluster);
+  return cluster;
+}
+
+sim::Exchange random_exchange(sim::Random& random, sim::Rank ranks) {
+  sim::Exchange exchange;
+  exchange.participants.resize(ranks);
+  std::iota(exchange.participants.begin(), exchange.participants.end(), 0u);
+  for (sim::Rank s = 0; s < ranks; ++s) {
+    for (sim::Rank d = 0; d < ranks; ++d) {
+      if (s == d || random.uniform() < 0.3) continue;
+      exchange.transfers.push_back(
+          {s, d, sim::Bytes(1000 + static_cast<std::int64_t>(random.below(5'000'000)))});
+    }
+  }
+  return exchange;
+}
+
+}  // namespace
+
+TEST_CASE("flows never beat the busiest link, and links carry what was sent") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    CAPTURE(seed);
+    sim::Random random(seed, "laws");
+    const auto cluster = random_cluster(random);
+    const auto exchange = random_exchange(random, cluster.ranks());
+    const auto fluid = hardware::play_exchange(cluster, exchange, Fidelity::Fluid, 0.01);
+    CHECK(fluid.completion >= fluid.lower_bound);
+    const auto bound = hardware::play_exchange(cluster, exchange, Fidelity::Bound);
+    CHECK(bound.completion <= fluid.lower_bound);
+    // What leaves devices, over whichever of their links, is what was sent, but for what rail
+    // forwarding sends twice.
+    std::int64_t sent = 0, left = 0;
+    for (const auto& t : exchange.transfers) sent += t.bytes.count();
+    for (const auto& link : fluid.links) {
+      if (link.name.starts_with("gpu")) left += link.bytes.count();
+    }
+    if (!cluster.topology->rail_forwarding) CHECK(left == sent);
+    CHECK(left >= sent);
+    // Both fidelities put the same bytes on the same links.
+    std::int64_t fluid_sum = 0, bound_sum = 0;
+    for (const auto& link : fluid.links) fluid_sum += link.bytes.count();
+    for (const auto& link : bound.links) bound_sum += link.bytes.count();
+    CHECK(fluid_sum == bound_sum);
+  }
+}
+
+TEST_CASE("a balanced exchange on a switch that never limits takes its bound") {
+  // All ports are equally busy all the time: max-min fair flows waste nothing.
+  for (const std::int64_t ranks : {2, 4, 8, 16}) {
+    const auto cluster = testing::small_cluster(1, ranks);
+    sim::Exchange exchange;
+    for (sim::Rank s = 0; s < ranks; ++s) {
+      exchange.participants.push_back(s);
+      for (sim::Rank d = 0; d < ranks; ++d) {
+        if (s != d) exchange.transfers.push_back({s, d, 1_MB});
+      }
+    }
+    const auto fluid = hardware::play_exchange(cluster, exchange, Fidelity::Fluid, 0);
+    CHECK(sim::to_us(fluid.completion) ==
+          doctest::Approx(sim::to_us(fluid.lower_bound)).epsilon(1e-9));
+  }
+}
+
+TEST_CASE("twice the bandwidth of all links halves the time but for the latency") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    CAPTURE(seed);
+    sim::Random random(seed, "more bandwidth");
+    auto cluster = random_cluster(random);
+    const auto exchange = random_exchange(random, cluster.ranks());
+    const auto before = hardware::play_exchange(cluster, exchange, Fidelity::Fluid, 0);
+    auto topology = *cluster.topology;
+    for (auto& link : topology.links) {
+      link.capacity = link.capacity * 2;
+      link.latency = {};
+    }
+    cluster.topology = std::make_shared<const hardware::Topology>(topology);
+    const auto after = hardware::play_exchange(cluster, exchange, Fidelity::Fluid, 0);
+    CHECK(after.completion <= before.completion);
+    CHECK(sim::to_us(after.completion) * 2 <= sim::to_us(before.completion) + 1e-3);
+    CHECK(sim::to_us(after.completion) * 2 >= sim::to_us(before.completion) - 5);
+  }
+}
+
+TEST_CASE("an equal play gives equal picoseconds") {
+  sim::Random random(7, "again");
+  const auto cluster = random_cluster(random);
+  const auto exchange = random_exchange(random, cluster.ranks());
+  const auto one = hardware::play_exchange(cluster, exchange, Fidelity::Fluid, 0.01);
+  const auto two = hardware::play_exchange(cluster, exchange, Fidelity::Fluid, 0.01);
+  CHECK(one.done == two.done);
+  CHECK(one.events == two.events);
+}
