@@ -73,7 +73,8 @@ Exchange begin(const Cluster& cluster, std::span<const Rank> group, const char* 
 
 Exchange low_latency(const Cluster& cluster, std::span<const Rank> group,
                      const MulticastCounts& counts, const MulticastShape& shape, bool back) {
-  const auto& both = cluster.collectives.deepep_ll;
+  const bool one_node = group.empty() || cluster.near(group.front(), group.back());
+  const auto& both = one_node ? cluster.collectives.deepep_ll_node : cluster.collectives.deepep_ll;
   const DeepEpLlParameters& p = back ? both.combine : both.dispatch;
   const std::size_t n = group.size();
   const double message = shape.row_bytes + (back ? 0 : kHeaderBytes);
@@ -202,10 +203,11 @@ Exchange build(const Cluster& cluster, std::span<const Rank> group, MulticastAlg
       exchange.name = back ? "combine" : "dispatch";
       return exchange;
     }
-    case MulticastAlgorithm::DeepEpNormal:
-      return by_nodes(cluster, group, counts, shape,
-                      back ? parameters.deepep_normal.combine : parameters.deepep_normal.dispatch,
-                      back);
+    case MulticastAlgorithm::DeepEpNormal: {
+      const bool one_node = group.empty() || cluster.near(group.front(), group.back());
+      const auto& both = one_node ? parameters.deepep_normal_node : parameters.deepep_normal;
+      return by_nodes(cluster, group, counts, shape, back ? both.combine : both.dispatch, back);
+    }
     case MulticastAlgorithm::HybridEp:
       return by_nodes(cluster, group, counts, shape,
                       back ? parameters.hybrid_ep.combine : parameters.hybrid_ep.dispatch, back);

@@ -99,13 +99,20 @@ CollectiveParameters default_collective_parameters() {
   // From 64 B over InfiniBand across leaves, 3.7 us (arXiv 2505.09343, table 5), and a kernel.
   p.send_receive.quick_us = 5;
   p.send_receive.quick_step_us = 0;
-  // DeepEP on Hopper: 1 and 2 nodes (normal), 1, 2 and 4 (low latency), the same tables; dispatch
-  // within 7 % (median), combine 8 %, low latency 3 and 4 %.
+  // DeepEP on Hopper: one node; 1 and 2 nodes (normal); 1, 2 and 4 (low latency), the same tables;
+  // dispatch within 7 % (median), combine 8 %, low latency 3 and 4 %.
+  p.deepep_normal_node.dispatch = {26.3, 0, 1.0, 1.0, 18639, 0.105, 2.3};
+  p.deepep_normal_node.combine = {37.8, 0, 0.652, 1.0, 15407, 0.0001, 5.1};
   p.deepep_normal.dispatch = {34.1, 28.3, 1.0, 0.973, 10786, 0.0063, 10};
   p.deepep_normal.combine = {47.8, 43.9, 1.0, 0.876, 8174, 0.0001, 8.2};
   p.deepep_ll.dispatch = {8.4, 6.6, 15.1, 0.546, 0.959, 1, 0.86, 3.1};
   p.deepep_ll.combine = {10.1, 7.75, 6.5, 0.486, 0.959, 1, 0.117, 1.27};
-  p.hybrid_ep = p.deepep_normal;
+  p.deepep_ll_node = p.deepep_ll;
+  // HybridEP: the tensor memory accelerator moves rows, so that a few SMs do; chosen after its
+  // public rows: 750 GB/s of 900 with 16 SMs in one NVLink domain, and of 32 H100 the network's
+  // (docs/README_Hybrid-EP.md).
+  p.hybrid_ep.dispatch = {34, 14, 0.85, 0.82, 1e5, 0, 8};
+  p.hybrid_ep.combine = {48, 14, 0.8, 0.8, 1e5, 0, 8};
   return p;
 }
 
@@ -124,10 +131,15 @@ CollectiveParameters collective_parameters(const Device& device) {
     } else if (model.kind == "custom_allreduce") {
       take(model, kCustomFields, p.custom_all_reduce);
     } else if (model.kind == "deepep_normal") {
-      take(model, kNormalFields,
-           variant == "combine" ? p.deepep_normal.combine : p.deepep_normal.dispatch);
+      if (variant == "dispatch") take(model, kNormalFields, p.deepep_normal_node.dispatch);
+      if (variant == "combine") take(model, kNormalFields, p.deepep_normal_node.combine);
+      if (variant == "dispatch_internode") take(model, kNormalFields, p.deepep_normal.dispatch);
+      if (variant == "combine_internode") take(model, kNormalFields, p.deepep_normal.combine);
     } else if (model.kind == "deepep_ll") {
-      take(model, kLlFields, variant == "combine" ? p.deepep_ll.combine : p.deepep_ll.dispatch);
+      if (variant == "dispatch") take(model, kLlFields, p.deepep_ll_node.dispatch);
+      if (variant == "combine") take(model, kLlFields, p.deepep_ll_node.combine);
+      if (variant == "dispatch_internode") take(model, kLlFields, p.deepep_ll.dispatch);
+      if (variant == "combine_internode") take(model, kLlFields, p.deepep_ll.combine);
     }
   }
   // The forms of the fits always have a sum; only an all-reduce does one in the switch.

@@ -74,9 +74,11 @@ struct DispatchCombine {
 struct CollectiveParameters {
   NcclParameters all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, send_receive;
   CustomAllReduceParameters custom_all_reduce;
-  DispatchCombine<DeepEpNormalParameters> deepep_normal;
+  DispatchCombine<DeepEpNormalParameters> deepep_normal_node;  // the kernels within one node
+  DispatchCombine<DeepEpNormalParameters> deepep_normal;       // those over several
   DispatchCombine<DeepEpNormalParameters> hybrid_ep;
-  DispatchCombine<DeepEpLlParameters> deepep_ll;
+  DispatchCombine<DeepEpLlParameters> deepep_ll_node;  // low latency: within one node
+  DispatchCombine<DeepEpLlParameters> deepep_ll;       // over several
 
   const NcclParameters& of(Collective collective) const;
 };

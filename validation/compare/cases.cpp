@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
+#include "validation/compare/exchange_case.h"
 #include "validation/compare/inline_scenario.h"
 #include "workloads/memory_request.h"
 #include "workloads/report.h"
@@ -56,8 +57,10 @@ Measured read_measured(const YamlNode& node) {
 }  // namespace
 
 std::span<const CaseRunner> case_runners() {
-  static const std::vector<CaseRunner> runners{
-      {"scenario", run_scenario}, {"memory", run_memory}, {"card", workloads::answer_card}};
+  static const std::vector<CaseRunner> runners{{"scenario", run_scenario},
+                                               {"memory", run_memory},
+                                               {"card", workloads::answer_card},
+                                               {"exchange", run_exchange_case}};
   return runners;
 }
 

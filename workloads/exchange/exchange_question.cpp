@@ -50,9 +50,9 @@ std::size_t place_of(std::string_view algorithm) {
   return static_cast<std::size_t>(found - kAlgorithms.begin());
 }
 
-sim::Exchange token_exchange(const hardware::Cluster& cluster, std::span<const Rank> group,
-                             MulticastAlgorithm algorithm, const TokenQuestion& q) {
-  const auto ranks = static_cast<std::uint32_t>(group.size());
+// The routing of one layer for ranks 0 … n - 1, counted.
+DispatchCounts count_tokens(const hardware::Cluster& cluster, std::uint32_t ranks,
+                            const DispatchWanted& wanted, const TokenQuestion& q) {
   if (q.experts % ranks != 0) {
     throw ConfigError(
         fmt::format("{} experts cannot be dealt out evenly to {} ranks", q.experts, ranks));
@@ -69,30 +69,39 @@ sim::Exchange token_exchange(const hardware::Cluster& cluster, std::span<const R
   source.route({.count = source.tokens_per_step()}, routing);
   TokenSources from;
   std::uint32_t nodes = 0, last = 0;
-  for (std::uint32_t r = 0; r <= ranks; ++r) {
+  for (Rank r = 0; r <= ranks; ++r) {
     from.begin.push_back(r * static_cast<std::uint32_t>(q.tokens_per_rank));
     if (r == ranks) break;
-    const std::uint32_t node = cluster.node_of(group[r]);
+    const std::uint32_t node = cluster.node_of(r);
     if (r == 0 || node != last) ++nodes;
     last = node;
     from.node.push_back(static_cast<std::uint16_t>(nodes - 1));
   }
   const ExpertPlacement placement = linear_placement({.experts = q.experts, .ranks = ranks});
   DispatchCounts counts;
-  count_dispatch(routing, placement.layer(0), from,
-                 {.selections = hardware::needs_selections(algorithm),
-                  .tokens = hardware::needs_copies(algorithm),
-                  .node_tokens = hardware::needs_node_copies(algorithm)},
-                 counts);
-  const hardware::MulticastCounts rows{counts.selections, counts.tokens, counts.node_tokens};
+  count_dispatch(routing, placement.layer(0), from, wanted, counts);
+  return counts;
+}
+
+double row_bytes(const TokenQuestion& q) {
   // An fp8 row has an fp32 scale for each 128 elements (DeepEP).
   const double element = q.precision == hardware::Precision::FP8Block
                              ? 1 + 4.0 / 128
                              : hardware::bytes_per_element(q.precision);
-  const hardware::MulticastShape shape{.row_bytes = static_cast<double>(q.hidden) * element,
-                                       .rows = q.tokens_per_rank,
-                                       .groups = q.experts,
-                                       .sms = q.sms};
+  return static_cast<double>(q.hidden) * element;
+}
+
+sim::Exchange token_exchange(const hardware::Cluster& cluster, std::span<const Rank> group,
+                             MulticastAlgorithm algorithm, const TokenQuestion& q) {
+  const DispatchCounts counts =
+      count_tokens(cluster, static_cast<std::uint32_t>(group.size()),
+                   {.selections = hardware::needs_selections(algorithm),
+                    .tokens = hardware::needs_copies(algorithm),
+                    .node_tokens = hardware::needs_node_copies(algorithm)},
+                   q);
+  const hardware::MulticastCounts rows{counts.selections, counts.tokens, counts.node_tokens};
+  const hardware::MulticastShape shape{
+      .row_bytes = row_bytes(q), .rows = q.tokens_per_rank, .groups = q.experts, .sms = q.sms};
   return q.back ? hardware::combine(cluster, group, algorithm, rows, shape)
                 : hardware::dispatch(cluster, group, algorithm, rows, shape);
 }
@@ -159,6 +168,16 @@ sim::Exchange make_exchange(const hardware::Cluster& cluster, const ExchangeQues
       break;
   }
   return token_exchange(cluster, group, MulticastAlgorithm::AllGather, question.tokens);
+}
+
+TokenVolumes token_volumes(const hardware::Cluster& cluster, const ExchangeQuestion& question) {
+  const auto ranks = static_cast<std::uint32_t>(question.ranks);
+  const DispatchCounts counts = count_tokens(cluster, ranks, {}, question.tokens);
+  const double row = row_bytes(question.tokens) / ranks;
+  const auto sum = [](const std::vector<std::uint32_t>& of) {
+    return static_cast<double>(std::accumulate(of.begin(), of.end(), std::uint64_t{0}));
+  };
+  return {sum(counts.selections) * row, sum(counts.tokens) * row, sum(counts.node_tokens) * row};
 }
 
 std::vector<sim::Transfer> uniform_transfers(Rank ranks, Bytes bytes) {

@@ -49,6 +49,15 @@ ExchangeInput input_of(std::string_view algorithm);
 // Throws ConfigError where the ranks or the experts do not fit, or there is no such algorithm.
 sim::Exchange make_exchange(const hardware::Cluster& cluster, const ExchangeQuestion& question);
 
+// What a rank's tokens ask for, the mean over ranks, those for itself included; bytes.
+struct TokenVolumes {
+  double message_bytes = 0;  // one for each choice
+  double copy_bytes = 0;     // one for each rank that wants the row
+  double node_bytes = 0;     // one for each node that does
+};
+// REQUIRES: the algorithm carries tokens. Throws as make_exchange.
+TokenVolumes token_volumes(const hardware::Cluster& cluster, const ExchangeQuestion& question);
+
 // Each of `ranks` sends `bytes` to every other.
 std::vector<sim::Transfer> uniform_transfers(sim::Rank ranks, sim::Bytes bytes);
 // Destinations by a Zipf law: the n-th most popular gets n^-skew of the mean of `bytes` a pair,

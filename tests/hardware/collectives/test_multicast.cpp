@@ -26,7 +26,9 @@ hardware::CollectiveParameters bare() {
   hardware::CollectiveParameters p;
   p.deepep_normal.dispatch.per_sm_bytes_us = p.deepep_normal.combine.per_sm_bytes_us = 1e12;
   p.deepep_normal.dispatch.overlap_power = p.deepep_normal.combine.overlap_power = 1000;
+  p.deepep_normal_node = p.deepep_normal;
   p.deepep_ll.dispatch.overlap_power = p.deepep_ll.combine.overlap_power = 1000;
+  p.deepep_ll_node = p.deepep_ll;
   return p;
 }
 
@@ -101,7 +103,7 @@ TEST_CASE("an idle exchange takes its closed form") {
   // With overlap power 2: 30 + sqrt(21.778^2 + 24.5^2) = 62.779 us.
   auto cluster = small_cluster(1, 8);
   cluster.collectives = bare();
-  cluster.collectives.deepep_normal.dispatch = {30, 0, 0.5, 1, 1e4, 0, 2};
+  cluster.collectives.deepep_normal_node.dispatch = {30, 0, 0.5, 1, 1e4, 0, 2};
   std::vector<std::uint32_t> copies(64, 700), node_copies(8, 5600);
   const auto exchange = hardware::dispatch(
       cluster, ranks(8), MulticastAlgorithm::DeepEpNormal, {{}, copies, node_copies},

@@ -1,0 +1,133 @@
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "sim/error.h"
+#include "sim/io/json.h"
+#include "tools/moesim/network/network_commands.h"
+
+using namespace moesim;
+using namespace moesim::tools;
+using sim::io::Json;
+
+namespace {
+
+// The command's output for these arguments, fallbacks filled in as the program does.
+std::string printed(const Command& command,
+                    std::map<std::string, std::vector<std::string>> values) {
+  Arguments arguments;
+  arguments.values = std::move(values);
+  for (const Option& option : command.options) {
+    const std::string name = option.name.substr(option.name.find_first_not_of('-'));
+    if (!arguments.has(name) && !option.fallback.empty()) {
+      arguments.values[name] = {option.fallback};
+    }
+  }
+  std::ostringstream out, err;
+  const sim::ExitCode code = command.run(arguments, {out, err});
+  CHECK(code == sim::ExitCode::Ok);
+  return out.str();
+}
+
+std::string message(const std::function<void()>& act) {
+  try {
+    act();
+  } catch (const sim::Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+std::string matrix_file(const std::string& text) {
+  const auto file = std::filesystem::temp_directory_path() / "moesim-test-matrix.csv";
+  std::ofstream(file) << text;
+  return file.string();
+}
+
+}  // namespace
+
+TEST_CASE("an exchange's bandwidths are those of nccl-tests") {
+  // 8 ranks send 9 MB to each other, 63 MB a port at 450 GB/s: 140 us and 500 ns of path.
+  // The buffer is 8 x 9 MB: algbw 72 MB / 140.5 us = 512.456 GB/s; busbw 7/8 of it.
+  const Json json = Json::parse(printed(
+      exchange_command(),
+      {{"CLUSTER", {"h100-1x8"}}, {"ranks", {"8"}}, {"bytes", {"9 MB"}}, {"format", {"json"}}}));
+  CHECK(json["completion_us"].get<double>() == doctest::Approx(140.5));
+  CHECK(json["lower_bound_us"].get<double>() == doctest::Approx(140.5));
+  CHECK(json["algbw_GBps"].get<double>() == doctest::Approx(72e3 / 140.5));
+  CHECK(json["busbw_GBps"].get<double>() == doctest::Approx(63e3 / 140.5));
+  CHECK(json["links"].size() == 16);
+  CHECK(json["links"][0]["bytes"] == 63'000'000);
+  CHECK(json.contains("wall_s"));
+  CHECK(json.contains("events"));
+}
+
+TEST_CASE("a matrix gives each pair its bytes, and a slow NIC shows") {
+  const std::string file = matrix_file("0,5000000\n10000000,0\n");
+  const auto time = [&](std::vector<std::string> set) {
+    return Json::parse(printed(exchange_command(), {{"CLUSTER", {"h100-2x8-back-to-back"}},
+                                                    {"ranks", {"2"}},
+                                                    {"matrix", {file}},
+                                                    {"set", std::move(set)},
+                                                    {"format", {"json"}}}))["completion_us"]
+        .get<double>();
+  };
+  // Ranks 0 and 1 are in one node: 10 MB at 450 GB/s, and at a quarter of it.
+  CHECK(time({}) == doctest::Approx(10e3 / 450 + 0.5));
+  CHECK(time({"faults=[{at: gpu1, capacity: 0.25}]"}) == doctest::Approx(40e3 / 450 + 0.5));
+}
+
+TEST_CASE("a matrix that does not fit is refused with its line") {
+  const auto read = [](const std::string& text, sim::Rank ranks) {
+    const std::string file = matrix_file(text);
+    const std::string all = message([&] { (void)read_matrix(file, ranks); });
+    return all.starts_with(file) ? all.substr(file.size()) : all;
+  };
+  CHECK(read("0,1\n2,x\n", 2) == ":2: column 2: expected a whole number of bytes");
+  CHECK(read("0,1\n2,-3\n", 2) == ":2: column 2: expected a whole number of bytes");
+  CHECK(read("0,1,2\n", 2) == ":1: more than 2 columns, one for each rank");
+  CHECK(read("0\n", 2) == ":1: 1 columns, but there are 2 ranks");
+  CHECK(read("0,1\n", 2) == ":2: 1 rows, but there are 2 ranks");
+  CHECK(read("0,1\n2,0\n0,0\n", 2) == ":3: more than 2 rows, one for each rank");
+  CHECK(read("0;1\n", 2) == ":1: column 1: expected a comma after the number");
+}
+
+TEST_CASE("what an exchange lacks is said") {
+  const Command command = exchange_command();
+  const auto text = [&](std::map<std::string, std::vector<std::string>> values) {
+    return message([&] { (void)printed(command, std::move(values)); });
+  };
+  CHECK(text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"8"}}}) ==
+        "what is sent: give either --bytes SIZE (of each pair; with --law zipf their mean) or "
+        "--matrix FILE.csv");
+  CHECK(text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"9"}}, {"bytes", {"1 MB"}}}) ==
+        "9 ranks, but \"One DGX H100, 8 H100 SXM\" has 8");
+  CHECK(text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"8"}}, {"bytes", {"1 MG"}}}) ==
+        "--bytes: expected a size, such as 80 GiB, not \"1 MG\"");
+  CHECK(text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"8"}}, {"algorithm", {"all_reduce"}}}) ==
+        "--algorithm all_reduce needs --bytes, the size of the whole buffer");
+  CHECK(text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"8"}}, {"set", {"nodes"}}}) ==
+        "--set: expected PATH=VALUE, such as nodes=4, not \"nodes\"");
+  CHECK(
+      text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"7"}}, {"algorithm", {"deepep_low_latency"}}}) ==
+      "256 experts cannot be dealt out evenly to 7 ranks");
+}
+
+TEST_CASE("a topology is counted, and drawn") {
+  const Json json =
+      Json::parse(printed(topology_command(), {{"CLUSTER", {"h100-2x8"}}, {"format", {"json"}}}));
+  CHECK(json["ranks"] == 16);
+  CHECK(json["nics"] == 16);
+  // 8 NICs of 50 GB/s lead from one node to the other.
+  CHECK(json["bisection_GBps"] == 400);
+  const auto dot = printed(topology_command(), {{"CLUSTER", {"h100-1x2"}}, {"format", {"dot"}}});
+  CHECK(dot.find("\"gpu0\" -- \"node0.switch\"") != std::string::npos);
+  const auto svg = printed(topology_command(), {{"CLUSTER", {"h100-1x2"}}, {"format", {"svg"}}});
+  CHECK(svg.starts_with("<svg"));
+  CHECK(svg.ends_with("</svg>\n"));
+}
