@@ -3,12 +3,21 @@
 #include "sim/error.h"
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
+#include "tools/moesim/cost/cost_commands.h"
 #include "validation/calibrate/import_points.h"
 
 namespace moesim::tools {
 namespace {
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
+  if (arguments.text("from") != "moesim-gpu") {
+    const std::string table = import_log(arguments, arguments.text("POINTS"));
+    if (const auto file = arguments.find("output"))
+      sim::io::write_file(*file, table);
+    else
+      console.out << table;
+    return sim::ExitCode::Ok;
+  }
   validation::ImportOptions options;
   options.roles = arguments.all("role");
   if (options.roles.empty()) options.roles = {"fit"};
@@ -24,33 +33,45 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   return sim::ExitCode::Ok;
 }
 
+std::vector<Option> with_log_options(std::vector<Option> options) {
+  for (Option& option : log_import_options()) options.push_back(std::move(option));
+  return options;
+}
+
 }  // namespace
 
 Command calibrate_import_command() {
   return {
       .name = "calibrate import",
-      .summary = "takes from a GPU's points those to fit on, or to judge by",
+      .summary = "turns a GPU's points, or another tool's measurements, into tables to fit on",
       .description =
           "Brings the two passes of each point together and leaves out what cannot be trusted: "
           "results that were wrong or unwritten, throttled clocks, passes that disagree. The rest, "
-          "of the roles that are asked for, is a table for calibrate fit and validate table.",
-      .options = {{.name = "POINTS",
-                   .value = "",
-                   .help = "what moesim-gpu run wrote",
-                   .required = true,
-                   .is_file = true},
-                  {.name = "--role",
-                   .value = "ROLE",
-                   .help = "which points: fit where it is not given",
-                   .repeated = true,
-                   .choices = {"fit", "holdout", "holdout_model", "ceiling", "extra"}},
-                  {.name = "-o,--output",
-                   .value = "FILE",
-                   .help = "the table; standard output where it is not given",
-                   .is_file = true}},
-      .examples = {"moesim calibrate import points.csv -o fit.csv",
-                   "moesim calibrate import points.csv --role holdout --role holdout_model -o "
-                   "judge.csv"},
+          "of the roles that are asked for, is a table for calibrate fit and validate table. With "
+          "--from: nccl-tests (text, or JSON of -J), perftest, DeepEP's low-latency test log, or a "
+          "CSV "
+          "table of aiconfigurator (latency in milliseconds); what a log does not say is given by "
+          "options.",
+      .options =
+          with_log_options({{.name = "POINTS",
+                             .value = "",
+                             .help = "what moesim-gpu run wrote, or the other tool",
+                             .required = true,
+                             .is_file = true},
+                            {.name = "--role",
+                             .value = "ROLE",
+                             .help = "which points: fit where it is not given",
+                             .repeated = true,
+                             .choices = {"fit", "holdout", "holdout_model", "ceiling", "extra"}},
+                            {.name = "-o,--output",
+                             .value = "FILE",
+                             .help = "the table; standard output where it is not given",
+                             .is_file = true}}),
+      .examples =
+          {"moesim calibrate import points.csv -o fit.csv",
+           "moesim calibrate import points.csv --role holdout --role holdout_model -o "
+           "judge.csv",
+           "moesim calibrate import all_reduce.log --from nccl-tests --operation all_reduce"},
       .run = run};
 }
 

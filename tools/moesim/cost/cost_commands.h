@@ -17,6 +17,11 @@ Command calibrate_fit_command();
 // All of them, in the order of the help.
 std::vector<Command> cost_commands();
 
+// What `calibrate import --from TOOL` does for the logs and tables of other tools: the table as
+// CSV.
+std::vector<Option> log_import_options();
+std::string import_log(const Arguments& arguments, const std::string& file);
+
 // The options that several of them have.
 Option device_option();
 Option implementation_option();
