@@ -2,7 +2,7 @@
 //
 // Each kind of kernel is priced by the implementation that was chosen for it ("trtllm", "sglang",
 // "vllm", "deepgemm", "moesim"), with the parameters in the device's file; "roofline" needs none.
-// A cost model is one file beside this one; its formula is in hardware/README.md.
+// A cost model is one file beside this one; its formula is in hardware/kernels/README.md.
 #pragma once
 
 #include <memory>
