@@ -67,8 +67,8 @@ class NpyReader {
     if (version < 1 || version > 3) fail(fmt::format("is of the unknown NumPy format {}", version));
     unsigned char length[4] = {};
     in_.read(reinterpret_cast<char*>(length), version == 1 ? 2 : 4);
-    const std::size_t size =
-        length[0] | length[1] << 8 | length[2] << 16 | static_cast<std::size_t>(length[3]) << 24;
+    std::size_t size = 0;  // little-endian
+    for (std::size_t i = 4; i-- > 0;) size = size << 8 | length[i];
     if (!in_ || size > 65'536) fail("has a damaged header");
     std::string text(size, '\0');
     in_.read(text.data(), static_cast<std::streamsize>(size));

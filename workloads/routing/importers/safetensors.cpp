@@ -76,7 +76,7 @@ SafeTensorsFile::SafeTensorsFile(const std::filesystem::path& file)
 std::vector<std::int64_t> SafeTensorsFile::integers(const SafeTensor& tensor) {
   const bool is_signed = tensor.dtype.starts_with('I');
   std::size_t width = 0;
-  for (const std::size_t bits : {8, 16, 32, 64}) {
+  for (const std::size_t bits : {8u, 16u, 32u, 64u}) {
     if (tensor.dtype == fmt::format("I{}", bits) || tensor.dtype == fmt::format("U{}", bits))
       width = bits / 8;
   }

@@ -36,8 +36,9 @@ class Responses final : public JsonEvents {
     for (std::size_t t = 0; t * 4 * row < bytes.size(); ++t) {
       for (std::size_t i = 0; i < row; ++i) {  // little-endian
         const std::uint8_t* at = bytes.data() + (t * row + i) * 4;
-        ids[i] = static_cast<std::int32_t>(at[0] | at[1] << 8 | at[2] << 16 |
-                                           static_cast<std::uint32_t>(at[3]) << 24);
+        std::uint32_t id = 0;
+        for (std::size_t byte = 4; byte-- > 0;) id = id << 8 | at[byte];
+        ids[i] = static_cast<std::int32_t>(id);
       }
       sink_.add(ids, options_.layers, options_.top_k, {}, {where_, t});
     }
