@@ -111,7 +111,9 @@ TEST_CASE("rerouting needs scores, and rules that can be kept") {
 
 TEST_CASE("the law that made a trace is the one that fits it") {
   const Folder folder;
-  for (const auto& [law, skew] : {std::pair{Law::Zipf, 0.7}, {Law::LogNormal, 0.6}}) {
+  for (const auto& made : {std::pair{Law::Zipf, 0.7}, {Law::LogNormal, 0.6}}) {
+    const Law law = made.first;
+    const double skew = made.second;
     CAPTURE(name_of(law));
     write_synthetic_trace(
         folder / "t.h5", {.law = {.law = law, .skew = skew, .layers = 8, .experts = 64, .top_k = 4},

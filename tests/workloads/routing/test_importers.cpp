@@ -342,11 +342,12 @@ TEST_CASE(
   writer.close();
   const ImportOptions options{.experts = 300, .layers = 2, .top_k = 2};
   using Export = void (*)(const RoutingTrace&, const std::filesystem::path&);
-  for (const auto& [name, export_to, import] :
+  for (const auto& [form, export_to, import] :
        {std::tuple<std::string, Export, Import>{"vllm", export_vllm, import_vllm},
         {"npy", export_npy, import_npy},
         {"sglang", export_sglang, import_sglang},
         {"megatron", export_megatron, import_megatron}}) {
+    const std::string name = form;
     CAPTURE(name);
     export_to(RoutingTrace::open(folder / "a.h5"), folder / "x");
     import({folder / "x"}, folder / "b.h5", options);

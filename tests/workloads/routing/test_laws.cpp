@@ -117,8 +117,8 @@ TEST_CASE("a layer keeps its favourites from step to step") {
 
 TEST_CASE("every law chooses different experts and gives the same for the same question") {
   for (const Law law : {Law::Balanced, Law::Uniform, Law::Zipf, Law::PowerLaw, Law::LogNormal}) {
-    for (const auto& [experts, top_k] :
-         {std::pair{8u, 2u}, {9u, 4u}, {64u, 1u}, {256u, 8u}, {5u, 5u}}) {
+    for (const auto& shape : {std::pair{8u, 2u}, {9u, 4u}, {64u, 1u}, {256u, 8u}, {5u, 5u}}) {
+      const std::uint32_t experts = shape.first, top_k = shape.second;
       CAPTURE(name_of(law));
       CAPTURE(experts);
       const LawSpec spec{.law = law,
