@@ -197,9 +197,7 @@ LayerShape layer_shape(const PlanPoint& point) {
 class LayerSet : public Set {
  public:
   LayerSet(Machine& machine, const PlanPoint& point, std::uint64_t seed)
-      : machine_(machine),
-        layer_(machine, layer_shape(point), seed),
-        weights_(machine, layer_.shape, seed + 10) {
+      : layer_(machine, layer_shape(point), seed), weights_(machine, layer_.shape, seed + 10) {
     // Logits that choose what the plan asks for: 8 above the rest, which is noise.
     std::vector<float> logits = layer_.logits.read();
     const std::vector<int> ids = deal_selections(point.loads, point.tokens, point.top_k);
@@ -264,7 +262,6 @@ class LayerSet : public Set {
   }
 
  private:
-  Machine& machine_;
   Layer layer_;
   LayerWeights weights_;
   std::vector<int> host_offsets_;
