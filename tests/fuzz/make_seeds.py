@@ -6,6 +6,7 @@
 import gzip
 import os
 import sys
+import tempfile
 
 import h5py
 import numpy as np
@@ -78,13 +79,12 @@ CSV = {
 
 
 def hdf5(make, **file_options):
-    path = "/tmp/moesim-seed.h5"
-    with h5py.File(path, "w", **file_options) as f:
-        make(f)
-    with open(path, "rb") as f:
-        data = f.read()
-    os.remove(path)
-    return data
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "seed.h5")
+        with h5py.File(path, "w", **file_options) as f:
+            make(f)
+        with open(path, "rb") as f:
+            return f.read()
 
 
 IDS = (np.arange(4 * 2 * 2) % 8).reshape(4, 2, 2)

@@ -42,11 +42,6 @@ Work norm(const LayerPricing& pricing, std::int64_t tokens) {
   return work;
 }
 
-// A width divided over tp; what does not divide is padded up, as engines do.
-std::int64_t split(std::int64_t width, std::int64_t tp) {
-  return (width + tp - 1) / tp;
-}
-
 }  // namespace
 
 Work LayerPricing::mixer(const LayerKind& layer, const BatchShape& shape) const {

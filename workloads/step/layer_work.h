@@ -22,6 +22,11 @@ struct PartPrecision {
   hardware::Precision kv_cache = hardware::Precision::BF16;
 };
 
+// A width or a count divided over tp ranks; what does not divide is padded up, as engines do.
+constexpr std::int64_t split(std::int64_t count, std::int64_t tp) {
+  return (count + tp - 1) / tp;
+}
+
 struct LayerPricing {
   const hardware::Kernels& kernels;
   const ModelSpec& model;

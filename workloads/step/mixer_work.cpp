@@ -12,10 +12,6 @@ using hardware::GemmShape;
 using hardware::MlaShape;
 using hardware::Precision;
 
-std::int64_t split(std::int64_t count, std::int64_t tp) {
-  return (count + tp - 1) / tp;
-}
-
 // The queries that one cp rank has; the keys it sees are all of them (ring attention, or an
 // all-gather of keys and values: Megatron-Core's context parallelism).
 BatchShape of_cp_rank(const BatchShape& shape, std::int64_t cp) {

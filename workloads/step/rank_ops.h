@@ -1,7 +1,6 @@
 // Puts operations of a stage's ranks into a graph, one after another on each rank.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
