@@ -51,7 +51,7 @@ moesim_seed_bug(mma_tile_barrier mma ${_mma}
 moesim_seed_bug(mma_wrong_fragment_row mma ${_mma}
   "warp_row + i * 16 + lane % 16" "warp_row + i * 16 + lane % 8")
 moesim_seed_bug(mma_weights_of_another_group mma ${_mma}
-  "static_cast<std::size_t>(tile.group) * args.n" "static_cast<std::size_t>(tile.group / 2) * args.n")
+  "static_cast<std::ptrdiff_t>(tile.group) * args.n" "static_cast<std::ptrdiff_t>(tile.group / 2) * args.n")
 moesim_seed_bug(gemm_no_row_mask wgmma kernels/tiles.cuh
   "if (row < row_end && mine < n)" "if (row <= row_end && mine < n)")
 moesim_seed_bug(gemm_wrong_group_rows mma kernels/tiles.cuh

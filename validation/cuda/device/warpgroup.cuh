@@ -29,6 +29,10 @@ __host__ __device__ constexpr std::uint64_t operand_descriptor(std::uint32_t add
          (kGroupDistance << 32) | (kSwizzle128 << 62);
 }
 inline constexpr std::uint64_t kDescriptorStep32Bytes = 2;
+// The same operand `steps` times 32 bytes of K further on.
+__host__ __device__ constexpr std::uint64_t along_k(std::uint64_t descriptor, int steps) {
+  return descriptor + static_cast<std::uint64_t>(steps) * kDescriptorStep32Bytes;
+}
 
 #ifdef __CUDACC__
 

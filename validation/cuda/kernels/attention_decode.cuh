@@ -53,7 +53,7 @@ __global__ void __launch_bounds__(kAttentionThreads) attention_decode(AttentionA
   const int first_head = (kv_head * parts + part) * kGroup;
   const int lane = lane_index(), warp = warp_index();
   const int eighth = lane % 8, key_of_four = lane / 8;
-  const std::size_t base = static_cast<std::size_t>(cache) * args.length * kHeadDim;
+  const std::ptrdiff_t base = static_cast<std::ptrdiff_t>(cache) * args.length * kHeadDim;
   const int per_split = ceil_div(args.length, args.splits);
   const int begin = split * per_split;
   const int end = begin + per_split < args.length ? begin + per_split : args.length;
@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(kAttentionThreads) attention_decode(AttentionA
   MOESIM_UNROLL
   for (int h = 0; h < kGroup; ++h) {
     unpack16(args.query +
-                 (static_cast<std::size_t>(batch) * args.heads + first_head + h) * kHeadDim +
+                 (static_cast<std::ptrdiff_t>(batch) * args.heads + first_head + h) * kHeadDim +
                  eighth * 16,
              query[h]);
     highest[h] = -INFINITY;
@@ -76,8 +76,8 @@ __global__ void __launch_bounds__(kAttentionThreads) attention_decode(AttentionA
   for (int four = begin + warp * 4; four < end; four += kAttentionWarps * 4) {
     const int key = four + key_of_four;
     const bool real = key < end;
-    const std::size_t place =
-        base + static_cast<std::size_t>(real ? key : begin) * kHeadDim + eighth * 16;
+    const std::ptrdiff_t place =
+        base + static_cast<std::ptrdiff_t>(real ? key : begin) * kHeadDim + eighth * 16;
     float k[16], v[16];
     unpack16(args.keys + place, k);
     unpack16(args.values + place, v);
@@ -136,7 +136,7 @@ __global__ void __launch_bounds__(kAttentionThreads) attention_decode(AttentionA
     }
     float* partial =
         args.partial +
-        ((static_cast<std::size_t>(batch) * args.heads + first_head + h) * args.splits + split) *
+        ((static_cast<std::ptrdiff_t>(batch) * args.heads + first_head + h) * args.splits + split) *
             kPartialStride;
     partial[i] = value;
     if (i == 0) {
@@ -148,7 +148,7 @@ __global__ void __launch_bounds__(kAttentionThreads) attention_decode(AttentionA
 
 // One block of kHeadDim threads a head of a sequence.
 __global__ void __launch_bounds__(kHeadDim) merge_attention(AttentionArgs args) {
-  const std::size_t head = static_cast<std::size_t>(block_index());
+  const std::ptrdiff_t head = static_cast<std::ptrdiff_t>(block_index());
   const float* partial = args.partial + head * args.splits * kPartialStride;
   float top = -INFINITY;
   for (int s = 0; s < args.splits; ++s) top = fmaxf(top, partial[s * kPartialStride + kHeadDim]);

@@ -89,10 +89,10 @@ __global__ void __launch_bounds__(T::kThreads, 1)
     const int lane = lane_index();
     const int my_row = consumer * 64 + warp_index() % 4 * 16 + lane / 4;  // and the one 8 below
     while (walk.next(tile)) {
-      const float* weight_scales =
-          places.weight_scales + (static_cast<std::size_t>(tile.group) * ceil_div(n, kScaleBlock) +
-                                  tile.column / kScaleBlock) *
-                                     steps;
+      const float* weight_scales = places.weight_scales + (static_cast<std::ptrdiff_t>(tile.group) *
+                                                               ceil_div(n, kScaleBlock) +
+                                                           tile.column / kScaleBlock) *
+                                                              steps;
       float sum[T::kBlockN / 2] = {};
       for (int step = 0; step < steps; ++step) {
         const float weight_scale = weight_scales[step];
@@ -107,7 +107,7 @@ __global__ void __launch_bounds__(T::kThreads, 1)
         warpgroup_fence();
         MOESIM_UNROLL
         for (int i = 0; i < T::kBlockK / 32; ++i) {
-          product_fp8(block, a + i * kDescriptorStep32Bytes, w + i * kDescriptorStep32Bytes, i > 0);
+          product_fp8(block, along_k(a, i), along_k(w, i), i > 0);
         }
         warpgroup_commit();
         warpgroup_wait<0>();

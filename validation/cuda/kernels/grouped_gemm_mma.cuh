@@ -46,7 +46,8 @@ __device__ __forceinline__ void stage_rows(Bf16* stage, const Bf16* matrix, int 
     const int row = job / 4, piece = job % 4;
     const bool inside = first + row < row_end && column + piece * 8 < k;
     const Bf16* from =
-        inside ? matrix + static_cast<std::size_t>(first + row) * k + column + piece * 8 : matrix;
+        inside ? matrix + static_cast<std::ptrdiff_t>(first + row) * k + column + piece * 8
+               : matrix;
     async_copy16(stage + staged_at(row, piece), from, inside ? 16 : 0);
   }
 }
@@ -64,7 +65,7 @@ __global__ void __launch_bounds__(T::kThreads) grouped_gemm_mma(GroupedGemmArgs 
 
   Tile tile;
   while (walk.next(tile)) {
-    const Bf16* weights = args.weights + static_cast<std::size_t>(tile.group) * args.n * args.k;
+    const Bf16* weights = args.weights + static_cast<std::ptrdiff_t>(tile.group) * args.n * args.k;
     const auto stage = [&](int step) {
       if (step < steps) {
         const int slot = step % T::kStages, column = step * T::kBlockK;

@@ -96,8 +96,7 @@ __global__ void __launch_bounds__(T::kThreads, 1)
         warpgroup_fence();
         MOESIM_UNROLL
         for (int i = 0; i < T::kBlockK / 16; ++i) {
-          product_bf16(sum, a + i * kDescriptorStep32Bytes, w + i * kDescriptorStep32Bytes,
-                       step > 0 || i > 0);
+          product_bf16(sum, along_k(a, i), along_k(w, i), step > 0 || i > 0);
         }
         warpgroup_commit();
         // The products of the step before are done: its stage can be filled again.

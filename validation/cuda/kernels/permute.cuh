@@ -15,8 +15,9 @@ __global__ void __launch_bounds__(kRowThreads) permute(PermuteArgs args) {
   const int rows = *args.row_count;
   for (int row = block_index(); row < rows; row += grid_size()) {
     const auto* from = reinterpret_cast<const Vector16*>(
-        args.tokens + static_cast<std::size_t>(args.token_of[row]) * args.hidden);
-    auto* to = reinterpret_cast<Vector16*>(args.rows + static_cast<std::size_t>(row) * args.hidden);
+        args.tokens + static_cast<std::ptrdiff_t>(args.token_of[row]) * args.hidden);
+    auto* to =
+        reinterpret_cast<Vector16*>(args.rows + static_cast<std::ptrdiff_t>(row) * args.hidden);
     for (int i = thread_index(); i < pieces; i += kRowThreads) to[i] = from[i];
   }
 }
@@ -24,9 +25,9 @@ __global__ void __launch_bounds__(kRowThreads) permute(PermuteArgs args) {
 __global__ void __launch_bounds__(kRowThreads) unpermute(UnpermuteArgs args) {
   const int pieces = args.hidden / 8;
   for (int token = block_index(); token < args.tokens; token += grid_size()) {
-    const std::size_t selection = static_cast<std::size_t>(token) * args.top_k;
+    const std::ptrdiff_t selection = static_cast<std::ptrdiff_t>(token) * args.top_k;
     auto* out =
-        reinterpret_cast<Vector16*>(args.out + static_cast<std::size_t>(token) * args.hidden);
+        reinterpret_cast<Vector16*>(args.out + static_cast<std::ptrdiff_t>(token) * args.hidden);
     for (int i = thread_index(); i < pieces; i += kRowThreads) {
       float sum[8] = {};
       for (int k = 0; k < args.top_k; ++k) {
@@ -34,7 +35,7 @@ __global__ void __launch_bounds__(kRowThreads) unpermute(UnpermuteArgs args) {
         if (row < 0) continue;
         const float weight = args.weights[selection + k];
         const Vector16 piece = reinterpret_cast<const Vector16*>(
-            args.rows + static_cast<std::size_t>(row) * args.hidden)[i];
+            args.rows + static_cast<std::ptrdiff_t>(row) * args.hidden)[i];
         MOESIM_UNROLL
         for (int j = 0; j < 4; ++j) {
           sum[2 * j] += weight * low_bf16(piece.word[j]);

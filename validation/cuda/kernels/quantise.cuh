@@ -25,7 +25,7 @@ __global__ void __launch_bounds__(kQuantiseWarps* kWarpSize) quantise(QuantiseAr
     std::uint32_t low = 0, high = 0;
     if (column < args.k) {
       const auto* from = reinterpret_cast<const std::uint32_t*>(
-          args.rows + static_cast<std::size_t>(row) * args.k + column);
+          args.rows + static_cast<std::ptrdiff_t>(row) * args.k + column);
       low = from[0];
       high = from[1];
     }
@@ -37,12 +37,12 @@ __global__ void __launch_bounds__(kQuantiseWarps* kWarpSize) quantise(QuantiseAr
     const float scale = largest > 0 ? largest / kFp8Max : 1.0f;
     const float inverse = 1.0f / scale;
     if (column < args.k_stride) {
-      *reinterpret_cast<std::uint32_t*>(args.out + static_cast<std::size_t>(row) * args.k_stride +
-                                        column) =
+      *reinterpret_cast<std::uint32_t*>(args.out +
+                                        static_cast<std::ptrdiff_t>(row) * args.k_stride + column) =
           pack_fp8(value[0] * inverse, value[1] * inverse, value[2] * inverse, value[3] * inverse);
     }
     if (lane_index() == 0) {
-      args.scales[static_cast<std::size_t>(block) * args.scale_stride + row] = scale;
+      args.scales[static_cast<std::ptrdiff_t>(block) * args.scale_stride + row] = scale;
     }
   }
 }

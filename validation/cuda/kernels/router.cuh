@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kRouterWarps* kWarpSize) router(RouterArgs arg
   const float minus_infinity = -INFINITY;
   for (int token = block_index() * kRouterWarps + warp; token < args.tokens;
        token += grid_size() * kRouterWarps) {
-    const float* logits = args.logits + static_cast<std::size_t>(token) * args.experts;
+    const float* logits = args.logits + static_cast<std::ptrdiff_t>(token) * args.experts;
     float score[kPerLane], choice[kPerLane];
     float highest = minus_infinity;
     MOESIM_UNROLL
@@ -130,7 +130,7 @@ __global__ void __launch_bounds__(kRouterWarps* kWarpSize) router(RouterArgs arg
       }
     }
     if (lane < args.top_k) {
-      const std::size_t place = static_cast<std::size_t>(token) * args.top_k + lane;
+      const std::ptrdiff_t place = static_cast<std::ptrdiff_t>(token) * args.top_k + lane;
       args.ids[place] = chosen;
       args.weights[place] = (args.normalise ? chosen_score / total : chosen_score) * args.scale;
     }

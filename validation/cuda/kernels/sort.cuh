@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kSortThreads) count_selections(SortArgs args) 
   for (int e = thread_index(); e < args.experts; e += kSortThreads) {
     int sum = 0;
     for (int warp = 0; warp < kSortWarps; ++warp) sum += shared.count[warp][e];
-    args.chunk_counts[static_cast<std::size_t>(block_index()) * args.experts + e] = sum;
+    args.chunk_counts[static_cast<std::ptrdiff_t>(block_index()) * args.experts + e] = sum;
   }
 }
 
@@ -76,7 +76,7 @@ __global__ void __launch_bounds__(kMaxExperts) scan_counts(SortArgs args) {
   int total = 0;
   if (real) {
     for (int chunk = 0; chunk < chunks_of(args); ++chunk) {
-      total += args.chunk_counts[static_cast<std::size_t>(chunk) * args.experts + expert];
+      total += args.chunk_counts[static_cast<std::ptrdiff_t>(chunk) * args.experts + expert];
     }
   }
   const int inclusive = warp_prefix_sum(total);
@@ -89,7 +89,7 @@ __global__ void __launch_bounds__(kMaxExperts) scan_counts(SortArgs args) {
   if (expert == args.experts - 1) args.offsets[args.experts] = begin + total;
   int next = begin;
   for (int chunk = 0; chunk < chunks_of(args); ++chunk) {
-    int& count = args.chunk_counts[static_cast<std::size_t>(chunk) * args.experts + expert];
+    int& count = args.chunk_counts[static_cast<std::ptrdiff_t>(chunk) * args.experts + expert];
     const int here = count;
     count = next;
     next += here;
@@ -102,7 +102,7 @@ __global__ void __launch_bounds__(kSortThreads) place_selections(SortArgs args) 
   count_warp(args, shared);
   sync_threads();
   for (int e = thread_index(); e < args.experts; e += kSortThreads) {
-    int next = args.chunk_counts[static_cast<std::size_t>(block_index()) * args.experts + e];
+    int next = args.chunk_counts[static_cast<std::ptrdiff_t>(block_index()) * args.experts + e];
     for (int w = 0; w < kSortWarps; ++w) {
       const int here = shared.count[w][e];
       shared.count[w][e] = next;

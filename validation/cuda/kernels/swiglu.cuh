@@ -19,9 +19,10 @@ __global__ void __launch_bounds__(kRowThreads) swiglu(SwigluArgs args) {
   const int rows = *args.row_count;
   for (int row = block_index(); row < rows; row += grid_size()) {
     const auto* gate = reinterpret_cast<const Vector16*>(
-        args.gate_up + static_cast<std::size_t>(row) * 2 * args.inter);
+        args.gate_up + static_cast<std::ptrdiff_t>(row) * 2 * args.inter);
     const Vector16* up = gate + pieces;
-    auto* out = reinterpret_cast<Vector16*>(args.out + static_cast<std::size_t>(row) * args.inter);
+    auto* out =
+        reinterpret_cast<Vector16*>(args.out + static_cast<std::ptrdiff_t>(row) * args.inter);
     for (int i = thread_index(); i < pieces; i += kRowThreads) {
       const Vector16 g = gate[i], u = up[i];
       Vector16 result;

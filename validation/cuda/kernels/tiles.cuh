@@ -112,7 +112,7 @@ __device__ __forceinline__ void store_row_of_32(Bf16* out, int n, int row, int r
     Vector16 piece;
     MOESIM_UNROLL
     for (int i = 0; i < 4; ++i) piece.word[i] = pair[i];
-    *reinterpret_cast<Vector16*>(out + static_cast<std::size_t>(row) * n + mine) = piece;
+    *reinterpret_cast<Vector16*>(out + static_cast<std::ptrdiff_t>(row) * n + mine) = piece;
   }
 }
 
