@@ -1,5 +1,9 @@
 // What to measure on a GPU so that a cost model can be fitted and judged: shapes that fill the
 // space of the models' shards, with the hold-outs named before anything is measured. Deterministic.
+//
+// plan_shapes.h says which weights and how many experts the shards have, plan_space.h which
+// products fill the space, plan_loads.h how rows are dealt to experts; plan_sections.h lists the
+// sections of a plan, and plan_coverage.h judges one.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +19,7 @@ struct PlanOptions {
   std::vector<ExpertShape> models;
   std::string holdout_model;  // a name of `models`; empty: none is held out
   std::vector<int> tps{1, 2, 4, 8};
+  std::vector<int> eps{1, 2, 4, 8, 16, 32, 64};
   int points = 96;   // grouped GEMMs to fit on, for each implementation
   int holdout = 32;  // and of other shapes, to judge by
   std::vector<std::string> implementations{"moesim_mma", "moesim_wgmma", "moesim_fp8"};
@@ -25,13 +30,5 @@ struct PlanOptions {
 
 // Throws ConfigError for a hold-out that is none of the models, or models that cannot be covered.
 cuda::Plan make_plan(const PlanOptions& options);
-
-// How well a plan covers the shards of models, for people and tests.
-struct Coverage {
-  double shapes = 1;  // worst ratio of a shard's (n, k) to the nearest fitted on
-  double rows = 1;    // worst ratio of 1 … 4096 rows an expert to the nearest fitted on
-  double active = 1;  // likewise of 1 … 256 experts with rows
-};
-Coverage coverage(const cuda::Plan& plan, const PlanOptions& options);
 
 }  // namespace moesim::validation

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "sim/error.h"
 
@@ -33,6 +34,17 @@ std::vector<WeightShape> weight_shapes(std::span<const ExpertShape> models,
     }
   }
   return shapes;
+}
+
+std::vector<int> expert_counts(std::span<const ExpertShape> models, std::span<const int> eps) {
+  std::set<int> counts;
+  for (const ExpertShape& m : models) {
+    for (const int ep : eps) {
+      if (m.experts % ep == 0) counts.insert(m.experts / ep);
+    }
+  }
+  if (counts.empty()) throw sim::ConfigError("no --ep divides the experts of any of the models");
+  return {counts.begin(), counts.end()};
 }
 
 double ratio(const WeightShape& a, const WeightShape& b) {

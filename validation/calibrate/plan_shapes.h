@@ -30,6 +30,10 @@ struct WeightShape {
 std::vector<WeightShape> weight_shapes(std::span<const ExpertShape> models,
                                        std::span<const int> tps);
 
+// How many experts one GPU holds: of each model, its experts / ep for each ep that divides them;
+// ascending, each once. Throws ConfigError where no ep divides any model's.
+std::vector<int> expert_counts(std::span<const ExpertShape> models, std::span<const int> eps);
+
 // How far two shapes are apart: the larger of the ratios of n and of k, at least 1.
 double ratio(const WeightShape& a, const WeightShape& b);
 

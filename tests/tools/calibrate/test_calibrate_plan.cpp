@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
 #include <sstream>
 
@@ -9,6 +10,8 @@
 #include "tools/moesim/command.h"
 #include "tools/moesim/config_folder.h"
 #include "validation/calibrate/plan.h"
+#include "validation/calibrate/plan_coverage.h"
+#include "validation/calibrate/plan_loads.h"
 #include "workloads/model/model_spec.h"
 
 using namespace moesim;
@@ -54,19 +57,97 @@ TEST_CASE("a plan is the same every time, and another seed moves only the routin
     CHECK(a[i].id == b[i].id);
     if (a[i].loads != b[i].loads) {
       moved = true;
-      CHECK((a[i].op == "layer" || a[i].role == "holdout_model"));
+      const bool dealt = a[i].detail.find(" dealt") != std::string::npos;
+      CHECK((a[i].op == "layer" || a[i].role == "holdout_model" || dealt));
     }
   }
   CHECK(moved);
 }
 
-TEST_CASE("every shard of the eight models lies within 2.6 of a shape that is fitted on") {
+TEST_CASE(
+    "every shard of the eight models lies within 2.6 of what is fitted on in every direction") {
   const PlanOptions options = eight_models();
-  const validation::Coverage cover = coverage(make_plan(options), options);
-  CHECK(cover.shapes <= 2.6);
-  // Levels lie a factor of 4 apart, so nothing is farther than 2 from one.
-  CHECK(cover.rows <= 2);
-  CHECK(cover.active <= 2);
+  for (const char* held : {"Qwen3-235B-A22B", ""}) {
+    CAPTURE(held);
+    PlanOptions other = options;
+    other.holdout_model = held;
+    const validation::Coverage cover = coverage(make_plan(other), other);
+    CHECK(cover.shapes <= 2.6);
+    // Levels lie a factor of 4 apart, so nothing is farther than 2 from one.
+    CHECK(cover.rows <= 2);
+    CHECK(cover.active <= 2);
+    CHECK(cover.experts <= 2);
+    CHECK(cover.worst() <= 2.6);
+  }
+}
+
+TEST_CASE("each implementation alone is fitted on what covers the models") {
+  // A cost model has its own parameters for each: a shape that another one measured is no help.
+  const PlanOptions options = eight_models();
+  for (const std::string& impl : options.implementations) {
+    CAPTURE(impl);
+    auto plan = make_plan(options);
+    std::erase_if(plan.points, [&](const PlanPoint& p) { return p.impl != impl; });
+    CHECK(coverage(plan, options).worst() <= 2.6);
+  }
+}
+
+TEST_CASE("a plan without a level is seen to leave it uncovered") {
+  const PlanOptions options = eight_models();
+  const auto without = [&](auto leave_out) {
+    auto plan = make_plan(options);
+    std::erase_if(plan.points, leave_out);
+    return coverage(plan, options);
+  };
+  // Of the levels 1, 4, 16, … the neighbours of 4 that is gone are 1 and 16: 4 lies 4 from both.
+  CHECK(without([](const PlanPoint& p) { return p.active() > 1 && p.active() < 16; }).active ==
+        doctest::Approx(4));
+  // 256 rows are 4 from 64 when the products of more than that are gone, and 4096 are 64.
+  CHECK(without([](const PlanPoint& p) {
+          return !p.loads.empty() && p.rows() > 70 * p.active();
+        }).rows > 50);
+  // The widest of Grok-1 is 65536: without products above 30000, the next is Mixtral's 28672.
+  CHECK(without([](const PlanPoint& p) { return p.n > 30000; }).shapes >= 2.28);
+}
+
+TEST_CASE("the experts of a GPU are a dimension of the plan") {
+  const PlanOptions options = eight_models();
+  // 8 over 1, 2, 4, 8 GPUs; 128 and 256 over up to 64: every power of two up to 256.
+  CHECK(validation::expert_counts(options.models, options.eps) ==
+        std::vector<int>{1, 2, 4, 8, 16, 32, 64, 128, 256});
+  PlanOptions alone = options;
+  alone.eps = {1};
+  CHECK(validation::expert_counts(alone.models, alone.eps) == std::vector<int>{8, 128, 256});
+  alone.eps = {3};
+  CHECK_THROWS_WITH_AS(make_plan(alone), "no --ep divides the experts of any of the models",
+                       sim::ConfigError);
+  // The held-out model's 128 experts over 8 GPUs: 16 a GPU, and 8 times the tokens of one.
+  int spread_out = 0;
+  for (const PlanPoint& p : make_plan(options).points) {
+    if (p.role != "holdout_model" || p.detail.find(" ep8 ") == std::string::npos) continue;
+    ++spread_out;
+    CHECK(p.experts == 16);
+    const int tokens = p.detail.find(" 16 tokens") != std::string::npos ? 16 : 1024;
+    // Each of the 8 GPUs sends an eighth of its selections here, give or take: 8 tokens on average.
+    CHECK(p.rows() > 0.6 * tokens * 8);
+    CHECK(p.rows() < 1.4 * tokens * 8);
+  }
+  CHECK(spread_out == 3 * 2 * 2);
+}
+
+TEST_CASE("rows are dealt to experts so that they sum up") {
+  using namespace validation;
+  CHECK(even_loads(3, 2, 1) == std::vector<int>{3, 3, 0});
+  // 11 in proportion to 1, 1/2, 1/3 (of 11/6): 6, 3, 2.
+  CHECK(skewed_loads(11, 3) == std::vector<int>{6, 3, 2});
+  const std::vector<int> dealt = dealt_loads(1000, 8, 1, "x");
+  CHECK(std::accumulate(dealt.begin(), dealt.end(), 0) == 1000);
+  CHECK(dealt != dealt_loads(1000, 8, 1, "y"));
+  // 7 tokens of each of 4 GPUs, two experts each: 56 selections over 8 experts, 2 of them here.
+  const ExpertShape m{"m", 64, 64, 8, 2};
+  const std::vector<int> whole = router_loads(m, 28, 1, 1), part = router_loads(m, 7, 4, 1);
+  CHECK(std::accumulate(whole.begin(), whole.end(), 0) == 56);
+  CHECK(part == std::vector<int>(whole.begin(), whole.begin() + 2));
 }
 
 TEST_CASE("tensor-parallel shards have the shapes that the models' widths give") {
@@ -164,9 +245,13 @@ TEST_CASE("models that cannot be covered or held out are told so") {
 TEST_CASE("moesim calibrate plan prints a plan of the models that ship") {
   std::ostringstream out, err;
   tools::Arguments arguments;
-  arguments.values = {{"tp", {"1,2,4,8"}}, {"points", {"128"}},
-                      {"holdout", {"32"}}, {"holdout-model", {"qwen3-235b-a22b"}},
-                      {"seed", {"1"}},     {"impl", {"moesim_mma,moesim_wgmma,moesim_fp8"}},
+  arguments.values = {{"tp", {"1,2,4,8"}},
+                      {"points", {"128"}},
+                      {"holdout", {"32"}},
+                      {"holdout-model", {"qwen3-235b-a22b"}},
+                      {"ep", {"1,2,4,8,16,32,64"}},
+                      {"seed", {"1"}},
+                      {"impl", {"moesim_mma,moesim_wgmma,moesim_fp8"}},
                       {"format", {"text"}}};
   CHECK(command("calibrate plan").run(arguments, {out, err}) == sim::ExitCode::Ok);
   const auto plan = validation::cuda::parse_plan(out.str(), "plan");
@@ -177,6 +262,11 @@ TEST_CASE("moesim calibrate plan prints a plan of the models that ship") {
                        "--tp: expected whole numbers from 1 to 64 such as 1,2,4,8, not \"1,x\"",
                        sim::ConfigError);
   arguments.values["tp"] = {"1"};
+  arguments.values["ep"] = {"1,1024"};
+  CHECK_THROWS_WITH_AS(command("calibrate plan").run(arguments, {out, err}),
+                       "--ep: expected whole numbers from 1 to 512 such as 1,2,4,8, not \"1,1024\"",
+                       sim::ConfigError);
+  arguments.values["ep"] = {"1"};
   arguments.values["impl"] = {"cutlass"};
   CHECK_THROWS_WITH_AS(
       command("calibrate plan").run(arguments, {out, err}),

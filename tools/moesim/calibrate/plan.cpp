@@ -13,6 +13,7 @@
 #include "sim/io/json.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
 #include "tools/moesim/shipped.h"
+#include "validation/calibrate/plan_coverage.h"
 #include "workloads/model/model_spec.h"
 
 namespace moesim::tools {
@@ -35,18 +36,20 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-std::vector<int> tps_of(const std::string& text) {
-  std::vector<int> tps;
+// "1,2,4,8": widths of a kind of parallelism.
+std::vector<int> widths_of(const char* option, const std::string& text, int most) {
+  std::vector<int> widths;
   for (const std::string& part : split(text)) {
-    int tp = 0;
-    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), tp);
-    if (error != std::errc() || end != part.data() + part.size() || tp < 1 || tp > 64) {
-      throw sim::ConfigError(fmt::format(
-          "--tp: expected whole numbers from 1 to 64 such as 1,2,4,8, not \"{}\"", text));
+    int width = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), width);
+    if (error != std::errc() || end != part.data() + part.size() || width < 1 || width > most) {
+      throw sim::ConfigError(
+          fmt::format("{}: expected whole numbers from 1 to {} such as 1,2,4,8, not \"{}\"", option,
+                      most, text));
     }
-    tps.push_back(tp);
+    widths.push_back(width);
   }
-  return tps;
+  return widths;
 }
 
 std::vector<std::string> implementations_of(const std::string& text) {
@@ -71,7 +74,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     if (name == held) options.holdout_model = options.models.back().model;
   }
   if (options.holdout_model.empty() && held != "none") options.holdout_model = held;
-  options.tps = tps_of(arguments.text("tp"));
+  options.tps = widths_of("--tp", arguments.text("tp"), 64);
+  options.eps = widths_of("--ep", arguments.text("ep"), 512);
   options.holdout = static_cast<int>(arguments.integer("holdout", 0, 1000));
   options.points = static_cast<int>(arguments.integer("points", 8, 10'000)) - options.holdout;
   if (options.points < 8) {
@@ -92,19 +96,22 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   std::map<std::string, int> roles;
   for (const auto& point : plan.points) ++roles[point.role];
   if (arguments.json()) {
-    console.out << sim::io::to_text(sim::io::Json{
-        {"points", plan.points.size()},
-        {"roles", roles},
-        {"plan_hash", std::to_string(validation::cuda::text_hash(text))},
-        {"worst_ratio",
-         {{"shapes", cover.shapes}, {"rows", cover.rows}, {"active_experts", cover.active}}}});
+    console.out << sim::io::to_text(
+        sim::io::Json{{"points", plan.points.size()},
+                      {"roles", roles},
+                      {"plan_hash", std::to_string(validation::cuda::text_hash(text))},
+                      {"worst_ratio",
+                       {{"shapes", cover.shapes},
+                        {"rows", cover.rows},
+                        {"active_experts", cover.active},
+                        {"experts", cover.experts}}}});
   } else {
     console.err << fmt::format("{} points:", plan.points.size());
     for (const auto& [role, count] : roles) console.err << fmt::format(" {} {}", count, role);
     console.err << fmt::format(
         "; every shard lies within a factor {:.2f} of a shape fitted on, rows an expert within "
-        "{:.2f}, active experts within {:.2f}\n",
-        cover.shapes, cover.rows, cover.active);
+        "{:.2f}, active experts within {:.2f}, experts of a GPU within {:.2f}\n",
+        cover.shapes, cover.rows, cover.active, cover.experts);
   }
   return sim::ExitCode::Ok;
 }
@@ -117,7 +124,8 @@ Command calibrate_plan_command() {
       .summary = "chooses what to measure on a GPU",
       .description =
           "Writes the list of kernels and shapes that a calibration measures: grouped matrix "
-          "products that fill the space of the models' tensor-parallel shards, whole layers, the "
+          "products that fill the space of the models' tensor- and expert-parallel shards, whole "
+          "layers, the "
           "parts of a layer, the card's ceilings, copies and memory. Hold-outs are named before "
           "anything is measured: shapes that are not fitted on, and one whole model. The same "
           "options give the same plan on every machine.",
@@ -130,6 +138,10 @@ Command calibrate_plan_command() {
                    .value = "LIST",
                    .help = "tensor-parallel widths of the shards",
                    .fallback = "1,2,4,8"},
+                  {.name = "--ep",
+                   .value = "LIST",
+                   .help = "over how many GPUs the experts are spread",
+                   .fallback = "1,2,4,8,16,32,64"},
                   {.name = "--points",
                    .value = "N",
                    .help = "grouped products of each implementation, hold-outs included",
