@@ -115,7 +115,7 @@ TEST_CASE("a model that is not there is an error that names what may have been m
       sim::ConfigError);
   CHECK_THROWS_WITH_AS(printed({{"MODEL", {"deepseek"}}}),
                        "\"deepseek\" is neither a file nor one of configs/models; did you mean "
-                       "deepseek-v2 or deepseek-v3?",
+                       "deepseek-v2 or deepseek-v2-lite or deepseek-v3?",
                        sim::ConfigError);
   CHECK_THROWS_WITH_AS(printed({{"MODEL", {"nothing-like-it"}}}),
                        "\"nothing-like-it\" is neither a file nor one of configs/models",

@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "tools/moesim/routed_scenario.h"
+#include "tools/moesim/trace/step_cost.h"
 #include "tools/moesim/trace/trace_commands.h"
 #include "workloads/placement/eplb.h"
 #include "workloads/placement/evaluation.h"
@@ -44,14 +46,23 @@ std::uint32_t default_ranks(std::uint32_t experts) {
 Json pair_json(const TraceAnalysis& a, const TraceAnalysis& b,
                const workloads::TraceComparison& found, const PlacementCost& cost) {
   Json layers = Json::array();
-  for (const auto& layer : found.layers) {
+  const auto loads = [](const workloads::LayerAnalysis& layer) {
+    return Json{{"max_over_mean", layer.max_over_mean},
+                {"dead_experts", layer.dead_experts},
+                {"starved_experts", layer.starved_experts}};
+  };
+  for (std::size_t l = 0; l < found.layers.size(); ++l) {
+    const auto& layer = found.layers[l];
     Json moved = Json::array();
     for (const auto& expert : layer.moved) {
       moved.push_back(
           {{"expert", expert.expert}, {"share_a", expert.share_a}, {"share_b", expert.share_b}});
     }
-    layers.push_back(
-        {{"layer", layer.layer_id}, {"js_distance", layer.distance}, {"moved", moved}});
+    layers.push_back({{"layer", layer.layer_id},
+                      {"js_distance", layer.distance},
+                      {"a", loads(a.layers[l])},
+                      {"b", loads(b.layers[l])},
+                      {"moved", moved}});
   }
   return {{"a", a.info.file},
           {"b", b.info.file},
@@ -81,16 +92,26 @@ std::string pair_text(const TraceAnalysis& a, const TraceAnalysis& b,
       "on a, {:.2f} made on b"
       " ({} redundant experts).\n",
       cost.ranks, cost.linear, cost.stale, cost.fresh, cost.redundant);
-  text += fmt::format("\n  {:>5}  {:>8}  experts that moved most: share in a -> b, %\n", "layer",
-                      "distance");
-  for (const auto& layer : found.layers) {
-    text += fmt::format("  {:>5}  {:>8.3f} ", layer.layer_id, layer.distance);
+  const auto change = [](auto before, auto after, const char* format) {
+    return fmt::format("{} -> {}", fmt::format(fmt::runtime(format), before),
+                       fmt::format(fmt::runtime(format), after));
+  };
+  text += fmt::format("\n  {:>5}  {:>8}  {:>14}  {:>12}  {:>12}  {}\n", "layer", "distance",
+                      "max/mean", "dead", "starved", "experts that moved most: share in a -> b, %");
+  for (std::size_t l = 0; l < found.layers.size(); ++l) {
+    const auto& layer = found.layers[l];
+    const auto &x = a.layers[l], &y = b.layers[l];
+    text += fmt::format("  {:>5}  {:>8.3f}  {:>14}  {:>12}  {:>12} ", layer.layer_id,
+                        layer.distance, change(x.max_over_mean, y.max_over_mean, "{:.2f}"),
+                        change(x.dead_experts, y.dead_experts, "{}"),
+                        change(x.starved_experts, y.starved_experts, "{}"));
     for (const auto& expert : layer.moved) {
       text += fmt::format(" {}: {:.2f} -> {:.2f} ", expert.expert, 100 * expert.share_a,
                           100 * expert.share_b);
     }
     text += "\n";
   }
+  text += "  Dead: chosen by no token; starved: under a tenth of the mean load.\n";
   return text;
 }
 
@@ -119,8 +140,27 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
       console.out << (i > 1 ? "\n" : "") << pair_text(analyses[i - 1], analyses[i], found, cost);
     }
   }
-  if (arguments.json()) console.out << sim::io::to_text(Json{{"traces", traces}, {"pairs", pairs}});
+  Json json = {{"traces", traces}, {"pairs", pairs}};
+  if (wants_step_cost(arguments)) {
+    const StepCosts costs = step_costs(files, arguments);
+    json["step"] = to_json(costs);
+    if (!arguments.json()) console.out << "\n" << to_text(costs);
+  }
+  if (arguments.json()) console.out << sim::io::to_text(json);
   return sim::ExitCode::Ok;
+}
+
+std::vector<Option> options() {
+  std::vector<Option> all = {{.name = "TRACE",
+                              .value = "",
+                              .help = "two routing traces or more",
+                              .required = true,
+                              .repeated = true,
+                              .is_file = true}};
+  for (const Option& option : step_cost_options()) all.push_back(option);
+  for (const Option& option : routed_options()) all.push_back(option);
+  all.push_back(format_option());
+  return all;
 }
 
 }  // namespace
@@ -128,29 +168,18 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 Command trace_compare_command() {
   return {
       .name = "trace compare",
-      .summary = "how routing changed from one trace to the next",
+      .summary = "how routing changed from one trace to the next, and what that costs",
       .description =
           "Traces of one model: checkpoints, days, data sets. Each is compared with the one before "
-          "it: how far the loads "
-          "moved, which experts did, and what a placement that was made on the one costs on the "
-          "other.",
-      .options = {{.name = "TRACE",
-                   .value = "",
-                   .help = "two routing traces or more",
-                   .required = true,
-                   .repeated = true,
-                   .is_file = true},
-                  {.name = "--ranks",
-                   .value = "N",
-                   .help = "expert-parallel ranks of the placement; at most 8 that divide the "
-                           "experts, where not given"},
-                  {.name = "--redundant",
-                   .value = "N",
-                   .help = "redundant experts of the placement",
-                   .fallback = "0"},
-                  format_option()},
+          "it: how far the loads moved, which experts did, which died, and what a placement that "
+          "was made on the one costs on the other. With --model and --cluster: the time of a step "
+          "that each trace routes.",
+      .options = options(),
       .examples = {"moesim trace compare monday.h5 tuesday.h5",
-                   "moesim trace compare early.h5 middle.h5 final.h5 --ranks 8"},
+                   "moesim trace compare early.h5 middle.h5 final.h5 --ranks 8",
+                   "moesim trace compare balanced.h5 collapsed.h5 --model "
+                   "configs/models/switch-base-32.yaml --cluster configs/clusters/h100-1x8.yaml "
+                   "--set routing.layers=cycle --phase prefill --tokens 4096"},
       .run = run,
   };
 }

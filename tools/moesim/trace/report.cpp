@@ -5,6 +5,8 @@
 #include <ostream>
 
 #include "sim/io/atomic_file.h"
+#include "tools/moesim/routed_scenario.h"
+#include "tools/moesim/trace/step_cost.h"
 #include "tools/moesim/trace/svg.h"
 #include "tools/moesim/trace/trace_commands.h"
 #include "workloads/routing/comparison.h"
@@ -107,7 +109,7 @@ LineChart distances(const std::vector<TraceAnalysis>& analyses) {
   return chart;
 }
 
-std::string page(const std::vector<TraceAnalysis>& analyses) {
+std::string page(const std::vector<TraceAnalysis>& analyses, const std::string& costs) {
   std::string text =
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Routing "
       "report</title>\n<style>"
@@ -116,6 +118,8 @@ std::string page(const std::vector<TraceAnalysis>& analyses) {
       "0}pre{overflow-x:auto;background:#f6f6f6;padding:1em;font-size:12px}"
       "</style></head><body>\n<h1>Routing report</h1>\n";
   if (analyses.size() > 1) text += svg(by_layer(analyses)) + svg(distances(analyses));
+  if (!costs.empty())
+    text += fmt::format("<h2>What the routing costs</h2>\n<pre>{}</pre>\n", escaped(costs));
   for (const auto& analysis : analyses) {
     text += fmt::format("<h2>{}</h2>\n", escaped(base_name(analysis)));
     if (!analysis.info.source.empty())
@@ -142,10 +146,30 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   if (file.ends_with(".svg")) {
     sim::io::write_file(file, svg(heat_map(analyses.front())));
   } else {
-    sim::io::write_file(file, page(analyses));
+    const auto costs = wants_step_cost(arguments)
+                           ? to_text(step_costs(arguments.all("TRACE"), arguments))
+                           : std::string();
+    sim::io::write_file(file, page(analyses, costs));
   }
   console.err << fmt::format("{}: written\n", file);
   return sim::ExitCode::Ok;
+}
+
+std::vector<Option> options() {
+  std::vector<Option> all = {{.name = "TRACE",
+                              .value = "",
+                              .help = "routing traces of one model",
+                              .required = true,
+                              .repeated = true,
+                              .is_file = true},
+                             {.name = "-o,--output",
+                              .value = "FILE",
+                              .help = "the page (.html) or heat map (.svg) to write",
+                              .required = true,
+                              .is_file = true}};
+  for (const Option& option : step_cost_options()) all.push_back(option);
+  for (const Option& option : routed_options()) all.push_back(option);
+  return all;
 }
 
 }  // namespace
@@ -157,19 +181,10 @@ Command trace_report_command() {
       .description =
           "One HTML file that needs nothing else: heat map of experts by layer, load curves, "
           "drift, coverage and the tables; several "
-          "traces of one model are compared. With a name that ends in .svg, the heat map of the "
+          "traces of one model are compared; with --model and --cluster, also the step that each "
+          "routes. With a name that ends in .svg, the heat map of the "
           "first alone.",
-      .options = {{.name = "TRACE",
-                   .value = "",
-                   .help = "routing traces of one model",
-                   .required = true,
-                   .repeated = true,
-                   .is_file = true},
-                  {.name = "-o,--output",
-                   .value = "FILE",
-                   .help = "the page (.html) or heat map (.svg) to write",
-                   .required = true,
-                   .is_file = true}},
+      .options = options(),
       .examples = {"moesim trace report trace.h5 -o trace.html",
                    "moesim trace report early.h5 final.h5 -o training.html"},
       .run = run,
