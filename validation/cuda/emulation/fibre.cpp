@@ -2,7 +2,6 @@
 
 #include <sys/mman.h>
 
-#include <cstdint>
 #include <new>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -41,6 +40,8 @@ void finish_switch([[maybe_unused]] void* saved, [[maybe_unused]] const void** b
 
 }  // namespace
 
+Fibre* Fibre::entered_ = nullptr;
+
 Fibre::Fibre() {
   void* memory = mmap(nullptr, kStackBytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
@@ -60,19 +61,11 @@ void Fibre::start(const std::function<void()>& body) {
   error_ = nullptr;
   done_ = false;
   sanitizer_here_ = nullptr;
-  getcontext(&here_);
-  here_.uc_stack.ss_sp = stack_;
-  here_.uc_stack.ss_size = kStackBytes;
-  here_.uc_link = nullptr;
-  // makecontext passes ints: the pointer goes in two halves.
-  const auto self = reinterpret_cast<std::uintptr_t>(this);
-  makecontext(&here_, reinterpret_cast<void (*)()>(&Fibre::enter), 2,
-              static_cast<unsigned>(self & 0xffffffffu), static_cast<unsigned>(self >> 32));
+  prepare(here_, stack_, kStackBytes, &Fibre::enter);
 }
 
-void Fibre::enter(unsigned low, unsigned high) {
-  const std::uintptr_t self = (static_cast<std::uintptr_t>(high) << 32) | low;
-  reinterpret_cast<Fibre*>(self)->run();
+void Fibre::enter() {
+  entered_->run();
 }
 
 void Fibre::run() {
@@ -88,7 +81,8 @@ void Fibre::run() {
 
 void Fibre::resume() {
   announce_switch(&sanitizer_there_, stack_, kStackBytes);
-  swapcontext(&there_, &here_);
+  entered_ = this;
+  switch_context(there_, here_);
   finish_switch(sanitizer_there_, nullptr, nullptr);
   if (error_) std::rethrow_exception(error_);
 }
@@ -99,7 +93,7 @@ void Fibre::yield() {
 
 void Fibre::switch_away(bool for_good) {
   announce_switch(for_good ? nullptr : &sanitizer_here_, resumer_stack_, resumer_bytes_);
-  swapcontext(&here_, &there_);
+  switch_context(here_, there_);
   finish_switch(sanitizer_here_, &resumer_stack_, &resumer_bytes_);
 }
 

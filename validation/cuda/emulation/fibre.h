@@ -1,11 +1,11 @@
-// A stack that can be left and resumed (ucontext), known to the address sanitizer.
+// A stack that can be left and resumed, known to the address sanitizer.
 #pragma once
-
-#include <ucontext.h>
 
 #include <cstddef>
 #include <exception>
 #include <functional>
+
+#include "validation/cuda/emulation/stack_switch.h"
 
 namespace moesim::validation::cuda::emulation {
 
@@ -26,12 +26,14 @@ class Fibre {
   bool done() const { return done_; }
 
  private:
-  static void enter(unsigned low, unsigned high);
+  static void enter();
   void run();
   void switch_away(bool for_good);
 
-  ucontext_t here_{};   // the fibre
-  ucontext_t there_{};  // its resumer
+  static Fibre* entered_;  // the one that was resumed last, for its first step
+
+  Context here_;   // the fibre
+  Context there_;  // its resumer
   std::byte* stack_ = nullptr;
   const std::function<void()>* body_ = nullptr;
   std::exception_ptr error_;
