@@ -7,7 +7,9 @@
 // `barrier` says so.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,15 @@ struct Transfer {
   Bytes bytes;  // payload, as accounted in reports
 };
 
+// Messages of one size, counted for every pair of participants: where most pairs exchange some.
+struct Messages {
+  // [row x column], by place among the participants; null: none. The diagonal stays at home. Shared
+  // and not copied, since what goes out by a row comes back by a column.
+  std::shared_ptr<const std::vector<std::uint32_t>> counts = nullptr;
+  Bytes size{};       // payload of each
+  bool back = false;  // a column's participant sends to a row's, not a row's to a column's
+};
+
 // How the bytes of an exchange fare on links: those between ranks that are near each other (of one
 // node), and those between the others.
 struct Wire {
@@ -36,6 +47,7 @@ struct Exchange {
   std::vector<Rank> participants = {};  // ascending
   // Between participants; source == destination costs nothing. A pair may come more than once.
   std::vector<Transfer> transfers = {};
+  Messages messages = {};  // beside the transfers
   Wire near = {}, far = {};
   Duration startup{};      // at each rank, from its arrival until its first byte moves
   Duration completion{};   // at each rank, from its last byte until it is done
@@ -43,6 +55,25 @@ struct Exchange {
   Bandwidth receive_limit{};
   bool barrier = false;  // nobody's bytes move before all have arrived
 };
+
+// Calls visit(const Transfer&) for everything that is moved between two different ranks: transfers
+// in their order, then messages, row by row.
+template <class Visit>
+void for_each_transfer(const Exchange& exchange, Visit visit) {
+  for (const Transfer& transfer : exchange.transfers) {
+    if (transfer.source != transfer.destination) visit(transfer);
+  }
+  if (!exchange.messages.counts) return;
+  const auto& [counts, size, back] = exchange.messages;
+  const std::uint32_t* count = counts->data();
+  for (const Rank row : exchange.participants) {
+    for (const Rank column : exchange.participants) {
+      const Bytes bytes = *count++ * size;
+      if (bytes == Bytes{} || row == column) continue;
+      visit(back ? Transfer{column, row, bytes} : Transfer{row, column, bytes});
+    }
+  }
+}
 
 using ExchangeId = std::uint32_t;
 

@@ -78,9 +78,8 @@ void Summary::add_bytes(const BuiltStep& step) {
     const sim::OpId part = step.graph.parts(id).front();
     if (part < step.first_op) continue;
     std::int64_t& bytes = bytes_[step.graph.label(step.graph.op(part).label).phase];
-    for (const sim::Transfer& transfer : exchanges[id].transfers) {
-      if (transfer.source != transfer.destination) bytes += transfer.bytes.count();
-    }
+    sim::for_each_transfer(exchanges[id],
+                           [&](const sim::Transfer& t) { bytes += t.bytes.count(); });
   }
 }
 

@@ -193,16 +193,7 @@ Exchange all_to_all(const Cluster& cluster, std::span<const Rank> group,
                     std::vector<sim::Transfer> transfers) {
   const NcclParameters& p = cluster.collectives.all_to_all;
   const GroupNodes lie(cluster, group);
-  // The busiest rank's bytes, each way, near and far: what the protocols' times are made of.
-  std::map<Rank, std::array<double, 4>> load;
-  double near = 0, far = 0;
-  for (const sim::Transfer& t : transfers) {
-    if (t.source == t.destination) continue;
-    const std::size_t kind = cluster.near(t.source, t.destination) ? 0 : 2;
-    const auto bytes = static_cast<double>(t.bytes.count());
-    auto& most = kind == 0 ? near : far;
-    most = std::max({most, load[t.source][kind] += bytes, load[t.destination][kind + 1] += bytes});
-  }
+  const auto [near, far] = volumes_of(cluster, transfers);
   const auto m = static_cast<double>(lie.most), nodes = static_cast<double>(lie.nodes.size());
   const double link = std::max(link_rate(cluster), 1e-9), network = network_rate(cluster);
   const double loss = 1 - std::min(0.9, p.wide_loss / std::max(m, 2.0));

@@ -19,29 +19,36 @@ using sim::Rank;
 constexpr double kHeaderBytes = 16;  // of a low-latency message on its way out (DeepEP)
 constexpr double kGroupsOfSm = 3;  // warp groups of an SM, one for each destination group (DeepEP)
 
-// The most that a rank sends or receives, over the links of its node and over its NIC.
-class Volumes {
- public:
-  explicit Volumes(std::size_t ranks) : sent_(2 * ranks, 0), received_(2 * ranks, 0) {}
-  void add(std::size_t source, std::size_t destination, bool near, double bytes) {
-    const std::size_t kind = near ? 0 : 1;
-    auto& most = most_[kind];
-    most = std::max(
-        {most, sent_[2 * source + kind] += bytes, received_[2 * destination + kind] += bytes});
+// Of messages [source x rank] of a group that lies so on its nodes.
+Volumes volumes_of(const std::vector<std::uint32_t>& counts, const GroupNodes& lie,
+                   double message) {
+  std::size_t n = 0;
+  for (const auto& ranks : lie.nodes) n += ranks.size();
+  std::vector<std::uint64_t> received(n, 0), received_near(n, 0);
+  std::uint64_t near = 0, far = 0;
+  std::size_t first = 0, source = 0;  // of the node
+  for (const auto& ranks : lie.nodes) {
+    const std::size_t end = first + ranks.size();
+    for (; source < end; ++source) {
+      const std::uint32_t* count = counts.data() + source * n;
+      std::uint64_t sent = 0, sent_near = 0;
+      for (std::size_t d = 0; d < n; ++d) received[d] += count[d];
+      for (std::size_t d = 0; d < n; ++d) sent += count[d];
+      for (std::size_t d = first; d < end; ++d) received_near[d] += count[d];
+      for (std::size_t d = first; d < end; ++d) sent_near += count[d];
+      far = std::max(far, sent - sent_near);
+      near = std::max(near, sent_near - count[source]);
+      // What stays at home.
+      received[source] -= count[source];
+      received_near[source] -= count[source];
+    }
+    first = end;
   }
-  double near() const { return most_[0]; }
-  double far() const { return most_[1]; }
-
- private:
-  std::vector<double> sent_, received_;
-  std::array<double, 2> most_{};
-};
-
-std::vector<std::uint32_t> nodes_of(const Cluster& cluster, std::span<const Rank> group) {
-  std::vector<std::uint32_t> nodes;
-  nodes.reserve(group.size());
-  for (const Rank r : group) nodes.push_back(cluster.node_of(r));
-  return nodes;
+  for (std::size_t d = 0; d < n; ++d) {
+    near = std::max(near, received_near[d]);
+    far = std::max(far, received[d] - received_near[d]);
+  }
+  return {static_cast<double>(near) * message, static_cast<double>(far) * message};
 }
 
 // Both kinds of links as busy as the closed form says: by how much its overlapped time is above
@@ -54,11 +61,11 @@ void set_wire(Exchange& exchange, const Cluster& cluster, double near_us, double
     return;
   }
   const double stretch = overlapped(near_us, far_us, sm_us, power) / most;
-  if (volumes.near() > 0) {
-    exchange.near.factor = near_us * stretch * link_rate(cluster) / volumes.near();
+  if (volumes.near > 0) {
+    exchange.near.factor = near_us * stretch * link_rate(cluster) / volumes.near;
   }
-  if (volumes.far() > 0) {
-    exchange.far.factor = far_us * stretch * network_rate(cluster) / volumes.far();
+  if (volumes.far > 0) {
+    exchange.far.factor = far_us * stretch * network_rate(cluster) / volumes.far;
   }
 }
 
@@ -76,32 +83,20 @@ Exchange low_latency(const Cluster& cluster, std::span<const Rank> group,
   const bool one_node = group.empty() || cluster.near(group.front(), group.back());
   const auto& both = one_node ? cluster.collectives.deepep_ll_node : cluster.collectives.deepep_ll;
   const DeepEpLlParameters& p = back ? both.combine : both.dispatch;
-  const std::size_t n = group.size();
-  const double message = shape.row_bytes + (back ? 0 : kHeaderBytes);
-  const auto node = nodes_of(cluster, group);
-  const auto nodes = static_cast<double>(GroupNodes(cluster, group).nodes.size());
+  const double message = std::ceil(shape.row_bytes + (back ? 0 : kHeaderBytes));
+  const GroupNodes lie(cluster, group);
+  const auto nodes = static_cast<double>(lie.nodes.size());
   Exchange exchange = begin(cluster, group, back ? "combine" : "dispatch",
                             p.startup_us + p.per_log2_nodes_us * std::log2(nodes) +
                                 p.per_group_ns * 1e-3 * static_cast<double>(shape.groups));
-  Volumes volumes(n);
-  exchange.transfers.reserve(n * (n - 1));
-  for (std::size_t s = 0; s < n; ++s) {
-    for (std::size_t d = 0; d < n; ++d) {
-      const std::uint32_t count = counts.selections[s * n + d];
-      if (count == 0 || s == d) continue;
-      const double bytes = count * message;
-      volumes.add(s, d, node[s] == node[d], bytes);
-      const auto payload = Bytes(std::llround(bytes));
-      exchange.transfers.push_back(back ? sim::Transfer{group[d], group[s], payload}
-                                        : sim::Transfer{group[s], group[d], payload});
-    }
-  }
+  exchange.messages = {
+      .counts = counts.selections, .size = Bytes(std::llround(message)), .back = back};
+  const Volumes volumes = volumes_of(*counts.selections, lie, message);
   const double near_us =
-      volumes.near() > 0 ? volumes.near() / (link_rate(cluster) * p.near_efficiency) : 0;
-  const double far_us = volumes.far() > 0
-                            ? volumes.far() / (network_rate(cluster) * p.far_efficiency) +
-                                  volumes.far() / message * p.message_ns * 1e-3
-                            : 0;
+      volumes.near > 0 ? volumes.near / (link_rate(cluster) * p.near_efficiency) : 0;
+  const double far_us = volumes.far > 0 ? volumes.far / (network_rate(cluster) * p.far_efficiency) +
+                                              volumes.far / message * p.message_ns * 1e-3
+                                        : 0;
   const double sm_us = static_cast<double>(shape.rows) * p.token_us /
                        std::max(1.0, std::ceil(static_cast<double>(shape.groups) / kGroupsOfSm));
   set_wire(exchange, cluster, near_us, far_us, sm_us, p.overlap_power, volumes);
@@ -128,12 +123,9 @@ Exchange by_nodes(const Cluster& cluster, std::span<const Rank> group,
   Exchange exchange =
       begin(cluster, group, back ? "combine" : "dispatch",
             p.startup_us + p.per_log2_nodes_us * std::log2(static_cast<double>(nodes)));
-  Volumes volumes(n);
   const auto add = [&](std::size_t s, std::size_t d, double rows) {
     if (s == d || rows == 0) return;
-    const double bytes = rows * shape.row_bytes;
-    volumes.add(s, d, node[s] == node[d], bytes);
-    const auto payload = Bytes(std::llround(bytes));
+    const auto payload = Bytes(std::llround(rows * shape.row_bytes));
     exchange.transfers.push_back(back ? sim::Transfer{group[d], group[s], payload}
                                       : sim::Transfer{group[s], group[d], payload});
   };
@@ -156,12 +148,13 @@ Exchange by_nodes(const Cluster& cluster, std::span<const Rank> group,
       add(r, first[node[r]] + l, near[r * lie.most + l]);
     }
   }
+  const Volumes volumes = volumes_of(cluster, exchange.transfers);
   const double near_us =
-      volumes.near() > 0 ? volumes.near() / (link_rate(cluster) * p.near_efficiency) : 0;
+      volumes.near > 0 ? volumes.near / (link_rate(cluster) * p.near_efficiency) : 0;
   const double far_us =
-      volumes.far() > 0 ? volumes.far() / (network_rate(cluster) * p.far_efficiency) : 0;
+      volumes.far > 0 ? volumes.far / (network_rate(cluster) * p.far_efficiency) : 0;
   const double most_copies = copies.empty() ? 0 : *std::max_element(copies.begin(), copies.end());
-  const double sm_us = (volumes.near() / p.per_sm_bytes_us + most_copies * p.row_us) /
+  const double sm_us = (volumes.near / p.per_sm_bytes_us + most_copies * p.row_us) /
                        static_cast<double>(std::max<std::int64_t>(1, shape.sms));
   set_wire(exchange, cluster, near_us, far_us, sm_us, p.overlap_power, volumes);
   return exchange;
@@ -188,7 +181,7 @@ Exchange straight(const Cluster& cluster, std::span<const Rank> group,
 Exchange build(const Cluster& cluster, std::span<const Rank> group, MulticastAlgorithm algorithm,
                const MulticastCounts& counts, const MulticastShape& shape, bool back) {
   const std::size_t n = group.size();
-  SIM_CHECK(!needs_selections(algorithm) || counts.selections.size() == n * n,
+  SIM_CHECK(!needs_selections(algorithm) || counts.selections->size() == n * n,
             "selections of every pair");
   SIM_CHECK(!needs_copies(algorithm) || counts.copies.size() == n * n, "copies of every pair");
   const auto& parameters = cluster.collectives;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -16,7 +17,8 @@ namespace moesim::hardware {
 // Who sends how many rows to whom; ranks and nodes by their place in the group. A rank's rows for
 // itself are counted too and cost no link. What an algorithm does not look at may be empty.
 struct MulticastCounts {
-  std::span<const std::uint32_t> selections;   // [source x ranks]: one for every choice
+  // [source x ranks]: one for every choice; dispatch and combine both keep it
+  std::shared_ptr<const std::vector<std::uint32_t>> selections;
   std::span<const std::uint32_t> copies;       // [source x ranks]: a row once for each rank
   std::span<const std::uint32_t> node_copies;  // [source x nodes]: a row once for each node
 };

@@ -1,8 +1,28 @@
 #include "hardware/collectives/shape.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace moesim::hardware {
+
+Volumes volumes_of(const Cluster& cluster, std::span<const sim::Transfer> transfers) {
+  struct Load {
+    std::int64_t sent = 0, received = 0;
+  };
+  std::vector<Load> near(cluster.ranks()), far(cluster.ranks());
+  for (const sim::Transfer& t : transfers) {
+    if (t.source == t.destination) continue;
+    auto& loads = cluster.near(t.source, t.destination) ? near : far;
+    loads[t.source].sent += t.bytes.count();
+    loads[t.destination].received += t.bytes.count();
+  }
+  const auto most = [](const std::vector<Load>& loads) {
+    std::int64_t bytes = 0;
+    for (const Load& load : loads) bytes = std::max({bytes, load.sent, load.received});
+    return static_cast<double>(bytes);
+  };
+  return {most(near), most(far)};
+}
 
 double network_rate(const Cluster& cluster) {
   const ScaleOut& out = cluster.scale_out;

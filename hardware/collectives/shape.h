@@ -27,6 +27,12 @@ struct GroupNodes {
   std::size_t least = 0, most = 0;  // ranks of a node
 };
 
+// What the busiest ranks send or receive: the most over the links of a node, the most over NICs.
+struct Volumes {
+  double near = 0, far = 0;
+};
+Volumes volumes_of(const Cluster& cluster, std::span<const sim::Transfer> transfers);
+
 inline double microseconds(sim::Duration d) {
   return sim::to_us(d);
 }

@@ -58,11 +58,14 @@ FluidModel::Play& FluidModel::play_of(sim::ExchangeId id, const sim::Exchange& e
   play.arriving.clear();
   play.first_of.clear();
   play.longest_latency = {};
-  for (const sim::Transfer& transfer : exchange.transfers) {
-    if (transfer.source == transfer.destination) continue;
-    ++play.members[play.participants.place(transfer.source)].open;
-    ++play.members[play.participants.place(transfer.destination)].open;
-  }
+  play.transfers.clear();
+  play.participants.for_each_transfer(
+      exchange, [&](std::uint32_t source, std::uint32_t destination, sim::Bytes bytes) {
+        play.transfers.push_back({source, destination, bytes});
+        ++play.members[source].open;
+        ++play.members[destination].open;
+      });
+  traffic_.add(exchange, paths_.topology());
   add_limits(play);
   return play;
 }
@@ -121,12 +124,9 @@ void FluidModel::index_transfers(Play& play) {
   play.first_of.assign(play.members.size() + 1, 0);
   const auto each = [&](const auto& visit) {
     std::uint32_t index = 0;
-    for (const sim::Transfer& transfer : play.exchange->transfers) {
-      if (transfer.source != transfer.destination) {
-        visit(play.participants.place(transfer.source), index);
-        visit(play.participants.place(transfer.destination), index);
-      }
-      ++index;
+    for (const Transfer& transfer : play.transfers) {
+      visit(transfer.source, index);
+      visit(transfer.destination, index++);
     }
   };
   each([&](std::uint32_t place, std::uint32_t) { ++play.first_of[place + 1]; });
@@ -139,21 +139,17 @@ void FluidModel::index_transfers(Play& play) {
 // The startup of these members is over: starts the transfers that waited for nobody but them.
 void FluidModel::release(std::uint32_t slot, const std::vector<std::uint32_t>& members) {
   Play& play = *plays_[slot];
-  const auto& transfers = play.exchange->transfers;
+  const auto& transfers = play.transfers;
   for (const auto place : members) play.members[place].last = engine_.now();
   if (members.size() == play.members.size()) {
     for (auto& member : play.members) member.released = true;
-    for (std::uint32_t i = 0; i < transfers.size(); ++i) {
-      if (transfers[i].source != transfers[i].destination) start_transfer(slot, i);
-    }
+    for (std::uint32_t i = 0; i < transfers.size(); ++i) start_transfer(slot, i);
   } else {
     if (play.first_of.empty()) index_transfers(play);
     for (const auto place : members) {
       play.members[place].released = true;
       for (auto i = play.first_of[place]; i < play.first_of[place + 1]; ++i) {
-        const sim::Transfer& transfer = transfers[play.transfers_of[i]];
-        const auto source = play.participants.place(transfer.source);
-        const auto destination = play.participants.place(transfer.destination);
+        const auto [source, destination, bytes] = transfers[play.transfers_of[i]];
         const auto other = source == place ? destination : source;
         if (play.members[other].released) start_transfer(slot, play.transfers_of[i]);
       }
@@ -169,22 +165,23 @@ void FluidModel::release(std::uint32_t slot, const std::vector<std::uint32_t>& m
 void FluidModel::start_transfer(std::uint32_t slot, std::uint32_t index) {
   Play& play = *plays_[slot];
   const sim::Exchange& exchange = *play.exchange;
-  const sim::Transfer& transfer = exchange.transfers[index];
-  const PathTable::Path& path = paths_.path(transfer.source, transfer.destination);
+  const Transfer& transfer = play.transfers[index];
+  const sim::Rank from = play.participants.rank(transfer.source),
+                  to = play.participants.rank(transfer.destination);
+  const PathTable::Path& path = paths_.path(from, to);
   const Topology& topology = paths_.topology();
-  const bool near = topology.node[transfer.source] == topology.node[transfer.destination];
+  const bool near = topology.node[from] == topology.node[to];
   const double bytes = static_cast<double>(transfer.bytes.count()) *
                        (near ? exchange.near.factor : exchange.far.factor);
-  traffic_.add(transfer.source, transfer.destination, bytes);
   play.longest_latency = std::max(play.longest_latency, path.latency);
   std::array<sim::FlowNetwork::Link, 64> links;
   std::size_t count = 0;
   for (const LinkId l : paths_.limiting_links(path)) links[count++] = flow_link(l);
   if (!play.send_limits.empty()) {
-    links[count++] = play.send_limits[play.participants.place(transfer.source)];
+    links[count++] = play.send_limits[transfer.source];
   }
   if (!play.receive_limits.empty()) {
-    links[count++] = play.receive_limits[play.participants.place(transfer.destination)];
+    links[count++] = play.receive_limits[transfer.destination];
   }
   const auto flow_limit = near ? play.near_limit : play.far_limit;
   if (flow_limit != kNoLink) links[count++] = flow_limit;
@@ -194,10 +191,11 @@ void FluidModel::start_transfer(std::uint32_t slot, std::uint32_t index) {
 void FluidModel::flow_finishes(std::uint64_t tag, Time at) {
   const auto slot = static_cast<std::uint32_t>(tag >> 32);
   const Play& play = *plays_[slot];
-  const sim::Transfer& transfer = play.exchange->transfers[tag & 0xffffffffu];
-  finish_one(slot, play.participants.place(transfer.source), at);
-  finish_one(slot, play.participants.place(transfer.destination),
-             at + paths_.path(transfer.source, transfer.destination).latency);
+  const Transfer transfer = play.transfers[tag & 0xffffffffu];
+  const auto& path = paths_.path(play.participants.rank(transfer.source),
+                                 play.participants.rank(transfer.destination));
+  finish_one(slot, transfer.source, at);
+  finish_one(slot, transfer.destination, at + path.latency);
 }
 
 void FluidModel::finish_one(std::uint32_t slot, std::uint32_t place, Time at) {
@@ -208,9 +206,9 @@ void FluidModel::finish_one(std::uint32_t slot, std::uint32_t place, Time at) {
 
 void FluidModel::flow_withdrawn(std::uint64_t tag) {
   Play& play = *plays_[tag >> 32];
-  const sim::Transfer& transfer = play.exchange->transfers[tag & 0xffffffffu];
-  reopen_one(play, play.participants.place(transfer.source));
-  reopen_one(play, play.participants.place(transfer.destination));
+  const Transfer& transfer = play.transfers[tag & 0xffffffffu];
+  reopen_one(play, transfer.source);
+  reopen_one(play, transfer.destination);
 }
 
 void FluidModel::reopen_one(Play& play, std::uint32_t place) {

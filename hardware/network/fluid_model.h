@@ -24,10 +24,15 @@ class FluidModel final : public NetworkModel, private sim::FlowListener {
   NetworkCounters counters() const override;
 
  private:
+  struct Transfer {
+    std::uint32_t source, destination;  // places
+    sim::Bytes bytes;
+  };
   // One exchange in play.
   struct Play {
     sim::ExchangeId id = 0;
     const sim::Exchange* exchange = nullptr;
+    std::vector<Transfer> transfers;
     sim::ExchangeListener* listener = nullptr;
     sim::FlowNetwork::Group group = 0;
     Participants participants;

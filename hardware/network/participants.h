@@ -28,6 +28,15 @@ class Participants {
   }
   sim::Rank rank(std::size_t place) const { return (*ranks_)[place]; }
 
+  // sim::for_each_transfer by places: visit(source, destination, bytes). REQUIRES: the exchange
+  // that was assigned
+  template <class Visit>
+  void for_each_transfer(const sim::Exchange& exchange, Visit visit) const {
+    sim::for_each_transfer(exchange, [&](const sim::Transfer& t) {
+      visit(place(t.source), place(t.destination), t.bytes);
+    });
+  }
+
  private:
   const std::vector<sim::Rank>* ranks_ = nullptr;
   sim::Rank first_ = 0;

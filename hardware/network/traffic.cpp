@@ -4,6 +4,16 @@
 
 namespace moesim::hardware {
 
+void Traffic::add(const sim::Exchange& exchange, const Topology& topology) {
+  sim::for_each_transfer(exchange, [&](const sim::Transfer& t) {
+    const bool near = topology.node[t.source] == topology.node[t.destination];
+    auto& row = rows_[t.source];
+    if (row.empty()) row.resize(rows_.size());
+    row[t.destination] +=
+        static_cast<double>(t.bytes.count()) * (near ? exchange.near.factor : exchange.far.factor);
+  });
+}
+
 std::vector<LinkUse> Traffic::link_use(PathTable& paths) const {
   const Topology& topology = paths.topology();
   std::vector<double> carried(topology.links.size(), 0);

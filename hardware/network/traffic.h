@@ -11,11 +11,8 @@ namespace moesim::hardware {
 class Traffic {
  public:
   explicit Traffic(sim::Rank ranks) : rows_(ranks) {}
-  void add(sim::Rank source, sim::Rank destination, double wire_bytes) {
-    auto& row = rows_[source];
-    if (row.empty()) row.resize(rows_.size());
-    row[destination] += wire_bytes;
-  }
+  // All that the exchange moves.
+  void add(const sim::Exchange& exchange, const Topology& topology);
   std::vector<LinkUse> link_use(PathTable& paths) const;
 
  private:

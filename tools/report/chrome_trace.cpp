@@ -71,10 +71,10 @@ class Writer {
   std::string arguments(const sim::Op& op) const {
     if (op.kind != OpKind::Exchange) return "";
     sim::Bytes sent, received;
-    for (const sim::Transfer& transfer : graph_.exchanges()[op.exchange].transfers) {
+    sim::for_each_transfer(graph_.exchanges()[op.exchange], [&](const sim::Transfer& transfer) {
       if (transfer.source == op.rank) sent += transfer.bytes;
       if (transfer.destination == op.rank) received += transfer.bytes;
-    }
+    });
     return fmt::format(R"(,"args":{{"exchange":{},"sent_bytes":{},"received_bytes":{}}})",
                        op.exchange, sent.count(), received.count());
   }
@@ -82,9 +82,8 @@ class Writer {
   // The bytes of an exchange are in flight from its first part's start to its last part's end.
   void in_flight(sim::ExchangeId id) {
     std::int64_t bytes = 0;
-    for (const sim::Transfer& transfer : graph_.exchanges()[id].transfers) {
-      if (transfer.source != transfer.destination) bytes += transfer.bytes.count();
-    }
+    sim::for_each_transfer(graph_.exchanges()[id],
+                           [&](const sim::Transfer& t) { bytes += t.bytes.count(); });
     if (bytes == 0) return;
     sim::Time start = sim::Time::max(), end{};
     for (const OpId part : graph_.parts(id)) {

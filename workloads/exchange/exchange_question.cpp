@@ -99,7 +99,9 @@ sim::Exchange token_exchange(const hardware::Cluster& cluster, std::span<const R
                     .tokens = hardware::needs_copies(algorithm),
                     .node_tokens = hardware::needs_node_copies(algorithm)},
                    q);
-  const hardware::MulticastCounts rows{counts.selections, counts.tokens, counts.node_tokens};
+  const hardware::MulticastCounts rows{
+      std::make_shared<const std::vector<std::uint32_t>>(counts.selections), counts.tokens,
+      counts.node_tokens};
   const hardware::MulticastShape shape{
       .row_bytes = row_bytes(q), .rows = q.tokens_per_rank, .groups = q.experts, .sms = q.sms};
   return q.back ? hardware::combine(cluster, group, algorithm, rows, shape)

@@ -63,7 +63,9 @@ TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSour
                                     const DispatchCounts& counts, const MoeFfn& moe,
                                     std::int64_t hidden) const {
   const hardware::MulticastCounts multicast{
-      .selections = counts.selections, .copies = counts.tokens, .node_copies = counts.node_tokens};
+      .selections = std::make_shared<const std::vector<std::uint32_t>>(counts.selections),
+      .copies = counts.tokens,
+      .node_copies = counts.node_tokens};
   const auto width = static_cast<double>(moe.dispatch_width(hidden));
   hardware::MulticastShape shape{
       .row_bytes = width * dispatch_bytes_, .groups = moe.experts, .sms = kDefaultSms};

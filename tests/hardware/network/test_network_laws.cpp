@@ -52,7 +52,84 @@ sim::Exchange random_exchange(sim::Random& random, sim::Rank ranks) {
   return exchange;
 }
 
+// When each rank is done if the ranks arrive at these times, and what the links carried.
+std::pair<std::vector<sim::Time>, std::vector<hardware::LinkUse>> played(
+    const hardware::Cluster& cluster, const sim::Exchange& exchange, Fidelity fidelity,
+    const std::vector<sim::Duration>& arrivals) {
+  sim::Engine engine;
+  const auto network = hardware::make_network_model(cluster, fidelity, engine, 0);
+  testing::DoneTimes listener(engine);
+  for (const sim::Rank r : exchange.participants) {
+    engine.after(arrivals[r], [&, r] { network->arrive(0, exchange, r, listener); });
+  }
+  engine.run();
+  std::vector<sim::Time> done;
+  for (const sim::Rank r : exchange.participants) done.push_back(listener.of(r));
+  return {done, network->link_use()};
+}
+
 }  // namespace
+
+TEST_CASE("counted messages fare as the same bytes transfer by transfer") {
+  // What goes out by rows, and what comes back by columns; some pairs exchange nothing, and what a
+  // rank keeps for itself costs nothing.
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    CAPTURE(seed);
+    sim::Random random(seed, "messages");
+    const auto cluster = random_cluster(random);
+    const sim::Rank ranks = cluster.ranks();
+    auto counts = std::make_shared<std::vector<std::uint32_t>>();
+    for (sim::Rank i = 0; i < ranks * ranks; ++i) {
+      counts->push_back(static_cast<std::uint32_t>(random.below(4)));
+    }
+    sim::Exchange exchange, one_by_one;
+    for (sim::Rank r = 0; r < ranks; ++r) exchange.participants.push_back(r);
+    exchange.startup = 3us;
+    exchange.near.factor = 1.25;
+    exchange.far.factor = 1.5;
+    one_by_one = exchange;
+    const bool back = random.below(2) == 0;
+    exchange.messages = {.counts = counts, .size = sim::Bytes(7000), .back = back};
+    for (sim::Rank row = 0; row < ranks; ++row) {
+      for (sim::Rank column = 0; column < ranks; ++column) {
+        const sim::Bytes bytes((*counts)[row * ranks + column] * 7000);
+        if (bytes == sim::Bytes{}) continue;
+        one_by_one.transfers.push_back(back ? sim::Transfer{column, row, bytes}
+                                            : sim::Transfer{row, column, bytes});
+      }
+    }
+    std::vector<sim::Duration> arrivals(ranks);
+    for (auto& arrival : arrivals) arrival = sim::Duration(random.below(20) * 1'000'000);
+    for (const auto fidelity : {Fidelity::Bound, Fidelity::Fluid}) {
+      const auto [done, links] = played(cluster, exchange, fidelity, arrivals);
+      const auto [done_one_by_one, same_links] = played(cluster, one_by_one, fidelity, arrivals);
+      CHECK(done == done_one_by_one);
+      for (std::size_t l = 0; l < links.size(); ++l) CHECK(links[l].bytes == same_links[l].bytes);
+    }
+  }
+}
+
+TEST_CASE("in closed form a rank waits for the last of those that it exchanges bytes with") {
+  // It is done a time after that which does not depend on when they come: the time that it takes
+  // when all come at once.
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    CAPTURE(seed);
+    sim::Random random(seed, "rendezvous");
+    const auto cluster = random_cluster(random);
+    const auto exchange = random_exchange(random, cluster.ranks());
+    const std::vector<sim::Duration> at_once(cluster.ranks());
+    std::vector<sim::Duration> arrivals(cluster.ranks());
+    for (auto& arrival : arrivals) arrival = sim::Duration(random.below(20) * 1'000'000);
+    std::vector<sim::Duration> last = arrivals;
+    for (const sim::Transfer& t : exchange.transfers) {
+      last[t.source] = std::max(last[t.source], arrivals[t.destination]);
+      last[t.destination] = std::max(last[t.destination], arrivals[t.source]);
+    }
+    const auto together = played(cluster, exchange, Fidelity::Bound, at_once).first;
+    const auto apart = played(cluster, exchange, Fidelity::Bound, arrivals).first;
+    for (const sim::Rank r : exchange.participants) CHECK(apart[r] == together[r] + last[r]);
+  }
+}
 
 TEST_CASE("flows never beat the busiest link, and links carry what was sent") {
   for (std::uint64_t seed = 1; seed <= 60; ++seed) {

@@ -110,9 +110,9 @@ Bandwidths bandwidths_of(const ExchangeQuestion& question, const sim::Exchange& 
   if (question.algorithm == "broadcast") moved = 1;
   if (workloads::input_of(question.algorithm) != ExchangeInput::Buffer) {
     std::vector<double> sent(exchange.participants.back() + 1, 0);
-    for (const auto& t : exchange.transfers) {
-      if (t.source != t.destination) sent[t.source] += static_cast<double>(t.bytes.count());
-    }
+    sim::for_each_transfer(exchange, [&](const sim::Transfer& t) {
+      sent[t.source] += static_cast<double>(t.bytes.count());
+    });
     size = *std::max_element(sent.begin(), sent.end()) * (n > 1 ? n / (n - 1) : 0);
   }
   const double algorithm = size / us * 1e-3;
