@@ -98,13 +98,14 @@ void analyse_tokens(const RoutingTrace& trace, const AnalysisOptions& options, T
   out.repeat_pairs = repeats.pairs();
   for (std::uint32_t l = 0; l < info.layers; ++l) {
     LayerAnalysis& layer = out.layers[l];
-    layer.repeat_rate = repeats.rate(l);
-    layer.repeat_first = repeats.first(l);
     layer.link = sample.link(l);
     layer.pairs = sample.pairs(l, options.pairs);
-    out.repeat_rate += layer.repeat_rate / info.layers;
-    out.repeat_first += layer.repeat_first / info.layers;
-    out.repeat_any += repeats.any(l) / info.layers;
+    if (repeats.pairs() == 0) continue;
+    layer.repeat_rate = repeats.rate(l);
+    layer.repeat_first = repeats.first(l);
+    out.repeat_rate = out.repeat_rate.value_or(0) + repeats.rate(l) / info.layers;
+    out.repeat_first = out.repeat_first.value_or(0) + repeats.first(l) / info.layers;
+    out.repeat_any = out.repeat_any.value_or(0) + repeats.any(l) / info.layers;
   }
   if (by_domain && info.has_requests) {
     const auto test = sample.domain_test(static_cast<std::uint32_t>(info.domains.size()),

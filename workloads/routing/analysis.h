@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,10 +52,11 @@ struct LayerAnalysis {
   std::int64_t layer_id = 0;  // in the model
   double max_over_mean = 0, normalised_entropy = 0, gini = 0;
   std::uint32_t dead_experts = 0, starved_experts = 0;
-  double repeat_rate = 0;         // share of a token's experts that the next one chose too
-  double repeat_first = 0;        // share of tokens whose first choice the next one chose first too
+  // Not known from counts: share of a token's experts that the next one chose too; share of tokens
+  // whose first choice the next one chose first too.
+  std::optional<double> repeat_rate, repeat_first;
   double chance_rate = 0;         // repeat_rate of two random tokens: sum of shares^2 x top_k
-  double link = 0;                // how much the first choice tells of the next layer's, 0 … 1
+  std::optional<double> link;     // how much the first choice tells of the next layer's, 0 … 1
   std::vector<ExpertPair> pairs;  // the most frequent
 };
 
@@ -86,7 +88,9 @@ struct TraceAnalysis {
   std::uint64_t sampled_tokens = 0;
   LoadTable loads;
   std::vector<LayerAnalysis> layers;
-  double repeat_rate = 0, repeat_first = 0, repeat_any = 0, chance_rate = 0;  // means
+  // Means of the layers; of consecutive tokens nothing where there are none (counts).
+  std::optional<double> repeat_rate, repeat_first, repeat_any;
+  double chance_rate = 0;
   std::uint64_t repeat_pairs = 0;  // of consecutive tokens of a request
   std::vector<DomainAnalysis> domains;
   // Mean distance between two domains, the same with the requests' domains shuffled, and the share

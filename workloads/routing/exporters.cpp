@@ -65,7 +65,7 @@ void need_tokens(const RoutingTrace& trace) {
 }
 
 int number_of(ExpertId id) {
-  return id == kMissingExpert ? -1 : id;
+  return id == kMissingExpert ? -1 : static_cast<int>(id);
 }
 
 // Calls `use` with the tokens of each request, in the file's order.

@@ -9,13 +9,13 @@
 namespace moesim::workloads {
 
 // An expert's number within its layer, from 0.
-using ExpertId = std::uint16_t;
+using ExpertId = std::uint32_t;
 
 // A selection that was not recorded (a token whose prefix was cached, a dropped one).
-inline constexpr ExpertId kMissingExpert = 0xFFFF;
+inline constexpr ExpertId kMissingExpert = 0xFFFF'FFFF;
 
-// At most this many experts a layer; the numbers above are all "missing".
-inline constexpr std::uint32_t kMostExperts = 65'535;
+// At most this many experts a layer (the largest mixture that was published had 131,072).
+inline constexpr std::uint32_t kMostExperts = 1 << 20;
 
 // The choices of some consecutive tokens of a step in one MoE layer.
 struct LayerRouting {

@@ -41,7 +41,7 @@ void SampleStatistics::add(std::span<const ExpertId> ids, std::span<const std::u
                            std::span<const std::uint32_t> domains) {
   const std::size_t row = std::size_t{layers_} * top_k_, tokens = ids.size() / row;
   for (std::uint32_t l = 0; l < layers_; ++l) {
-    if (l % every_ == 0) add_layer(l, ids, tokens);
+    if (counts_pairs(l)) add_layer(l, ids, tokens);
     for (std::size_t t = 0; t < tokens; ++t) {
       const ExpertId* id = ids.data() + t * row + std::size_t{l} * top_k_;
       for (std::uint32_t k = 0; k < top_k_; ++k) {
@@ -115,7 +115,7 @@ void SampleStatistics::add_coverage(std::uint32_t layer, std::span<const ExpertI
 
 std::vector<ExpertPair> SampleStatistics::pairs(std::uint32_t layer, std::uint32_t most) const {
   std::vector<ExpertPair> found;
-  if (layer % every_ != 0 || top_k_ < 2 || tokens_ == 0) return found;
+  if (!counts_pairs(layer) || top_k_ < 2 || tokens_ == 0) return found;
   const std::uint32_t* counts =
       pair_counts_.data() + std::size_t{layer} / every_ * experts_ * experts_;
   const std::uint32_t* chosen = chosen_.data() + std::size_t{layer} * experts_;
@@ -139,8 +139,8 @@ std::vector<ExpertPair> SampleStatistics::pairs(std::uint32_t layer, std::uint32
   return found;
 }
 
-double SampleStatistics::link(std::uint32_t layer) const {
-  if (layer + 1 >= layers_ || layer % every_ != 0) return 0;
+std::optional<double> SampleStatistics::link(std::uint32_t layer) const {
+  if (layer + 1 >= layers_ || !counts_pairs(layer)) return std::nullopt;
   const std::uint32_t* counts =
       next_counts_.data() + std::size_t{layer} / every_ * experts_ * experts_;
   std::vector<double> rows(experts_), columns(experts_);

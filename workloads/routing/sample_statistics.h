@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,8 +23,9 @@ class SampleStatistics {
   // The `most` pairs of a layer with the highest counts; empty where the layer was not counted.
   std::vector<ExpertPair> pairs(std::uint32_t layer, std::uint32_t most) const;
   // Mutual information of the first choices in this layer and the next over the smaller of their
-  // entropies, corrected for the size of the sample; 0 for the last layer.
-  double link(std::uint32_t layer) const;
+  // entropies, corrected for the size of the sample; nothing for the last layer and for those that
+  // were not counted.
+  std::optional<double> link(std::uint32_t layer) const;
   // Distinct experts of a batch of consecutive tokens, mean over layers; 0: no such batch.
   double consecutive_coverage(std::uint32_t batch_log2) const;
 
@@ -43,8 +45,14 @@ class SampleStatistics {
   double distance(std::span<const std::uint32_t> domain_of, std::uint32_t domains) const;
 
   static constexpr std::uint32_t kLevels = 33;
+  // Pairs and links are counted in each every_-th layer; in none where there are thousands of
+  // experts.
+  bool counts_pairs(std::uint32_t layer) const {
+    return !pair_counts_.empty() && layer % every_ == 0;
+  }
+
   std::uint32_t layers_, experts_, top_k_;
-  std::uint32_t every_;  // pairs and links are counted in each every_-th layer
+  std::uint32_t every_;
   std::uint64_t tokens_ = 0;
   std::vector<std::uint32_t> pair_counts_;  // [counted layers x experts x experts], a < b
   std::vector<std::uint32_t> chosen_;       // [layers x experts]

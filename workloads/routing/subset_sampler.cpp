@@ -80,7 +80,7 @@ SubsetSampler::SubsetSampler(std::span<const double> weights, std::uint32_t top_
       ends_[o * experts_ + place] = end;
       names_[o * experts_ + place] = order[place];
       for (; cell < guides_ && (std::uint64_t{cell} << shift_) < end; ++cell) {
-        guide_[o * guides_ + cell] = static_cast<std::uint16_t>(place);
+        guide_[o * guides_ + cell] = static_cast<std::uint32_t>(place);
       }
     }
     SIM_CHECK(end == total && cell == guides_, "the lengths fill the line");

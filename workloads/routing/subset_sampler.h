@@ -30,7 +30,7 @@ class SubsetSampler {
   void draw(std::uint64_t bits, ExpertId* out) const {
     const std::size_t order = static_cast<std::size_t>(bits >> 32) & (orders_ - 1);
     const std::uint32_t* ends = ends_.data() + order * experts_;
-    const std::uint16_t* guide = guide_.data() + order * guides_;
+    const std::uint32_t* guide = guide_.data() + order * guides_;
     const ExpertId* names = names_.data() + order * experts_;
     std::uint32_t x = static_cast<std::uint32_t>(((bits & 0xFFFFFFFF) * unit_) >> 32);
     for (std::uint32_t k = 0; k < top_k_; ++k, x += unit_) {
@@ -51,7 +51,7 @@ class SubsetSampler {
   std::uint32_t shift_;  // a guide's cell is 2^shift long
   std::size_t guides_;
   std::vector<std::uint32_t> ends_;   // [orders x experts] cumulated, ascending
-  std::vector<std::uint16_t> guide_;  // [orders x guides] the first place that may hold the cell
+  std::vector<std::uint32_t> guide_;  // [orders x guides] the first place that may hold the cell
   std::vector<ExpertId> names_;       // [orders x experts]
 };
 

@@ -106,7 +106,8 @@ void RoutingTrace::read_map(const Hdf5File& file) {
   map->read(0, shape[0], std::span(values));
   std::int32_t most = 0;
   for (const std::int32_t value : values) {
-    if (value < 0 || value >= static_cast<std::int32_t>(kMostExperts)) {
+    // Every logical expert has a physical one, so their numbers lie below that of the slots.
+    if (value < 0 || value >= static_cast<std::int32_t>(shape[1])) {
       fail(name, fmt::format("expected logical experts, not {}", value));
     }
     most = std::max(most, value);

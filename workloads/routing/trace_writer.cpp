@@ -45,14 +45,17 @@ void TraceWriter::append(const TracePart& part) {
   const std::size_t size = std::size_t{header_.layers} * header_.top_k;
   SIM_CHECK(part.ids.size() % size == 0, "ids are tokens x layers x top_k");
   const std::size_t tokens = part.ids.size() / size;
-  // 255 stands for a missing one in a byte, 65535 in two: both are no expert.
-  const bool byte = header_.experts <= 255;
-  if (!ids_) ids_ = file_->create("/expert_ids", byte ? Stored::U1 : Stored::U2, row);
+  // What is no expert stands for a missing one: the type's largest number, or -1.
+  const auto [stored, missing] = header_.experts <= 0xFF     ? std::pair(Stored::U1, 0xFF)
+                                 : header_.experts <= 0xFFFF ? std::pair(Stored::U2, 0xFFFF)
+                                                             : std::pair(Stored::I4, -1);
+  if (!ids_) ids_ = file_->create("/expert_ids", stored, row);
   buffer_.resize(part.ids.size());
-  std::transform(part.ids.begin(), part.ids.end(), buffer_.begin(), [&](ExpertId id) {
-    SIM_CHECK(id < header_.experts || id == kMissingExpert, "an id is one of the experts");
-    return id == kMissingExpert ? (byte ? 0xFF : 0xFFFF) : std::int32_t{id};
-  });
+  std::transform(
+      part.ids.begin(), part.ids.end(), buffer_.begin(), [&, none = missing](ExpertId id) {
+        SIM_CHECK(id < header_.experts || id == kMissingExpert, "an id is one of the experts");
+        return id == kMissingExpert ? none : static_cast<std::int32_t>(id);
+      });
   file_->append(*ids_, std::span<const std::int32_t>(buffer_));
   SIM_CHECK(part.weights.empty() || part.weights.size() == part.ids.size(), "a weight an id");
   if (!part.weights.empty()) {

@@ -71,12 +71,32 @@ for name in ("deepseek-like-final", "switch-like-unbalanced-final", "granite-3.0
                     if i != j:
                         np.add.at(pairs, (ids[:, l, i], ids[:, l, j]), 1)
             check(where + "top pair", layer["top_pairs"][0]["count"], int(np.triu(pairs).max()))
+            for found in layer["top_pairs"]:
+                a, b = found["a"], found["b"]
+                check(where + "pair", found["count"], int(pairs[a, b]))
+                check(where + "lift", found["lift"], pairs[a, b] * tokens / (load[l, a] * load[l, b]))
+        share = load[l] / tokens
+        check(where + "chance", layer["chance_rate"], float((share ** 2).sum() / k))
+        if l + 1 < layers:  # mutual information of the first choices, less Miller's bias, over the smaller entropy
+            joint = np.zeros((experts, experts))
+            np.add.at(joint, (ids[:, l, 0], ids[:, l + 1, 0]), 1)
+            rows, columns = joint.sum(1), joint.sum(0)
+            bias = ((joint > 0).sum() - (rows > 0).sum() - (columns > 0).sum() + 1) / 2 / tokens
+            h = [entropy(x.ravel() / tokens) for x in (rows, columns, joint)]
+            least = min(h[0], h[1])  # 0 where all tokens choose one expert first: nothing to tell
+            link = 0 if least < 1e-9 else min(1, max(0, h[0] + h[1] - h[2] - bias) / least)
+            check(where + "link", layer["link_to_next"], link, 1e-6)
+        else:
+            assert layer["link_to_next"] is None
 
     order = np.lexsort((position, request))
     a, b = order[:-1], order[1:]
     follows = (request[a] == request[b]) & (position[b] == position[a] + 1)
     a, b = ids[a[follows]], ids[b[follows]]
     common = (a[..., :, None] == b[..., None, :]).any(-1).sum(-1)
+    for l, layer in enumerate(got["per_layer"]):
+        check(f"{name} layer {l} repeat_rate", layer["repeat_rate"], float(common[:, l].mean() / k))
+        check(f"{name} layer {l} repeat_first", layer["repeat_first_choice"], float((a[:, l, 0] == b[:, l, 0]).mean()))
     check(name + " repeat_rate", got["repeat_rate"], float(common.mean() / k))
     check(name + " repeat_any", got["repeat_any"], float((common > 0).mean()))
     check(name + " repeat_first", got["repeat_first_choice"], float((a[..., 0] == b[..., 0]).mean()))
@@ -104,5 +124,26 @@ for name in ("deepseek-like-final", "switch-like-unbalanced-final", "granite-3.0
                                 for x in ids.reshape(tokens // batch, batch, layers, k)])
             check(f"{name} coverage {batch}", point["distinct_experts_consecutive"], float(distinct))
     print(name, "agrees" if failures == 0 else "differs")
+
+# The count form: what a token did is not known, and said so.
+path = os.path.join(folder, "loads", "deepseek-r1-arch-sglang.h5")
+out = subprocess.run([moesim, "trace", "info", path, "--format", "json"], check=True, stdout=subprocess.PIPE)
+got = json.loads(out.stdout)
+with h5py.File(path) as f:
+    counts, experts, k = f["counts"][:].astype(float), int(f.attrs["num_experts"]), int(f.attrs["top_k"])
+load = counts.sum(0)
+routed = load[load.sum(1) > 0]  # dense layers have no counts
+assert (got["layers"], got["num_experts"], got["top_k"]) == (len(routed), experts, k)
+assert got["tokens"] == sum(int(x[x.sum(1) > 0][0].sum()) // k for x in counts)
+for l, layer in enumerate(got["per_layer"]):
+    where = f"counts layer {l} "
+    check(where + "max_over_mean", layer["max_over_mean"], routed[l].max() / routed[l].mean())
+    check(where + "entropy", layer["normalised_entropy"], entropy(routed[l] / routed[l].sum()) / math.log(experts))
+    check(where + "gini", layer["gini"], gini(routed[l]))
+    check(where + "dead", layer["dead_experts"], int((routed[l] == 0).sum()))
+    check(where + "starved", layer["starved_experts"], int((routed[l] < 0.1 * routed[l].mean()).sum()))
+    assert layer["repeat_rate"] is None and layer["link_to_next"] is None, layer
+assert got["repeat_rate"] is None and got["repeat_pairs"] == 0
+print("counts", "agree" if failures == 0 else "differ")
 
 sys.exit(1 if failures else 0)

@@ -40,7 +40,7 @@ TEST_CASE("slots that do not divide over the ranks are an error that says what w
                        "ones would",
                        ConfigError);
   CHECK_THROWS_WITH_AS(linear_placement({.experts = 0, .ranks = 2}),
-                       "expected 1 to 65535 experts, not 0", ConfigError);
+                       "expected 1 to 1048576 experts, not 0", ConfigError);
   CHECK_THROWS_WITH_AS(LayerPlacement({0, 1, 2}, 3, 2), "3 expert slots do not divide over 2 ranks",
                        ConfigError);
 }

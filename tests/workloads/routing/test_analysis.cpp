@@ -125,13 +125,14 @@ TEST_CASE("a made trace repeats and links as asked") {
   CHECK(found.tokens == 64 * 256);
   CHECK(found.layers[0].layer_id == 2);
   // Repeated with 0.3, else by chance 4 / 64: 0.3 + 0.7 x 0.0625 = 0.344.
-  CHECK(found.repeat_rate == doctest::Approx(0.344).epsilon(0.03));
+  REQUIRE(found.repeat_rate.has_value());
+  CHECK(*found.repeat_rate == doctest::Approx(0.344).epsilon(0.03));
   CHECK(found.chance_rate == doctest::Approx(0.0625).epsilon(0.01));
-  CHECK(found.layers[0].link > 0.1);
+  CHECK(found.layers[0].link.value_or(0) > 0.1);
   SyntheticSpec plain = spec;
   plain.layer_link = plain.repeat = 0;
   write_synthetic_trace(folder / "p.h5", plain);
-  CHECK(analyse(RoutingTrace::open(folder / "p.h5")).layers[0].link < 0.02);
+  CHECK(analyse(RoutingTrace::open(folder / "p.h5")).layers[0].link.value_or(1) < 0.02);
 }
 
 TEST_CASE("counts give loads and domains, and no more") {
@@ -146,4 +147,22 @@ TEST_CASE("counts give loads and domains, and no more") {
   CHECK(found.domain_distance == doctest::Approx(1));
   CHECK(found.windows.size() == 2);
   CHECK(found.repeat_pairs == 0);
+  CHECK_FALSE(found.repeat_rate.has_value());
+  CHECK_FALSE(found.layers[0].repeat_rate.has_value());
+  CHECK_FALSE(found.layers[0].link.has_value());
+}
+
+TEST_CASE("of thousands of experts no pairs are counted, and the rest is") {
+  // 8,192 experts make 67 million pairs, which is more than is kept. Three tokens of two choices:
+  // the second shares one of its two with the first, the third none with the second: 1 of 4.
+  const Folder folder;
+  TraceWriter writer(folder / "t.h5", {.layers = 1, .experts = 8192, .top_k = 2});
+  const std::vector<ExpertId> ids{0, 8191, 8191, 5, 6, 7};
+  writer.append({.ids = ids});
+  writer.close();
+  const auto found = analyse(RoutingTrace::open(folder / "t.h5"));
+  CHECK(found.layers[0].pairs.empty());
+  CHECK_FALSE(found.layers[0].link.has_value());
+  CHECK(found.repeat_rate == 0.25);
+  CHECK(found.layers[0].dead_experts == 8192 - 5);
 }

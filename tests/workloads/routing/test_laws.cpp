@@ -209,8 +209,8 @@ TEST_CASE("a law that cannot be is an error that says why") {
                        "routing: skew: expected a number from 0 to 10, not -1", ConfigError);
   CHECK_THROWS_WITH_AS(LawSource({.layers = 0}), "routing: a law needs at least one MoE layer",
                        ConfigError);
-  CHECK_THROWS_WITH_AS(LawSource({.experts = 70'000}),
-                       "routing: expected 1 to 65535 experts, not 70000", ConfigError);
+  CHECK_THROWS_WITH_AS(LawSource({.experts = 2'000'000}),
+                       "routing: expected 1 to 1048576 experts, not 2000000", ConfigError);
   CHECK_THROWS_WITH_AS(
       LawSource({.experts = 100, .top_k = 8, .groups = 8, .groups_per_token = 4}),
       "routing: 100 experts in 8 groups, top_k 8 over 4 of them: the numbers do not divide",

@@ -73,6 +73,23 @@ std::string failure(const Spec& spec) {
 
 }  // namespace
 
+TEST_CASE("ids come back in every width that the number of experts needs") {
+  // One byte up to 255 experts (255 stands for a missing one), two up to 65,535, then four: the
+  // largest mixture that was published had 131,072.
+  for (const std::uint32_t experts : {255u, 256u, 65'535u, 65'536u, 131'072u}) {
+    CAPTURE(experts);
+    const Folder folder;
+    const Ids ids{experts - 1, kMissingExpert, 0, 254};
+    TraceWriter writer(folder / "t.h5", {.layers = 1, .experts = experts, .top_k = 2});
+    writer.append({.ids = ids});
+    writer.close();
+    Ids read;
+    const auto trace = RoutingTrace::open(folder / "t.h5");
+    trace.read_ids(0, 2, read);
+    CHECK(read == ids);
+  }
+}
+
 TEST_CASE("what is written is read back, the missing as missing") {
   const Folder folder;
   const Ids ids{0, 1, 2, 3, 3, kMissingExpert, 1, 0};
@@ -174,7 +191,7 @@ TEST_CASE("a damaged file is refused with the name of what is wrong") {
   CHECK(failure({.format = "other"}) ==
         "attribute format: expected \"moe-routing-trace\", not \"other\"");
   CHECK(failure({.version = 2}) == "attribute version: expected 1 to 1, not 2");
-  CHECK(failure({.experts = 0}) == "attribute num_experts: expected 1 to 65535, not 0");
+  CHECK(failure({.experts = 0}) == "attribute num_experts: expected 1 to 1048576, not 0");
   CHECK(failure({.experts = 1}) == "attribute top_k: expected 1 to 1, not 2");
   CHECK(failure({.top_k = 3}) ==
         "/expert_ids: expected 3 on the last axis of [tokens, layers, top_k], not 2");

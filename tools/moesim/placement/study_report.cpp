@@ -62,6 +62,9 @@ Json to_json(const PlacementStudy& study, const std::vector<PlacementEntry>& ent
       item["rebalance"]["best_interval_windows"] = best_interval(e.intervals);
       item["rebalance"]["best_interval_steps"] =
           best_interval(e.intervals) * study.scenario.step.count;
+      // The longest that was tried: a longer one may pay more.
+      item["rebalance"]["best_interval_is_longest"] =
+          best_interval(e.intervals) + 1 == study.windows;
     }
     placements.push_back(item);
   }
@@ -113,8 +116,8 @@ std::string to_text(const PlacementStudy& study, const std::vector<PlacementEntr
     const std::uint32_t best = best_interval(e.intervals);
     text += fmt::format("  {:<16} {:>13} {:>8.2f} ms  {:<20}  {}\n", title(e), e.moves.total,
                         e.move_us / 1000,
-                        best == 0 ? std::string("-")
-                                  : fmt::format("every {} steps", best * study.scenario.step.count),
+                        fmt::format("every {} steps{}", best * study.scenario.step.count,
+                                    best + 1 == study.windows ? " or more" : ""),
                         ages);
   }
   text += fmt::format("\n  A window is {} steps; up to {} windows were tried.\n",

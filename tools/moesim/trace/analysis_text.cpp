@@ -12,6 +12,14 @@ namespace {
 using sim::io::Json;
 using workloads::TraceAnalysis;
 
+Json optional_json(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+std::string or_dash(const std::optional<double>& value) {
+  return value ? fmt::format("{:.3f}", *value) : "-";
+}
+
 Json layers_json(const TraceAnalysis& analysis) {
   Json layers = Json::array();
   for (const auto& layer : analysis.layers) {
@@ -25,10 +33,10 @@ Json layers_json(const TraceAnalysis& analysis) {
                       {"gini", layer.gini},
                       {"dead_experts", layer.dead_experts},
                       {"starved_experts", layer.starved_experts},
-                      {"repeat_rate", layer.repeat_rate},
-                      {"repeat_first_choice", layer.repeat_first},
+                      {"repeat_rate", optional_json(layer.repeat_rate)},
+                      {"repeat_first_choice", optional_json(layer.repeat_first)},
                       {"chance_rate", layer.chance_rate},
-                      {"link_to_next", layer.link},
+                      {"link_to_next", optional_json(layer.link)},
                       {"top_pairs", pairs}});
   }
   return layers;
@@ -91,9 +99,9 @@ Json to_json(const TraceAnalysis& analysis) {
           {"gini", mean.gini},
           {"dead_experts", mean.dead},
           {"starved_experts", mean.starved},
-          {"repeat_rate", analysis.repeat_rate},
-          {"repeat_first_choice", analysis.repeat_first},
-          {"repeat_any", analysis.repeat_any},
+          {"repeat_rate", optional_json(analysis.repeat_rate)},
+          {"repeat_first_choice", optional_json(analysis.repeat_first)},
+          {"repeat_any", optional_json(analysis.repeat_any)},
           {"repeat_pairs", analysis.repeat_pairs},
           {"chance_rate", analysis.chance_rate},
           {"domain_distance",
@@ -101,7 +109,8 @@ Json to_json(const TraceAnalysis& analysis) {
             {"js_shuffled", analysis.shuffled_distance},
             {"p_value", analysis.domain_p},
             {"shuffles", analysis.shuffles}}},
-          {"request_dispersion", analysis.request_dispersion},
+          {"request_dispersion",
+           analysis.request_dispersion > 0 ? Json(analysis.request_dispersion) : Json(nullptr)},
           {"sampled_tokens", analysis.sampled_tokens},
           {"per_layer", layers_json(analysis)},
           {"domains", domains},
@@ -124,20 +133,20 @@ std::string to_text(const TraceAnalysis& analysis) {
       fmt::format("\n  {:>5}  {:>8}  {:>7}  {:>5}  {:>4}  {:>7}  {:>6}  {:>6}  {:>5}\n", "layer",
                   "max/mean", "entropy", "gini", "dead", "starved", "repeat", "chance", "link");
   for (const auto& layer : analysis.layers) {
-    text += fmt::format(
-        "  {:>5}  {:>8.2f}  {:>7.3f}  {:>5.3f}  {:>4}  {:>7}  {:>6.3f}  {:>6.3f}  {:>5.3f}\n",
-        layer.layer_id, layer.max_over_mean, layer.normalised_entropy, layer.gini,
-        layer.dead_experts, layer.starved_experts, layer.repeat_rate, layer.chance_rate,
-        layer.link);
+    text +=
+        fmt::format("  {:>5}  {:>8.2f}  {:>7.3f}  {:>5.3f}  {:>4}  {:>7}  {:>6}  {:>6.3f}  {:>5}\n",
+                    layer.layer_id, layer.max_over_mean, layer.normalised_entropy, layer.gini,
+                    layer.dead_experts, layer.starved_experts, or_dash(layer.repeat_rate),
+                    layer.chance_rate, or_dash(layer.link));
   }
-  text += fmt::format("  {:>5}  {:>8.2f}  {:>7.3f}  {:>5.3f}  {:>4}  {:>7}  {:>6.3f}  {:>6.3f}\n",
+  text += fmt::format("  {:>5}  {:>8.2f}  {:>7.3f}  {:>5.3f}  {:>4}  {:>7}  {:>6}  {:>6.3f}\n",
                       "all", mean.max_over_mean, mean.entropy, mean.gini, mean.dead, mean.starved,
-                      analysis.repeat_rate, analysis.chance_rate);
-  if (analysis.repeat_pairs > 0) {
+                      or_dash(analysis.repeat_rate), analysis.chance_rate);
+  if (analysis.repeat_rate) {
     text += fmt::format(
         "\n  A token shares {:.1f} % of its experts with the one before it in its request, {:.1f} "
         "% with a random one.\n",
-        100 * analysis.repeat_rate, 100 * analysis.chance_rate);
+        100 * *analysis.repeat_rate, 100 * analysis.chance_rate);
   }
   if (!analysis.domains.empty()) {
     text += fmt::format("\n  {:<20}  {:>10}  {:>8}\n", "domain", "tokens", "max/mean");

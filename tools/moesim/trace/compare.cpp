@@ -128,7 +128,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const auto ranks = arguments.has("ranks")
                          ? static_cast<std::uint32_t>(arguments.integer("ranks", 1, experts))
                          : default_ranks(experts);
-  const auto redundant = static_cast<std::uint32_t>(arguments.integer("redundant", 0, 65'535));
+  const auto redundant =
+      static_cast<std::uint32_t>(arguments.integer("redundant", 0, workloads::kMostExperts));
   Json traces = Json::array(), pairs = Json::array();
   for (const auto& analysis : analyses) traces.push_back(analysis.info.file);
   for (std::size_t i = 1; i < analyses.size(); ++i) {
