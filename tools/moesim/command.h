@@ -59,6 +59,10 @@ struct Command {
 // All commands, in the order of the help.
 const std::vector<Command>& commands();
 
+// What is wrong with the words that begin a command line, where they name no command: "there is no
+// command "runn"; did you mean "run"?". Empty where they name one, or stop short of it.
+std::string wrong_command(const std::vector<std::string>& words);
+
 // --format text|json, which every command has that prints a result.
 Option format_option();
 

@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include "sim/io/yaml_reader.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
 #include "tools/moesim/card/card.h"
 #include "tools/moesim/command.h"
@@ -40,6 +43,26 @@ std::vector<Command> all_commands() {
 const std::vector<Command>& commands() {
   static const std::vector<Command> all = all_commands();
   return all;
+}
+
+std::string wrong_command(const std::vector<std::string>& words) {
+  std::string typed;
+  for (const std::string& word : words) {
+    const std::string before = typed;
+    typed += (typed.empty() ? "" : " ") + word;
+    std::vector<std::string_view> known;  // that go on from the words before
+    bool goes_on = false;
+    for (const Command& command : commands()) {
+      if (command.name == typed) return {};
+      goes_on = goes_on || command.name.rfind(typed + " ", 0) == 0;
+      if (command.name.rfind(before, 0) == 0) known.push_back(command.name);
+    }
+    if (goes_on) continue;
+    const std::string meant = sim::io::did_you_mean(typed, known);
+    return fmt::format("there is no command \"{}\"{}", typed,
+                       meant.empty() ? "" : "; did you mean \"" + meant + "\"?");
+  }
+  return {};
 }
 
 Option format_option() {

@@ -130,7 +130,11 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::cerr << "moesim: " << error.what() << "\nmoesim --help lists the commands and options.\n";
+    std::vector<std::string> words;
+    for (int i = 1; i < argc && argv[i][0] != '-'; ++i) words.push_back(argv[i]);
+    const std::string wrong = moesim::tools::wrong_command(words);
+    std::cerr << "moesim: " << (wrong.empty() ? error.what() : wrong)
+              << "\nmoesim --help lists the commands and options.\n";
     return static_cast<int>(ExitCode::Configuration);
   }
   for (std::size_t i = 0; i < all.size(); ++i) {

@@ -51,6 +51,16 @@ std::string matrix_file(const std::string& text) {
 
 }  // namespace
 
+TEST_CASE("a size without a unit is bytes, as the option's name says") {
+  const auto time = [](const char* bytes) {
+    return Json::parse(printed(exchange_command(), {{"CLUSTER", {"h100-1x8"}},
+                                                    {"ranks", {"8"}},
+                                                    {"bytes", {bytes}},
+                                                    {"format", {"json"}}}))["completion_us"];
+  };
+  CHECK(time("1048576") == time("1 MiB"));
+}
+
 TEST_CASE("an exchange's bandwidths are those of nccl-tests") {
   // 8 ranks send 9 MB to each other, 63 MB a port at 450 GB/s: 140 us and 500 ns of path.
   // The buffer is 8 x 9 MB: algbw 72 MB / 140.5 us = 512.456 GB/s; busbw 7/8 of it.
@@ -108,7 +118,7 @@ TEST_CASE("what an exchange lacks is said") {
   CHECK(text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"9"}}, {"bytes", {"1 MB"}}}) ==
         "9 ranks, but \"One DGX H100, 8 H100 SXM\" has 8");
   CHECK(text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"8"}}, {"bytes", {"1 MG"}}}) ==
-        "--bytes: expected a size, such as 80 GiB, not \"1 MG\"");
+        "--bytes: expected a size, such as 80 GiB or 1048576, not \"1 MG\"");
   CHECK(text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"8"}}, {"algorithm", {"all_reduce"}}}) ==
         "--algorithm all_reduce needs --bytes, the size of the whole buffer");
   CHECK(text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"8"}}, {"set", {"nodes"}}}) ==

@@ -123,3 +123,22 @@ TEST_CASE("config says of every value where it comes from") {
   CHECK(line_of("parallelism.tp: 1").ends_with("# default"));
   CHECK(line_of("parallelism.ep: 8").ends_with("# " + kMixtral + ":5"));
 }
+
+TEST_CASE("a value that stands for several is the origin of each") {
+  // `weights` says the format of four parts, `network: fluid` its fidelity, `balancer: eplb` the
+  // placement; edp follows from the other dimensions.
+  const auto json = nlohmann::ordered_json::parse(
+      call(tools::config_command(), {{"SCENARIO", {kMixtral}},
+                                     {"format", {"json"}},
+                                     {"set", {"precision.weights=fp8", "placement.balancer=eplb"}}})
+          .out);
+  const auto& origins = json["origins"];
+  CHECK(origins["precision.experts"] == "--set");
+  CHECK(origins["precision.dense"] == "--set");
+  CHECK(origins["precision.other"] == "as the model is stored");
+  CHECK(origins["placement.experts"] == "--set");
+  CHECK(origins["network.fidelity"] == kMixtral + ":8");
+  CHECK(origins["network.tolerance"] == "default");
+  CHECK(origins["parallelism.edp"] == "follows");
+  CHECK(json["precision"]["experts"] == "fp8");
+}

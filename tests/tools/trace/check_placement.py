@@ -33,7 +33,8 @@ expert = 3 * 7168 * 2048
 assert abs(by["eplb", 32]["replica_bytes"] / (58 * expert) - got["expert_bytes"] / expert) < 1e-9
 assert linear["replica_bytes"] == 0
 # One node has no network.
-one = placements("configs/traces/mixtral-like.h5", "configs/models/mixtral-8x7b.yaml", "configs/clusters/h100-1x8.yaml",
+# Models and clusters that ship go by their names, too.
+one = placements("configs/traces/mixtral-like.h5", "mixtral-8x7b", "h100-1x8",
                  "--placement", "linear", "--placement", "eplb")
 assert [p["name"] for p in one["placements"]] == ["linear", "eplb"]
 assert all(p["network_bytes"] == 0 and p["nvlink_bytes"] > 0 for p in one["placements"])

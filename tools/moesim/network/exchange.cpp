@@ -22,10 +22,12 @@ using workloads::ExchangeQuestion;
 
 Bytes bytes_of(const Arguments& arguments) {
   const std::string text = arguments.text("bytes");
-  const auto bytes = sim::parse_bytes(text);
+  auto bytes = sim::parse_bytes(text);
+  // The option's name is the unit of a plain number.
+  if (!bytes) bytes = sim::parse_bytes(text + " B");
   if (!bytes) {
-    throw ConfigError(
-        fmt::format("--bytes: expected a size, such as {}, not \"{}\"", sim::kBytesExample, text));
+    throw ConfigError(fmt::format("--bytes: expected a size, such as {} or 1048576, not \"{}\"",
+                                  sim::kBytesExample, text));
   }
   return *bytes;
 }

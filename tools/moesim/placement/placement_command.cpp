@@ -9,6 +9,7 @@
 #include "tools/moesim/placement/study.h"
 #include "tools/moesim/placement/study_report.h"
 #include "tools/moesim/routed_scenario.h"
+#include "tools/moesim/shipped.h"
 #include "workloads/placement/balanced.h"
 
 namespace moesim::tools {
@@ -17,8 +18,8 @@ namespace {
 sim::ExitCode run_command(const Arguments& arguments, Console console) {
   RoutedQuestion question = routed_question(arguments);
   question.trace = arguments.text("TRACE");
-  question.model = arguments.text("MODEL");
-  question.cluster = arguments.text("CLUSTER");
+  question.model = find_config("models", arguments.text("MODEL"));
+  question.cluster = find_config("clusters", arguments.text("CLUSTER"));
   const PlacementStudy study = placement_study(
       routed_scenario(question), static_cast<std::uint32_t>(arguments.integer("windows", 2, 1000)));
   const auto source = open_source(study);
@@ -43,8 +44,16 @@ sim::ExitCode run_command(const Arguments& arguments, Console console) {
 std::vector<Option> options() {
   std::vector<Option> all = {
       {.name = "TRACE", .value = "", .help = "a routing trace", .required = true, .is_file = true},
-      {.name = "MODEL", .value = "", .help = "a model", .required = true, .is_file = true},
-      {.name = "CLUSTER", .value = "", .help = "a cluster", .required = true, .is_file = true},
+      {.name = "MODEL",
+       .value = "",
+       .help = "a model's .yaml, a Hugging Face config.json, or a name in configs/models",
+       .required = true,
+       .is_file = true},
+      {.name = "CLUSTER",
+       .value = "",
+       .help = "a cluster's .yaml, or a name in configs/clusters",
+       .required = true,
+       .is_file = true},
       {.name = "--placement",
        .value = "NAME",
        .help = "linear, round_robin, greedy, coactivation, topology or eplb; all where not given",
