@@ -63,7 +63,7 @@ void analyse_tokens(const RoutingTrace& trace, const AnalysisOptions& options, T
                            LoadTable(info.layers, info.experts)});
   }
   std::vector<ExpertId> ids;
-  std::vector<std::uint32_t> requests, positions, domains;
+  std::vector<std::uint32_t> requests, positions, domains, phases;
   const std::size_t row = std::size_t{info.layers} * info.top_k;
   std::size_t window = 0;
   std::uint64_t ignored = 0;
@@ -72,7 +72,10 @@ void analyse_tokens(const RoutingTrace& trace, const AnalysisOptions& options, T
     trace.read_ids(first, count, ids);
     trace.read_column(TokenColumn::Request, first, count, requests);
     trace.read_column(TokenColumn::Position, first, count, positions);
-    if (by_domain) trace.read_column(TokenColumn::Domain, first, count, domains);
+    // What is not used is checked all the same: a trace that this accepts is whole.
+    trace.read_column(TokenColumn::Domain, first, count, domains);
+    trace.read_column(TokenColumn::Phase, first, count, phases);
+    if (!by_domain) domains.clear();
     repeats.add(ids, requests, positions);
     for (std::uint64_t t = 0; t < count;) {  // runs within a window
       while (first + t >= out.windows[window].first + out.windows[window].tokens) ++window;

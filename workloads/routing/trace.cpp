@@ -110,7 +110,8 @@ bool RoutingTrace::read_column(TokenColumn column, std::uint64_t first, std::uin
   if (!dataset) return false;
   std::vector<std::int64_t> raw(count);
   dataset->read(first, count, std::span(raw));
-  const std::int64_t most = column == TokenColumn::Domain && !info_.domains.empty()
+  const std::int64_t most = column == TokenColumn::Phase ? kMostPhase
+                            : column == TokenColumn::Domain && !info_.domains.empty()
                                 ? static_cast<std::int64_t>(info_.domains.size()) - 1
                                 : 0xFFFFFFFF;
   for (std::size_t i = 0; i < count; ++i) {

@@ -20,6 +20,7 @@ namespace moesim::workloads {
 
 inline constexpr const char* kTraceFormat = "moe-routing-trace";
 inline constexpr std::int64_t kTraceVersion = 1;
+inline constexpr std::int64_t kMostPhase = 2;  // 0 prefill, 1 decode, 2 mixed
 
 // What a trace says of itself.
 struct TraceInfo {
@@ -82,6 +83,7 @@ class RoutingTrace {
   void read_header(const sim::io::Hdf5File& file);
   void read_layer_axis(const sim::io::Hdf5File& file);
   void read_columns(const sim::io::Hdf5File& file);
+  void check_phases(const char* name, const std::optional<sim::io::Hdf5Dataset>& phases) const;
   void read_map(const sim::io::Hdf5File& file);
   void read_raw(std::uint64_t first, std::uint64_t count, std::vector<std::int32_t>& out) const;
   [[noreturn]] void fail(const std::string& dataset, const std::string& what) const;

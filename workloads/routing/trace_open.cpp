@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "sim/error.h"
 
@@ -151,6 +152,10 @@ void RoutingTrace::read_columns(const Hdf5File& file) {
   if (const auto names = file.find("/domains")) info_.domains = names->read_strings();
   if (!info_.per_token) {
     step_domain_ = list("/step/domain", rows);
+    step_domains();  // checks them
+    list("/step/dp_rank", rows);
+    list("/step/time_ns", rows);
+    check_phases("/step/phase", list("/step/phase", rows));
     return;
   }
   for (std::size_t c = 0; c < 4; ++c) columns_[c] = list(kColumns[c], rows);
@@ -173,6 +178,22 @@ void RoutingTrace::read_columns(const Hdf5File& file) {
     info_.steps = offsets_->rows() - 1;
     step_offsets();  // checks them
     step_rank_ = list("/step/dp_rank", info_.steps);
+    check_phases("/step/phase", list("/step/phase", info_.steps));
+    list("/step/time_ns", info_.steps);
+  }
+}
+
+// Prefill, decode, mixed: nothing else is one. A step's phases are few; a token's are checked where
+// they are read.
+void RoutingTrace::check_phases(const char* name, const std::optional<Hdf5Dataset>& phases) const {
+  if (!phases) return;
+  std::vector<std::int64_t> values(phases->rows());
+  phases->read(0, phases->rows(), std::span(values));
+  for (std::size_t s = 0; s < values.size(); ++s) {
+    if (values[s] < 0 || values[s] > kMostPhase) {
+      fail(name, fmt::format("step {}: expected 0 (prefill), 1 (decode) or 2 (mixed), not {}", s,
+                             values[s]));
+    }
   }
 }
 
@@ -182,6 +203,15 @@ void RoutingTrace::read_layer_axis(const Hdf5File& file) {
     fail("attribute layer_axis", fmt::format("expected moe or all, not \"{}\"", axis));
   }
   const auto ids = file.integers("moe_layer_ids");
+  if (ids) {
+    std::set<std::int64_t> seen;
+    for (const std::int64_t id : *ids) {
+      if (id < 0) fail("attribute moe_layer_ids", fmt::format("{} is no layer", id));
+      if (!seen.insert(id).second) {
+        fail("attribute moe_layer_ids", fmt::format("names layer {} twice", id));
+      }
+    }
+  }
   if (axis == "moe") {
     if (ids && ids->size() != stored_layers_) {
       fail("attribute moe_layer_ids",

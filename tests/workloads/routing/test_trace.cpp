@@ -24,6 +24,7 @@ struct Spec {
   std::vector<std::int32_t> ids = {0, 1, 2, 3};
   std::string layer_axis = {}, expert_space = {};
   std::vector<std::int64_t> layer_ids = {}, offsets = {}, domains = {}, map = {};
+  std::vector<std::int64_t> step_phases = {}, step_times = {};
   std::vector<std::string> domain_names = {};
 };
 
@@ -45,6 +46,8 @@ std::filesystem::path make(const Folder& folder, const Spec& spec) {
       file.append(file.create(name, Stored::I8, {}), std::span<const std::int64_t>(values));
   };
   list("/step/token_offset", spec.offsets);
+  list("/step/phase", spec.step_phases);
+  list("/step/time_ns", spec.step_times);
   list("/token/domain", spec.domains);
   if (!spec.domain_names.empty()) file.strings("/domains", spec.domain_names);
   if (!spec.map.empty()) {
@@ -206,6 +209,9 @@ TEST_CASE("a damaged file is refused with the name of what is wrong") {
         "attribute moe_layer_ids: names 2 layers, but there are 1");
   CHECK(failure({.layer_axis = "all", .layer_ids = {3}}) ==
         "attribute moe_layer_ids: names layer 3, but there are 1");
+  CHECK(failure({.layer_ids = {-3}}) == "attribute moe_layer_ids: -3 is no layer");
+  CHECK(failure({.layer_axis = "all", .layer_ids = {0, 0}}) ==
+        "attribute moe_layer_ids: names layer 0 twice");
   CHECK(failure({.ids = {-1, -1, -1, -1}, .layer_axis = "all"}) == "/expert_ids: has no selection");
   CHECK(failure({.offsets = {0, 2, 1}}) ==
         "/step/token_offset: entry 2 is 1; expected them to ascend from 0 to at most 2");
@@ -213,6 +219,10 @@ TEST_CASE("a damaged file is refused with the name of what is wrong") {
         "/step/token_offset: entry 1 is 3; expected them to ascend from 0 to at most 2");
   CHECK(failure({.offsets = {0}}) ==
         "/step/token_offset: expected a list of steps + 1 whole numbers");
+  CHECK(failure({.offsets = {0, 1, 2}, .step_phases = {1, 3}}) ==
+        "/step/phase: step 1: expected 0 (prefill), 1 (decode) or 2 (mixed), not 3");
+  CHECK(failure({.offsets = {0, 1, 2}, .step_times = {5}}) ==
+        "/step/time_ns: expected 2 whole numbers, not the shape [1]");
   CHECK(failure({.domains = {0, 1, 0}}) ==
         "/token/domain: expected 2 whole numbers, not the shape [3]");
   CHECK(failure({.domains = {0, 2}, .domain_names = {"a", "b"}}) ==
