@@ -100,6 +100,11 @@ RunResult run(const Scenario& scenario, const RunOptions& options) {
   summary.write(report);
   write_links(use, total_us, report);
   report.memory = memory_of(scenario, summary.most_rows());
+  const Parallelism& p = scenario.parallelism;
+  if (!report.memory.fits && scenario.model.is_moe() && p.ep * p.etp == 1 && p.gpus() > p.pp) {
+    report.notes.push_back(
+        "each GPU holds every expert of its layers: parallelism.ep, or etp, divides them");
+  }
   return result;
 }
 

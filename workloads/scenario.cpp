@@ -6,6 +6,7 @@
 #include <array>
 #include <numeric>
 
+#include "hardware/collectives/multicast.h"
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "workloads/placement/balanced.h"
@@ -77,7 +78,9 @@ ScenarioPrecision read_precision(const std::optional<YamlNode>& node, const Mode
   return precision;
 }
 
-Parallelism read_parallelism(const std::optional<YamlNode>& node) {
+// Without experts `etp` has no meaning; with them it is tp's where the experts are not divided
+// otherwise, as engines do with tensor parallelism alone.
+Parallelism read_parallelism(const std::optional<YamlNode>& node, bool has_experts) {
   Parallelism p;
   if (!node) return p;
   node->allow_only({"tp", "pp", "dp", "ep", "etp", "cp", "order"});
@@ -88,9 +91,13 @@ Parallelism read_parallelism(const std::optional<YamlNode>& node) {
   read("pp", p.pp);
   read("dp", p.dp);
   read("ep", p.ep);
+  p.etp = p.ep == 1 ? p.tp : 1;
   read("etp", p.etp);
+  if (!has_experts && p.ep == 1) p.etp = p.tp;
   read("cp", p.cp);
   if (const auto order = node->find("order")) p.order = order->text();
+  // A size that could not be read is 0, and has its own message.
+  if (std::min({p.tp, p.pp, p.dp, p.ep, p.etp, p.cp}) == 0) return p;
   if (const std::string wrong = check_layout(p); !wrong.empty()) node->error(wrong);
   return p;
 }
@@ -102,7 +109,8 @@ void read_choice(const YamlNode& map, const char* key, const std::array<std::str
 }
 
 TraceMapping read_mapping(const YamlNode& node) {
-  TraceMapping mapping;
+  // Short traces go round, which the report says; what changes who goes where has to be asked for.
+  TraceMapping mapping{.tokens = TokenMapping::Repeat};
   read_choice(node, "layers", kLayerMappings, mapping.layers);
   read_choice(node, "tokens", kTokenMappings, mapping.tokens);
   read_choice(node, "experts", kExpertMappings, mapping.experts);
@@ -119,20 +127,24 @@ RoutingChoice read_routing(const std::optional<YamlNode>& node) {
   RoutingChoice routing;
   if (!node) return routing;
   if (node->find("trace")) {
-    node->allow_only({"trace", "layers", "tokens", "experts", "order", "mix"});
+    for (const char* key : {"law", "skew"}) {
+      const auto found = node->find(key);
+      if (found) found->error("belongs to a routing without a trace: leave out one of the two");
+    }
+    node->allow_only({"trace", "layers", "tokens", "experts", "order", "mix", "law", "skew"});
     routing.trace = node->at("trace").file();
     routing.mapping = read_mapping(*node);
     return routing;
   }
-  node->allow_only({"law", "skew"});
+  for (const char* key : {"layers", "tokens", "experts", "order", "mix"}) {
+    const auto found = node->find(key);
+    if (found) found->error("says how a trace is mapped, but there is none: give routing.trace");
+  }
+  node->allow_only({"law", "skew", "trace", "layers", "tokens", "experts", "order", "mix"});
   routing.law = static_cast<Law>(node->at("law").one_of(kLaws));
   routing.skew = default_skew(routing.law);
-  if (const auto skew = node->find("skew")) {
-    routing.skew = skew->number(0, 100);
-    if (routing.law == Law::Balanced || routing.law == Law::Uniform) {
-      skew->error(fmt::format("the law {} has no skew", name_of(routing.law)));
-    }
-  }
+  // Without meaning for balanced and uniform, so that a study may change the law alone.
+  if (const auto skew = node->find("skew")) routing.skew = skew->number(0, 100);
   return routing;
 }
 
@@ -203,6 +215,21 @@ void read_network(const std::optional<YamlNode>& node, Scenario& scenario) {
   scenario.network = static_cast<hardware::Fidelity>(node->one_of(kFidelities));
 }
 
+// Whether every rank of a group has as many expert slots as the others.
+void check_slots(const YamlNode& root, const Scenario& scenario) {
+  const std::int64_t redundant = scenario.placement.redundant, ranks = scenario.parallelism.ep;
+  for (const std::int64_t layer : scenario.model.moe_layers()) {
+    const std::int64_t experts = scenario.model.moe(layer)->experts;
+    if ((experts + redundant) % ranks == 0) continue;
+    const auto placement = root.find("placement");
+    (placement ? *placement : root.at("parallelism"))
+        .error(fmt::format("{} experts and {} redundant ones do not divide over ep = {} ranks; "
+                           "placement.redundant: {} would do",
+                           experts, redundant, ranks, (ranks - experts % ranks) % ranks));
+    return;
+  }
+}
+
 // What only the parts together can tell.
 void check_together(const YamlNode& root, const Scenario& scenario) {
   const Parallelism& p = scenario.parallelism;
@@ -214,10 +241,10 @@ void check_together(const YamlNode& root, const Scenario& scenario) {
     root.at("parallelism")
         .error(fmt::format("pp = {} stages for {} layers", p.pp, scenario.model.layer_count()));
   }
-  if (!scenario.model.is_moe() && (p.ep > 1 || p.etp != p.tp)) {
+  if (scenario.placement.file.empty()) check_slots(root, scenario);
+  if (!scenario.model.is_moe() && p.ep > 1) {
     root.at("parallelism")
-        .error(
-            fmt::format("{} has no experts: leave out ep, and set etp to tp", scenario.model.name));
+        .error(fmt::format("{} has no experts: leave out ep", scenario.model.name));
   }
   if (scenario.step.phase == StepPhase::Decode && scenario.model.max_context > 0 &&
       scenario.step.context > scenario.model.max_context) {
@@ -241,7 +268,7 @@ Scenario read_scenario(YamlDocument& document) {
   s.model = load_part<ModelSpec>(root.at("model"), load_model);
   s.cluster = load_part<hardware::Cluster>(root.at("cluster"), hardware::load_cluster);
   s.precision = read_precision(root.find("precision"), s.model);
-  s.parallelism = read_parallelism(root.find("parallelism"));
+  s.parallelism = read_parallelism(root.find("parallelism"), s.model.is_moe());
   s.routing = read_routing(root.find("routing"));
   s.placement = read_placement(root.find("placement"));
   if (const auto kernels = root.find("kernels")) {
@@ -249,7 +276,9 @@ Scenario read_scenario(YamlDocument& document) {
     if (const auto gemm = kernels->find("gemm")) s.kernels.gemm = gemm->text();
     if (const auto moe = kernels->find("moe")) s.kernels.moe = moe->text();
     if (const auto attention = kernels->find("attention")) s.kernels.attention = attention->text();
-    if (const auto all = kernels->find("all_to_all")) s.all_to_all = all->text();
+    if (const auto all = kernels->find("all_to_all")) {
+      s.all_to_all = hardware::multicast_names()[all->one_of(hardware::multicast_names())];
+    }
   }
   read_network(root.find("network"), s);
   if (const auto overlap = root.find("overlap")) {

@@ -59,14 +59,55 @@ TEST_CASE("a network may say its tolerance") {
 TEST_CASE("a law has the skew that is usual for it") {
   CHECK(scenario("routing: {law: power_law}").routing.skew == 1.01);
   CHECK(scenario("routing: {law: zipf, skew: 0.5}").routing.skew == 0.5);
+  CHECK(scenario("routing: {law: balanced, skew: 0.5}").routing.law == Law::Balanced);
 }
 
 TEST_CASE("all mistakes of a scenario are told at once, each with its place") {
-  CHECK_THROWS_WITH_AS(scenario("netwrok: bound\nrouting: {law: uniform, skew: 2}\nseed: -1"),
+  CHECK_THROWS_WITH_AS(scenario("netwrok: bound\nrouting: {law: uniform, skew: -2}\nseed: -1"),
                        "x.yaml:6:1: unknown key \"netwrok\"; did you mean \"network\"?\n"
-                       "x.yaml:7:31: routing.skew: the law uniform has no skew\n"
+                       "x.yaml:7:31: routing.skew: expected a number from 0 to 100, not \"-2\"\n"
                        "x.yaml:8:7: seed: expected a whole number of at least 0, not \"-1\"",
                        sim::ConfigError);
+}
+
+TEST_CASE("a trace goes round where the scenario does not say otherwise") {
+  const Scenario s = scenario("routing: {trace: configs/traces/mixtral-like.h5}");
+  CHECK(s.routing.mapping.tokens == TokenMapping::Repeat);
+  CHECK(s.routing.mapping.layers == LayerMapping::Exact);
+}
+
+TEST_CASE("a trace and a law exclude each other, and a mapping needs a trace") {
+  CHECK_THROWS_WITH_AS(
+      scenario("routing: {law: zipf, trace: x.h5}"),
+      "x.yaml:6:16: routing.law: belongs to a routing without a trace: leave out one of the two",
+      sim::ConfigError);
+  CHECK_THROWS_WITH_AS(
+      scenario("routing: {law: zipf, tokens: repeat}"),
+      "x.yaml:6:30: routing.tokens: says how a trace is mapped, but there is none: "
+      "give routing.trace",
+      sim::ConfigError);
+}
+
+TEST_CASE("an all-to-all that there is not is refused where it stands") {
+  CHECK_THROWS_WITH_AS(scenario("kernels: {all_to_all: deepep}"),
+                       "x.yaml:6:23: kernels.all_to_all: expected one of nccl, all_gather, "
+                       "deepep_normal, hybrid_ep, deepep_low_latency, not \"deepep\"",
+                       sim::ConfigError);
+}
+
+TEST_CASE("experts that do not divide over the ranks are refused with what would do") {
+  // 8 experts and 3 more over 8 ranks: no redundant one would do.
+  CHECK_THROWS_WITH_AS(scenario("placement: {redundant: 3}"),
+                       "x.yaml:6:12: placement: 8 experts and 3 redundant ones do not divide over "
+                       "ep = 8 ranks; placement.redundant: 0 would do",
+                       sim::ConfigError);
+}
+
+TEST_CASE("a size that cannot be read is one mistake") {
+  CHECK_THROWS_WITH_AS(
+      scenario("", "{phase: decode, batch_per_rank: 4, context: 128}", "{tp: two}"),
+      "x.yaml:4:19: parallelism.tp: expected a whole number from 1 to 1048576, not \"two\"",
+      sim::ConfigError);
 }
 
 TEST_CASE("a layout that does not divide is refused where it stands") {
@@ -75,6 +116,29 @@ TEST_CASE("a layout that does not divide is refused where it stands") {
       "x.yaml:4:14: parallelism: etp x ep = 1 x 4 does not divide the 6 GPUs of a "
       "stage (tp x cp x dp = 1 x 1 x 6); an ep that divides 6 would",
       sim::ConfigError);
+}
+
+TEST_CASE("experts are divided with the dense part where nothing else is said of them") {
+  const std::string step = "{phase: decode, batch_per_rank: 4, context: 128}";
+  CHECK(scenario("", step, "{tp: 8}").parallelism.etp == 8);
+  CHECK(scenario("", step, "{tp: 8, etp: 1}").parallelism.etp == 1);
+  CHECK(scenario("", step, "{tp: 4, dp: 2, ep: 8}").parallelism.etp == 1);
+}
+
+TEST_CASE("a model without experts is divided by tp alone, whatever etp says") {
+  const auto dense = [](const std::string& parallelism) {
+    auto document = sim::io::YamlDocument::parse(
+        "name: test\nmodel: configs/models/llama-2-70b.yaml\n"
+        "cluster: configs/clusters/h100-1x8.yaml\nparallelism: " +
+            parallelism + "\nstep: {phase: decode, batch_per_rank: 4, context: 128}\n",
+        "x.yaml");
+    return read_scenario(document).parallelism.etp;
+  };
+  CHECK(dense("{tp: 8}") == 8);
+  CHECK(dense("{tp: 8, pp: 1, dp: 1, ep: 1, etp: 1, cp: 1}") == 8);
+  CHECK_THROWS_WITH_AS(dense("{dp: 8, ep: 8}"),
+                       "x.yaml:4:14: parallelism: Llama-2-70B has no experts: leave out ep",
+                       sim::ConfigError);
 }
 
 TEST_CASE("a layout larger than the cluster is refused") {
