@@ -4,9 +4,11 @@
 //   t    = startup + per_log2 x log2(nodes) + per_group x groups
 //        + (near^p + far^p + sm^p)^(1/p)
 //   near = tokens x top_k x 7 / (8 nodes) x message / (link x near_efficiency)
-//   far  = tokens x top_k x (nodes - 1) / nodes x (message / (network x far_efficiency) +
-//   message_us) sm   = tokens x token_us / ceil(groups / 3): three groups share an SM message =
-//   hidden x 33/32 + 16 bytes on the way out, hidden x 2 back
+//   far  = messages x (message / (network x far_efficiency) + message_ns),
+//          messages = tokens x top_k x (nodes - 1) / nodes
+//   sm   = tokens x token_us / ceil(groups / 3): three groups share a multiprocessor
+//
+// A message is hidden x 33/32 + 16 bytes on the way out, hidden x 2 back.
 #pragma once
 
 #include "hardware/collectives/deepep_normal_cost.h"

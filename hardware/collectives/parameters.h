@@ -20,8 +20,8 @@ enum class Collective { AllReduce, AllGather, ReduceScatter, AllToAll, Broadcast
 //
 //   quick  startup + step (n - 1) + w / (link x efficiency)
 //   wide   startup + step (n - 1) + (w + sqrt(w ramp)) / (link x efficiency x (1 - loss / n))
-//   sum    startup + S (1 + 1 / n) / (link x efficiency)    an all-reduce in the switch (NVLS), n >
-//   2
+//   sum    startup + S (1 + 1 / n) / (link x efficiency)
+//          an all-reduce in the switch (NVLS), of more than two ranks
 //
 // n counts the ranks of a node; over several nodes the same rings go on over the NICs, with
 // node_us more for each further node (quick: for each doubling), and w / n of each rank's bytes, at
@@ -57,8 +57,8 @@ struct DeepEpNormalParameters {
 
 // DeepEP's low-latency kernels: a message for every selection, straight to its rank.
 //   startup + per_log2_nodes log2(nodes) + per_group groups + (near^p + far^p + sm^p)^(1/p)
-//   far = messages x (message / (NIC x efficiency) + message_ns); sm = rows x token /
-//   ceil(groups/3)
+//   far = messages x (message / (NIC x efficiency) + message_ns)
+//   sm  = rows x token / ceil(groups / 3)
 struct DeepEpLlParameters {
   double startup_us = 0, per_log2_nodes_us = 0, per_group_ns = 0;
   double near_efficiency = 1, far_efficiency = 1, message_ns = 0;

@@ -6,7 +6,7 @@
 //   traffic  bytes / bandwidth, plus a ramp that a short transfer does not get past
 //   quantisation (below 16 bits)  its launches, and 3 bytes an element of x at a part of bandwidth
 //
-// hardware/kernels/README.md has every term with its unit and source.
+// Why the terms are what they are, and where they were seen, is in hardware/kernels/README.md.
 #pragma once
 
 #include <array>

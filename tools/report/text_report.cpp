@@ -71,10 +71,10 @@ void add_loads(const Report& report, std::string& out) {
       report.layers.begin(), report.layers.end(),
       [](const auto& a, const auto& b) { return a.rank_max_over_mean < b.rank_max_over_mean; });
   out += fmt::format(
-      "\n  expert load   max/mean {:.2f}, entropy {:.3f}, {} of the experts idle (mean of {} "
-      "layers)\n",
-      report.expert_load.max_over_mean, report.expert_load.normalised_entropy,
-      report.expert_load.dead_experts, report.layers.size());
+      "\n  expert load   max/mean {:.2f}, entropy {:.3f} (means of {} layers); {} experts idle in "
+      "all\n",
+      report.expert_load.max_over_mean, report.expert_load.normalised_entropy, report.layers.size(),
+      report.expert_load.dead_experts);
   out += fmt::format("  rank load     max/mean {:.2f}; worst in layer {}: {:.2f}\n",
                      report.rank_max_over_mean, worst.layer, worst.rank_max_over_mean);
   out += fmt::format("  routing       {}\n", report.routing);
