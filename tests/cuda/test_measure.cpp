@@ -172,18 +172,21 @@ TEST_CASE("a plan is run twice in different orders, and the budget ends it in th
   options.measure = small();
   double now = 0;
   options.clock = [&] { return now; };
-  std::string text;
   std::vector<std::string> order;
   const auto run = [&](double each) {
     now = 0;
-    text.clear();
     order.clear();
-    return run_plan(
-        machine, plan, options, [&](const std::string& line) { text += line; },
-        [&](const PlanPoint& p, const PointResult&) {
-          now += each;
-          order.push_back(p.id);
-        });
+    RunListener listener;
+    listener.begin = [&](std::int64_t step, const PlanPoint& p) {
+      const std::vector<RunStep> steps = run_steps(plan.points.size(), options.seed);
+      CHECK(plan.points[steps[static_cast<std::size_t>(step)].point].id == p.id);
+    };
+    listener.done = [&](std::int64_t, const PlanPoint& p, const PointResult&) {
+      now += each;
+      order.push_back(p.id);
+      return true;
+    };
+    return run_plan(machine, plan, options, listener);
   };
   options.budget_seconds = 100;
   const RunSummary whole = run(1);
@@ -193,9 +196,17 @@ TEST_CASE("a plan is run twice in different orders, and the budget ends it in th
   CHECK(std::vector(order.begin(), order.begin() + 8) !=
         std::vector(order.begin() + 8, order.end()));
   // The results are a table that begins with where they are from.
+  const std::string text = points_header(points_metadata(machine, plan, options.seed));
   CHECK(text.rfind("# format: moesim points 1\n# source: measured here by moesim-gpu\n", 0) == 0);
   CHECK(text.find("\n# plan_hash: " + std::to_string(text_hash(plan_text(plan))) + "\n") !=
         std::string::npos);
+
+  // The same run from its fourteenth step on: what is left of the second pass, in the same order.
+  const std::vector<std::string> last(order.end() - 3, order.end());
+  options.from = 13;
+  CHECK(run(1).measured == 3);
+  CHECK(order == last);
+  options.from = 0;
 
   // 12 points fit into the budget: all of the first pass, half of the second.
   options.budget_seconds = 12;

@@ -40,6 +40,12 @@ function(moesim_add_library name)
   set_property(GLOBAL APPEND PROPERTY MOESIM_LIBRARIES ${target})
 endfunction()
 
+# Seconds that a test may take: the sanitizers, without optimisation, are slow.
+set(MOESIM_TEST_TIMEOUT 300)
+if(MOESIM_SANITIZE)
+  set(MOESIM_TEST_TIMEOUT 1500)
+endif()
+
 # moesim_add_tests(sim LABEL unit SOURCES test_units.cpp … LINK moesim::sim)
 # builds one doctest program, tests_<name>_<label>, and registers one CTest a source file:
 # <name>/units for test_units.cpp. A test that ran no case fails.
@@ -49,7 +55,7 @@ function(moesim_add_tests name)
     set(arg_LABEL unit)
   endif()
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 300)
+    set(arg_TIMEOUT ${MOESIM_TEST_TIMEOUT})
   endif()
   set(target tests_${name}_${arg_LABEL})
   add_executable(${target} ${arg_SOURCES})

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <sstream>
 
 #include "sim/io/csv.h"
@@ -39,7 +40,8 @@ TEST_CASE("the JSON of a run has every key that others rely on") {
   const Output output =
       call(tools::run_command(), {{"SCENARIO", {kMixtral}}, {"format", {"json"}}});
   CHECK(output.code == sim::ExitCode::Ok);
-  CHECK(output.err.empty());
+  // Nothing but how far it is, where a run takes more than a second.
+  CHECK(std::regex_replace(output.err, std::regex("step \\d+ of \\d+\n"), "") == "");
   const auto json = sim::io::parse_json(output.out, "report");
   for (const char* pointer : {"/schema_version",
                               "/scenario/name",

@@ -19,6 +19,7 @@ class EmulatedMachine : public Machine {
   void download(void* to, const void* from, std::size_t bytes) override;
   void set_bytes(void* to, int value, std::size_t bytes) override;
   std::size_t free_memory() override { return std::size_t{1} << 30; }
+  bool usable() override { return true; }
   std::optional<Unsupported> cannot(const Operation& operation) const override;
   void run(const Operation& operation) override;
   // Runs each set once; every time is 1 us.

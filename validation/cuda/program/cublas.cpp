@@ -54,7 +54,9 @@ struct Cublas::State {
     void* device = nullptr;  // three arrays of `count`
     int count = 0;
   };
-  std::map<std::tuple<const void*, const void*, const void*, std::vector<int>>, Pointers> pointers;
+  // By the operands, n, k and loads: memory that was given back may come again for another shape.
+  std::map<std::tuple<const void*, const void*, const void*, int, int, std::vector<int>>, Pointers>
+      pointers;
 
   void make_lt() {
     if (lt_handle != nullptr) return;
@@ -117,7 +119,10 @@ struct Cublas::State {
     check(choose(lt_handle, p.operation, p.a, p.b, p.c, p.c, preference, 1, &p.algorithm, &found),
           "cublasLtMatmulAlgoGetHeuristic");
     destroy_preference(preference);
-    if (found == 0) throw MachineError("cuBLASLt has no algorithm for this product");
+    if (found == 0) {
+      products.erase(place);
+      throw MachineError("cuBLASLt has no algorithm for this product");
+    }
     return p;
   }
 
@@ -168,7 +173,8 @@ struct Cublas::State {
     }
     // The arrays of addresses have to lie on the device, and to stay there for the graph.
     const auto count = rows.size();
-    const auto [place, fresh] = pointers.try_emplace({args.a, args.weights, args.out, gemm.loads});
+    const auto [place, fresh] =
+        pointers.try_emplace({args.a, args.weights, args.out, args.n, args.k, gemm.loads});
     Pointers& array = place->second;
     if (fresh) {
       const std::size_t bytes = count * sizeof(void*);

@@ -39,6 +39,18 @@ class Graph {
   cudaGraphExec_t executable = nullptr;
 };
 
+// What an action throws names the operation that it is about.
+template <class Action>
+auto naming(const Operation& operation, Action&& action) {
+  try {
+    return action();
+  } catch (const OutOfMemory&) {
+    throw;
+  } catch (const MachineError& error) {
+    throw MachineError(name_of(operation) + ": " + error.what());
+  }
+}
+
 }  // namespace
 
 std::string why_no_gpu() {
@@ -181,8 +193,15 @@ void CudaMachine::enqueue_all(std::span<const Operations> sets, int times) {
 }
 
 void CudaMachine::run(const Operation& operation) {
-  enqueue(operation);
-  wait();
+  naming(operation, [&] {
+    enqueue(operation);
+    wait();
+  });
+}
+
+bool CudaMachine::usable() {
+  cudaGetLastError();  // an error that can be forgotten is
+  return cudaStreamSynchronize(stream_) == cudaSuccess && cudaGetLastError() == cudaSuccess;
 }
 
 // Seconds of one replay (or, without a graph, of as many runs).
@@ -201,6 +220,10 @@ double CudaMachine::replay(cudaGraphExec_t graph, std::span<const Operations> se
 }
 
 Timing CudaMachine::time(std::span<const Operations> sets, const TimingRequest& request) {
+  return naming(sets.front().front(), [&] { return time_named(sets, request); });
+}
+
+Timing CudaMachine::time_named(std::span<const Operations> sets, const TimingRequest& request) {
   enqueue_all(sets, 1);  // loads code, makes what libraries keep
   wait();
   const auto capture = [&](Graph& into, int times) {

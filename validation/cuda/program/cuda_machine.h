@@ -27,6 +27,7 @@ class CudaMachine : public Machine {
   void download(void* to, const void* from, std::size_t bytes) override;
   void set_bytes(void* to, int value, std::size_t bytes) override;
   std::size_t free_memory() override;
+  bool usable() override;
   std::optional<Unsupported> cannot(const Operation& operation) const override;
   void run(const Operation& operation) override;
   Timing time(std::span<const Operations> sets, const TimingRequest& request) override;
@@ -39,6 +40,7 @@ class CudaMachine : public Machine {
   void enqueue(const Operation& operation);
   void enqueue_all(std::span<const Operations> sets, int times);
   void wait();
+  Timing time_named(std::span<const Operations> sets, const TimingRequest& request);
   double replay(cudaGraphExec_t graph, std::span<const Operations> sets, int times);
 
   MachineInfo info_;

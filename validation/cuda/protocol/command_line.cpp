@@ -5,14 +5,25 @@
 namespace moesim::validation::cuda {
 namespace {
 
+template <class Number>
+Number number_of(const std::string& option, const std::string& text) {
+  Number value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || rest != end) {
+    throw UsageError(option + ": expected a whole number, not \"" + text + "\"");
+  }
+  return value;
+}
+
 // "240s", "4m" or a bare number of seconds.
-double seconds_of(const std::string& text) {
+double seconds_of(const std::string& option, const std::string& text) {
   double value = 0;
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   const std::string unit(rest, end);
   if (error != std::errc() || !(value > 0) || (unit != "" && unit != "s" && unit != "m")) {
-    throw UsageError("--budget: expected a time such as 240s or 4m, not \"" + text + "\"");
+    throw UsageError(option + ": expected a time such as 240s or 4m, not \"" + text + "\"");
   }
   return unit == "m" ? value * 60 : value;
 }
@@ -34,26 +45,25 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
       line.command = "help";
       return line;
     }
-    if (option == "--small" && line.command == "selftest") {
-      line.small = true;
+    const bool run = line.command == "run", selftest = line.command == "selftest";
+    if (selftest && (option == "--small" || option == "--one-process")) {
+      (option == "--small" ? line.small : line.one_process) = true;
       continue;
     }
-    const bool run = line.command == "run";
-    const bool known = (run && (option == "--plan" || option == "--out" || option == "--budget")) ||
-                       ((run || line.command == "selftest") && option == "--seed");
+    const bool known =
+        (run && (option == "--plan" || option == "--out" || option == "--budget")) ||
+        (selftest && option == "--json") ||
+        ((run || selftest) && (option == "--seed" || option == "--patience" || option == "--from"));
     if (!known) throw UsageError("unknown option \"" + option + "\" of " + line.command);
     if (i + 1 == arguments.size()) throw UsageError(option + ": a value is missing");
     const std::string& value = arguments[++i];
     if (option == "--plan") line.plan = value;
     if (option == "--out") line.out = value;
-    if (option == "--budget") line.budget_seconds = seconds_of(value);
-    if (option == "--seed") {
-      const char* end = value.data() + value.size();
-      const auto [rest, error] = std::from_chars(value.data(), end, line.seed);
-      if (error != std::errc() || rest != end) {
-        throw UsageError("--seed: expected a whole number, not \"" + value + "\"");
-      }
-    }
+    if (option == "--json") line.json = value;
+    if (option == "--budget") line.budget_seconds = seconds_of(option, value);
+    if (option == "--patience") line.patience_seconds = seconds_of(option, value);
+    if (option == "--seed") line.seed = number_of<std::uint64_t>(option, value);
+    if (option == "--from") line.from = number_of<std::int64_t>(option, value);
   }
   if (line.command == "run" && (line.plan.empty() || line.out.empty())) {
     throw UsageError("run needs --plan and --out");

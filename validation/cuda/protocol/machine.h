@@ -54,12 +54,18 @@ using Operation =
                  StreamRead, EmptyKernel, FillArgs, CountNanArgs, TransferArgs>;
 using Operations = std::vector<Operation>;
 
+// "grouped_gemm_wgmma", "sort": what a message calls it.
+std::string name_of(const Operation& operation);
+
 struct MachineInfo {
   std::string device = "emulator";
   int multiprocessors = 0;
   std::size_t l2_bytes = 0, memory_bytes = 0, free_bytes = 0;
   // Versions and identity, in the order in which they are printed: "driver" -> "13000".
   std::vector<std::pair<std::string, std::string>> details;
+
+  // All of it but what is free: "device", "multiprocessors", "l2_bytes", "memory_bytes", details.
+  std::vector<std::pair<std::string, std::string>> metadata() const;
 };
 
 struct Health {  // what can be read of clocks and power; absent: cannot be read
@@ -97,9 +103,11 @@ class Machine {
   virtual void download(void* to, const void* from, std::size_t bytes) = 0;
   virtual void set_bytes(void* to, int value, std::size_t bytes) = 0;
   virtual std::size_t free_memory() = 0;
+  // Whether it still answers: after some errors (a wrong address) a GPU's context never does.
+  virtual bool usable() = 0;
 
   virtual std::optional<Unsupported> cannot(const Operation& operation) const = 0;
-  // Runs it to its end. REQUIRES: !cannot(operation). Throws MachineError.
+  // Runs it to its end. REQUIRES: !cannot(operation). Throws MachineError, which names it.
   virtual void run(const Operation& operation) = 0;
   // Times the operations, warm; with several sets (of equal work on different memory) in turn.
   virtual Timing time(std::span<const Operations> sets, const TimingRequest& request) = 0;

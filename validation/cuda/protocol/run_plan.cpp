@@ -5,63 +5,59 @@
 #include "validation/cuda/protocol/statistics.h"
 
 namespace moesim::validation::cuda {
-namespace {
 
-bool starts_with(const std::string& text, const char* with) {
-  return text.rfind(with, 0) == 0;
+std::vector<RunStep> run_steps(std::size_t points, std::uint64_t seed) {
+  std::vector<RunStep> steps;
+  steps.reserve(2 * points);
+  for (const int pass : {1, 2}) {
+    for (const std::size_t i : shuffled(points, seed + static_cast<std::uint64_t>(pass))) {
+      steps.push_back({pass, i});
+    }
+  }
+  return steps;
 }
 
-}  // namespace
+void RunSummary::count(const PointResult& result) {
+  ++measured;
+  if (result.flags.empty()) return;
+  ++(result.flags[0].rfind("skipped", 0) == 0 ? skipped : flagged);
+}
 
-Metadata points_metadata(const Machine& machine, const Plan& plan, const RunOptions& options) {
+Metadata points_metadata(const Machine& machine, const Plan& plan, std::uint64_t seed) {
   Metadata metadata{{"format", "moesim points 1"}, {"source", "measured here by moesim-gpu"}};
-  const MachineInfo& info = machine.info();
-  metadata.emplace_back("device", info.device);
-  metadata.emplace_back("multiprocessors", std::to_string(info.multiprocessors));
-  metadata.emplace_back("l2_bytes", std::to_string(info.l2_bytes));
-  metadata.emplace_back("memory_bytes", std::to_string(info.memory_bytes));
-  metadata.insert(metadata.end(), info.details.begin(), info.details.end());
+  const Metadata device = machine.info().metadata();
+  metadata.insert(metadata.end(), device.begin(), device.end());
   metadata.emplace_back("clocks", "as found");
-  metadata.emplace_back("seed", std::to_string(options.seed));
+  metadata.emplace_back("seed", std::to_string(seed));
   metadata.emplace_back("plan_hash", std::to_string(text_hash(plan_text(plan))));
   for (const auto& [key, value] : plan.metadata) metadata.emplace_back("plan " + key, value);
   return metadata;
 }
 
 RunSummary run_plan(Machine& machine, const Plan& plan, const RunOptions& options,
-                    const std::function<void(const std::string&)>& line,
-                    const std::function<void(const PlanPoint&, const PointResult&)>& progress) {
+                    const RunListener& listener) {
   RunSummary summary;
-  line(points_header(points_metadata(machine, plan, options)));
   const double start = options.clock();
-  const std::size_t total = 2 * plan.points.size();
-  std::size_t done = 0;
-  for (int pass = 1; pass <= 2; ++pass) {
-    for (const std::size_t i :
-         shuffled(plan.points.size(), options.seed + static_cast<std::uint64_t>(pass))) {
-      const PlanPoint& point = plan.points[i];
-      const double left = options.budget_seconds - (options.clock() - start);
-      if (left <= 0) {
-        ++summary.left_out;
-        continue;
-      }
-      MeasureOptions measure_options = options.measure;
-      measure_options.seed = options.seed + 7919 * static_cast<std::uint64_t>(pass) + i;
-      // What is left, shared evenly; half of it goes to setting up.
-      measure_options.timing.most_seconds = std::min(
-          measure_options.timing.most_seconds, 0.5 * left / static_cast<double>(total - done));
-      PointResult result = measure(machine, point, measure_options);
-      result.pass = pass;
-      ++done;
-      ++summary.measured;
-      if (!result.flags.empty() && starts_with(result.flags[0], "skipped")) {
-        ++summary.skipped;
-      } else if (!result.flags.empty()) {
-        ++summary.flagged;
-      }
-      line(point_line(point, result));
-      progress(point, result);
+  const std::vector<RunStep> steps = run_steps(plan.points.size(), options.seed);
+  for (auto step = static_cast<std::size_t>(options.from); step < steps.size(); ++step) {
+    const auto& [pass, place] = steps[step];
+    const PlanPoint& point = plan.points[place];
+    const double left = options.budget_seconds - (options.clock() - start);
+    if (left <= 0) {
+      summary.left_out = static_cast<int>(steps.size() - step);
+      break;
     }
+    MeasureOptions how = options.measure;
+    how.seed = options.seed + 7919 * static_cast<std::uint64_t>(pass) + place;
+    // What is left, shared evenly; half of it goes to setting up.
+    how.timing.most_seconds =
+        std::min(how.timing.most_seconds, 0.5 * left / static_cast<double>(steps.size() - step));
+    const auto number = static_cast<std::int64_t>(step);
+    listener.begin(number, point);
+    PointResult result = measure(machine, point, how);
+    result.pass = pass;
+    summary.count(result);
+    if (!listener.done(number, point, result)) break;
   }
   return summary;
 }

@@ -8,24 +8,38 @@
 namespace moesim::validation::cuda {
 
 struct RunOptions {
-  double budget_seconds = 240;
+  double budget_seconds = 240;  // from now on
   std::uint64_t seed = 1;
   MeasureOptions measure;
   std::function<double()> clock;  // seconds since some start
+  std::int64_t from = 0;          // the step to begin with: those before are measured already
 };
+
+// A point of the plan in one of the two passes.
+struct RunStep {
+  int pass = 0;
+  std::size_t point = 0;
+};
+// In the order in which they are measured: pass 1 goes through all points before pass 2 begins.
+std::vector<RunStep> run_steps(std::size_t points, std::uint64_t seed);
 
 struct RunSummary {
   int measured = 0, flagged = 0, skipped = 0, left_out = 0;  // of the points, both passes counted
+  void count(const PointResult& result);
   bool complete() const { return left_out == 0; }
 };
 
-// Calls `line` with the header and then with each point, as soon as it is known. The points of the
-// second pass are left out first when the budget runs short: pass 1 goes through all points.
+// Hears of each step before and after it; `done` returns whether the run goes on.
+struct RunListener {
+  std::function<void(std::int64_t step, const PlanPoint&)> begin;
+  std::function<bool(std::int64_t step, const PlanPoint&, const PointResult&)> done;
+};
+
+// The points of the second pass are left out first when the budget runs short.
 RunSummary run_plan(Machine& machine, const Plan& plan, const RunOptions& options,
-                    const std::function<void(const std::string&)>& line,
-                    const std::function<void(const PlanPoint&, const PointResult&)>& progress);
+                    const RunListener& listener);
 
 // What the points file says of where it is from.
-Metadata points_metadata(const Machine& machine, const Plan& plan, const RunOptions& options);
+Metadata points_metadata(const Machine& machine, const Plan& plan, std::uint64_t seed);
 
 }  // namespace moesim::validation::cuda

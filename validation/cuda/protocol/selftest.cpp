@@ -51,58 +51,95 @@ std::vector<GemmCase> gemm_cases(SelftestSize size) {
 
 }  // namespace
 
-bool selftest(Machine& machine, SelftestSize size, std::uint64_t seed,
-              const std::function<void(const Check&)>& report) {
+std::vector<SelftestStep> selftest_steps(SelftestSize size) {
   const bool full = size == SelftestSize::Full;
-  bool ok = true;
-  const auto take = [&](const Check& check) {
-    ok = ok && check.ok();
-    report(check);
-    ++seed;  // fresh input for each
+  std::vector<SelftestStep> steps;
+  const auto add = [&](const std::string& kernel, auto check) {
+    steps.push_back({kernel, std::move(check)});
+  };
+  const auto add_router = [&](const RouterCase& c) {
+    add("router", [c](Machine& m, std::uint64_t seed) { return check_router(m, c, seed); });
+  };
+  const auto add_sort = [&](const SortCase& c) {
+    add("sort", [c](Machine& m, std::uint64_t seed) { return check_sort(m, c, seed); });
+  };
+  // A check of whole numbers: add_sized("fill", check_fill, 5).
+  const auto add_sized = [&](const std::string& kernel, auto check, auto... sizes) {
+    add(kernel, [=](Machine& m, std::uint64_t seed) { return check(m, sizes..., seed); });
   };
 
-  take(check_fill(machine, full ? 100'000'001 : 5'001, seed));
-  take(check_copy(machine, full ? 40'000'003 : 5'003, seed));
-  take(check_copy(machine, 1, seed));
+  add_sized("fill", check_fill, full ? 100'000'001 : 5'001);
+  add_sized("copy, read", check_copy, full ? 40'000'003 : 5'003);
+  add_sized("copy, read", check_copy, 1);
 
   const int tokens = full ? 5'000 : 9;
-  take(check_router(machine, {softmax(8, 2), tokens, false, false}, seed));
-  take(check_router(machine, {softmax(128, 8), tokens, false, false}, seed));
-  take(check_router(machine, {softmax(60, 4), tokens, true, false}, seed));
-  take(check_router(machine, {softmax(128, 8), tokens, false, true}, seed));
-  take(check_router(machine, {deepseek(256, 8), tokens, true, false}, seed));
-  take(check_router(machine, {{384, 8, true, 1, 1, true, 2.827}, tokens, true, false}, seed));
-  take(check_router(machine, {{16, 1, true, 1, 1, false, 1}, tokens, false, false}, seed));
+  add_router({softmax(8, 2), tokens, false, false});
+  add_router({softmax(128, 8), tokens, false, false});
+  add_router({softmax(60, 4), tokens, true, false});
+  add_router({softmax(128, 8), tokens, false, true});
+  add_router({deepseek(256, 8), tokens, true, false});
+  add_router({{384, 8, true, 1, 1, true, 2.827}, tokens, true, false});
+  add_router({{16, 1, true, 1, 1, false, 1}, tokens, false, false});
 
-  take(check_sort(machine, {full ? 16'384 : 300, 8, 0, 256, 256}, seed));
-  take(check_sort(machine, {full ? 9'999 : 77, 2, 0, 8, 8}, seed));
-  take(check_sort(machine, {full ? 5'000 : 300, 8, 64, 32, 256}, seed));  // one of eight ranks
-  take(check_sort(machine, {1, 1, 0, 128, 128}, seed));
+  add_sort({full ? 16'384 : 300, 8, 0, 256, 256});
+  add_sort({full ? 9'999 : 77, 2, 0, 8, 8});
+  add_sort({full ? 5'000 : 300, 8, 64, 32, 256});  // one of eight ranks
+  add_sort({1, 1, 0, 128, 128});
 
-  take(check_permute(machine, full ? 3'000 : 7, 4, full ? 2'880 : 136, seed));
-  take(check_unpermute(machine, full ? 3'000 : 7, 8, full ? 2'880 : 136, seed));
-  take(check_swiglu(machine, full ? 3'000 : 11, full ? 1'440 : 264, seed));
-  take(check_quantise(machine, full ? 3'001 : 7, full ? 2'880 : 296, seed));
+  add_sized("permute", check_permute, full ? 3'000 : 7, 4, full ? 2'880 : 136);
+  add_sized("unpermute", check_unpermute, full ? 3'000 : 7, 8, full ? 2'880 : 136);
+  add_sized("swiglu", check_swiglu, full ? 3'000 : 11, full ? 1'440 : 264);
+  add_sized("quantise", check_quantise, full ? 3'001 : 7, full ? 2'880 : 296);
 
   for (const GemmKind kind : {GemmKind::Mma, GemmKind::Wgmma, GemmKind::Fp8, GemmKind::CublasLt,
                               GemmKind::CublasGrouped}) {
-    for (const GemmCase& c : gemm_cases(size)) take(check_grouped_gemm(machine, kind, c, seed));
+    for (const GemmCase& c : gemm_cases(size)) {
+      add("grouped_gemm " + name_of(kind), [kind, c](Machine& m, std::uint64_t seed) {
+        return check_grouped_gemm(m, kind, c, seed);
+      });
+    }
   }
 
-  take(check_attention(
-      machine, full ? AttentionCase{8, 64, 8, 4'099, 7} : AttentionCase{2, 8, 1, 150, 2}, seed));
-  take(check_attention(
-      machine, full ? AttentionCase{16, 32, 8, 8'192, 4} : AttentionCase{1, 4, 2, 5, 4}, seed));
-  take(check_attention(
-      machine, full ? AttentionCase{3, 4, 4, 513, 1} : AttentionCase{1, 2, 2, 17, 1}, seed));
+  const auto attention_cases =
+      full ? std::vector<AttentionCase>{{8, 64, 8, 4'099, 7}, {16, 32, 8, 8'192, 4}, {3, 4, 4, 513}}
+           : std::vector<AttentionCase>{{2, 8, 1, 150, 2}, {1, 4, 2, 5, 4}, {1, 2, 2, 17}};
+  for (const AttentionCase& c : attention_cases) {
+    add("attention_decode",
+        [c](Machine& m, std::uint64_t seed) { return check_attention(m, c, seed); });
+  }
 
+  const auto layer_cases = full ? std::vector<LayerCase>{{softmax(8, 2), 64, 1'024, 1'792},
+                                                         {softmax(32, 4), 300, 720, 720}}
+                                : std::vector<LayerCase>{{softmax(8, 2), 20, 64, 96}};
   for (const GemmKind kind : {GemmKind::Mma, GemmKind::Wgmma, GemmKind::Fp8}) {
-    if (full) {
-      take(check_layer(machine, kind, {softmax(8, 2), 64, 1'024, 1'792}, seed));
-      take(check_layer(machine, kind, {softmax(32, 4), 300, 720, 720}, seed));
-    } else {
-      take(check_layer(machine, kind, {softmax(8, 2), 20, 64, 96}, seed));
+    for (const LayerCase& c : layer_cases) {
+      add("layer " + name_of(kind),
+          [kind, c](Machine& m, std::uint64_t seed) { return check_layer(m, kind, c, seed); });
     }
+  }
+  return steps;
+}
+
+Check run_step(Machine& machine, const std::vector<SelftestStep>& steps, std::size_t step,
+               std::uint64_t seed) {
+  try {
+    return steps[step].check(machine, seed + step);
+  } catch (const std::exception& error) {
+    Check check;
+    check.name = steps[step].kernel + " (check " + std::to_string(step) + ")";
+    check.trouble = error.what();
+    return check;
+  }
+}
+
+bool selftest(Machine& machine, SelftestSize size, std::uint64_t seed,
+              const std::function<void(const Check&)>& report) {
+  const std::vector<SelftestStep> steps = selftest_steps(size);
+  bool ok = true;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const Check check = run_step(machine, steps, i, seed);
+    ok = ok && check.ok();
+    report(check);
   }
   return ok;
 }

@@ -1,0 +1,38 @@
+// Work in steps that may take its process with it: a kernel that hangs, or that leaves the GPU's
+// context unusable. A worker does the steps one after another and says so; when it falls silent or
+// dies, its step is lost, and a fresh worker goes on with the next.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "validation/cuda/protocol/messages.h"
+
+namespace moesim::validation::cuda {
+
+// A worker ends with this when what it has told is true, and the rest wants a fresh process.
+inline constexpr int kStartAgain = 75;
+
+struct Supervision {
+  // The worker that begins with this step: program and arguments. It prints messages (messages.h)
+  // on its standard output; other lines are handed on to standard error.
+  std::function<std::vector<std::string>(std::int64_t from)> command;
+  std::int64_t steps = 0;
+  double patience_seconds = 60;               // without a message
+  std::function<void(const Message&)> heard;  // notes, and steps that are done
+  // A step without a result: its name as the worker gave it, and what happened.
+  std::function<void(std::int64_t step, const std::string& what, const std::string& why)> lost;
+};
+
+struct SupervisionEnd {
+  int exit_code = 0;    // of the last worker; 0 where its last step took it with it
+  std::string gave_up;  // why, where workers die before they begin a step; empty: they did not
+};
+
+// Returns when a worker ends by itself, all steps are done or lost, or two workers running did
+// nothing. Throws std::runtime_error where no process can be started.
+SupervisionEnd supervise(const Supervision& work);
+
+}  // namespace moesim::validation::cuda
