@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -56,23 +57,38 @@ struct Exchange {
   bool barrier = false;  // nobody's bytes move before all have arrived
 };
 
-// Calls visit(const Transfer&) for everything that is moved between two different ranks: transfers
-// in their order, then messages, row by row.
+// Calls visit(const Transfer&) for all that is moved between two different ranks: the transfers in
+// their order, then messages, source by source.
 template <class Visit>
 void for_each_transfer(const Exchange& exchange, Visit visit) {
   for (const Transfer& transfer : exchange.transfers) {
     if (transfer.source != transfer.destination) visit(transfer);
   }
-  if (!exchange.messages.counts) return;
   const auto& [counts, size, back] = exchange.messages;
-  const std::uint32_t* count = counts->data();
-  for (const Rank row : exchange.participants) {
-    for (const Rank column : exchange.participants) {
-      const Bytes bytes = *count++ * size;
-      if (bytes == Bytes{} || row == column) continue;
-      visit(back ? Transfer{column, row, bytes} : Transfer{row, column, bytes});
+  if (!counts) return;
+  const auto& ranks = exchange.participants;
+  const std::size_t next_source = back ? 1 : ranks.size(), next = back ? ranks.size() : 1;
+  for (std::size_t s = 0; s < ranks.size(); ++s) {
+    const std::uint32_t* count = counts->data() + s * next_source;
+    for (std::size_t d = 0; d < ranks.size(); ++d, count += next) {
+      if (*count != 0 && s != d) visit(Transfer{ranks[s], ranks[d], *count * size});
     }
   }
+}
+
+// What all of it comes to.
+inline Bytes payload_of(const Exchange& exchange) {
+  Bytes sum;
+  for (const Transfer& transfer : exchange.transfers) {
+    if (transfer.source != transfer.destination) sum += transfer.bytes;
+  }
+  const auto& [counts, size, back] = exchange.messages;
+  if (!counts) return sum;
+  std::int64_t messages = std::accumulate(counts->begin(), counts->end(), std::int64_t{0});
+  for (std::size_t i = 0; i < counts->size(); i += exchange.participants.size() + 1) {
+    messages -= (*counts)[i];
+  }
+  return sum + messages * size;
 }
 
 using ExchangeId = std::uint32_t;

@@ -77,9 +77,8 @@ void Summary::add_bytes(const BuiltStep& step) {
   for (sim::ExchangeId id = 0; id < exchanges.size(); ++id) {
     const sim::OpId part = step.graph.parts(id).front();
     if (part < step.first_op) continue;
-    std::int64_t& bytes = bytes_[step.graph.label(step.graph.op(part).label).phase];
-    sim::for_each_transfer(exchanges[id],
-                           [&](const sim::Transfer& t) { bytes += t.bytes.count(); });
+    bytes_[step.graph.label(step.graph.op(part).label).phase] +=
+        sim::payload_of(exchanges[id]).count();
   }
 }
 

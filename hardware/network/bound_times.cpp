@@ -28,32 +28,114 @@ const std::vector<Duration>& BoundTimes::of(const sim::Exchange& exchange,
   return times_;
 }
 
+inline void BoundTimes::carry(LinkId link, std::size_t kind, std::int64_t bytes,
+                              std::int64_t latency) {
+  Load& load = loads_[link];
+  if (load.least_latency == kUnused) loaded_.push_back(link);
+  load.bytes[kind] += bytes;
+  load.least_latency = std::min(load.least_latency, latency);
+}
+
+inline void BoundTimes::holds_up_source(LinkId link, std::uint32_t place) {
+  if (loads_[link].source == place) return;
+  loads_[link].source = place;
+  sources_.push_back({place, link});
+}
+
+inline void BoundTimes::holds_up_destination(LinkId link, std::uint32_t place) {
+  if (loads_[link].destination == place) return;
+  loads_[link].destination = place;
+  destinations_.push_back({place, link});
+}
+
+void BoundTimes::add(const sim::Transfer& t, const Participants& participants) {
+  if (t.bytes == Bytes{}) return;
+  const auto& node = paths_.topology().node;
+  const std::uint32_t source = participants.place(t.source);
+  const std::uint32_t destination = participants.place(t.destination);
+  const std::size_t kind = node[t.source] == node[t.destination] ? 0 : 1;
+  const PathTable::Path& path = paths_.path(t.source, t.destination);
+  const auto links = paths_.limiting_links(path);
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    carry(links[i], kind, t.bytes.count(), path.latency.count());
+    if (i == 0 || i + 1 < links.size()) holds_up_source(links[i], source);
+    if (i > 0 || links.size() == 1) holds_up_destination(links[i], destination);
+  }
+  if (links.empty()) {
+    busy_[destination] = std::max(busy_[destination], sim::to_seconds(path.latency));
+  }
+}
+
+// Messages where ports are all that limits: sums over rows and columns.
+void BoundTimes::add_sums(const sim::Messages& messages, const Ports& ports) {
+  constexpr std::uint32_t kNone = ~0u;
+  const std::size_t n = ports.ranks().size();
+  std::array<std::vector<std::uint64_t>, 2> column_counts;
+  std::array<std::vector<std::uint32_t>, 2> column_latencies;
+  for (const std::size_t kind : {0u, 1u}) {
+    column_counts[kind].assign(n, 0);
+    column_latencies[kind].assign(n, kNone);
+  }
+  const auto put = [&](std::size_t place, std::size_t kind, bool sends, std::uint64_t count,
+                       std::uint32_t latency) {
+    if (count == 0) return;
+    const LinkId link = (sends ? ports.leave(place) : ports.reach(place))[kind];
+    carry(link, kind, static_cast<std::int64_t>(count) * messages.size.count(), latency);
+    const auto rank = static_cast<std::uint32_t>(place);
+    sends ? holds_up_source(link, rank) : holds_up_destination(link, rank);
+  };
+  for (std::size_t r = 0; r < n; ++r) {
+    const std::uint32_t* const row = messages.counts->data() + r * n;
+    const std::uint32_t* const latencies = messages.back ? ports.to(r) : ports.from(r);
+    std::array<std::uint64_t, 2> count{};
+    std::array<std::uint32_t, 2> latency{kNone, kNone};
+    const auto sum = [&](std::size_t begin, std::size_t end, std::size_t kind) {
+      std::uint64_t* const counts = column_counts[kind].data();
+      std::uint32_t* const least = column_latencies[kind].data();
+      std::uint64_t all = 0;
+      std::uint32_t shortest = kNone;
+      for (std::size_t c = begin; c < end; ++c) {
+        const std::uint32_t way = row[c] != 0 ? latencies[c] : kNone;
+        counts[c] += row[c];
+        least[c] = std::min(least[c], way);
+        all += row[c];
+        shortest = std::min(shortest, way);
+      }
+      count[kind] += all;
+      latency[kind] = std::min(latency[kind], shortest);
+    };
+    sum(0, ports.first_near(r), 1);
+    sum(ports.first_near(r), r, 0);
+    sum(r + 1, ports.last_near(r), 0);
+    sum(ports.last_near(r), n, 1);
+    for (const std::size_t kind : {0u, 1u})
+      put(r, kind, !messages.back, count[kind], latency[kind]);
+  }
+  for (std::size_t c = 0; c < n; ++c) {
+    for (const std::size_t kind : {0u, 1u}) {
+      put(c, kind, messages.back, column_counts[kind][c], column_latencies[kind][c]);
+    }
+  }
+}
+
+const Ports& BoundTimes::ports_of(const std::vector<sim::Rank>& ranks) {
+  for (const Ports& known : ports_) {
+    if (known.ranks() == ranks) return known;
+  }
+  return ports_.emplace_back(paths_, ranks);
+}
+
 void BoundTimes::add_loads(const sim::Exchange& exchange, const Participants& participants) {
   const Topology& topology = paths_.topology();
-  participants.for_each_transfer(
-      exchange, [&](std::uint32_t source, std::uint32_t destination, Bytes bytes) {
-        const sim::Rank from = participants.rank(source), to = participants.rank(destination);
-        const PathTable::Path& path = paths_.path(from, to);
-        const auto links = paths_.limiting_links(path);
-        const std::size_t kind = topology.node[from] == topology.node[to] ? 0 : 1;
-        for (std::size_t i = 0; i < links.size(); ++i) {
-          Load& load = loads_[links[i]];
-          if (load.least_latency == kUnused) loaded_.push_back(links[i]);
-          load.bytes[kind] += bytes.count();
-          load.least_latency = std::min(load.least_latency, path.latency.count());
-          if ((i == 0 || i + 1 < links.size()) && load.source != source) {
-            load.source = source;
-            sources_.push_back({source, links[i]});
-          }
-          if ((i > 0 || links.size() == 1) && load.destination != destination) {
-            load.destination = destination;
-            destinations_.push_back({destination, links[i]});
-          }
-        }
-        if (links.empty()) {
-          busy_[destination] = std::max(busy_[destination], sim::to_seconds(path.latency));
-        }
-      });
+  const Ports* ports = exchange.messages.counts ? &ports_of(exchange.participants) : nullptr;
+  if (ports != nullptr && ports->suffice()) {
+    add_sums(exchange.messages, *ports);
+    for (const sim::Transfer& t : exchange.transfers) {
+      if (t.source != t.destination) add(t, participants);
+    }
+  } else {
+    sim::for_each_transfer(exchange, [&](const sim::Transfer& t) { add(t, participants); });
+  }
   const auto latency_of = [&](LinkId l) {
     return static_cast<double>(loads_[l].least_latency) * 1e-12;
   };

@@ -15,6 +15,7 @@
 
 #include "hardware/network/participants.h"
 #include "hardware/network/path_table.h"
+#include "hardware/network/ports.h"
 
 namespace moesim::hardware {
 
@@ -45,10 +46,17 @@ class BoundTimes {
     LinkId link;
   };
 
+  void carry(LinkId link, std::size_t kind, std::int64_t bytes, std::int64_t latency);
+  void holds_up_source(LinkId link, std::uint32_t place);
+  void holds_up_destination(LinkId link, std::uint32_t place);
+  void add(const sim::Transfer& transfer, const Participants& participants);
+  void add_sums(const sim::Messages& messages, const Ports& ports);
+  const Ports& ports_of(const std::vector<sim::Rank>& ranks);
   void add_loads(const sim::Exchange& exchange, const Participants& participants);
   void add_limits(const sim::Exchange& exchange, const Participants& participants);
 
   PathTable& paths_;
+  std::vector<Ports> ports_;     // of the groups that exchanged messages
   std::vector<Load> loads_;      // of each link; as new between calls
   std::vector<double> seconds_;  // of each link that is loaded: how long it is busy
   std::vector<LinkId> loaded_;

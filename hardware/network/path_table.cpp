@@ -27,13 +27,6 @@ void PathTable::look_up(sim::Rank source, sim::Rank destination, Path& path) {
   path.latency = latency;
 }
 
-std::span<const LinkId> PathTable::limiting_links(const Path& path) const {
-  const auto [first, second] = path.links;
-  if (first == Path::kMore) return {more_.data() + second + 1, more_[second]};
-  const std::size_t count = first == Path::kNo ? 0 : second == Path::kNo ? 1 : 2;
-  return {path.links.data(), count};
-}
-
 std::span<const LinkId> PathTable::all_links(sim::Rank source, sim::Rank destination) {
   scratch_.clear();
   routes_.path(source, destination, scratch_);

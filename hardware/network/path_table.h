@@ -33,7 +33,11 @@ class PathTable {
     if (path.latency < sim::Duration{}) look_up(source, destination, path);
     return path;
   }
-  std::span<const LinkId> limiting_links(const Path& path) const;
+  std::span<const LinkId> limiting_links(const Path& path) const {
+    const auto& [first, second] = path.links;
+    if (first == Path::kMore) return {more_.data() + second + 1, more_[second]};
+    return {path.links.data(), first == Path::kNo ? 0u : second == Path::kNo ? 1u : 2u};
+  }
   // All links, those that never limit as well.
   std::span<const LinkId> all_links(sim::Rank source, sim::Rank destination);
 

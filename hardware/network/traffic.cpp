@@ -4,14 +4,34 @@
 
 namespace moesim::hardware {
 
+std::vector<double>& Traffic::row(sim::Rank source) {
+  auto& row = rows_[source];
+  if (row.empty()) row.resize(rows_.size());
+  return row;
+}
+
 void Traffic::add(const sim::Exchange& exchange, const Topology& topology) {
-  sim::for_each_transfer(exchange, [&](const sim::Transfer& t) {
-    const bool near = topology.node[t.source] == topology.node[t.destination];
-    auto& row = rows_[t.source];
-    if (row.empty()) row.resize(rows_.size());
-    row[t.destination] +=
-        static_cast<double>(t.bytes.count()) * (near ? exchange.near.factor : exchange.far.factor);
-  });
+  const auto factor = [&](sim::Rank source, sim::Rank destination) {
+    const bool near = topology.node[source] == topology.node[destination];
+    return near ? exchange.near.factor : exchange.far.factor;
+  };
+  for (const sim::Transfer& t : exchange.transfers) {
+    if (t.source == t.destination) continue;
+    row(t.source)[t.destination] +=
+        static_cast<double>(t.bytes.count()) * factor(t.source, t.destination);
+  }
+  const auto& [counts, size, back] = exchange.messages;
+  if (!counts) return;
+  const auto& ranks = exchange.participants;
+  const std::size_t next_source = back ? 1 : ranks.size(), next = back ? ranks.size() : 1;
+  for (std::size_t s = 0; s < ranks.size(); ++s) {
+    const std::uint32_t* count = counts->data() + s * next_source;
+    auto& sums = row(ranks[s]);
+    for (std::size_t d = 0; d < ranks.size(); ++d, count += next) {
+      if (s == d) continue;
+      sums[ranks[d]] += static_cast<double>(*count * size.count()) * factor(ranks[s], ranks[d]);
+    }
+  }
 }
 
 std::vector<LinkUse> Traffic::link_use(PathTable& paths) const {

@@ -16,6 +16,8 @@ class Traffic {
   std::vector<LinkUse> link_use(PathTable& paths) const;
 
  private:
+  std::vector<double>& row(sim::Rank source);
+
   std::vector<std::vector<double>> rows_;  // of each source; empty where it sent nothing
 };
 

@@ -81,9 +81,7 @@ class Writer {
 
   // The bytes of an exchange are in flight from its first part's start to its last part's end.
   void in_flight(sim::ExchangeId id) {
-    std::int64_t bytes = 0;
-    sim::for_each_transfer(graph_.exchanges()[id],
-                           [&](const sim::Transfer& t) { bytes += t.bytes.count(); });
+    const std::int64_t bytes = sim::payload_of(graph_.exchanges()[id]).count();
     if (bytes == 0) return;
     sim::Time start = sim::Time::max(), end{};
     for (const OpId part : graph_.parts(id)) {
