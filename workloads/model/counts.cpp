@@ -31,13 +31,16 @@ struct CountMixer {
 
   MixerParams operator()(const GqaAttention& a) const {
     MixerParams p;
-    p.by_heads = hidden * a.query_width() + a.output_width() * hidden + hidden * a.output_gate;
-    p.by_kv_heads = hidden * (a.key_width() + (a.key_is_value ? 0 : a.value_width()));
-    if (a.qk_norm == QkNorm::PerHead) p.vectors += 2 * a.head_dim;
+    const std::int64_t kv_width =
+        a.reuses_cache ? 0 : a.key_width() + (a.key_is_value ? 0 : a.value_width());
+    p.by_heads = (a.query_rank > 0 ? a.query_rank : hidden) * a.query_width() +
+                 a.output_width() * hidden + hidden * a.output_gate;
+    p.replicated = hidden * a.query_rank;
+    p.by_kv_heads = hidden * kv_width;
+    p.vectors = a.query_rank;
+    if (a.qk_norm == QkNorm::PerHead) p.vectors += (a.reuses_cache ? 1 : 2) * a.head_dim;
     if (a.qk_norm == QkNorm::PerLayer) p.vectors += a.query_width() + a.key_width();
-    if (a.qkv_bias) {
-      p.vectors += a.query_width() + a.key_width() + (a.key_is_value ? 0 : a.value_width());
-    }
+    if (a.qkv_bias) p.vectors += a.query_width() + kv_width;
     if (a.output_bias) p.vectors += hidden;
     if (a.sinks) p.vectors += a.heads;
     return p;
@@ -106,12 +109,24 @@ struct CountMixer {
                       a.value_dim * values + hidden * a.key_heads;
         p.vectors += a.key_heads + keys + a.value_dim;
         break;
+      case LinearKind::ShortConvolution:
+        p.vectors = a.convolution * values;  // of the gated input alone
+        break;
     }
     return p;
   }
 
   MixerParams operator()(const MambaMixer& m) const {
     MixerParams p;
+    if (m.dt_rank > 0) {
+      const std::int64_t chosen = m.dt_rank + 2 * m.state;  // time step, B, C
+      p.by_heads =
+          hidden * 2 * m.inner() + m.inner() * chosen + m.dt_rank * m.inner() + m.inner() * hidden;
+      // Taps, bias of the step, state transition, skip; a norm of each of the chosen.
+      p.vectors =
+          m.inner() * (m.convolution + (m.convolution_bias ? 1 : 0) + 1 + m.state + 1) + chosen;
+      return p;
+    }
     const std::int64_t convolved = m.inner() + 2 * m.groups * m.state;
     p.by_heads = hidden * (m.inner() + convolved + m.heads) + m.inner() * hidden;
     p.vectors =

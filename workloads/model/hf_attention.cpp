@@ -15,7 +15,8 @@ class MixerReader {
 
   std::vector<NamedMixer> read() {
     if (config_.has("compress_ratios")) return compressed_layers();
-    if (config_.has("kv_lora_rank") && !config_.has("linear_attn_config")) {
+    if ((config_.has("kv_lora_rank") || config_.has("attention_kv_lora_dim")) &&
+        !config_.has("linear_attn_config")) {
       return std::vector<NamedMixer>(count(), {"mla", mla()});
     }
     if (const auto linear = config_.child("linear_attn_config")) return kimi_layers(*linear);
@@ -47,7 +48,7 @@ class MixerReader {
                       ? QkNorm::PerLayer
                       : QkNorm::PerHead;
     }
-    const bool by_key = config_.flag({"attention_bias"}).value_or(false);
+    const bool by_key = config_.flag({"attention_bias", "qkv_bias"}).value_or(false);
     switch (family_ != nullptr ? family_->bias : BiasRule::AllByKey) {
       case BiasRule::Never:
         break;
@@ -64,20 +65,27 @@ class MixerReader {
     a.sinks = type() == "gpt_oss";
     const bool gated = config_.flag({"attn_output_gate"})
                            .value_or(type() == "qwen3_next" || type() == "qwen3_5_text" ||
-                                     type() == "qwen3_5_moe_text");
+                                     type() == "qwen3_5_moe_text" || type() == "afmoe");
     if (gated) a.output_gate = a.output_width();
     if (config_.flag({"use_head_wise_attn_gate"}).value_or(false)) a.output_gate = a.heads;
+    a.query_rank = config_.integer({"share_q_dim"}, 1, kMostWidth).value_or(0);
     return a;
   }
 
   MambaMixer mamba() {
     MambaMixer m;
-    m.heads = config_.required({"mamba_num_heads"});
-    m.head_dim = config_.required({"mamba_head_dim"});
-    m.groups = config_.required({"n_groups"});
-    m.state = config_.required({"ssm_state_size"});
-    m.convolution = config_.integer({"conv_kernel"}, 1, 1024).value_or(4);
-    m.convolution_bias = config_.flag({"use_conv_bias"}).value_or(true);
+    m.state = config_.required({"ssm_state_size", "mamba_d_state"});
+    m.convolution = config_.integer({"conv_kernel", "mamba_d_conv"}, 1, 1024).value_or(4);
+    m.convolution_bias = config_.flag({"use_conv_bias", "mamba_conv_bias"}).value_or(true);
+    if (type() == "jamba") {  // Mamba-1, in channels
+      m.heads = config_.required({"mamba_expand"}, 1024) * model_.hidden;
+      m.head_dim = m.groups = 1;
+      m.dt_rank = config_.required({"mamba_dt_rank"});
+      return m;
+    }
+    m.heads = config_.required({"mamba_num_heads", "mamba_n_heads"});
+    m.head_dim = config_.required({"mamba_head_dim", "mamba_d_head"});
+    m.groups = config_.required({"n_groups", "mamba_n_groups"});
     return m;
   }
 
@@ -98,11 +106,12 @@ class MixerReader {
     a.heads = config_.required({"num_attention_heads"});
     // Stated by many configs, and without meaning for latent attention.
     for (const char* key : {"num_key_value_heads", "head_dim", "qk_head_dim"}) config_.has(key);
-    a.q_lora_rank = config_.integer({"q_lora_rank"}, 1, kMostWidth).value_or(0);
-    a.kv_lora_rank = config_.required({"kv_lora_rank"});
-    a.nope_dim = config_.required({"qk_nope_head_dim"});
-    a.rope_dim = config_.required({"qk_rope_head_dim"});
-    a.value_dim = config_.required({"v_head_dim"});
+    a.q_lora_rank =
+        config_.integer({"q_lora_rank", "attention_q_lora_dim"}, 1, kMostWidth).value_or(0);
+    a.kv_lora_rank = config_.required({"kv_lora_rank", "attention_kv_lora_dim"});
+    a.nope_dim = config_.required({"qk_nope_head_dim", "attention_qk_dim"});
+    a.rope_dim = config_.required({"qk_rope_head_dim", "attention_qk_rope_dim"});
+    a.value_dim = config_.required({"v_head_dim", "attention_v_dim"});
     a.index = index();
     a.output_gate = config_.flag({"mla_use_output_gate"}).value_or(false);
     return a;
@@ -226,7 +235,17 @@ class MixerReader {
     return a;
   }
 
-  // Which of full, sliding, chunked, linear each layer is.
+  // LFM2's: two gates, and a convolution of the last tokens between them.
+  LinearAttention short_convolution() {
+    return {.kind = LinearKind::ShortConvolution,
+            .key_heads = 1,
+            .value_heads = 1,
+            .key_dim = model_.hidden,
+            .value_dim = model_.hidden,
+            .convolution = config_.required({"conv_L_cache"}, 1024)};
+  }
+
+  // Which of full, sliding, chunked, linear, mamba, conv each layer is.
   std::vector<std::string> layer_types() {
     std::vector<std::string> types = config_.texts("layer_types");
     if (!types.empty()) {
@@ -241,7 +260,16 @@ class MixerReader {
         if ((static_cast<std::int64_t>(l) + 1) % interval != 0) types[l] = others;
       }
     };
-    if (config_.has("linear_num_value_heads")) {
+    if (type() == "jamba") {
+      const std::int64_t period = config_.required({"attn_layer_period"}, kMostLayers);
+      const auto first = config_.integer({"attn_layer_offset"}, 0, kMostLayers).value_or(0);
+      for (std::size_t l = 0; l < count(); ++l) {
+        if (static_cast<std::int64_t>(l) % period != first) types[l] = "mamba";
+      }
+    } else if (config_.has("global_attn_every_n_layers")) {
+      every(config_.integer({"global_attn_every_n_layers"}, 1, kMostLayers).value_or(1),
+            "sliding_attention");
+    } else if (config_.has("linear_num_value_heads")) {
       every(config_.integer({"full_attention_interval"}, 1, kMostLayers).value_or(4),
             "linear_attention");
     } else if (type() == "llama4_text") {
@@ -273,10 +301,17 @@ class MixerReader {
   std::vector<NamedMixer> typed_layers() {
     const std::vector<std::string> types = layer_types();
     const GqaAttention base = attention();
+    config_.has("global_attn_every_n_layers");  // what layer_types says layer by layer
+    // Cross-layer attention: of `share` layers the first has keys and values.
+    const std::int64_t share = config_.flag({"use_cla"}).value_or(false)
+                                   ? config_.required({"cla_share_factor"}, kMostLayers)
+                                   : 1;
     std::vector<NamedMixer> list;
     for (const std::string& kind : types) {
       if (kind == "full_attention" || kind == "attention" || kind == "global") {
-        list.push_back({"full", full(base)});
+        const bool has_keys = share < 2 || list.size() % static_cast<std::size_t>(share) == 0;
+        list.push_back({has_keys ? "full" : "full-shared", full(base)});
+        if (!has_keys) std::get<GqaAttention>(list.back().mixer).reuses_cache = true;
       } else if (kind == "sliding_attention" || kind == "chunked_attention") {
         const bool chunk = kind == "chunked_attention";
         GqaAttention a = base;
@@ -287,10 +322,14 @@ class MixerReader {
         list.push_back({a.window > 0 ? "window" : "full", a});
       } else if (kind == "linear_attention") {
         list.push_back({"delta_net", delta_net()});
+      } else if (kind == "mamba") {
+        list.push_back({"mamba", mamba()});
+      } else if (kind == "conv") {
+        list.push_back({"conv", short_convolution()});
       } else {
         config_.mistake("layer_types",
                         fmt::format("\"{}\" is not supported; full_attention, sliding_attention, "
-                                    "chunked_attention and linear_attention are",
+                                    "chunked_attention, linear_attention, mamba and conv are",
                                     kind.substr(0, 40)));
         return {};
       }

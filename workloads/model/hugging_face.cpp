@@ -173,7 +173,8 @@ void add_vision(const HfConfig& root, std::string_view type, ModelSpec& model) {
 
 void read_prediction(const HfConfig& config, ModelSpec& model) {
   const auto modules = config.integer(
-      {"num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules"}, 0, kMostLayers);
+      {"num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules", "num_mtp_layers"}, 0,
+      kMostLayers);
   if (!modules || *modules == 0 || model.layers.empty()) return;
   if (config.has("hybrid_override_pattern")) {
     model.notes.push_back("multi-token prediction modules are not counted");
@@ -181,6 +182,14 @@ void read_prediction(const HfConfig& config, ModelSpec& model) {
   }
   model.prediction_layers = *modules;
   model.prediction_kind = model.layers.back();
+}
+
+// xAI's Grok 2 calls its type "git"; its architecture is Grok 1's with a dense branch.
+std::string type_by_architecture(const HfConfig& root, const std::string& type) {
+  for (const std::string& name : root.texts("architectures")) {
+    if (name == "Grok1ForCausalLM" && root.flag({"residual_moe"}).value_or(false)) return "grok-2";
+  }
+  return type;
 }
 
 ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) {
@@ -201,6 +210,7 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
   model.family = type;
   model.name = config.text({"_name_or_path", "name_or_path", "model_name"}).value_or("");
 
+  type = type_by_architecture(root, type);
   const bool switching = type == "switch_transformers";
   const bool t5 = type == "t5" || type == "mt5" || switching;
   const HfFamily* family = t5 ? nullptr : find_family(type);
@@ -211,7 +221,7 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
   model.vocab = config.required({"vocab_size"});
   model.max_context = config
                           .integer({"max_position_embeddings", "max_seq_len", "max_sequence_length",
-                                    "n_positions", "model_max_length"},
+                                    "n_positions", "model_max_length", "max_position_embedding"},
                                    1, kMostTokens)
                           .value_or(0);
   const auto tied = config.flag({"tie_word_embeddings"});
@@ -222,6 +232,11 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
     model.counting = family->counting;
     model.final_norms = family->final_norms;
     // GLM-4.5 (355 B) counts its prediction layers, GLM-4.5-Air (106 B) does not.
+    // Moonlight's 2.24 B leave out embedding and head, DeepSeek-V3's 37 B (its type) only the
+    // first.
+    if (family->type == "deepseek_v3" && model.hidden == 2048) {
+      model.counting.head_in_active = false;
+    }
     if (family->type == "glm4_moe" && model.hidden == 5120) model.counting.prediction_layers = true;
   }
   read_dtype(root, model);

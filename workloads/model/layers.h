@@ -26,6 +26,11 @@ struct GqaAttention {
   bool output_bias = false;
   bool sinks = false;         // one learned logit a head (gpt-oss)
   bool key_is_value = false;  // one projection gives both (Gemma 4's full layers)
+  // Keys and values are those of the layer before: no projection and no cache of its own
+  // (Hunyuan-Large's cross-layer attention).
+  bool reuses_cache = false;
+  // Queries go through this width, normalised, and up again (Step-3); 0: straight from hidden.
+  std::int64_t query_rank = 0;
   // Width of a gate on the result: heads x head_dim (Qwen3.5), heads (Step-3), or 0.
   std::int64_t output_gate = 0;
 
@@ -74,9 +79,11 @@ struct CompressedAttention {
 
 // Layers with a state of fixed size in place of a cache.
 enum class LinearKind {
-  Lightning,      // MiniMax-Text-01: q, k, v, gate, output norm
-  GatedDeltaNet,  // Qwen3-Next, Qwen3.5
-  KimiDelta,      // Kimi Linear: per-channel decay by low-rank projections
+  Lightning,         // MiniMax-Text-01: q, k, v, gate, output norm
+  GatedDeltaNet,     // Qwen3-Next, Qwen3.5
+  KimiDelta,         // Kimi Linear: per-channel decay by low-rank projections
+  ShortConvolution,  // LFM2: a gated convolution of the last tokens, no other state; q, k, v are
+                     // its two gates and its input, key_heads x key_dim wide each
 };
 struct LinearAttention {
   LinearKind kind = LinearKind::GatedDeltaNet;
@@ -85,13 +92,16 @@ struct LinearAttention {
   std::int64_t convolution = 0;             // taps of the short convolution on q, k, v
 };
 
-// A Mamba-2 mixer.
+// A Mamba-2 mixer, or a Mamba-1 one.
 struct MambaMixer {
   std::int64_t heads = 0, head_dim = 0;
   std::int64_t groups = 0;       // of B and C
   std::int64_t state = 0;        // state numbers a channel
   std::int64_t convolution = 4;  // taps
   bool convolution_bias = true;
+  // Mamba-1 (Jamba): B, C and the time step are projected from the convolved input, the step
+  // through this rank, each normalised; a state transition a channel. 0: Mamba-2.
+  std::int64_t dt_rank = 0;
 
   std::int64_t inner() const { return heads * head_dim; }
 };

@@ -27,7 +27,7 @@ struct Magnitude {
   static double number(std::int64_t n) { return static_cast<double>(n); }
   double operator()(const NoMixer&) const { return 0; }
   double operator()(const GqaAttention& a) const {
-    return 4 * hidden * number(std::max(a.heads, a.kv_heads)) *
+    return 4 * (hidden + number(a.query_rank)) * number(std::max(a.heads, a.kv_heads)) *
                number(std::max(a.head_dim, a.value_dim)) +
            hidden * number(a.output_gate);
   }
@@ -50,6 +50,7 @@ struct Magnitude {
   double operator()(const MambaMixer& m) const {
     return 4 * (hidden + number(m.convolution)) * number(m.heads) * number(m.head_dim) +
            2 * hidden * number(m.groups) * number(m.state) +
+           2 * number(m.heads) * number(m.head_dim) * number(m.dt_rank) +
            number(m.heads) * number(m.head_dim) * number(m.state);
   }
   double operator()(const LstmMixer& m) const { return 9 * hidden * number(m.units); }
@@ -101,6 +102,7 @@ class Checker {
     optional_width(at_ + "value_dim", a.value_dim);
     range(at_ + "window", a.window, 0, std::int64_t{1} << 40);
     optional_width(at_ + "output_gate", a.output_gate);
+    optional_width(at_ + "query_rank", a.query_rank);
     if (a.kv_heads > 0 && a.heads > 0 && a.heads % a.kv_heads != 0) {
       mistake(fmt::format("{}heads: {} query heads do not share {} key heads evenly", at_, a.heads,
                           a.kv_heads));
@@ -143,6 +145,7 @@ class Checker {
     width(at_ + "groups", m.groups);
     width(at_ + "state", m.state);
     optional_width(at_ + "convolution", m.convolution);
+    optional_width(at_ + "dt_rank", m.dt_rank);
   }
   void operator()(const LstmMixer& m) { width(at_ + "units", m.units); }
 

@@ -33,7 +33,8 @@ bool flag(const YamlNode& node, std::string_view key, bool fallback) {
 
 GqaAttention read_gqa(const YamlNode& node) {
   node.allow_only({"kind", "heads", "kv_heads", "head_dim", "value_dim", "window", "qk_norm",
-                   "qkv_bias", "output_bias", "sinks", "key_is_value", "output_gate"});
+                   "qkv_bias", "output_bias", "sinks", "key_is_value", "output_gate",
+                   "reuses_cache", "query_rank"});
   GqaAttention a;
   a.heads = required(node, "heads");
   a.kv_heads = count(node, "kv_heads", a.heads);
@@ -49,6 +50,8 @@ GqaAttention read_gqa(const YamlNode& node) {
   a.sinks = flag(node, "sinks", false);
   a.key_is_value = flag(node, "key_is_value", false);
   a.output_gate = count(node, "output_gate");
+  a.reuses_cache = flag(node, "reuses_cache", false);
+  a.query_rank = count(node, "query_rank");
   return a;
 }
 
@@ -104,13 +107,20 @@ LinearAttention read_linear(const YamlNode& node, LinearKind kind) {
   return a;
 }
 
-MambaMixer read_mamba(const YamlNode& node) {
-  node.allow_only(
-      {"kind", "heads", "head_dim", "groups", "state", "convolution", "convolution_bias"});
+MambaMixer read_mamba(const YamlNode& node, bool first) {
   MambaMixer m;
   m.heads = required(node, "heads");
   m.head_dim = required(node, "head_dim");
-  m.groups = required(node, "groups");
+  if (first) {
+    node.allow_only(
+        {"kind", "heads", "head_dim", "dt_rank", "state", "convolution", "convolution_bias"});
+    m.groups = 1;
+    m.dt_rank = required(node, "dt_rank");
+  } else {
+    node.allow_only(
+        {"kind", "heads", "head_dim", "groups", "state", "convolution", "convolution_bias"});
+    m.groups = required(node, "groups");
+  }
   m.state = required(node, "state");
   m.convolution = count(node, "convolution", 4);
   m.convolution_bias = flag(node, "convolution_bias", true);
@@ -118,8 +128,9 @@ MambaMixer read_mamba(const YamlNode& node) {
 }
 
 Mixer read_mixer(const YamlNode& node) {
-  switch (node.at("kind").one_of({"none", "gqa", "mla", "compressed", "lightning",
-                                  "gated_delta_net", "kimi_delta", "mamba2", "lstm"})) {
+  switch (
+      node.at("kind").one_of({"none", "gqa", "mla", "compressed", "lightning", "gated_delta_net",
+                              "kimi_delta", "mamba2", "lstm", "mamba1", "short_convolution"})) {
     case 1:
       return read_gqa(node);
     case 2:
@@ -133,10 +144,14 @@ Mixer read_mixer(const YamlNode& node) {
     case 6:
       return read_linear(node, LinearKind::KimiDelta);
     case 7:
-      return read_mamba(node);
+      return read_mamba(node, false);
     case 8:
       node.allow_only({"kind", "units"});
       return LstmMixer{required(node, "units")};
+    case 9:
+      return read_mamba(node, true);
+    case 10:
+      return read_linear(node, LinearKind::ShortConvolution);
     default:
       node.allow_only({"kind"});
       return NoMixer{};

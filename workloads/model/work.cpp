@@ -65,6 +65,9 @@ struct MixerFlops {
   // the delta rule reads it once more to correct.
   double operator()(const LinearAttention& a) const {
     const auto state = static_cast<double>(a.value_heads * a.key_dim * a.value_dim);
+    if (a.kind == LinearKind::ShortConvolution) {
+      return 2 * static_cast<double>(a.convolution * a.value_heads * a.value_dim);
+    }
     return (a.kind == LinearKind::Lightning ? 5 : 7) * state;
   }
   double operator()(const MambaMixer& m) const {
@@ -212,6 +215,7 @@ struct MixerCache {
     return {.state_bytes = 2 * element * static_cast<double>(m.units)};
   }
   LayerCache operator()(const GqaAttention& a) const {
+    if (a.reuses_cache) return {};
     return {.bytes_per_token = element * static_cast<double>(a.key_width() + a.value_width()),
             .window = a.window};
   }
@@ -231,14 +235,18 @@ struct MixerCache {
   // The state is kept in fp32, the convolution's last inputs in 16 bits.
   LayerCache operator()(const LinearAttention& a) const {
     const std::int64_t taps = std::max<std::int64_t>(a.convolution - 1, 0);
+    if (a.kind == LinearKind::ShortConvolution) {
+      return {.state_bytes = 2 * static_cast<double>(taps * a.value_heads * a.value_dim)};
+    }
     return {.state_bytes = 4 * static_cast<double>(a.value_heads * a.key_dim * a.value_dim) +
                            2 * static_cast<double>(taps * (2 * a.key_heads * a.key_dim +
                                                            a.value_heads * a.value_dim))};
   }
   LayerCache operator()(const MambaMixer& m) const {
     const std::int64_t taps = std::max<std::int64_t>(m.convolution - 1, 0);
+    const std::int64_t convolved = m.inner() + (m.dt_rank > 0 ? 0 : 2 * m.groups * m.state);
     return {.state_bytes = 4 * static_cast<double>(m.inner() * m.state) +
-                           2 * static_cast<double>(taps * (m.inner() + 2 * m.groups * m.state))};
+                           2 * static_cast<double>(taps * convolved)};
   }
 
   static double index_bytes(const SparseIndex& index) {

@@ -35,7 +35,7 @@ class Pricer {
     const std::int64_t kv_heads = split(a.kv_heads, pricing_.tp);  // fewer than tp: replicated
     const std::int64_t keys = kv_heads * a.head_dim;
     const std::int64_t values = a.key_is_value ? 0 : kv_heads * a.value_head();
-    gemm(heads * a.head_dim + keys + values, pricing_.model.hidden);
+    project(a, heads * a.head_dim, a.reuses_cache ? 0 : keys + values);
     // Rotary embedding and the write of keys and values to the cache.
     touch(2 * (heads * a.head_dim + keys + values));
     core(a, heads, kv_heads, shape_.kv_length, a.window);
@@ -95,6 +95,12 @@ class Pricer {
   Work operator()(const LinearAttention& a) {
     const std::int64_t keys = split(a.key_heads, pricing_.tp) * a.key_dim;
     const std::int64_t values = split(a.value_heads, pricing_.tp) * a.value_dim;
+    if (a.kind == LinearKind::ShortConvolution) {
+      gemm(2 * keys + values, pricing_.model.hidden);
+      touch(2 * (2 * keys + values));  // gate, convolve, gate
+      gemm(pricing_.model.hidden, values);
+      return work_;
+    }
     gemm(2 * keys + 2 * values, pricing_.model.hidden);  // q, k, v and the output's gate
     if (a.convolution > 0) touch(2 * (2 * keys + values));
     state(split(a.value_heads, pricing_.tp) * a.key_dim * a.value_dim);
@@ -104,6 +110,15 @@ class Pricer {
 
   Work operator()(const MambaMixer& a) {
     const std::int64_t inner = split(a.inner(), pricing_.tp);
+    if (a.dt_rank > 0) {
+      gemm(2 * inner, pricing_.model.hidden);
+      touch(2 * inner);
+      gemm(a.dt_rank + 2 * a.state, inner);
+      gemm(inner, a.dt_rank);
+      state(inner * a.state);
+      gemm(pricing_.model.hidden, inner);
+      return work_;
+    }
     const std::int64_t groups = split(a.groups, pricing_.tp) * a.state;
     gemm(2 * inner + 2 * groups + split(a.heads, pricing_.tp), pricing_.model.hidden);
     touch(2 * (inner + 2 * groups));
@@ -137,6 +152,13 @@ class Pricer {
   }
 
  private:
+  // Queries, keys and values in one GEMM; queries of a rank of their own need another.
+  void project(const GqaAttention& a, std::int64_t queries, std::int64_t keys_and_values) {
+    if (a.query_rank == 0) return gemm(queries + keys_and_values, pricing_.model.hidden);
+    gemm(a.query_rank + keys_and_values, pricing_.model.hidden);
+    gemm(queries, a.query_rank);
+  }
+
   void gemm(std::int64_t n, std::int64_t k) {
     work_ += pricing_.kernels.gemm(
         {.m = tokens_, .n = n, .k = k, .precision = pricing_.precision.attention},

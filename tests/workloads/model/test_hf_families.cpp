@@ -49,6 +49,25 @@ TEST_CASE("each family's config gives the total and active parameters of its mod
       {"olmoe", 6.9, 1.3, 0.02, "OLMoE report: 6.9 B, 1.3 B active"},
       {"switch-base-128", 7.4, 0, 0.006, "google/switch-base-128: 7.4 B"},
       {"granite-3.0-1b", 1.33, 0.4, 0.08, "Granite 3.0 1B A400M"},
+      {"granite-4.0-h-small", 32.2, 9, 0.023, "Granite 4.0 H Small model card: 32 B, 9 B active"},
+      {"grok-2", 269.5, 115, 0.002, "xAI: 270 B, 115 B active (269.5 B by its weights)"},
+      {"jamba-1.5-mini", 51.6, 12, 0.01, "Jamba 1.5 report: 51.6 B, 12 B active"},
+      {"jamba-1.5-large", 398.6, 94, 0.002, "Jamba 1.5 report: 398 B (398.6 B), 94 B active"},
+      {"hunyuan-a13b", 80.4, 13, 0.02, "Hunyuan-A13B model card: 80 B (80.4 B), 13 B active"},
+      {"hunyuan-large", 389, 52, 0.014, "Hunyuan-Large report: 389 B, 52 B active"},
+      {"step3", 316, 38, 0.003, "Step-3 report: 316 B of the language model, 38 B active"},
+      {"dots.llm1", 142.8, 14, 0.002, "dots.llm1 report: 142 B (142.8 B), 14 B active"},
+      {"longcat-flash", 560, 27, 0.006, "LongCat-Flash report: 560 B, 27 B active on average"},
+      {"trinity-mini", 26.1, 3, 0.025, "Trinity Mini model card: 26 B, 3 B active"},
+      {"trinity-large", 398, 13, 0.02, "Trinity Large model card: 398 B, 13 B active"},
+      {"solar-open-100b", 102.6, 12, 0.006, "Solar Open model card: 102.6 B, 12 B active"},
+      {"lfm2-8b-a1b", 8.34, 1.5, 0.04, "LFM2-8B-A1B model card: 8.3 B, 1.5 B active"},
+      {"k-exaone-236b", 236, 23, 0.03, "K-EXAONE report: 236 B, 23 B active"},
+      {"pangu-pro-moe", 72, 16, 0.032, "Pangu Pro MoE report: 72 B (71.99 B), 16 B active"},
+      {"pangu-ultra-moe", 718, 39, 0.006, "Pangu Ultra MoE report: 718 B, 39 B active"},
+      {"glm-4.7-flash", 29.9, 3, 0.09, "GLM-4.7-Flash: 30B-A3B"},
+      {"deepseek-moe-16b", 16.4, 2.8, 0.011, "DeepSeekMoE report: 16.4 B, 2.8 B active"},
+      {"moonlight", 15.96, 2.24, 0.002, "Moonlight report: 15.96 B, 2.24 B active"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.name);
@@ -79,6 +98,61 @@ TEST_CASE("configs and our own files of the same model agree to the parameter") 
     CHECK(a.total() == b.total());
     CHECK(a.active() == b.active());
   }
+}
+
+TEST_CASE("Jamba caches the keys of one layer in eight and keeps a state in the others") {
+  // 4 of 32 layers: 2 x 8 heads x 128 numbers of 16 bits. A state of 2 x 4096 channels x 16 numbers
+  // of 32 bits, and three taps of 16 bits a channel, in each of the 28 others.
+  const ModelSpec model = config("jamba-1.5-mini");
+  CHECK(kv_bytes_per_token(model, Precision::BF16) == 4 * 2 * 8 * 128 * 2);
+  CHECK(kv_bytes(model, Precision::BF16, 0) == 28 * (8192 * 16 * 4 + 3 * 8192 * 2));
+  CHECK(model.moe_layers().size() == 16);
+  REQUIRE(model.mixer<MambaMixer>(0) != nullptr);
+  CHECK(model.mixer<MambaMixer>(0)->dt_rank == 256);
+  CHECK(model.mixer<GqaAttention>(4) != nullptr);
+}
+
+TEST_CASE("cross-layer attention halves the cache") {
+  // 32 of 64 layers have keys and values: 2 x 8 heads x 80 numbers of 16 bits.
+  const ModelSpec model = config("hunyuan-large");
+  CHECK(kv_bytes_per_token(model, Precision::BF16) == 32 * 2 * 8 * 80 * 2);
+  CHECK_FALSE(model.mixer<GqaAttention>(0)->reuses_cache);
+  CHECK(model.mixer<GqaAttention>(1)->reuses_cache);
+}
+
+TEST_CASE("Step-3's queries go through a rank of their own") {
+  // 7168 x 2048 + 2048 x 64 x 256 for the queries, 2 x 7168 x 256 for one key and value head,
+  // 64 x 256 x 7168 back, a norm of 2048.
+  const ModelSpec model = config("step3");
+  CHECK(layer_params(model.layer(0), model.hidden).mixer.total() ==
+        7168 * 2048 + 2048 * 16384 + 2 * 7168 * 256 + 16384 * 7168 + 2048);
+  CHECK(kv_bytes_per_token(model, Precision::BF16) == 61 * 2 * 256 * 2);
+}
+
+TEST_CASE("a LongCat layer is two of attention, a mixture with a dense branch and a dense FFN") {
+  // 12 of 512 + 256 experts: 12 x 512 / 768 = 8 of those that do something. 56 latent caches.
+  const ModelSpec model = config("longcat-flash");
+  CHECK(model.layer_count() == 56);
+  CHECK(model.moe_layers().size() == 28);
+  CHECK(model.moe(0)->top_k == 8);
+  CHECK(model.moe(0)->residual_inter == 12288);
+  CHECK(kv_bytes_per_token(model, Precision::BF16) == 56 * 576 * 2);
+  CHECK(model.notes.front() ==
+        "zero experts: a token chooses 12 of 768, of which 256 do nothing; counted with the 8 real "
+        "ones of the mean");
+}
+
+TEST_CASE("LFM2's convolutions cache nothing but their last inputs") {
+  // 6 attention layers of 24: 2 x 8 heads x 64 numbers; 18 convolutions with two taps back.
+  const ModelSpec model = config("lfm2-8b-a1b");
+  CHECK(kv_bytes_per_token(model, Precision::BF16) == 6 * 2 * 8 * 64 * 2);
+  CHECK(kv_bytes(model, Precision::BF16, 0) == 18 * 2 * 2048 * 2);
+  // Two gates and an input, back, and three taps a channel.
+  CHECK(layer_params(model.layer(0), model.hidden).mixer.total() == 4 * 2048 * 2048 + 3 * 2048);
+}
+
+TEST_CASE("a count that is written for each layer is one where they agree") {
+  CHECK(config("hunyuan-a13b").moe(31)->top_k == 8);
 }
 
 TEST_CASE("Nemotron's layers are one block each, by letter") {

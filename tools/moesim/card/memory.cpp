@@ -49,7 +49,7 @@ Command memory_command() {
       .summary = "what a layout takes of each GPU's memory, serving or training, part by part",
       .description =
           "Reads a file with model, device, parallelism and either serving or training "
-          "(workloads/memory_request.h) and prints the fullest GPU; with --format json every "
+          "(their keys: workloads/README.md) and prints the fullest GPU; with --format json every "
           "pipeline stage. Ends with exit code 3 where it does not fit.",
       .options = {{.name = "FILE",
                    .value = "",
