@@ -291,7 +291,7 @@ void FlowNetwork::compute_rates() {
     --order_pause_;
   }
   started_ = false;
-  fill_by_heap();
+  fill_lowest_first();
 }
 
 void FlowNetwork::begin_filling() {
@@ -304,14 +304,15 @@ void FlowNetwork::begin_filling() {
 inline double FlowNetwork::level_now(Link link) const {
   const Filling& mine = filling_[link];
   if (mine.flows < 0.5) return kFree;  // all its flows are held back elsewhere
-  return links_[link].capacity < 0 ? -links_[link].capacity : mine.left / mine.flows;
+  const bool flow_limit = flow_limits_ > 0 && links_[link].capacity < 0;
+  return flow_limit ? -links_[link].capacity : mine.left / mine.flows;
 }
 
 // Links fill up in nearly the order of the last time, in which active_ has been left: looks for the
 // lowest among the next few. Levels that never fall in the order taken are those of progressive
 // filling: a link passed over though lower would only have become lower still, or have been left
 // with more than it can carry. Whether that held. Limits of flows are not links that can be so
-// checked: with them the heap is used.
+// checked: with them all links wait for their turn.
 bool FlowNetwork::fill_in_order() {
   constexpr std::size_t kAhead = 12;
   double last = 0;
@@ -340,54 +341,28 @@ bool FlowNetwork::fill_in_order() {
   });
 }
 
-// Links wait in a heap by the level at which they would fill up; fixing flows elsewhere only raises
-// it, so that a link whose level has risen goes back into the heap.
-void FlowNetwork::fill_by_heap() {
-  heap_.clear();
-  for (const Link link : active_) heap_.emplace_back(level_now(link), link);
-  std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
+// Links wait by the level at which they would fill up; fixing flows elsewhere only raises it, so
+// that a link whose level has risen waits again.
+void FlowNetwork::fill_lowest_first() {
+  waiting_.assign(active_, [this](Link link) { return level_now(link); });
   std::size_t filled = 0;
   std::vector<Link> rest;
-  while (!heap_.empty()) {
-    auto& [key, top] = heap_.front();
-    const Link link = top;
+  for (Link link = waiting_.top(); link != LowestFirst::kNone; link = waiting_.top()) {
     const double level = level_now(link);
     if (level == kFree) {
       rest.push_back(link);
-      drop_top();
+      waiting_.drop_top();
       continue;
     }
-    if (level > key * (1 + 1e-14)) {
-      key = level;
-      if (sink_top()) continue;  // another is first now
+    if (level > waiting_.top_level() * (1 + 1e-14)) {
+      waiting_.change_top(level);
+      if (waiting_.top() != link) continue;  // another is first now
     }
-    drop_top();
+    waiting_.drop_top();
     fill_up(link, level);
     active_[filled++] = link;
   }
   std::copy(rest.begin(), rest.end(), active_.begin() + static_cast<std::ptrdiff_t>(filled));
-}
-
-// The top's key has grown: moves it to where it belongs. Most often that is near: whether it moved.
-bool FlowNetwork::sink_top() {
-  const auto moving = heap_.front();
-  std::size_t place = 0;
-  for (;;) {
-    std::size_t child = 2 * place + 1;
-    if (child >= heap_.size()) break;
-    if (child + 1 < heap_.size() && heap_[child + 1] < heap_[child]) ++child;
-    if (!(heap_[child] < moving)) break;
-    heap_[place] = heap_[child];
-    place = child;
-  }
-  heap_[place] = moving;
-  return place != 0;
-}
-
-void FlowNetwork::drop_top() {
-  heap_.front() = heap_.back();
-  heap_.pop_back();
-  if (!heap_.empty()) sink_top();
 }
 
 // The link is full at this level: fixes the flows that are not yet fixed. Those are the flows
@@ -481,11 +456,14 @@ double FlowNetwork::youngest_age() const {
 // Rates are constant until the end of the window: announces those that finish on the way.
 void FlowNetwork::begin_window() {
   double next = kFree;  // seconds
+  first_due_.clear();
   for (const Link link : active_) {
-    if (links_[link].here == 0) continue;
-    clean(link);
     const LinkState& state = links_[link];
-    next = std::min(next, (state.due.front().finish - state.served) / level_[link]);
+    if (state.here == 0) continue;
+    clean(link);
+    const double left = state.due.front().finish - state.served;
+    first_due_.push_back({link, state.due.front().finish});
+    next = std::min(next, left / level_[link]);
   }
   const double merged = tolerance_ / 2 * youngest_age() / kPerSecond;
   const Duration length = std::max(whole_time(std::max({merged, next, 0.0})), Duration(1));
@@ -495,10 +473,10 @@ void FlowNetwork::begin_window() {
   // Times are whole picoseconds: what is left after the last one by rounding is nothing.
   const double seconds = (static_cast<double>(length.count()) + 1.1e-3) / kPerSecond;
   Time last = start;
-  for (const Link link : active_) {
+  for (const auto& [link, first] : first_due_) {
     LinkState& state = links_[link];
-    if (state.here == 0) continue;
     const double reached = (state.served + level_[link] * seconds) * (1 + 1e-15);
+    if (first > reached) continue;
     auto& due = state.due;
     while (!due.empty() && due.front().finish <= reached) {
       const Due one = due.front();

@@ -20,10 +20,10 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "sim/engine.h"
+#include "sim/lowest_first.h"
 #include "sim/units.h"
 
 namespace moesim::sim {
@@ -152,9 +152,7 @@ class FlowNetwork {
   void begin_filling();
   double level_now(Link link) const;
   bool fill_in_order();
-  void fill_by_heap();
-  bool sink_top();
-  void drop_top();
+  void fill_lowest_first();
   void fill_up(Link link, double level);
   void begin_window();
   bool is_stale(Link link, const Due& due) const {
@@ -172,7 +170,12 @@ class FlowNetwork {
   std::vector<LinkState> links_;
   std::vector<Link> active_;  // those with flows, in the order in which they filled up
   std::vector<Link> free_links_, retired_links_;
-  std::vector<std::pair<double, Link>> heap_;
+  LowestFirst waiting_;
+  struct FirstDue {
+    Link link;
+    double finish;
+  };
+  std::vector<FirstDue> first_due_;  // of each link that holds flows back; of this window
 
   std::vector<Flow> flows_;
   std::vector<std::uint32_t> free_flows_;

@@ -13,8 +13,8 @@
 namespace moesim::workloads {
 namespace {
 
-// Selections that are kept unpacked: a trace up to this size is read once, a larger one a step at
-// a time.
+// Selections that are kept unpacked: a trace up to this size of which all is needed is read once,
+// another a step at a time.
 constexpr std::uint64_t kKept = std::uint64_t{1} << 25;
 
 class TraceSource final : public RoutingSource {
@@ -27,7 +27,8 @@ class TraceSource final : public RoutingSource {
         rows_(trace_, mapping, target.tokens_per_step, target.seed),
         description_(std::move(description)) {
     const TraceInfo& info = trace_.info();
-    whole_ = info.tokens <= kKept / (std::uint64_t{info.layers} * info.top_k);
+    whole_ = info.tokens <= kKept / (std::uint64_t{info.layers} * info.top_k) &&
+             info.tokens <= std::uint64_t{target.tokens_per_step} * target.steps;
   }
 
   std::uint32_t layers() const override { return target_.layers; }
