@@ -41,6 +41,7 @@ endforeach()
 set(_mma kernels/grouped_gemm_mma.cuh)
 set(_wgmma kernels/grouped_gemm_wgmma.cuh)
 set(_fp8 kernels/grouped_gemm_fp8.cuh)
+set(_ring kernels/hopper_tile.cuh)
 
 moesim_seed_bug(mma_missing_barrier mma ${_mma}
   "sync_threads();  // this stage is there for all, and all have done with the one refilled next" "")
@@ -57,35 +58,39 @@ moesim_seed_bug(gemm_no_row_mask wgmma kernels/tiles.cuh
 moesim_seed_bug(gemm_wrong_group_rows mma kernels/tiles.cuh
   "tile.row_end = row_end;" "tile.row_end = row_end + 1;")
 moesim_seed_bug(wgmma_early_release wgmma ${_wgmma}
-  "if (step > 0 && lane == 0) barrier_arrive(shared.empty[previous])"
-  "if (lane == 0) barrier_arrive(shared.empty[ring.stage])")
+  "if (step > 0 && lane == 0) barrier_arrive(ring.empty[previous])"
+  "if (lane == 0) barrier_arrive(ring.empty[at.stage])")
 moesim_seed_bug(wgmma_wrong_phase wgmma ${_wgmma}
-  "barrier_wait(shared.full[ring.stage], ring.parity)" "barrier_wait(shared.full[ring.stage], 0)")
-moesim_seed_bug(wgmma_producer_phase wgmma ${_wgmma}
-  "barrier_wait(shared.empty[ring.stage], ring.parity ^ 1)"
-  "barrier_wait(shared.empty[ring.stage], ring.parity)")
+  "barrier_wait(ring.full[at.stage], at.parity)" "barrier_wait(ring.full[at.stage], 0)")
+moesim_seed_bug(wgmma_producer_phase wgmma ${_ring}
+  "barrier_wait(ring.empty[at.stage], at.parity ^ 1)"
+  "barrier_wait(ring.empty[at.stage], at.parity)")
 moesim_seed_bug(wgmma_dropped_wait wgmma ${_wgmma}
   "warpgroup_wait<1>()" "warpgroup_wait<2>()")
 moesim_seed_bug(wgmma_no_last_wait wgmma ${_wgmma}
   "warpgroup_wait<0>()" "warpgroup_wait<1>()")
 moesim_seed_bug(wgmma_no_fence wgmma ${_wgmma}
   "warpgroup_fence()" "(void)0")
-moesim_seed_bug(wgmma_wrong_bytes wgmma ${_wgmma}
+moesim_seed_bug(wgmma_wrong_bytes wgmma ${_ring}
   "barrier_arrive_expect(full, T::kStageBytes)" "barrier_arrive_expect(full, T::kStageBytes - 128)")
 moesim_seed_bug(wgmma_wrong_step wgmma device/warpgroup.cuh
   "kDescriptorStep32Bytes = 2" "kDescriptorStep32Bytes = 4")
 moesim_seed_bug(wgmma_sums_not_reset wgmma ${_wgmma}
   "step > 0 || i > 0" "true")
-moesim_seed_bug(wgmma_wrong_arrivals wgmma ${_wgmma}
-  "barrier_init(shared.empty[s], T::kConsumers * 4)" "barrier_init(shared.empty[s], T::kConsumers)")
-moesim_seed_bug(wgmma_no_barrier_fence wgmma ${_wgmma}
+moesim_seed_bug(wgmma_wrong_arrivals wgmma ${_ring}
+  "barrier_init(ring.empty[s], T::kConsumers * 4)" "barrier_init(ring.empty[s], T::kConsumers)")
+moesim_seed_bug(wgmma_no_barrier_fence wgmma ${_ring}
   "fence_barrier_init();" "")
 moesim_seed_bug(fp8_scale_row fp8 ${_fp8}
-  "shared.a_scale[ring.stage][my_row + 8]" "shared.a_scale[ring.stage][my_row]")
+  "shared.a_scale[at.stage][my_row + 8]" "shared.a_scale[at.stage][my_row]")
 moesim_seed_bug(fp8_weight_scale_column fp8 ${_fp8}
   "tile.column / kScaleBlock" "0")
 moesim_seed_bug(fp8_scale_bytes fp8 ${_fp8}
   "(kTileRows + kBlockN) * kBlockK + kTileRows * 4" "(kTileRows + kBlockN) * kBlockK")
+moesim_seed_bug(fp8_never_released fp8 ${_fp8}
+  "if (lane_index() == 0) barrier_arrive(ring.empty[at.stage]);" "")
+moesim_seed_bug(hopper_wrong_row fp8 ${_ring}
+  "warp_index() % 4 * 16" "warp_index() % 2 * 16")
 moesim_seed_bug(wgmma_rows_beyond_a_small_tile wgmma kernels/tiles.cuh
   "tile.row + kTileRows < tile.row_end ? tile.row + kTileRows : tile.row_end" "tile.row_end")
 moesim_seed_bug(router_tie router kernels/router.cuh
