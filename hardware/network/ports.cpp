@@ -38,8 +38,9 @@ bool Ports::find_links(PathTable& paths) {
   const std::size_t n = ranks_.size();
   from_.assign(n * n, 0);
   to_.assign(n * n, 0);
-  for (std::size_t s = 0; s < n; ++s) {
-    for (std::size_t d = 0; d < n; ++d) {
+  // All ways to one destination are found in one table.
+  for (std::size_t d = 0; d < n; ++d) {
+    for (std::size_t s = 0; s < n; ++s) {
       if (s == d) continue;
       const PathTable::Path& path = paths.path(ranks_[s], ranks_[d]);
       const auto links = paths.limiting_links(path);

@@ -1,5 +1,8 @@
 #include "hardware/network/rendezvous.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "sim/check.h"
 
 namespace moesim::hardware {
@@ -8,7 +11,8 @@ void Rendezvous::assign(const sim::Exchange& exchange, const Participants& parti
   members_ = participants.size();
   everyone_ = exchange.barrier;
   arrived_.assign(members_, 0);
-  waits_for_.assign(members_, kNobody);
+  first_waiting_.assign(members_, kNobody);
+  next_waiting_.assign(members_, kNobody);
   messages_ = exchange.messages.counts ? exchange.messages.counts->data() : nullptr;
   transfers_.assign(exchange.transfers.empty() ? 0 : members_ * members_, false);
   for (const sim::Transfer& t : exchange.transfers) {
@@ -23,8 +27,13 @@ bool Rendezvous::are_peers(std::size_t a, std::size_t b) const {
 }
 
 std::uint32_t Rendezvous::next_missing(std::uint32_t place, std::uint32_t from) const {
-  for (std::uint32_t other = from; other < members_; ++other) {
-    if (arrived_[other] == 0 && are_peers(place, other)) return other;
+  const unsigned char* const begin = arrived_.data();
+  while (from < members_) {
+    const void* const found = std::memchr(begin + from, 0, members_ - from);
+    if (found == nullptr) break;
+    const auto other = static_cast<std::uint32_t>(static_cast<const unsigned char*>(found) - begin);
+    if (are_peers(place, other)) return other;
+    from = other + 1;
   }
   return kNobody;
 }
@@ -32,12 +41,23 @@ std::uint32_t Rendezvous::next_missing(std::uint32_t place, std::uint32_t from) 
 void Rendezvous::arrive(std::uint32_t place, std::vector<std::uint32_t>& ready) {
   SIM_CHECK(arrived_[place] == 0, "a rank arrived twice");
   arrived_[place] = 1;
-  waits_for_[place] = place;  // as if for itself, which is over
-  for (std::uint32_t member = 0; member < members_; ++member) {
-    if (waits_for_[member] != place) continue;
-    waits_for_[member] = next_missing(member, member == place ? 0 : place + 1);
-    if (waits_for_[member] == kNobody) ready.push_back(member);
+  const auto old = static_cast<std::ptrdiff_t>(ready.size());
+  const auto wait = [&](std::uint32_t member, std::uint32_t from) {
+    const std::uint32_t missing = next_missing(member, from);
+    if (missing == kNobody) {
+      ready.push_back(member);
+      return;
+    }
+    next_waiting_[member] = first_waiting_[missing];
+    first_waiting_[missing] = member;
+  };
+  wait(place, 0);
+  for (std::uint32_t member = first_waiting_[place]; member != kNobody;) {
+    const std::uint32_t next = next_waiting_[member];
+    wait(member, place + 1);  // its peers before this one are all there
+    member = next;
   }
+  std::sort(ready.begin() + old, ready.end());
 }
 
 }  // namespace moesim::hardware

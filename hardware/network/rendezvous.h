@@ -12,7 +12,7 @@ class Rendezvous {
  public:
   // The exchange outlives this.
   void assign(const sim::Exchange& exchange, const Participants& participants);
-  // The member is there from now on: appends those, by place, who wait for nobody any more.
+  // The member is there from now on: appends those who wait for nobody any more, ascending.
   void arrive(std::uint32_t place, std::vector<std::uint32_t>& ready);
 
  private:
@@ -21,11 +21,10 @@ class Rendezvous {
   std::uint32_t next_missing(std::uint32_t place, std::uint32_t from) const;
 
   std::size_t members_ = 0;
-  bool everyone_ = false;  // waits for all
-  std::vector<std::uint8_t> arrived_;
-  // Of each member: somebody it waits for, before whom all its peers have arrived; kNobody: it is
-  // not there itself, or waits no more.
-  std::vector<std::uint32_t> waits_for_;
+  bool everyone_ = false;               // waits for all
+  std::vector<unsigned char> arrived_;  // 1 or 0
+  // A member that is there waits for the first of its peers that is not: a list for each of these.
+  std::vector<std::uint32_t> first_waiting_, next_waiting_;
   // Who sends to whom [source x destination].
   const std::uint32_t* messages_ = nullptr;
   std::vector<bool> transfers_;  // empty: none

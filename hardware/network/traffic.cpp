@@ -24,22 +24,29 @@ void Traffic::add(const sim::Exchange& exchange, const Topology& topology) {
   if (!counts) return;
   const auto& ranks = exchange.participants;
   const std::size_t next_source = back ? 1 : ranks.size(), next = back ? ranks.size() : 1;
+  const auto message = static_cast<double>(size.count());
+  std::vector<double> factors(ranks.size());  // of each destination
   for (std::size_t s = 0; s < ranks.size(); ++s) {
-    const std::uint32_t* count = counts->data() + s * next_source;
-    auto& sums = row(ranks[s]);
-    for (std::size_t d = 0; d < ranks.size(); ++d, count += next) {
-      if (s == d) continue;
-      sums[ranks[d]] += static_cast<double>(*count * size.count()) * factor(ranks[s], ranks[d]);
+    if (s == 0 || topology.node[ranks[s]] != topology.node[ranks[s - 1]]) {
+      for (std::size_t d = 0; d < ranks.size(); ++d) factors[d] = factor(ranks[s], ranks[d]);
     }
+    const std::uint32_t* count = counts->data() + s * next_source;
+    double* const sums = row(ranks[s]).data();
+    const double own = sums[ranks[s]];
+    for (std::size_t d = 0; d < ranks.size(); ++d, count += next) {
+      sums[ranks[d]] += *count * message * factors[d];
+    }
+    sums[ranks[s]] = own;  // what stays at home takes no link
   }
 }
 
 std::vector<LinkUse> Traffic::link_use(PathTable& paths) const {
   const Topology& topology = paths.topology();
   std::vector<double> carried(topology.links.size(), 0);
-  for (sim::Rank source = 0; source < rows_.size(); ++source) {
-    for (sim::Rank destination = 0; destination < rows_[source].size(); ++destination) {
-      const double bytes = rows_[source][destination];
+  // All ways to one destination are found in one table.
+  for (sim::Rank destination = 0; destination < rows_.size(); ++destination) {
+    for (sim::Rank source = 0; source < rows_.size(); ++source) {
+      const double bytes = rows_[source].empty() ? 0 : rows_[source][destination];
       if (!(bytes > 0)) continue;
       for (const LinkId l : paths.all_links(source, destination)) carried[l] += bytes;
     }
