@@ -95,7 +95,7 @@ void BoundTimes::add_sums(const sim::Messages& messages, const Ports& ports) {
       std::uint64_t all = 0;
       std::uint32_t shortest = kNone;
       for (std::size_t c = begin; c < end; ++c) {
-        const std::uint32_t way = row[c] != 0 ? latencies[c] : kNone;
+        const std::uint32_t way = latencies[c] | -std::uint32_t{row[c] == 0};  // kNone if nothing
         counts[c] += row[c];
         least[c] = std::min(least[c], way);
         all += row[c];

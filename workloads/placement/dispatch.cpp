@@ -51,7 +51,8 @@ class ReplicaChoices {
   std::uint32_t slot(ExpertId expert) const {
     const Choice& choice = choices_[expert];
     const std::uint32_t at = turn_[choice.count] + choice.offset;
-    return choice.slots[at < choice.count ? at : at - choice.count];
+    // Without a branch: which replica it is cannot be guessed.
+    return choice.slots[at - (choice.count & -std::uint32_t{at >= choice.count})];
   }
   void next_token() {
     for (std::uint32_t count = 1; count < turn_.size(); ++count) {
