@@ -11,13 +11,17 @@ namespace moesim::hardware {
 struct Chosen {
   const FittedModel* model = nullptr;
   // Another implementation's or number format's parameters: the nearest there are. What comes of
-  // them is extrapolated, with a wider interval.
+  // them is extrapolated.
   bool stand_in = false;
+  // How far the one that stands in may be off beside the errors of its own fit: the 90th percentile
+  // of |ln(true / predicted)|.
+  double doubt = 0;
 };
 
 // The model of that implementation and variant; else of the same implementation in the nearest
-// number format; else the same of another implementation (trtllm, sglang, vllm, deepgemm, moesim).
-// A null model where the device has none of that kind that could stand in.
+// number format; else the same of another implementation: first those of kDonors
+// (choose_fitted.cpp) in their order, then whatever the device has. A null model only where the
+// device has none of the kind whose variant could stand in.
 Chosen choose_fitted(const Device& device, std::string_view kind, std::string_view implementation,
                      std::string_view variant);
 

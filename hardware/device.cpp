@@ -31,6 +31,19 @@ std::pair<double, double> read_range(const YamlNode& node) {
   return range;
 }
 
+// [p05, p10, p90, p95] of true over predicted.
+Interval read_interval(const YamlNode& node) {
+  std::vector<double> values;
+  for (const YamlNode& item : node.items()) values.push_back(item.number(0));
+  if (values.size() != 4 || !std::ranges::is_sorted(values) || values[1] > 1 || values[2] < 1) {
+    node.error(
+        "expected the 5th, 10th, 90th and 95th percentile, ascending around 1, such as "
+        "[0.8, 0.9, 1.1, 1.2]");
+    return {};
+  }
+  return {values[0], values[1], values[2], values[3]};
+}
+
 Provenance read_provenance(const YamlNode& node) {
   node.allow_only({"origin", "source"});
   return {.origin = static_cast<Origin>(node.at("origin").one_of(kOrigins)),
@@ -58,8 +71,8 @@ ResidualTable read_residual(const YamlNode& node) {
 }
 
 FittedModel read_fitted(const YamlNode& node) {
-  node.allow_only({"kind", "implementation", "variant", "parameters", "valid", "points", "holdout",
-                   "interval", "residual", "provenance"});
+  node.allow_only({"kind", "implementation", "variant", "parameters", "valid", "seen", "points",
+                   "holdout", "interval", "residual", "provenance"});
   FittedModel model;
   model.kind = node.at("kind").text();
   model.implementation = node.at("implementation").text();
@@ -68,6 +81,9 @@ FittedModel read_fitted(const YamlNode& node) {
     model.parameters[name] = value.number();
   if (const auto valid = node.find("valid"))
     for (const auto& [name, range] : valid->entries()) model.valid[name] = read_range(range);
+  if (const auto seen = node.find("seen"))
+    for (const auto& [name, list] : seen->entries())
+      for (const YamlNode& value : list.items()) model.seen[name].push_back(value.number());
   if (const auto points = node.find("points")) model.points = points->integer(0);
   if (const auto holdout = node.find("holdout")) {
     holdout->allow_only({"median_percent", "p90_percent", "bias_percent"});
@@ -77,7 +93,7 @@ FittedModel read_fitted(const YamlNode& node) {
   }
   if (const auto interval = node.find("interval"))
     for (const auto& [regime, range] : interval->entries())
-      model.interval[regime == "all" ? "" : regime] = read_range(range);
+      model.interval[regime == "all" ? "" : regime] = read_interval(range);
   if (const auto residual = node.find("residual")) model.residual = read_residual(*residual);
   model.provenance = read_provenance(node.at("provenance"));
   return model;
@@ -196,8 +212,9 @@ sim::FlopRate peak_rate(const Device& device, Precision precision) {
       case Precision::FP8:
       case Precision::FP8Block:
         return {Precision::FP8, Precision::BF16, Precision::FP16, Precision::FP32};
+      case Precision::INT4:  // of weights: kernels widen them on their way to the tensor cores
+        return {Precision::BF16, Precision::FP16, Precision::FP32};
       case Precision::INT8:
-      case Precision::INT4:
         return {Precision::INT8, Precision::BF16, Precision::FP16, Precision::FP32};
       case Precision::BF16:
       case Precision::FP16:

@@ -28,6 +28,11 @@ struct Provenance {
   std::string source;  // what, version, date: "NVIDIA H100 datasheet, 2023-03"
 };
 
+// True over predicted at four percentiles: the outer two hold 90 % of the points.
+struct Interval {
+  double p05 = 1, p10 = 1, p90 = 1, p95 = 1;
+};
+
 // The parameters of one fitted cost model, by name; the model gives them their meaning and unit.
 struct FittedModel {
   std::string kind;            // "gemm", "moe", "nccl", …
@@ -36,11 +41,13 @@ struct FittedModel {
   std::map<std::string, double> parameters;
   // The range of each input that the fit has seen: "m" -> [1, 32768].
   std::map<std::string, std::pair<double, double>> valid;
-  // Of the hold-out: absolute percentage errors, and true over predicted at the 5th and 95th
-  // percentile (what covers 90 % of the points), by regime ("" for all).
+  // Of inputs that are counted and never held out, the values that it has seen: "ranks" -> 2, 8.
+  std::map<std::string, std::vector<double>> seen;
+  // Of the hold-out: absolute percentage errors, and true over predicted at its percentiles, by
+  // regime ("" for all).
   std::int64_t points = 0;
   double median_error_percent = 0, p90_error_percent = 0, bias_percent = 0;
-  std::map<std::string, std::pair<double, double>> interval;
+  std::map<std::string, Interval> interval;
   ResidualTable residual;  // what the formula leaves over, by shape
   Provenance provenance;
   std::string carried_from;       // the device it was fitted on, where that is not this one

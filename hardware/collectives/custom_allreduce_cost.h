@@ -30,6 +30,8 @@ struct CustomAllReduceModel {
   static std::span<const ParameterField<Parameters>> fields();
   static double us(const AllReduceShape& shape, const Rates& rates, const Parameters& p);
   static double least_us(const AllReduceShape& shape, const Rates& rates);
+  static constexpr bool kCollective = true;
+  static constexpr std::array<std::string_view, 1> kCounted{"ranks"};
   static constexpr std::array<std::string_view, 2> kFeatures{"bytes", "ranks"};
   static std::array<double, 2> features(const AllReduceShape& shape);
   static std::vector<std::vector<double>> knots();

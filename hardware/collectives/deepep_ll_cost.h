@@ -28,6 +28,8 @@ struct DeepEpLlModel {
   static std::span<const ParameterField<Parameters>> fields();
   static double us(const DeepEpShape& shape, const Rates& rates, const Parameters& p);
   static double least_us(const DeepEpShape& shape, const Rates& rates);
+  static constexpr bool kCollective = true;
+  static constexpr std::array<std::string_view, 1> kCounted{"nodes"};
   static constexpr std::array<std::string_view, 5> kFeatures{"tokens", "groups", "top_k", "hidden",
                                                              "nodes"};
   static std::array<double, 5> features(const DeepEpShape& shape);

@@ -31,9 +31,10 @@ std::span<const ParameterField<DeepEpNormalCostParameters>> DeepEpNormalModel::f
   using P = DeepEpNormalCostParameters;
   static constexpr std::array<ParameterField<P>, 7> kFields{{
       {"startup_us", &P::startup_us, 30, 5, 150},
-      // From two nodes to four, of published figures of the same kernels: 11 (dispatch) and 9
-      // (combine) to move, some more to notify.
-      {"per_log2_nodes_us", &P::per_log2_nodes_us, 15, 14, 16},
+      // From two nodes to four, of published figures of the same kernels at small batches: 11 us
+      // (dispatch) and 9 (combine) to move, and 30 to 50, 20 more, to notify. A table of two nodes
+      // cannot tell it from the start-up, so the range is narrow.
+      {"per_log2_nodes_us", &P::per_log2_nodes_us, 27, 25, 29},
       {"near_efficiency", &P::near_efficiency, 0.75, 0.3, 1},
       // 45 of 50 GB/s is what the same kernels reach over four nodes.
       {"far_efficiency", &P::far_efficiency, 0.9, 0.88, 0.95},
@@ -59,8 +60,8 @@ double DeepEpNormalModel::least_us(const DeepEpShape& s, const Rates& r) {
   return std::max(v.near / r.link, s.nodes > 1 ? v.far / r.network : 0);
 }
 
-std::array<double, 4> DeepEpNormalModel::features(const DeepEpShape& s) {
-  return {s.tokens, s.sms, s.top_k, s.hidden};
+std::array<double, 5> DeepEpNormalModel::features(const DeepEpShape& s) {
+  return {s.tokens, s.sms, s.top_k, s.hidden, s.nodes};
 }
 
 std::vector<std::vector<double>> DeepEpNormalModel::knots() {

@@ -43,8 +43,11 @@ struct DeepEpNormalModel {
   static std::span<const ParameterField<Parameters>> fields();
   static double us(const DeepEpShape& shape, const Rates& rates, const Parameters& p);
   static double least_us(const DeepEpShape& shape, const Rates& rates);
-  static constexpr std::array<std::string_view, 4> kFeatures{"tokens", "sms", "top_k", "hidden"};
-  static std::array<double, 4> features(const DeepEpShape& shape);
+  static constexpr bool kCollective = true;
+  static constexpr std::array<std::string_view, 1> kCounted{"nodes"};
+  static constexpr std::array<std::string_view, 5> kFeatures{"tokens", "sms", "top_k", "hidden",
+                                                             "nodes"};
+  static std::array<double, 5> features(const DeepEpShape& shape);
   static std::vector<std::vector<double>> knots();
   static std::string_view regime(const DeepEpShape& shape, const Rates& rates);
 };

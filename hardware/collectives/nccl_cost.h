@@ -39,6 +39,8 @@ struct NcclModel {
   static std::span<const ParameterField<NcclCostParameters>> fields();
   static double us(const NcclShape& shape, const Rates& rates, const NcclCostParameters& p);
   static double least_us(const NcclShape& shape, const Rates& rates);
+  static constexpr bool kCollective = true;
+  static constexpr std::array<std::string_view, 1> kCounted{"ranks"};
   static constexpr std::array<std::string_view, 2> kFeatures{"bytes", "ranks"};
   static std::array<double, 2> features(const NcclShape& shape);
   static std::vector<std::vector<double>> knots();

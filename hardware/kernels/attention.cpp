@@ -21,7 +21,8 @@ FlashShape flash_of(const AttentionInput& x) {
           .window = real(s.window),
           .cache_bytes = bytes_per_element(s.kv_precision),
           .shared_values = false,
-          .repeated = x.repeated};
+          .repeated = x.repeated,
+          .most_packed = x.most_packed};
 }
 
 double group(const AttentionShape& s) {
@@ -29,6 +30,10 @@ double group(const AttentionShape& s) {
 }
 
 }  // namespace
+
+double most_packed_heads(std::string_view implementation) {
+  return implementation == "trtllm" ? 32 : 1e9;
+}
 
 double ContextAttentionModel::us(const Shape& x, const Rates& r, const Parameters& p) {
   return prefill_us(flash_of(x), r, p);
@@ -60,17 +65,16 @@ double DecodeAttentionModel::least_us(const Shape& x, const Rates& r) {
   return least_flash_us(flash_of(x), r);
 }
 
-std::array<double, 5> DecodeAttentionModel::features(const Shape& x) {
+std::array<double, 4> DecodeAttentionModel::features(const Shape& x) {
   const AttentionShape& s = x.shape;
-  return {real(s.batch), real(std::max<std::int64_t>(1, s.kv_length)), real(s.kv_heads), group(s),
+  return {decode_blocks(flash_of(x)), real(std::max<std::int64_t>(1, s.kv_length)), group(s),
           real(s.head_dim)};
 }
 
 std::vector<std::vector<double>> DecodeAttentionModel::knots() {
-  return {{1, 8, 64, 512, 2048},
-          {2, 64, 512, 2048, 8192, 32768, 131072},
-          {1, 4, 16, 64},
-          {1, 4, 16, 32, 40, 128},
+  return {{1, 8, 32, 128, 256, 1024, 8192, 131072},
+          {2, 16, 32, 64, 128, 256, 512, 2048, 8192, 32768, 131072},
+          {1, 2, 8, 16, 32, 40, 128},
           {64, 128}};
 }
 

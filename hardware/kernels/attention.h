@@ -12,8 +12,12 @@ namespace moesim::hardware {
 
 struct AttentionInput {
   AttentionShape shape;
-  bool repeated = false;  // a benchmark's loop over one cache
+  bool repeated = false;     // a benchmark's loop over one cache
+  double most_packed = 1e9;  // query heads of a kv head that decode computes together (flash.h)
 };
+
+// Of an implementation's decode kernels: TensorRT-LLM's tables step up beyond 32, vLLM's do not.
+double most_packed_heads(std::string_view implementation);
 
 struct ContextAttentionModel {
   using Shape = AttentionInput;
@@ -21,6 +25,7 @@ struct ContextAttentionModel {
   static std::span<const ParameterField<Parameters>> fields() { return prefill_fields(); }
   static double us(const Shape& shape, const Rates& rates, const Parameters& p);
   static double least_us(const Shape& shape, const Rates& rates);
+  static constexpr bool kCollective = false;
   static constexpr std::array<std::string_view, 5> kFeatures{"batch", "queries", "heads", "group",
                                                              "head_dim"};
   static std::array<double, 5> features(const Shape& shape);
@@ -34,9 +39,10 @@ struct DecodeAttentionModel {
   static std::span<const ParameterField<Parameters>> fields() { return decode_fields(); }
   static double us(const Shape& shape, const Rates& rates, const Parameters& p);
   static double least_us(const Shape& shape, const Rates& rates);
-  static constexpr std::array<std::string_view, 5> kFeatures{"batch", "keys", "kv_heads", "group",
-                                                             "head_dim"};
-  static std::array<double, 5> features(const Shape& shape);
+  static constexpr bool kCollective = false;
+  // blocks: batch x heads, packed where the kernel packs them (flash.h).
+  static constexpr std::array<std::string_view, 4> kFeatures{"blocks", "keys", "group", "head_dim"};
+  static std::array<double, 4> features(const Shape& shape);
   static std::vector<std::vector<double>> knots();
   static std::string_view regime(const Shape& shape, const Rates& rates);
 };

@@ -13,7 +13,10 @@ namespace {
 constexpr double kTile = 128;         // queries of a tile
 constexpr double kSmallTile = 64;     // of the smallest one
 constexpr double kRowsTogether = 16;  // query heads of one tensor-core instruction in decode
-constexpr double kMostPacked = 32;    // query heads that share one kv head's loads
+// Keys of a block: of few it does as many as of kShortPart, so far as it has kShortFactor times as
+// many; of many more it needs a loop, which costs a start of its own while nothing else hides it.
+constexpr double kShortPart = 64, kShortFactor = 8;
+constexpr double kLongPart = 128, kLongPartAlone = 256;
 
 double seen_keys(const FlashShape& s) {
   return s.window > 0 ? std::min(s.keys, s.window + s.queries - 1) : s.keys;
@@ -28,6 +31,14 @@ double pairs(const FlashShape& s) {
 }
 
 }  // namespace
+
+bool decode_packs_heads(const FlashShape& s) {
+  return s.shared_values || (s.heads > s.kv_heads && s.heads <= s.most_packed * s.kv_heads);
+}
+
+double decode_blocks(const FlashShape& s) {
+  return s.batch * (decode_packs_heads(s) ? s.kv_heads : s.heads);
+}
 
 double cache_bytes(const FlashShape& s) {
   const double width = s.shared_values ? s.key_width : s.key_width + s.value_width;
@@ -92,20 +103,23 @@ double prefill_us(const FlashShape& s, const Rates& r, const PrefillParameters& 
 
 std::span<const ParameterField<DecodeParameters>> decode_fields() {
   using P = DecodeParameters;
-  static constexpr std::array<ParameterField<P>, 15> kFields{{
-      {"launch_us", &P::launch_us, 5, 1, 60},
+  static constexpr std::array<ParameterField<P>, 18> kFields{{
+      {"launch_us", &P::launch_us, 7, 1, 60},
       {"memory_fraction", &P::memory_fraction, 0.93, 0.3, 1},
       {"ramp_us", &P::ramp_us, 2, 0.05, 20},
       {"ramp_scale_us", &P::ramp_scale_us, 8, 0.3, 100},
       {"overlap_power", &P::overlap_power, 3, 1, 12},
       {"l2_to", &P::l2_to, 1, 0.1, 4},
       {"l2_speedup", &P::l2_speedup, 2, 1, 8},
-      {"block_us", &P::block_us, 2, 0.05, 20},
+      {"block_us", &P::block_us, 3, 0.05, 20},
       {"key_ns", &P::key_ns, 5, 0.02, 200},
       {"row_ns", &P::row_ns, 1, 0.001, 200},
-      {"load_bytes_us", &P::load_bytes_us, 3e4, 5e3, 1e7},
-      {"blocks_per_sm", &P::blocks_per_sm, 2, 0.5, 16},
-      {"least_keys", &P::least_keys, 256, 16, 16384},
+      {"alone_us", &P::alone_us, 1, 0.02, 20},
+      {"alone_key_ns", &P::alone_key_ns, 9, 0.05, 200},
+      {"long_us", &P::long_us, 5, 0.01, 40},
+      {"alone_long_us", &P::alone_long_us, 5, 0.01, 40},
+      {"blocks_per_sm", &P::blocks_per_sm, 1, 0.5, 16},
+      {"least_keys", &P::least_keys, 64, 16, 16384},
       {"split_us", &P::split_us, 2, 0.01, 20},
       {"heads_us", &P::heads_us, 0.3, 0.001, 20},
   }};
@@ -123,19 +137,24 @@ double decode_us(const FlashShape& s, const Rates& r, const DecodeParameters& p)
   }
   const double memory = memory_us(memory_bytes, sustained_bandwidth(r, p.memory_fraction),
                                   p.ramp_us, p.ramp_scale_us);
-  const double blocks = s.batch * s.kv_heads;
+  const bool packed = decode_packs_heads(s);
+  const double blocks = decode_blocks(s);
   const double places = r.multiprocessors * p.blocks_per_sm;
   const double splits =
       std::clamp(std::floor(places / blocks), 1.0, std::max(1.0, std::ceil(keys / p.least_keys)));
-  const double waves = std::max(1.0, blocks * splits / places);
-  const double rows = std::ceil(s.heads / s.kv_heads / kRowsTogether);
+  const double of_sm = std::max(1.0, blocks * splits / places);
   const double width = (s.key_width + s.value_width) / 256;
-  double compute =
-      waves * (p.block_us + keys / splits * 1e-3 * width * (p.key_ns + p.row_ns * rows));
-  if (!s.shared_values && s.heads > kMostPacked * s.kv_heads)
-    compute = std::max(
-        compute, p.block_us + bytes * s.heads / s.kv_heads / (r.multiprocessors * p.load_bytes_us));
-  return p.launch_us + (splits > 1 ? p.split_us : 0) +
+  const double part = std::max(keys / splits, std::min(keys * kShortFactor, kShortPart));
+  double compute = 0, late = 0;
+  if (packed) {
+    const double rows = std::ceil(s.heads / s.kv_heads / kRowsTogether);
+    compute = of_sm * (p.block_us + part * 1e-3 * width * (p.key_ns + p.row_ns * rows));
+    if (keys / splits > kLongPart) late = p.long_us / of_sm;
+  } else {
+    compute = of_sm * (p.alone_us + part * 1e-3 * width * p.alone_key_ns);
+    if (keys / splits > kLongPartAlone) late = p.alone_long_us / of_sm;
+  }
+  return p.launch_us + late + (splits > 1 ? p.split_us : 0) +
          p.heads_us * 1e-3 * s.batch * s.heads * width * s.queries +
          compute * std::pow(1 + std::pow(memory / compute, p.overlap_power), 1 / p.overlap_power);
 }

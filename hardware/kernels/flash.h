@@ -5,11 +5,14 @@
 //        + ((total / SMs)^q + longest^q)^(1/q),   tiles of 128 queries of one head
 //   total    all tiles: tile_us each, and their keys (causal) at a part of the peak
 //   longest  the tile with the most keys: nothing ends before it
-// Beyond 32 query heads a kv head decode kernels do not pack them: each head reads the cache for
-// itself, at load_bytes_us for each SM (TensorRT-LLM; others fit a rate that never binds).
-// Decode: launch + split_us (if split) + (memory^p + compute^p)^(1/p)
-//   compute  waves of (batch x kv heads x splits) blocks: block_us + keys x (key_ns + row_ns x
-//   rows) memory   the cache once, with its part that an L2 holds when a benchmark repeats it
+// Decode: launch + late + split_us (if split) + (memory^p + compute^p)^(1/p)
+//   blocks   batch x kv heads, whose query heads share the loads (packed: 2 to 32 of them), or
+//            batch x heads, each for itself (TensorRT-LLM's kernel for one head a kv head and for
+//            more than 32); split over keys while SMs are free
+//   compute  blocks of an SM x (block_us + keys x (key_ns + row_ns x rows)), packed, or
+//            (alone_us + keys x alone_key_ns)
+//   late     a block with more keys than one round of it takes: hidden by other blocks of the SM
+//   memory   the cache once, with its part that an L2 holds when a benchmark repeats it
 #pragma once
 
 #include <span>
@@ -28,8 +31,15 @@ struct FlashShape {
   double cache_bytes = 2;      // an element
   bool shared_values = false;  // values are a part of the keys' storage (latent)
   bool repeated = false;       // the same cache again and again, as in a benchmark
+  // Query heads that a decode kernel computes together on one load of their keys. TensorRT-LLM's
+  // stops at 32; FlashAttention's packs all.
+  double most_packed = 1e9;
 };
 
+// Whether query heads that share a kv head are computed in one block, and how many blocks there are
+// before keys are split.
+bool decode_packs_heads(const FlashShape& shape);
+double decode_blocks(const FlashShape& shape);
 // Bytes of the cache that a step reads: of all sequences.
 double cache_bytes(const FlashShape& shape);
 Work work_of(const FlashShape& shape);
@@ -49,9 +59,10 @@ struct DecodeParameters {
   double launch_us;
   double memory_fraction, ramp_us, ramp_scale_us, overlap_power;
   double l2_to, l2_speedup;
-  double block_us, key_ns;  // of one block: for itself, for each key of 128 values
-  double row_ns;            // for each key and 16 query heads that share it
-  double load_bytes_us;     // into one SM, of heads that are not packed
+  double block_us, key_ns;        // of one block: for itself, for each key of 128 values
+  double row_ns;                  // for each key and 16 query heads that share it
+  double alone_us, alone_key_ns;  // of a block of one query head
+  double long_us, alone_long_us;  // of blocks with more keys than one round takes
   double blocks_per_sm;
   double least_keys;  // of a split
   double split_us;

@@ -39,9 +39,12 @@ double real(std::int64_t n) {
   return static_cast<double>(n);
 }
 
-// Bytes of x and of W an element, as the tensor cores read them.
-double operand_bytes(Precision precision) {
+// Bytes of W an element, and of x: int4 is of weights alone, x stays in 16 bits.
+double weight_bytes(Precision precision) {
   return std::min(2.0, bytes_per_element(precision));
+}
+double operand_bytes(Precision precision) {
+  return precision == Precision::INT4 ? 2.0 : weight_bytes(precision);
 }
 
 struct Traffic {
@@ -49,7 +52,7 @@ struct Traffic {
 };
 Traffic traffic_of(const GemmShape& s) {
   const double m = real(s.m), n = real(s.n), k = real(s.k), width = operand_bytes(s.precision);
-  const double weights = n * k * width;
+  const double weights = n * k * weight_bytes(s.precision);
   return {weights, weights + m * k * width + m * n * 2};
 }
 
@@ -75,7 +78,8 @@ double compute_us(const GemmShape& s, const Traffic& traffic, const Rates& r,
     // The tensor cores work on 64 rows at least; fewer save their part of the operand only.
     const double rows = tile.rows < 64 ? 64 * (0.25 + 0.75 * tile.rows / 64) : tile.rows;
     const double tiles = std::ceil(m / tile.rows) * std::ceil(n / tile.columns);
-    const double load = (std::min(m, tile.rows) + std::min(n, tile.columns)) * width;
+    const double load =
+        std::min(m, tile.rows) * width + std::min(n, tile.columns) * weight_bytes(s.precision);
     const double step = std::max(2 * rows * tile.columns / rate, load / p.load_bytes_us);
     for (double split = 1; split <= kMostSplits; split *= 2) {
       if (split > 1 && k / split < kLeastSplit) break;
@@ -127,12 +131,13 @@ double GemmModel::us(const GemmShape& s, const Rates& r, const GemmParameters& p
       memory_us(from_memory, sustained_bandwidth(r, p.memory_fraction), p.ramp_us, p.ramp_scale_us);
   double time = p.launch_us + compute * std::pow(1 + std::pow(memory / compute, p.overlap_power),
                                                  1 / p.overlap_power);
-  if (bytes_per_element(s.precision) < 1.5)  // x is read in 16 bits and written in 8
+  if (operand_bytes(s.precision) < 1.5)  // x is read in 16 bits and written in 8
     time += p.quantise_us + 3 * real(s.m) * real(s.k) / (r.bandwidth * p.quantise_fraction);
-  return time;
+  return std::max(time, s.host_us);
 }
 
 double GemmModel::least_us(const GemmShape& s, const Rates& r) {
+  if (s.m == 0 || s.n == 0 || s.k == 0) return 0;
   Work work = work_of(s);
   // What goes round in a benchmark may never leave the L2.
   if (s.repeated && work.bytes < 2 * r.l2) work.bytes = 0;

@@ -83,7 +83,7 @@ class Family {
     if (implementation == "roofline") return;
     for (const std::string& variant : variants) {
       const Chosen chosen = choose_fitted(device, kind, implementation, variant);
-      if (chosen.model) models_.try_emplace(variant, *chosen.model, chosen.stand_in);
+      if (chosen.model) models_.try_emplace(variant, *chosen.model, chosen.doubt);
     }
   }
 
@@ -215,9 +215,10 @@ KernelCost Kernels::moe(const MoeShape& shape, double sm_share) const {
 KernelCost Kernels::attention(const AttentionShape& shape, double sm_share) const {
   const Rates rates = rates_of(models_->device, shape.precision, sm_share);
   const Work work = work_of(shape);
-  const AttentionInput x{.shape = shape, .repeated = false};
+  AttentionInput x{.shape = shape};
   if (is_decode(shape.query_length, shape.kv_length)) {
     const auto* model = models_->decode.find(pair_name(Precision::BF16, shape.kv_precision));
+    if (model) x.most_packed = most_packed_heads(model->model().implementation);
     if (model) return cost_of(model->estimate(x, rates), work, rates);
   } else {
     const auto* model = models_->context.find(pair_name(shape.precision, shape.kv_precision));

@@ -13,7 +13,9 @@ constexpr std::array<double, 3> kColumnTiles{64, 128, 256};
 constexpr double kStepOfK = 64;
 constexpr double kTensorRows = 64;  // of one tensor-core instruction
 
+// Of an activation; int4 is of weights alone.
 double row_bytes(Precision precision) {
+  if (precision == Precision::INT4) return 2;
   return std::min(2.0, bytes_per_element(precision));
 }
 

@@ -20,6 +20,7 @@ double reference_of(Precision precision) {
       return kSixteenBits / 2;
     case Precision::BF16:
     case Precision::FP16:
+    case Precision::INT4:  // computes in 16 bits: peak_rate()
       return kSixteenBits;
     default:
       return kSixteenBits * 2;

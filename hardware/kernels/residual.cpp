@@ -29,8 +29,8 @@ Place place_on(const std::vector<double>& knots, double x) {
 template <class Visit>
 void visit_corners(const ResidualTable& table, std::span<const double> features, Visit visit) {
   const std::size_t dimensions = table.axes.size();
-  SIM_CHECK(features.size() == dimensions && dimensions <= kMostAxes,
-            "a residual table has the axes of its model");
+  SIM_CHECK(features.size() >= dimensions && dimensions <= kMostAxes,
+            "a residual table has axes of its model");
   std::array<Place, kMostAxes> places;
   for (std::size_t d = 0; d < dimensions; ++d)
     places[d] = place_on(table.axes[d].second, features[d]);

@@ -19,7 +19,8 @@ struct ResidualTable {
   std::vector<double> values;  // ln(true / model), the last axis the fastest; empty: none
 };
 
-// The knots that a point lies between and their weights, which add up to 1.
+// The knots that a point lies between and their weights, which add up to 1. The table's axes are
+// the first of the features; a model may have more.
 struct Corners {
   std::vector<std::size_t> index;
   std::vector<double> weight;

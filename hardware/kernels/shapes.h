@@ -17,7 +17,8 @@ struct GemmShape {
   std::int64_t m = 0, n = 0, k = 0;
   Precision precision = Precision::BF16;
   bool repeated =
-      false;  // the same weights again and again, as in a benchmark: the L2 may hold them
+      false;           // the same weights again and again, as in a benchmark: the L2 may hold them
+  double host_us = 0;  // what the host takes to launch it all, where it was not run from a graph
 };
 
 // One GEMM a group, weights [n, k] each, in one launch.

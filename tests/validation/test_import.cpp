@@ -50,7 +50,7 @@ TEST_CASE("DeepEP's ranks are averaged") {
       "avg_t=70.0 us\n"
       "[rank 1] Dispatch bandwidth: 180.0 GB/s, avg_t=42.0 us | Combine bandwidth: 190.0 GB/s, "
       "avg_t=74.0 us\n";
-  CHECK(import_deepep_low_latency(log, "d.log", {}) ==
+  CHECK(import_deepep(log, "d.log", {}) ==
         "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
         "1,7168,128,8,256,41,72\n");
 }
@@ -76,4 +76,86 @@ TEST_CASE("aiconfigurator's milliseconds, elements and steps become microseconds
         "op_name,dtype,num_gpus,bytes,latency_us\nall_gather,half,8,1024,10\n");
   CHECK(table("batch_size,isl,step,latency\n1,1,127,0.01\n") ==
         "batch_size,isl,kv_len,latency_us\n1,1,128,10\n");
+}
+
+TEST_CASE("aiconfigurator's own columns of every kind come out as ours") {
+  const auto table = [](const std::string& text) {
+    return import_aiconfigurator(sim::io::CsvTable::parse(text, "t.csv"));
+  };
+  // A context table has prompts of several lengths; its step is what was there before.
+  CHECK(table("batch_size,isl,step,latency\n1,1,0,0.01\n1,16,0,0.02\n") ==
+        "batch_size,isl,kv_len,latency_us\n1,1,0,10\n1,16,0,20\n");
+  CHECK(table("framework,kernel_source,allreduce_dtype,num_gpus,message_size,latency\n"
+              "VLLM,vllm_eager,bfloat16,2,128,0.02\nVLLM,vllm_graph,bfloat16,2,128,0.004\n") ==
+        "framework,kernel_source,dtype,num_gpus,bytes,latency_us,engine,mode\n"
+        "VLLM,vllm_eager,bfloat16,2,256,20,vllm,eager\n"
+        "VLLM,vllm_graph,bfloat16,2,256,4,vllm,graph\n");
+  CHECK(table("node_num,dispatch_sms,combine_sms\n1,20,20\n") ==
+        "node_num,sms,combine_sms\n1,20,20\n");
+  CHECK(table("node_num,dispatch_avg_t_us,combine_avg_t_us\n1,20.5,21\n") ==
+        "node_num,dispatch_us,combine_us\n1,20.5,21\n");
+  CHECK_THROWS_WITH_AS(table("m,latency\n1,0.5\n2,-1\n"),
+                       "t.csv:3: latency: expected a time above zero, not \"-1\"", sim::InputError);
+}
+
+TEST_CASE("DeepEP's tests of the normal kernels become a row, in the shape that they print") {
+  const std::string log =
+      "[config] num_tokens=4096, hidden=7168, num_topk_groups=4, num_topk=8\n"
+      "[tuning] SMs 24, NVL chunk 4: 500.0 us\n"
+      "[tuning] Best dispatch (FP8): SMs 24, NVL chunk 24, RDMA chunk 20, transmit: 710.50 us, "
+      "notify: 55.25 us, BW: 52.1 GB/s (RDMA), 170.0 GB/s (NVL)\n"
+      "[tuning] Best dispatch (BF16): SMs 24, NVL chunk 8, transmit: 1300.0 us, notify: 60 us\n"
+      "[tuning] Best combine: SMs 24, NVL chunk 4, RDMA chunk 16, transmit: 1402.00 us, notify: "
+      "70.00 us, BW: 51 GB/s (RDMA)\n";
+  const std::string header =
+      "node_num,hidden_size,num_token,num_topk,num_experts,sms,dispatch_transmit_us,"
+      "dispatch_notify_us,combine_transmit_us,combine_notify_us\n";
+  CHECK(import_deepep(log, "d.log", {.nodes = 2}) ==
+        header + "2,7168,4096,8,256,24,710.5,55.25,1402,70\n");
+  // Within a node there is one kernel, and its time is called t.
+  CHECK(import_deepep(
+            "[tuning] Best dispatch (FP8): SMs 20, NVL chunk 8, 155.1 GB/s (NVL), t: 402.3 "
+            "us\n[tuning] Best combine: SMs 20, NVL chunk 8, 158.0 GB/s (NVL), t: 801.0 us\n",
+            "d.log", {.tokens = 4096}) == header + "1,7168,4096,8,256,20,402.3,0,801,0\n");
+  CHECK_THROWS_WITH_AS(
+      import_deepep("[tuning] Best dispatch (FP8): SMs 24, transmit: -3 us\n", "d.log", {}),
+      "d.log:1: expected SMs and a time (transmit: … us) above zero", sim::InputError);
+  CHECK_THROWS_WITH_AS(import_deepep("hello\n", "d.log", {}),
+                       "d.log: no line \"Dispatch bandwidth: … avg_t=… us | Combine bandwidth: …\" "
+                       "(low latency), and not both of \"Best dispatch (FP8): …\" and \"Best "
+                       "combine: …\" (normal)",
+                       sim::InputError);
+}
+
+TEST_CASE("perftest's JSON is read, a bandwidth or a latency, one or a list") {
+  const std::string header = "bytes,bandwidth_GBps,latency_us\n";
+  CHECK(
+      import_perftest(
+          R"({"test_info": {"unit": "Gb/sec"}, "results": {"MsgSize": 65536, "BW_average": 400.0}})",
+          "p.json") == header + "65536,50,\n");
+  CHECK(import_perftest(
+            R"({"results": [{"MsgSize": 2, "t_typical": 1.25}, {"MsgSize": 4, "t_typical": 1.5}]})",
+            "p.json") == header + "2,,1.25\n4,,1.5\n");
+  CHECK_THROWS_WITH_AS(import_perftest(R"({"results": {"MsgSize": 2, "t_typical": -1}})", "p.json"),
+                       "p.json: a result without MsgSize and BW_average or t_typical above zero",
+                       sim::InputError);
+  CHECK_THROWS_WITH_AS(import_perftest("{}", "p.json"),
+                       "p.json: no \"results\"; is this of perftest?", sim::InputError);
+}
+
+TEST_CASE("a log's line without a time above zero is named") {
+  CHECK_THROWS_WITH_AS(
+      import_perftest(" #bytes #iterations BW peak[Gb/sec] BW average[Gb/sec] MsgRate[Mpps]\n"
+                      " 65536 5000 401.0 -4 0.7\n",
+                      "p.log"),
+      "p.log:2: expected a bandwidth or a time above zero", sim::InputError);
+  CHECK_THROWS_WITH_AS(
+      import_deepep(
+          "Dispatch bandwidth: 1 GB/s, avg_t=0 us | Combine bandwidth: 1 GB/s, avg_t=7 us", "d.log",
+          {}),
+      "d.log:1: expected an avg_t above zero", sim::InputError);
+  CHECK_THROWS_WITH_AS(
+      import_nccl_tests(R"({"results": [{"size": 4096, "out_of_place": {"time": -7.5}}]})",
+                        "a.json", "alltoall", 8),
+      "a.json: a result without size and an out_of_place.time above zero", sim::InputError);
 }

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "sim/error.h"
 #include "validation/compare/table_prediction.h"
 #include "validation/compare/table_report.h"
@@ -35,7 +37,9 @@ TEST_CASE("a table is predicted from its input columns alone, and keeps what it 
   const std::string text =
       with_predictions("gemm", table, predict_table("gemm", table, h100(), "trtllm"));
   CHECK(text.starts_with(
-      "note,gemm_dtype,m,n,k,predicted_us,predicted_p10_us,predicted_p90_us\nhello,bfloat16,64,"));
+      "note,gemm_dtype,m,n,k,predicted_us,predicted_p10_us,predicted_p90_us,predicted_p05_us,"
+      "predicted_p95_us,predicted_provenance\nhello,bfloat16,64,"));
+  CHECK(text.ends_with(",fitted\n"));
 }
 
 TEST_CASE("DeepEP's tables get a time for each direction") {
@@ -45,6 +49,7 @@ TEST_CASE("DeepEP's tables get a time for each direction") {
   const std::string text =
       with_predictions("deepep_ll", table, predict_table("deepep_ll", table, h100(), "deepep"));
   CHECK(text.find("predicted_dispatch_us,predicted_dispatch_p10_us,predicted_dispatch_p90_us,"
+                  "predicted_dispatch_p05_us,predicted_dispatch_p95_us,"
                   "predicted_combine_us,predicted_combine_p10_us,predicted_combine_p90_us") !=
         std::string::npos);
 }
@@ -119,7 +124,120 @@ TEST_CASE("an engine without a fit is predicted by the nearest and a note says s
       "gemm", {CsvTable::parse(kGemm + "bfloat16,64,4096,4096,12\n", "t.csv")}, h100(), "vllm");
   REQUIRE(report.notes.size() == 1);
   CHECK(report.notes[0] ==
-        "gemm vllm bf16 is predicted with the parameters of trtllm bf16: extrapolated");
+        "gemm vllm bf16: predicted with the parameters of trtllm bf16 (extrapolated)");
+}
+
+TEST_CASE("every kind answers for every device and any implementation, in order") {
+  struct Case {
+    const char* kind;
+    const char* text;
+  };
+  constexpr Case kCases[] = {
+      {"gemm", "gemm_dtype,m,n,k\nint4_wo,16,4096,4096\nnvfp4,16,4096,4096\nsq,16,4096,4096\n"},
+      {"moe",
+       "moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,moe_ep_size,"
+       "distribution\nw4a16_mxfp4,64,2880,2880,4,128,1,1,balanced\nbfloat16,64,2880,2880,4,128,1,"
+       "1,power_law_1.2\n"},
+      {"wideep_moe",
+       "num_tokens,hidden_size,inter_size,topk,num_experts,moe_ep_size,distribution\n"
+       "512,7168,2048,8,256,32,uniform\n"},
+      {"nccl", "op_name,num_gpus,bytes\nall_gather,4,1048576\nalltoall,64,512\n"},
+      {"custom_allreduce", "num_gpus,bytes\n4,65536\n"},
+      {"deepep_normal",
+       "node_num,hidden_size,num_token,num_topk,num_experts,sms\n1,7168,128,8,256,20\n"
+       "8,7168,128,8,256,20\n"},
+      {"deepep_ll", "node_num,hidden_size,num_token,num_topk,num_experts\n16,7168,128,8,256\n"},
+      {"context_attention",
+       "attn_dtype,kv_cache_dtype,batch_size,isl,num_heads,num_key_value_heads,head_dim\n"
+       "bfloat16,fp8,1,1,1,1,64\nfp8_block,int8,4,16384,96,8,256\n"},
+      {"generation_attention",
+       "kv_cache_dtype,batch_size,kv_len,num_heads,num_key_value_heads,head_dim\n"
+       "bfloat16,1,1,1,1,64\nfp8,2048,131072,96,8,256\n"},
+      {"context_mla", "kv_cache_dtype,batch_size,isl,kv_len,num_heads\nfp8,2,512,4096,16\n"},
+      {"generation_mla", "kv_cache_dtype,batch_size,kv_len,num_heads\nbfloat16,64,4096,128\n"},
+  };
+  for (const char* name :
+       {"h100", "h200", "h800", "h20", "a100", "b200", "gb200", "l40s", "v100"}) {
+    const auto device = hardware::load_device(std::string("configs/devices/") + name + ".yaml");
+    for (const char* impl : {"", "trtllm", "vllm", "sglang", "flashinfer", "somebody's"}) {
+      for (const Case& c : kCases) {
+        CAPTURE(name);
+        CAPTURE(impl);
+        CAPTURE(c.kind);
+        const CsvTable table = CsvTable::parse(c.text, "t.csv");
+        for (const TaskPrediction& p : predict_table(c.kind, table, device, impl)) {
+          CHECK(p.unfitted == (std::string(name) == "v100"));
+          for (const hardware::Estimate& e : p.estimates) {
+            CHECK(std::isfinite(e.us));
+            CHECK(e.us > 0);
+            CHECK(e.low <= e.p10);
+            CHECK(e.p10 <= 1);
+            CHECK(e.p90 >= 1);
+            CHECK(e.high >= e.p90);
+          }
+          // Whoever asks for what was not fitted is told.
+          if (std::string(impl) == "somebody's") {
+            CHECK(caveat_of(p).ends_with("(extrapolated)"));
+            for (const hardware::Estimate& e : p.estimates) CHECK(e.extrapolated);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a device without fits is predicted with round figures and a caveat") {
+  const auto v100 = hardware::load_device("configs/devices/v100.yaml");
+  const auto predictions = predict_table(
+      "gemm", CsvTable::parse("gemm_dtype,m,n,k\nfloat16,64,4096,4096\n", "t.csv"), v100, "vllm");
+  CHECK(caveat_of(predictions[0]) ==
+        "gemm vllm fp16: the device has no fit of that kind; predicted with round figures "
+        "(extrapolated)");
+}
+
+TEST_CASE("a whole block of latent attention is composed of its projections and its core") {
+  // 64 sequences of 4096 keys, 128 heads, fp8: the core alone is in generation_mla's table. The
+  // block reads 187 M weights of fp8 beside it, 56 us at 3.35 TB/s, in 8 launches or so, one way to
+  // write it and no more than twice that.
+  const double core = predict_table("generation_mla",
+                                    CsvTable::parse("kv_cache_dtype,batch_size,kv_len,num_heads\n"
+                                                    "bfloat16,64,4096,128\n",
+                                                    "t.csv"),
+                                    h100(), "trtllm")[0]
+                          .estimates[0]
+                          .us;
+  const auto predictions =
+      predict_table("generation_mla_module",
+                    CsvTable::parse("gemm_type,kv_cache_dtype,batch_size,kv_len,num_heads\n"
+                                    "fp8_block,bfloat16,64,4096,128\n",
+                                    "t.csv"),
+                    h100(), "trtllm");
+  const hardware::Estimate& block = predictions[0].estimates[0];
+  CHECK(block.us > core + 56);
+  CHECK(block.us < core + 180);
+  CHECK(block.low < 1);
+  CHECK(block.high > 1);
+  CHECK(caveat_of(predictions[0]).empty());
+}
+
+TEST_CASE("H200 reads its memory faster than H100 and computes as fast") {
+  // 4.8 / 3.35 TB/s: decode over 17 GB of keys and values takes 0.70 of the time and what the
+  // multiprocessors' own limit adds; 8192^3 in bf16 is arithmetic. Nothing is faster than the
+  // memory.
+  const auto h200 = hardware::load_device("configs/devices/h200.yaml");
+  const auto ratio = [&](const char* kind, const char* text) {
+    const CsvTable table = CsvTable::parse(text, "t.csv");
+    return predict_table(kind, table, h200, "trtllm")[0].estimates[0].us /
+           predict_table(kind, table, h100(), "trtllm")[0].estimates[0].us;
+  };
+  const double decode = ratio("generation_attention",
+                              "kv_cache_dtype,batch_size,kv_len,num_heads,num_key_value_heads,"
+                              "head_dim\nbfloat16,128,32768,32,8,128\n");
+  CHECK(decode >= 3.35 / 4.8);
+  CHECK(decode < 0.77);
+  const double dense = ratio("gemm", "gemm_dtype,m,n,k\nbfloat16,8192,8192,8192\n");
+  CHECK(dense > 0.97);
+  CHECK(dense <= 1);
 }
 
 TEST_CASE("an unknown kind is refused with those there are") {
@@ -134,6 +252,12 @@ TEST_CASE("a table's kind is seen from its columns") {
   CHECK(kind(kGemm) == "gemm");
   CHECK(kind("num_tokens,moe_ep_size\n1,2\n") == "wideep_moe");
   CHECK(kind("node_num,sms\n1,2\n") == "deepep_normal");
+  CHECK(kind("op_name,num_gpus,bytes\n1,2,3\n") == "nccl");
+  CHECK(kind("op_name,engine,num_gpus,bytes\n1,vllm,2,3\n") == "custom_allreduce");
+  CHECK(kind("op_name,isl,kv_len,num_heads,num_key_value_heads\n1,1,128,16,8\n") ==
+        "generation_attention");
+  CHECK(kind("op_name,isl,kv_len,num_heads,num_key_value_heads\n1,1,0,16,8\n1,8,0,16,8\n") ==
+        "context_attention");
   CHECK(kind("batch_size,isl,kv_len,num_heads\n1,1,128,16\n") == "generation_mla");
   CHECK(kind("batch_size,isl,kv_len,num_heads\n1,512,0,16\n") == "context_mla");
   CHECK_THROWS_WITH_AS(kind("a,b\n1,2\n"),

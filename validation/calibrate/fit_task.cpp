@@ -141,6 +141,13 @@ double predict(const Task& task, std::size_t item, const Fit& fit) {
   return std::max(us, task.least_us(item));
 }
 
+// A small task affords to hold out fewer groups at a time, as a new one would come: alone.
+int folds_for(std::size_t points, int folds) {
+  constexpr std::size_t kCheap = 3000;
+  constexpr int kMoreFolds = 12;
+  return folds > 1 && points <= kCheap ? std::max(folds, kMoreFolds) : folds;
+}
+
 // The fold that each group is held out in: groups in ascending order take turns.
 std::map<std::string, int> folds_of(const Task& task, const std::vector<std::size_t>& items,
                                     int folds) {
@@ -162,9 +169,10 @@ std::vector<HeldOut> hold_out(const Task& task, const std::vector<std::size_t>& 
                               const std::vector<double>& start, const FitOptions& options,
                               const std::vector<double>& prior) {
   std::vector<HeldOut> result;
-  const std::map<std::string, int> fold = folds_of(task, items, options.folds);
+  const int folds = folds_for(items.size(), options.folds);
+  const std::map<std::string, int> fold = folds_of(task, items, folds);
   if (fold.size() < 2) return result;
-  for (int f = 0; f < options.folds; ++f) {
+  for (int f = 0; f < folds; ++f) {
     std::vector<std::size_t> in, out;
     for (const std::size_t i : items) {
       const auto& groups = task.items()[i].groups;
@@ -195,12 +203,15 @@ double median_error(const std::vector<HeldOut>& held, double HeldOut::*which) {
   return quantile(std::move(errors), 0.5);
 }
 
-// What covers 90 % of the points: finite-sample conformal quantiles on both sides.
-std::pair<double, double> interval_of(std::vector<double> ln_ratios) {
+// Finite-sample conformal quantiles on both sides: what covers 90 % of the points, and 80 %.
+hardware::Interval interval_of(const std::vector<double>& ln_ratios) {
   const double n = static_cast<double>(ln_ratios.size());
-  const double tail = std::max(0.0, 0.05 - 0.5 / (n + 1));
-  const double low = quantile(ln_ratios, tail), high = quantile(std::move(ln_ratios), 1 - tail);
-  return {std::exp(std::min(low, 0.0)), std::exp(std::max(high, 0.0))};
+  const auto at = [&](double tail, bool high) {
+    tail = std::max(0.0, tail - 0.5 / (n + 1));
+    const double ln = quantile(ln_ratios, high ? 1 - tail : tail);
+    return std::exp(high ? std::max(ln, 0.0) : std::min(ln, 0.0));
+  };
+  return {at(0.05, false), at(0.1, false), at(0.1, true), at(0.05, true)};
 }
 
 void set_intervals(const Task& task, const std::vector<HeldOut>& held, double HeldOut::*which,
@@ -212,7 +223,7 @@ void set_intervals(const Task& task, const std::vector<HeldOut>& held, double He
   }
   for (auto& [regime, ratios] : by_regime)
     if (regime.empty() || ratios.size() >= kLeastInRegime)
-      model.interval[regime] = interval_of(std::move(ratios));
+      model.interval[regime] = interval_of(ratios);
 }
 
 ErrorSummary summary_of(const std::vector<HeldOut>& held, double HeldOut::*which) {
@@ -231,6 +242,12 @@ void set_valid(const Task& task, const std::vector<std::size_t>& items, FittedMo
       at->second.first = std::min(at->second.first, f[d]);
       at->second.second = std::max(at->second.second, f[d]);
     }
+  }
+  for (const std::string_view counted : task.counted_features()) {
+    const auto d = static_cast<std::size_t>(std::ranges::find(names, counted) - names.begin());
+    std::set<double> values;
+    for (const std::size_t i : items) values.insert(task.features(i)[d]);
+    model.seen[std::string(counted)] = {values.begin(), values.end()};
   }
 }
 

@@ -46,14 +46,17 @@ void write_model(const FittedModel& m, Out out) {
   if (!m.valid.empty()) fmt::format_to(out, "    valid:\n");
   for (const auto& [name, range] : m.valid)
     fmt::format_to(out, "      {}: [{:.6g}, {:.6g}]\n", name, range.first, range.second);
+  if (!m.seen.empty()) fmt::format_to(out, "    seen:\n");
+  for (const auto& [name, values] : m.seen)
+    fmt::format_to(out, "      {}: [{:.6g}]\n", name, fmt::join(values, ", "));
   fmt::format_to(out, "    points: {}\n", m.points);
   fmt::format_to(
       out, "    holdout: {{median_percent: {:.2f}, p90_percent: {:.2f}, bias_percent: {:.2f}}}\n",
       m.median_error_percent, m.p90_error_percent, m.bias_percent);
   if (!m.interval.empty()) fmt::format_to(out, "    interval:\n");
   for (const auto& [regime, range] : m.interval)
-    fmt::format_to(out, "      {}: [{:.4f}, {:.4f}]\n", regime.empty() ? "all" : regime,
-                   range.first, range.second);
+    fmt::format_to(out, "      {}: [{:.4f}, {:.4f}, {:.4f}, {:.4f}]\n",
+                   regime.empty() ? "all" : regime, range.p05, range.p10, range.p90, range.p95);
   if (!m.residual.values.empty()) write_residual(m.residual, out);
   fmt::format_to(out, "    provenance: {{origin: {}, source: {}}}\n", name_of(m.provenance.origin),
                  quoted(m.provenance.source));

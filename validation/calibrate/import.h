@@ -14,19 +14,24 @@ namespace moesim::validation {
 std::string import_nccl_tests(std::string_view text, const std::string& name,
                               const std::string& operation, int ranks);
 
-// DeepEP's log of a low-latency test: lines "Dispatch bandwidth: x GB/s, avg_t=y us | Combine
-// bandwidth: …". The shape is not in the log. One row: the mean over ranks.
+// DeepEP's test logs: of low latency, lines "Dispatch bandwidth: x GB/s, avg_t=y us | Combine
+// bandwidth: …", one row of the mean over ranks; of the normal kernels, "Best dispatch (FP8): SMs
+// n, …, transmit: x us, notify: y us" and "Best combine: …", one row. The shape is taken from what
+// the log says ("num_tokens=", "hidden=", "num_topk=", "num_experts="), else from `given`.
 struct DeepEpRun {
   int nodes = 1, hidden = 7168, tokens = 128, top_k = 8, experts = 256;
 };
-std::string import_deepep_low_latency(std::string_view text, const std::string& name,
-                                      const DeepEpRun& run);
+std::string import_deepep(std::string_view text, const std::string& name, const DeepEpRun& given);
 
-// perftest's text (ib_write_bw, ib_write_lat): bytes, bandwidth_GBps, latency_us (typical).
+// perftest's text or JSON (--out_json; ib_write_bw, ib_write_lat): bytes, bandwidth_GBps,
+// latency_us (typical).
 std::string import_perftest(std::string_view text, const std::string& name);
 
-// aiconfigurator's CSV: latency in milliseconds becomes latency_us; NCCL's message_size in elements
-// becomes bytes; generation's step becomes kv_len. A table that is ours already is given back.
+// aiconfigurator's CSV in our columns: latency in milliseconds becomes latency_us; message_size in
+// elements becomes bytes; generation's step (all rows with isl 1) becomes kv_len = step + 1,
+// context's step the kv_len before the prompt; DeepEP's dispatch_sms and *_avg_t_us become sms and
+// *_us; the engines' all-reduce gets its engine and mode. A table that is ours already is given
+// back.
 std::string import_aiconfigurator(const sim::io::CsvTable& table);
 
 }  // namespace moesim::validation

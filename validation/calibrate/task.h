@@ -41,16 +41,21 @@ class Task {
   const std::string& variant() const { return variant_; }
   std::span<const Item> items() const { return items_; }
 
+  // Whether it is made of other models' kernels, with nothing of its own to fit or to choose.
+  virtual bool composed() const { return false; }
   virtual std::span<const ParameterInfo> parameters() const = 0;
   // The formula alone, without a residual table. Parameters are in the order of parameters().
   virtual double model_us(std::size_t item, std::span<const double> parameters) const = 0;
   virtual double least_us(std::size_t item) const = 0;
   virtual std::string_view regime(std::size_t item) const = 0;
   virtual std::vector<std::string_view> feature_names() const = 0;
+  // Those of them that are counts and that no hold-out leaves out.
+  virtual std::vector<std::string_view> counted_features() const = 0;
   virtual std::vector<double> features(std::size_t item) const = 0;
   virtual std::vector<std::vector<double>> knots() const = 0;
+  // `doubt`: of a model that stands in for another implementation (hardware/choose_fitted.h).
   virtual std::vector<hardware::Estimate> estimates(const hardware::FittedModel& model,
-                                                    bool stand_in) const = 0;
+                                                    double doubt) const = 0;
 
  protected:
   std::string kind_, implementation_, variant_;
@@ -86,14 +91,20 @@ class ModelTask : public Task {
   std::vector<std::string_view> feature_names() const override {
     return {M::kFeatures.begin(), M::kFeatures.end()};
   }
+  std::vector<std::string_view> counted_features() const override {
+    if constexpr (requires { M::kCounted; })
+      return {M::kCounted.begin(), M::kCounted.end()};
+    else
+      return {};
+  }
   std::vector<double> features(std::size_t item) const override {
     const auto f = M::features(shapes_[item]);
     return {f.begin(), f.end()};
   }
   std::vector<std::vector<double>> knots() const override { return M::knots(); }
   std::vector<hardware::Estimate> estimates(const hardware::FittedModel& model,
-                                            bool stand_in) const override {
-    const hardware::Fitted<M> fitted(model, stand_in);
+                                            double doubt) const override {
+    const hardware::Fitted<M> fitted(model, doubt);
     std::vector<hardware::Estimate> result;
     result.reserve(shapes_.size());
     for (const auto& shape : shapes_) result.push_back(fitted.estimate(shape, rates_));

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "hardware/choose_fitted.h"
@@ -25,8 +26,23 @@ std::string column_name(std::string_view predicted, std::string_view suffix) {
 }
 
 struct Cell {
-  double us = 0, low = 0, high = 0;
+  std::array<double, 5> us{};  // predicted, 10th and 90th percentile, 5th and 95th
+  bool extrapolated = false;
 };
+
+// The formula with the values that its fits start from, and no more than it is worth: H100's
+// efficiencies moved over two generations are a factor of two off at most rows, and three at some.
+hardware::FittedModel round_figures(const Task& task) {
+  hardware::FittedModel model;
+  model.kind = task.kind();
+  model.implementation = task.implementation();
+  model.variant = task.variant();
+  for (const ParameterInfo& p : task.parameters())
+    model.parameters[std::string(p.name)] = p.initial;
+  model.interval[""] = {1 / 3.0, 1 / 2.35, 2.35, 3.0};
+  model.provenance = {.origin = hardware::Origin::Extrapolated, .source = "round figures"};
+  return model;
+}
 
 }  // namespace
 
@@ -37,22 +53,36 @@ std::vector<TaskPrediction> predict_table(std::string_view kind, const sim::io::
   for (std::unique_ptr<Task>& task : read_tasks(kind, table, device, implementation)) {
     const hardware::Chosen chosen =
         hardware::choose_fitted(device, task->kind(), task->implementation(), task->variant());
-    if (!chosen.model) {
-      const std::string known = hardware::fitted_list(device, task->kind());
-      throw sim::ConfigError(fmt::format(
-          "{}: no fitted model for {} {} {}; {}", device.name, task->kind(), task->implementation(),
-          task->variant(),
-          known.empty() ? "the device has none of that kind: moesim calibrate fit makes one"
-                        : "it has " + known));
-    }
     TaskPrediction p;
-    p.estimates = task->estimates(*chosen.model, chosen.stand_in);
-    p.task = std::move(task);
-    p.model = chosen.model;
+    p.unfitted = chosen.model == nullptr && !task->composed();
+    p.model = chosen.model ? *chosen.model : round_figures(*task);
     p.stand_in = chosen.stand_in;
+    p.estimates = task->estimates(p.model, chosen.doubt);
+    if (p.unfitted)
+      for (hardware::Estimate& e : p.estimates) e.extrapolated = true;
+    p.task = std::move(task);
     predictions.push_back(std::move(p));
   }
   return predictions;
+}
+
+std::string caveat_of(const TaskPrediction& p) {
+  const std::string what =
+      fmt::format("{} {} {}", p.task->kind(), p.task->implementation(), p.task->variant());
+  if (p.unfitted)
+    return fmt::format(
+        "{}: the device has no fit of that kind; predicted with round figures "
+        "(extrapolated)",
+        what);
+  std::string text;
+  if (p.stand_in)
+    text = fmt::format("{}: predicted with the parameters of {} {}", what, p.model.implementation,
+                       p.model.variant);
+  if (p.model.other_generation)
+    text += fmt::format("{} {}, another architecture",
+                        text.empty() ? what + ": predicted with parameters of" : " of",
+                        p.model.carried_from);
+  return text.empty() ? text : text + " (extrapolated)";
 }
 
 std::string_view part_of(std::string_view kind, const Task& task) {
@@ -70,13 +100,15 @@ std::string with_predictions(std::string_view kind, const sim::io::CsvTable& tab
     while (times[part].part != part_of(kind, *p.task)) ++part;
     for (std::size_t i = 0; i < p.estimates.size(); ++i) {
       const hardware::Estimate& e = p.estimates[i];
-      cells[part][p.task->items()[i].row] = {e.us, e.us * e.low, e.us * e.high};
+      cells[part][p.task->items()[i].row] = {
+          {e.us, e.us * e.p10, e.us * e.p90, e.us * e.low, e.us * e.high}, e.extrapolated};
     }
   }
   std::vector<std::string> ours;
   for (const TimeColumn& t : times)
-    for (const std::string_view suffix : {"", "p10", "p90"})
+    for (const std::string_view suffix : {"", "p10", "p90", "p05", "p95"})
       ours.push_back(column_name(t.predicted, suffix));
+  ours.emplace_back("predicted_provenance");
   std::vector<std::size_t> kept;
   std::vector<std::string> names;
   for (std::size_t c = 0; c < table.columns().size(); ++c) {
@@ -88,11 +120,11 @@ std::string with_predictions(std::string_view kind, const sim::io::CsvTable& tab
   sim::io::CsvWriter writer(names);
   for (std::size_t row = 0; row < table.rows(); ++row) {
     for (const std::size_t c : kept) writer.add(table.text(row, c));
-    for (const std::vector<Cell>& column : cells) {
-      writer.add(rounded(column[row].us));
-      writer.add(rounded(column[row].low));
-      writer.add(rounded(column[row].high));
-    }
+    for (const std::vector<Cell>& column : cells)
+      for (const double us : column[row].us) writer.add(rounded(us));
+    writer.add(std::ranges::any_of(cells, [&](const auto& c) { return c[row].extrapolated; })
+                   ? "extrapolated"
+                   : "fitted");
     writer.end_row();
   }
   return writer.text();

@@ -15,18 +15,26 @@ namespace moesim::validation {
 // One task of a table with what a device's model says to it.
 struct TaskPrediction {
   std::unique_ptr<Task> task;
-  const hardware::FittedModel* model = nullptr;  // of the device
-  bool stand_in = false;
+  hardware::FittedModel model;
+  bool stand_in = false;                      // it is another implementation's or number format's
+  bool unfitted = false;                      // no fit at all: the formula's round figures
   std::vector<hardware::Estimate> estimates;  // of each item
 };
 
-// Throws ConfigError where the device has no model of the kind, InputError as read_tasks().
+// "gemm vllm bf16: predicted with the parameters of trtllm bf16 (extrapolated)": how a prediction
+// goes beyond what was fitted. Empty where it does not.
+std::string caveat_of(const TaskPrediction& prediction);
+
+// Always answers: by the device's fit, by the nearest one that stands in, or by the formula's round
+// figures with a wide interval. Throws InputError as read_tasks().
 std::vector<TaskPrediction> predict_table(std::string_view kind, const sim::io::CsvTable& table,
                                           const hardware::Device& device,
                                           const std::string& implementation);
 
-// The table as CSV with predicted_us and the ends of its 90 % interval beside it (for each of the
-// kind's times). Columns of those names that the table already has are replaced.
+// The table as CSV with predicted_us, its 10th and 90th percentile and the ends of its 90 %
+// interval (predicted_p10_us, _p90_us, _p05_us, _p95_us) beside it (for each of the kind's times),
+// and predicted_provenance: "fitted", or "extrapolated". Columns of those names that the table
+// already has are replaced.
 std::string with_predictions(std::string_view kind, const sim::io::CsvTable& table,
                              const std::vector<TaskPrediction>& predictions);
 

@@ -124,15 +124,8 @@ TableReport report_on(std::string_view kind, const std::vector<sim::io::CsvTable
     check_units(table, predictions, report.notes);
     for (const TaskPrediction& p : predictions) {
       collect(table, p, parts[std::string(part_of(kind, *p.task))]);
-      if (p.stand_in)
-        report.notes.push_back(
-            fmt::format("{} {} {} is predicted with the parameters of {} {}: extrapolated", kind,
-                        p.task->implementation(), p.task->variant(), p.model->implementation,
-                        p.model->variant));
-      if (p.model->other_generation)
-        report.notes.push_back(fmt::format(
-            "{} {} {} is predicted with parameters of {}, another architecture: extrapolated", kind,
-            p.task->implementation(), p.task->variant(), p.model->carried_from));
+      if (std::string caveat = caveat_of(p); !caveat.empty())
+        report.notes.push_back(std::move(caveat));
     }
   }
   for (const TimeColumn& time : time_columns(kind)) {

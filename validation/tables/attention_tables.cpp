@@ -58,7 +58,7 @@ Tasks read_generation_attention(const sim::io::CsvTable& table, const hardware::
     Item item = reader.item(row, "latency_us");
     item.groups = head_groups(s);
     builder.add(impl, pair_name(Precision::BF16, s.kv_precision), Precision::BF16, std::move(item),
-                {.shape = s, .repeated = true});
+                {.shape = s, .repeated = true, .most_packed = hardware::most_packed_heads(impl)});
   }
   return builder.take();
 }

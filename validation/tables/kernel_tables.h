@@ -19,4 +19,12 @@ Tasks read_context_mla(const sim::io::CsvTable&, const hardware::Device&, const 
 Tasks read_generation_mla(const sim::io::CsvTable&, const hardware::Device&,
                           const std::string& impl);
 
+// A whole block of latent attention without the layer's norm (DeepSeek-V3's widths): projections,
+// rotation, cache write, attention, output projection. Composed of the kernels that a step composes
+// it of; columns as context_mla and generation_mla, and gemm_type.
+Tasks read_context_mla_module(const sim::io::CsvTable&, const hardware::Device&,
+                              const std::string& impl);
+Tasks read_generation_mla_module(const sim::io::CsvTable&, const hardware::Device&,
+                                 const std::string& impl);
+
 }  // namespace moesim::validation

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <map>
 #include <tuple>
 
@@ -107,7 +108,13 @@ Tasks read_wideep_moe(const sim::io::CsvTable& table, const hardware::Device& de
   std::int64_t most = 0;
   for (std::size_t row = 0; row < reader.rows(); ++row)
     most = std::max(most, reader.count(row, "num_tokens") / reader.count(row, "moe_ep_size"));
-  const std::string variant = most > kMostInDecode ? "prefill" : "decode";
+  // A part of a prefill table may have few tokens in every row: its name says more.
+  const std::string file = std::filesystem::path(table.name()).filename().string();
+  const auto named = [&](std::string_view word) { return file.find(word) != std::string::npos; };
+  const bool prefill = named("prefill") || named("context")     ? true
+                       : named("decode") || named("generation") ? false
+                                                                : most > kMostInDecode;
+  const std::string variant = prefill ? "prefill" : "decode";
   for (std::size_t row = 0; row < reader.rows(); ++row) {
     Item item = reader.item(row, "latency_us");
     item.groups = {fmt::format("ep{}", reader.text(row, "moe_ep_size"))};

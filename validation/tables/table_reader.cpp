@@ -2,9 +2,37 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <utility>
+
 #include "sim/error.h"
 
 namespace moesim::validation {
+namespace {
+
+using hardware::Precision;
+
+// What public tables call formats of weights and how they are computed with: the nearest of ours.
+constexpr std::array<std::pair<std::string_view, Precision>, 16> kSpellings{{
+    {"auto", Precision::BF16},
+    {"fp8_static", Precision::FP8},
+    {"fp8_ootb", Precision::FP8},
+    {"fp8_e4m3", Precision::FP8},
+    {"fp8_per_token", Precision::FP8},
+    {"float8_e4m3fn", Precision::FP8},
+    {"fp8_block_wise", Precision::FP8Block},
+    {"sq", Precision::INT8},  // SmoothQuant: 8 bits on both sides
+    {"w8a8", Precision::INT8},
+    {"int8_wo", Precision::INT8},
+    {"int4_wo", Precision::INT4},
+    {"w4a16", Precision::INT4},
+    {"w4afp8", Precision::INT4},
+    {"w4a16_mxfp4", Precision::MXFP4},
+    {"w4a8_mxfp4_mxfp8", Precision::MXFP4},
+    {"fp4", Precision::NVFP4},
+}};
+
+}  // namespace
 
 void TableReader::fail(std::size_t row, std::string_view column, const std::string& what) const {
   throw sim::InputError(fmt::format("{}: {}: expected {}, not \"{}\"", table_.where(row), column,
@@ -25,9 +53,11 @@ std::string_view TableReader::text(std::size_t row, std::string_view column) con
 }
 
 hardware::Precision TableReader::precision(std::size_t row, std::string_view column) const {
-  const auto parsed = hardware::parse_precision(text(row, column));
-  if (!parsed) fail(row, column, "a number format such as bfloat16, fp8 or fp8_block");
-  return *parsed;
+  const std::string_view name = text(row, column);
+  if (const auto parsed = hardware::parse_precision(name)) return *parsed;
+  for (const auto& [spelling, precision] : kSpellings)
+    if (name == spelling) return precision;
+  fail(row, column, "a number format such as bfloat16, fp8 or fp8_block");
 }
 
 double TableReader::time_us(std::size_t row, std::string_view column, bool zero_allowed) const {

@@ -22,6 +22,7 @@ class TableReader {
   // A whole number of at least `least`.
   std::int64_t count(std::size_t row, std::string_view column, std::int64_t least = 1) const;
   std::string_view text(std::size_t row, std::string_view column) const;
+  // Also the spellings of public tables: "bfloat16", "int4_wo", "w4a16_mxfp4", …
   hardware::Precision precision(std::size_t row, std::string_view column) const;
   // A measured time: above zero, finite; zero where the column is absent or the value is empty.
   double time_us(std::size_t row, std::string_view column, bool zero_allowed = false) const;

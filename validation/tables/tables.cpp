@@ -34,6 +34,8 @@ constexpr std::array kKinds{
     Kind{"generation_attention", "trtllm", read_generation_attention},
     Kind{"context_mla", "trtllm", read_context_mla},
     Kind{"generation_mla", "trtllm", read_generation_mla},
+    Kind{"context_mla_module", "trtllm", read_context_mla_module},
+    Kind{"generation_mla_module", "trtllm", read_generation_mla_module},
 };
 
 const Kind& kind_of(std::string_view name) {

@@ -170,3 +170,110 @@ TEST_CASE("collectives grow with bytes, ranks and nodes, and never beat the port
     before = e.us;
   }
 }
+
+namespace {
+
+// A thousandfold of what any table has, one, and nothing.
+constexpr std::array<std::int64_t, 9> kSizes{1, 2, 3, 7, 1000, 4097, 131072, 1 << 20, 1 << 24};
+
+void check_time(double us, double least, double before) {
+  CHECK(std::isfinite(us));
+  CHECK(us >= least);
+  CHECK(us >= kWithinTile * before);
+}
+
+}  // namespace
+
+TEST_CASE("far beyond every table times stay finite, above the roofline, and grow") {
+  for (const char* name : kDevices) {
+    CAPTURE(name);
+    const Device device = shipped(name);
+    const Kernels kernels(device, {});
+    const Rates rates = rates_of(device, Precision::BF16);
+    double rows = 0, columns = 0, depth = 0, keys = 0, batch = 0, prompt = 0, latent = 0, moe = 0;
+    for (const std::int64_t size : kSizes) {
+      CAPTURE(size);
+      const auto gemm = [&](const GemmShape& shape, double& before) {
+        const double us = sim::to_us(kernels.gemm(shape).time);
+        check_time(us, least_us_of(work_of(shape), rates), before);
+        before = us;
+      };
+      gemm({.m = size, .n = 4096, .k = 4096}, rows);
+      gemm({.m = 64, .n = size, .k = 4096}, columns);
+      gemm({.m = 64, .n = 4096, .k = size}, depth);
+      const auto attention = [&](const AttentionShape& shape, double& before) {
+        const double us = sim::to_us(kernels.attention(shape).time);
+        check_time(us, least_us_of(work_of(shape), rates), before);
+        before = us;
+      };
+      // From two keys on: one key for one query is a prompt.
+      attention({.batch = 8, .kv_length = size + 1, .heads = 32, .kv_heads = 8}, keys);
+      attention({.batch = size, .kv_length = 512, .heads = 32, .kv_heads = 8}, batch);
+      if (size > 8)
+        attention({.batch = 1, .query_length = size, .kv_length = size, .heads = 32, .kv_heads = 8},
+                  prompt);
+      const MlaShape mla{.batch = 8, .kv_length = size + 1, .heads = 128};
+      const double us = sim::to_us(kernels.mla(mla).time);
+      check_time(us, 0, latent);
+      latent = us;
+      const std::vector<std::int64_t> each(16, size);
+      const double experts = sim::to_us(kernels
+                                            .moe({.tokens = 2 * size,
+                                                  .hidden = 4096,
+                                                  .inter = 1536,
+                                                  .top_k = 8,
+                                                  .experts = 16,
+                                                  .rows = each})
+                                            .time);
+      check_time(experts, 0, moe);
+      moe = experts;
+    }
+    // Nothing to do takes no arithmetic, and no row is none.
+    const std::vector<std::int64_t> none(16, 0);
+    CHECK(std::isfinite(sim::to_us(kernels
+                                       .moe({.tokens = 0,
+                                             .hidden = 4096,
+                                             .inter = 1536,
+                                             .top_k = 8,
+                                             .experts = 16,
+                                             .rows = none})
+                                       .time)));
+    CHECK(kernels.gemm({.m = 0, .n = 4096, .k = 4096}).time == sim::Duration{});
+  }
+}
+
+TEST_CASE("collectives far beyond every table stay finite, above the port's time, and grow") {
+  const Device device = shipped("h100");
+  const Rates rates = rates_of(device, Precision::BF16);
+  for (const FittedModel& model : device.fitted) {
+    CAPTURE(model.kind);
+    CAPTURE(model.variant);
+    const auto grows = [&](auto fitted, auto shapes) {
+      double before = 0;
+      for (const auto& shape : shapes) {
+        const double us = fitted.estimate(shape, rates).us;
+        check_time(us, std::decay_t<decltype(fitted)>::Model::least_us(shape, rates), before);
+        before = us;
+      }
+    };
+    if (model.kind == "nccl") {
+      std::vector<NcclShape> sizes, ranks;
+      const NcclOperation operation = *parse_nccl_operation(model.variant);
+      for (double bytes = 1; bytes < 1e14; bytes *= 16) sizes.push_back({operation, 8, bytes});
+      for (double n = 2; n <= 4096; n *= 2) ranks.push_back({operation, n, 1e9});
+      grows(Fitted<NcclModel>(model), sizes);
+      grows(Fitted<NcclModel>(model), ranks);
+    }
+    if (model.kind == "deepep_ll") {
+      std::vector<DeepEpShape> tokens;
+      for (double t = 1; t <= 1e7; t *= 8)
+        tokens.push_back({.nodes = model.variant.ends_with("internode") ? 4.0 : 1.0,
+                          .hidden = 7168,
+                          .tokens = t,
+                          .top_k = 8,
+                          .groups = 256,
+                          .combine = model.variant.starts_with("combine")});
+      grows(Fitted<DeepEpLlModel>(model), tokens);
+    }
+  }
+}

@@ -48,10 +48,10 @@ Command calibrate_import_command() {
           "Brings the two passes of each point together and leaves out what cannot be trusted: "
           "results that were wrong or unwritten, throttled clocks, passes that disagree. The rest, "
           "of the roles that are asked for, is a table for calibrate fit and validate table. With "
-          "--from: nccl-tests (text, or JSON of -J), perftest, DeepEP's low-latency test log, or a "
-          "CSV "
-          "table of aiconfigurator (latency in milliseconds); what a log does not say is given by "
-          "options.",
+          "--from: nccl-tests (text, or JSON of -J), perftest (text, or JSON of --out_json), the "
+          "log of "
+          "DeepEP's tests (low latency or normal), or a CSV table of aiconfigurator (latency in "
+          "milliseconds); what a log does not say is given by options.",
       .options =
           with_log_options({{.name = "POINTS",
                              .value = "",

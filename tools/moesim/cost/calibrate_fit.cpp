@@ -12,6 +12,7 @@
 #include "tools/moesim/cost/cost_commands.h"
 #include "validation/calibrate/fit_task.h"
 #include "validation/calibrate/fitted_file.h"
+#include "validation/compare/table_report.h"
 #include "validation/tables/detect_kind.h"
 #include "validation/tables/tables.h"
 
@@ -51,6 +52,11 @@ std::string title_of(const Task& task) {
 std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
                           validation::FitOptions options, const hardware::Device* prior,
                           std::ostream& err) {
+  if (task.composed()) {
+    err << fmt::format("{}: {} is left out: it is composed of what other tables fit\n",
+                       table.name(), task.kind());
+    return {};
+  }
   const auto measured = std::ranges::count_if(
       task.items(), [](const validation::Item& i) { return i.measured_us > 0 && !i.anomalous; });
   if (prior) {
@@ -116,6 +122,10 @@ std::string command_line(const Arguments& arguments) {
     line += source.implementation.empty() ? fmt::format(" {}", name)
                                           : fmt::format(" {}={}", source.implementation, name);
   }
+  if (arguments.has("source")) line += fmt::format(" --source \"{}\"", arguments.text("source"));
+  if (arguments.has("replace")) line += " --replace";
+  if (const auto file = arguments.find("output"))
+    line += " -o " + std::filesystem::path(*file).filename().string();
   return line;
 }
 
@@ -133,6 +143,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     const std::string kind = arguments.find("kind").value_or(validation::detect_kind(table));
     const std::string impl =
         source.implementation.empty() ? arguments.find("impl").value_or("") : source.implementation;
+    // Times of another unit, or of rows that cannot be, before anything is fitted to them.
+    std::vector<std::string> notes;
+    validation::check_units(
+        table, validation::predict_table(kind, table, prior ? *prior : device, impl), notes);
+    for (const std::string& note : notes) console.err << note << '\n';
     options.source = fmt::format(
         "{} on {}{}", std::filesystem::path(source.file).filename().string(), device.name,
         arguments.has("source") ? ", " + arguments.text("source") : std::string());

@@ -23,12 +23,12 @@ std::string import_log(const Arguments& arguments, const std::string& file) {
     const auto of = [&](const char* name) {
       return static_cast<int>(arguments.integer(name, 1, kMost));
     };
-    return validation::import_deepep_low_latency(text, file,
-                                                 {.nodes = of("nodes"),
-                                                  .hidden = of("hidden"),
-                                                  .tokens = of("tokens"),
-                                                  .top_k = of("top-k"),
-                                                  .experts = of("experts")});
+    return validation::import_deepep(text, file,
+                                     {.nodes = of("nodes"),
+                                      .hidden = of("hidden"),
+                                      .tokens = of("tokens"),
+                                      .top_k = of("top-k"),
+                                      .experts = of("experts")});
   }
   if (!arguments.has("operation"))
     throw sim::ConfigError(

@@ -14,14 +14,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const auto predictions =
       validation::predict_table(kind, table, device, arguments.find("impl").value_or(""));
   for (const validation::TaskPrediction& p : predictions) {
-    if (p.stand_in)
-      console.err << kind << ' ' << p.task->implementation() << ' ' << p.task->variant()
-                  << ": predicted with the parameters of " << p.model->implementation << ' '
-                  << p.model->variant << " (extrapolated)\n";
-    if (p.model->other_generation)
-      console.err << kind << ' ' << p.task->implementation() << ' ' << p.task->variant()
-                  << ": predicted with parameters of " << p.model->carried_from
-                  << ", another architecture (extrapolated)\n";
+    if (const std::string caveat = validation::caveat_of(p); !caveat.empty())
+      console.err << caveat << '\n';
   }
   const std::string text = validation::with_predictions(kind, table, predictions);
   if (const auto file = arguments.find("output"))
@@ -37,9 +31,12 @@ Command predict_command() {
   return {.name = "predict",
           .summary = "predicts the time of each row of a table of kernels or collectives",
           .description =
-              "Prints the table with predicted_us and the ends of its 90 % interval, "
-              "predicted_p10_us and predicted_p90_us, beside every row (DeepEP: "
-              "predicted_dispatch_us and predicted_combine_us). Measured times in the table are "
+              "Prints the table with predicted_us beside every row, its 10th and 90th percentile, "
+              "predicted_p10_us and predicted_p90_us, and the ends of its 90 % interval, "
+              "predicted_p05_us and predicted_p95_us (DeepEP: predicted_dispatch_us and "
+              "predicted_combine_us); and predicted_provenance: fitted, or extrapolated where an "
+              "implementation, a shape or a device is beyond what was fitted; "
+              "standard error says how. Measured times in the table are "
               "not looked at; other columns are kept.",
           .options = {kind_argument(),
                       {.name = "TABLE",

@@ -1,0 +1,109 @@
+#include <array>
+#include <cmath>
+
+#include "validation/tables/kernel_tables.h"
+#include "validation/tables/table_reader.h"
+#include "workloads/step/mixer_work.h"
+
+namespace moesim::validation {
+namespace {
+
+using hardware::Estimate;
+
+// A block is the sum of kernels that other tables are fitted on: nothing of its own is searched.
+class ComposedTask : public Task {
+ public:
+  using Task::Task;
+  void add(Item item, const Estimate& estimate) {
+    items_.push_back(std::move(item));
+    estimates_.push_back(estimate);
+  }
+
+  bool composed() const override { return true; }
+  std::span<const ParameterInfo> parameters() const override { return {}; }
+  double model_us(std::size_t item, std::span<const double>) const override {
+    return estimates_[item].us;
+  }
+  double least_us(std::size_t) const override { return 0; }
+  std::string_view regime(std::size_t) const override { return "all"; }
+  std::vector<std::string_view> feature_names() const override { return {}; }
+  std::vector<std::string_view> counted_features() const override { return {}; }
+  std::vector<double> features(std::size_t) const override { return {}; }
+  std::vector<std::vector<double>> knots() const override { return {}; }
+  std::vector<Estimate> estimates(const hardware::FittedModel&, double) const override {
+    return estimates_;
+  }
+
+ private:
+  std::vector<Estimate> estimates_;
+};
+
+// The engines whose GEMM and attention are priced apart; others are priced as the first.
+hardware::KernelChoice kernels_of(const std::string& impl) {
+  constexpr std::array<std::string_view, 3> kEngines{"trtllm", "sglang", "vllm"};
+  const bool known = std::ranges::find(kEngines, impl) != kEngines.end();
+  const std::string engine = known ? impl : std::string(kEngines[0]);
+  return {.gemm = engine, .moe = engine, .attention = engine};
+}
+
+Estimate estimate_of(const workloads::Work& work) {
+  const auto ps = static_cast<double>(work.time.count());
+  const double low = work.low_ps / ps, high = work.high_ps / ps;
+  return {.us = sim::to_us(work.time),
+          .low = std::pow(low, 1 / workloads::kDecile),
+          .high = std::pow(high, 1 / workloads::kDecile),
+          .p10 = low,
+          .p90 = high,
+          .extrapolated = work.extrapolated > sim::Duration{}};
+}
+
+Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardware::Device& device,
+           const std::string& impl) {
+  const TableReader reader(table);
+  const hardware::Kernels kernels(device, kernels_of(impl));
+  auto task = std::make_unique<ComposedTask>(kind, impl, "");
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    workloads::ModelSpec model;
+    model.hidden = reader.has("hidden_size") ? reader.count(row, "hidden_size") : 7168;
+    // DeepSeek-V3's widths; num_heads are those of this GPU.
+    const workloads::MlaAttention mla{.heads = reader.count(row, "num_heads"),
+                                      .q_lora_rank = 1536,
+                                      .kv_lora_rank = 512,
+                                      .nope_dim = 128,
+                                      .rope_dim = 64,
+                                      .value_dim = 128,
+                                      .index = {}};
+    workloads::PartPrecision precision;
+    precision.attention = reader.precision(row, "gemm_type");
+    precision.kv_cache = reader.precision(row, "kv_cache_dtype");
+    const workloads::LayerPricing pricing{
+        .kernels = kernels, .model = model, .precision = precision};
+    workloads::BatchShape shape{.sequences = reader.count(row, "batch_size")};
+    if (kind == "context_mla_module") {
+      shape.query_length = reader.count(row, "isl");
+      const std::int64_t before = reader.has("kv_len") ? reader.count(row, "kv_len", 0) : 0;
+      shape.kv_length = shape.query_length + before;
+    } else {
+      shape.kv_length = reader.count(row, "kv_len");
+    }
+    task->add(reader.item(row, "latency_us"),
+              estimate_of(workloads::mixer_work(pricing, mla, shape)));
+  }
+  Tasks tasks;
+  tasks.push_back(std::move(task));
+  return tasks;
+}
+
+}  // namespace
+
+Tasks read_context_mla_module(const sim::io::CsvTable& table, const hardware::Device& device,
+                              const std::string& impl) {
+  return read("context_mla_module", table, device, impl);
+}
+
+Tasks read_generation_mla_module(const sim::io::CsvTable& table, const hardware::Device& device,
+                                 const std::string& impl) {
+  return read("generation_mla_module", table, device, impl);
+}
+
+}  // namespace moesim::validation
