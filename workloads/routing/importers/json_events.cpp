@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
+#include "sim/io/packed_stream.h"
 
 namespace moesim::workloads {
 namespace {
@@ -120,14 +120,28 @@ class Adapter final : public nlohmann::json_sax<Json> {
 
 }  // namespace
 
+struct JsonEventReader::State {
+  State(const std::filesystem::path& file, JsonEvents& events)
+      : in(file), adapter(file.string(), events) {}
+  sim::io::PackedStream in;
+  Adapter adapter;
+};
+
+JsonEventReader::JsonEventReader(const std::filesystem::path& file, JsonEvents& events)
+    : state_(std::make_unique<State>(file, events)) {}
+
+JsonEventReader::~JsonEventReader() = default;
+
+bool JsonEventReader::next() {
+  auto& in = state_->in;
+  if (!(in >> std::ws).good() || in.peek() == std::char_traits<char>::eof()) return false;
+  Json::sax_parse(in, &state_->adapter, Json::input_format_t::json, false);
+  return true;
+}
+
 void read_json_events(const std::filesystem::path& file, JsonEvents& events) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in || std::filesystem::is_directory(file)) {
-    throw sim::InputError(fmt::format("{}: cannot be read", file.string()));
-  }
-  Adapter adapter(file.string(), events);
-  while ((in >> std::ws).good() && in.peek() != std::char_traits<char>::eof()) {
-    Json::sax_parse(in, &adapter, Json::input_format_t::json, false);
+  JsonEventReader reader(file, events);
+  while (reader.next()) {
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 
 namespace moesim::workloads {
@@ -25,8 +26,22 @@ class JsonEvents {
   virtual void end_object() = 0;
 };
 
-// Throws InputError "FILE: record N: …" where the file cannot be read, is not JSON, or is nested
-// deeper than 100.
+// Reads a file (gzip is unpacked on the way) value by value. Throws InputError "FILE: record N: …"
+// where it cannot be read, is not JSON, or is nested deeper than 100.
+class JsonEventReader {
+ public:
+  JsonEventReader(const std::filesystem::path& file, JsonEvents& events);
+  ~JsonEventReader();
+
+  // Tells the events of the next value at the top; false at the end of the file.
+  bool next();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The whole file.
 void read_json_events(const std::filesystem::path& file, JsonEvents& events);
 
 }  // namespace moesim::workloads

@@ -1,7 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <deque>
+#include <iterator>
 #include <map>
+#include <memory>
 #include <utility>
 
 #include "sim/error.h"
@@ -16,90 +19,20 @@ struct LayerRecord {
   std::int64_t step = -1, layer = -1, rank = 0, tokens = -1, top_k = -1;
   bool is_prediction = false;  // multi-token prediction: "mtp_idx"
   std::vector<std::int32_t> ids;
+  std::string where;
 };
 
-// The n-th time that a layer comes in a step is the n-th micro-batch: its layers make up its
-// tokens.
-class Steps {
- public:
-  Steps(std::string name, TokenSink& sink, std::vector<std::int64_t>& layers)
-      : name_(std::move(name)), sink_(sink), layers_(layers) {}
-
-  void add(LayerRecord record, const std::string& where) {
-    if (record.step != step_) {
-      flush();
-      if (record.step < step_) {
-        throw sim::InputError(
-            fmt::format("{}: step {} comes after step {}", where, record.step, step_));
-      }
-      step_ = record.step;
-    }
-    auto& batches = by_layer_[record.layer];
-    batches.push_back(std::move(record));
-  }
-
-  void flush() {
-    if (by_layer_.empty()) return;
-    const std::string where = fmt::format("{}: step {}", name_, step_);
-    if (layers_.empty()) {
-      for (const auto& [layer, batches] : by_layer_) layers_.push_back(layer);
-      sink_.name_layers(layers_);
-    }
-    const std::size_t batches = by_layer_.begin()->second.size();
-    for (const std::int64_t layer : layers_) {
-      const auto found = by_layer_.find(layer);
-      if (found == by_layer_.end())
-        throw sim::InputError(fmt::format("{}: layer {} is missing", where, layer));
-      if (found->second.size() != batches) {
-        throw sim::InputError(fmt::format("{}: layer {} comes {} times, layer {} {} times", where,
-                                          layer, found->second.size(), by_layer_.begin()->first,
-                                          batches));
-      }
-    }
-    if (by_layer_.size() != layers_.size()) {
-      throw sim::InputError(fmt::format("{}: has {} layers, those before {}", where,
-                                        by_layer_.size(), layers_.size()));
-    }
-    for (std::size_t b = 0; b < batches; ++b) write(b, where);
-    by_layer_.clear();
-  }
-
- private:
-  void write(std::size_t batch, const std::string& where) {
-    const LayerRecord& first = by_layer_.begin()->second[batch];
-    for (const auto& [layer, records] : by_layer_) {
-      if (records[batch].tokens != first.tokens || records[batch].top_k != first.top_k) {
-        throw sim::InputError(fmt::format(
-            "{}: layer {} has {} tokens of {} choices, layer {} {} of {}", where, layer,
-            records[batch].tokens, records[batch].top_k, first.layer, first.tokens, first.top_k));
-      }
-    }
-    const auto k = static_cast<std::uint32_t>(first.top_k);
-    const auto layers = static_cast<std::uint32_t>(layers_.size());
-    std::vector<std::int32_t> ids(std::size_t{layers} * k);
-    sink_.begin_request();
-    for (std::uint64_t t = 0; t < static_cast<std::uint64_t>(first.tokens); ++t) {
-      auto to = ids.begin();
-      for (const auto& [layer, records] : by_layer_) {
-        const auto from = records[batch].ids.begin() + static_cast<std::ptrdiff_t>(t * k);
-        to = std::copy(from, from + k, to);
-      }
-      sink_.add(ids, layers, k, {}, {where, t});
-    }
-    sink_.end_step(static_cast<std::uint32_t>(first.rank));
-  }
-
-  std::string name_;
-  TokenSink& sink_;
-  std::vector<std::int64_t>& layers_;  // of the first step; the others must have the same
-  std::int64_t step_ = -1;
-  std::map<std::int64_t, std::vector<LayerRecord>> by_layer_;
+// The records of one step, by layer in ascending order: the n-th of a layer is of the n-th
+// micro-batch.
+struct Step {
+  std::int64_t number = -1;
+  std::map<std::int64_t, std::vector<LayerRecord>> by_layer;
 };
 
 class Lines final : public JsonEvents {
  public:
-  Lines(std::string name, Steps& steps, ImportSummary& summary)
-      : name_(std::move(name)), steps_(steps), summary_(summary) {}
+  Lines(std::string name, std::deque<LayerRecord>& records, ImportSummary& summary)
+      : name_(std::move(name)), records_(records), summary_(summary) {}
 
   void begin_record(std::uint64_t record) override {
     where_ = fmt::format("{}: record {}", name_, record);
@@ -120,7 +53,8 @@ class Lines final : public JsonEvents {
                        std::max<std::int64_t>(width_, 0), now_.tokens, now_.top_k));
     }
     ++summary_.records;
-    steps_.add(std::move(now_), where_);
+    now_.where = where_;
+    records_.push_back(std::move(now_));
   }
   void key(const std::string& name) override {
     wanted_ = nullptr;
@@ -180,7 +114,7 @@ class Lines final : public JsonEvents {
   }
 
   std::string name_, where_;
-  Steps& steps_;
+  std::deque<LayerRecord>& records_;
   ImportSummary& summary_;
   LayerRecord now_;
   std::int64_t* wanted_ = nullptr;
@@ -189,19 +123,182 @@ class Lines final : public JsonEvents {
   std::int64_t rows_ = 0, width_ = -1, row_ = 0;
 };
 
+// A rank's file, a step at a time.
+class RankFile {
+ public:
+  RankFile(const std::filesystem::path& file, ImportSummary& summary)
+      : name_(file.string()), lines_(name_, records_, summary), reader_(file, lines_) {}
+
+  const std::string& name() const { return name_; }
+
+  // Throws InputError where steps do not ascend. False where there is none left.
+  bool next(Step& step) {
+    if (!read()) return false;
+    if (records_.front().step < step.number) {
+      throw sim::InputError(fmt::format("{}: step {} comes after step {}", records_.front().where,
+                                        records_.front().step, step.number));
+    }
+    step = {records_.front().step, {}};
+    while (read() && records_.front().step == step.number) {
+      auto& batches = step.by_layer[records_.front().layer];
+      batches.push_back(std::move(records_.front()));
+      records_.pop_front();
+    }
+    return true;
+  }
+
+ private:
+  bool read() {
+    while (records_.empty()) {
+      if (!reader_.next()) return false;
+    }
+    return true;
+  }
+
+  std::string name_;
+  std::deque<LayerRecord> records_;
+  Lines lines_;
+  JsonEventReader reader_;
+};
+
+// Writes steps; all have the layers of the first.
+class StepWriter {
+ public:
+  explicit StepWriter(TokenSink& sink) : sink_(sink) {}
+
+  void add(const Step& step, const std::string& name) {
+    const auto& by_layer = step.by_layer;
+    const std::string where = fmt::format("{}: step {}", name, step.number);
+    if (layers_.empty()) {
+      for (const auto& [layer, batches] : by_layer) layers_.push_back(layer);
+      sink_.name_layers(layers_);
+    }
+    const std::size_t batches = by_layer.begin()->second.size();
+    for (const std::int64_t layer : layers_) {
+      const auto found = by_layer.find(layer);
+      if (found == by_layer.end())
+        throw sim::InputError(fmt::format("{}: layer {} is missing", where, layer));
+      if (found->second.size() != batches) {
+        throw sim::InputError(fmt::format("{}: layer {} comes {} times, layer {} {} times", where,
+                                          layer, found->second.size(), by_layer.begin()->first,
+                                          batches));
+      }
+    }
+    if (by_layer.size() != layers_.size()) {
+      throw sim::InputError(fmt::format("{}: has {} layers, those before {}", where,
+                                        by_layer.size(), layers_.size()));
+    }
+    for (std::size_t b = 0; b < batches; ++b) write(step, b, where);
+  }
+
+ private:
+  void write(const Step& step, std::size_t batch, const std::string& where) {
+    const LayerRecord& first = step.by_layer.begin()->second[batch];
+    for (const auto& [layer, records] : step.by_layer) {
+      if (records[batch].tokens != first.tokens || records[batch].top_k != first.top_k) {
+        throw sim::InputError(fmt::format(
+            "{}: layer {} has {} tokens of {} choices, layer {} {} of {}", where, layer,
+            records[batch].tokens, records[batch].top_k, first.layer, first.tokens, first.top_k));
+      }
+    }
+    const auto k = static_cast<std::uint32_t>(first.top_k);
+    const auto layers = static_cast<std::uint32_t>(layers_.size());
+    std::vector<std::int32_t> ids(std::size_t{layers} * k);
+    sink_.begin_request();
+    for (std::uint64_t t = 0; t < static_cast<std::uint64_t>(first.tokens); ++t) {
+      auto to = ids.begin();
+      for (const auto& [layer, records] : step.by_layer) {
+        const auto from = records[batch].ids.begin() + static_cast<std::ptrdiff_t>(t * k);
+        to = std::copy(from, from + k, to);
+      }
+      sink_.add(ids, layers, k, {}, {where, t});
+    }
+    sink_.end_step(static_cast<std::uint32_t>(first.rank));
+  }
+
+  TokenSink& sink_;
+  std::vector<std::int64_t> layers_;
+};
+
+using Layers = std::vector<std::int64_t>;
+
+Layers layers_of(const Step& step) {
+  Layers layers;
+  for (const auto& [layer, records] : step.by_layer) layers.push_back(layer);
+  return layers;
+}
+
+// Which files make up the layers of the same tokens: each alone, or with pipeline stages the n-th
+// of every stage, in the order given.
+std::vector<Files> stages_together(const Files& files) {
+  std::vector<std::pair<Layers, Files>> stages;
+  for (const auto& file : files) {
+    ImportSummary ignored;
+    Step first;
+    RankFile(file, ignored).next(first);
+    const Layers layers = layers_of(first);
+    const auto known = std::find_if(stages.begin(), stages.end(),
+                                    [&](const auto& stage) { return stage.first == layers; });
+    if (known != stages.end()) {
+      known->second.push_back(file);
+      continue;
+    }
+    for (const auto& [others, their_files] : stages) {
+      Layers both;
+      std::set_intersection(layers.begin(), layers.end(), others.begin(), others.end(),
+                            std::back_inserter(both));
+      if (both.empty()) continue;
+      throw sim::InputError(fmt::format(
+          "{}: has some of the layers of {} (layer {}), but not the same ones: files hold the same "
+          "layers, or those of another pipeline stage",
+          file.string(), their_files[0].string(), both[0]));
+    }
+    stages.push_back({layers, {file}});
+  }
+  for (const auto& [layers, stage] : stages) {
+    if (stage.size() == stages[0].second.size()) continue;
+    throw sim::InputError(fmt::format("{}: {} files of its pipeline stage, but {} of that of {}",
+                                      stage[0].string(), stage.size(), stages[0].second.size(),
+                                      stages[0].second[0].string()));
+  }
+  std::vector<Files> together(stages.empty() ? 0 : stages[0].second.size());
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    for (const auto& [layers, stage] : stages) together[i].push_back(stage[i]);
+  }
+  return together;
+}
+
+// Steps of files that are read side by side.
+void import_together(const Files& files, StepWriter& writer, ImportSummary& summary) {
+  std::vector<std::unique_ptr<RankFile>> ranks;
+  for (const auto& file : files) ranks.push_back(std::make_unique<RankFile>(file, summary));
+  std::vector<Step> steps(ranks.size());
+  while (ranks[0]->next(steps[0])) {
+    for (std::size_t r = 1; r < ranks.size(); ++r) {
+      if (!ranks[r]->next(steps[r]) || steps[r].number != steps[0].number) {
+        throw sim::InputError(fmt::format("{}: has no step {}, but {} does", ranks[r]->name(),
+                                          steps[0].number, ranks[0]->name()));
+      }
+      steps[0].by_layer.merge(steps[r].by_layer);
+    }
+    writer.add(steps[0], ranks[0]->name());
+  }
+  for (std::size_t r = 1; r < ranks.size(); ++r) {
+    if (ranks[r]->next(steps[r])) {
+      throw sim::InputError(fmt::format("{}: has a step {}, but {} ended before", ranks[r]->name(),
+                                        steps[r].number, ranks[0]->name()));
+    }
+  }
+}
+
 }  // namespace
 
 ImportSummary import_megatron(const Files& files, const std::filesystem::path& out,
                               const ImportOptions& options) {
   TokenSink sink(out, options, "megatron");
   ImportSummary summary;
-  std::vector<std::int64_t> layers;
-  for (const auto& file : files) {
-    Steps steps(file.string(), sink, layers);
-    Lines lines(file.string(), steps, summary);
-    read_json_events(file, lines);
-    steps.flush();
-  }
+  StepWriter writer(sink);
+  for (const Files& together : stages_together(files)) import_together(together, writer, summary);
   sink.close();
   summary.tokens = sink.tokens();
   return summary;

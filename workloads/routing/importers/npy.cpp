@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 
 #include "sim/error.h"
+#include "sim/io/packed_stream.h"
 #include "workloads/routing/importers/token_sink.h"
 
 namespace moesim::workloads {
@@ -20,9 +20,7 @@ struct NpyHeader {
 
 class NpyReader {
  public:
-  explicit NpyReader(const std::filesystem::path& file)
-      : name_(file.string()), in_(file, std::ios::binary) {
-    if (!in_ || std::filesystem::is_directory(file)) fail("cannot be read");
+  explicit NpyReader(const std::filesystem::path& file) : name_(file.string()), in_(file) {
     read_header();
   }
 
@@ -121,7 +119,7 @@ class NpyReader {
   }
 
   std::string name_;
-  std::ifstream in_;
+  sim::io::PackedStream in_;
   NpyHeader header_;
   std::string bytes_;
 };
