@@ -105,21 +105,34 @@ void TraceWriter::close() {
   file_->close();
 }
 
-void write_counts(const std::filesystem::path& file, const CountTrace& trace) {
-  const TraceHeader& header = trace.header;
+CountWriter::CountWriter(const std::filesystem::path& file, const TraceHeader& header)
+    : row_(std::size_t{header.layers} * header.experts), file_(std::make_unique<Hdf5Writer>(file)) {
+  write_header(*file_, header);
   const std::uint64_t row[] = {header.layers, header.experts};
-  SIM_CHECK(trace.counts.size() % (std::size_t{header.layers} * header.experts) == 0,
-            "counts are steps x layers x experts");
-  Hdf5Writer writer(file);
-  write_header(writer, header);
-  const std::vector<std::int64_t> counts(trace.counts.begin(), trace.counts.end());
-  writer.append(writer.create("/counts", Stored::U4, row), std::span<const std::int64_t>(counts));
-  if (!trace.step_domains.empty()) {
-    const std::vector<std::int64_t> domains(trace.step_domains.begin(), trace.step_domains.end());
-    writer.append(writer.create("/step/domain", Stored::U2, {}),
+  counts_ = file_->create("/counts", Stored::U4, row);
+}
+
+CountWriter::~CountWriter() = default;
+
+void CountWriter::append(std::span<const std::uint32_t> counts) {
+  SIM_CHECK(counts.size() % row_ == 0, "counts are steps x layers x experts");
+  const std::vector<std::int64_t> wide(counts.begin(), counts.end());
+  file_->append(counts_, std::span<const std::int64_t>(wide));
+}
+
+void CountWriter::close(std::span<const std::uint32_t> step_domains) {
+  if (!step_domains.empty()) {
+    const std::vector<std::int64_t> domains(step_domains.begin(), step_domains.end());
+    file_->append(file_->create("/step/domain", Stored::U2, {}),
                   std::span<const std::int64_t>(domains));
   }
-  writer.close();
+  file_->close();
+}
+
+void write_counts(const std::filesystem::path& file, const CountTrace& trace) {
+  CountWriter writer(file, trace.header);
+  writer.append(trace.counts);
+  writer.close(trace.step_domains);
 }
 
 }  // namespace moesim::workloads

@@ -62,7 +62,27 @@ class TraceWriter {
   std::vector<std::int32_t> buffer_;
 };
 
-// The count form: [steps x layers x experts].
+// The count form, some steps at a time. The file appears whole when it is closed.
+class CountWriter {
+ public:
+  // Throws InputError where the file cannot be written.
+  CountWriter(const std::filesystem::path& file, const TraceHeader& header);
+  ~CountWriter();
+  CountWriter(const CountWriter&) = delete;
+  CountWriter& operator=(const CountWriter&) = delete;
+
+  // REQUIRES: counts are [steps x layers x experts]
+  void append(std::span<const std::uint32_t> counts);
+  // `step_domains`: of each step, an index into header.domains; or empty.
+  void close(std::span<const std::uint32_t> step_domains = {});
+
+ private:
+  std::size_t row_;
+  std::unique_ptr<sim::io::Hdf5Writer> file_;
+  std::size_t counts_;
+};
+
+// The same at once: [steps x layers x experts].
 struct CountTrace {
   TraceHeader header;
   std::vector<std::uint32_t> counts;

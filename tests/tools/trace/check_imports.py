@@ -99,6 +99,7 @@ HOSTILE = {
         (safetensors({"0_0": tensor([8], [0, 32])}, struct.pack("<8i", *[-1] * 8)), "0_0: expert 0: -1 is no count"),
         (safetensors({"0_0": tensor([8], [32, 0])}, b"\0" * 32), "0_0"), (safetensors({"0_0": 7}), "0_0: expected dtype"),
         (safetensors({"0_0": tensor([7], [0, 28])}, b"\0" * 28), "0_0: counts 7 experts"), (safetensors({}), "no counts"),
+        (safetensors({"0_0": tensor([8], [0, 32]), "1_1": tensor([8], [0, 32])}, b"\0" * 32), "iteration 0 has no counts of layer 1"),
     ],
     "counts": [
         ("layer,expert,count\n0,0,1\n0,8,1\n", ":3"), ("layer,expert,count\n0,0,nan\n", ":2"), ("layer,expert,count\n0,0,-1\n", ":2"),

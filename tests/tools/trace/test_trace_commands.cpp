@@ -115,10 +115,23 @@ TEST_CASE("the collapse of an unbalanced router shows") {
   CHECK(text.find("    all      8.43    0.663  0.747    36       47") != std::string::npos);
 }
 
+TEST_CASE("an axis is marked at round numbers") {
+  // Five steps of 2 cover 0 to 8.43; 0.4 to 0.9 … the layers 1, 3, 5 at steps of a layer.
+  const LineChart chart{"t", "layer", "y", {{"a", {{1, 8.43}, {3, 1.2}, {5, 6}}}}, false, false};
+  const auto text = svg(chart);
+  for (const char* tick : {">0</text>", ">2</text>", ">10</text>", ">1</text>", ">5</text>"})
+    CHECK(text.find(tick) != std::string::npos);
+  CHECK(text.find("8.43") == std::string::npos);
+  const LineChart log{"t", "x", "y", {{"a", {{1, 1e-6}, {1024, 32}}}}, true, true};
+  const auto powers = svg(log);
+  for (const char* tick : {">1</text>", ">1e-06</text>", ">0.01</text>"})
+    CHECK(powers.find(tick) != std::string::npos);
+}
+
 TEST_CASE("a heat map draws each cell in the colour of its load") {
   const HeatMap map{"t", "x", "y", {"0"}, 3, {0, 1, 16}};
   const auto text = svg(map);
-  CHECK(text.find("fill=\"#303030\" d=\"M0 0h1v1h-1z\"") != std::string::npos);  // none
+  CHECK(text.find("fill=\"#000000\" d=\"M0 0h1v1h-1z\"") != std::string::npos);  // none
   CHECK(text.find("fill=\"#f7d9a4\" d=\"M1 0h1v1h-1z\"") != std::string::npos);  // the mean
   CHECK(text.find("fill=\"#8b1e2d\" d=\"M2 0h1v1h-1z\"") != std::string::npos);  // over 8 times
 }

@@ -143,7 +143,7 @@ TEST_CASE("a damaged vLLM response is refused with the record at fault") {
   CHECK(failure(import_vllm, R"({"routed_experts": [[[1]]]})", {.experts = 8, .layers = 2}) ==
         "in: record 1: choice 0: routed_experts: token 0: has 1 layers, but --layers says 2");
   CHECK_THROWS_WITH_AS(import_vllm({"no-such-file"}, "x.h5", {.experts = 8}),
-                       "no-such-file: cannot be read", InputError);
+                       "no-such-file: cannot be read: No such file or directory", InputError);
 }
 
 TEST_CASE("SGLang's base64 is int32, and dense layers can be left out") {

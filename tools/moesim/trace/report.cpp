@@ -115,11 +115,13 @@ std::string page(const std::vector<TraceAnalysis>& analyses, const std::string& 
       "report</title>\n<style>"
       "body{font-family:sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#222}"
       "svg{max-width:100%;height:auto;display:block;margin:1em "
-      "0}pre{overflow-x:auto;background:#f6f6f6;padding:1em;font-size:12px}"
+      "0}pre{overflow-x:auto;background:#f6f6f6;padding:1em;font-size:12px}pre.wrap{white-space:"
+      "pre-wrap}"
       "</style></head><body>\n<h1>Routing report</h1>\n";
   if (analyses.size() > 1) text += svg(by_layer(analyses)) + svg(distances(analyses));
   if (!costs.empty())
-    text += fmt::format("<h2>What the routing costs</h2>\n<pre>{}</pre>\n", escaped(costs));
+    text += fmt::format("<h2>What the routing costs</h2>\n<pre class=\"wrap\">{}</pre>\n",
+                        escaped(costs));
   for (const auto& analysis : analyses) {
     text += fmt::format("<h2>{}</h2>\n", escaped(base_name(analysis)));
     if (!analysis.info.source.empty())

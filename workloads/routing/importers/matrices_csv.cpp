@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <memory>
 
 #include "sim/error.h"
 #include "sim/io/csv.h"
@@ -36,17 +37,12 @@ ImportSummary import_matrices(const Files& files, const std::filesystem::path& o
                               const ImportOptions& options) {
   ImportSummary summary;
   std::size_t ranks = 0, layers = 0;
-  CountTrace trace{
-      .header = {.layers = 0,
-                 .experts = 0,
-                 .top_k = 1,
-                 .model = options.model,
-                 .source = "all-to-all matrices: an expert stands for all those of a rank"},
-      .counts = {}};
+  std::unique_ptr<CountWriter> writer;  // made after the first file, which says the shape
   for (const auto& file : files) {
     const std::string text = sim::io::read_text(file);
     std::size_t line_number = 0, lines = 0, matrices = 0;
     std::uint64_t first_matrix = 0;
+    std::vector<std::uint32_t> counts;  // [matrices x ranks]
     for (std::size_t at = 0; at < text.size();) {
       const std::size_t end = std::min(text.find('\n', at), text.size());
       const std::string_view line(text.data() + at, end - at);
@@ -61,10 +57,10 @@ ImportSummary import_matrices(const Files& files, const std::filesystem::path& o
             fmt::format("{}: {} values, but a matrix of {} ranks", where, row.size(), ranks));
       }
       if (lines % ranks == 0) {
-        trace.counts.resize(trace.counts.size() + ranks);
+        counts.resize(counts.size() + ranks);
         ++matrices;
       }
-      std::uint32_t* sums = trace.counts.data() + trace.counts.size() - ranks;
+      std::uint32_t* sums = counts.data() + counts.size() - ranks;
       for (std::size_t r = 0; r < ranks; ++r) {
         if (sums[r] > 0xFFFFFFFF - row[r])
           throw sim::InputError(fmt::format("{}: the counts are too large", where));
@@ -82,12 +78,21 @@ ImportSummary import_matrices(const Files& files, const std::filesystem::path& o
       throw sim::InputError(fmt::format("{}: {} matrices, but the files before have {}",
                                         file.string(), matrices, layers));
     }
+    if (!writer) {
+      writer = std::make_unique<CountWriter>(
+          out,
+          TraceHeader{.layers = static_cast<std::uint32_t>(layers),
+                      .experts = static_cast<std::uint32_t>(ranks),
+                      .top_k = 1,
+                      .model = options.model,
+                      .source = "all-to-all matrices: an expert stands for all those of a rank"});
+    }
+    writer->append(counts);
     summary.records += matrices;
     summary.tokens += first_matrix;
   }
-  trace.header.layers = static_cast<std::uint32_t>(layers);
-  trace.header.experts = static_cast<std::uint32_t>(ranks);
-  write_counts(out, trace);
+  if (!writer) throw sim::InputError("the recording has no matrices");
+  writer->close();
   return summary;
 }
 

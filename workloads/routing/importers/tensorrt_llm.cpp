@@ -2,8 +2,10 @@
 
 #include <charconv>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 
 #include "sim/error.h"
 #include "sim/io/json.h"
@@ -47,80 +49,93 @@ void read_meta(const std::filesystem::path& folder, ImportOptions& options) {
   take("num_experts_per_token", options.top_k);
 }
 
+// The tensors of all files with the counts of one iteration and layer.
+struct Place {
+  std::size_t file = 0;
+  const SafeTensor* tensor = nullptr;
+};
+using Recording = std::map<std::int64_t, std::map<std::int64_t, std::vector<Place>>>;
+
+// Adds up what the files counted.
+std::vector<std::uint32_t> sum_of(const std::vector<Place>& places,
+                                  std::span<const std::unique_ptr<SafeTensorsFile>> files,
+                                  const Files& names, std::uint32_t experts) {
+  std::vector<std::int64_t> sum(experts);
+  for (const Place& place : places) {
+    const auto counts = files[place.file]->integers(*place.tensor);
+    const std::string where = fmt::format("{}: {}", names[place.file].string(), place.tensor->name);
+    if (counts.size() != experts) {
+      throw sim::InputError(
+          fmt::format("{}: counts {} experts, but there are {}", where, counts.size(), experts));
+    }
+    for (std::size_t e = 0; e < counts.size(); ++e) {
+      if (counts[e] < 0)
+        throw sim::InputError(fmt::format("{}: expert {}: {} is no count", where, e, counts[e]));
+      if (counts[e] > 0xFFFFFFFF - sum[e])
+        throw sim::InputError(fmt::format("{}: expert {}: the counts are too large", where, e));
+      sum[e] += counts[e];
+    }
+  }
+  return {sum.begin(), sum.end()};
+}
+
 }  // namespace
 
 ImportSummary import_tensorrt_llm(const Files& files, const std::filesystem::path& out,
                                   const ImportOptions& given) {
   ImportOptions options = given;
   ImportSummary summary;
-  std::map<Key, std::vector<std::int64_t>> sums;
-  for (const auto& file : files) {
-    read_meta(file.parent_path(), options);
-    SafeTensorsFile tensors(file);
-    for (const SafeTensor& tensor : tensors.tensors()) {
+  std::vector<std::unique_ptr<SafeTensorsFile>> opened;
+  Recording recording;
+  std::set<std::int64_t> layer_set;
+  for (std::size_t f = 0; f < files.size(); ++f) {
+    read_meta(files[f].parent_path(), options);
+    opened.push_back(std::make_unique<SafeTensorsFile>(files[f]));
+    for (const SafeTensor& tensor : opened[f]->tensors()) {
       Key key;
       if (!parse_key(tensor.name, key) || tensor.shape.size() != 1) {
         ++summary.skipped;
         continue;
       }
-      const auto counts = tensors.integers(tensor);
       if (options.experts == 0)
         options.experts =
-            static_cast<std::uint32_t>(std::min<std::size_t>(counts.size(), kMostExperts));
-      const std::string where = fmt::format("{}: {}", file.string(), tensor.name);
-      if (counts.size() != options.experts) {
-        throw sim::InputError(fmt::format("{}: counts {} experts, but there are {}", where,
-                                          counts.size(), options.experts));
-      }
-      auto& sum = sums[key];
-      sum.resize(counts.size());
-      for (std::size_t e = 0; e < counts.size(); ++e) {
-        if (counts[e] < 0)
-          throw sim::InputError(fmt::format("{}: expert {}: {} is no count", where, e, counts[e]));
-        sum[e] += counts[e];
-        if (sum[e] > 0xFFFFFFFF)
-          throw sim::InputError(fmt::format("{}: expert {}: the counts are too large", where, e));
-      }
+            static_cast<std::uint32_t>(std::min<std::uint64_t>(tensor.shape[0], kMostExperts));
+      recording[key.iteration][key.layer].push_back({f, &tensor});
+      layer_set.insert(key.layer);
       ++summary.records;
     }
   }
-  if (sums.empty()) throw sim::InputError("the recording has no counts named \"iteration_layer\"");
+  if (recording.empty())
+    throw sim::InputError("the recording has no counts named \"iteration_layer\"");
   if (options.top_k == 0)
     throw sim::ConfigError(
         "the recording does not say how many experts a token chooses: give --top-k");
-  std::set<std::int64_t> iterations, layer_set;
-  for (const auto& [key, counts] : sums) {
-    iterations.insert(key.iteration);
-    layer_set.insert(key.layer);
-  }
+  if (options.experts == 0) throw sim::InputError("the recording counts no experts");
   std::vector<std::int64_t> layers(layer_set.begin(), layer_set.end());
-  if (!options.keep.empty()) {
-    layers.clear();
-    for (const std::uint32_t layer : options.keep) layers.push_back(layer);
-  }
-  CountTrace trace{.header = {.layers = static_cast<std::uint32_t>(layers.size()),
-                              .experts = options.experts,
-                              .top_k = options.top_k,
-                              .model = options.model,
-                              .source = "tensorrt-llm",
-                              .layer_ids = layers},
-                   .counts = {}};
-  for (const std::int64_t iteration : iterations) {
+  if (!options.keep.empty()) layers.assign(options.keep.begin(), options.keep.end());
+  CountWriter writer(out, {.layers = static_cast<std::uint32_t>(layers.size()),
+                           .experts = options.experts,
+                           .top_k = options.top_k,
+                           .model = options.model,
+                           .source = "tensorrt-llm",
+                           .layer_ids = layers});
+  for (const auto& [iteration, by_layer] : recording) {
+    std::vector<std::uint32_t> step;
     for (const std::int64_t layer : layers) {
-      const auto found = sums.find({iteration, layer});
-      if (found == sums.end()) {
+      const auto found = by_layer.find(layer);
+      if (found == by_layer.end()) {
         throw sim::InputError(
             fmt::format("iteration {} has no counts of layer {}", iteration, layer));
       }
-      for (const std::int64_t count : found->second)
-        trace.counts.push_back(static_cast<std::uint32_t>(count));
+      const auto counts = sum_of(found->second, opened, files, options.experts);
+      step.insert(step.end(), counts.begin(), counts.end());
     }
+    writer.append(step);
     std::uint64_t selections = 0;
-    for (const std::int64_t count : sums.at({iteration, layers.front()}))
-      selections += static_cast<std::uint64_t>(count);
+    for (std::size_t e = 0; e < options.experts; ++e) selections += step[e];
     summary.tokens += selections / options.top_k;
   }
-  write_counts(out, trace);
+  writer.close();
   return summary;
 }
 
