@@ -49,8 +49,12 @@ class TraceSource final : public RoutingSource {
     out.ids.resize(std::size_t{range.count} * k);
     const ExpertId* layer = ids_.data() + from * stored_ * k;
     ExpertId* to = out.ids.data();
-    for (std::uint32_t t = range.first; t < range.first + range.count; ++t, to += k) {
-      std::copy_n(layer + std::size_t{index_[t]} * k, k, to);
+    // Tokens that lie one after another, as most do, are copied together.
+    for (std::uint32_t t = range.first, end = t + range.count; t < end;) {
+      std::uint32_t run = 1;
+      while (t + run < end && index_[t + run] == index_[t] + run) ++run;
+      to = std::copy_n(layer + std::size_t{index_[t]} * k, run * k, to);
+      t += run;
     }
   }
 

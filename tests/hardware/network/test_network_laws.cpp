@@ -1,6 +1,7 @@
 // What must hold for any cluster and any exchange.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "hardware/network/play.h"
@@ -55,9 +56,9 @@ sim::Exchange random_exchange(sim::Random& random, sim::Rank ranks) {
 // When each rank is done if the ranks arrive at these times, and what the links carried.
 std::pair<std::vector<sim::Time>, std::vector<hardware::LinkUse>> played(
     const hardware::Cluster& cluster, const sim::Exchange& exchange, Fidelity fidelity,
-    const std::vector<sim::Duration>& arrivals) {
+    const std::vector<sim::Duration>& arrivals, double tolerance = 0) {
   sim::Engine engine;
-  const auto network = hardware::make_network_model(cluster, fidelity, engine, 0);
+  const auto network = hardware::make_network_model(cluster, fidelity, engine, tolerance);
   testing::DoneTimes listener(engine);
   for (const sim::Rank r : exchange.participants) {
     engine.after(arrivals[r], [&, r] { network->arrive(0, exchange, r, listener); });
@@ -155,6 +156,31 @@ TEST_CASE("flows never beat the busiest link, and links carry what was sent") {
     for (const auto& link : fluid.links) fluid_sum += link.bytes.count();
     for (const auto& link : bound.links) bound_sum += link.bytes.count();
     CHECK(fluid_sum == bound_sum);
+  }
+}
+
+TEST_CASE(
+    "a tolerant play of ranks that come one by one ends within its tolerance of the exact one") {
+  // Of the whole exchange, from its first arrival: flows are held back, never sped up, by less than
+  // the tolerance.
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    CAPTURE(seed);
+    sim::Random random(seed, "tolerance");
+    const auto cluster = random_cluster(random);
+    const auto exchange = random_exchange(random, cluster.ranks());
+    std::vector<sim::Duration> arrivals(cluster.ranks());
+    for (auto& arrival : arrivals) arrival = sim::Duration(random.below(200) * 1'000'000);
+    const auto end = [&](double tolerance) {
+      const auto done = played(cluster, exchange, Fidelity::Fluid, arrivals, tolerance).first;
+      return sim::to_us(*std::max_element(done.begin(), done.end()) - sim::Time{});
+    };
+    const double exact = end(0);
+    for (const double tolerance : {0.001, 0.01, 0.05}) {
+      CAPTURE(tolerance);
+      const double tolerant = end(tolerance);
+      CHECK(tolerant >= exact * (1 - 1e-9));
+      CHECK(tolerant <= exact * (1 + tolerance));
+    }
   }
 }
 
