@@ -180,6 +180,13 @@ TEST_CASE("instructions that the hardware does not define are refused") {
                                         shared_as<Shared>().barrier);
                        }),
                        "tensor map: a box row of 16-byte multiples", emulation::Misuse);
+  CHECK_THROWS_WITH_AS(run([] {
+                         TensorMap map{};
+                         map.shape.rank = 4;
+                         tensor_copy_2d(&shared_as<Shared>(), map, 0, 0,
+                                        shared_as<Shared>().barrier);
+                       }),
+                       "tensor map: one to three directions", emulation::Misuse);
   CHECK_THROWS_WITH_AS(run([] { async_copy16(&shared_as<Shared>().barrier, nullptr, 0); }),
                        "cp.async lies outside the block's shared memory", emulation::Misuse);
   CHECK_THROWS_WITH_AS(run([] {

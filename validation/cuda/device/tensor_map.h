@@ -14,7 +14,7 @@ namespace moesim::validation::cuda {
 
 enum class TensorElement { Bf16, Fp8, Float };
 
-inline constexpr std::uint64_t bytes_of(TensorElement element) {
+constexpr std::uint64_t bytes_of(TensorElement element) {
   return element == TensorElement::Float ? 4 : element == TensorElement::Bf16 ? 2 : 1;
 }
 

@@ -10,6 +10,7 @@ namespace {
 
 void require_map(const TensorShape& shape) {
   const std::uint64_t element = bytes_of(shape.element);
+  if (shape.rank < 1 || shape.rank > 3) throw Misuse("tensor map: one to three directions");
   if (reinterpret_cast<std::uintptr_t>(shape.base) % 16 != 0) {
     throw Misuse("tensor map: the base is not 16-byte aligned");
   }
@@ -33,8 +34,8 @@ struct BoxCopy {
   std::uint64_t* barrier;
 
   std::uint32_t bytes() const {
-    return static_cast<std::uint32_t>(shape.box[0] * shape.box[1] * shape.box[2] *
-                                      bytes_of(shape.element));
+    return shape.box[0] * shape.box[1] * shape.box[2] *
+           static_cast<std::uint32_t>(bytes_of(shape.element));
   }
 
   void perform() const {

@@ -22,7 +22,7 @@ double seconds_of(const std::string& option, const std::string& text) {
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   const std::string unit(rest, end);
-  if (error != std::errc() || !(value > 0) || (unit != "" && unit != "s" && unit != "m")) {
+  if (error != std::errc() || !(value > 0) || (!unit.empty() && unit != "s" && unit != "m")) {
     throw UsageError(option + ": expected a time such as 240s or 4m, not \"" + text + "\"");
   }
   return unit == "m" ? value * 60 : value;
