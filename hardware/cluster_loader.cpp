@@ -78,7 +78,7 @@ ScaleOut read_scale_out(const YamlNode& node) {
 Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
   const YamlNode root = document.root();
   root.allow_only({"name", "device", "nodes", "gpus_per_node", "scale_up", "scale_out", "topology",
-                   "faults", "source"});
+                   "faults", "collectives", "source"});
   Cluster cluster;
   cluster.file = std::move(file);
   cluster.name = root.at("name").text();
@@ -125,6 +125,18 @@ Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
                              ? cluster.file.parent_path() / device_file
                              : device_file;
   cluster.device = load_device(in_folder);
+  // What was fitted on this cluster's own network comes before the device's.
+  if (const auto own = root.find("collectives")) {
+    std::filesystem::path fits = own->file();
+    if (document.folder().empty() && fits.is_relative()) fits = cluster.file.parent_path() / fits;
+    for (FittedModel& model : load_fitted(fits)) {
+      std::erase_if(cluster.device.fitted, [&](const FittedModel& m) {
+        return m.kind == model.kind && m.implementation == model.implementation &&
+               m.variant == model.variant;
+      });
+      cluster.device.fitted.push_back(std::move(model));
+    }
+  }
   cluster.collectives = collective_parameters(cluster.device);
   return cluster;
 }

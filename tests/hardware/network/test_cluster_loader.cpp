@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "hardware/cluster.h"
@@ -138,4 +139,27 @@ TEST_CASE("what a cluster lacks is said") {
         "true");
   CHECK(message(kTwoNodes + "faults: [{between: [gpu0, gpu1], capacity: 0}]\n") ==
         "cluster.yaml:7:20: faults[0].between: there is no link between these two");
+}
+
+TEST_CASE("a cluster's own fits of its collectives come before its device's") {
+  const auto folder = std::filesystem::temp_directory_path() / "moesim-cluster-collectives";
+  std::filesystem::create_directories(folder);
+  const auto file = folder / "net.yaml";
+  {
+    std::ofstream out(file);
+    out << "models:\n"
+           "  - kind: nccl\n"
+           "    implementation: nccl\n"
+           "    variant: all_gather\n"
+           "    parameters: {quick_us: 77}\n"
+           "    provenance: {origin: fitted, source: a test}\n";
+  }
+  const hardware::Cluster plain = parse(kTwoNodes + "source: a test\n");
+  const hardware::Cluster own =
+      parse(kTwoNodes + "source: a test\ncollectives: " + file.string() + "\n");
+  CHECK(plain.collectives.all_gather.quick_us < 20);
+  CHECK(own.collectives.all_gather.quick_us == 77);
+  // The others stay the device's.
+  CHECK(own.collectives.all_reduce.quick_us == plain.collectives.all_reduce.quick_us);
+  std::filesystem::remove_all(folder);
 }

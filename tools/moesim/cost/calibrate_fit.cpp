@@ -126,7 +126,49 @@ std::string command_line(const Arguments& arguments) {
   if (arguments.has("replace")) line += " --replace";
   if (const auto file = arguments.find("output"))
     line += " -o " + std::filesystem::path(*file).filename().string();
+  if (const auto file = arguments.find("network"))
+    line += " --network " + std::filesystem::path(*file).filename().string();
   return line;
+}
+
+bool of_network(const hardware::FittedModel& model) {
+  return model.kind == "nccl" || model.kind == "custom_allreduce" ||
+         model.kind.starts_with("deepep");
+}
+
+// What the fits say of the links, for people: the same numbers are in the models below it.
+std::string link_constants(const std::vector<hardware::FittedModel>& models,
+                           const hardware::Device& device) {
+  constexpr double kRanks = 8;
+  std::string text;
+  for (const hardware::FittedModel& m : models) {
+    const auto of = [&](const char* name) { return m.parameters.at(name); };
+    const std::string from =
+        fmt::format("{} {}, {} points, hold-out {:.1f} / {:.1f} %", m.kind, m.variant, m.points,
+                    m.median_error_percent, m.p90_error_percent);
+    if (m.kind == "nccl" && m.variant == "all_gather")
+      text += fmt::format(
+          "\nscale-up: {:.0f} GB/s of {:.0f} at 8 ranks, {:.1f} us for the smallest message ({})",
+          device.scale_up.bytes_per_second() * 1e-9 * of("wide_efficiency") *
+              (1 - of("wide_loss") / kRanks),
+          device.scale_up.bytes_per_second() * 1e-9,
+          of("quick_us") + of("quick_step_us") * (kRanks - 1), from);
+    if (m.kind == "deepep_ll" && m.variant == "dispatch_internode")
+      text += fmt::format(
+          "\nscale-out: {:.1f} GB/s of {:.1f} a NIC, {:.1f} us more for each doubling of nodes "
+          "({})",
+          device.scale_out.bytes_per_second() * 1e-9 * of("far_efficiency"),
+          device.scale_out.bytes_per_second() * 1e-9, of("per_log2_nodes_us"), from);
+  }
+  return text;
+}
+
+void write_models(const std::string& file, const std::vector<hardware::FittedModel>& fresh,
+                  bool replace, const std::string& header) {
+  std::vector<hardware::FittedModel> models;
+  if (std::filesystem::exists(file) && !replace) models = hardware::load_fitted(file);
+  sim::io::write_file(
+      file, validation::fitted_to_yaml(validation::merged(std::move(models), fresh), header));
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
@@ -164,15 +206,20 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   }
   if (fresh.empty()) throw sim::InputError("no table has enough measured rows to fit on");
   if (arguments.json()) console.out << sim::io::to_text(Json{{"fits", list}});
-  if (const auto file = arguments.find("output")) {
-    std::vector<hardware::FittedModel> models;
-    if (std::filesystem::exists(*file) && !arguments.has("replace"))
-      models = hardware::load_fitted(*file);
-    const std::string header =
+  const bool replace = arguments.has("replace");
+  if (const auto file = arguments.find("output"))
+    write_models(
+        *file, fresh, replace,
         fmt::format("Fitted parameters of {}; hardware/README.md says what each means.\n{}",
-                    device.name, command_line(arguments));
-    sim::io::write_file(
-        *file, validation::fitted_to_yaml(validation::merged(std::move(models), fresh), header));
+                    device.name, command_line(arguments)));
+  if (const auto file = arguments.find("network")) {
+    std::erase_if(fresh, [](const hardware::FittedModel& m) { return !of_network(m); });
+    if (fresh.empty())
+      throw sim::InputError("--network: none of the tables is of NCCL, an all-reduce or DeepEP");
+    write_models(*file, fresh, replace,
+                 fmt::format("Fitted collectives of a cluster of {}; its file names this one under "
+                             "collectives:\n{}{}",
+                             device.name, command_line(arguments), link_constants(fresh, device)));
   }
   return sim::ExitCode::Ok;
 }
@@ -216,6 +263,10 @@ Command calibrate_fit_command() {
            {.name = "-o,--output",
             .value = "FILE",
             .help = "the fitted file, such as configs/devices/h100.fitted.yaml",
+            .is_file = true},
+           {.name = "--network",
+            .value = "FILE",
+            .help = "a file for the collectives alone, which a cluster names under collectives:",
             .is_file = true},
            format_option()},
       .examples = {"moesim calibrate fit --device h100 trtllm=gemm.csv.gz -o h100.fitted.yaml",
