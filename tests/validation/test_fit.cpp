@@ -172,6 +172,18 @@ TEST_CASE("24 points of another generation and a prior bring its error down to a
   CHECK(after < 7);
 }
 
+TEST_CASE("points that hold nothing out have an interval all the same") {
+  // One size at 30 group sizes: one group. Noise of 10 % either way is in the interval.
+  std::string text = "op_name,dtype,num_gpus,bytes,latency_us\n";
+  for (int i = 0; i < 30; ++i)
+    text += fmt::format("all_gather,half,{},65536,{}\n", 2 + i % 7, i % 2 == 0 ? 9.0 : 11.0);
+  const FitResult fit = fit_task(*tasks_of(text)[0], {.evaluations = 300});
+  CHECK(fit.hold_out.n == 0);
+  REQUIRE(fit.model.interval.contains(""));
+  CHECK(fit.model.interval.at("").p05 < 0.95);
+  CHECK(fit.model.interval.at("").p95 > 1.05);
+}
+
 TEST_CASE("fitted models come back from their file as they went in") {
   FitResult fit = fit_task(*tasks_of(made_table(20))[0],
                            {.evaluations = 500, .source = "made \"here\": a test"});

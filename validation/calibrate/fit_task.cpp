@@ -306,6 +306,14 @@ FitResult fit_task(const Task& task, const FitOptions& options) {
       result.outliers.push_back({i, measured, predicted});
   }
   result.in_sample = summarise(comparisons);
+  // Points of one group alone hold nothing out: what the fit itself misses by, and as much wider as
+  // it is beyond a fit's range.
+  if (held.empty()) {
+    std::vector<double> ln_ratios;
+    for (const Comparison& c : comparisons)
+      ln_ratios.push_back(hardware::kDoubt.extrapolated * std::log(c.measured / c.predicted));
+    model.interval[""] = interval_of(ln_ratios);
+  }
   std::ranges::stable_sort(result.outliers, std::greater<>{}, [](const Outlier& o) {
     return std::abs(std::log(o.measured_us / o.predicted_us));
   });
