@@ -25,7 +25,6 @@ struct ContextAttentionModel {
   static std::span<const ParameterField<Parameters>> fields() { return prefill_fields(); }
   static double us(const Shape& shape, const Rates& rates, const Parameters& p);
   static double least_us(const Shape& shape, const Rates& rates);
-  static constexpr bool kCollective = false;
   static constexpr std::array<std::string_view, 5> kFeatures{"batch", "queries", "heads", "group",
                                                              "head_dim"};
   static std::array<double, 5> features(const Shape& shape);
@@ -39,7 +38,6 @@ struct DecodeAttentionModel {
   static std::span<const ParameterField<Parameters>> fields() { return decode_fields(); }
   static double us(const Shape& shape, const Rates& rates, const Parameters& p);
   static double least_us(const Shape& shape, const Rates& rates);
-  static constexpr bool kCollective = false;
   // blocks: batch x heads, packed where the kernel packs them (flash.h).
   static constexpr std::array<std::string_view, 4> kFeatures{"blocks", "keys", "group", "head_dim"};
   static std::array<double, 4> features(const Shape& shape);

@@ -12,7 +12,9 @@
 //   kCounted (optional)                          features that are counts and never held out: a
 //   value
 //                                                between two that were seen is beyond the fit, too
-//   kCollective                                  whether links are what it is about
+//   kCarried (optional)                          its doubt on another device of the generation,
+//   where
+//                                                tables of two say more than kDoubt.carried
 #pragma once
 
 #include <algorithm>
@@ -39,8 +41,6 @@ struct Doubt {
   // percentile of 16.4 for 13.7 % on their own hold-out (GEMM), 22.5 for 16.5 and 11.7 for 6.8 %
   // (experts): 9 to 15 % more (public tables of both, aiconfigurator 095f58a5).
   double carried = 0.11;
-  // Collectives: the same tables of both machines are 2.9 to 10 % apart (90th percentile).
-  double carried_collective = 0.07;
   // On another generation: 14 to 25 % median, 39 to 79 % at the 90th percentile (the same tables).
   double other_generation = 0.45;
   // Beyond the range that a fit has seen, as a factor on the hold-out's half-widths: hold-outs of
@@ -67,7 +67,7 @@ class Fitted {
     if (model_.other_generation)
       doubt_ = std::hypot(doubt_, kDoubt.other_generation);
     else if (!model_.carried_from.empty())
-      doubt_ = std::hypot(doubt_, M::kCollective ? kDoubt.carried_collective : kDoubt.carried);
+      doubt_ = std::hypot(doubt_, carried());
   }
 
   const FittedModel& model() const { return model_; }
@@ -108,6 +108,13 @@ class Fitted {
   }
 
  private:
+  static constexpr double carried() {
+    if constexpr (requires { M::kCarried; })
+      return M::kCarried;
+    else
+      return kDoubt.carried;
+  }
+
   typename M::Parameters parameters_;
   FittedModel model_;
   bool stand_in_;

@@ -44,7 +44,6 @@ struct GemmModel {
   static double us(const GemmShape& shape, const Rates& rates, const GemmParameters& p);
   static double least_us(const GemmShape& shape, const Rates& rates);
   // tail: the empty part of the last tile of rows.
-  static constexpr bool kCollective = false;
   static constexpr std::array<std::string_view, 4> kFeatures{"m", "n", "k", "tail"};
   static std::array<double, 4> features(const GemmShape& shape);
   static std::vector<std::vector<double>> knots();

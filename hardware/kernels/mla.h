@@ -22,7 +22,6 @@ struct ContextMlaModel {
   static std::span<const ParameterField<Parameters>> fields() { return prefill_fields(); }
   static double us(const Shape& shape, const Rates& rates, const Parameters& p);
   static double least_us(const Shape& shape, const Rates& rates);
-  static constexpr bool kCollective = false;
   static constexpr std::array<std::string_view, 3> kFeatures{"batch", "queries", "heads"};
   static std::array<double, 3> features(const Shape& shape);
   static std::vector<std::vector<double>> knots();
@@ -35,7 +34,6 @@ struct DecodeMlaModel {
   static std::span<const ParameterField<Parameters>> fields() { return decode_fields(); }
   static double us(const Shape& shape, const Rates& rates, const Parameters& p);
   static double least_us(const Shape& shape, const Rates& rates);
-  static constexpr bool kCollective = false;
   static constexpr std::array<std::string_view, 3> kFeatures{"batch", "keys", "heads"};
   static std::array<double, 3> features(const Shape& shape);
   static std::vector<std::vector<double>> knots();

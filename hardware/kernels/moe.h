@@ -51,7 +51,6 @@ struct MoeModel {
   static std::span<const ParameterField<MoeParameters>> fields();
   static double us(const MoeInput& input, const Rates& rates, const MoeParameters& p);
   static double least_us(const MoeInput& input, const Rates& rates);
-  static constexpr bool kCollective = false;
   static constexpr std::array<std::string_view, 4> kFeatures{"rows_per_group", "active", "inter",
                                                              "tokens"};
   static std::array<double, 4> features(const MoeInput& input);
