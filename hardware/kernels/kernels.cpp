@@ -6,8 +6,10 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "hardware/choose_fitted.h"
 #include "hardware/kernels/attention.h"
@@ -81,20 +83,25 @@ class Family {
   Family(const Device& device, std::string_view kind, const std::string& implementation,
          std::span<const std::string> variants) {
     if (implementation == "roofline") return;
+    // Many variants have one model to stand in for them, which is held once.
+    std::map<std::pair<const FittedModel*, double>, std::shared_ptr<const Fitted<M>>> held;
     for (const std::string& variant : variants) {
       const Chosen chosen = choose_fitted(device, kind, implementation, variant);
-      if (chosen.model) models_.try_emplace(variant, *chosen.model, chosen.doubt);
+      if (!chosen.model) continue;
+      auto& model = held[{chosen.model, chosen.doubt}];
+      if (!model) model = std::make_shared<const Fitted<M>>(*chosen.model, chosen.doubt);
+      models_.try_emplace(variant, model);
     }
   }
 
   // Null where the roofline must do.
   const Fitted<M>* find(const std::string& variant) const {
     const auto found = models_.find(variant);
-    return found == models_.end() ? nullptr : &found->second;
+    return found == models_.end() ? nullptr : found->second.get();
   }
 
  private:
-  std::map<std::string, Fitted<M>> models_;
+  std::map<std::string, std::shared_ptr<const Fitted<M>>> models_;
 };
 
 std::vector<std::string> precision_names() {
