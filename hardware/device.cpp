@@ -103,7 +103,10 @@ Device load(const std::filesystem::path& file, int families_left);
 
 void read_families(const YamlNode& root, const YamlDocument& document, int families_left,
                    Device& device) {
-  if (const auto fitted = root.find("fitted")) device.fitted = load_fitted(fitted->file());
+  if (const auto fitted = root.find("fitted")) {
+    device.fitted = load_fitted(fitted->file());
+    device.files.push_back(fitted->file());
+  }
   const auto family = root.find("family");
   if (!family) return;
   const std::filesystem::path base = document.folder() / (family->text() + ".yaml");
@@ -116,6 +119,7 @@ void read_families(const YamlNode& root, const YamlDocument& document, int famil
     document.throw_errors();
   }
   const Device parent = load(base, families_left - 1);
+  device.files.insert(device.files.end(), parent.files.begin(), parent.files.end());
   for (FittedModel model : parent.fitted) {
     if (find_fitted(device, model.kind, model.implementation, model.variant)) continue;
     if (model.carried_from.empty()) model.carried_from = parent.name;
@@ -130,6 +134,7 @@ Device load(const std::filesystem::path& file, int families_left) {
   root.allow_only({"name", "generation", "family", "multiprocessors", "peak", "memory", "links",
                    "launch", "allocator", "fitted", "source"});
   Device device;
+  device.files.push_back(file);
   device.name = root.at("name").text();
   device.generation = root.at("generation").text();
   device.multiprocessors = root.at("multiprocessors").integer(1, 100'000);

@@ -69,6 +69,7 @@ struct Device {
   sim::Bytes allocation_granularity;
   std::vector<FittedModel> fitted;
   Provenance provenance;
+  std::vector<std::filesystem::path> files;  // it was read from: its own, its fits', its family's
 };
 
 // Throws ConfigError that lists every mistake of the file, InputError where it cannot be read.

@@ -24,9 +24,14 @@ sim::Time end_before(const sim::Timeline& timeline, sim::OpId first_op) {
 }
 
 std::vector<InputFile> hash_inputs(const Scenario& scenario) {
+  std::vector<std::filesystem::path> files{scenario.file, scenario.model_file,
+                                           scenario.cluster_file};
+  const auto& device = scenario.cluster.device.files;
+  files.insert(files.end(), device.begin(), device.end());
+  files.push_back(scenario.routing.trace);
+  files.push_back(scenario.placement.file);
   std::vector<InputFile> inputs;
-  for (const auto& file : {scenario.file, scenario.model_file, scenario.cluster_file,
-                           scenario.routing.trace, scenario.placement.file}) {
+  for (const std::filesystem::path& file : files) {
     if (!file.empty() && std::filesystem::is_regular_file(file)) {
       inputs.push_back({.path = file.generic_string(), .hash = hash_of_file(file)});
     }

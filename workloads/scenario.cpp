@@ -263,7 +263,7 @@ Scenario read_scenario(YamlDocument& document) {
   Scenario s;
   s.file = document.name();
   s.name = root.at("name").text();
-  s.model_file = root.at("model").file();
+  s.model_file = model_file(root.at("model").file());
   s.cluster_file = root.at("cluster").file();
   s.model = load_part<ModelSpec>(root.at("model"), load_model);
   s.cluster = load_part<hardware::Cluster>(root.at("cluster"), hardware::load_cluster);

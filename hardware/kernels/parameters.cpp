@@ -9,8 +9,10 @@ namespace moesim::hardware {
 double parameter_of(const FittedModel& model, std::string_view name, double least, double most) {
   const auto found = model.parameters.find(std::string(name));
   if (found == model.parameters.end())
-    throw sim::ConfigError(fmt::format("{} {} {}: parameter {} is missing", model.kind,
-                                       model.implementation, model.variant, name));
+    throw sim::ConfigError(
+        fmt::format("{} {} {}: parameter {} is missing: fit it anew (moesim calibrate fit), "
+                    "or add it to the device's fitted file",
+                    model.kind, model.implementation, model.variant, name));
   constexpr double kRounding = 1e-3;  // files have five digits
   const double value = found->second;
   if (!(value >= least * (1 - kRounding) && value <= most * (1 + kRounding)))

@@ -34,6 +34,8 @@ fs::path shipped_folder(const std::string& kind) {
 fs::path find_config(const std::string& kind, const std::string& text) {
   std::error_code error;
   if (fs::is_regular_file(text, error)) return text;
+  // A checkpoint's folder.
+  if (kind == "models" && fs::is_regular_file(fs::path(text) / "config.json", error)) return text;
   const fs::path folder = shipped_folder(kind);
   std::vector<std::string> names;
   if (!folder.empty()) {

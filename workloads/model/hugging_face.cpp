@@ -294,7 +294,13 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
   } else if (!unread.empty()) {
     model.notes.push_back("keys that are not used: " + list_of(unread));
   }
-  if (model.name.empty()) model.name = std::filesystem::path(name).stem().string();
+  if (model.name.empty()) {
+    // "DeepSeek-V3/config.json" is DeepSeek-V3.
+    const std::filesystem::path path(name);
+    const std::string folder = path.parent_path().filename().string();
+    model.name =
+        path.filename() == "config.json" && !folder.empty() ? folder : path.stem().string();
+  }
   check_model(model);
   return model;
 }

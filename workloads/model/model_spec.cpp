@@ -71,7 +71,17 @@ ModelSpec keep_layers(const ModelSpec& model, const std::vector<std::int64_t>& l
   return kept;
 }
 
-ModelSpec load_model(const std::filesystem::path& file) {
+std::filesystem::path model_file(const std::filesystem::path& path) {
+  std::error_code error;
+  const std::filesystem::path config = path / "config.json";
+  return std::filesystem::is_directory(path, error) &&
+                 std::filesystem::is_regular_file(config, error)
+             ? config
+             : path;
+}
+
+ModelSpec load_model(const std::filesystem::path& path) {
+  const std::filesystem::path file = model_file(path);
   const std::string extension = file.extension().string();
   if (extension == ".json") return import_hugging_face(file);
   if (extension == ".yaml" || extension == ".yml") return load_model_yaml(file);

@@ -131,9 +131,12 @@ ModelSpec keep_layers(const ModelSpec& model, const std::vector<std::int64_t>& l
 // Loaders call it; call it for a spec that was built by hand.
 void check_model(const ModelSpec& model);
 
-// "*.yaml": the format of workloads/model/README.md. "*.json": a Hugging Face config.json
-// (workloads/model/hugging_face.h). Throws ConfigError that lists every mistake of the file,
-// InputError where it cannot be read.
-ModelSpec load_model(const std::filesystem::path& file);
+// The config.json of a checkpoint's folder; any other path as it is.
+std::filesystem::path model_file(const std::filesystem::path& path);
+
+// "*.yaml": the format of workloads/model/README.md. "*.json", or a folder with a config.json: a
+// Hugging Face config (workloads/model/hugging_face.h). Throws ConfigError that lists every mistake
+// of the file, InputError where it cannot be read.
+ModelSpec load_model(const std::filesystem::path& path);
 
 }  // namespace moesim::workloads

@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
 #include "hardware/choose_fitted.h"
+#include "hardware/kernels/parameters.h"
+#include "sim/error.h"
 #include "tests/hardware/kernels/devices.h"
 
 using namespace moesim::hardware;
@@ -28,4 +30,27 @@ TEST_CASE("an engine without a table is predicted with the nearest one's paramet
 TEST_CASE("a device without fits has nothing to choose") {
   CHECK(choose_fitted(shipped("k40"), "gemm", "trtllm", "bf16").model == nullptr);
   CHECK(fitted_list(shipped("k40"), "gemm").empty());
+}
+
+TEST_CASE("a fit without a parameter, or with one that cannot be, says what would do") {
+  FittedModel model;
+  model.kind = "gemm";
+  model.implementation = "mine";
+  model.variant = "bf16";
+  const auto message = [&] {
+    try {
+      (void)parameter_of(model, "launch_us", 0.5, 30);
+    } catch (const moesim::sim::ConfigError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(
+      message() ==
+      "gemm mine bf16: parameter launch_us is missing: fit it anew (moesim calibrate fit), or add "
+      "it to the device's fitted file");
+  model.parameters["launch_us"] = 31;
+  CHECK(message() == "gemm mine bf16: launch_us = 31 is outside 0.5 to 30");
+  model.parameters["launch_us"] = 30;
+  CHECK(message().empty());
 }

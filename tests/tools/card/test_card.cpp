@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "tests/support/temporary_folder.h"
 #include "tools/moesim/shipped.h"
 
 using namespace moesim;
@@ -36,6 +37,16 @@ Json card_of(const std::string& model) {
 }
 
 }  // namespace
+
+TEST_CASE("a checkpoint's folder is the model of its config, and gives it its name") {
+  const tests::TemporaryFolder folder;
+  const auto checkpoint = folder.path() / "OLMoE-1B-7B";
+  std::filesystem::create_directory(checkpoint);
+  std::filesystem::copy_file("tests/workloads/model/hf/olmoe.json", checkpoint / "config.json");
+  const Json card = card_of(checkpoint.string());
+  CHECK(card["model"] == "OLMoE-1B-7B");
+  CHECK(card["total_params"] == card_of("olmoe-1b-7b")["total_params"]);
+}
 
 TEST_CASE("the card of Mixtral 8x7B has the figures that people look for") {
   const Json card = card_of("mixtral-8x7b");

@@ -98,8 +98,8 @@ TEST_CASE("a matrix that does not fit is refused with its line") {
     const std::string all = message([&] { (void)read_matrix(file, ranks); });
     return all.starts_with(file) ? all.substr(file.size()) : all;
   };
-  CHECK(read("0,1\n2,x\n", 2) == ":2: column 2: expected a whole number of bytes");
-  CHECK(read("0,1\n2,-3\n", 2) == ":2: column 2: expected a whole number of bytes");
+  CHECK(read("0,1\n2,x\n", 2) == ":2: column 2: expected a whole number of bytes, not \"x\"");
+  CHECK(read("0,1\n2,-3\n", 2) == ":2: column 2: expected a whole number of bytes, not \"-3\"");
   CHECK(read("0,1,2\n", 2) == ":1: more than 2 columns, one for each rank");
   CHECK(read("0\n", 2) == ":1: 1 columns, but there are 2 ranks");
   CHECK(read("0,1\n", 2) == ":2: 1 rows, but there are 2 ranks");

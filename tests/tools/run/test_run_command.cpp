@@ -87,6 +87,19 @@ TEST_CASE("the JSON of a run has every key that others rely on") {
   CHECK(json["expert_load"]["per_layer"].size() == 32);
 }
 
+TEST_CASE("the manifest has a hash of every file that the run was made from") {
+  // The scenario, its model, cluster, device, the device's fits, and the trace.
+  const auto json = nlohmann::ordered_json::parse(
+      call(tools::run_command(), {{"SCENARIO", {kMixtral}}, {"format", {"json"}}}).out);
+  std::vector<std::string> names;
+  for (const auto& input : json["manifest"]["inputs"]) {
+    names.push_back(std::filesystem::path(input["path"].get<std::string>()).filename().string());
+  }
+  CHECK(names == std::vector<std::string>{"mixtral-8x7b-decode-h100.yaml", "mixtral-8x7b.yaml",
+                                          "h100-1x8.yaml", "h100.yaml", "h100.fitted.yaml",
+                                          "mixtral-like.h5"});
+}
+
 TEST_CASE("a run that does not fit says so and ends with the code for infeasible") {
   // 2,000 sequences of 32,768 tokens, 128 KiB a token: 8.6 TB of cache on each GPU.
   const Output output =

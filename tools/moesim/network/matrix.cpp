@@ -35,7 +35,10 @@ std::vector<sim::Transfer> read_matrix(const std::string& file, sim::Rank ranks)
       std::int64_t bytes = 0;
       const auto [after, error] = std::from_chars(at, end, bytes);
       if (error != std::errc{} || bytes < 0) {
-        fail(fmt::format("column {}: expected a whole number of bytes", column + 1));
+        const std::string_view rest(at, static_cast<std::size_t>(end - at));
+        const std::string_view found = rest.substr(0, rest.find_first_of(",\r\n"));
+        fail(fmt::format("column {}: expected a whole number of bytes, not \"{}\"", column + 1,
+                         found.substr(0, 40)));
       }
       at = after;
       if (bytes > 0 && row != column) transfers.push_back({row, column, sim::Bytes(bytes)});
