@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 #include <span>
 
@@ -50,6 +51,30 @@ Provenance read_provenance(const YamlNode& node) {
           .source = node.at("source").text()};
 }
 
+// Integers in one text, between blanks: a YAML list of thousands is what starting the program would
+// spend its time on.
+std::vector<double> read_permille(const YamlNode& node) {
+  std::vector<double> values;
+  const std::string text = node.text();
+  const char* const end = text.data() + text.size();
+  for (const char* at = text.data(); at != end;) {
+    if (*at == ' ') {
+      ++at;
+      continue;
+    }
+    int value = 0;
+    const auto [stop, failure] = std::from_chars(at, end, value);
+    if (failure != std::errc{} || (stop != end && *stop != ' ')) {
+      node.error(fmt::format("expected integers between blanks, not \"{}\" after {} of them",
+                             std::string(at, std::find(at, end, ' ')), values.size()));
+      break;
+    }
+    values.push_back(value / 1000.0);
+    at = stop;
+  }
+  return values;
+}
+
 ResidualTable read_residual(const YamlNode& node) {
   node.allow_only({"axes", "ln_permille"});
   ResidualTable table;
@@ -63,7 +88,7 @@ ResidualTable read_residual(const YamlNode& node) {
     table.axes.emplace_back(name, std::move(values));
   }
   const YamlNode list = node.at("ln_permille");
-  for (const YamlNode& value : list.items()) table.values.push_back(value.number() / 1000);
+  table.values = read_permille(list);
   if (table.values.size() != size)
     list.error(fmt::format("expected {} values, one for each crossing of the axes' knots, not {}",
                            size, table.values.size()));

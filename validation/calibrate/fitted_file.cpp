@@ -28,14 +28,11 @@ void write_residual(const hardware::ResidualTable& residual, Out out) {
   fmt::format_to(out, "    residual:\n      axes:\n");
   for (const auto& [name, knots] : residual.axes)
     fmt::format_to(out, "        {}: [{}]\n", name, fmt::join(knots, ", "));
-  fmt::format_to(out, "      ln_permille: [");
+  fmt::format_to(out, "      ln_permille: >-");  // one text, which is read fast
   for (std::size_t i = 0; i < residual.values.size(); ++i)
-    fmt::format_to(out, "{}{}",
-                   i == 0                  ? ""
-                   : i % kValuesALine == 0 ? ",\n        "
-                                           : ", ",
+    fmt::format_to(out, "{}{}", i % kValuesALine == 0 ? "\n        " : " ",
                    std::lround(residual.values[i] * 1000));
-  fmt::format_to(out, "]\n");
+  fmt::format_to(out, "\n");
 }
 
 void write_model(const FittedModel& m, Out out) {

@@ -84,11 +84,18 @@ TEST_CASE("a family that is not there and a circle of families are refused") {
 
 TEST_CASE("a residual table must have a value for each crossing of its knots") {
   const DeviceFolder folder("device-residual");
-  folder.write("f.yaml",
-               "models:\n  - kind: gemm\n    implementation: trtllm\n    parameters: {a: 1}\n"
-               "    residual: {axes: {m: [1, 2], n: [1, 2]}, ln_permille: [1, 2, 3]}\n"
-               "    provenance: {origin: fitted, source: a test}\n");
-  CHECK(error_of(folder.write("d.yaml", device_text("fitted: f.yaml\n")))
-            .find("expected 4 values, one for each crossing of the axes' knots, not 3") !=
+  const auto error_with = [&](const std::string& permille) {
+    folder.write("f.yaml",
+                 "models:\n  - kind: gemm\n    implementation: trtllm\n    parameters: {a: 1}\n"
+                 "    residual: {axes: {m: [1, 2], n: [1, 2]}, ln_permille: " +
+                     permille + "}\n    provenance: {origin: fitted, source: a test}\n");
+    return error_of(folder.write("d.yaml", device_text("fitted: f.yaml\n")));
+  };
+  CHECK(error_with("1 -2 3").find("f.yaml:5:59: ") != std::string::npos);
+  CHECK(error_with("1 -2 3").find(
+            "expected 4 values, one for each crossing of the axes' knots, not 3") !=
+        std::string::npos);
+  CHECK(error_with("1 -2 3x 4")
+            .find("expected integers between blanks, not \"3x\" after 2 of them") !=
         std::string::npos);
 }
