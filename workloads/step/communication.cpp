@@ -43,6 +43,7 @@ Communication::Communication(const hardware::Cluster& cluster, const std::string
                              Precision dispatch, Precision combine)
     : cluster_(cluster),
       algorithm_(algorithm_of(all_to_all)),
+      dispatch_(dispatch),
       dispatch_bytes_(wire_bytes(dispatch)),
       combine_bytes_(wire_bytes(combine)) {}
 
@@ -88,6 +89,14 @@ DispatchWanted Communication::wanted() const {
 
 bool Communication::delivers_sorted() const {
   return algorithm_ != MulticastAlgorithm::Nccl && algorithm_ != MulticastAlgorithm::AllGather;
+}
+
+std::optional<hardware::Precision> Communication::quantised_before() const {
+  if (hardware::bytes_per_element(dispatch_) >= 2 ||
+      algorithm_ == MulticastAlgorithm::DeepEpLowLatency) {
+    return {};
+  }
+  return dispatch_;
 }
 
 double Communication::sm_share_beside() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -44,12 +45,16 @@ class Communication {
   // Whether the kernels that move tokens know the experts (DeepEP's do), so that no routing is left
   // to the kernel that computes them.
   bool delivers_sorted() const;
+  // The format tokens are brought into by a kernel of their own before they are sent; nothing where
+  // they are sent as they are, or the exchange's kernels do it (DeepEP's low-latency ones).
+  std::optional<hardware::Precision> quantised_before() const;
   // The part of a GPU's multiprocessors left to a kernel that runs beside a token exchange.
   double sm_share_beside() const;
 
  private:
   const hardware::Cluster& cluster_;
   hardware::MulticastAlgorithm algorithm_;
+  hardware::Precision dispatch_;
   double dispatch_bytes_, combine_bytes_;  // of one number on the wire
 };
 

@@ -44,13 +44,13 @@ Work norm(const LayerPricing& pricing, std::int64_t tokens) {
 
 }  // namespace
 
-Work LayerPricing::mixer(const LayerKind& layer, const BatchShape& shape) const {
-  if (std::holds_alternative<NoMixer>(layer.mixer) || shape.tokens() == 0) return {};
-  Work work = norm(*this, shape.tokens() / cp);
-  work += mixer_work(*this, layer.mixer, shape);
+Work LayerPricing::mixer(const LayerKind& layer, const Batch& batch) const {
+  if (std::holds_alternative<NoMixer>(layer.mixer) || batch.tokens() == 0) return {};
+  Work work = norm(*this, batch.tokens() / cp);
+  work += mixer_work(*this, layer.mixer, batch);
   if (layer.cross) {
-    work += norm(*this, shape.tokens() / cp);
-    work += cross_attention_work(*this, *layer.cross, shape);
+    work += norm(*this, batch.tokens() / cp);
+    work += cross_attention_work(*this, *layer.cross, batch);
   }
   return work;
 }
@@ -77,6 +77,26 @@ Work LayerPricing::router(const MoeFfn& moe, std::int64_t tokens) const {
     work += kernels.gemm(
         {.m = tokens, .n = model.hidden, .k = moe.latent, .precision = precision.other}, sm_share);
   }
+  return work;
+}
+
+Work LayerPricing::quantise(std::int64_t tokens, std::int64_t width,
+                            hardware::Precision format) const {
+  Work work;
+  if (tokens == 0) return work;
+  const double numbers = static_cast<double>(tokens * width);
+  work += kernels.elementwise(
+      {.bytes = activation_bytes(*this, tokens * width) +
+                sim::Bytes(std::llround(numbers * hardware::bytes_per_element(format)))},
+      sm_share);
+  return work;
+}
+
+Work LayerPricing::sum(std::int64_t tokens) const {
+  Work work;
+  if (tokens == 0) return work;
+  work +=
+      kernels.elementwise({.bytes = activation_bytes(*this, 3 * tokens * model.hidden)}, sm_share);
   return work;
 }
 

@@ -36,12 +36,16 @@ struct LayerPricing {
   double sm_share = 1;  // of the multiprocessors: the rest belongs to communication kernels
 
   // Norm, projections, cache write, attention core, output projection: of a layer's mixer.
-  // `shape` is the whole batch of the dp rank; cp divides the queries.
-  Work mixer(const LayerKind& layer, const BatchShape& shape) const;
+  // `batch` is the whole batch of the dp rank; cp divides the queries.
+  Work mixer(const LayerKind& layer, const Batch& batch) const;
   // Norm and feed-forward network of a layer without experts; zero where it has none.
   Work dense(const LayerKind& layer, std::int64_t tokens) const;
   // Router GEMM and choice over `tokens` rows.
   Work router(const MoeFfn& moe, std::int64_t tokens) const;
+  // Numbers of the activations' format in, of `format` and its scales out: before they are sent.
+  Work quantise(std::int64_t tokens, std::int64_t width, hardware::Precision format) const;
+  // Two vectors a token added up: what routed and shared experts give.
+  Work sum(std::int64_t tokens) const;
   // Shared experts and dense branch of a mixture layer, split over tp unless `whole`.
   Work shared(const MoeFfn& moe, std::int64_t tokens, bool whole) const;
   // Embedding rows; final norm and projection to the vocabulary of `rows` tokens.

@@ -6,20 +6,25 @@ namespace moesim::workloads {
 namespace {
 
 // A dp rank's sequences in one step.
-BatchShape whole_batch(const StepChoice& step) {
+Batch whole_batch(const StepChoice& step) {
   if (step.phase == StepPhase::Decode) {
-    return {.sequences = step.batch_per_rank, .query_length = 1, .kv_length = step.context};
+    return {.main = {.phase = StepPhase::Decode,
+                     .sequences = step.batch_per_rank,
+                     .query_length = 1,
+                     .kv_length = step.context}};
   }
   // A prompt longer than a pass is read in chunks; the last chunk sees all of it.
   const std::int64_t query = std::min(step.prompt, step.tokens_per_rank);
-  return {.sequences = step.tokens_per_rank / query,
-          .query_length = query,
-          .kv_length = step.prompt,
-          .encoder_length = step.prompt};
+  return {.main = {.phase = StepPhase::Prefill,
+                   .sequences = step.tokens_per_rank / query,
+                   .query_length = query,
+                   .kv_length = step.prompt,
+                   .encoder_length = step.prompt}};
 }
 
-BatchShape batch_part(BatchShape whole, std::int64_t parts, std::int64_t index) {
-  whole.sequences = part_of(whole.sequences, parts, index);
+Batch batch_part(Batch whole, std::int64_t parts, std::int64_t index) {
+  whole.main.sequences = part_of(whole.main.sequences, parts, index);
+  whole.prompts.sequences = part_of(whole.prompts.sequences, parts, index);
   return whole;
 }
 
@@ -47,7 +52,7 @@ std::vector<std::vector<MicroBatch>> split_step(const Scenario& scenario,
                                                 const RankLayout& layout) {
   const std::int64_t micro_batches = scenario.parallelism.pp;
   const std::int64_t halves = scenario.overlap.two_batch ? 2 : 1;
-  const BatchShape whole = whole_batch(scenario.step);
+  const Batch whole = whole_batch(scenario.step);
   std::vector<std::vector<MicroBatch>> step;
   std::uint32_t first_token = 0;
   for (std::int64_t m = 0; m < micro_batches; ++m) {

@@ -15,7 +15,7 @@
 namespace moesim::workloads {
 
 struct MicroBatch {
-  BatchShape shape;                   // of each dp rank
+  Batch shape;                        // of each dp rank
   std::vector<ExpertGroup> groups;    // ranks that exchange its tokens, of stage 0
   std::vector<TokenSources> sources;  // of each group: where its tokens start from
   std::uint32_t first_token = 0;      // in the step's routing

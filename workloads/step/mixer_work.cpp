@@ -22,11 +22,13 @@ BatchShape of_cp_rank(const BatchShape& shape, std::int64_t cp) {
 
 class Pricer {
  public:
-  Pricer(const LayerPricing& pricing, const BatchShape& shape)
-      : pricing_(pricing),
-        shape_(of_cp_rank(shape, pricing.cp)),
-        tokens_(shape_.tokens()),
-        decode_(shape.query_length == 1) {}
+  Pricer(const LayerPricing& pricing, const Batch& batch) : pricing_(pricing) {
+    for (const BatchShape* shape : {&batch.main, &batch.prompts}) {
+      if (shape->tokens() == 0) continue;
+      parts_.push_back(of_cp_rank(*shape, pricing.cp));
+      tokens_ += parts_.back().tokens();
+    }
+  }
 
   Work operator()(const NoMixer&) { return {}; }
 
@@ -38,7 +40,7 @@ class Pricer {
     project(a, heads * a.head_dim, a.reuses_cache ? 0 : keys + values);
     // Rotary embedding and the write of keys and values to the cache.
     touch(2 * (heads * a.head_dim + keys + values));
-    core(a, heads, kv_heads, shape_.kv_length, a.window);
+    for (const BatchShape& part : parts_) core(part, a, heads, kv_heads, part.kv_length, a.window);
     gemm(pricing_.model.hidden, heads * a.value_head());
     return work_;
   }
@@ -53,15 +55,18 @@ class Pricer {
     } else {
       gemm(heads * a.query_head() + a.cache_width(), hidden);
     }
-    touch(2 * (a.q_lora_rank + a.cache_width() + heads * a.query_head()));
+    // Norms of the latent vectors; rotation, in place.
+    touch(2 * (a.q_lora_rank + a.cache_width() + heads * a.rope_dim));
     if (a.index.top_k > 0) index(a.index, a.q_lora_rank > 0 ? a.q_lora_rank : hidden);
-    if (decode_) {
-      batched(heads, a.kv_lora_rank, a.nope_dim);
-      mla_core(a, heads);
-      batched(heads, a.value_dim, a.kv_lora_rank);
-    } else {
-      gemm(heads * (a.nope_dim + a.value_dim), a.kv_lora_rank);
-      mla_core(a, heads);
+    for (const BatchShape& part : parts_) {
+      if (part.phase == StepPhase::Decode) {
+        batched(part.tokens(), heads, a.kv_lora_rank, a.nope_dim);
+        mla_core(part, a, heads);
+        batched(part.tokens(), heads, a.value_dim, a.kv_lora_rank);
+      } else {
+        expand_keys(part, a, heads);
+        mla_core(part, a, heads);
+      }
     }
     gemm(hidden, heads * a.value_dim);
     return work_;
@@ -74,17 +79,19 @@ class Pricer {
     gemm(heads * a.head_dim, a.q_lora_rank);
     if (a.compress > 0) gemm(2 * a.compress_overlap * a.head_dim, hidden);
     if (a.index.top_k > 0) index(a.index, a.q_lora_rank);
-    // Raw keys in the window, and one key for every `compress` tokens, the chosen ones of them.
-    std::int64_t keys = std::min(shape_.kv_length, a.window);
-    if (a.compress > 0) {
-      const std::int64_t compressed = shape_.kv_length / a.compress;
-      keys += a.index.top_k > 0 ? std::min(compressed, a.index.top_k) : compressed;
-    }
     const GqaAttention as_multi_query{.heads = a.heads, .kv_heads = 1, .head_dim = a.head_dim};
-    core(as_multi_query, heads, 1, keys, 0);
+    for (const BatchShape& part : parts_) {
+      // Raw keys in the window, and one key for every `compress` tokens, the chosen ones of them.
+      std::int64_t keys = std::min(part.kv_length, a.window);
+      if (a.compress > 0) {
+        const std::int64_t compressed = part.kv_length / a.compress;
+        keys += a.index.top_k > 0 ? std::min(compressed, a.index.top_k) : compressed;
+      }
+      core(part, as_multi_query, heads, 1, keys, 0);
+    }
     const std::int64_t groups = std::max<std::int64_t>(1, split(a.output_groups, pricing_.tp));
     if (a.output_lora_rank > 0) {
-      batched(groups, a.output_lora_rank, heads * a.head_dim / groups);
+      batched(tokens_, groups, a.output_lora_rank, heads * a.head_dim / groups);
       gemm(hidden, groups * a.output_lora_rank);
     } else {
       gemm(hidden, heads * a.head_dim);
@@ -131,13 +138,15 @@ class Pricer {
     // Four gates from the input and from the state before; a step at a time along the sequence.
     const std::int64_t units = split(a.units, pricing_.tp);
     gemm(4 * units, pricing_.model.hidden);
-    Work step;
-    step += pricing_.kernels.gemm({.m = shape_.sequences,
-                                   .n = 4 * units,
-                                   .k = a.units,
-                                   .precision = pricing_.precision.attention},
-                                  pricing_.sm_share);
-    for (std::int64_t t = 0; t < shape_.query_length; ++t) work_ += step;
+    for (const BatchShape& part : parts_) {
+      Work step;
+      step += pricing_.kernels.gemm({.m = part.sequences,
+                                     .n = 4 * units,
+                                     .k = a.units,
+                                     .precision = pricing_.precision.attention},
+                                    pricing_.sm_share);
+      for (std::int64_t t = 0; t < part.query_length; ++t) work_ += step;
+    }
     if (a.units != pricing_.model.hidden) gemm(pricing_.model.hidden, units);
     return work_;
   }
@@ -146,7 +155,7 @@ class Pricer {
     const std::int64_t heads = split(a.heads, pricing_.tp);
     const std::int64_t kv_heads = split(a.kv_heads, pricing_.tp);
     gemm(heads * a.head_dim, pricing_.model.hidden);
-    core(a, heads, kv_heads, shape_.encoder_length, 0);
+    for (const BatchShape& part : parts_) core(part, a, heads, kv_heads, part.encoder_length, 0);
     gemm(pricing_.model.hidden, heads * a.value_head());
     return work_;
   }
@@ -159,23 +168,34 @@ class Pricer {
     gemm(queries, a.query_rank);
   }
 
-  void gemm(std::int64_t n, std::int64_t k) {
+  void gemm(std::int64_t n, std::int64_t k) { gemm(n, k, tokens_); }
+  void gemm(std::int64_t n, std::int64_t k, std::int64_t tokens) {
     work_ += pricing_.kernels.gemm(
-        {.m = tokens_, .n = n, .k = k, .precision = pricing_.precision.attention},
+        {.m = tokens, .n = n, .k = k, .precision = pricing_.precision.attention},
         pricing_.sm_share);
   }
 
   // One small GEMM a head, in one launch; weights in the activations' format.
-  void batched(std::int64_t heads, std::int64_t n, std::int64_t k) {
-    const std::vector<std::int64_t> rows(static_cast<std::size_t>(heads), tokens_);
+  void batched(std::int64_t tokens, std::int64_t heads, std::int64_t n, std::int64_t k) {
+    const std::vector<std::int64_t> rows(static_cast<std::size_t>(heads), tokens);
     work_ += pricing_.kernels.grouped_gemm(
         {.rows = rows, .n = n, .k = k, .precision = pricing_.precision.activations},
         pricing_.sm_share);
   }
 
+  // Keys and values of every head from the latent ones. The kernels of prefill take queries and keys
+  // with the rotated part beside the rest, in one array: it is copied there, and of the keys the
+  // rest too (SGLang and vLLM: k[..., :nope] = k_nope; k[..., nope:] = k_rope; q[..., nope:] = …).
+  void expand_keys(const BatchShape& part, const MlaAttention& a, std::int64_t heads) {
+    gemm(heads * (a.nope_dim + a.value_dim), a.kv_lora_rank, part.tokens());
+    touch(2 * heads * a.rope_dim, part.tokens());
+    touch(heads * (2 * a.nope_dim + a.rope_dim) + a.rope_dim, part.tokens());
+  }
+
   // Numbers a token, read or written by element-wise kernels.
-  void touch(std::int64_t numbers) {
-    const double bytes = static_cast<double>(tokens_ * numbers) *
+  void touch(std::int64_t numbers) { touch(numbers, tokens_); }
+  void touch(std::int64_t numbers, std::int64_t tokens) {
+    const double bytes = static_cast<double>(tokens * numbers) *
                          hardware::bytes_per_element(pricing_.precision.activations);
     work_ +=
         pricing_.kernels.elementwise({.bytes = sim::Bytes(std::llround(bytes))}, pricing_.sm_share);
@@ -185,18 +205,24 @@ class Pricer {
   // 64 tokens (the width that flash-linear-attention works in), does two GEMMs' worth a chunk.
   void state(std::int64_t numbers) {
     constexpr std::int64_t kChunk = 64;
-    const std::int64_t passes = decode_ ? 1 : (shape_.query_length + kChunk - 1) / kChunk;
-    work_ += pricing_.kernels.elementwise(
-        {.bytes = sim::Bytes(shape_.sequences * passes * 2 * 4 * numbers)}, pricing_.sm_share);
+    for (const BatchShape& part : parts_) {
+      const std::int64_t passes =
+          part.phase == StepPhase::Decode ? 1 : (part.query_length + kChunk - 1) / kChunk;
+      work_ += pricing_.kernels.elementwise(
+          {.bytes = sim::Bytes(part.sequences * passes * 2 * 4 * numbers)}, pricing_.sm_share);
+    }
   }
 
-  void core(const GqaAttention& a, std::int64_t heads, std::int64_t kv_heads, std::int64_t keys,
-            std::int64_t window) {
+  // Of the tokens that a sequence decodes together (drafted ones) each sees the same cache: they are
+  // so many more query heads that share its loads.
+  void core(const BatchShape& part, const GqaAttention& a, std::int64_t heads,
+            std::int64_t kv_heads, std::int64_t keys, std::int64_t window) {
     if (keys == 0) return;
-    work_ += pricing_.kernels.attention({.batch = shape_.sequences,
-                                         .query_length = shape_.query_length,
+    const bool decode = part.phase == StepPhase::Decode;
+    work_ += pricing_.kernels.attention({.batch = part.sequences,
+                                         .query_length = decode ? 1 : part.query_length,
                                          .kv_length = keys,
-                                         .heads = heads,
+                                         .heads = decode ? heads * part.query_length : heads,
                                          .kv_heads = kv_heads,
                                          .head_dim = a.head_dim,
                                          .window = window,
@@ -205,13 +231,14 @@ class Pricer {
                                         pricing_.sm_share);
   }
 
-  void mla_core(const MlaAttention& a, std::int64_t heads) {
-    std::int64_t keys = shape_.kv_length;
+  void mla_core(const BatchShape& part, const MlaAttention& a, std::int64_t heads) {
+    std::int64_t keys = part.kv_length;
     if (a.index.top_k > 0) keys = std::min(keys, a.index.top_k);
-    work_ += pricing_.kernels.mla({.batch = shape_.sequences,
-                                   .query_length = shape_.query_length,
+    const bool decode = part.phase == StepPhase::Decode;
+    work_ += pricing_.kernels.mla({.batch = part.sequences,
+                                   .query_length = decode ? 1 : part.query_length,
                                    .kv_length = keys,
-                                   .heads = heads,
+                                   .heads = decode ? heads * part.query_length : heads,
                                    .kv_lora_rank = a.kv_lora_rank,
                                    .rope_dim = a.rope_dim,
                                    .nope_dim = a.nope_dim,
@@ -225,33 +252,34 @@ class Pricer {
   void index(const SparseIndex& a, std::int64_t query_input) {
     gemm(a.heads * a.head_dim, query_input);
     gemm(a.head_dim + a.heads, pricing_.model.hidden);
-    work_ += pricing_.kernels.attention({.batch = shape_.sequences,
-                                         .query_length = shape_.query_length,
-                                         .kv_length = shape_.kv_length,
-                                         .heads = a.heads,
-                                         .kv_heads = 1,
-                                         .head_dim = a.head_dim,
-                                         .precision = Precision::FP8,
-                                         .kv_precision = Precision::FP8},
-                                        pricing_.sm_share);
+    for (const BatchShape& part : parts_) {
+      work_ += pricing_.kernels.attention({.batch = part.sequences,
+                                           .query_length = part.query_length,
+                                           .kv_length = part.kv_length,
+                                           .heads = a.heads,
+                                           .kv_heads = 1,
+                                           .head_dim = a.head_dim,
+                                           .precision = Precision::FP8,
+                                           .kv_precision = Precision::FP8},
+                                          pricing_.sm_share);
+    }
   }
 
   const LayerPricing& pricing_;
-  BatchShape shape_;
-  std::int64_t tokens_;
-  bool decode_;
+  std::vector<BatchShape> parts_;
+  std::int64_t tokens_ = 0;
   Work work_;
 };
 
 }  // namespace
 
-Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const BatchShape& shape) {
-  return std::visit(Pricer(pricing, shape), mixer);
+Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const Batch& batch) {
+  return std::visit(Pricer(pricing, batch), mixer);
 }
 
 Work cross_attention_work(const LayerPricing& pricing, const GqaAttention& attention,
-                          const BatchShape& shape) {
-  return Pricer(pricing, shape).cross(attention);
+                          const Batch& batch) {
+  return Pricer(pricing, batch).cross(attention);
 }
 
 }  // namespace moesim::workloads

@@ -6,11 +6,12 @@
 
 namespace moesim::workloads {
 
-// Projections, cache write, core, output projection. REQUIRES: shape.tokens() > 0
-Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const BatchShape& shape);
+// Projections, cache write, core, output projection. A batch that decodes and prefills projects all
+// its tokens together; each part has an attention core of its own. REQUIRES: batch.tokens() > 0
+Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const Batch& batch);
 
 // A decoder's attention over the encoder's result; its keys are made once, with the prompt.
 Work cross_attention_work(const LayerPricing& pricing, const GqaAttention& attention,
-                          const BatchShape& shape);
+                          const Batch& batch);
 
 }  // namespace moesim::workloads

@@ -132,8 +132,7 @@ class StepBuilder::Pass {
 
   void head(Half& half) {
     if (!c_.scenario.model.head) return;
-    // Only the last token of a sequence is projected.
-    const std::int64_t rows = half.batch.shape.sequences;
+    const std::int64_t rows = half.batch.shape.logits();
     compute_all("head", -1, Phase::Head, c_.pricing.head(rows), half);
     tensor_collective("logits all-gather", -1, &Communication::all_gather,
                       sim::Bytes(rows * c_.scenario.model.vocab * 2), half);
@@ -163,12 +162,20 @@ class StepBuilder::Pass {
     const LayerKind& kind = c_.scenario.model.layer(layer);
     if (std::holds_alternative<NoMixer>(kind.mixer)) return;
     gather_context(layer, kind, half);
-    compute_all("attention", layer, Phase::Attention, c_.pricing.mixer(kind, half.batch.shape),
-                half);
+    Work work = sum_of_branches(layer - 1, half);
+    work += c_.pricing.mixer(kind, half.batch.shape);
+    compute_all("attention", layer, Phase::Attention, work, half);
     tensor_collective(
         "attention reduce", layer,
         before_experts && c_.sharded ? &Communication::reduce_scatter : &Communication::all_reduce,
         activations(tokens_of_cp_rank(half)), half);
+  }
+
+  // Routed and shared experts of a layer add up before the norm that follows them.
+  Work sum_of_branches(std::int64_t layer, const Half& half) const {
+    const MoeFfn* moe = layer < 0 ? nullptr : c_.scenario.model.moe(layer);
+    if (moe == nullptr || moe->shared_width() + moe->residual_inter == 0) return {};
+    return c_.pricing.sum(tokens_of_cp_rank(half));
   }
 
   // Context parallelism: every rank of the group sees all keys and values of the prompt.
@@ -202,9 +209,14 @@ class StepBuilder::Pass {
   void route(std::int64_t layer, Half& half) {
     half.traffic = c_.traffic.route(step_, c_.moe_index[static_cast<std::size_t>(layer)], layer,
                                     first_, half.batch, account_);
-    compute_all("router", layer, Phase::Router,
-                c_.pricing.router(*c_.scenario.model.moe(layer), routed_tokens_of_rank(half)),
-                half);
+    const MoeFfn& moe = *c_.scenario.model.moe(layer);
+    const std::int64_t tokens = routed_tokens_of_rank(half);
+    Work work = c_.pricing.router(moe, tokens);
+    const auto format = c_.communication.quantised_before();
+    if (c_.sharded && format) {
+      work += c_.pricing.quantise(tokens, moe.dispatch_width(c_.scenario.model.hidden), *format);
+    }
+    compute_all("router", layer, Phase::Router, work, half);
     half.routed = half.chain;
   }
 
