@@ -11,9 +11,9 @@ int precedence(OpKind kind) {
   switch (kind) {
     case OpKind::Compute:
       return 0;
-    case OpKind::Delay:
-      return 1;
     case OpKind::Exchange:
+      return 1;
+    case OpKind::Delay:
       return 2;
   }
   return 3;

@@ -32,7 +32,8 @@ struct RankTime {
 };
 
 // At an instant at which several operations of a rank run, the time counts as exposed for a
-// computation before a delay and a delay before an exchange; among equals for the one added first.
+// computation before an exchange and an exchange before a delay; among equals for the one added
+// first.
 // Only what lies after `from` counts. So over a rank the exposed times and the idle time sum to the
 // timeline's finish less `from`, exactly.
 std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline, std::size_t phases,

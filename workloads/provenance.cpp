@@ -67,6 +67,9 @@ std::vector<Provenance> provenance_of(const Scenario& scenario) {
   if (!scenario.model.published.source.empty()) {
     list.push_back({Origin::Imported, "model: " + scenario.model.published.source});
   }
+  if (!scenario.host.engine.empty()) {
+    list.push_back({Origin::Fitted, "host: " + scenario.host.engine + ": " + scenario.host.source});
+  }
   if (scenario.model.is_moe()) {
     list.push_back(
         scenario.routing.trace.empty()

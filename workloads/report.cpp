@@ -58,6 +58,29 @@ Distribution distribution_of(std::vector<double> sample) {
           .p99 = quantile(0.99)};
 }
 
+Distribution distribution_of(const std::vector<double>& sample,
+                             const std::vector<double>& weights) {
+  SIM_CHECK(sample.size() == weights.size(), "a weight for each value");
+  if (std::ranges::all_of(weights, [](double w) { return w == 1; })) return distribution_of(sample);
+  std::vector<std::pair<double, double>> sorted;
+  double total = 0, sum = 0;
+  for (std::size_t i = 0; i < sample.size(); ++i) {
+    sorted.emplace_back(sample[i], weights[i]);
+    total += weights[i];
+    sum += weights[i] * sample[i];
+  }
+  std::ranges::sort(sorted);
+  const auto quantile = [&](double q) {
+    double below = 0;
+    for (const auto& [value, weight] : sorted) {
+      below += weight;
+      if (below >= q * total) return value;
+    }
+    return sorted.back().first;
+  };
+  return {.mean = sum / total, .p50 = quantile(0.5), .p90 = quantile(0.9), .p99 = quantile(0.99)};
+}
+
 Json to_json(const Report& report, const Scenario& scenario) {
   Json json;
   json["schema_version"] = 1;

@@ -21,6 +21,9 @@ struct Distribution {
 };
 // REQUIRES: sample is not empty
 Distribution distribution_of(std::vector<double> sample);
+// Where values count differently: the least value that so much of the weight is not above.
+// REQUIRES: as many weights as values, all above zero
+Distribution distribution_of(const std::vector<double>& sample, const std::vector<double>& weights);
 
 // Mean over the ranks and the steps. Exposed times and idle sum to the step.
 struct PhaseReport {

@@ -1,6 +1,7 @@
 #include "workloads/run.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "hardware/network/network_model.h"
 #include "sim/engine.h"
@@ -28,6 +29,7 @@ std::vector<InputFile> hash_inputs(const Scenario& scenario) {
                                            scenario.cluster_file};
   const auto& device = scenario.cluster.device.files;
   files.insert(files.end(), device.begin(), device.end());
+  files.push_back(scenario.engine_file);
   files.push_back(scenario.routing.trace);
   files.push_back(scenario.placement.file);
   std::vector<InputFile> inputs;
@@ -39,15 +41,25 @@ std::vector<InputFile> hash_inputs(const Scenario& scenario) {
   return inputs;
 }
 
+template <typename T>
+T part(T amount, double weight) {
+  if (weight == 1) return amount;
+  return T(std::llround(static_cast<double>(amount.count()) * weight));
+}
+
 // Both of one topology, in its order.
-void add_use(std::vector<hardware::LinkUse>& sum, std::vector<hardware::LinkUse> step) {
+void add_use(std::vector<hardware::LinkUse>& sum, std::vector<hardware::LinkUse> step,
+             double weight) {
   if (sum.empty()) {
-    sum = std::move(step);
-    return;
+    sum = step;
+    for (hardware::LinkUse& link : sum) {
+      link.bytes = {};
+      link.busy = {};
+    }
   }
   for (std::size_t i = 0; i < sum.size(); ++i) {
-    sum[i].bytes += step[i].bytes;
-    sum[i].busy += step[i].busy;
+    sum[i].bytes += part(step[i].bytes, weight);
+    sum[i].busy += part(step[i].busy, weight);
   }
 }
 
@@ -71,7 +83,8 @@ RunResult run(const Scenario& scenario, const RunOptions& options) {
   const Communication communication(scenario.cluster, scenario.all_to_all,
                                     scenario.precision.dispatch, scenario.precision.combine);
   const std::int64_t steps = scenario.step.count;
-  const LayerRoutes routes(scenario, split_step(scenario, layout),
+  const std::vector<StepKind> kinds = step_kinds(scenario.step);
+  const LayerRoutes routes(scenario, split_step(scenario, layout, kinds.back().prompts),
                            steps - 1 + StepBuilder::rounds(scenario));
   StepBuilder builder(scenario, layout, kernels, communication, routes);
 
@@ -90,16 +103,18 @@ RunResult run(const Scenario& scenario, const RunOptions& options) {
   double total_us = 0;
   for (std::int64_t step = 0; step < steps; ++step) {
     if (options.progress) options.progress(step, steps);
-    BuiltStep built = builder.build(static_cast<std::uint32_t>(step));
-    sim::Engine engine;
-    const auto network = hardware::make_network_model(scenario.cluster, scenario.network, engine,
-                                                      scenario.tolerance);
-    sim::Timeline timeline = sim::execute(built.graph, engine, *network);
-    summary.add(built, timeline, end_before(timeline, built.first_op));
-    total_us += sim::to_us(timeline.finish.time_since_epoch());
-    add_use(use, network->link_use());
-    if (options.keep_timeline && step == 0) {
-      result.recording = Recording{std::move(built.graph), std::move(timeline)};
+    for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
+      BuiltStep built = builder.build(static_cast<std::uint32_t>(step), kind);
+      sim::Engine engine;
+      const auto network = hardware::make_network_model(scenario.cluster, scenario.network, engine,
+                                                        scenario.tolerance);
+      sim::Timeline timeline = sim::execute(built.graph, engine, *network);
+      summary.add(built, timeline, end_before(timeline, built.first_op), kinds[kind].weight);
+      total_us += kinds[kind].weight * sim::to_us(timeline.finish.time_since_epoch());
+      add_use(use, network->link_use(), kinds[kind].weight);
+      if (options.keep_timeline && step == 0) {  // of the fullest kind
+        result.recording = Recording{std::move(built.graph), std::move(timeline)};
+      }
     }
   }
   summary.write(report);

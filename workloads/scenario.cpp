@@ -19,6 +19,9 @@ using sim::io::YamlDocument;
 using sim::io::YamlNode;
 
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 26;
+constexpr std::int64_t kMostDraft = 7;  // beyond 8 queries kernels are not those of decode
+constexpr std::int64_t kMostChunk =
+    8192;  // engines' default of tokens a pass (TensorRT-LLM, SGLang)
 
 // In the order of Law.
 constexpr std::array<std::string_view, 5> kLaws{"balanced", "uniform", "zipf", "power_law",
@@ -127,11 +130,12 @@ RoutingChoice read_routing(const std::optional<YamlNode>& node) {
   RoutingChoice routing;
   if (!node) return routing;
   if (node->find("trace")) {
-    for (const char* key : {"law", "skew"}) {
+    for (const char* key : {"law", "skew", "drift"}) {
       const auto found = node->find(key);
       if (found) found->error("belongs to a routing without a trace: leave out one of the two");
     }
-    node->allow_only({"trace", "layers", "tokens", "experts", "order", "mix", "law", "skew"});
+    node->allow_only(
+        {"trace", "layers", "tokens", "experts", "order", "mix", "law", "skew", "drift"});
     routing.trace = node->at("trace").file();
     routing.mapping = read_mapping(*node);
     return routing;
@@ -140,11 +144,16 @@ RoutingChoice read_routing(const std::optional<YamlNode>& node) {
     const auto found = node->find(key);
     if (found) found->error("says how a trace is mapped, but there is none: give routing.trace");
   }
-  node->allow_only({"law", "skew", "trace", "layers", "tokens", "experts", "order", "mix"});
+  node->allow_only(
+      {"law", "skew", "drift", "trace", "layers", "tokens", "experts", "order", "mix"});
   routing.law = static_cast<Law>(node->at("law").one_of(kLaws));
   routing.skew = default_skew(routing.law);
   // Without meaning for balanced and uniform, so that a study may change the law alone.
   if (const auto skew = node->find("skew")) routing.skew = skew->number(0, 100);
+  if (const auto drift = node->find("drift")) {
+    const double value = drift->number(0, 3);
+    if (routing.law != Law::Balanced) routing.drift = value;
+  }
   return routing;
 }
 
@@ -168,13 +177,48 @@ PlacementChoice read_placement(const std::optional<YamlNode>& node) {
   return placement;
 }
 
+Speculation read_speculation(const YamlNode& node) {
+  Speculation speculation;
+  node.allow_only({"draft", "accepted"});
+  speculation.draft = node.at("draft").integer(1, kMostDraft);
+  const YamlNode accepted = node.at("accepted");
+  speculation.accepted = accepted.number(1);
+  if (speculation.accepted > static_cast<double>(speculation.draft + 1)) {
+    accepted.error(fmt::format("{} tokens a step of {} drafted and one of the model's own",
+                               speculation.accepted, speculation.draft));
+  }
+  return speculation;
+}
+
+Refill read_refill(const YamlNode& node) {
+  Refill refill;
+  node.allow_only({"prompt", "output", "chunk"});
+  refill.prompt = node.at("prompt").integer(1, kMostTokens);
+  refill.output = node.at("output").integer(1, kMostTokens);
+  refill.chunk = std::min(refill.prompt, kMostChunk);
+  if (const auto chunk = node.find("chunk")) {
+    refill.chunk = std::min(refill.prompt, chunk->integer(1, kMostTokens));
+  }
+  return refill;
+}
+
+void read_decode(const YamlNode& node, StepChoice& step) {
+  step.batch_per_rank = node.at("batch_per_rank").integer(1, kMostTokens);
+  if (const auto refill = node.find("refill")) step.refill = read_refill(*refill);
+  // Sequences that begin and end all the time are half-way through their output on the mean.
+  const auto context = node.find("context");
+  step.context = step.refill.prompt > 0 && !context ? step.refill.prompt + step.refill.output / 2
+                                                    : node.at("context").integer(1, kMostTokens);
+  if (const auto found = node.find("speculation")) step.speculation = read_speculation(*found);
+}
+
 StepChoice read_step(const YamlNode& node) {
   StepChoice step;
-  node.allow_only({"phase", "batch_per_rank", "context", "tokens_per_rank", "prompt", "count"});
+  node.allow_only({"phase", "batch_per_rank", "context", "refill", "speculation", "tokens_per_rank",
+                   "prompt", "count"});
   step.phase = static_cast<StepPhase>(node.at("phase").one_of({"prefill", "decode"}));
   if (step.phase == StepPhase::Decode) {
-    step.batch_per_rank = node.at("batch_per_rank").integer(1, kMostTokens);
-    step.context = node.at("context").integer(1, kMostTokens);
+    read_decode(node, step);
   } else {
     step.tokens_per_rank = node.at("tokens_per_rank").integer(1, kMostTokens);
     step.prompt = step.tokens_per_rank;
@@ -185,7 +229,7 @@ StepChoice read_step(const YamlNode& node) {
                              step.tokens_per_rank / step.prompt * step.prompt));
     }
   }
-  for (const char* key : {"batch_per_rank", "context"}) {
+  for (const char* key : {"batch_per_rank", "context", "refill", "speculation"}) {
     const auto found = node.find(key);
     if (found && step.phase == StepPhase::Prefill) {
       found->error("belongs to decode; prefill has tokens_per_rank and prompt");
@@ -246,6 +290,10 @@ void check_together(const YamlNode& root, const Scenario& scenario) {
     root.at("parallelism")
         .error(fmt::format("{} has no experts: leave out ep", scenario.model.name));
   }
+  if (scenario.step.speculation.draft > 0 && scenario.model.moe_layers().empty()) {
+    root.at("step").error(
+        fmt::format("speculation drafts with a mixture layer, {} has none", scenario.model.name));
+  }
   if (scenario.step.phase == StepPhase::Decode && scenario.model.max_context > 0 &&
       scenario.step.context > scenario.model.max_context) {
     root.at("step").error(fmt::format("a context of {} tokens, but {} has at most {}",
@@ -259,7 +307,7 @@ void check_together(const YamlNode& root, const Scenario& scenario) {
 Scenario read_scenario(YamlDocument& document) {
   const YamlNode root = document.root();
   root.allow_only({"name", "model", "cluster", "precision", "parallelism", "routing", "placement",
-                   "kernels", "network", "overlap", "step", "seed"});
+                   "kernels", "network", "overlap", "engine", "host", "step", "seed"});
   Scenario s;
   s.file = document.name();
   s.name = root.at("name").text();
@@ -288,6 +336,13 @@ Scenario read_scenario(YamlDocument& document) {
       s.overlap.shared_expert = shared->boolean();
     }
   }
+  if (const auto engine = root.find("engine")) {
+    s.engine_file = engine->file();
+    s.host = load_part<HostChoice>(*engine, load_engine);
+  } else {
+    s.host.per_launch = s.cluster.device.host_launch;
+  }
+  if (const auto host = root.find("host")) read_host(*host, s.host);
   s.step = read_step(root.at("step"));
   if (const auto seed = root.find("seed")) {
     s.seed = static_cast<std::uint64_t>(seed->integer(0));

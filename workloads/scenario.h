@@ -12,6 +12,7 @@
 #include "hardware/kernels/kernels.h"
 #include "hardware/network/network_model.h"
 #include "sim/io/json.h"
+#include "workloads/host.h"
 #include "workloads/model/model_spec.h"
 #include "workloads/placement/parallelism.h"
 #include "workloads/routing/laws.h"
@@ -31,7 +32,8 @@ struct RoutingChoice {
   std::filesystem::path trace;  // empty: a law
   TraceMapping mapping;
   Law law = Law::Uniform;
-  double skew = 0;  // the law's; without meaning for balanced and uniform
+  double skew = 0;   // the law's; without meaning for balanced and uniform
+  double drift = 0;  // of the law's popularities from step to step
 };
 
 struct PlacementChoice {
@@ -52,10 +54,27 @@ struct OverlapChoice {
   bool shared_expert = false;  // the shared experts beside the dispatch, on a stream of their own
 };
 
+// Speculative decoding: a draft layer of the model (multi-token prediction) guesses tokens one
+// after another, the model checks them all in one pass.
+struct Speculation {
+  std::int64_t draft = 0;  // tokens guessed; 0: none
+  double accepted = 1;     // tokens a sequence gains in a step, the model's own included
+};
+
+// Sequences that end are followed by new ones, whose prompts are prefilled in the decode's passes:
+// an engine that does both on the same GPUs. All dp ranks do so in the same steps.
+struct Refill {
+  std::int64_t prompt = 0;  // tokens of a prompt; 0: none are prefilled
+  std::int64_t output = 0;  // tokens a sequence generates
+  std::int64_t chunk = 0;   // prompt tokens of one pass
+};
+
 struct StepChoice {
   StepPhase phase = StepPhase::Decode;
-  std::int64_t batch_per_rank = 1;   // decode: sequences of a dp rank
-  std::int64_t context = 1024;       // decode: keys each sees, the new one included
+  std::int64_t batch_per_rank = 1;  // decode: sequences of a dp rank
+  std::int64_t context = 1024;      // decode: keys each sees, the new one included
+  Speculation speculation = {};
+  Refill refill = {};
   std::int64_t tokens_per_rank = 0;  // prefill: prompt tokens of a dp rank
   std::int64_t prompt = 0;           // prefill: length of each prompt
   std::int64_t count = 1;            // steps, each with the next tokens of the routing
@@ -78,6 +97,8 @@ struct Scenario {
   double tolerance =
       hardware::kDefaultTolerance;  // of the fluid network: completions so close are merged
   OverlapChoice overlap;
+  std::filesystem::path engine_file;
+  HostChoice host;
   StepChoice step;
   std::uint64_t seed = 1;
 };

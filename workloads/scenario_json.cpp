@@ -1,3 +1,4 @@
+#include <array>
 #include <nlohmann/json.hpp>
 
 #include "workloads/scenario.h"
@@ -21,6 +22,7 @@ Json routing_json(const RoutingChoice& routing) {
   if (routing.trace.empty()) {
     Json json{{"law", std::string(name_of(routing.law))}};
     if (routing.law != Law::Balanced && routing.law != Law::Uniform) json["skew"] = routing.skew;
+    if (routing.drift > 0) json["drift"] = routing.drift;
     return json;
   }
   const TraceMapping& mapping = routing.mapping;
@@ -44,12 +46,31 @@ Json step_json(const StepChoice& step) {
   if (step.phase == StepPhase::Decode) {
     json = {
         {"phase", "decode"}, {"batch_per_rank", step.batch_per_rank}, {"context", step.context}};
+    if (step.speculation.draft > 0) {
+      json["speculation"] = {{"draft", step.speculation.draft},
+                             {"accepted", step.speculation.accepted}};
+    }
+    if (step.refill.prompt > 0) {
+      json["refill"] = {{"prompt", step.refill.prompt},
+                        {"output", step.refill.output},
+                        {"chunk", step.refill.chunk}};
+    }
   } else {
     json = {
         {"phase", "prefill"}, {"tokens_per_rank", step.tokens_per_rank}, {"prompt", step.prompt}};
   }
   json["count"] = step.count;
   return json;
+}
+
+Json host_json(const HostChoice& host) {
+  constexpr std::array<const char*, 3> kGraphs{"none", "decode", "all"};
+  return {{"per_step_us", sim::to_us(host.per_step)},
+          {"per_sequence_us", sim::to_us(host.per_sequence)},
+          {"per_draft_us", sim::to_us(host.per_draft)},
+          {"per_launch_us", sim::to_us(host.per_launch)},
+          {"overlapped", host.overlapped},
+          {"graphs", kGraphs[static_cast<std::size_t>(host.graphs)]}};
 }
 
 std::string or_default(const std::string& choice) {
@@ -81,6 +102,8 @@ Json resolved(const Scenario& s) {
                         : Json{{"fidelity", "fluid"}, {"tolerance", s.tolerance}};
   json["overlap"] = {{"two_batch", s.overlap.two_batch},
                      {"shared_expert", s.overlap.shared_expert}};
+  if (!s.engine_file.empty()) json["engine"] = s.engine_file.generic_string();
+  json["host"] = host_json(s.host);
   json["step"] = step_json(s.step);
   json["seed"] = s.seed;
   return json;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "workloads/memory_plan.h"
+#include "workloads/step/micro_batch.h"
 #include "workloads/step/token_split.h"
 
 namespace moesim::workloads {
@@ -16,10 +17,12 @@ Exchanger exchanger_of(const std::string& all_to_all) {
 
 ServingLoad load_of(const StepChoice& step) {
   if (step.phase == StepPhase::Decode) {
+    const std::int64_t tokens = step.batch_per_rank * (1 + step.speculation.draft);
+    const StepKind most = step_kinds(step).back();
     return {.sequences = step.batch_per_rank,
             .context = step.context,
-            .step_tokens = step.batch_per_rank,
-            .logits = step.batch_per_rank};
+            .step_tokens = tokens + most.prompts * step.refill.chunk,
+            .logits = tokens + most.prompts};
   }
   const std::int64_t prompts = std::max<std::int64_t>(1, step.tokens_per_rank / step.prompt);
   return {.sequences = prompts,

@@ -16,6 +16,13 @@ constexpr std::array<const char*, 3> kBoundNames{"launch latency", "arithmetic",
 // What the time of an exchange may differ by: half of what unfitted network constants are off by
 // in the published cases (hardware/collectives/README.md).
 constexpr double kNetworkLow = 0.85, kNetworkHigh = 1.2;
+// And of a host: engines and processors differ by more than what any figure says
+// (configs/engines).
+constexpr double kHostLow = 0.5, kHostHigh = 2;
+
+double picoseconds(sim::Duration time) {
+  return static_cast<double>(time.count());
+}
 
 void add_loads(std::vector<LayerLoad>& sum, const std::vector<LayerLoad>& step) {
   if (sum.size() < step.size()) sum.resize(step.size());
@@ -40,18 +47,21 @@ double mean_of(const std::vector<LayerReport>& layers, double LayerReport::*valu
 
 }  // namespace
 
-void Summary::add(const BuiltStep& step, const sim::Timeline& timeline, sim::Time from) {
-  ++steps_;
+void Summary::add(const BuiltStep& step, const sim::Timeline& timeline, sim::Time from,
+                  double weight) {
+  steps_ += weight;
   ranks_ = step.graph.ranks();
   step_times_us_.push_back(sim::to_us(timeline.finish - from));
+  weights_.push_back(weight);
   for (const sim::RankTime& rank : rank_times(step.graph, timeline, kPhases, from)) {
     for (std::size_t i = 0; i < kPhases; ++i) {
-      phases_[i].busy += rank.phases[i].busy;
-      phases_[i].exposed += rank.phases[i].exposed;
-      phases_[i].waiting += rank.phases[i].waiting;
+      phases_[i].busy += weight * picoseconds(rank.phases[i].busy);
+      phases_[i].exposed += weight * picoseconds(rank.phases[i].exposed);
+      phases_[i].waiting += weight * picoseconds(rank.phases[i].waiting);
     }
-    idle_ += rank.idle;
+    idle_ += weight * picoseconds(rank.idle);
   }
+  output_ += weight * step.account.output;
   const StepAccount& account = step.account;
   account_.tokens += account.tokens;
   account_.routed_tokens += account.routed_tokens;
@@ -61,33 +71,46 @@ void Summary::add(const BuiltStep& step, const sim::Timeline& timeline, sim::Tim
   account_.selections_away += account.selections_away;
   account_.copies += account.copies;
   account_.copies_away += account.copies_away;
-  for (std::size_t i = 0; i < kPhases; ++i) account_.work[i] += account.work[i];
+  add_work(account, weight);
   add_loads(account_.layers, account.layers);
   for (const LayerLoad& layer : account.layers) {
     for (const std::uint64_t rows : layer.rank_rows) {
       most_rows_ = std::max(most_rows_, static_cast<std::int64_t>(rows));
     }
   }
-  add_bytes(step);
+  add_bytes(step, weight);
+}
+
+void Summary::add_work(const StepAccount& account, double weight) {
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    const Work& work = account.work[i];
+    work_[i].time += weight * picoseconds(work.time);
+    work_[i].flops += weight * work.flops.count();
+    work_[i].bytes += weight * static_cast<double>(work.bytes.count());
+    work_[i].low += weight * work.low_ps;
+    work_[i].high += weight * work.high_ps;
+    for (std::size_t bound = 0; bound < work.by_bound.size(); ++bound) {
+      work_[i].by_bound[bound] += weight * picoseconds(work.by_bound[bound]);
+    }
+  }
 }
 
 // Of the exchanges that count: those whose parts were added from first_op on.
-void Summary::add_bytes(const BuiltStep& step) {
+void Summary::add_bytes(const BuiltStep& step, double weight) {
   const auto& exchanges = step.graph.exchanges();
   for (sim::ExchangeId id = 0; id < exchanges.size(); ++id) {
     const sim::OpId part = step.graph.parts(id).front();
     if (part < step.first_op) continue;
     bytes_[step.graph.label(step.graph.op(part).label).phase] +=
-        sim::payload_of(exchanges[id]).count();
+        weight * static_cast<double>(sim::payload_of(exchanges[id]).count());
   }
 }
 
 void Summary::write(Report& report) const {
   SIM_CHECK(steps_ > 0, "a report of no step");
-  const auto steps = static_cast<double>(steps_);
   report.step_times_us = step_times_us_;
-  report.step_time_us = distribution_of(step_times_us_);
-  report.tokens_per_step = static_cast<double>(account_.tokens) / steps;
+  report.step_time_us = distribution_of(step_times_us_, weights_);
+  report.tokens_per_step = output_ / steps_;
   report.tokens_per_s = report.tokens_per_step / (report.step_time_us.mean * 1e-6);
   report.tokens_per_s_per_gpu = report.tokens_per_s / static_cast<double>(report.gpus);
   report.conservation = {.tokens = account_.tokens,
@@ -105,18 +128,16 @@ void Summary::write(Report& report) const {
 }
 
 void Summary::write_phases(Report& report) const {
-  const double each = static_cast<double>(steps_) * ranks_;
+  const double each = steps_ * ranks_;
   for (std::size_t i = 0; i < kPhases; ++i) {
-    report.phases[i] = {
-        .busy_us = sim::to_us(phases_[i].busy) / each,
-        .exposed_us = sim::to_us(phases_[i].exposed) / each,
-        .waiting_us = sim::to_us(phases_[i].waiting) / each,
-        .flops = account_.work[i].flops.count() / static_cast<double>(steps_),
-        .memory_bytes =
-            static_cast<double>(account_.work[i].bytes.count()) / static_cast<double>(steps_),
-        .network_bytes = static_cast<double>(bytes_[i]) / static_cast<double>(steps_)};
+    report.phases[i] = {.busy_us = phases_[i].busy * 1e-6 / each,
+                        .exposed_us = phases_[i].exposed * 1e-6 / each,
+                        .waiting_us = phases_[i].waiting * 1e-6 / each,
+                        .flops = work_[i].flops / steps_,
+                        .memory_bytes = work_[i].bytes / steps_,
+                        .network_bytes = bytes_[i] / steps_};
   }
-  report.idle_us = sim::to_us(idle_) / each;
+  report.idle_us = idle_ * 1e-6 / each;
 }
 
 void Summary::write_loads(Report& report) const {
@@ -148,10 +169,14 @@ void Summary::write_bottleneck(Report& report) const {
   };
   for (std::size_t i = 0; i < kPhases; ++i) {
     const PhaseReport& phase = report.phases[i];
-    const Work& work = account_.work[i];
-    if (work.time > sim::Duration{}) {
+    const WorkSum& work = work_[i];
+    if (i == index_of(Phase::Host)) {
+      add("host", phase.exposed_us);
+      continue;
+    }
+    if (work.time > 0) {
       for (std::size_t bound = 0; bound < kBoundNames.size(); ++bound) {
-        const double part = sim::to_us(work.by_bound[bound]) / sim::to_us(work.time);
+        const double part = work.by_bound[bound] / work.time;
         add(fmt::format("{}: {}", kPhaseNames[i], kBoundNames[bound]), phase.exposed_us * part);
       }
       continue;
@@ -169,12 +194,14 @@ void Summary::write_bottleneck(Report& report) const {
 void Summary::write_intervals(Report& report) const {
   double low = 0, high = 0;
   for (std::size_t i = 0; i < kPhases; ++i) {
-    const Work& work = account_.work[i];
+    const WorkSum& work = work_[i];
     const double exposed = report.phases[i].exposed_us;
-    if (work.time > sim::Duration{}) {
-      const auto time = static_cast<double>(work.time.count());
-      low += exposed * work.low_ps / time;
-      high += exposed * work.high_ps / time;
+    if (i == index_of(Phase::Host)) {
+      low += exposed * kHostLow;
+      high += exposed * kHostHigh;
+    } else if (work.time > 0) {
+      low += exposed * work.low / work.time;
+      high += exposed * work.high / work.time;
     } else {
       low += exposed * kNetworkLow;
       high += exposed * kNetworkHigh;

@@ -239,6 +239,24 @@ Exchange combine(const Cluster& cluster, std::span<const Rank> group, MulticastA
   return build(cluster, group, algorithm, counts, shape, true);
 }
 
+sim::Bandwidth memory_traffic(const Cluster& cluster, MulticastAlgorithm algorithm) {
+  // A copy over NVLink is written at its destination, read there and written in its place.
+  constexpr double kLinkTouches = 3;
+  // A copy to another node is read and written at its source, read by the NIC, written by the other
+  // one, and read again by whoever forwards it, to a few ranks: 8 experts of a token lie on 2 to 3
+  // ranks of each node that it goes to (node-limited routing to 4 nodes, DeepSeek-V3).
+  constexpr double kNicTouches = 4, kForwarded = 2;
+  if (multiprocessors_held(algorithm, {.sms = 1}) == 0) return {};
+  if (cluster.nodes == 1) {
+    // Sources are read once for all copies.
+    return sim::Bandwidth(kLinkTouches * cluster.scale_up.bandwidth.bytes_per_second());
+  }
+  const double nic = cluster.scale_out.bandwidth.bytes_per_second() *
+                     static_cast<double>(cluster.scale_out.nics_per_node) /
+                     static_cast<double>(cluster.gpus_per_node);
+  return sim::Bandwidth(nic * (kNicTouches + kForwarded * (1 + kLinkTouches)));
+}
+
 std::int64_t multiprocessors_held(MulticastAlgorithm algorithm, const MulticastShape& shape) {
   switch (algorithm) {
     case MulticastAlgorithm::DeepEpNormal:

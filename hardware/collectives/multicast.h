@@ -52,6 +52,11 @@ sim::Exchange combine(const Cluster& cluster, std::span<const sim::Rank> group,
                       MulticastAlgorithm algorithm, const MulticastCounts& counts,
                       const MulticastShape& shape);
 
+// What the memory of a GPU moves while such an exchange runs at the rate of its NIC (or, within a
+// node, of its links): how often a byte is read and written on its way, README.md. Zero where the
+// kernels hold no multiprocessors: those of low latency send from where the data is.
+sim::Bandwidth memory_traffic(const Cluster& cluster, MulticastAlgorithm algorithm);
+
 // What the kernels take from those that run beside them: multiprocessors for as long as they run.
 // Low latency holds none while its messages are under way (its receive hook).
 std::int64_t multiprocessors_held(MulticastAlgorithm algorithm, const MulticastShape& shape);

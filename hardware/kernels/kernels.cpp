@@ -67,6 +67,21 @@ KernelCost cost_of(const Estimate& e, const Work& work, const Rates& rates) {
   return cost;
 }
 
+bool is_quantised(Precision p) {
+  return bytes_per_element(p) < 2;
+}
+
+// Of a fused mixture layer: choice, sorting, two products and the quantisation before each,
+// activation, sum; sorted rows come chosen.
+std::int64_t moe_launches(const MoeShape& shape) {
+  return (shape.routed ? 6 : 3) + (is_quantised(shape.precision) ? 2 : 0);
+}
+
+KernelCost with_launches(KernelCost cost, std::int64_t launches) {
+  cost.launches = launches;
+  return cost;
+}
+
 KernelCost by_roofline(const Work& work, const Rates& rates, double launches) {
   const Estimate e{.us = roofline_us(work, rates, launches),
                    .low = kRooflineLow,
@@ -183,15 +198,19 @@ Kernels::Kernels(const Device& device, const KernelChoice& choice)
 Kernels::~Kernels() = default;
 Kernels::Kernels(Kernels&&) noexcept = default;
 
-KernelCost Kernels::gemm(const GemmShape& shape, double sm_share) const {
-  const Rates rates = rates_of(models_->device, shape.precision, sm_share);
+KernelCost Kernels::gemm(const GemmShape& shape, DeviceShare share) const {
+  const Rates rates = rates_of(models_->device, shape.precision, share);
   const Work work = work_of(shape);
   const auto* model = models_->gemm.find(std::string(name_of(shape.precision)));
-  return model ? cost_of(model->estimate(shape, rates), work, rates) : by_roofline(work, rates, 1);
+  // Activations are quantised by a kernel of their own.
+  const std::int64_t launches = is_quantised(shape.precision) ? 2 : 1;
+  return with_launches(
+      model ? cost_of(model->estimate(shape, rates), work, rates) : by_roofline(work, rates, 1),
+      launches);
 }
 
-KernelCost Kernels::grouped_gemm(const GroupedGemmShape& shape, double sm_share) const {
-  const Rates rates = rates_of(models_->device, shape.precision, sm_share);
+KernelCost Kernels::grouped_gemm(const GroupedGemmShape& shape, DeviceShare share) const {
+  const Rates rates = rates_of(models_->device, shape.precision, share);
   const Work work = work_of(shape);
   MoeInput x;
   x.rows = group_rows(shape.rows);
@@ -209,18 +228,19 @@ KernelCost Kernels::grouped_gemm(const GroupedGemmShape& shape, double sm_share)
   return cost_of(e, work, rates);
 }
 
-KernelCost Kernels::moe(const MoeShape& shape, double sm_share) const {
-  const Rates rates = rates_of(models_->device, shape.precision, sm_share);
+KernelCost Kernels::moe(const MoeShape& shape, DeviceShare share) const {
+  const Rates rates = rates_of(models_->device, shape.precision, share);
   const Work work = work_of(shape);
   const MoeInput x = input_of(shape);
   const Fitted<MoeModel>* model = models_->moe_for(x);
-  if (model) return cost_of(model->estimate(x, rates), work, rates);
   // Two GEMMs and the activation; routing, permutation and finalize where rows come unsorted.
-  return by_roofline(work, rates, shape.routed ? 6 : 3);
+  return with_launches(model ? cost_of(model->estimate(x, rates), work, rates)
+                             : by_roofline(work, rates, shape.routed ? 6 : 3),
+                       moe_launches(shape));
 }
 
-KernelCost Kernels::attention(const AttentionShape& shape, double sm_share) const {
-  const Rates rates = rates_of(models_->device, shape.precision, sm_share);
+KernelCost Kernels::attention(const AttentionShape& shape, DeviceShare share) const {
+  const Rates rates = rates_of(models_->device, shape.precision, share);
   const Work work = work_of(shape);
   AttentionInput x{.shape = shape};
   if (is_decode(shape.query_length, shape.kv_length)) {
@@ -234,8 +254,8 @@ KernelCost Kernels::attention(const AttentionShape& shape, double sm_share) cons
   return by_roofline(work, rates, 1);
 }
 
-KernelCost Kernels::mla(const MlaShape& shape, double sm_share) const {
-  const Rates rates = rates_of(models_->device, shape.precision, sm_share);
+KernelCost Kernels::mla(const MlaShape& shape, DeviceShare share) const {
+  const Rates rates = rates_of(models_->device, shape.precision, share);
   const Work work = work_of(shape);
   const MlaInput x{.shape = shape, .repeated = false};
   const std::string variant = pair_name(Precision::BF16, shape.kv_precision);
@@ -249,8 +269,8 @@ KernelCost Kernels::mla(const MlaShape& shape, double sm_share) const {
   return by_roofline(work, rates, 1);
 }
 
-KernelCost Kernels::elementwise(const ElementwiseShape& shape, double sm_share) const {
-  const Rates rates = rates_of(models_->device, Precision::BF16, sm_share);
+KernelCost Kernels::elementwise(const ElementwiseShape& shape, DeviceShare share) const {
+  const Rates rates = rates_of(models_->device, Precision::BF16, share);
   const Work work = work_of(shape);
   if (models_->plain) return by_roofline(work, rates, static_cast<double>(shape.launches));
   const Estimate e{.us = static_cast<double>(shape.launches) * rates.launch +
@@ -258,7 +278,7 @@ KernelCost Kernels::elementwise(const ElementwiseShape& shape, double sm_share) 
                    .low = kCopyLow,
                    .high = kCopyHigh,
                    .extrapolated = false};
-  return cost_of(e, work, rates);
+  return with_launches(cost_of(e, work, rates), shape.launches);
 }
 
 }  // namespace moesim::hardware

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "hardware/device.h"
+#include "hardware/kernels/device_share.h"
 #include "hardware/kernels/shapes.h"
 #include "sim/units.h"
 
@@ -21,6 +22,7 @@ struct KernelCost {
   sim::Flops flops;  // the arithmetic that the shape asks for
   sim::Bytes bytes;  // the memory traffic that it cannot do without
   Bound bound = Bound::Launch;
+  std::int64_t launches = 1;  // that a host without a graph makes for it
   double low = 1, high = 1;   // the true time over `time`: the ends of the 90 % interval
   bool extrapolated = false;  // outside what the model was fitted on, or no fit at all
 };
@@ -40,14 +42,14 @@ class Kernels {
   ~Kernels();
   Kernels(Kernels&&) noexcept;
 
-  // `sm_share`: the part of the GPU's multiprocessors the kernel has, in (0, 1]: less than 1 beside
+  // `share`: the part of the GPU that the kernel has: less than all of it beside
   // a communication kernel that holds some.
-  KernelCost gemm(const GemmShape& shape, double sm_share = 1) const;
-  KernelCost grouped_gemm(const GroupedGemmShape& shape, double sm_share = 1) const;
-  KernelCost moe(const MoeShape& shape, double sm_share = 1) const;
-  KernelCost attention(const AttentionShape& shape, double sm_share = 1) const;
-  KernelCost mla(const MlaShape& shape, double sm_share = 1) const;
-  KernelCost elementwise(const ElementwiseShape& shape, double sm_share = 1) const;
+  KernelCost gemm(const GemmShape& shape, DeviceShare share = {}) const;
+  KernelCost grouped_gemm(const GroupedGemmShape& shape, DeviceShare share = {}) const;
+  KernelCost moe(const MoeShape& shape, DeviceShare share = {}) const;
+  KernelCost attention(const AttentionShape& shape, DeviceShare share = {}) const;
+  KernelCost mla(const MlaShape& shape, DeviceShare share = {}) const;
+  KernelCost elementwise(const ElementwiseShape& shape, DeviceShare share = {}) const;
 
  private:
   struct Models;

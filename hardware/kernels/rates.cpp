@@ -29,20 +29,24 @@ double reference_of(Precision precision) {
 
 }  // namespace
 
-Rates rates_of(const Device& device, Precision precision, double sm_share) {
-  SIM_CHECK(sm_share > 0 && sm_share <= 1, "a kernel has a part of the multiprocessors in (0, 1]");
+Rates rates_of(const Device& device, Precision precision, DeviceShare share) {
+  SIM_CHECK(share.multiprocessors > 0 && share.multiprocessors <= 1,
+            "a kernel has a part of the multiprocessors in (0, 1]");
+  SIM_CHECK(share.bandwidth > 0 && share.bandwidth <= 1,
+            "a kernel has a part of the memory's bandwidth in (0, 1]");
   constexpr double kPerMicrosecond = 1e-6;
   const double whole = static_cast<double>(device.multiprocessors);
   // Multiprocessors are whole; the arithmetic goes with them.
-  const double sms = std::max(1.0, std::floor(whole * sm_share + 1e-9));
-  return {.multiprocessors = sms,
-          .peak = peak_rate(device, precision).flop_per_second() * kPerMicrosecond * sms / whole,
-          .reference = reference_of(precision),
-          .bandwidth = device.memory_bandwidth.bytes_per_second() * kPerMicrosecond,
-          .l2 = static_cast<double>(device.l2.count()),
-          .launch = sim::to_us(device.launch_latency),
-          .link = device.scale_up.bytes_per_second() * kPerMicrosecond,
-          .network = device.scale_out.bytes_per_second() * kPerMicrosecond};
+  const double sms = std::max(1.0, std::floor(whole * share.multiprocessors + 1e-9));
+  return {
+      .multiprocessors = sms,
+      .peak = peak_rate(device, precision).flop_per_second() * kPerMicrosecond * sms / whole,
+      .reference = reference_of(precision),
+      .bandwidth = device.memory_bandwidth.bytes_per_second() * kPerMicrosecond * share.bandwidth,
+      .l2 = static_cast<double>(device.l2.count()),
+      .launch = sim::to_us(device.launch_latency),
+      .link = device.scale_up.bytes_per_second() * kPerMicrosecond,
+      .network = device.scale_out.bytes_per_second() * kPerMicrosecond};
 }
 
 }  // namespace moesim::hardware

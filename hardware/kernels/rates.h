@@ -2,6 +2,7 @@
 #pragma once
 
 #include "hardware/device.h"
+#include "hardware/kernels/device_share.h"
 
 namespace moesim::hardware {
 
@@ -16,7 +17,7 @@ struct Rates {
   double network = 0;    // scale-out, each way: bytes a microsecond
 };
 
-// `sm_share`: the part of the multiprocessors, and of the arithmetic, that a kernel has.
-Rates rates_of(const Device& device, Precision precision, double sm_share = 1);
+// Of the part of it that a kernel has.
+Rates rates_of(const Device& device, Precision precision, DeviceShare share = {});
 
 }  // namespace moesim::hardware

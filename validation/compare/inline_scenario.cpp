@@ -12,8 +12,8 @@ using sim::io::YamlDocument;
 using sim::io::YamlNode;
 
 // Where a scenario names files.
-constexpr std::array<std::string_view, 4> kFiles{"model", "cluster", "routing.trace",
-                                                 "placement.file"};
+constexpr std::array<std::string_view, 5> kFiles{"model", "cluster", "routing.trace",
+                                                 "placement.file", "engine"};
 
 std::string quoted(const std::string& text) {
   const bool plain = !text.empty() && std::ranges::all_of(text, [](unsigned char c) {

@@ -80,6 +80,7 @@ Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardwa
         .kernels = kernels, .model = model, .precision = precision};
     workloads::BatchShape shape{.sequences = reader.count(row, "batch_size")};
     if (kind == "context_mla_module") {
+      shape.phase = workloads::StepPhase::Prefill;
       shape.query_length = reader.count(row, "isl");
       const std::int64_t before = reader.has("kv_len") ? reader.count(row, "kv_len", 0) : 0;
       shape.kv_length = shape.query_length + before;
@@ -87,7 +88,7 @@ Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardwa
       shape.kv_length = reader.count(row, "kv_len");
     }
     task->add(reader.item(row, "latency_us"),
-              estimate_of(workloads::mixer_work(pricing, mla, shape)));
+              estimate_of(workloads::mixer_work(pricing, mla, {.main = shape})));
   }
   Tasks tasks;
   tasks.push_back(std::move(task));

@@ -80,6 +80,10 @@ void check(const LawSpec& spec) {
                       spec.experts, spec.experts));
   require(std::isfinite(spec.skew) && spec.skew >= 0 && spec.skew <= 10,
           fmt::format("skew: expected a number from 0 to 10, not {}", spec.skew));
+  require(std::isfinite(spec.drift) && spec.drift >= 0 && spec.drift <= 3 &&
+              (spec.drift == 0 || spec.law != Law::Balanced),
+          fmt::format("drift: expected a number from 0 to 3 of a law that is not balanced, not {}",
+                      spec.drift));
   require(
       spec.groups > 0 && spec.groups_per_token > 0 && spec.groups_per_token <= spec.groups,
       fmt::format("a token's experts lie in {} of {} groups", spec.groups_per_token, spec.groups));
@@ -125,6 +129,14 @@ std::vector<double> popularity(const LawSpec& spec, std::uint32_t layer) {
   return weights;
 }
 
+std::vector<double> popularity(const LawSpec& spec, std::uint32_t layer, std::uint32_t step) {
+  std::vector<double> weights = popularity(spec, layer);
+  if (spec.drift == 0) return weights;
+  sim::Random random(spec.seed, fmt::format("routing/drift/layer {} step {}", layer, step));
+  for (double& weight : weights) weight *= std::exp(spec.drift * random.normal());
+  return weights;
+}
+
 void balanced_choice(std::uint32_t token, std::uint32_t tokens, std::uint32_t experts,
                      std::uint32_t top_k, ExpertId* out) {
   const std::uint32_t stride = (experts + top_k - 1) / top_k;
@@ -143,14 +155,15 @@ LawSource::LawSource(const LawSpec& spec)
   check(spec);
 }
 
-const ChoiceSampler& LawSource::sampler(std::uint32_t layer) {
-  auto& made = samplers_[layer];
-  if (!made) {
-    made = std::make_unique<ChoiceSampler>(popularity(spec_, layer), spec_.top_k, spec_.groups,
-                                           spec_.groups_per_token,
-                                           counter_bits(key_ ^ 0x6f72646572, layer));  // "order"
+const ChoiceSampler& LawSource::sampler(std::uint32_t layer, std::uint32_t step) {
+  Made& made = samplers_[layer];
+  if (!made.sampler || (spec_.drift > 0 && made.step != step)) {
+    made.sampler = std::make_unique<ChoiceSampler>(
+        popularity(spec_, layer, step), spec_.top_k, spec_.groups, spec_.groups_per_token,
+        counter_bits(key_ ^ 0x6f72646572, layer));  // "order"
+    made.step = step;
   }
-  return *made;
+  return *made.sampler;
 }
 
 void LawSource::route(const RoutingRange& range, LayerRouting& out) {
@@ -170,13 +183,13 @@ void LawSource::route(const RoutingRange& range, LayerRouting& out) {
     return;
   }
   const bool grouped = spec_.groups_per_token < spec_.groups;
-  if (spec_.law == Law::Uniform && !grouped) {
+  if (spec_.law == Law::Uniform && !grouped && spec_.drift == 0) {
     for (std::uint32_t t = range.first; t < end; ++t, ids += spec_.top_k) {
       uniform_choice(counter_bits(key, t), spec_.experts, spec_.top_k, ids);
     }
     return;
   }
-  const ChoiceSampler& made = sampler(range.layer);
+  const ChoiceSampler& made = sampler(range.layer, range.step);
   for (std::uint32_t t = range.first; t < end; ++t, ids += spec_.top_k) {
     made.draw(counter_bits(key, t), ids);
   }
@@ -187,6 +200,7 @@ std::string LawSource::description() const {
   if (spec_.law != Law::Balanced && spec_.law != Law::Uniform) {
     text += fmt::format(", skew {}", spec_.skew);
   }
+  if (spec_.drift > 0) text += fmt::format(", drift {}", spec_.drift);
   if (spec_.groups_per_token < spec_.groups) {
     text += fmt::format(", {} of {} groups a token", spec_.groups_per_token, spec_.groups);
   }

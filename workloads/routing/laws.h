@@ -2,7 +2,9 @@
 //
 // A law gives each layer's experts a popularity; every token then chooses top_k different experts
 // so that each expert's expected load is in proportion to its popularity (at most one selection a
-// token). Which expert is the popular one is drawn per layer and stays so over the steps.
+// token). Which expert is the popular one is drawn per layer and stays so over the steps; with a
+// drift, each step multiplies every popularity by exp(drift x normal), drawn anew: what a placement
+// learned from other steps is then only nearly right.
 // Formulas and sources: README.md.
 #pragma once
 
@@ -33,7 +35,8 @@ double default_skew(Law law);
 
 struct LawSpec {
   Law law = Law::Uniform;
-  double skew = 1;  // zipf, power_law, log_normal
+  double skew = 1;   // zipf, power_law, log_normal
+  double drift = 0;  // of every law but balanced
   std::uint32_t layers = 1;
   std::uint32_t experts = 1;
   std::uint32_t top_k = 1;
@@ -48,8 +51,10 @@ struct LawSpec {
 // Throws ConfigError where a field is out of range.
 void check(const LawSpec& spec);
 
-// The experts' popularity in a layer, unscaled, [experts]. REQUIRES: check(spec) passes
+// The experts' popularity in a layer, unscaled, [experts]; in a step, with its drift.
+// REQUIRES: check(spec) passes
 std::vector<double> popularity(const LawSpec& spec, std::uint32_t layer);
+std::vector<double> popularity(const LawSpec& spec, std::uint32_t layer, std::uint32_t step);
 
 // The popularity that a share u of the experts stays below under the power law: the inverse of the
 // cumulated density x^-skew on [1, 0.8 x tokens], or [0.01, 2] where there are few selections.
@@ -69,11 +74,15 @@ class LawSource final : public RoutingSource {
   std::string description() const override;
 
  private:
-  const ChoiceSampler& sampler(std::uint32_t layer);
+  const ChoiceSampler& sampler(std::uint32_t layer, std::uint32_t step);
 
+  struct Made {
+    std::unique_ptr<ChoiceSampler> sampler;
+    std::uint32_t step = 0;  // that it is of, where popularities drift
+  };
   LawSpec spec_;
   std::uint64_t key_;
-  std::vector<std::unique_ptr<ChoiceSampler>> samplers_;  // [layers], made when first asked for
+  std::vector<Made> samplers_;  // [layers], made when first asked for
 };
 
 // The balanced choice of token `token` of `tokens`: `top_k` ids.

@@ -15,6 +15,9 @@ using hardware::Precision;
 
 // Multiprocessors that DeepEP's normal kernels hold unless told otherwise (DeepEP README).
 constexpr std::int64_t kDefaultSms = 20;
+// Of the memory's bandwidth that exchanges may take: they share it with others, and do not starve
+// them.
+constexpr double kMostTraffic = 0.5;
 
 MulticastAlgorithm algorithm_of(const std::string& name) {
   const auto names = hardware::multicast_names();
@@ -99,10 +102,13 @@ std::optional<hardware::Precision> Communication::quantised_before() const {
   return dispatch_;
 }
 
-double Communication::sm_share_beside() const {
-  const auto held =
-      static_cast<double>(hardware::multiprocessors_held(algorithm_, {.sms = kDefaultSms}));
-  return 1 - held / static_cast<double>(cluster_.device.multiprocessors);
+hardware::DeviceShare Communication::share_beside() const {
+  const std::int64_t held = hardware::multiprocessors_held(algorithm_, {.sms = kDefaultSms});
+  if (held == 0) return {};
+  const hardware::Device& device = cluster_.device;
+  const double rate = hardware::memory_traffic(cluster_, algorithm_).bytes_per_second();
+  return {1 - static_cast<double>(held) / static_cast<double>(device.multiprocessors),
+          1 - std::min(kMostTraffic, rate / device.memory_bandwidth.bytes_per_second())};
 }
 
 }  // namespace moesim::workloads

@@ -8,6 +8,7 @@
 
 #include "hardware/cluster.h"
 #include "hardware/collectives/multicast.h"
+#include "hardware/kernels/device_share.h"
 #include "sim/exchange.h"
 #include "workloads/model/layers.h"
 #include "workloads/placement/dispatch.h"
@@ -48,8 +49,9 @@ class Communication {
   // The format tokens are brought into by a kernel of their own before they are sent; nothing where
   // they are sent as they are, or the exchange's kernels do it (DeepEP's low-latency ones).
   std::optional<hardware::Precision> quantised_before() const;
-  // The part of a GPU's multiprocessors left to a kernel that runs beside a token exchange.
-  double sm_share_beside() const;
+  // What is left of a GPU to a kernel that runs beside a token exchange whose kernels hold
+  // multiprocessors: those that are not held, and the bandwidth that its copies do not take.
+  hardware::DeviceShare share_beside() const;
 
  private:
   const hardware::Cluster& cluster_;

@@ -63,7 +63,7 @@ const Work& ExpertPricer::price(const MoeFfn& moe, std::span<const std::int64_t>
                                            .precision = pricing_.precision.experts,
                                            .gated = moe.gated,
                                            .routed = !sorted_},
-                                          pricing_.sm_share);
+                                          pricing_.share);
   }
   return known->second;
 }

@@ -37,6 +37,7 @@ std::unique_ptr<RoutingSource> make_source(const Scenario& scenario, const MoeFf
   return std::make_unique<LawSource>(LawSpec{
       .law = choice.law,
       .skew = choice.skew,
+      .drift = choice.drift,
       .layers = layers,
       .experts = experts,
       .top_k = top_k,

@@ -25,12 +25,11 @@ Work feed_forward(const LayerPricing& pricing, std::int64_t tokens, std::int64_t
   const std::int64_t up = gated ? 2 * inter : inter;
   const std::int64_t hidden = pricing.model.hidden;
   const auto& kernels = pricing.kernels;
-  work +=
-      kernels.gemm({.m = tokens, .n = up, .k = hidden, .precision = precision}, pricing.sm_share);
+  work += kernels.gemm({.m = tokens, .n = up, .k = hidden, .precision = precision}, pricing.share);
   work += kernels.elementwise({.bytes = activation_bytes(pricing, tokens * (up + inter))},
-                              pricing.sm_share);
-  work += kernels.gemm({.m = tokens, .n = hidden, .k = inter, .precision = precision},
-                       pricing.sm_share);
+                              pricing.share);
+  work +=
+      kernels.gemm({.m = tokens, .n = hidden, .k = inter, .precision = precision}, pricing.share);
   return work;
 }
 
@@ -38,7 +37,7 @@ Work feed_forward(const LayerPricing& pricing, std::int64_t tokens, std::int64_t
 Work norm(const LayerPricing& pricing, std::int64_t tokens) {
   Work work;
   work += pricing.kernels.elementwise(
-      {.bytes = activation_bytes(pricing, 4 * tokens * pricing.model.hidden)}, pricing.sm_share);
+      {.bytes = activation_bytes(pricing, 4 * tokens * pricing.model.hidden)}, pricing.share);
   return work;
 }
 
@@ -67,15 +66,15 @@ Work LayerPricing::router(const MoeFfn& moe, std::int64_t tokens) const {
   if (tokens == 0) return {};
   Work work = norm(*this, tokens);
   work += kernels.gemm(
-      {.m = tokens, .n = moe.experts, .k = model.hidden, .precision = precision.other}, sm_share);
+      {.m = tokens, .n = moe.experts, .k = model.hidden, .precision = precision.other}, share);
   // Scores in fp32, read once; the chosen ids and weights are written.
-  work += kernels.elementwise({.bytes = sim::Bytes(tokens * (4 * moe.experts + 8 * moe.top_k))},
-                              sm_share);
+  work +=
+      kernels.elementwise({.bytes = sim::Bytes(tokens * (4 * moe.experts + 8 * moe.top_k))}, share);
   if (moe.latent > 0) {
     work += kernels.gemm(
-        {.m = tokens, .n = moe.latent, .k = model.hidden, .precision = precision.other}, sm_share);
+        {.m = tokens, .n = moe.latent, .k = model.hidden, .precision = precision.other}, share);
     work += kernels.gemm(
-        {.m = tokens, .n = model.hidden, .k = moe.latent, .precision = precision.other}, sm_share);
+        {.m = tokens, .n = model.hidden, .k = moe.latent, .precision = precision.other}, share);
   }
   return work;
 }
@@ -88,15 +87,25 @@ Work LayerPricing::quantise(std::int64_t tokens, std::int64_t width,
   work += kernels.elementwise(
       {.bytes = activation_bytes(*this, tokens * width) +
                 sim::Bytes(std::llround(numbers * hardware::bytes_per_element(format)))},
-      sm_share);
+      share);
+  return work;
+}
+
+Work LayerPricing::draft_input(std::int64_t tokens) const {
+  Work work;
+  if (tokens == 0) return work;
+  work += norm(*this, tokens);
+  work += norm(*this, tokens);
+  work += kernels.gemm(
+      {.m = tokens, .n = model.hidden, .k = 2 * model.hidden, .precision = precision.attention},
+      share);
   return work;
 }
 
 Work LayerPricing::sum(std::int64_t tokens) const {
   Work work;
   if (tokens == 0) return work;
-  work +=
-      kernels.elementwise({.bytes = activation_bytes(*this, 3 * tokens * model.hidden)}, sm_share);
+  work += kernels.elementwise({.bytes = activation_bytes(*this, 3 * tokens * model.hidden)}, share);
   return work;
 }
 
@@ -108,8 +117,7 @@ Work LayerPricing::shared(const MoeFfn& moe, std::int64_t tokens, bool whole) co
 Work LayerPricing::embedding(std::int64_t tokens) const {
   Work work;
   if (tokens == 0) return work;
-  work +=
-      kernels.elementwise({.bytes = activation_bytes(*this, 2 * tokens * model.hidden)}, sm_share);
+  work += kernels.elementwise({.bytes = activation_bytes(*this, 2 * tokens * model.hidden)}, share);
   return work;
 }
 
@@ -118,7 +126,7 @@ Work LayerPricing::head(std::int64_t rows) const {
   Work work = norm(*this, rows);
   work += kernels.gemm(
       {.m = rows, .n = split(model.vocab, tp), .k = model.hidden, .precision = precision.other},
-      sm_share);
+      share);
   return work;
 }
 

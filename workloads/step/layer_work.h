@@ -33,7 +33,7 @@ struct LayerPricing {
   PartPrecision precision;
   std::int64_t tp = 1;
   std::int64_t cp = 1;
-  double sm_share = 1;  // of the multiprocessors: the rest belongs to communication kernels
+  hardware::DeviceShare share = {};  // the rest belongs to communication kernels
 
   // Norm, projections, cache write, attention core, output projection: of a layer's mixer.
   // `batch` is the whole batch of the dp rank; cp divides the queries.
@@ -44,6 +44,8 @@ struct LayerPricing {
   Work router(const MoeFfn& moe, std::int64_t tokens) const;
   // Numbers of the activations' format in, of `format` and its scales out: before they are sent.
   Work quantise(std::int64_t tokens, std::int64_t width, hardware::Precision format) const;
+  // Two norms, and the projection of a token and of what is known of it to one vector.
+  Work draft_input(std::int64_t tokens) const;
   // Two vectors a token added up: what routed and shared experts give.
   Work sum(std::int64_t tokens) const;
   // Shared experts and dense branch of a mixture layer, split over tp unless `whole`.

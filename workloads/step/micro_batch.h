@@ -24,8 +24,20 @@ struct MicroBatch {
   std::uint32_t routed_tokens() const;
 };
 
+// Steps differ where prompts are prefilled beside the decode: in how many of them each dp rank has.
+struct StepKind {
+  std::int64_t prompts = 0;  // or chunks of prompts
+  double weight = 1;         // the part of all steps that are so
+};
+// Prompts spread as evenly as whole ones can: one kind of step, or two neighbours. Weights sum
+// to 1.
+std::vector<StepKind> step_kinds(const StepChoice& step);
+
 // All halves of all micro-batches of a step: [micro-batch][half].
-std::vector<std::vector<MicroBatch>> split_step(const Scenario& scenario, const RankLayout& layout);
+std::vector<std::vector<MicroBatch>> split_step(const Scenario& scenario, const RankLayout& layout,
+                                                std::int64_t prompts = 0);
+// One token of each sequence of the micro-batch, which a draft layer guesses the next from.
+MicroBatch draft_of(const MicroBatch& batch, const Scenario& scenario, const RankLayout& layout);
 
 // Tokens of a step that are routed, over all ranks.
 std::int64_t routed_tokens(const std::vector<std::vector<MicroBatch>>& step);

@@ -144,7 +144,7 @@ class Pricer {
                                      .n = 4 * units,
                                      .k = a.units,
                                      .precision = pricing_.precision.attention},
-                                    pricing_.sm_share);
+                                    pricing_.share);
       for (std::int64_t t = 0; t < part.query_length; ++t) work_ += step;
     }
     if (a.units != pricing_.model.hidden) gemm(pricing_.model.hidden, units);
@@ -171,8 +171,7 @@ class Pricer {
   void gemm(std::int64_t n, std::int64_t k) { gemm(n, k, tokens_); }
   void gemm(std::int64_t n, std::int64_t k, std::int64_t tokens) {
     work_ += pricing_.kernels.gemm(
-        {.m = tokens, .n = n, .k = k, .precision = pricing_.precision.attention},
-        pricing_.sm_share);
+        {.m = tokens, .n = n, .k = k, .precision = pricing_.precision.attention}, pricing_.share);
   }
 
   // One small GEMM a head, in one launch; weights in the activations' format.
@@ -180,12 +179,13 @@ class Pricer {
     const std::vector<std::int64_t> rows(static_cast<std::size_t>(heads), tokens);
     work_ += pricing_.kernels.grouped_gemm(
         {.rows = rows, .n = n, .k = k, .precision = pricing_.precision.activations},
-        pricing_.sm_share);
+        pricing_.share);
   }
 
-  // Keys and values of every head from the latent ones. The kernels of prefill take queries and keys
-  // with the rotated part beside the rest, in one array: it is copied there, and of the keys the
-  // rest too (SGLang and vLLM: k[..., :nope] = k_nope; k[..., nope:] = k_rope; q[..., nope:] = …).
+  // Keys and values of every head from the latent ones. The kernels of prefill take queries and
+  // keys with the rotated part beside the rest, in one array: it is copied there, and of the keys
+  // the rest too (SGLang and vLLM: k[..., :nope] = k_nope; k[..., nope:] = k_rope; q[..., nope:] =
+  // …).
   void expand_keys(const BatchShape& part, const MlaAttention& a, std::int64_t heads) {
     gemm(heads * (a.nope_dim + a.value_dim), a.kv_lora_rank, part.tokens());
     touch(2 * heads * a.rope_dim, part.tokens());
@@ -198,7 +198,7 @@ class Pricer {
     const double bytes = static_cast<double>(tokens * numbers) *
                          hardware::bytes_per_element(pricing_.precision.activations);
     work_ +=
-        pricing_.kernels.elementwise({.bytes = sim::Bytes(std::llround(bytes))}, pricing_.sm_share);
+        pricing_.kernels.elementwise({.bytes = sim::Bytes(std::llround(bytes))}, pricing_.share);
   }
 
   // A state of so many fp32 numbers a sequence: decode reads and writes it; prefill, in chunks of
@@ -209,12 +209,12 @@ class Pricer {
       const std::int64_t passes =
           part.phase == StepPhase::Decode ? 1 : (part.query_length + kChunk - 1) / kChunk;
       work_ += pricing_.kernels.elementwise(
-          {.bytes = sim::Bytes(part.sequences * passes * 2 * 4 * numbers)}, pricing_.sm_share);
+          {.bytes = sim::Bytes(part.sequences * passes * 2 * 4 * numbers)}, pricing_.share);
     }
   }
 
-  // Of the tokens that a sequence decodes together (drafted ones) each sees the same cache: they are
-  // so many more query heads that share its loads.
+  // Of the tokens that a sequence decodes together (drafted ones) each sees the same cache: they
+  // are so many more query heads that share its loads.
   void core(const BatchShape& part, const GqaAttention& a, std::int64_t heads,
             std::int64_t kv_heads, std::int64_t keys, std::int64_t window) {
     if (keys == 0) return;
@@ -228,7 +228,7 @@ class Pricer {
                                          .window = window,
                                          .precision = pricing_.precision.activations,
                                          .kv_precision = pricing_.precision.kv_cache},
-                                        pricing_.sm_share);
+                                        pricing_.share);
   }
 
   void mla_core(const BatchShape& part, const MlaAttention& a, std::int64_t heads) {
@@ -245,7 +245,7 @@ class Pricer {
                                    .value_dim = a.value_dim,
                                    .precision = pricing_.precision.activations,
                                    .kv_precision = pricing_.precision.kv_cache},
-                                  pricing_.sm_share);
+                                  pricing_.share);
   }
 
   // The lightning indexer: its projections, and a score of every key for every query in fp8.
@@ -261,7 +261,7 @@ class Pricer {
                                            .head_dim = a.head_dim,
                                            .precision = Precision::FP8,
                                            .kv_precision = Precision::FP8},
-                                          pricing_.sm_share);
+                                          pricing_.share);
     }
   }
 

@@ -19,12 +19,13 @@ enum class Phase : std::uint32_t {
   Head,          // final norm and projection to the vocabulary
   Collectives,   // of tensor parallelism
   Pipeline,      // sends between stages
-  Other,         // embedding, the host
+  Host,          // the engine: between steps, and where launches do not keep ahead of the GPU
+  Other,         // embedding
 };
 
-inline constexpr std::array<std::string_view, 11> kPhaseNames{
+inline constexpr std::array<std::string_view, 12> kPhaseNames{
     "attention", "router", "dispatch",    "experts",  "combine", "shared_expert",
-    "dense_mlp", "head",   "collectives", "pipeline", "other"};
+    "dense_mlp", "head",   "collectives", "pipeline", "host",    "other"};
 
 inline constexpr std::size_t kPhases = kPhaseNames.size();
 

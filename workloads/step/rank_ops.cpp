@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 namespace moesim::workloads {
@@ -13,6 +14,10 @@ sim::LabelId RankOps::label(const char* what, std::int64_t layer, Phase phase, c
   return graph_.add_label({.name = std::move(name), .phase = index_of(phase)});
 }
 
+OpId RankOps::think(Rank rank, sim::LabelId label, sim::Duration time, OpId after) {
+  return host_[rank] = graph_.add_delay(rank, label, time, std::array{after, host_[rank]});
+}
+
 OpId RankOps::compute(Rank rank, sim::LabelId label, const Work& work, OpId after,
                       StepAccount& account) {
   account.work[graph_.label(label).phase] += work;
@@ -20,7 +25,15 @@ OpId RankOps::compute(Rank rank, sim::LabelId label, const Work& work, OpId afte
   const sim::Duration time =
       speed == 1 ? work.time
                  : sim::picoseconds_rounded_up(static_cast<double>(work.time.count()) / speed);
-  return graph_.add_compute(rank, kComputeStream, label, time, std::array{after});
+  if (per_launch_ == sim::Duration{}) {
+    return graph_.add_compute(rank, kComputeStream, label, time, std::array{after});
+  }
+  if (launch_label_ == kNoLabel) {
+    launch_label_ = graph_.add_label({.name = "launch", .phase = index_of(Phase::Host)});
+  }
+  const OpId launched = think(rank, launch_label_,
+                              per_launch_ * std::max<std::int64_t>(1, work.launches), sim::kNoOp);
+  return graph_.add_compute(rank, kComputeStream, label, time, std::array{after, launched});
 }
 
 void RankOps::compute_all(Rank first, sim::LabelId label, const Work& work, Chain& chain,

@@ -22,17 +22,29 @@ inline constexpr std::uint8_t kStreams = 2;
 // What the next operation of each rank waits for: one chain for each micro-batch in flight.
 using Chain = std::vector<OpId>;
 
+inline constexpr sim::LabelId kNoLabel = ~sim::LabelId{0};
+
 class RankOps {
  public:
-  RankOps(const hardware::Cluster& cluster, Rank ranks, Rank stage_ranks)
-      : cluster_(cluster), graph_(ranks, kStreams), stage_ranks_(stage_ranks) {}
+  // `per_launch`: the host's time for a kernel, where it launches each by itself; zero where they
+  // are a recorded graph.
+  RankOps(const hardware::Cluster& cluster, Rank ranks, Rank stage_ranks,
+          sim::Duration per_launch = {})
+      : cluster_(cluster),
+        graph_(ranks, kStreams),
+        stage_ranks_(stage_ranks),
+        per_launch_(per_launch),
+        host_(ranks, sim::kNoOp) {}
 
   sim::OpGraph& graph() { return graph_; }
 
   // "dispatch L3 a": layer -1 and suffix 0 are left out.
   sim::LabelId label(const char* what, std::int64_t layer, Phase phase, char suffix);
 
-  // Work of one rank, after `after`; a slow device takes longer. Adds to the account.
+  // The host of a rank thinks for so long, after `after` and what it did before.
+  OpId think(Rank rank, sim::LabelId label, sim::Duration time, OpId after);
+  // Work of one rank, after `after` and when the host has launched it; a slow device takes longer.
+  // Adds to the account.
   OpId compute(Rank rank, sim::LabelId label, const Work& work, OpId after, StepAccount& account);
   // The same work at every rank of the stage that begins at `first`; nothing where it takes no
   // time.
@@ -47,6 +59,9 @@ class RankOps {
   const hardware::Cluster& cluster_;
   sim::OpGraph graph_;
   Rank stage_ranks_;
+  sim::Duration per_launch_;
+  Chain host_;                            // what each rank's host did last
+  sim::LabelId launch_label_ = kNoLabel;  // made when first asked for
 };
 
 }  // namespace moesim::workloads

@@ -9,6 +9,36 @@
 
 namespace moesim::workloads {
 
+namespace {
+
+// A kind of step: its parts, and of each the tokens that a draft layer starts from.
+struct Kind {
+  std::int64_t prompts = 0;
+  std::vector<std::vector<MicroBatch>> parts = {}, drafts = {};
+};
+
+std::vector<Kind> kinds_of(const Scenario& s, const RankLayout& layout) {
+  std::vector<Kind> kinds;
+  for (const StepKind& kind : step_kinds(s.step)) {
+    kinds.push_back({.prompts = kind.prompts, .parts = split_step(s, layout, kind.prompts)});
+    if (s.step.speculation.draft == 0) continue;
+    for (const auto& halves : kinds.back().parts) {
+      auto& drafts = kinds.back().drafts.emplace_back();
+      for (const MicroBatch& half : halves) drafts.push_back(draft_of(half, s, layout));
+    }
+  }
+  return kinds;
+}
+
+// Of a kernel that the host launches by itself; nothing where the step is a recorded graph.
+sim::Duration per_launch(const Scenario& s, const Kind& kind) {
+  const bool decode = s.step.phase == StepPhase::Decode && kind.prompts == 0;
+  const bool graph = s.host.graphs == Graphs::All || (decode && s.host.graphs == Graphs::Decode);
+  return graph ? sim::Duration{} : s.host.per_launch;
+}
+
+}  // namespace
+
 // What all steps of a scenario have in common.
 struct StepBuilder::Common {
   Common(const Scenario& s, const RankLayout& l, const hardware::Kernels& kernels,
@@ -16,7 +46,7 @@ struct StepBuilder::Common {
       : scenario(s),
         layout(l),
         communication(c),
-        parts(split_step(s, l)),
+        kinds(kinds_of(s, l)),
         stages(split_stages(s.model, s.parallelism.pp)),
         sharded(tokens_are_sharded(s.parallelism)),
         stage_ranks(l.ranks() / static_cast<Rank>(s.parallelism.pp)),
@@ -26,7 +56,7 @@ struct StepBuilder::Common {
                 .tp = s.parallelism.tp,
                 .cp = s.parallelism.cp,
                 // Beside a token exchange that holds multiprocessors, kernels have the rest.
-                .sm_share = s.overlap.two_batch ? c.sm_share_beside() : 1},
+                .share = s.overlap.two_batch ? c.share_beside() : hardware::DeviceShare()},
         traffic(s, l, c, routes, pricing),
         moe_index(static_cast<std::size_t>(s.model.layer_count())) {
     std::size_t index = 0;
@@ -38,7 +68,7 @@ struct StepBuilder::Common {
   const Scenario& scenario;
   const RankLayout& layout;
   const Communication& communication;
-  std::vector<std::vector<MicroBatch>> parts;
+  std::vector<Kind> kinds;
   std::vector<LayerRange> stages;
   bool sharded;
   Rank stage_ranks;
@@ -51,14 +81,16 @@ struct StepBuilder::Common {
 // experts differ.
 class StepBuilder::Pass {
  public:
-  Pass(Common& common, std::uint32_t step)
+  Pass(Common& common, std::uint32_t step, const Kind& kind)
       : c_(common),
+        kind_(kind),
         step_(step),
-        ops_(common.scenario.cluster, common.layout.ranks(), common.stage_ranks) {}
+        ops_(common.scenario.cluster, common.layout.ranks(), common.stage_ranks,
+             per_launch(common.scenario, kind)) {}
 
   BuiltStep build() {
     std::vector<std::vector<Half>> micro_batches;
-    for (const auto& parts : c_.parts) {
+    for (const auto& parts : kind_.parts) {
       micro_batches.emplace_back();
       for (const MicroBatch& part : parts) {
         micro_batches.back().push_back(
@@ -68,8 +100,12 @@ class StepBuilder::Pass {
     for (std::int64_t round = 0; round < rounds(c_.scenario); ++round) {
       account_ = {};
       first_op_ = static_cast<OpId>(ops_.graph().size());
-      for (auto& halves : micro_batches) {
-        for (std::size_t stage = 0; stage < c_.stages.size(); ++stage) pass_stage(stage, halves);
+      think(micro_batches.front());
+      for (std::size_t m = 0; m < micro_batches.size(); ++m) {
+        for (std::size_t stage = 0; stage < c_.stages.size(); ++stage) {
+          pass_stage(stage, micro_batches[m]);
+        }
+        if (!kind_.drafts.empty()) draft(kind_.drafts[m], micro_batches[m]);
       }
       ++step_;
     }
@@ -84,6 +120,44 @@ class StepBuilder::Pass {
     Chain routed = {};          // of the mixture layer at hand: each rank's router
     LayerTraffic traffic = {};  // of the mixture layer at hand
   };
+
+  // The engine's time between two steps. What it does beside the GPU is seen where it takes longer.
+  void think(std::vector<Half>& first) {
+    const HostChoice& host = c_.scenario.host;
+    const StepChoice& step = c_.scenario.step;
+    const std::int64_t sequences =
+        step.phase == StepPhase::Decode
+            ? step.batch_per_rank
+            : std::max<std::int64_t>(1, step.tokens_per_rank / step.prompt);
+    const sim::Duration time = host.of_step(sequences, step.speculation.draft);
+    if (time == sim::Duration{}) return;
+    const sim::LabelId label = ops_.label("host", -1, Phase::Host, '\0');
+    for (Rank r = 0; r < c_.layout.ranks(); ++r) {
+      const OpId before = host.overlapped ? sim::kNoOp : first.front().chain[r];
+      const OpId done = ops_.think(r, label, time, before);
+      if (host.overlapped) continue;
+      for (Half& half : first) half.chain[r] = done;
+    }
+  }
+
+  // Drafted tokens come one after another, each from a pass through a layer and the head.
+  void draft(const std::vector<MicroBatch>& parts, std::vector<Half>& halves) {
+    first_ = static_cast<Rank>(c_.stages.size() - 1) * c_.stage_ranks;
+    const std::int64_t layer = c_.scenario.model.moe_layers().back();
+    std::vector<Half> drafts;
+    for (std::size_t h = 0; h < parts.size(); ++h) {
+      drafts.push_back({.batch = parts[h], .chain = std::move(halves[h].chain)});
+    }
+    for (std::int64_t token = 0; token < c_.scenario.step.speculation.draft; ++token) {
+      for (Half& half : drafts) {
+        compute_all("draft input", -1, Phase::Head,
+                    c_.pricing.draft_input(half.batch.shape.main.sequences), half);
+      }
+      pass_layer(layer, drafts);
+      for (Half& half : drafts) head(half);
+    }
+    for (std::size_t h = 0; h < parts.size(); ++h) halves[h].chain = std::move(drafts[h].chain);
+  }
 
   void pass_stage(std::size_t stage, std::vector<Half>& halves) {
     first_ = static_cast<Rank>(stage) * c_.stage_ranks;
@@ -125,6 +199,11 @@ class StepBuilder::Pass {
   void embed(Half& half) {
     const std::int64_t tokens = half.batch.shape.tokens();
     account_.tokens += tokens * c_.scenario.parallelism.dp;
+    const BatchShape& main = half.batch.shape.main;
+    const double worth = main.phase == StepPhase::Decode ? static_cast<double>(main.sequences) *
+                                                               c_.scenario.step.speculation.accepted
+                                                         : static_cast<double>(tokens);
+    account_.output += worth * static_cast<double>(c_.scenario.parallelism.dp);
     compute_all("embedding", -1, Phase::Other, c_.pricing.embedding(tokens), half);
     tensor_collective("embedding all-reduce", -1, &Communication::all_reduce, activations(tokens),
                       half);
@@ -313,6 +392,7 @@ class StepBuilder::Pass {
   }
 
   Common& c_;
+  const Kind& kind_;
   std::uint32_t step_;
   RankOps ops_;
   Rank first_ = 0;  // of the stage at hand
@@ -327,8 +407,8 @@ StepBuilder::StepBuilder(const Scenario& scenario, const RankLayout& layout,
 
 StepBuilder::~StepBuilder() = default;
 
-BuiltStep StepBuilder::build(std::uint32_t step) {
-  return Pass(*common_, step).build();
+BuiltStep StepBuilder::build(std::uint32_t step, std::size_t kind) {
+  return Pass(*common_, step, common_->kinds[kind]).build();
 }
 
 }  // namespace moesim::workloads

@@ -6,6 +6,10 @@
 // all-gather; otherwise both end in an all-reduce. Tensor parallelism inside experts gathers the
 // rows that its ranks received and scatters the results.
 //
+// The host comes first (workloads/host.h): it thinks before the step, or beside it, and launches
+// kernels, unless they are a graph. A step with speculation ends with the passes of a draft layer,
+// which is priced as the last mixture layer with its router's choices.
+//
 // With two-batch overlap one half computes while the other exchanges. With pipeline stages the
 // graph holds two steps one after another: the first fills the pipeline, the second is what counts.
 #pragma once
@@ -31,7 +35,7 @@ struct BuiltStep {
 
 class StepBuilder {
  public:
-  // All arguments outlive the builder. `routes` give routed_tokens(split_step(…)) tokens a step.
+  // All arguments outlive the builder. `routes` give as many tokens a step as the fullest kind has.
   StepBuilder(const Scenario& scenario, const RankLayout& layout, const hardware::Kernels& kernels,
               const Communication& communication, const LayerRoutes& routes);
   ~StepBuilder();
@@ -41,7 +45,8 @@ class StepBuilder {
     return scenario.parallelism.pp > 1 ? 2 : 1;
   }
 
-  BuiltStep build(std::uint32_t step);
+  // A step of the scenario's `kind`th kind (step_kinds).
+  BuiltStep build(std::uint32_t step, std::size_t kind = 0);
 
  private:
   class Pass;

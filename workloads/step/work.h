@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 
 #include "hardware/kernels/kernels.h"
 #include "sim/units.h"
@@ -17,7 +18,8 @@ inline constexpr double kDecile = 1.2816 / 1.6449;
 struct Work {
   sim::Duration time{};
   sim::Flops flops;
-  sim::Bytes bytes;  // memory traffic
+  sim::Bytes bytes;           // memory traffic
+  std::int64_t launches = 0;  // of kernels
   // Of `time`, what was bound by what: launches, arithmetic, memory (hardware::Bound's order).
   std::array<sim::Duration, 3> by_bound{};
   // Sums of the kernels' 10th and 90th percentiles: errors of one cost model go together.
@@ -28,6 +30,7 @@ struct Work {
     time += kernel.time;
     flops += kernel.flops;
     bytes += kernel.bytes;
+    launches += kernel.launches;
     by_bound[static_cast<std::size_t>(kernel.bound)] += kernel.time;
     const auto picoseconds = static_cast<double>(kernel.time.count());
     low_ps += picoseconds * std::pow(kernel.low, kDecile);
@@ -39,6 +42,7 @@ struct Work {
     time += other.time;
     flops += other.flops;
     bytes += other.bytes;
+    launches += other.launches;
     for (std::size_t i = 0; i < by_bound.size(); ++i) by_bound[i] += other.by_bound[i];
     low_ps += other.low_ps;
     high_ps += other.high_ps;

@@ -180,3 +180,19 @@ TEST_CASE("algorithms say what they need to know and what they hold") {
   CHECK(hardware::multiprocessors_held(MulticastAlgorithm::DeepEpNormal, {.sms = 24}) == 24);
   CHECK(hardware::multiprocessors_held(MulticastAlgorithm::DeepEpLowLatency, {}) == 0);
 }
+
+TEST_CASE("an exchange whose kernels hold multiprocessors takes memory bandwidth from others") {
+  // Between nodes a byte of the NIC is moved 4 times, and each of 2 copies over NVLink 4 times
+  // (read, written, read, written): 12 x 50 GB/s. Within a node 3 times the links' rate.
+  hardware::Cluster cluster = small_cluster(2, 2);
+  cluster.scale_up.bandwidth = 450_GBps;
+  cluster.scale_out.bandwidth = 50_GBps;
+  cluster.scale_out.nics_per_node = cluster.gpus_per_node;
+  const auto rate = [&](MulticastAlgorithm algorithm) {
+    return hardware::memory_traffic(cluster, algorithm).bytes_per_second();
+  };
+  CHECK(rate(MulticastAlgorithm::DeepEpNormal) == doctest::Approx(600e9));
+  CHECK(rate(MulticastAlgorithm::DeepEpLowLatency) == 0);
+  cluster.nodes = 1;
+  CHECK(rate(MulticastAlgorithm::DeepEpNormal) == doctest::Approx(1350e9));
+}

@@ -36,6 +36,16 @@ TEST_CASE("half of the multiprocessors take twice as long to compute") {
   CHECK(half == doctest::Approx(2 * whole));
 }
 
+TEST_CASE("half of the memory's bandwidth takes twice as long to copy, and no longer to compute") {
+  const Kernels kernels(plain(), {.gemm = "roofline"});
+  const sim::Bytes bytes(100'000'000);
+  const double whole = sim::to_us(kernels.elementwise({.bytes = bytes}).time) - 2;
+  const double half = sim::to_us(kernels.elementwise({.bytes = bytes}, {1, 0.5}).time) - 2;
+  CHECK(half == doctest::Approx(2 * whole));
+  const hardware::GemmShape square{.m = 4096, .n = 4096, .k = 4096};
+  CHECK(kernels.gemm(square, {1, 0.5}).time == kernels.gemm(square).time);
+}
+
 TEST_CASE("an implementation that there is not is refused with those there are") {
   try {
     const Kernels kernels(plain(), {.moe = "trtlm"});

@@ -229,3 +229,29 @@ TEST_CASE("a law says what it is") {
                    .groups_per_token = 4})
             .description() == "law zipf, skew 0.7, 4 of 8 groups a token");
 }
+
+TEST_CASE("a drift multiplies popularities by a log-normal factor, anew in each step") {
+  // Of 4,096 factors exp(0.3 z) the standard deviation of the logarithm is 0.3, give or take 0.01
+  // (three standard errors of 0.3 / sqrt(2 x 4096)).
+  LawSpec spec{.law = Law::LogNormal, .skew = 1, .drift = 0.3, .experts = 4096, .top_k = 8};
+  const auto base = popularity(spec, 0);
+  const auto step = popularity(spec, 0, 5);
+  double sum = 0, squares = 0;
+  for (std::size_t e = 0; e < base.size(); ++e) {
+    const double log = std::log(step[e] / base[e]);
+    sum += log;
+    squares += log * log;
+  }
+  const double mean = sum / 4096;
+  CHECK(std::abs(mean) < 3 * 0.3 / 64);
+  CHECK(std::sqrt(squares / 4096 - mean * mean) == doctest::Approx(0.3).epsilon(0.035));
+  CHECK(step != popularity(spec, 0, 6));
+  spec.drift = 0;
+  CHECK(popularity(spec, 0, 5) == base);
+  spec.law = Law::Balanced;
+  spec.drift = 0.1;
+  CHECK_THROWS_WITH_AS(
+      check(spec),
+      "routing: drift: expected a number from 0 to 3 of a law that is not balanced, not 0.1",
+      ConfigError);
+}

@@ -18,3 +18,12 @@ TEST_CASE("of one step all quantiles are its time") {
   CHECK(d.mean == 7);
   CHECK(d.p99 == 7);
 }
+
+TEST_CASE("where values count differently, a quantile is the least that so much is not above") {
+  // 10 with 15/16 of the weight, 26 with 1/16: mean 11.
+  const Distribution d = distribution_of({10, 26}, {15.0 / 16, 1.0 / 16});
+  CHECK(d.mean == doctest::Approx(11));
+  CHECK(d.p50 == 10);
+  CHECK(d.p90 == 10);
+  CHECK(d.p99 == 26);
+}

@@ -195,3 +195,50 @@ TEST_CASE("the resolved scenario holds every value, the derived edp too") {
   CHECK(json["step"].dump() == R"({"phase":"decode","batch_per_rank":4,"context":128,"count":1})");
   CHECK(json["network"].dump() == R"({"fidelity":"fluid","tolerance":0.01})");
 }
+
+TEST_CASE("a decode with prompts beside it is half-way through its output") {
+  const Scenario s =
+      scenario("", "{phase: decode, batch_per_rank: 4, refill: {prompt: 1000, output: 500}}");
+  CHECK(s.step.context == 1250);
+  CHECK(s.step.refill.chunk == 1000);
+  CHECK(scenario("", "{phase: decode, batch_per_rank: 4, refill: {prompt: 20000, output: 5}}")
+            .step.refill.chunk == 8192);
+}
+
+TEST_CASE("no more tokens can be gained than were drafted and one") {
+  CHECK_THROWS_WITH_AS(
+      scenario(
+          "",
+          "{phase: decode, batch_per_rank: 4, context: 9, speculation: {draft: 2, accepted: 4}}"),
+      "x.yaml:5:88: step.speculation.accepted: 4 tokens a step of 2 drafted and one of the model's "
+      "own",
+      sim::ConfigError);
+}
+
+TEST_CASE("prompts beside a decode belong to decode") {
+  CHECK_THROWS_WITH_AS(
+      scenario("", "{phase: prefill, tokens_per_rank: 64, refill: {prompt: 3, output: 4}}"),
+      "x.yaml:5:53: step.refill: belongs to decode; prefill has tokens_per_rank and prompt",
+      sim::ConfigError);
+}
+
+TEST_CASE("a host is read from its engine's file, and what the scenario says of it counts") {
+  const Scenario none = scenario();
+  CHECK(none.host.per_step == sim::Duration{});
+  CHECK(none.host.graphs == Graphs::All);
+  const Scenario s =
+      scenario("engine: configs/engines/sglang.yaml\nhost: {overlapped: true, per_step: 2 ms}");
+  CHECK(s.host.engine == "SGLang, scheduler not overlapped");
+  CHECK(s.host.overlapped);
+  CHECK(s.host.per_step == std::chrono::milliseconds(2));
+  CHECK(s.host.per_sequence == std::chrono::microseconds(10));
+  CHECK(s.host.graphs == Graphs::Decode);
+  CHECK_THROWS_WITH_AS(scenario("host: {per_stepp: 1 ms}"),
+                       "x.yaml:6:8: host: unknown key \"per_stepp\"; did you mean \"per_step\"?",
+                       sim::ConfigError);
+}
+
+TEST_CASE("a balanced law does not drift") {
+  CHECK(scenario("routing: {law: uniform, drift: 0.2}").routing.drift == 0.2);
+  CHECK(scenario("routing: {law: balanced, drift: 0.2}").routing.drift == 0);
+}

@@ -5,89 +5,12 @@
 #include <filesystem>
 #include <fstream>
 
-#include "workloads/routing/trace_writer.h"
-#include "workloads/run.h"
+#include "tests/workloads/step/hand_scenario.h"
 
 using namespace moesim;
 using namespace moesim::sim::literals;
 using namespace moesim::workloads;
-
-namespace {
-
-// A folder of its own that goes away again.
-struct Folder {
-  Folder() : path(std::filesystem::temp_directory_path() / "moesim-hand-worked") {
-    std::filesystem::create_directories(path);
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
-};
-
-// A device on which a kernel takes 1 us to launch and 1 ps a byte of memory traffic; arithmetic is
-// free. (The roofline of last resort reaches 0.79 of the bandwidth.)
-hardware::Device device() {
-  hardware::Device d;
-  d.name = "hand";
-  d.multiprocessors = 1;
-  d.peak[hardware::Precision::BF16] = sim::FlopRate(1e40);
-  d.memory = 80_GB;
-  d.memory_bandwidth = sim::Bandwidth(1e12 / 0.79);
-  d.launch_latency = 1us;
-  d.allocation_granularity = 2_MiB;
-  return d;
-}
-
-// Two nodes of one GPU. A NIC carries 1 GB/s, that is 1 ns a byte; a path has two links of 500 ns.
-// The all-to-all has a startup of 10 us, the path's 1 us included, and nothing else.
-hardware::Cluster cluster() {
-  hardware::Cluster c;
-  c.name = "hand";
-  c.device = device();
-  c.nodes = 2;
-  c.gpus_per_node = 1;
-  c.scale_out = {.fabric = hardware::ScaleOut::Fabric::NonBlocking,
-                 .nics_per_node = 1,
-                 .bandwidth = 1_GBps,
-                 .latency = 500ns,
-                 .host_bandwidth = {}};
-  hardware::DeepEpLlParameters plain;
-  plain.startup_us = 10;
-  c.collectives.deepep_ll = {.dispatch = plain, .combine = plain};
-  c.topology = hardware::make_topology(c);
-  return c;
-}
-
-// One mixture layer of 4 experts and top-2 without attention; hidden 1000, experts 500 wide.
-ModelSpec model() {
-  ModelSpec m;
-  m.name = "hand";
-  m.hidden = 1000;
-  m.vocab = 100;
-  m.head = false;
-  MoeFfn moe;
-  moe.experts = 4;
-  moe.top_k = 2;
-  moe.inter = 500;
-  m.kinds = {{.name = "moe", .mixer = NoMixer{}, .ffn = moe, .cross = {}}};
-  m.layers = {0};
-  return m;
-}
-
-Scenario scenario(const std::filesystem::path& trace) {
-  Scenario s;
-  s.name = "hand";
-  s.model = model();
-  s.cluster = cluster();
-  s.parallelism = {.dp = 2, .ep = 2};
-  s.routing = {.trace = trace, .mapping = {}};
-  s.kernels = {.gemm = "roofline", .moe = "roofline", .attention = "roofline"};
-  s.all_to_all = "deepep_low_latency";
-  s.step = {.phase = StepPhase::Decode, .batch_per_rank = 2, .context = 1};
-  s.tolerance = 0;
-  return s;
-}
-
-}  // namespace
+using namespace moesim::testing;
 
 TEST_CASE("a step of two nodes and four experts takes the time that a hand computes") {
   // Experts 0 and 1 are on rank 0, 2 and 3 on rank 1. Tokens 0 and 1 start on rank 0, 2 and 3 on
@@ -119,7 +42,7 @@ TEST_CASE("a step of two nodes and four experts takes the time that a hand compu
   //   rank 1: 1 us more                                                          41.088080
   for (const hardware::Fidelity fidelity : {hardware::Fidelity::Bound, hardware::Fidelity::Fluid}) {
     CAPTURE(static_cast<int>(fidelity));
-    Scenario s = scenario(trace);
+    Scenario s = hand_scenario(trace);
     s.network = fidelity;
     const RunResult result = run(s, {.keep_timeline = true});
     CHECK(result.recording->timeline.finish == sim::Time{41'088'080_ps});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -40,6 +41,41 @@ double percent(double value) {
   return std::round(value * 100) / 100;
 }
 
+// What a metric is of: cases of a kind stand together in the summary.
+std::string kind_of(const CaseResult& r) {
+  if (r.metric.starts_with("throughput")) return "throughput";
+  if (r.metric.find("dispatch") != std::string::npos ||
+      r.metric.find("combine") != std::string::npos) {
+    return "exchange";
+  }
+  return "memory and counts";
+}
+
+struct KindSummary {
+  std::string kind;
+  std::size_t n = 0, ok = 0;
+  double median = 0, bias = 0;  // percent: of the absolute errors, of the errors
+};
+
+std::vector<KindSummary> by_kind(const std::vector<CaseResult>& results) {
+  std::map<std::string, std::vector<const CaseResult*>> kinds;
+  for (const CaseResult& r : results) kinds[kind_of(r)].push_back(&r);
+  std::vector<KindSummary> summary;
+  for (const auto& [kind, members] : kinds) {
+    KindSummary line{.kind = kind, .n = members.size()};
+    std::vector<double> absolute, relative;
+    for (const CaseResult* r : members) {
+      line.ok += r->ok ? 1 : 0;
+      absolute.push_back(std::abs(r->error_percent));
+      relative.push_back(r->error_percent);
+    }
+    line.median = validation::quantile(absolute, 0.5);
+    line.bias = validation::quantile(relative, 0.5);
+    summary.push_back(line);
+  }
+  return summary;
+}
+
 Json to_json(const std::vector<CaseResult>& results) {
   Json json = {{"cases", Json::array()}};
   std::vector<double> absolute, relative;
@@ -61,6 +97,14 @@ Json to_json(const std::vector<CaseResult>& results) {
     json["median_error_percent"] = percent(validation::quantile(absolute, 0.5));
     json["bias_percent"] = percent(validation::quantile(relative, 0.5));
   }
+  json["by_kind"] = Json::array();
+  for (const KindSummary& line : by_kind(results)) {
+    json["by_kind"].push_back({{"kind", line.kind},
+                               {"n", line.n},
+                               {"ok", line.ok},
+                               {"median_error_percent", percent(line.median)},
+                               {"bias_percent", percent(line.bias)}});
+  }
   return json;
 }
 
@@ -72,6 +116,12 @@ void print(std::ostream& out, const std::vector<CaseResult>& results) {
                        r.measured, r.predicted, r.error_percent, r.within_percent,
                        r.ok ? "ok" : "MISSED");
     if (!r.ok && !r.explained.empty()) out << "    " << r.explained << '\n';
+  }
+  out << fmt::format("\n{:20} {:>8} {:>8} {:>14} {:>8}\n", "kind", "figures", "within",
+                     "median |error|", "bias");
+  for (const KindSummary& line : by_kind(results)) {
+    out << fmt::format("{:20} {:8} {:8} {:13.1f}% {:+7.1f}%\n", line.kind, line.n, line.ok,
+                       line.median, line.bias);
   }
 }
 
@@ -100,7 +150,8 @@ Command validate_cases_command() {
       .description =
           "Runs each case's scenario and looks its metrics up in the report. Prints measured, "
           "predicted, the error and whether it is within the case's tolerance; exits with 1 "
-          "where one is not. Without a file: the cases that ship, validation/cases/*.yaml.",
+          "where one is not. A summary by kind follows. Without a file: the cases that ship, "
+          "validation/cases/*.yaml.",
       .options =
           {{.name = "FILE", .value = "", .help = "case files", .repeated = true, .is_file = true},
            format_option()},
