@@ -231,7 +231,7 @@ TEST_CASE("a host is read from its engine's file, and what the scenario says of 
   CHECK(s.host.engine == "SGLang, scheduler not overlapped");
   CHECK(s.host.overlapped);
   CHECK(s.host.per_step == std::chrono::milliseconds(2));
-  CHECK(s.host.per_sequence == std::chrono::microseconds(10));
+  CHECK(s.host.per_draft == std::chrono::microseconds(2700));
   CHECK(s.host.graphs == Graphs::Decode);
   CHECK_THROWS_WITH_AS(scenario("host: {per_stepp: 1 ms}"),
                        "x.yaml:6:8: host: unknown key \"per_stepp\"; did you mean \"per_step\"?",
