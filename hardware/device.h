@@ -25,7 +25,7 @@ std::string_view name_of(Origin origin);
 
 struct Provenance {
   Origin origin = Origin::Datasheet;
-  std::string source;  // what, version, date: "NVIDIA H100 datasheet, 2023-03"
+  std::string source = {};  // what, version, date: "NVIDIA H100 datasheet, 2023-03"
 };
 
 // True over predicted at four percentiles: the outer two hold 90 % of the points.
