@@ -6,12 +6,12 @@
 #include "hardware/network/network_model.h"
 #include "sim/engine.h"
 #include "sim/executor.h"
-#include "workloads/input_hash.h"
-#include "workloads/provenance.h"
-#include "workloads/serving_memory.h"
+#include "workloads/memory/step_memory.h"
+#include "workloads/report/input_hash.h"
+#include "workloads/report/provenance.h"
+#include "workloads/report/summary.h"
 #include "workloads/step/layer_routes.h"
 #include "workloads/step/step_builder.h"
-#include "workloads/summary.h"
 
 namespace moesim::workloads {
 namespace {

@@ -12,7 +12,7 @@
 #include "hardware/kernels/kernels.h"
 #include "hardware/network/network_model.h"
 #include "sim/io/json.h"
-#include "workloads/host.h"
+#include "workloads/deployment/host.h"
 #include "workloads/model/model_spec.h"
 #include "workloads/placement/parallelism.h"
 #include "workloads/routing/laws.h"

@@ -9,8 +9,8 @@
 #include "sim/error.h"
 #include "validation/compare/exchange_case.h"
 #include "validation/compare/inline_scenario.h"
-#include "workloads/memory_request.h"
-#include "workloads/report.h"
+#include "workloads/memory/request.h"
+#include "workloads/report/report.h"
 #include "workloads/run.h"
 #include "workloads/scenario.h"
 

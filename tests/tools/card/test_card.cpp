@@ -42,7 +42,8 @@ TEST_CASE("a checkpoint's folder is the model of its config, and gives it its na
   const tests::TemporaryFolder folder;
   const auto checkpoint = folder.path() / "OLMoE-1B-7B";
   std::filesystem::create_directory(checkpoint);
-  std::filesystem::copy_file("tests/workloads/model/hf/olmoe.json", checkpoint / "config.json");
+  std::filesystem::copy_file("tests/workloads/model/hugging_face/configs/olmoe.json",
+                             checkpoint / "config.json");
   const Json card = card_of(checkpoint.string());
   CHECK(card["model"] == "OLMoE-1B-7B");
   CHECK(card["total_params"] == card_of("olmoe-1b-7b")["total_params"]);

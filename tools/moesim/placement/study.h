@@ -9,7 +9,7 @@
 
 #include "workloads/placement/evaluation.h"
 #include "workloads/placement/rebalance.h"
-#include "workloads/report.h"
+#include "workloads/report/report.h"
 #include "workloads/scenario.h"
 
 namespace moesim::tools {

@@ -1,0 +1,129 @@
+// Questions of memory as YAML, and the published cases that are such questions.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "sim/error.h"
+#include "sim/io/yaml_reader.h"
+#include "workloads/memory/request.h"
+
+using namespace moesim;
+using namespace moesim::workloads;
+using sim::io::Json;
+using sim::io::YamlDocument;
+
+namespace {
+
+Json asked(const std::string& text) {
+  const YamlDocument document = YamlDocument::parse(text, "plan.yaml");
+  const MemoryRequest request = read_memory_request(document.root());
+  document.throw_errors();
+  return answer(request);
+}
+
+const std::string kPlan =
+    "model: configs/models/mixtral-8x7b.yaml\n"
+    "device: configs/devices/h100.yaml\n";
+
+std::string message_of(const std::string& text) {
+  try {
+    asked(text);
+  } catch (const sim::ConfigError& error) {
+    return error.what();
+  }
+  return "nothing thrown";
+}
+
+// "stages[3].allocated_bytes" in the answer.
+double at(const Json& answer, const std::string& metric) {
+  std::string pointer = "/";
+  for (const char c : metric) {
+    if (c == '.' || c == '[') {
+      pointer += '/';
+    } else if (c != ']') {
+      pointer += c;
+    }
+  }
+  return answer.at(Json::json_pointer(pointer)).get<double>();
+}
+
+}  // namespace
+
+TEST_CASE("the parts of every stage sum to its peak") {
+  const Json serving =
+      asked(kPlan + "parallelism: {dp: 8, ep: 8}\nserving: {sequences: 32, context: 2048}\n");
+  const Json& m = serving["memory"];
+  std::int64_t sum = 0;
+  for (const char* part : {"weights_bytes", "kv_cache_bytes", "activations_bytes", "buffers_bytes",
+                           "graphs_bytes", "context_bytes"}) {
+    sum += m[part].get<std::int64_t>();
+  }
+  CHECK(m["peak_bytes"] == sum);
+  CHECK(m["fits"] == true);
+  CHECK(serving["largest_batch_per_dp_rank"] > 32);
+
+  const Json training =
+      asked(kPlan + "parallelism: {tp: 2, pp: 2, dp: 2, ep: 4}\ntraining: {microbatches: 8}\n");
+  REQUIRE(training["stages"].size() == 2);
+  for (const Json& stage : training["stages"]) {
+    std::int64_t parts = 0;
+    for (const char* part :
+         {"weights_bytes", "gradients_bytes", "optimizer_bytes", "activations_bytes",
+          "temporaries_bytes", "buffers_bytes", "context_bytes"}) {
+      parts += stage[part].get<std::int64_t>();
+    }
+    CHECK(stage["peak_bytes"] == parts);
+  }
+  CHECK(training["stages"][0]["activations_bytes"] > training["stages"][1]["activations_bytes"]);
+}
+
+TEST_CASE("a question that is wrong is refused with its place") {
+  CHECK(message_of(kPlan) == "plan.yaml:1:1: expected exactly one of training and serving");
+  CHECK(message_of(kPlan + "training: {microbatch: 8}\n") ==
+        "plan.yaml:3:12: training: unknown key \"microbatch\"; did you mean \"micro_batch\"?");
+  CHECK(message_of(kPlan + "parallelism: {ep: 3}\nserving: {}\n")
+            .find("plan.yaml:3:14: parallelism: ") == 0);
+  CHECK(
+      message_of(kPlan + "keep_layers: 40\nserving: {}\n")
+          .find("plan.yaml:3:14: keep_layers: expected a whole number from 1 to 32, not \"40\"") ==
+      0);
+}
+
+TEST_CASE("every published case of memory and of a model's numbers is within its tolerance") {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator("validation/cases")) {
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  int checked = 0;
+  for (const auto& file : files) {
+    const YamlDocument document = YamlDocument::load(file);
+    const auto root = document.root();
+    const auto memory = root.find("memory"), card = root.find("card");
+    if (!memory && !card) continue;
+    CAPTURE(file.string());
+    Json found;
+    if (memory) {
+      const MemoryRequest request = read_memory_request(*memory);
+      document.throw_errors();
+      found = answer(request);
+    } else {
+      found = answer_card(*card);
+    }
+    for (const auto& measured : root.at("measured").items()) {
+      const double value = measured.at("value").number();
+      const double predicted = at(found, measured.at("metric").text());
+      CAPTURE(value);
+      CAPTURE(predicted);
+      CHECK(std::abs(predicted / value - 1) * 100 <= std::stod(measured.at("within").text()));
+      ++checked;
+    }
+    document.throw_errors();
+  }
+  CHECK(checked >= 48);
+}

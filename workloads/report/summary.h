@@ -1,0 +1,57 @@
+// From what was executed to what is reported: means over ranks and steps, loads, what bounds a
+// step.
+#pragma once
+
+#include <vector>
+
+#include "sim/timeline.h"
+#include "workloads/report/report.h"
+#include "workloads/step/step_builder.h"
+
+namespace moesim::workloads {
+
+// Adds up steps, one after another, and tells the mean of them.
+class Summary {
+ public:
+  // `from`: where in the timeline the step begins that counts (a pipeline was filled before).
+  // `weight`: how much it counts in means; sums that must add up count every step whole.
+  void add(const BuiltStep& step, const sim::Timeline& timeline, sim::Time from, double weight = 1);
+
+  // Writes step times, phases, loads, bottleneck, intervals and sums into the report.
+  // REQUIRES: a step was added
+  void write(Report& report) const;
+
+  // The rows that the most loaded rank computed in its worst layer of any step.
+  std::int64_t most_rows() const { return most_rows_; }
+
+ private:
+  void add_work(const StepAccount& account, double weight);
+  void add_bytes(const BuiltStep& step, double weight);
+  void write_phases(Report& report) const;
+  void write_loads(Report& report) const;
+  void write_bottleneck(Report& report) const;
+  void write_intervals(Report& report) const;
+
+  // In picoseconds, weighted; whole numbers below 2^53 are exact.
+  struct PhaseSum {
+    double busy = 0, exposed = 0, waiting = 0;
+  };
+  // Of the work of all ranks, weighted.
+  struct WorkSum {
+    double time = 0, flops = 0, bytes = 0, low = 0, high = 0;
+    std::array<double, 3> by_bound{};
+  };
+
+  double steps_ = 0;  // weighted
+  double ranks_ = 0;
+  std::vector<double> step_times_us_, weights_;
+  double output_ = 0;
+  std::array<PhaseSum, kPhases> phases_{};  // sums over ranks and steps
+  std::array<WorkSum, kPhases> work_{};
+  double idle_ = 0;
+  StepAccount account_;  // sums over steps
+  std::int64_t most_rows_ = 0;
+  std::array<double, kPhases> bytes_{};  // of exchanges, payload
+};
+
+}  // namespace moesim::workloads
