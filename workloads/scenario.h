@@ -15,8 +15,8 @@
 #include "workloads/deployment/host.h"
 #include "workloads/model/model_spec.h"
 #include "workloads/placement/parallelism.h"
-#include "workloads/routing/laws.h"
-#include "workloads/routing/trace_source.h"
+#include "workloads/routing/laws/laws.h"
+#include "workloads/routing/trace/trace_source.h"
 #include "workloads/step/layer_work.h"
 #include "workloads/step/step_shape.h"
 

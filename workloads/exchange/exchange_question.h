@@ -10,7 +10,7 @@
 #include "hardware/cluster.h"
 #include "hardware/precision.h"
 #include "sim/exchange.h"
-#include "workloads/routing/laws.h"
+#include "workloads/routing/laws/laws.h"
 
 namespace moesim::workloads {
 

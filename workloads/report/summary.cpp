@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "sim/check.h"
-#include "workloads/routing/spread.h"
+#include "workloads/routing/statistics/spread.h"
 
 namespace moesim::workloads {
 namespace {

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "workloads/routing/trace_writer.h"
+#include "workloads/routing/trace/trace_writer.h"
 #include "workloads/run.h"
 
 namespace moesim::testing {

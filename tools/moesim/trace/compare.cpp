@@ -9,7 +9,7 @@
 #include "tools/moesim/trace/trace_commands.h"
 #include "workloads/placement/eplb.h"
 #include "workloads/placement/evaluation.h"
-#include "workloads/routing/comparison.h"
+#include "workloads/routing/statistics/comparison.h"
 
 namespace moesim::tools {
 namespace {

@@ -5,7 +5,7 @@
 #include <ostream>
 
 #include "tools/moesim/trace/trace_commands.h"
-#include "workloads/routing/law_fit.h"
+#include "workloads/routing/statistics/law_fit.h"
 
 namespace moesim::tools {
 

@@ -9,7 +9,7 @@
 #include "tools/moesim/trace/step_cost.h"
 #include "tools/moesim/trace/svg.h"
 #include "tools/moesim/trace/trace_commands.h"
-#include "workloads/routing/comparison.h"
+#include "workloads/routing/statistics/comparison.h"
 
 namespace moesim::tools {
 namespace {

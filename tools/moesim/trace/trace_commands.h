@@ -5,7 +5,7 @@
 
 #include "sim/io/json.h"
 #include "tools/moesim/command.h"
-#include "workloads/routing/analysis.h"
+#include "workloads/routing/statistics/analysis.h"
 
 namespace moesim::tools {
 
