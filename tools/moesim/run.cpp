@@ -48,9 +48,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
        .progress = [&](std::int64_t step, std::int64_t steps) { progress(step, steps); }});
 
   result.report.command = command_line(arguments);
-  if (timeline) sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.cluster));
-  const std::string text = arguments.json() ? sim::io::to_text(to_json(result.report, scenario))
-                                            : text_report(result.report);
+  if (timeline)
+    sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.deployment.cluster));
+  const std::string text = arguments.json()
+                               ? sim::io::to_text(to_json(result.report, resolved(scenario)))
+                               : text_report(result.report);
   if (const auto output = arguments.find("output")) {
     sim::io::write_file(*output, text);
   } else {

@@ -8,7 +8,6 @@
 
 #include "sim/error.h"
 #include "validation/compare/exchange_case.h"
-#include "validation/compare/inline_scenario.h"
 #include "workloads/memory/request.h"
 #include "workloads/report/report.h"
 #include "workloads/run.h"
@@ -21,9 +20,11 @@ using sim::io::Json;
 using sim::io::YamlDocument;
 using sim::io::YamlNode;
 
+// A path of a scenario, or a scenario inline.
 Json run_scenario(const YamlNode& node) {
-  const workloads::Scenario scenario = scenario_of(node);
-  return workloads::to_json(workloads::run(scenario).report, scenario);
+  const workloads::Scenario scenario =
+      node.is_scalar() ? workloads::load_scenario(node.file()) : workloads::read_scenario(node);
+  return workloads::to_json(workloads::run(scenario).report, workloads::resolved(scenario));
 }
 
 Json run_memory(const YamlNode& node) {

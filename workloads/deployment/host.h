@@ -2,9 +2,10 @@
 // configs/engines/*.yaml (`engine:` in a scenario), or in a scenario under `host:`.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "sim/io/yaml_reader.h"
 #include "sim/units.h"
@@ -13,9 +14,11 @@ namespace moesim::workloads {
 
 // Whose kernels are launched as a recorded graph, in one go; all others one by one.
 enum class Graphs { None, Decode, All };
+inline constexpr std::array<std::string_view, 3> kGraphsNames{"none", "decode", "all"};
 
-struct HostChoice {
-  std::string engine, source;  // its name; empty: a step alone, as if the host took no time
+struct Host {
+  // Of the engine that it belongs to; empty: a step alone, as if the host took no time.
+  std::string engine = {}, source = {};
   // Scheduling, sampling's bookkeeping, the sequences' output: once a step, for each sequence of a
   // dp rank, and for each token that is drafted.
   sim::Duration per_step{}, per_sequence{}, per_draft{};
@@ -30,8 +33,6 @@ struct HostChoice {
 };
 
 // Reads the keys of `host:` that are there.
-void read_host(const sim::io::YamlNode& node, HostChoice& host);
-// Throws ConfigError that lists every mistake of the file, InputError where it cannot be read.
-HostChoice load_engine(const std::filesystem::path& file);
+void read_host(const sim::io::YamlNode& node, Host& host);
 
 }  // namespace moesim::workloads

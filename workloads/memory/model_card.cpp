@@ -21,14 +21,14 @@ bool heads_divide(const ModelSpec& model, std::int64_t tp) {
   return true;
 }
 
-CardFit fit(const ModelSpec& model, const CardOptions& options, const StoredPrecision& weights,
+CardFit fit(const ModelSpec& model, const CardOptions& options, const Formats& weights,
             std::string precision, const hardware::Device& device) {
   CardFit found;
   found.precision = std::move(precision);
   found.device = device.name;
   ServingOptions serving;
-  serving.weights = weights;
-  serving.kv_cache = options.kv_cache;
+  serving.formats = weights;
+  serving.formats.kv_cache = options.kv_cache;
   ServingLoad load;
   load.context = model.max_context > 0 ? std::min(options.serving_context, model.max_context)
                                        : options.serving_context;

@@ -105,14 +105,14 @@ void read_serving(const YamlNode& node, MemoryRequest& request) {
                    "step_tokens", "logits", "expert_rows", "redundant", "page_tokens", "prediction",
                    "all_to_all"});
   ServingOptions& options = request.options;
-  options.weights = request.model.stored;
+  options.formats = request.model.stored;
   if (node.find("weights")) {
-    options.weights =
+    options.formats =
         precision_of_weights(request.model, precision(node, "weights", Precision::BF16));
   }
-  options.kv_cache = precision(node, "kv_cache", Precision::BF16);
-  options.activations = precision(node, "activations", Precision::BF16);
-  options.dispatch = precision(node, "dispatch", Precision::BF16);
+  options.formats.kv_cache = precision(node, "kv_cache", Precision::BF16);
+  options.formats.activations = precision(node, "activations", Precision::BF16);
+  options.formats.dispatch = precision(node, "dispatch", Precision::BF16);
   options.redundant_experts = integer(node, "redundant", 0, 0);
   options.page_tokens = integer(node, "page_tokens", 64);
   if (const auto v = node.find("prediction")) options.prediction = v->boolean();

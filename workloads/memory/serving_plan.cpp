@@ -50,8 +50,8 @@ class Planner {
     }
     const double rows =
         std::ceil(static_cast<double>(model_.vocab) / static_cast<double>(layout_.tp));
-    const double table =
-        rows * static_cast<double>(model_.hidden) * options_.weights.bytes(options_.weights.other);
+    const double table = rows * static_cast<double>(model_.hidden) *
+                         options_.formats.weight_bytes(options_.formats.other);
     // A tied head is a second copy where the two are on different stages.
     if (first) sum.embedding += table;
     if (last && model_.head && !(first && model_.tied_embeddings)) sum.embedding += table;
@@ -76,7 +76,7 @@ class Planner {
 
  private:
   double stored(std::int64_t params) const {
-    return static_cast<double>(params) * options_.weights.bytes(options_.weights.other);
+    return static_cast<double>(params) * options_.formats.weight_bytes(options_.formats.other);
   }
 
   // The allocator hands out whole granules.
@@ -93,23 +93,23 @@ class Planner {
 
   WeightBytes layer_weights(const LayerKind& kind) const {
     const LayerParams p = layer_params(kind, model_.hidden);
-    const StoredPrecision& w = options_.weights;
+    const Formats& w = options_.formats;
     const auto tp = static_cast<double>(layout_.tp), etp = static_cast<double>(layout_.etp);
     const auto mixer = [&](const MixerParams& m, const Mixer& of) {
       const double matrices = static_cast<double>(m.by_heads) / tp +
                               static_cast<double>(m.by_kv_heads) * kv_weight_share(of, layout_.tp) +
                               static_cast<double>(m.replicated);
-      return matrices * w.bytes(w.attention) + stored(m.vectors);
+      return matrices * w.weight_bytes(w.attention) + stored(m.vectors);
     };
     WeightBytes sum;
     sum.attention = mixer(p.mixer, kind.mixer) + (kind.cross ? mixer(p.cross, *kind.cross) : 0);
     sum.dense_ffn =
-        static_cast<double>(p.dense) / tp * w.bytes(w.dense_ffn) + stored(p.dense_vectors);
-    sum.shared_experts =
-        static_cast<double>(p.shared) / tp * w.bytes(w.shared_experts) + stored(p.shared_vectors);
+        static_cast<double>(p.dense) / tp * w.weight_bytes(w.dense_ffn) + stored(p.dense_vectors);
+    sum.shared_experts = static_cast<double>(p.shared) / tp * w.weight_bytes(w.shared_experts) +
+                         stored(p.shared_vectors);
     if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn)) {
       sum.experts = static_cast<double>(local_experts(*moe)) *
-                    (static_cast<double>(p.expert) / etp * w.bytes(w.experts) +
+                    (static_cast<double>(p.expert) / etp * w.weight_bytes(w.experts) +
                      stored(p.expert_vectors) / etp);
     }
     sum.other = stored(p.router + p.router_vectors + p.latent + p.norms);
@@ -117,21 +117,28 @@ class Planner {
   }
 
   double cache(LayerRange range) const {
+    double sum = cache_of({load_.sequences, load_.context}, range);
+    for (const ServingLoad::Cached& other : load_.beside) sum += cache_of(other, range);
+    return sum;
+  }
+
+  double cache_of(const ServingLoad::Cached& cached, LayerRange range) const {
     const std::int64_t tokens =
-        ceil_div(ceil_div(load_.context, layout_.cp), options_.page_tokens) * options_.page_tokens;
+        ceil_div(ceil_div(cached.context, layout_.cp), options_.page_tokens) * options_.page_tokens;
     double sum = 0;
     for (std::int64_t l = std::max(range.first, model_.encoder_layers); l < range.last; ++l) {
       const LayerKind& kind = model_.layer(l);
-      sum += layer_cache(kind, options_.kv_cache).bytes(tokens) * kv_share(kind.mixer, layout_.tp);
+      sum += layer_cache(kind, options_.formats.kv_cache).bytes(tokens) *
+             kv_share(kind.mixer, layout_.tp);
     }
-    return sum * static_cast<double>(load_.sequences);
+    return sum * static_cast<double>(cached.sequences);
   }
 
   // What is alive at once within a layer beside the residual stream, by the larger half.
   double activations(LayerRange range, bool last) const {
     const double tokens =
         std::ceil(static_cast<double>(load_.step_tokens) / static_cast<double>(layout_.cp));
-    const double a = bytes_per_element(options_.activations);
+    const double a = bytes_per_element(options_.formats.activations);
     const auto hidden = static_cast<double>(model_.hidden);
     const double base = 2 * tokens * hidden * a;  // residual and its norm
     double worst = 0;
@@ -152,7 +159,7 @@ class Planner {
   }
 
   double mixer_activations(const Mixer& mixer, double tokens) const {
-    const double a = bytes_per_element(options_.activations);
+    const double a = bytes_per_element(options_.formats.activations);
     const auto tp = static_cast<double>(layout_.tp);
     const auto hidden = static_cast<double>(model_.hidden);
     double width = 0;  // of a token, on this rank
@@ -180,7 +187,7 @@ class Planner {
   }
 
   double ffn_activations(const Ffn& ffn, double tokens) const {
-    const double a = bytes_per_element(options_.activations);
+    const double a = bytes_per_element(options_.formats.activations);
     const auto tp = static_cast<double>(layout_.tp);
     const auto hidden = static_cast<double>(model_.hidden);
     const auto dense = [&](std::int64_t inter, bool gated) {
@@ -192,7 +199,7 @@ class Planner {
     const double rows = padded_rows(*moe);
     const auto width = static_cast<double>(moe->dispatch_width(model_.hidden));
     const auto inter = static_cast<double>(moe->inter) / static_cast<double>(layout_.etp);
-    const double received = rows * width * bytes_per_element(options_.dispatch);
+    const double received = rows * width * bytes_per_element(options_.formats.dispatch);
     const double inside = rows * inter * (moe->gated ? 3 : 2) * a;
     const double results = rows * width * a;
     const double returned = tokens * static_cast<double>(moe->top_k) * width * a;

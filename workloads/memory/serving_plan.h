@@ -23,20 +23,21 @@ namespace moesim::workloads {
 
 struct ServingLoad {
   // Of one dp rank.
-  std::int64_t sequences = 1;    // that hold a cache
-  std::int64_t context = 0;      // tokens of each in the cache
-  std::int64_t step_tokens = 1;  // new tokens a step works on
-  std::int64_t logits = 1;       // rows the head computes
+  std::int64_t sequences = 1;  // that hold a cache
+  std::int64_t context = 0;    // tokens of each in the cache
+  struct Cached {
+    std::int64_t sequences = 0, context = 0;
+  };
+  std::vector<Cached> beside = {};  // and sequences of other lengths
+  std::int64_t step_tokens = 1;     // new tokens a step works on
+  std::int64_t logits = 1;          // rows the head computes
   // Rows (a token sent to an expert) that the most loaded GPU receives in its worst layer; nothing:
   // all GPUs alike.
   std::optional<std::int64_t> expert_rows = {};
 };
 
 struct ServingOptions {
-  StoredPrecision weights;
-  hardware::Precision activations = hardware::Precision::BF16;
-  hardware::Precision kv_cache = hardware::Precision::BF16;
-  hardware::Precision dispatch = hardware::Precision::BF16;
+  Formats formats;
   std::int64_t redundant_experts = 0;  // slots beyond one an expert, a layer
   bool prediction = false;             // holds the multi-token prediction modules
   std::int64_t page_tokens = 64;       // a sequence's cache is whole pages

@@ -2,75 +2,58 @@
 
 #include <algorithm>
 
-#include "workloads/memory/serving_plan.h"
-#include "workloads/step/micro_batch.h"
 #include "workloads/step/token_split.h"
 
 namespace moesim::workloads {
 namespace {
 
-Exchanger exchanger_of(const std::string& all_to_all) {
-  if (all_to_all == "deepep_normal") return Exchanger::DeepEpNormal;
-  if (all_to_all == "deepep_low_latency") return Exchanger::DeepEpLowLatency;
+Exchanger exchanger_of(hardware::MulticastAlgorithm tokens) {
+  if (tokens == hardware::MulticastAlgorithm::DeepEpNormal) return Exchanger::DeepEpNormal;
+  if (tokens == hardware::MulticastAlgorithm::DeepEpLowLatency) return Exchanger::DeepEpLowLatency;
   return Exchanger::Nccl;
 }
 
-ServingLoad load_of(const StepChoice& step) {
-  if (step.phase == StepPhase::Decode) {
-    const std::int64_t tokens = step.batch_per_rank * (1 + step.speculation.draft);
-    const StepKind most = step_kinds(step).back();
-    return {.sequences = step.batch_per_rank,
-            .context = step.context,
-            .step_tokens = tokens + most.prompts * step.refill.chunk,
-            .logits = tokens + most.prompts};
+// The first part is the load's own; sequences of no other part are as long.
+ServingLoad load_of(const RankBatch& batch) {
+  ServingLoad load{.sequences = 0, .step_tokens = tokens_of(batch), .logits = logits_of(batch)};
+  for (const BatchShape& part : batch) {
+    if (load.sequences == 0) {
+      load.sequences = part.sequences;
+      load.context = part.kv_length;
+    } else {
+      load.beside.push_back({.sequences = part.sequences, .context = part.kv_length});
+    }
   }
-  const std::int64_t prompts = std::max<std::int64_t>(1, step.tokens_per_rank / step.prompt);
-  return {.sequences = prompts,
-          .context = step.prompt,
-          .step_tokens = step.tokens_per_rank,
-          .logits = prompts};
+  return load;
 }
 
 }  // namespace
 
-MemoryReport memory_of(const Scenario& scenario, std::int64_t expert_rows) {
-  const PartPrecision& parts = scenario.precision.parts;
-  const Parallelism& p = scenario.parallelism;
+MemoryPlan plan_step_memory(const Deployment& d, const Batch& batch, std::int64_t expert_rows) {
+  const Parallelism& p = d.layout;
   ServingOptions options;
-  options.weights = {.other = parts.other,
-                     .experts = parts.experts,
-                     .shared_experts = parts.shared,
-                     .attention = parts.attention,
-                     .dense_ffn = parts.dense,
-                     .kv_cache = parts.kv_cache};
-  options.activations = parts.activations;
-  options.kv_cache = parts.kv_cache;
-  options.dispatch = scenario.precision.dispatch;
-  options.redundant_experts = scenario.placement.redundant;
-  options.batches_in_flight = scenario.overlap.two_batch ? 2 : 1;
-  options.communication.experts = exchanger_of(scenario.all_to_all);
-  options.communication.gpus_per_node = scenario.cluster.gpus_per_node;
+  options.formats = d.formats;
+  options.redundant_experts = d.placement.redundant;
+  options.batches_in_flight = d.overlap.two_batch ? 2 : 1;
+  options.communication.experts = exchanger_of(d.tokens);
+  options.communication.gpus_per_node = d.cluster.gpus_per_node;
 
-  ServingLoad load = load_of(scenario.step);
-  if (options.communication.experts == Exchanger::DeepEpLowLatency) {
-    // Engines allocate its buffers for the most tokens they will ever dispatch.
-    const std::int64_t routed = tokens_are_sharded(p)
-                                    ? (load.step_tokens + p.tp * p.cp - 1) / (p.tp * p.cp)
-                                    : load.step_tokens;
-    options.communication.dispatch_tokens = std::max(options.communication.dispatch_tokens, routed);
+  MemoryPlan most;
+  for (const RankBatch& rank : batch.ranks) {
+    ServingLoad load = load_of(rank);
+    if (options.communication.experts == Exchanger::DeepEpLowLatency) {
+      // Engines allocate its buffers for the most tokens they will ever dispatch.
+      const std::int64_t routed = tokens_are_sharded(p)
+                                      ? (load.step_tokens + p.tp * p.cp - 1) / (p.tp * p.cp)
+                                      : load.step_tokens;
+      options.communication.dispatch_tokens =
+          std::max(options.communication.dispatch_tokens, routed);
+    }
+    if (expert_rows > 0) load.expert_rows = expert_rows;
+    MemoryPlan plan = plan_serving(d.model, p, options, load, d.cluster.device);
+    if (most.stages.empty() || plan.gpu().peak() > most.gpu().peak()) most = std::move(plan);
   }
-  if (expert_rows > 0) load.expert_rows = expert_rows;
-
-  const MemoryPlan plan = plan_serving(scenario.model, p, options, load, scenario.cluster.device);
-  const GpuMemory& gpu = plan.gpu();
-  return {.weights = gpu.weights(),
-          .kv_cache = gpu.kv_cache,
-          .activations = gpu.activations,
-          .buffers = gpu.buffers + gpu.graphs,
-          .context = gpu.context,
-          .peak = gpu.peak(),
-          .capacity = plan.capacity,
-          .fits = plan.fits()};
+  return most;
 }
 
 }  // namespace moesim::workloads

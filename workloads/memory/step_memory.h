@@ -1,14 +1,17 @@
-// The memory of a scenario's step on its fullest GPU.
+// What the steps of a deployment take of each GPU's memory.
 #pragma once
 
 #include <cstdint>
 
-#include "workloads/report/report.h"
-#include "workloads/scenario.h"
+#include "workloads/deployment/deployment.h"
+#include "workloads/memory/serving_plan.h"
+#include "workloads/step/batch.h"
 
 namespace moesim::workloads {
 
-// `expert_rows`: what the most loaded rank received in its worst layer; 0 without experts.
-MemoryReport memory_of(const Scenario& scenario, std::int64_t expert_rows);
+// Of the dp rank that needs most for its part of `batch`. `expert_rows`: what the most loaded rank
+// received in its worst layer; 0 without experts.
+MemoryPlan plan_step_memory(const Deployment& deployment, const Batch& batch,
+                            std::int64_t expert_rows);
 
 }  // namespace moesim::workloads

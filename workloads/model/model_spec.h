@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "hardware/precision.h"
+#include "workloads/model/formats.h"
 #include "workloads/model/layers.h"
 
 namespace moesim::workloads {
@@ -33,23 +33,6 @@ struct LayerRange {
   std::int64_t first = 0, last = 0;
   std::int64_t count() const { return last - first; }
   friend bool operator==(const LayerRange&, const LayerRange&) = default;
-};
-
-// Which parts the published weights hold in which format (a checkpoint's quantisation block).
-struct StoredPrecision {
-  hardware::Precision other = hardware::Precision::BF16;  // embedding, head, router, norms
-  hardware::Precision experts = hardware::Precision::BF16;
-  hardware::Precision shared_experts = hardware::Precision::BF16;
-  hardware::Precision attention = hardware::Precision::BF16;
-  hardware::Precision dense_ffn = hardware::Precision::BF16;
-  std::optional<hardware::Precision> kv_cache = {};  // where the checkpoint says so
-  double int4_scale_bytes = 0;  // a number of what is in int4: its share of its group's scale
-
-  // Bytes a number of a part takes that is held in `p`.
-  double bytes(hardware::Precision p) const {
-    return hardware::bytes_per_element(p) + (p == hardware::Precision::INT4 ? int4_scale_bytes : 0);
-  }
-  friend bool operator==(const StoredPrecision&, const StoredPrecision&) = default;
 };
 
 // What the authors' own figures count. Total: every parameter but those of the multi-token
@@ -90,7 +73,7 @@ struct ModelSpec {
   std::int64_t prediction_layers = 0;
   std::size_t prediction_kind = 0;
 
-  StoredPrecision stored;
+  Formats stored;  // what the published weights are in, and what else the checkpoint says
   Counting counting;
   Published published;
   std::vector<std::string> notes;  // what the file does not say and is known by the model's type,

@@ -309,9 +309,9 @@ hardware::Precision read_precision(const YamlNode& node) {
                                               : hardware::Precision::BF16;
 }
 
-StoredPrecision read_stored(const YamlNode& node) {
+Formats read_stored(const YamlNode& node) {
   node.allow_only({"other", "experts", "shared_experts", "attention", "dense_ffn", "kv_cache"});
-  StoredPrecision stored;
+  Formats stored;
   if (const auto v = node.find("other")) {
     stored.other = read_precision(*v);
     stored.experts = stored.shared_experts = stored.attention = stored.dense_ffn = stored.other;

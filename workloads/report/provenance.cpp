@@ -16,26 +16,28 @@ struct Used {
   std::string kind, implementation;
 };
 
-std::vector<Used> used_by(const Scenario& scenario) {
+std::vector<Used> used_by(const Deployment& deployment, const Batch& batch) {
   const auto chosen = [](const std::string& name) { return name.empty() ? "trtllm" : name; };
-  std::vector<Used> used{{"gemm", chosen(scenario.kernels.gemm)}};
-  const bool mla = scenario.model.layer_count() > 0 &&
-                   scenario.model.mixer<MlaAttention>(scenario.model.layer_count() - 1) != nullptr;
-  const bool decode = scenario.step.phase == StepPhase::Decode;
+  std::vector<Used> used{{"gemm", chosen(deployment.kernels.gemm)}};
+  const bool mla =
+      deployment.model.layer_count() > 0 &&
+      deployment.model.mixer<MlaAttention>(deployment.model.layer_count() - 1) != nullptr;
+  const bool decode = !has_prompts(batch);
   used.push_back({std::string(decode ? "generation_" : "context_") + (mla ? "mla" : "attention"),
-                  chosen(scenario.kernels.attention)});
-  if (scenario.model.is_moe()) {
-    const std::string moe = chosen(scenario.kernels.moe);
+                  chosen(deployment.kernels.attention)});
+  if (deployment.model.is_moe()) {
+    const std::string moe = chosen(deployment.kernels.moe);
     used.push_back({moe == "deepgemm" ? "wideep_moe" : "moe", moe});
-    if (scenario.parallelism.ep > 1) {
-      const std::string& all = scenario.all_to_all;
+    if (deployment.layout.ep > 1) {
+      const std::string_view all =
+          hardware::multicast_names()[static_cast<std::size_t>(deployment.tokens)];
       used.push_back({all == "deepep_low_latency" ? "deepep_ll"
                       : all == "deepep_normal"    ? "deepep_normal"
                                                   : "nccl",
                       ""});
     }
   }
-  if (scenario.parallelism.tp > 1) {
+  if (deployment.layout.tp > 1) {
     used.push_back({"nccl", ""});
     used.push_back({"custom_allreduce", "trtllm"});
   }
@@ -54,29 +56,30 @@ Provenance of(const FittedModel& model, const hardware::Device& device) {
 
 }  // namespace
 
-std::vector<Provenance> provenance_of(const Scenario& scenario) {
-  const hardware::Device& device = scenario.cluster.device;
+std::vector<Provenance> provenance_of(const Deployment& deployment, const Batch& batch) {
+  const hardware::Device& device = deployment.cluster.device;
   std::vector<Provenance> list{{device.provenance.origin, device.provenance.source}};
-  for (const Used& used : used_by(scenario)) {
+  for (const Used& used : used_by(deployment, batch)) {
     for (const FittedModel& model : device.fitted) {
       if (model.kind != used.kind) continue;
       if (!used.implementation.empty() && model.implementation != used.implementation) continue;
       list.push_back(of(model, device));
     }
   }
-  if (!scenario.model.published.source.empty()) {
-    list.push_back({Origin::Imported, "model: " + scenario.model.published.source});
+  if (!deployment.model.published.source.empty()) {
+    list.push_back({Origin::Imported, "model: " + deployment.model.published.source});
   }
-  if (!scenario.host.engine.empty()) {
-    list.push_back({Origin::Fitted, "host: " + scenario.host.engine + ": " + scenario.host.source});
-  }
-  if (scenario.model.is_moe()) {
+  if (!deployment.host.engine.empty()) {
     list.push_back(
-        scenario.routing.trace.empty()
+        {Origin::Fitted, "host: " + deployment.host.engine + ": " + deployment.host.source});
+  }
+  if (deployment.model.is_moe()) {
+    list.push_back(
+        deployment.routing.trace.empty()
             ? Provenance{Origin::Extrapolated, fmt::format("routing: drawn from the law {}",
-                                                           name_of(scenario.routing.law))}
+                                                           name_of(deployment.routing.law))}
             : Provenance{Origin::Imported,
-                         "routing: " + scenario.routing.trace.filename().string()});
+                         "routing: " + deployment.routing.trace.filename().string()});
   }
   return list;
 }

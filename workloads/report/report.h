@@ -10,7 +10,6 @@
 #include "hardware/device.h"
 #include "sim/io/json.h"
 #include "sim/units.h"
-#include "workloads/scenario.h"
 #include "workloads/step/phases.h"
 
 namespace moesim::workloads {
@@ -110,7 +109,7 @@ struct Report {
   std::string command;  // that asked for it, where there was one
 };
 
-// The report, and the scenario as it was used.
-sim::io::Json to_json(const Report& report, const Scenario& scenario);
+// The report, and beside it what was asked (resolved() of a scenario).
+sim::io::Json to_json(const Report& report, const sim::io::Json& scenario);
 
 }  // namespace moesim::workloads

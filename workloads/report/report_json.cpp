@@ -81,10 +81,10 @@ Distribution distribution_of(const std::vector<double>& sample,
   return {.mean = sum / total, .p50 = quantile(0.5), .p90 = quantile(0.9), .p99 = quantile(0.99)};
 }
 
-Json to_json(const Report& report, const Scenario& scenario) {
+Json to_json(const Report& report, const Json& scenario) {
   Json json;
   json["schema_version"] = 1;
-  json["scenario"] = resolved(scenario);
+  json["scenario"] = scenario;
   json["gpus"] = report.gpus;
   json["steps"] = report.step_times_us.size();
   json["step_time_us"] = {{"mean", report.step_time_us.mean},

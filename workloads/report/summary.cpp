@@ -47,13 +47,14 @@ double mean_of(const std::vector<LayerReport>& layers, double LayerReport::*valu
 
 }  // namespace
 
-void Summary::add(const BuiltStep& step, const sim::Timeline& timeline, sim::Time from,
-                  double weight) {
+void Summary::add(const PlayedStep& played, double output, double weight) {
+  const BuiltStep& step = played.built;
   steps_ += weight;
   ranks_ = step.graph.ranks();
-  step_times_us_.push_back(sim::to_us(timeline.finish - from));
+  step_times_us_.push_back(sim::to_us(played.time()));
   weights_.push_back(weight);
-  for (const sim::RankTime& rank : rank_times(step.graph, timeline, kPhases, from)) {
+  for (const sim::RankTime& rank :
+       rank_times(step.graph, played.timeline, kPhases, played.windows, step.first_op)) {
     for (std::size_t i = 0; i < kPhases; ++i) {
       phases_[i].busy += weight * picoseconds(rank.phases[i].busy);
       phases_[i].exposed += weight * picoseconds(rank.phases[i].exposed);
@@ -61,7 +62,7 @@ void Summary::add(const BuiltStep& step, const sim::Timeline& timeline, sim::Tim
     }
     idle_ += weight * picoseconds(rank.idle);
   }
-  output_ += weight * step.account.output;
+  output_ += weight * output;
   const StepAccount& account = step.account;
   account_.tokens += account.tokens;
   account_.routed_tokens += account.routed_tokens;

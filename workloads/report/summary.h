@@ -6,16 +6,16 @@
 
 #include "sim/timeline.h"
 #include "workloads/report/report.h"
-#include "workloads/step/step_builder.h"
+#include "workloads/step/player.h"
 
 namespace moesim::workloads {
 
 // Adds up steps, one after another, and tells the mean of them.
 class Summary {
  public:
-  // `from`: where in the timeline the step begins that counts (a pipeline was filled before).
-  // `weight`: how much it counts in means; sums that must add up count every step whole.
-  void add(const BuiltStep& step, const sim::Timeline& timeline, sim::Time from, double weight = 1);
+  // `output`: the tokens that the step is worth, of all ranks. `weight`: how much it counts in
+  // means; sums that must add up count every step whole.
+  void add(const PlayedStep& played, double output, double weight = 1);
 
   // Writes step times, phases, loads, bottleneck, intervals and sums into the report.
   // REQUIRES: a step was added

@@ -1,11 +1,8 @@
 #include "workloads/step/communication.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "hardware/collectives/collectives.h"
-#include "sim/error.h"
 
 namespace moesim::workloads {
 namespace {
@@ -18,16 +15,6 @@ constexpr std::int64_t kDefaultSms = 20;
 // Of the memory's bandwidth that exchanges may take: they share it with others, and do not starve
 // them.
 constexpr double kMostTraffic = 0.5;
-
-MulticastAlgorithm algorithm_of(const std::string& name) {
-  const auto names = hardware::multicast_names();
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) {
-    throw sim::ConfigError(fmt::format("kernels.all_to_all: expected one of {}, not \"{}\"",
-                                       fmt::join(names, ", "), name));
-  }
-  return static_cast<MulticastAlgorithm>(found - names.begin());
-}
 
 // Of one number on the wire. Activations are quantised with an fp32 scale for 128 numbers.
 double wire_bytes(Precision precision) {
@@ -42,10 +29,10 @@ double wire_bytes(Precision precision) {
 
 }  // namespace
 
-Communication::Communication(const hardware::Cluster& cluster, const std::string& all_to_all,
+Communication::Communication(const hardware::Cluster& cluster, hardware::MulticastAlgorithm tokens,
                              Precision dispatch, Precision combine)
     : cluster_(cluster),
-      algorithm_(algorithm_of(all_to_all)),
+      algorithm_(tokens),
       dispatch_(dispatch),
       dispatch_bytes_(wire_bytes(dispatch)),
       combine_bytes_(wire_bytes(combine)) {}

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 
 #include "hardware/cluster.h"
 #include "hardware/collectives/multicast.h"
@@ -25,9 +24,8 @@ struct TokenExchange {
 
 class Communication {
  public:
-  // The cluster outlives this. Throws ConfigError where there is no such all-to-all, listing those
-  // there are (hardware/collectives/multicast.h).
-  Communication(const hardware::Cluster& cluster, const std::string& all_to_all,
+  // The cluster outlives this.
+  Communication(const hardware::Cluster& cluster, hardware::MulticastAlgorithm tokens,
                 hardware::Precision dispatch, hardware::Precision combine);
 
   // `bytes`: the whole buffer, as each rank holds it before (all-reduce, reduce-scatter) or after

@@ -36,14 +36,6 @@ OpId RankOps::compute(Rank rank, sim::LabelId label, const Work& work, OpId afte
   return graph_.add_compute(rank, kComputeStream, label, time, std::array{after, launched});
 }
 
-void RankOps::compute_all(Rank first, sim::LabelId label, const Work& work, Chain& chain,
-                          StepAccount& account) {
-  if (work.time == sim::Duration{}) return;
-  for (Rank rank = first; rank < first + stage_ranks_; ++rank) {
-    chain[rank] = compute(rank, label, work, chain[rank], account);
-  }
-}
-
 void RankOps::exchange(sim::Exchange what, sim::LabelId label, Chain& chain) {
   const std::vector<Rank> participants = what.participants;
   const sim::ExchangeId id = graph_.add_exchange(std::move(what));

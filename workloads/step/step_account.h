@@ -19,8 +19,6 @@ struct LayerLoad {
 
 struct StepAccount {
   std::int64_t tokens = 0;           // that pass through the model, each counted once
-  double output = 0;                 // tokens that a step is worth: generated in decode, of prompts
-                                     // in prefill
   std::int64_t routed_tokens = 0;    // token visits to mixture layers
   std::int64_t selections = 0;       // routed_tokens x top_k
   std::int64_t missing = 0;          // of them: not in the trace

@@ -21,7 +21,7 @@ hardware::Device plain(std::int64_t capacity) {
 
 ServingOptions in(const ModelSpec& model, Precision weights) {
   ServingOptions options;
-  options.weights = precision_of_weights(model, weights);
+  options.formats = precision_of_weights(model, weights);
   options.page_tokens = 1;
   return options;
 }

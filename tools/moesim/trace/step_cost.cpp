@@ -23,11 +23,13 @@ double waiting_us(const Report& report) {
 }
 
 std::string describe(const Scenario& scenario, const RoutedQuestion& question) {
-  return fmt::format(
-      "{} on {}: {}, {} tokens of each of {} GPUs, placement {}{}", scenario.model.name,
-      scenario.cluster.name, question.prefill ? "prefill" : "decode", question.tokens,
-      scenario.parallelism.gpus(), scenario.placement.experts,
-      scenario.placement.redundant > 0 ? fmt::format(" + {}", scenario.placement.redundant) : "");
+  return fmt::format("{} on {}: {}, {} tokens of each of {} GPUs, placement {}{}",
+                     scenario.deployment.model.name, scenario.deployment.cluster.name,
+                     question.prefill ? "prefill" : "decode", question.tokens,
+                     scenario.deployment.layout.gpus(), scenario.deployment.placement.experts,
+                     scenario.deployment.placement.redundant > 0
+                         ? fmt::format(" + {}", scenario.deployment.placement.redundant)
+                         : "");
 }
 
 }  // namespace
@@ -66,9 +68,9 @@ StepCosts step_costs(const std::vector<std::string>& traces, const Arguments& ar
          report.expert_load.dead_experts, report.routing});
     if (!costs.what.empty()) continue;
     costs.what = describe(scenario, question);
-    scenario.routing = {.trace = {}, .mapping = {}, .law = workloads::Law::Balanced};
-    scenario.placement = {};
-    if (scenario.model.largest_moe()->experts % scenario.parallelism.ep == 0)
+    scenario.deployment.routing = {.trace = {}, .mapping = {}, .law = workloads::Law::Balanced};
+    scenario.deployment.placement = {};
+    if (scenario.deployment.model.largest_moe()->experts % scenario.deployment.layout.ep == 0)
       costs.even_us = workloads::run(scenario).report.step_time_us.mean;
   }
   return costs;

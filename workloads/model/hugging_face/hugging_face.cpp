@@ -142,7 +142,7 @@ void read_dtype(const HfConfig& config, ModelSpec& model) {
                                dtype->substr(0, 40)));
     return;
   }
-  StoredPrecision& stored = model.stored;
+  Formats& stored = model.stored;
   stored.other = stored.experts = stored.shared_experts = stored.attention = stored.dense_ffn =
       *precision;
 }

@@ -77,7 +77,7 @@ class Kept {
 };
 
 void apply(Precision precision, const Kept& kept, ModelSpec& model) {
-  StoredPrecision& stored = model.stored;
+  Formats& stored = model.stored;
   if (!kept.part(kExperts)) stored.experts = precision;
   if (!kept.part(kShared)) stored.shared_experts = precision;
   if (!kept.part(kAttention)) stored.attention = precision;
@@ -176,7 +176,7 @@ void algorithm(const HfConfig& block, const std::string& name, const Kept& kept,
         continue;
       const auto precision = by_algorithm(value["quant_algo"].get<std::string>());
       if (!precision) continue;
-      StoredPrecision& stored = model.stored;
+      Formats& stored = model.stored;
       if (module.find("shared_expert") != std::string::npos) {
         stored.shared_experts = *precision;
       } else if (module.find("expert") != std::string::npos) {
@@ -340,8 +340,9 @@ void read_modelopt_file(const HfConfig& file, ModelSpec& model) {
   const Kept kept(block->texts("exclude_modules"), model.layer_count());
   if (const auto name = block->text({"quant_algo"})) algorithm(*block, *name, kept, model);
   if (const auto cache = block->text({"kv_cache_quant_algo"})) {
-    model.stored.kv_cache = by_algorithm(*cache);
-    if (!model.stored.kv_cache) {
+    if (const auto format = by_algorithm(*cache)) {
+      model.stored.kv_cache = *format;
+    } else {
       block->mistake(
           "kv_cache_quant_algo",
           fmt::format("\"{}\" is not supported; FP8 and NVFP4 are", cache->substr(0, 40)));

@@ -13,9 +13,6 @@
 namespace moesim::workloads {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNames = {"balanced", "uniform", "zipf", "power_law",
-                                                    "log_normal"};
-
 void require(bool condition, const std::string& message) {
   if (!condition) throw sim::ConfigError("routing: " + message);
 }
@@ -55,15 +52,15 @@ void uniform_choice(std::uint64_t key, std::uint32_t experts, std::uint32_t top_
 }  // namespace
 
 Law law_from_name(std::string_view name) {
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i] == name) return static_cast<Law>(i);
+  for (std::size_t i = 0; i < kLawNames.size(); ++i) {
+    if (kLawNames[i] == name) return static_cast<Law>(i);
   }
-  throw sim::ConfigError(
-      fmt::format("routing: expected a law, one of {}, not \"{}\"", fmt::join(kNames, ", "), name));
+  throw sim::ConfigError(fmt::format("routing: expected a law, one of {}, not \"{}\"",
+                                     fmt::join(kLawNames, ", "), name));
 }
 
 std::string_view name_of(Law law) {
-  return kNames[static_cast<std::size_t>(law)];
+  return kLawNames[static_cast<std::size_t>(law)];
 }
 
 double default_skew(Law law) {

@@ -8,6 +8,7 @@
 // Formulas and sources: README.md.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,6 +27,10 @@ enum class Law {
   PowerLaw,   // popularity itself is drawn with density x^-skew (the benchmark tables' generator)
   LogNormal,  // popularity is exp(skew x normal)
 };
+
+// In the order of Law.
+inline constexpr std::array<std::string_view, 5> kLawNames{"balanced", "uniform", "zipf",
+                                                           "power_law", "log_normal"};
 
 // By its name in a scenario. Throws ConfigError with the names there are.
 Law law_from_name(std::string_view name);

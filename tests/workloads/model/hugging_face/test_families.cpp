@@ -171,10 +171,10 @@ TEST_CASE("latent experts are dispatched in the latent width") {
 }
 
 TEST_CASE("a checkpoint's parts are stored as its quantisation says") {
-  const StoredPrecision v4 = config("deepseek-v4-pro").stored;
+  const Formats v4 = config("deepseek-v4-pro").stored;
   CHECK(v4.experts == Precision::MXFP4);
   CHECK(v4.attention == Precision::FP8Block);
-  const StoredPrecision k3 = config("kimi-k3").stored;
+  const Formats k3 = config("kimi-k3").stored;
   CHECK(k3.experts == Precision::MXFP4);
   CHECK(k3.attention == Precision::BF16);
   CHECK(k3.shared_experts == Precision::BF16);

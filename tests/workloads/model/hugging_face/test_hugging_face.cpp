@@ -192,11 +192,11 @@ TEST_CASE("quantisation blocks say how each part is stored") {
   CHECK(stored(R"({"quant_method": "fp8", "weight_block_size": [128, 128]})").experts ==
         Precision::FP8Block);
   CHECK(stored(R"({"quant_method": "fp8"})").attention == Precision::FP8);
-  const StoredPrecision mxfp4 = stored(
+  const Formats mxfp4 = stored(
       R"({"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn"]})");
   CHECK(mxfp4.experts == Precision::MXFP4);
   CHECK(mxfp4.attention == Precision::BF16);
-  const StoredPrecision kept = stored(
+  const Formats kept = stored(
       R"({"quant_method": "fp8", "modules_to_not_convert": ["re:.*self_attn.*", "lm_head"]})");
   CHECK(kept.experts == Precision::FP8);
   CHECK(kept.attention == Precision::BF16);
@@ -215,7 +215,7 @@ TEST_CASE("quantisation blocks say how each part is stored") {
           R"({"quant_method": "compressed-tensors", "format": "mxfp4-pack-quantized", "config_groups": {"group_0":
       {"weights": {"num_bits": 4, "type": "float", "group_size": 32}}}})")
           .experts == Precision::MXFP4);
-  const StoredPrecision modelopt = stored(
+  const Formats modelopt = stored(
       R"({"quant_method": "modelopt", "quant_algo": "NVFP4", "ignore": ["model.layers.*.self_attn*"],
       "kv_cache_scheme": {"num_bits": 8, "type": "float"}})");
   CHECK(modelopt.experts == Precision::NVFP4);
