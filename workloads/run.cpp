@@ -8,6 +8,7 @@
 #include "sim/executor.h"
 #include "workloads/input_hash.h"
 #include "workloads/provenance.h"
+#include "workloads/routing/trace/missing.h"
 #include "workloads/serving_memory.h"
 #include "workloads/step/layer_routes.h"
 #include "workloads/step/step_builder.h"
@@ -118,6 +119,10 @@ RunResult run(const Scenario& scenario, const RunOptions& options) {
     }
   }
   summary.write(report);
+  if (auto note = note_of_missing({report.conservation.selections, report.conservation.missing},
+                                  scenario.routing.trace, scenario.routing.mapping)) {
+    report.notes.push_back(std::move(*note));
+  }
   write_links(use, total_us, report);
   report.memory = memory_of(scenario, summary.most_rows());
   const Parallelism& p = scenario.parallelism;
