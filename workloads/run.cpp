@@ -8,6 +8,7 @@
 #include "workloads/report/input_hash.h"
 #include "workloads/report/provenance.h"
 #include "workloads/report/summary.h"
+#include "workloads/routing/trace/missing.h"
 #include "workloads/step/player.h"
 
 namespace moesim::workloads {
@@ -110,6 +111,10 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
     }
   }
   summary.write(report);
+  if (auto note = note_of_missing({report.conservation.selections, report.conservation.missing},
+                                  d.routing.trace, d.routing.mapping)) {
+    report.notes.push_back(std::move(*note));
+  }
   write_links(use, total_us, report);
   report.memory = memory_row(plan_step_memory(d, fullest, summary.most_rows()));
   const Parallelism& p = d.layout;

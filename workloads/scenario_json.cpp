@@ -33,6 +33,9 @@ Json routing_json(const RoutingChoice& routing) {
   json["tokens"] = name(kTokenMappings, mapping.tokens);
   json["experts"] = name(kExpertMappings, mapping.experts);
   json["order"] = name(kTokenOrders, mapping.order);
+  if (mapping.missing != MissingMapping::Refuse) {
+    json["missing"] = name(kMissingMappings, mapping.missing);
+  }
   if (!mapping.mix.empty()) {
     json["mix"] = Json::object();
     for (const auto& [domain, share] : mapping.mix) json["mix"][domain] = share;

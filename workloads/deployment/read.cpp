@@ -96,6 +96,7 @@ TraceMapping read_mapping(const YamlNode& node) {
   read_choice(node, "tokens", kTokenMappings, mapping.tokens);
   read_choice(node, "experts", kExpertMappings, mapping.experts);
   read_choice(node, "order", kTokenOrders, mapping.order);
+  read_choice(node, "missing", kMissingMappings, mapping.missing);
   if (const auto mix = node.find("mix")) {
     for (const auto& [domain, share] : mix->entries()) {
       mapping.mix.emplace_back(domain, share.number(0, 1e6));
@@ -112,18 +113,18 @@ RoutingChoice read_routing(const std::optional<YamlNode>& node) {
       const auto found = node->find(key);
       if (found) found->error("belongs to a routing without a trace: leave out one of the two");
     }
-    node->allow_only(
-        {"trace", "layers", "tokens", "experts", "order", "mix", "law", "skew", "drift"});
+    node->allow_only({"trace", "layers", "tokens", "experts", "order", "missing", "mix", "law",
+                      "skew", "drift"});
     routing.trace = node->at("trace").file();
     routing.mapping = read_mapping(*node);
     return routing;
   }
-  for (const char* key : {"layers", "tokens", "experts", "order", "mix"}) {
+  for (const char* key : {"layers", "tokens", "experts", "order", "missing", "mix"}) {
     const auto found = node->find(key);
     if (found) found->error("says how a trace is mapped, but there is none: give routing.trace");
   }
   node->allow_only(
-      {"law", "skew", "drift", "trace", "layers", "tokens", "experts", "order", "mix"});
+      {"law", "skew", "drift", "trace", "layers", "tokens", "experts", "order", "missing", "mix"});
   routing.law = static_cast<Law>(node->at("law").one_of(kLawNames));
   routing.skew = default_skew(routing.law);
   // Without meaning for balanced and uniform, so that a study may change the law alone.

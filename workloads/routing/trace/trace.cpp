@@ -6,23 +6,40 @@
 
 #include "sim/check.h"
 #include "sim/error.h"
+#include "workloads/routing/trace/stored_ids.h"
 
 namespace moesim::workloads {
 namespace {
 
 constexpr const char* kColumns[] = {"/token/request_id", "/token/position", "/token/phase",
                                     "/token/domain"};
+constexpr std::int64_t kMostCount = 0xFFFFFFFF;  // selections of an expert in a step
 
 }  // namespace
+
+std::string ambiguity(const TraceInfo& info) {
+  return fmt::format(
+      "{0} marks a missing selection, as the largest number of its type, so expert {0} has none: "
+      "store /expert_ids in a wider type",
+      info.ambiguous_expert.value());
+}
 
 std::uint64_t RoutingTrace::chunk_tokens() const {
   return std::max<std::uint64_t>(data_.chunk_rows(), 1);
 }
 
-void RoutingTrace::read_raw(std::uint64_t first, std::uint64_t count,
-                            std::vector<std::int32_t>& out) const {
-  out.resize(count * data_.row_size());
-  data_.read(first, count, std::span(out));
+// Of all layers of the file, the dense ones too: experts of its space, and -1 where missing.
+void RoutingTrace::read_raw_ids(std::uint64_t first, std::uint64_t count,
+                                std::vector<std::int32_t>& out) const {
+  const auto stray = read_stored_ids(data_, stored_experts_, first, count, out);
+  if (!stray) return;
+  const std::uint64_t row = data_.row_size();
+  const std::size_t in_row = stray->index % row;
+  fail("/expert_ids",
+       fmt::format("[{}, {}, {}]: expected an expert, 0 to {}, or {} for a missing "
+                   "one, not {}",
+                   first + stray->index / row, in_row / info_.top_k, in_row % info_.top_k,
+                   stored_experts_ - 1, missing_mark(data_), stray->number));
 }
 
 void RoutingTrace::read_ids(std::uint64_t first, std::uint64_t count,
@@ -34,27 +51,23 @@ void RoutingTrace::read_ids(std::uint64_t first, std::uint64_t count,
   const std::uint64_t slab =
       std::max<std::uint64_t>((std::uint64_t{1} << 18) / data_.row_size(), 1);
   const bool as_stored = info_.layers == stored_layers_ && logical_.empty();
-  const auto experts = static_cast<std::uint32_t>(stored_experts_);
   for (std::uint64_t done = 0; done < count; done += slab) {
     const std::uint64_t part = std::min(slab, count - done);
-    read_raw(first + done, part, raw);
+    read_raw_ids(first + done, part, raw);
     ExpertId* to = out.data() + done * row;
     if (as_stored) {
-      for (std::size_t i = 0; i < raw.size(); ++i) {
-        const auto id = static_cast<std::uint32_t>(raw[i]);  // negative: a large one
-        to[i] = id < experts ? static_cast<ExpertId>(id) : kMissingExpert;
-      }
+      static_assert(static_cast<ExpertId>(-1) == kMissingExpert);
+      for (std::size_t i = 0; i < raw.size(); ++i) to[i] = static_cast<ExpertId>(raw[i]);
       continue;
     }
     for (std::uint64_t t = 0; t < part; ++t) {
       for (const std::uint32_t layer : layer_of_) {
         const std::int32_t* from = raw.data() + (t * stored_layers_ + layer) * k;
         for (std::size_t i = 0; i < k; ++i) {
-          const auto id = static_cast<std::uint32_t>(from[i]);
-          const std::size_t place = std::size_t{layer} * stored_experts_ + id;
-          *to++ = id >= experts      ? kMissingExpert
-                  : logical_.empty() ? static_cast<ExpertId>(id)
-                                     : logical_[place];
+          const auto id = static_cast<ExpertId>(from[i]);
+          *to++ = id == kMissingExpert || logical_.empty()
+                      ? id
+                      : logical_[std::size_t{layer} * stored_experts_ + id];
         }
       }
     }
@@ -162,11 +175,13 @@ void RoutingTrace::read_counts(std::uint64_t step, std::vector<std::uint32_t>& o
   for (std::size_t l = 0; l < layer_of_.size(); ++l) {
     for (std::size_t e = 0; e < stored_experts_; ++e) {
       const std::size_t place = layer_of_[l] * std::size_t{stored_experts_} + e;
-      if (raw[place] < 0 || raw[place] > 0xFFFFFFFF) {
-        fail("/counts", fmt::format("step {}: expected a count, not {}", step, raw[place]));
+      std::uint32_t& count = out[l * info_.experts + (logical_.empty() ? e : logical_[place])];
+      const std::int64_t most = kMostCount - std::int64_t{count};  // of one logical expert
+      if (raw[place] < 0 || raw[place] > most) {
+        fail("/counts", fmt::format("[{}, {}, {}]: expected a count, 0 to {}, not {}", step,
+                                    layer_of_[l], e, most, raw[place]));
       }
-      const std::size_t expert = logical_.empty() ? e : logical_[place];
-      out[l * info_.experts + expert] += static_cast<std::uint32_t>(raw[place]);
+      count += static_cast<std::uint32_t>(raw[place]);
     }
   }
 }

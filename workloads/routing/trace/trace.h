@@ -32,12 +32,18 @@ struct TraceInfo {
   std::uint32_t layers = 0;            // MoE layers
   std::uint32_t experts = 0;
   std::uint32_t top_k = 0;
-  bool physical = false;                // ids are slots of a placement that the file does not give
+  bool physical = false;  // ids are slots of a placement that the file does not give
+  // The number that marks a missing selection, where it is an expert's, too (stored_ids.h): the
+  // file cannot name that expert.
+  std::optional<std::uint32_t> ambiguous_expert;
   std::vector<std::int64_t> layer_ids;  // of each MoE layer in the model; 0, 1, … where not given
   std::vector<std::string> domains;
   bool has_requests = false, has_positions = false, has_phases = false, has_domains = false;
   bool has_weights = false, has_gate_scores = false, has_gate_bias = false;
 };
+
+// For people, where there is an ambiguous expert. REQUIRES: info.ambiguous_expert
+std::string ambiguity(const TraceInfo& info);
 
 // What may be known of each token.
 enum class TokenColumn { Request, Position, Phase, Domain };
@@ -54,8 +60,8 @@ class RoutingTrace {
   // How many tokens are stored together: reading multiples of it, from a multiple of it, is fast.
   std::uint64_t chunk_tokens() const;
 
-  // Tokens [first, first + count): [count x layers x top_k], kMissingExpert where none.
-  // REQUIRES: per_token
+  // Tokens [first, first + count): [count x layers x top_k], kMissingExpert where none (which
+  // numbers mean that: stored_ids.h). REQUIRES: per_token
   void read_ids(std::uint64_t first, std::uint64_t count, std::vector<ExpertId>& out) const;
   // The same shape; REQUIRES: has_weights
   void read_weights(std::uint64_t first, std::uint64_t count, std::vector<float>& out) const;
@@ -85,7 +91,7 @@ class RoutingTrace {
   void read_columns(const sim::io::Hdf5File& file);
   void check_phases(const char* name, const std::optional<sim::io::Hdf5Dataset>& phases) const;
   void read_map(const sim::io::Hdf5File& file);
-  void read_raw(std::uint64_t first, std::uint64_t count, std::vector<std::int32_t>& out) const;
+  void read_raw_ids(std::uint64_t first, std::uint64_t count, std::vector<std::int32_t>& out) const;
   [[noreturn]] void fail(const std::string& dataset, const std::string& what) const;
 
   TraceInfo info_;

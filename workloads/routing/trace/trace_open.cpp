@@ -6,6 +6,7 @@
 #include <set>
 
 #include "sim/error.h"
+#include "workloads/routing/trace/stored_ids.h"
 
 namespace moesim::workloads {
 namespace {
@@ -35,6 +36,9 @@ RoutingTrace RoutingTrace::open(const std::filesystem::path& file) {
   trace.info_.file = file.string();
   trace.read_header(opened);
   trace.read_map(opened);
+  if (trace.info_.per_token && mark_is_an_expert(trace.data_, trace.stored_experts_)) {
+    trace.info_.ambiguous_expert = static_cast<std::uint32_t>(trace.data_.largest());
+  }
   trace.read_columns(opened);
   trace.read_layer_axis(opened);
   return trace;
@@ -235,12 +239,16 @@ void RoutingTrace::read_layer_axis(const Hdf5File& file) {
     std::vector<std::int32_t> raw;
     const std::uint64_t rows = data_.rows(), step = std::max<std::uint64_t>(data_.chunk_rows(), 1);
     for (std::uint64_t first = 0; first < rows; first += step) {
-      read_raw(first, std::min(step, rows - first), raw);
+      const std::uint64_t count = std::min(step, rows - first);
+      if (info_.per_token) {
+        read_raw_ids(first, count, raw);
+      } else {
+        raw.resize(count * data_.row_size());
+        data_.read(first, count, std::span(raw));
+      }
+      const std::int32_t nothing = info_.per_token ? -1 : 0;
       for (std::size_t i = 0; i < raw.size(); ++i) {
-        const bool there = info_.per_token
-                               ? raw[i] >= 0 && raw[i] < static_cast<std::int32_t>(stored_experts_)
-                               : raw[i] != 0;
-        if (there) used[i / data_.shape()[2] % stored_layers_] = true;
+        if (raw[i] != nothing) used[i / data_.shape()[2] % stored_layers_] = true;
       }
     }
     for (std::uint32_t l = 0; l < stored_layers_; ++l) {

@@ -8,6 +8,7 @@
 #include "sim/error.h"
 #include "workloads/routing/counter_random.h"
 #include "workloads/routing/laws/load_source.h"
+#include "workloads/routing/trace/missing.h"
 #include "workloads/routing/trace/token_rows.h"
 
 namespace moesim::workloads {
@@ -133,8 +134,8 @@ class TraceSource final : public RoutingSource {
 };
 
 // The loads of a trace: its first counts, as many as there are steps, or the selections of all its
-// tokens as one window.
-ExpertLoads loads_of(const RoutingTrace& trace, std::uint32_t steps) {
+// tokens as one window, less those that are `missing`.
+ExpertLoads loads_of(const RoutingTrace& trace, std::uint32_t steps, std::int64_t& missing) {
   const TraceInfo& info = trace.info();
   ExpertLoads loads{1, info.layers, info.experts, {}};
   if (!info.per_token) {
@@ -152,7 +153,10 @@ ExpertLoads loads_of(const RoutingTrace& trace, std::uint32_t steps) {
   for (std::uint64_t first = 0; first < info.tokens; first += slab) {
     trace.read_ids(first, std::min(slab, info.tokens - first), ids);
     for (std::size_t i = 0; i < ids.size(); ++i) {
-      if (ids[i] == kMissingExpert) continue;
+      if (ids[i] == kMissingExpert) {
+        ++missing;
+        continue;
+      }
       loads.values[i / info.top_k % info.layers * info.experts + ids[i]] += 1;
     }
   }
@@ -160,7 +164,9 @@ ExpertLoads loads_of(const RoutingTrace& trace, std::uint32_t steps) {
 }
 
 // Layers and experts of the loads brought to those of the model.
-ExpertLoads mapped(const ExpertLoads& from, const RoutingTarget& target, LayerMapping layers) {
+// Throws InputError where a layer that is asked for has no selection: any choice would be made up.
+ExpertLoads mapped(const ExpertLoads& from, const RoutingTarget& target, LayerMapping layers,
+                   const TraceInfo& info) {
   ExpertLoads to{from.windows, target.layers, target.experts, {}};
   for (std::uint32_t w = 0; w < from.windows; ++w) {
     for (std::uint32_t l = 0; l < target.layers; ++l) {
@@ -169,6 +175,12 @@ ExpertLoads mapped(const ExpertLoads& from, const RoutingTarget& target, LayerMa
               ? static_cast<std::uint32_t>(std::uint64_t{l} * from.layers / target.layers)
               : l % from.layers;
       const auto load = from.layer(w, source);
+      if (std::all_of(load.begin(), load.end(), [](double x) { return x == 0; })) {
+        throw sim::InputError(fmt::format(
+            "{}: {}: layer {} has no selection from which tokens could be drawn", info.file,
+            info.per_token ? "/expert_ids" : fmt::format("/counts: step {}", w),
+            info.layer_ids[source]));
+      }
       if (from.experts == target.experts) {
         to.values.insert(to.values.end(), load.begin(), load.end());
       } else {
@@ -223,6 +235,7 @@ std::string describe(const TraceInfo& info, const RoutingTarget& target,
                 "the loads, pairs at random",
                 name, info.steps, info.layers, info.experts);
   if (info.physical) text += "; ids are of physical experts";
+  if (info.ambiguous_expert) text += "; " + ambiguity(info);
   if (info.layers != target.layers) {
     text += fmt::format("; layers {}: {} from {}",
                         mapping.layers == LayerMapping::Cycle ? "cycled" : "stretched",
@@ -258,9 +271,14 @@ std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& fi
   std::string description = describe(info, target, mapping);
   const bool other = info.experts != target.experts || info.top_k != target.top_k;
   if (!info.per_token || other) {
-    return std::make_unique<LoadSource>(
-        mapped(loads_of(trace, target.steps), target, mapping.layers), target.top_k,
-        target.tokens_per_step, target.seed, std::move(description));
+    TakenSelections taken{static_cast<std::int64_t>(info.tokens * info.layers * info.top_k), 0};
+    const ExpertLoads loads = loads_of(trace, target.steps, taken.missing);
+    if (taken.missing > 0) {
+      description += fmt::format("; {} are missing and drawn as the others", missing_share(taken));
+    }
+    return std::make_unique<LoadSource>(mapped(loads, target, mapping.layers, info), target.top_k,
+                                        target.tokens_per_step, target.seed,
+                                        std::move(description));
   }
   return std::make_unique<TraceSource>(std::move(trace), target, mapping, std::move(description));
 }

@@ -38,16 +38,23 @@ enum class TokenOrder {
   Recorded,       // consecutive ones, as in the file: a prefill, or a trace in the order of time
   OnePerRequest,  // each place in the batch follows a request, a token a step: a decode
 };
+// What selections are that the trace does not have (missing.h).
+enum class MissingMapping {
+  Refuse,  // not recorded: more than a few are refused
+  Drop,    // dropped by the router (a full expert): they cost nothing
+};
 inline constexpr std::array<std::string_view, 3> kLayerMappings = {"exact", "cycle", "stretch"};
 inline constexpr std::array<std::string_view, 3> kTokenMappings = {"exact", "repeat", "resample"};
 inline constexpr std::array<std::string_view, 2> kExpertMappings = {"exact", "rescale"};
 inline constexpr std::array<std::string_view, 2> kTokenOrders = {"recorded", "one_per_request"};
+inline constexpr std::array<std::string_view, 2> kMissingMappings = {"refuse", "drop"};
 
 struct TraceMapping {
   LayerMapping layers = LayerMapping::Exact;
   TokenMapping tokens = TokenMapping::Exact;
   ExpertMapping experts = ExpertMapping::Exact;
   TokenOrder order = TokenOrder::Recorded;
+  MissingMapping missing = MissingMapping::Refuse;
   // With Resample: the share of each domain in the requests drawn; empty: as in the trace.
   std::vector<std::pair<std::string, double>> mix = {};
 };

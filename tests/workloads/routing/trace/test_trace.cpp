@@ -66,6 +66,8 @@ std::string failure(const Spec& spec) {
     const auto trace = RoutingTrace::open(path);
     std::vector<std::uint32_t> domain;
     trace.read_column(TokenColumn::Domain, 0, trace.info().tokens, domain);
+    Ids ids;
+    trace.read_ids(0, trace.info().tokens, ids);
   } catch (const InputError& error) {
     const std::string message = error.what(), name = path.string() + ": ";
     REQUIRE(message.substr(0, name.size()) == name);
@@ -151,14 +153,6 @@ TEST_CASE("counts are written and read") {
   CHECK(trace.step_domains() == std::vector<std::uint32_t>{0, 0});
 }
 
-TEST_CASE("any negative id, and any beyond the experts, is a missing one") {
-  const Folder folder;
-  const auto trace = RoutingTrace::open(make(folder, {.ids = {-7, 1, 4, 0x7FFFFFFF}}));
-  Ids ids;
-  trace.read_ids(0, 2, ids);
-  CHECK(ids == Ids{kMissingExpert, 1, kMissingExpert, kMissingExpert});
-}
-
 TEST_CASE("dense layers of a file with all layers are left out") {
   const Folder folder;
   // Layers 0 and 2 are dense: nothing is selected there.
@@ -174,6 +168,14 @@ TEST_CASE("dense layers of a file with all layers are left out") {
   }
 }
 
+TEST_CASE("damage in a layer that is left out is damage all the same") {
+  const std::vector<std::int32_t> ids{-1, -1, 0, 1, -1, 4};
+  CHECK(failure({.row = {3, 2}, .ids = ids, .layer_axis = "all"}) ==
+        "/expert_ids: [0, 2, 1]: expected an expert, 0 to 3, or -1 for a missing one, not 4");
+  CHECK(failure({.row = {3, 2}, .ids = ids, .layer_axis = "all", .layer_ids = {1}}) ==
+        "/expert_ids: [0, 2, 1]: expected an expert, 0 to 3, or -1 for a missing one, not 4");
+}
+
 TEST_CASE("physical ids become logical ones where the file has the map") {
   const Folder folder;
   // 6 physical slots of 4 experts; slots 4 and 5 repeat experts 0 and 2.
@@ -185,6 +187,18 @@ TEST_CASE("physical ids become logical ones where the file has the map") {
   Ids ids;
   trace.read_ids(0, 2, ids);
   CHECK(ids == Ids{0, 0, 2, 3});
+  // A slot beyond the 6 is damage; a missing one stays missing.
+  CHECK(failure({.experts = 6,
+                 .ids = {0, -1, 6, 3},
+                 .expert_space = "physical",
+                 .map = {0, 1, 2, 3, 0, 2}}) ==
+        "/expert_ids: [1, 0, 0]: expected an expert, 0 to 5, or -1 for a missing one, not 6");
+  trace = RoutingTrace::open(make(folder, {.experts = 6,
+                                           .ids = {5, -1, -1, 3},
+                                           .expert_space = "physical",
+                                           .map = {0, 1, 2, 3, 0, 2}}));
+  trace.read_ids(0, 2, ids);
+  CHECK(ids == Ids{2, kMissingExpert, kMissingExpert, 3});
   trace = RoutingTrace::open(make(folder, {.expert_space = "physical"}));
   CHECK(trace.info().physical);
 }

@@ -175,6 +175,42 @@ TEST_CASE("counts become tokens with those loads") {
         "pairs at random");
 }
 
+TEST_CASE("counts of a layer without a selection are refused, not drawn alike") {
+  const Folder folder;
+  write_counts(folder / "c.h5",
+               {.header = {.layers = 2, .experts = 2, .top_k = 1, .layer_ids = {3, 4}},
+                .counts = {1, 2, 3, 4, 5, 6, 0, 0}});
+  const RoutingTarget target{.layers = 2, .experts = 2, .tokens_per_step = 5, .steps = 2};
+  CHECK_THROWS_WITH_AS(open_trace_source(folder / "c.h5", target, {}),
+                       ((folder / "c.h5").string() +
+                        ": /counts: step 1: layer 4 has no selection from which tokens could be "
+                        "drawn")
+                           .c_str(),
+                       moesim::sim::InputError);
+  // What is not asked for may be empty.
+  CHECK(open_trace_source(folder / "c.h5", {.layers = 2, .experts = 2, .tokens_per_step = 5}, {})
+            ->layers() == 2);
+}
+
+TEST_CASE("a rescaled trace says which share of its selections was missing, and needs some") {
+  const Folder folder;
+  constexpr ExpertId no = kMissingExpert;
+  const RoutingTarget target{.layers = 2, .experts = 8, .tokens_per_step = 4};
+  moesim::tests::write_trace(folder / "t.h5", 2, 4, 1, {0, 1, no, 2, 3, 3, 1, no});
+  CHECK(open_trace_source(folder / "t.h5", target, {.experts = ExpertMapping::Rescale})
+            ->description() ==
+        "trace t.h5 (4 tokens, 2 MoE layers, 1 of 4 experts); rescaled to 1 of 8 experts: the "
+        "loads keep their shape, pairs are drawn at random; 2 of 8 selections (25 %) are missing "
+        "and drawn as the others");
+  moesim::tests::write_trace(folder / "e.h5", 2, 4, 1, {0, no, 1, no});
+  CHECK_THROWS_WITH_AS(
+      open_trace_source(folder / "e.h5", target, {.experts = ExpertMapping::Rescale}),
+      ((folder / "e.h5").string() +
+       ": /expert_ids: layer 1 has no selection from which tokens could be drawn")
+          .c_str(),
+      moesim::sim::InputError);
+}
+
 TEST_CASE("a rescaled trace routes over the model's experts") {
   const Folder folder;
   const auto source = open_trace_source(
