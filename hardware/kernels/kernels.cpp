@@ -38,12 +38,21 @@ constexpr double kCopyFraction = 0.85, kCopyLow = 0.85, kCopyHigh = 1.4;
 // and is no longer than so many of them.
 constexpr double kBoundShare = 0.3, kManyLaunches = 40;
 
-std::string checked(const std::string& name, std::string_view kind) {
+// A known name, or one that the device has a fit of: of kernels that were measured on it.
+std::string checked(const Device& device, const std::string& name, std::string_view kind) {
   if (name.empty()) return std::string(kDefault);
-  if (std::ranges::find(kImplementations, name) == kImplementations.end())
+  std::vector<std::string> known(kImplementations.begin(), kImplementations.end());
+  for (const FittedModel& fit : device.fitted) {
+    // "wideep_moe" is for moe, "context_attention" for attention, and so is "context_mla".
+    const bool of_kind =
+        fit.kind.ends_with(kind) || (kind == "attention" && fit.kind.ends_with("mla"));
+    if (of_kind && std::ranges::find(known, fit.implementation) == known.end())
+      known.push_back(fit.implementation);
+  }
+  if (std::ranges::find(known, name) == known.end())
     throw sim::ConfigError(
         fmt::format("kernels.{}: there is no implementation \"{}\"; those known are {}", kind, name,
-                    fmt::join(kImplementations, ", ")));
+                    fmt::join(known, ", ")));
   return name;
 }
 
@@ -161,13 +170,13 @@ struct Kernels::Models {
   Models(const Device& d, const KernelChoice& choice)
       : device(d),
         plain(choice.gemm == "roofline"),
-        moe_name(checked(choice.moe, "moe")),
-        gemm(d, "gemm", checked(choice.gemm, "gemm"), precision_names()),
+        moe_name(checked(d, choice.moe, "moe")),
+        gemm(d, "gemm", checked(d, choice.gemm, "gemm"), precision_names()),
         moe(d, "moe", moe_name, precision_names()),
-        context(d, "context_attention", checked(choice.attention, "attention"), pair_names()),
-        decode(d, "generation_attention", checked(choice.attention, "attention"), pair_names()),
-        context_mla(d, "context_mla", checked(choice.attention, "attention"), pair_names()),
-        decode_mla(d, "generation_mla", checked(choice.attention, "attention"), pair_names()),
+        context(d, "context_attention", checked(d, choice.attention, "attention"), pair_names()),
+        decode(d, "generation_attention", checked(d, choice.attention, "attention"), pair_names()),
+        context_mla(d, "context_mla", checked(d, choice.attention, "attention"), pair_names()),
+        decode_mla(d, "generation_mla", checked(d, choice.attention, "attention"), pair_names()),
         dispatched_decode(decode_model(d)),
         dispatched_prefill(prefill_model(d)) {}
 

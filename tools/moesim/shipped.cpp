@@ -10,6 +10,7 @@
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/config_folder.h"
+#include "workloads/model/model_spec.h"
 
 namespace moesim::tools {
 
@@ -46,6 +47,14 @@ fs::path find_config(const std::string& kind, const std::string& text) {
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
     if (lower(name) == lower(text)) return folder / (name + ".yaml");
+  }
+  if (kind == "models" && text.find('/') != std::string::npos) {  // perhaps a hub id
+    for (const std::string& name : names) {
+      const fs::path file = folder / (name + ".yaml");
+      for (const std::string& alias : workloads::load_model(file).aliases) {
+        if (lower(alias) == lower(text)) return file;
+      }
+    }
   }
   std::vector<std::string_view> views(names.begin(), names.end());
   std::string meant = sim::io::did_you_mean(lower(text), views);

@@ -10,7 +10,8 @@ namespace moesim::tools {
 // Empty where there is none.
 std::filesystem::path shipped_folder(const std::string& kind);
 
-// `text` where that is a file; else configs/KIND/TEXT.yaml, whatever the case of its letters.
+// `text` where that is a file; else configs/KIND/TEXT.yaml, whatever the case of its letters; of a
+// model else the file that has TEXT among its aliases ("Qwen/Qwen3-32B").
 // Throws ConfigError that names the closest ones that ship.
 std::filesystem::path find_config(const std::string& kind, const std::string& text);
 

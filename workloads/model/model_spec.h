@@ -52,7 +52,9 @@ struct Published {
 
 struct ModelSpec {
   std::string name;
-  std::string family;  // Hugging Face's model_type, or empty
+  std::vector<std::string> aliases;  // other names: hub ids of checkpoints with these shapes,
+                                     // stored in these formats
+  std::string family;                // Hugging Face's model_type, or empty
   std::int64_t hidden = 0;
   std::int64_t vocab = 0;  // rows of the embedding
   bool tied_embeddings = false;

@@ -330,9 +330,12 @@ ModelSpec read_model(const YamlDocument& document) {
                    "head",        "max_context", "positions", "other_params", "unused_params",
                    "final_norms", "norms",       "mixers",    "ffns",         "encoder",
                    "layers",      "prediction",  "stored",    "counting",     "published",
-                   "notes"});
+                   "notes",       "aliases"});
   ModelSpec model;
   model.name = root.at("name").text();
+  if (const auto aliases = root.find("aliases")) {
+    for (const YamlNode& alias : aliases->items()) model.aliases.push_back(alias.text());
+  }
   if (const auto family = root.find("family")) model.family = family->text();
   model.hidden = required(root, "hidden");
   model.vocab = count(root, "vocab");

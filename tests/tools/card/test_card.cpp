@@ -49,6 +49,11 @@ TEST_CASE("a checkpoint's folder is the model of its config, and gives it its na
   CHECK(card["total_params"] == card_of("olmoe-1b-7b")["total_params"]);
 }
 
+TEST_CASE("a model goes by its hub id, whatever the case of its letters") {
+  CHECK(card_of("Qwen/Qwen3-32B")["model"] == "Qwen3-32B");
+  CHECK(card_of("deepseek-ai/deepseek-r1")["model"] == "DeepSeek-V3");
+}
+
 TEST_CASE("the card of Mixtral 8x7B has the figures that people look for") {
   const Json card = card_of("mixtral-8x7b");
   CHECK(card["total_params"] == 46'702'792'704);

@@ -68,7 +68,7 @@ StepCosts step_costs(const std::vector<std::string>& traces, const Arguments& ar
          waiting_us(report), report.rank_max_over_mean, report.expert_load.max_over_mean,
          report.expert_load.dead_experts, report.routing,
          workloads::note_of_missing({report.conservation.selections, report.conservation.missing},
-                                    trace, scenario.routing.mapping)});
+                                    trace, scenario.deployment.routing.mapping)});
     if (!costs.what.empty()) continue;
     costs.what = describe(scenario, question);
     scenario.deployment.routing = {.trace = {}, .mapping = {}, .law = workloads::Law::Balanced};
