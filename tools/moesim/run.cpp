@@ -8,6 +8,7 @@
 
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/command.h"
+#include "tools/moesim/shipped.h"
 #include "tools/report/chrome_trace.h"
 #include "tools/report/text_report.h"
 
@@ -38,8 +39,8 @@ std::string command_line(const Arguments& arguments) {
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const workloads::Scenario scenario =
-      workloads::load_scenario(arguments.text("SCENARIO"), arguments.all("set"));
+  const workloads::Scenario scenario = workloads::load_scenario(
+      find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"));
   const auto timeline = arguments.find("timeline");
   Progress progress(console.err);
   workloads::RunResult result = workloads::run(
@@ -70,7 +71,7 @@ Command run_command() {
               "Reads a scenario (model, cluster, layout, routing, step), plays its steps on every "
               "GPU and link, and prints a report. Exit code 3 where the model does not fit.",
           .options = {{.name = "SCENARIO",
-                       .help = "the scenario, a YAML file",
+                       .help = "the scenario: a YAML file, or the name of one that ships",
                        .required = true,
                        .is_file = true},
                       {.name = "--set",

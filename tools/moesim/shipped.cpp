@@ -23,6 +23,13 @@ std::string lower(std::string text) {
   return text;
 }
 
+// "x" of "configs/KIND/x.yaml": so the documents name what ships, wherever the program is run.
+std::string name_of(const std::string& kind, const std::string& text) {
+  const fs::path path(text);
+  const bool shipped = path.parent_path() == fs::path("configs") / kind;
+  return shipped && path.extension() == ".yaml" ? path.stem().string() : text;
+}
+
 }  // namespace
 
 fs::path shipped_folder(const std::string& kind) {
@@ -34,7 +41,8 @@ fs::path shipped_folder(const std::string& kind) {
 
 fs::path find_config(const std::string& kind, const std::string& text) {
   std::error_code error;
-  if (fs::is_regular_file(text, error)) return text;
+  // A pipe is a file, too.
+  if (fs::exists(text, error) && !fs::is_directory(text, error)) return text;
   // A checkpoint's folder.
   if (kind == "models" && fs::is_regular_file(fs::path(text) / "config.json", error)) return text;
   const fs::path folder = shipped_folder(kind);
@@ -45,8 +53,9 @@ fs::path find_config(const std::string& kind, const std::string& text) {
     }
   }
   std::sort(names.begin(), names.end());
+  const std::string wanted = lower(name_of(kind, text));
   for (const std::string& name : names) {
-    if (lower(name) == lower(text)) return folder / (name + ".yaml");
+    if (lower(name) == wanted) return folder / (name + ".yaml");
   }
   if (kind == "models" && text.find('/') != std::string::npos) {  // perhaps a hub id
     for (const std::string& name : names) {
@@ -57,10 +66,10 @@ fs::path find_config(const std::string& kind, const std::string& text) {
     }
   }
   std::vector<std::string_view> views(names.begin(), names.end());
-  std::string meant = sim::io::did_you_mean(lower(text), views);
+  std::string meant = sim::io::did_you_mean(wanted, views);
   if (meant.empty()) {
     for (const std::string& name : names) {
-      if (!text.empty() && name.find(lower(text)) != std::string::npos) {
+      if (!wanted.empty() && name.find(wanted) != std::string::npos) {
         meant += (meant.empty() ? "" : " or ") + name;
       }
     }
