@@ -37,7 +37,7 @@ std::vector<Used> used_by(const Scenario& scenario) {
   }
   if (scenario.parallelism.tp > 1) {
     used.push_back({"nccl", ""});
-    used.push_back({"custom_allreduce", "trtllm"});
+    if (scenario.all_reduce != "nccl") used.push_back({"custom_allreduce", scenario.all_reduce});
   }
   return used;
 }

@@ -80,7 +80,7 @@ void write_links(const std::vector<hardware::LinkUse>& use, double total_us, Rep
 RunResult run(const Scenario& scenario, const RunOptions& options) {
   const RankLayout layout(scenario.parallelism);
   const hardware::Kernels kernels(scenario.cluster.device, scenario.kernels);
-  const Communication communication(scenario.cluster, scenario.all_to_all,
+  const Communication communication(scenario.cluster, scenario.all_reduce, scenario.all_to_all,
                                     scenario.precision.dispatch, scenario.precision.combine);
   const std::int64_t steps = scenario.step.count;
   const std::vector<StepKind> kinds = step_kinds(scenario.step);

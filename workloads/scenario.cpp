@@ -320,10 +320,14 @@ Scenario read_scenario(YamlDocument& document) {
   s.routing = read_routing(root.find("routing"));
   s.placement = read_placement(root.find("placement"));
   if (const auto kernels = root.find("kernels")) {
-    kernels->allow_only({"gemm", "moe", "attention", "all_to_all"});
+    kernels->allow_only({"gemm", "moe", "attention", "all_reduce", "all_to_all"});
     if (const auto gemm = kernels->find("gemm")) s.kernels.gemm = gemm->text();
     if (const auto moe = kernels->find("moe")) s.kernels.moe = moe->text();
     if (const auto attention = kernels->find("attention")) s.kernels.attention = attention->text();
+    s.all_reduce = hardware::default_all_reduce(s.kernels.gemm);
+    if (const auto all = kernels->find("all_reduce")) {
+      s.all_reduce = hardware::all_reduce_names()[all->one_of(hardware::all_reduce_names())];
+    }
     if (const auto all = kernels->find("all_to_all")) {
       s.all_to_all = hardware::multicast_names()[all->one_of(hardware::multicast_names())];
     }

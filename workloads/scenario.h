@@ -92,6 +92,7 @@ struct Scenario {
   RoutingChoice routing;
   PlacementChoice placement;
   hardware::KernelChoice kernels;
+  std::string all_reduce = "trtllm";  // whose: hardware::all_reduce_names()
   std::string all_to_all = "nccl";
   hardware::Fidelity network = hardware::Fidelity::Fluid;
   double tolerance =

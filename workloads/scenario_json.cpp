@@ -96,6 +96,7 @@ Json resolved(const Scenario& s) {
   json["kernels"] = {{"gemm", or_default(s.kernels.gemm)},
                      {"moe", or_default(s.kernels.moe)},
                      {"attention", or_default(s.kernels.attention)},
+                     {"all_reduce", s.all_reduce},
                      {"all_to_all", s.all_to_all}};
   json["network"] = s.network == hardware::Fidelity::Bound
                         ? Json{{"fidelity", "bound"}}

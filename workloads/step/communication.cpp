@@ -42,16 +42,17 @@ double wire_bytes(Precision precision) {
 
 }  // namespace
 
-Communication::Communication(const hardware::Cluster& cluster, const std::string& all_to_all,
-                             Precision dispatch, Precision combine)
+Communication::Communication(const hardware::Cluster& cluster, std::string_view all_reduce,
+                             const std::string& all_to_all, Precision dispatch, Precision combine)
     : cluster_(cluster),
+      all_reduce_(hardware::all_reduce_named(all_reduce)),
       algorithm_(algorithm_of(all_to_all)),
       dispatch_(dispatch),
       dispatch_bytes_(wire_bytes(dispatch)),
       combine_bytes_(wire_bytes(combine)) {}
 
 sim::Exchange Communication::all_reduce(std::span<const Rank> ranks, sim::Bytes bytes) const {
-  return hardware::all_reduce(cluster_, ranks, bytes);
+  return hardware::all_reduce(cluster_, ranks, bytes, all_reduce_);
 }
 sim::Exchange Communication::all_gather(std::span<const Rank> ranks, sim::Bytes bytes) const {
   return hardware::all_gather(cluster_, ranks, bytes);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "hardware/cluster.h"
 #include "hardware/collectives/multicast.h"
@@ -25,10 +26,11 @@ struct TokenExchange {
 
 class Communication {
  public:
-  // The cluster outlives this. Throws ConfigError where there is no such all-to-all, listing those
-  // there are (hardware/collectives/multicast.h).
-  Communication(const hardware::Cluster& cluster, const std::string& all_to_all,
-                hardware::Precision dispatch, hardware::Precision combine);
+  // The cluster outlives this. Throws ConfigError where there is no such all-reduce or all-to-all,
+  // listing those there are (hardware/collectives/).
+  Communication(const hardware::Cluster& cluster, std::string_view all_reduce,
+                const std::string& all_to_all, hardware::Precision dispatch,
+                hardware::Precision combine);
 
   // `bytes`: the whole buffer, as each rank holds it before (all-reduce, reduce-scatter) or after
   // (all-gather). One rank exchanges nothing.
@@ -55,6 +57,7 @@ class Communication {
 
  private:
   const hardware::Cluster& cluster_;
+  hardware::AllReduceLibrary all_reduce_;
   hardware::MulticastAlgorithm algorithm_;
   hardware::Precision dispatch_;
   double dispatch_bytes_, combine_bytes_;  // of one number on the wire

@@ -242,3 +242,15 @@ TEST_CASE("a balanced law does not drift") {
   CHECK(scenario("routing: {law: uniform, drift: 0.2}").routing.drift == 0.2);
   CHECK(scenario("routing: {law: balanced, drift: 0.2}").routing.drift == 0);
 }
+
+TEST_CASE(
+    "an all-reduce is asked for by name, and follows the engine of the GEMMs where it is not") {
+  CHECK(scenario("kernels: {all_reduce: nccl, gemm: vllm}").all_reduce == "nccl");
+  CHECK(scenario("kernels: {gemm: sglang}").all_reduce == "sglang");
+  CHECK(scenario("kernels: {gemm: deepgemm}").all_reduce == "trtllm");
+  CHECK(scenario("").all_reduce == "trtllm");
+  CHECK_THROWS_WITH_AS(scenario("kernels: {all_reduce: mscclpp}"),
+                       "x.yaml:6:23: kernels.all_reduce: expected one of trtllm, vllm, sglang, "
+                       "nccl, not \"mscclpp\"",
+                       sim::ConfigError);
+}
