@@ -87,8 +87,8 @@ void Summary::add_work(const StepAccount& account, double weight) {
     work_[i].time += weight * picoseconds(work.time);
     work_[i].flops += weight * work.flops.count();
     work_[i].bytes += weight * static_cast<double>(work.bytes.count());
-    work_[i].low += weight * work.low_ps;
-    work_[i].high += weight * work.high_ps;
+    work_[i].low += weight * work.p10_ps;
+    work_[i].high += weight * work.p90_ps;
     for (std::size_t bound = 0; bound < work.by_bound.size(); ++bound) {
       work_[i].by_bound[bound] += weight * picoseconds(work.by_bound[bound]);
     }
