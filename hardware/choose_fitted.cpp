@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 namespace moesim::hardware {
@@ -83,6 +84,18 @@ Chosen choose_fitted(const Device& device, std::string_view kind, std::string_vi
       if (const FittedModel* near = find_fitted(device, kind, other, v))
         return {near, true, std::hypot(another, doubt_of_format(kind))};
   return {};
+}
+
+ModelUse use_of(const FittedModel& model, std::string kind, std::string asked) {
+  return {.kind = std::move(kind),
+          .asked = std::move(asked),
+          .used = model.implementation + (model.variant.empty() ? "" : " ") + model.variant,
+          .axes = {},
+          .provenance = model.provenance,
+          .carried_from = model.carried_from,
+          .other_generation = model.other_generation,
+          .median_error_percent = model.median_error_percent,
+          .p90_error_percent = model.p90_error_percent};
 }
 
 std::string fitted_list(const Device& device, std::string_view kind) {

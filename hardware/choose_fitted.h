@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "hardware/device.h"
+#include "hardware/trust.h"
 
 namespace moesim::hardware {
 
@@ -24,6 +25,9 @@ struct Chosen {
 // device has none of the kind whose variant could stand in.
 Chosen choose_fitted(const Device& device, std::string_view kind, std::string_view implementation,
                      std::string_view variant);
+
+// What is told of a model that answers where `asked` ("vllm bf16") was wanted; without its axes.
+ModelUse use_of(const FittedModel& model, std::string kind, std::string asked);
 
 // "gemm trtllm bf16, gemm trtllm fp8, …": what a device has of a kind, for messages.
 std::string fitted_list(const Device& device, std::string_view kind);

@@ -7,6 +7,7 @@ namespace moesim::hardware {
 std::string reason_of(const ModelUse& use, std::uint32_t outside) {
   std::vector<std::string> reasons;
   if (use.stand_in()) reasons.push_back(fmt::format("no fit, {} stands in", use.used));
+  if (use.unfitted && !use.stand_in()) reasons.emplace_back("no fit");
   if (use.other_generation)
     reasons.push_back(fmt::format("fitted on {}, another generation", use.carried_from));
   for (std::size_t i = 0; i < use.axes.size(); ++i) {

@@ -25,6 +25,7 @@ struct ModelUse {
   Provenance provenance = {};
   std::string carried_from = {};  // the device it was fitted on, where that is another one
   bool other_generation = false;  // and that device's architecture is another one
+  bool unfitted = false;          // by no fit at all: the roofline
   double median_error_percent = 0, p90_error_percent = 0;  // of its hold-out
 
   bool stand_in() const { return asked != used; }
@@ -37,10 +38,11 @@ struct Trust {
   const ModelUse* use = nullptr;  // null: of no model that could be named; outlives the price
   std::uint32_t outside = 0;      // bit i: axis i of the model lies beyond what its fit has seen
 
-  // Whether the price lies outside what was measured: beyond the fit's range, by a stand-in, or by
-  // a fit of another generation.
+  // Whether the price lies outside what was measured: beyond the fit's range, by a stand-in, by a
+  // fit of another generation, or by none.
   bool extrapolated() const {
-    return outside != 0 || (use != nullptr && (use->stand_in() || use->other_generation));
+    return outside != 0 ||
+           (use != nullptr && (use->stand_in() || use->other_generation || use->unfitted));
   }
 };
 

@@ -6,7 +6,6 @@
 #include "hardware/network/network_model.h"
 #include "workloads/memory/step_memory.h"
 #include "workloads/report/input_hash.h"
-#include "workloads/report/provenance.h"
 #include "workloads/report/summary.h"
 #include "workloads/routing/trace/missing.h"
 #include "workloads/step/player.h"
@@ -93,7 +92,6 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   report.routing = player.routing();
   report.notes = d.model.notes;
   report.inputs = hash_inputs(scenario);
-  report.provenance = provenance_of(d, fullest);
 
   Summary summary;
   std::vector<hardware::LinkUse> use;
@@ -110,7 +108,7 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
       }
     }
   }
-  summary.write(report);
+  summary.write(d, report);
   if (auto note = note_of_missing({report.conservation.selections, report.conservation.missing},
                                   d.routing.trace, d.routing.mapping)) {
     report.notes.push_back(std::move(*note));

@@ -100,8 +100,10 @@ Json host_json(const Host& host) {
           {"graphs", std::string(kGraphsNames[static_cast<std::size_t>(host.graphs)])}};
 }
 
-std::string or_default(const std::string& choice) {
-  return choice.empty() ? "default" : choice;
+// The name of an enum's value in the table that has them in order.
+template <typename Enum>
+std::string name_in(std::span<const std::string_view> names, Enum value) {
+  return std::string(names[static_cast<std::size_t>(value)]);
 }
 
 }  // namespace
@@ -121,11 +123,12 @@ Json resolved(const Scenario& s) {
                        {"redundant", d.placement.redundant},
                        {"balancer", d.placement.balancer}};
   if (!d.placement.file.empty()) json["placement"]["file"] = d.placement.file.generic_string();
-  json["kernels"] = {
-      {"gemm", or_default(d.kernels.gemm)},
-      {"moe", or_default(d.kernels.moe)},
-      {"attention", or_default(d.kernels.attention)},
-      {"all_to_all", std::string(hardware::multicast_names()[static_cast<std::size_t>(d.tokens)])}};
+  const hardware::KernelChoice kernels = hardware::resolve(d.cluster.device, d.kernels);
+  json["kernels"] = {{"gemm", kernels.gemm},
+                     {"moe", kernels.moe},
+                     {"attention", kernels.attention},
+                     {"all_reduce", name_in(hardware::all_reduce_names(), d.all_reduce)},
+                     {"all_to_all", name_in(hardware::multicast_names(), d.tokens)}};
   json["network"] = d.network.fidelity == hardware::Fidelity::Bound
                         ? Json{{"fidelity", "bound"}}
                         : Json{{"fidelity", "fluid"}, {"tolerance", d.network.tolerance}};

@@ -107,7 +107,7 @@ Exchange to_all(const Cluster& cluster, std::span<const Rank> group, const char*
 }  // namespace
 
 Exchange all_reduce(const Cluster& cluster, std::span<const Rank> group, Bytes bytes,
-                    AllReduceAlgorithm algorithm) {
+                    AllReduceLibrary library, AllReduceAlgorithm algorithm) {
   using Algorithm = AllReduceAlgorithm;
   const auto n = static_cast<double>(group.size());
   if (group.size() < 2 || bytes == Bytes{}) return start(cluster, group, "all_reduce", 0);
@@ -115,44 +115,42 @@ Exchange all_reduce(const Cluster& cluster, std::span<const Rank> group, Bytes b
   const auto size = static_cast<double>(bytes.count());
   const double each = 2 * (n - 1) / n * size, link = link_rate(cluster);
   const bool one_node = lie.nodes.size() == 1 && cluster.scale_up.kind == ScaleUp::Kind::Switch;
-  const auto& own = cluster.collectives.custom_all_reduce;
   const auto& nccl = cluster.collectives.all_reduce;
-  const Timed ring = nccl_time(cluster, nccl, lie, each);
-  const Timed one{own.one_us + own.one_rank_us * (n - 1),
-                  (n - 1) * size / (link * own.one_efficiency), 0};
-  const Timed two{own.two_us + own.two_rank_us * (n - 1), each / (link * own.two_efficiency), 0};
   const double in_switch = size * (1 + 1 / n);
+  const Timed ring = nccl_time(cluster, nccl, lie, each);
   const Timed sum{nccl.sum_us, in_switch / (link * nccl.sum_efficiency), 0};
   const bool can_sum = one_node && n > 2 && nccl.sum_efficiency > 0;
   if (algorithm == Algorithm::Nvls && !can_sum) {
     throw sim::ConfigError("an all-reduce in the switch (nvls) is within a node of more than two");
   }
-  if ((algorithm == Algorithm::OneShot || algorithm == Algorithm::TwoShot) && !one_node) {
+  const bool engines_own = algorithm == Algorithm::OneShot || algorithm == Algorithm::TwoShot;
+  if (engines_own && !one_node) {
     throw sim::ConfigError("a one-shot or two-shot all-reduce is within a node with NVLink");
   }
-  if (algorithm == Algorithm::Nccl || algorithm == Algorithm::Quickest) {
-    const bool all = algorithm == Algorithm::Quickest && one_node;
-    double least = ring.total();
-    const auto consider = [&](bool allowed, const Timed& time, Algorithm which) {
-      if (!allowed || time.total() >= least) return;
-      least = time.total();
-      algorithm = which;
-    };
-    algorithm = Algorithm::Ring;
-    consider(can_sum, sum, Algorithm::Nvls);
-    consider(all, one, Algorithm::OneShot);
-    consider(all, two, Algorithm::TwoShot);
+  if (engines_own && library == AllReduceLibrary::Nccl) {
+    throw sim::ConfigError("a one-shot or two-shot all-reduce is an engine's own, not NCCL's");
   }
-  switch (algorithm) {
-    case Algorithm::Nvls:
-      return rings(cluster, group, "all_reduce", in_switch, sum);
-    case Algorithm::OneShot:
-      return to_all(cluster, group, "all_reduce", size, one);
-    case Algorithm::TwoShot:
-      return to_all(cluster, group, "all_reduce", 2 * size / n, two);
-    default:
-      return rings(cluster, group, "all_reduce", each, ring);
+  if (algorithm == Algorithm::Ring) return rings(cluster, group, "all_reduce", each, ring);
+  if (algorithm == Algorithm::Nvls) return rings(cluster, group, "all_reduce", in_switch, sum);
+  if (!one_node || library == AllReduceLibrary::Nccl) {
+    return can_sum && sum.total() < ring.total()
+               ? rings(cluster, group, "all_reduce", in_switch, sum)
+               : rings(cluster, group, "all_reduce", each, ring);
   }
+  const auto& own = cluster.collectives.engine_all_reduce[static_cast<std::size_t>(library)];
+  const Timed one{own.one_us + own.one_rank_us * (n - 1),
+                  (n - 1) * size / (link * own.one_efficiency), 0};
+  const Timed two{own.two_us + own.two_rank_us * (n - 1), each / (link * own.two_efficiency), 0};
+  const double kept = 1 - std::min(0.9, own.library_loss / n);
+  const Timed other{own.library_us, each / (link * own.library_efficiency * kept), 0};
+  if (algorithm == Algorithm::Quickest) {
+    if (other.total() < std::min(one.total(), two.total())) {
+      return rings(cluster, group, "all_reduce", each, other);
+    }
+    algorithm = one.total() <= two.total() ? Algorithm::OneShot : Algorithm::TwoShot;
+  }
+  return algorithm == Algorithm::OneShot ? to_all(cluster, group, "all_reduce", size, one)
+                                         : to_all(cluster, group, "all_reduce", 2 * size / n, two);
 }
 
 Exchange all_gather(const Cluster& cluster, std::span<const Rank> group, Bytes bytes) {

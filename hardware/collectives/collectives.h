@@ -14,17 +14,19 @@
 namespace moesim::hardware {
 
 enum class AllReduceAlgorithm {
-  Quickest,  // of all that the group can use
-  Nccl,      // ring, or in the switch (NVLS) within a node, whichever is quicker
-  Ring,
-  Nvls,     // within a node of more than two
-  OneShot,  // the engines' own kernels, within a node
+  Quickest,  // of what the library picks from
+  Ring,      // NCCL's
+  Nvls,      // NCCL's in the switch, within a node of more than two
+  OneShot,   // an engine's own kernels, within a node
   TwoShot,
 };
 
 // All REQUIRE: group ascending, ranks of the cluster, bytes >= 0.
-// all_reduce throws ConfigError where the algorithm cannot span the group.
+// all_reduce throws ConfigError where the algorithm cannot span the group. Within a node an engine
+// picks one shot, two shot or its library by what is the quickest in its own tables; over several
+// it is NCCL that reduces.
 sim::Exchange all_reduce(const Cluster& cluster, std::span<const sim::Rank> group, sim::Bytes bytes,
+                         AllReduceLibrary library,
                          AllReduceAlgorithm algorithm = AllReduceAlgorithm::Quickest);
 sim::Exchange all_gather(const Cluster& cluster, std::span<const sim::Rank> group,
                          sim::Bytes bytes);

@@ -1,8 +1,12 @@
 #include "hardware/collectives/parameters.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
-#include "hardware/device.h"
+#include "hardware/choose_fitted.h"
+#include "sim/error.h"
 
 namespace moesim::hardware {
 
@@ -65,7 +69,28 @@ constexpr std::array<Field<DeepEpLlParameters>, 8> kLlFields{{
     {"overlap_power", &DeepEpLlParameters::overlap_power},
 }};
 
+constexpr std::array<std::string_view, kEngineAllReduces + 1> kAllReduces{"trtllm", "vllm",
+                                                                          "sglang", "nccl"};
+
 }  // namespace
+
+std::span<const std::string_view> all_reduce_names() {
+  return kAllReduces;
+}
+
+AllReduceLibrary all_reduce_named(std::string_view name) {
+  const auto found = std::ranges::find(kAllReduces, name);
+  if (found == kAllReduces.end()) {
+    throw sim::ConfigError(fmt::format("kernels.all_reduce: expected one of {}, not \"{}\"",
+                                       fmt::join(kAllReduces, ", "), name));
+  }
+  return static_cast<AllReduceLibrary>(found - kAllReduces.begin());
+}
+
+std::string_view default_all_reduce(std::string_view gemm) {
+  const auto found = std::ranges::find(kAllReduces, gemm);
+  return found == kAllReduces.end() ? kAllReduces.front() : *found;
+}
 
 const NcclParameters& CollectiveParameters::of(Collective collective) const {
   switch (collective) {
@@ -128,8 +153,6 @@ CollectiveParameters collective_parameters(const Device& device) {
       }
       if (variant == "reduce_scatter") take(model, kNcclFields, p.reduce_scatter);
       if (variant == "alltoall") take(model, kNcclFields, p.all_to_all);
-    } else if (model.kind == "custom_allreduce") {
-      take(model, kCustomFields, p.custom_all_reduce);
     } else if (model.kind == "deepep_normal") {
       if (variant == "dispatch") take(model, kNormalFields, p.deepep_normal_node.dispatch);
       if (variant == "combine") take(model, kNormalFields, p.deepep_normal_node.combine);
@@ -141,6 +164,11 @@ CollectiveParameters collective_parameters(const Device& device) {
       if (variant == "dispatch_internode") take(model, kLlFields, p.deepep_ll.dispatch);
       if (variant == "combine_internode") take(model, kLlFields, p.deepep_ll.combine);
     }
+  }
+  for (std::size_t i = 0; i < kEngineAllReduces; ++i) {
+    const Chosen chosen =
+        choose_fitted(device, "custom_allreduce", std::string(kAllReduces[i]), "graph");
+    if (chosen.model != nullptr) take(*chosen.model, kCustomFields, p.engine_all_reduce[i]);
   }
   // The forms of the fits always have a sum; only an all-reduce does one in the switch.
   for (auto* one :

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -66,6 +68,17 @@ struct DeepEpLlParameters {
   double overlap_power = 2;
 };
 
+// Whose all-reduce it is: an engine's own kernels, which are for one node and hand over to NCCL
+// where that is the quicker; or NCCL's alone.
+enum class AllReduceLibrary { Trtllm, Vllm, Sglang, Nccl };
+// "trtllm", "vllm", "sglang", "nccl", in that order
+std::span<const std::string_view> all_reduce_names();
+// Throws ConfigError that lists them where there is none of that name.
+AllReduceLibrary all_reduce_named(std::string_view name);
+// The name where nobody asked for one: that of the engine whose GEMMs are used, else "trtllm".
+std::string_view default_all_reduce(std::string_view gemm);
+inline constexpr std::size_t kEngineAllReduces = 3;  // those before Nccl
+
 template <class Parameters>
 struct DispatchCombine {
   Parameters dispatch = {}, combine = {};
@@ -73,7 +86,7 @@ struct DispatchCombine {
 
 struct CollectiveParameters {
   NcclParameters all_reduce, all_gather, reduce_scatter, all_to_all, broadcast, send_receive;
-  CustomAllReduceParameters custom_all_reduce;
+  std::array<CustomAllReduceParameters, kEngineAllReduces> engine_all_reduce;
   DispatchCombine<DeepEpNormalParameters> deepep_normal_node;  // the kernels within one node
   DispatchCombine<DeepEpNormalParameters> deepep_normal;       // those over several
   DispatchCombine<DeepEpNormalParameters> hybrid_ep;

@@ -9,21 +9,23 @@
 //   kFeatures, features(shape) -> array<double>  the axes of its residual table, above zero or zero
 //   knots() -> vector<vector<double>>            of that table: of the first features, or none
 //   regime(shape, rates) -> string_view          what its intervals are fitted apart for
-//   kCounted (optional)                          features that are counts and never held out: a
-//   value
-//                                                between two that were seen is beyond the fit, too
-//   kCarried (optional)                          its doubt on another device of the generation,
-//   where
-//                                                tables of two say more than kDoubt.carried
+//   kCounted (optional)    features that are counts and never held out: a value between two that
+//                          were seen is beyond the fit, too
+//   kCarried (optional)    its doubt on another device of the generation, where tables of two say
+//                          more than kDoubt.carried
 #pragma once
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <string>
+#include <utility>
 
+#include "hardware/choose_fitted.h"
 #include "hardware/kernels/parameters.h"
 #include "hardware/kernels/rates.h"
 #include "hardware/kernels/residual.h"
+#include "hardware/trust.h"
 
 namespace moesim::hardware {
 
@@ -31,8 +33,15 @@ struct Estimate {
   double us = 0;
   double low = 1, high = 1;   // true over us: the ends of the 90 % interval
   double p10 = 1, p90 = 1;    // and its 10th and 90th percentile
-  bool extrapolated = false;  // outside what the fit has seen, or carried over to another device
+  std::uint32_t outside = 0;  // bit i: axis i of the model's use lies beyond what the fit has seen
+  bool extrapolated = false;  // outside, by a stand-in, or carried over from another generation
 };
+
+// What is known of a price, by the model that was chosen for it.
+inline Trust trust_of(const Estimate& e, const ModelUse* use) {
+  return {
+      .p10 = e.p10, .p90 = e.p90, .low = e.low, .high = e.high, .use = use, .outside = e.outside};
+}
 
 // What a prediction may be off by beside the errors of the hold-out: 90th percentiles of
 // |ln(true / predicted)|, which meet the interval's half-widths as independent errors do.
@@ -73,6 +82,16 @@ class Fitted {
   const FittedModel& model() const { return model_; }
   const typename M::Parameters& parameters() const { return parameters_; }
 
+  // What is told of it where `asked` ("vllm bf16") was wanted. Its axes are M::kFeatures.
+  ModelUse use(std::string kind, std::string asked) const {
+    ModelUse use = use_of(model_, std::move(kind), std::move(asked));
+    for (const std::string_view feature : M::kFeatures) {
+      const auto [least, most] = range_of(feature);
+      use.axes.push_back({.name = std::string(feature), .least = least, .most = most});
+    }
+    return use;
+  }
+
   Estimate estimate(const typename M::Shape& shape, const Rates& rates) const {
     const auto features = M::features(shape);
     Estimate e;
@@ -80,20 +99,12 @@ class Fitted {
     // A library's choice of kernels does not carry over to another architecture.
     if (!model_.other_generation) e.us *= std::exp(residual_at(model_.residual, features));
     e.us = std::max(e.us, M::least_us(shape, rates));
-    for (std::size_t i = 0; i < features.size(); ++i) {
-      const auto seen = model_.valid.find(std::string(M::kFeatures[i]));
-      if (seen != model_.valid.end() && (features[i] < seen->second.first * (1 - 1e-9) ||
-                                         features[i] > seen->second.second * (1 + 1e-9)))
-        e.extrapolated = true;
-      const auto counted = model_.seen.find(std::string(M::kFeatures[i]));
-      if (counted != model_.seen.end() &&
-          std::ranges::find(counted->second, features[i]) == counted->second.end())
-        e.extrapolated = true;
-    }
+    for (std::size_t i = 0; i < features.size(); ++i)
+      if (is_outside(M::kFeatures[i], features[i])) e.outside |= std::uint32_t{1} << i;
     auto interval = model_.interval.find(std::string(M::regime(shape, rates)));
     if (interval == model_.interval.end()) interval = model_.interval.find("");
     if (interval != model_.interval.end()) {
-      const double times = e.extrapolated ? kDoubt.extrapolated : 1;
+      const double times = e.outside != 0 ? kDoubt.extrapolated : 1;
       const auto wider = [times](double ratio, double doubt) {
         return std::hypot(times * std::log(ratio), doubt);
       };
@@ -103,11 +114,24 @@ class Fitted {
       e.p10 = std::exp(-wider(i.p10, kDecile * doubt_));
       e.p90 = std::exp(wider(i.p90, kDecile * doubt_));
     }
-    e.extrapolated = e.extrapolated || stand_in_ || model_.other_generation;
+    e.extrapolated = e.outside != 0 || stand_in_ || model_.other_generation;
     return e;
   }
 
  private:
+  std::pair<double, double> range_of(std::string_view feature) const {
+    const auto seen = model_.valid.find(std::string(feature));
+    return seen == model_.valid.end() ? std::pair<double, double>{} : seen->second;
+  }
+  bool is_outside(std::string_view feature, double value) const {
+    const auto seen = model_.valid.find(std::string(feature));
+    if (seen != model_.valid.end() &&
+        (value < seen->second.first * (1 - 1e-9) || value > seen->second.second * (1 + 1e-9)))
+      return true;
+    const auto counted = model_.seen.find(std::string(feature));
+    return counted != model_.seen.end() &&
+           std::ranges::find(counted->second, value) == counted->second.end();
+  }
   static constexpr double carried() {
     if constexpr (requires { M::kCarried; })
       return M::kCarried;

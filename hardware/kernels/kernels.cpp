@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -13,6 +12,7 @@
 
 #include "hardware/choose_fitted.h"
 #include "hardware/kernels/attention.h"
+#include "hardware/kernels/family.h"
 #include "hardware/kernels/fitted.h"
 #include "hardware/kernels/gemm.h"
 #include "hardware/kernels/mla.h"
@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kImplementations{"roofline", "trtllm",   "sglang",
                                                            "vllm",     "deepgemm", "moesim"};
-constexpr std::string_view kDefault = "trtllm";
+constexpr std::string_view kDefault = "trtllm", kRoofline = "roofline";
 // Above this many rows a group, kernels for dispatched rows are those of prefill.
 constexpr double kMostDecodeRows = 128;
 // A step with this many new tokens at most runs the kernels of decode.
@@ -34,6 +34,8 @@ constexpr std::int64_t kMostDecodeQueries = 8;
 // Norms and copies: a plain copy kernel reaches about this much of the memory's bandwidth
 // (0.85 to 0.94 is the best seen in public H100 tables), and its time is known so well.
 constexpr double kCopyFraction = 0.85, kCopyLow = 0.85, kCopyHigh = 1.4;
+constexpr const char* kCopyDevice = "H100 SXM";
+constexpr std::string_view kCopyGeneration = "hopper";
 // Launches bound a kernel that is in arithmetic and traffic for less than this part of its time,
 // and is no longer than so many of them.
 constexpr double kBoundShare = 0.3, kManyLaunches = 40;
@@ -64,15 +66,13 @@ Bound bound_of(const Work& work, const Rates& rates, double us) {
   return compute > memory ? Bound::Compute : Bound::Memory;
 }
 
-KernelCost cost_of(const Estimate& e, const Work& work, const Rates& rates) {
+KernelCost cost_of(double us, const Trust& trust, const Work& work, const Rates& rates) {
   KernelCost cost;
-  cost.time = sim::seconds_rounded_up(e.us * 1e-6);
+  cost.time = sim::seconds_rounded_up(us * 1e-6);
   cost.flops = sim::Flops(work.flops);
   cost.bytes = sim::Bytes(std::llround(work.bytes));
-  cost.bound = bound_of(work, rates, e.us);
-  cost.low = e.low;
-  cost.high = e.high;
-  cost.extrapolated = e.extrapolated;
+  cost.bound = bound_of(work, rates, us);
+  cost.trust = trust;
   return cost;
 }
 
@@ -91,42 +91,28 @@ KernelCost with_launches(KernelCost cost, std::int64_t launches) {
   return cost;
 }
 
-KernelCost by_roofline(const Work& work, const Rates& rates, double launches) {
-  const Estimate e{.us = roofline_us(work, rates, launches),
-                   .low = kRooflineLow,
-                   .high = kRooflineHigh,
-                   .extrapolated = true};
-  return cost_of(e, work, rates);
+// Of two constants that hold 90 % between them.
+Trust trust_between(double low, double high, const ModelUse& use) {
+  return {.p10 = std::pow(low, kDecile),
+          .p90 = std::pow(high, kDecile),
+          .low = low,
+          .high = high,
+          .use = &use};
 }
 
-// The models of one kind and implementation, by variant.
+KernelCost by_roofline(const Work& work, const Rates& rates, double launches, const ModelUse& use) {
+  return cost_of(roofline_us(work, rates, launches),
+                 trust_between(kRooflineLow, kRooflineHigh, use), work, rates);
+}
+
+// By the model that answers; the roofline where none does, with so many launches.
 template <class M>
-class Family {
- public:
-  // `variants`: all that may be asked for.
-  Family(const Device& device, std::string_view kind, const std::string& implementation,
-         std::span<const std::string> variants) {
-    if (implementation == "roofline") return;
-    // Many variants have one model to stand in for them, which is held once.
-    std::map<std::pair<const FittedModel*, double>, std::shared_ptr<const Fitted<M>>> held;
-    for (const std::string& variant : variants) {
-      const Chosen chosen = choose_fitted(device, kind, implementation, variant);
-      if (!chosen.model) continue;
-      auto& model = held[{chosen.model, chosen.doubt}];
-      if (!model) model = std::make_shared<const Fitted<M>>(*chosen.model, chosen.doubt);
-      models_.try_emplace(variant, model);
-    }
-  }
-
-  // Null where the roofline must do.
-  const Fitted<M>* find(const std::string& variant) const {
-    const auto found = models_.find(variant);
-    return found == models_.end() ? nullptr : found->second.get();
-  }
-
- private:
-  std::map<std::string, std::shared_ptr<const Fitted<M>>> models_;
-};
+KernelCost by(const typename Family<M>::Answer& answer, const typename M::Shape& shape,
+              const Work& work, const Rates& rates, double launches) {
+  if (!answer.model) return by_roofline(work, rates, launches, answer.use);
+  const Estimate e = answer.model->estimate(shape, rates);
+  return cost_of(e.us, trust_of(e, &answer.use), work, rates);
+}
 
 std::vector<std::string> precision_names() {
   return {kPrecisionNames.begin(), kPrecisionNames.end()};
@@ -139,25 +125,46 @@ std::vector<std::string> pair_names() {
   return names;
 }
 
-std::string pair_name(Precision a, Precision b) {
-  return fmt::format("{}_{}", name_of(a), name_of(b));
+// The places of a format, and of a pair of them, in those lists.
+std::size_t place_of(Precision p) {
+  return static_cast<std::size_t>(p);
+}
+std::size_t place_of(Precision a, Precision b) {
+  return place_of(a) * kPrecisions.size() + place_of(b);
 }
 
-// Kernels for rows that come sorted were measured without a graph in prefill; in a step their
-// launches go ahead of the GPU, and cost what they do in decode.
-std::optional<Fitted<MoeModel>> prefill_model(const Device& device) {
-  const FittedModel* prefill = find_fitted(device, "wideep_moe", "deepgemm", "prefill");
-  const FittedModel* decode = find_fitted(device, "wideep_moe", "deepgemm", "decode");
+// The kernels for rows that come sorted: of decode, and of prefill. Those of prefill were measured
+// without a graph; in a step their launches go ahead of the GPU, and cost what they do in decode.
+struct Dispatched {
+  Family<MoeModel>::Answer decode, prefill;
+};
+std::optional<Dispatched> dispatched_models(const Device& device) {
+  constexpr const char* kKind = "wideep_moe";
+  const FittedModel* prefill = find_fitted(device, kKind, "deepgemm", "prefill");
+  const FittedModel* decode = find_fitted(device, kKind, "deepgemm", "decode");
   if (!prefill || !decode) return {};
-  FittedModel model = *prefill;
-  model.parameters["launch_us"] = decode->parameters.at("launch_us");
-  return Fitted<MoeModel>(std::move(model));
+  FittedModel launched = *prefill;
+  launched.parameters["launch_us"] = decode->parameters.at("launch_us");
+  const auto answer = [](FittedModel model) {
+    auto fitted = std::make_shared<const Fitted<MoeModel>>(std::move(model));
+    ModelUse use =
+        fitted->use(kKind, fitted->model().implementation + " " + fitted->model().variant);
+    return Family<MoeModel>::Answer{std::move(fitted), std::move(use)};
+  };
+  return Dispatched{answer(*decode), answer(std::move(launched))};
 }
 
-std::optional<Fitted<MoeModel>> decode_model(const Device& device) {
-  const FittedModel* decode = find_fitted(device, "wideep_moe", "deepgemm", "decode");
-  if (!decode) return {};
-  return Fitted<MoeModel>(*decode);
+// What is told of norms and copies.
+ModelUse use_of_copies(const Device& device) {
+  const bool same = device.name == kCopyDevice;
+  return {.kind = "elementwise",
+          .asked = "copy",
+          .used = "copy",
+          .axes = {},
+          .provenance = {.origin = Origin::Imported,
+                         .source = "copies in public tables of H100, aiconfigurator 095f58a5"},
+          .carried_from = same ? "" : kCopyDevice,
+          .other_generation = device.generation != kCopyGeneration};
 }
 
 bool is_decode(std::int64_t queries, std::int64_t keys) {
@@ -166,10 +173,23 @@ bool is_decode(std::int64_t queries, std::int64_t keys) {
 
 }  // namespace
 
+ModelUse use_of_roofline(std::string kind, std::string asked) {
+  return {
+      .kind = std::move(kind),
+      .asked = std::move(asked),
+      .used = std::string(kRoofline),
+      .axes = {},
+      .provenance = {.origin = Origin::Extrapolated,
+                     .source = fmt::format("roofline: {} of the arithmetic, {} of the bandwidth",
+                                           kRooflineCompute, kRooflineMemory)},
+      .carried_from = {},
+      .unfitted = true};
+}
+
 struct Kernels::Models {
   Models(const Device& d, const KernelChoice& choice)
       : device(d),
-        plain(choice.gemm == "roofline"),
+        plain(choice.gemm == kRoofline),
         moe_name(checked(d, choice.moe, "moe")),
         gemm(d, "gemm", checked(d, choice.gemm, "gemm"), precision_names()),
         moe(d, "moe", moe_name, precision_names()),
@@ -177,17 +197,16 @@ struct Kernels::Models {
         decode(d, "generation_attention", checked(d, choice.attention, "attention"), pair_names()),
         context_mla(d, "context_mla", checked(d, choice.attention, "attention"), pair_names()),
         decode_mla(d, "generation_mla", checked(d, choice.attention, "attention"), pair_names()),
-        dispatched_decode(decode_model(d)),
-        dispatched_prefill(prefill_model(d)) {}
+        dispatched(moe_name == "deepgemm" ? dispatched_models(d) : std::nullopt),
+        copies(plain ? use_of_roofline("elementwise", std::string(kRoofline)) : use_of_copies(d)) {}
 
-  // What prices a mixture layer; null for the roofline.
-  const Fitted<MoeModel>* moe_for(const MoeInput& x) const {
-    if (moe_name == "deepgemm" && !x.routed && x.precision == Precision::FP8Block &&
-        dispatched_decode && dispatched_prefill) {
+  // What prices a mixture layer.
+  const Family<MoeModel>::Answer& moe_for(const MoeInput& x) const {
+    if (dispatched && !x.routed && x.precision == Precision::FP8Block) {
       const double rows = x.rows.rows / std::max(1.0, x.rows.active);
-      return rows > kMostDecodeRows ? &*dispatched_prefill : &*dispatched_decode;
+      return rows > kMostDecodeRows ? dispatched->prefill : dispatched->decode;
     }
-    return moe.find(std::string(name_of(x.precision)));
+    return moe.of(place_of(x.precision));
   }
 
   Device device;
@@ -199,8 +218,31 @@ struct Kernels::Models {
   Family<DecodeAttentionModel> decode;
   Family<ContextMlaModel> context_mla;
   Family<DecodeMlaModel> decode_mla;
-  std::optional<Fitted<MoeModel>> dispatched_decode, dispatched_prefill;
+  std::optional<Dispatched> dispatched;
+  ModelUse copies;
 };
+
+KernelChoice resolve(const Device& device, const KernelChoice& choice) {
+  const auto one = [&](const std::string& name, std::string_view what,
+                       std::span<const std::string_view> kinds, std::string_view variant) {
+    const std::string asked = checked(device, name, what);
+    if (asked == kRoofline) return asked;
+    for (const FittedModel& model : device.fitted)
+      if (model.implementation == asked && std::ranges::find(kinds, model.kind) != kinds.end())
+        return asked;
+    for (const std::string_view kind : kinds)
+      if (const Chosen chosen = choose_fitted(device, kind, asked, variant); chosen.model)
+        return chosen.model->implementation;
+    return std::string(kRoofline);
+  };
+  constexpr std::array<std::string_view, 1> kGemm{"gemm"};
+  constexpr std::array<std::string_view, 2> kMoe{"moe", "wideep_moe"};
+  constexpr std::array<std::string_view, 4> kAttention{"generation_attention", "context_attention",
+                                                       "generation_mla", "context_mla"};
+  return {.gemm = one(choice.gemm, "gemm", kGemm, "bf16"),
+          .moe = one(choice.moe, "moe", kMoe, "bf16"),
+          .attention = one(choice.attention, "attention", kAttention, "bf16_bf16")};
+}
 
 Kernels::Kernels(const Device& device, const KernelChoice& choice)
     : models_(std::make_unique<const Models>(device, choice)) {}
@@ -209,12 +251,10 @@ Kernels::Kernels(Kernels&&) noexcept = default;
 
 KernelCost Kernels::gemm(const GemmShape& shape, DeviceShare share) const {
   const Rates rates = rates_of(models_->device, shape.precision, share);
-  const Work work = work_of(shape);
-  const auto* model = models_->gemm.find(std::string(name_of(shape.precision)));
   // Activations are quantised by a kernel of their own.
   const std::int64_t launches = is_quantised(shape.precision) ? 2 : 1;
   return with_launches(
-      model ? cost_of(model->estimate(shape, rates), work, rates) : by_roofline(work, rates, 1),
+      by<GemmModel>(models_->gemm.of(place_of(shape.precision)), shape, work_of(shape), rates, 1),
       launches);
 }
 
@@ -225,69 +265,77 @@ KernelCost Kernels::grouped_gemm(const GroupedGemmShape& shape, DeviceShare shar
   x.rows = group_rows(shape.rows);
   x.precision = shape.precision;
   x.routed = false;
-  const Fitted<MoeModel>* model = models_->moe_for(x);
-  if (!model || x.rows.rows <= 0) return by_roofline(work, rates, 1);
+  const auto& [model, use] = models_->moe_for(x);
+  if (!model || x.rows.rows <= 0) return by_roofline(work, rates, 1, use);
   // One launch of the layer's two, without its sorting and streaming.
   x.hidden = static_cast<double>(shape.k);
   x.inter = static_cast<double>(shape.n);
-  Estimate e = model->estimate(x, rates);  // for its interval
-  e.us = rates.launch + std::max(grouped_gemm_us(x.rows, x.inter, x.hidden, x.precision, rates,
-                                                 model->parameters()),
-                                 least_us_of(work, rates));
-  return cost_of(e, work, rates);
+  const Estimate e = model->estimate(x, rates);  // for its interval
+  const double us = rates.launch + std::max(grouped_gemm_us(x.rows, x.inter, x.hidden, x.precision,
+                                                            rates, model->parameters()),
+                                            least_us_of(work, rates));
+  return cost_of(us, trust_of(e, &use), work, rates);
 }
 
 KernelCost Kernels::moe(const MoeShape& shape, DeviceShare share) const {
   const Rates rates = rates_of(models_->device, shape.precision, share);
-  const Work work = work_of(shape);
   const MoeInput x = input_of(shape);
-  const Fitted<MoeModel>* model = models_->moe_for(x);
   // Two GEMMs and the activation; routing, permutation and finalize where rows come unsorted.
-  return with_launches(model ? cost_of(model->estimate(x, rates), work, rates)
-                             : by_roofline(work, rates, shape.routed ? 6 : 3),
-                       moe_launches(shape));
+  return with_launches(
+      by<MoeModel>(models_->moe_for(x), x, work_of(shape), rates, shape.routed ? 6 : 3),
+      moe_launches(shape));
 }
 
 KernelCost Kernels::attention(const AttentionShape& shape, DeviceShare share) const {
   const Rates rates = rates_of(models_->device, shape.precision, share);
   const Work work = work_of(shape);
   AttentionInput x{.shape = shape};
-  if (is_decode(shape.query_length, shape.kv_length)) {
-    const auto* model = models_->decode.find(pair_name(Precision::BF16, shape.kv_precision));
-    if (model) x.most_packed = most_packed_heads(model->model().implementation);
-    if (model) return cost_of(model->estimate(x, rates), work, rates);
-  } else {
-    const auto* model = models_->context.find(pair_name(shape.precision, shape.kv_precision));
-    if (model) return cost_of(model->estimate(x, rates), work, rates);
-  }
-  return by_roofline(work, rates, 1);
+  if (!is_decode(shape.query_length, shape.kv_length))
+    return by<ContextAttentionModel>(
+        models_->context.of(place_of(shape.precision, shape.kv_precision)), x, work, rates, 1);
+  const auto& answer = models_->decode.of(place_of(Precision::BF16, shape.kv_precision));
+  if (answer.model) x.most_packed = most_packed_heads(answer.model->model().implementation);
+  return by<DecodeAttentionModel>(answer, x, work, rates, 1);
 }
 
 KernelCost Kernels::mla(const MlaShape& shape, DeviceShare share) const {
   const Rates rates = rates_of(models_->device, shape.precision, share);
   const Work work = work_of(shape);
   const MlaInput x{.shape = shape, .repeated = false};
-  const std::string variant = pair_name(Precision::BF16, shape.kv_precision);
-  if (is_decode(shape.query_length, shape.kv_length)) {
-    const auto* model = models_->decode_mla.find(variant);
-    if (model) return cost_of(model->estimate(x, rates), work, rates);
-  } else {
-    const auto* model = models_->context_mla.find(variant);
-    if (model) return cost_of(model->estimate(x, rates), work, rates);
-  }
-  return by_roofline(work, rates, 1);
+  const std::size_t variant = place_of(Precision::BF16, shape.kv_precision);
+  return is_decode(shape.query_length, shape.kv_length)
+             ? by<DecodeMlaModel>(models_->decode_mla.of(variant), x, work, rates, 1)
+             : by<ContextMlaModel>(models_->context_mla.of(variant), x, work, rates, 1);
 }
 
 KernelCost Kernels::elementwise(const ElementwiseShape& shape, DeviceShare share) const {
   const Rates rates = rates_of(models_->device, Precision::BF16, share);
   const Work work = work_of(shape);
-  if (models_->plain) return by_roofline(work, rates, static_cast<double>(shape.launches));
-  const Estimate e{.us = static_cast<double>(shape.launches) * rates.launch +
-                         work.bytes / (rates.bandwidth * kCopyFraction),
-                   .low = kCopyLow,
-                   .high = kCopyHigh,
-                   .extrapolated = false};
-  return with_launches(cost_of(e, work, rates), shape.launches);
+  const double launches = static_cast<double>(shape.launches);
+  if (models_->plain) return by_roofline(work, rates, launches, models_->copies);
+  const double us = launches * rates.launch + work.bytes / (rates.bandwidth * kCopyFraction);
+  return with_launches(
+      cost_of(us, trust_between(kCopyLow, kCopyHigh, models_->copies), work, rates),
+      shape.launches);
+}
+
+std::vector<const ModelUse*> Kernels::uses() const {
+  std::vector<const ModelUse*> uses;
+  const auto add = [&](const auto& family) {
+    for (const auto& answer : family.answers()) uses.push_back(&answer.use);
+  };
+  add(models_->gemm);
+  add(models_->moe);
+  if (models_->dispatched) {
+    uses.push_back(&models_->dispatched->decode.use);
+    uses.push_back(&models_->dispatched->prefill.use);
+  }
+  add(models_->context);
+  add(models_->decode);
+  add(models_->context_mla);
+  add(models_->decode_mla);
+  uses.push_back(&models_->copies);
+  return uses;
 }
 
 }  // namespace moesim::hardware

@@ -7,10 +7,12 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "hardware/device.h"
 #include "hardware/kernels/device_share.h"
 #include "hardware/kernels/shapes.h"
+#include "hardware/trust.h"
 #include "sim/units.h"
 
 namespace moesim::hardware {
@@ -23,16 +25,21 @@ struct KernelCost {
   sim::Bytes bytes;  // the memory traffic that it cannot do without
   Bound bound = Bound::Launch;
   std::int64_t launches = 1;  // that a host without a graph makes for it
-  double low = 1, high = 1;   // the true time over `time`: the ends of the 90 % interval
-  bool extrapolated = false;  // outside what the model was fitted on, or no fit at all
+  Trust trust = {};           // in `time`; its use lives as long as the Kernels
 };
 
 // Which implementation prices which kind: "trtllm", "sglang", "vllm", "deepgemm", "moesim",
 // "roofline". Empty: trtllm's. Where the device has no fit for what is named, the nearest stands in
-// (choose_fitted.h), else the roofline; such a cost is `extrapolated`.
+// (choose_fitted.h), else the roofline; a cost's trust says so.
 struct KernelChoice {
   std::string gemm = {}, moe = {}, attention = {};
 };
+
+// Whose kernels price each kind on a device: what is named, or trtllm, where the device has a fit
+// of it in any number format; else the implementation that stands in for it, "roofline" where there
+// is none. Which number format stands in for another is known by kernel: Kernels::uses(). Throws
+// ConfigError where an implementation is named that there is not.
+KernelChoice resolve(const Device& device, const KernelChoice& choice);
 
 class Kernels {
  public:
@@ -50,6 +57,10 @@ class Kernels {
   KernelCost attention(const AttentionShape& shape, DeviceShare share = {}) const;
   KernelCost mla(const MlaShape& shape, DeviceShare share = {}) const;
   KernelCost elementwise(const ElementwiseShape& shape, DeviceShare share = {}) const;
+
+  // All models that may answer, of every kind and number format; a cost's trust points to one of
+  // them. They live as long as the Kernels, moved or not.
+  std::vector<const ModelUse*> uses() const;
 
  private:
   struct Models;

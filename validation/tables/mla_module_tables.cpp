@@ -1,5 +1,4 @@
 #include <array>
-#include <cmath>
 
 #include "validation/tables/kernel_tables.h"
 #include "validation/tables/table_reader.h"
@@ -48,13 +47,12 @@ hardware::KernelChoice kernels_of(const std::string& impl) {
 
 Estimate estimate_of(const workloads::Work& work) {
   const auto ps = static_cast<double>(work.time.count());
-  const double low = work.low_ps / ps, high = work.high_ps / ps;
   return {.us = sim::to_us(work.time),
-          .low = std::pow(low, 1 / workloads::kDecile),
-          .high = std::pow(high, 1 / workloads::kDecile),
-          .p10 = low,
-          .p90 = high,
-          .extrapolated = work.extrapolated > sim::Duration{}};
+          .low = work.low_ps / ps,
+          .high = work.high_ps / ps,
+          .p10 = work.p10_ps / ps,
+          .p90 = work.p90_ps / ps,
+          .extrapolated = work.extrapolated() > sim::Duration{}};
 }
 
 Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardware::Device& device,

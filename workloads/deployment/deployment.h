@@ -54,7 +54,7 @@ struct Deployment {
   Parallelism layout = {};
   PlacementChoice placement = {};
   hardware::KernelChoice kernels = {};
-  std::string all_reduce = {};  // whose: trtllm, vllm, sglang, nccl; empty: as kernels.gemm
+  hardware::AllReduceLibrary all_reduce = hardware::AllReduceLibrary::Trtllm;
   hardware::MulticastAlgorithm tokens = hardware::MulticastAlgorithm::Nccl;
   Network network = {};
   Overlap overlap = {};

@@ -195,7 +195,8 @@ void read_engine(const YamlNode& root, Deployment& d, Inputs& inputs) {
   if (const auto host = root.find("host")) read_host(*host, d.host);
   if (const auto kernels = root.find("kernels")) read_kernels(*kernels, names);
   d.kernels = std::move(names.kernels);
-  d.all_reduce = std::move(names.all_reduce);
+  d.all_reduce = hardware::all_reduce_named(
+      names.all_reduce.empty() ? hardware::default_all_reduce(d.kernels.gemm) : names.all_reduce);
   const auto exchanges = hardware::multicast_names();
   const auto all_to_all = std::ranges::find(exchanges, names.all_to_all);
   if (all_to_all != exchanges.end()) {

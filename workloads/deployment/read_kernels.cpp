@@ -1,6 +1,7 @@
 #include "workloads/deployment/read_kernels.h"
 
 #include "hardware/collectives/multicast.h"
+#include "hardware/collectives/parameters.h"
 
 namespace moesim::workloads {
 
@@ -13,8 +14,8 @@ void read_kernels(const sim::io::YamlNode& node, KernelNames& names) {
   read("moe", names.kernels.moe);
   read("attention", names.kernels.attention);
   if (const auto found = node.find("all_reduce")) {
-    constexpr std::array<std::string_view, 4> kLibraries{"trtllm", "vllm", "sglang", "nccl"};
-    names.all_reduce = kLibraries[found->one_of(kLibraries)];
+    const auto libraries = hardware::all_reduce_names();
+    names.all_reduce = libraries[found->one_of(libraries)];
   }
   if (const auto found = node.find("all_to_all")) {
     const auto exchanges = hardware::multicast_names();

@@ -11,7 +11,7 @@ namespace moesim::workloads {
 // Empty: not said.
 struct KernelNames {
   hardware::KernelChoice kernels = {};
-  std::string all_reduce = {};  // trtllm, vllm, sglang, nccl
+  std::string all_reduce = {};  // of hardware::all_reduce_names()
   std::string all_to_all = {};  // of hardware::multicast_names()
 };
 

@@ -19,36 +19,11 @@ namespace moesim::workloads {
 namespace {
 
 using hardware::AllReduceAlgorithm;
+using hardware::AllReduceLibrary;
 using hardware::MulticastAlgorithm;
 using sim::Bytes;
 using sim::ConfigError;
 using sim::Rank;
-
-constexpr std::array<std::string_view, 16> kAlgorithms{"direct",
-                                                       "nccl",
-                                                       "all_reduce",
-                                                       "all_reduce_ring",
-                                                       "all_reduce_nvls",
-                                                       "all_reduce_one_shot",
-                                                       "all_reduce_two_shot",
-                                                       "all_gather",
-                                                       "reduce_scatter",
-                                                       "all_to_all",
-                                                       "broadcast",
-                                                       "deepep_normal",
-                                                       "deepep_low_latency",
-                                                       "hybrid_ep",
-                                                       "nccl_tokens",
-                                                       "all_gather_tokens"};
-
-std::size_t place_of(std::string_view algorithm) {
-  const auto found = std::find(kAlgorithms.begin(), kAlgorithms.end(), algorithm);
-  if (found == kAlgorithms.end()) {
-    throw ConfigError(fmt::format("there is no algorithm \"{}\"; there are {}", algorithm,
-                                  fmt::join(kAlgorithms, ", ")));
-  }
-  return static_cast<std::size_t>(found - kAlgorithms.begin());
-}
 
 // The routing of one layer for ranks 0 … n - 1, counted.
 DispatchCounts count_tokens(const hardware::Cluster& cluster, std::uint32_t ranks,
@@ -108,68 +83,110 @@ sim::Exchange token_exchange(const hardware::Cluster& cluster, std::span<const R
                 : hardware::dispatch(cluster, group, algorithm, rows, shape);
 }
 
+using Group = std::span<const Rank>;
+using Build = sim::Exchange (*)(const hardware::Cluster&, Group, const ExchangeQuestion&);
+
+sim::Exchange direct(const hardware::Cluster&, Group group, const ExchangeQuestion& q) {
+  sim::Exchange exchange;
+  exchange.name = "direct";
+  exchange.participants.assign(group.begin(), group.end());
+  exchange.transfers = q.transfers;
+  return exchange;
+}
+
+template <AllReduceLibrary Library, AllReduceAlgorithm Algorithm = AllReduceAlgorithm::Quickest>
+sim::Exchange all_reduce(const hardware::Cluster& cluster, Group group, const ExchangeQuestion& q) {
+  return hardware::all_reduce(cluster, group, q.buffer, Library, Algorithm);
+}
+
+template <MulticastAlgorithm Algorithm>
+sim::Exchange tokens(const hardware::Cluster& cluster, Group group, const ExchangeQuestion& q) {
+  return token_exchange(cluster, group, Algorithm, q.tokens);
+}
+
+struct Algorithm {
+  std::string_view name;
+  ExchangeInput input;
+  Build build;
+};
+
+// Where an all-reduce names nobody it is TensorRT-LLM's.
+constexpr std::array kAlgorithms{
+    Algorithm{"direct", ExchangeInput::Transfers, direct},
+    Algorithm{"nccl", ExchangeInput::Transfers,
+              [](const hardware::Cluster& c, Group g, const ExchangeQuestion& q) {
+                return hardware::all_to_all(c, g, q.transfers);
+              }},
+    Algorithm{"all_reduce", ExchangeInput::Buffer, all_reduce<AllReduceLibrary::Trtllm>},
+    Algorithm{"all_reduce_vllm", ExchangeInput::Buffer, all_reduce<AllReduceLibrary::Vllm>},
+    Algorithm{"all_reduce_sglang", ExchangeInput::Buffer, all_reduce<AllReduceLibrary::Sglang>},
+    Algorithm{"all_reduce_nccl", ExchangeInput::Buffer, all_reduce<AllReduceLibrary::Nccl>},
+    Algorithm{"all_reduce_ring", ExchangeInput::Buffer,
+              all_reduce<AllReduceLibrary::Nccl, AllReduceAlgorithm::Ring>},
+    Algorithm{"all_reduce_nvls", ExchangeInput::Buffer,
+              all_reduce<AllReduceLibrary::Nccl, AllReduceAlgorithm::Nvls>},
+    Algorithm{"all_reduce_one_shot", ExchangeInput::Buffer,
+              all_reduce<AllReduceLibrary::Trtllm, AllReduceAlgorithm::OneShot>},
+    Algorithm{"all_reduce_two_shot", ExchangeInput::Buffer,
+              all_reduce<AllReduceLibrary::Trtllm, AllReduceAlgorithm::TwoShot>},
+    Algorithm{"all_gather", ExchangeInput::Buffer,
+              [](const hardware::Cluster& c, Group g, const ExchangeQuestion& q) {
+                return hardware::all_gather(c, g, q.buffer);
+              }},
+    Algorithm{"reduce_scatter", ExchangeInput::Buffer,
+              [](const hardware::Cluster& c, Group g, const ExchangeQuestion& q) {
+                return hardware::reduce_scatter(c, g, q.buffer);
+              }},
+    Algorithm{"all_to_all", ExchangeInput::Buffer,
+              [](const hardware::Cluster& c, Group g, const ExchangeQuestion& q) {
+                return hardware::all_to_all(c, g, q.buffer);
+              }},
+    Algorithm{"broadcast", ExchangeInput::Buffer,
+              [](const hardware::Cluster& c, Group g, const ExchangeQuestion& q) {
+                return hardware::broadcast(c, g, q.buffer);
+              }},
+    Algorithm{"deepep_normal", ExchangeInput::Tokens, tokens<MulticastAlgorithm::DeepEpNormal>},
+    Algorithm{"deepep_low_latency", ExchangeInput::Tokens,
+              tokens<MulticastAlgorithm::DeepEpLowLatency>},
+    Algorithm{"hybrid_ep", ExchangeInput::Tokens, tokens<MulticastAlgorithm::HybridEp>},
+    Algorithm{"nccl_tokens", ExchangeInput::Tokens, tokens<MulticastAlgorithm::Nccl>},
+    Algorithm{"all_gather_tokens", ExchangeInput::Tokens, tokens<MulticastAlgorithm::AllGather>},
+};
+
+constexpr auto kNames = [] {
+  std::array<std::string_view, kAlgorithms.size()> names;
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = kAlgorithms[i].name;
+  return names;
+}();
+
+const Algorithm& algorithm_named(std::string_view name) {
+  const auto found = std::ranges::find(kAlgorithms, name, &Algorithm::name);
+  if (found == kAlgorithms.end()) {
+    throw ConfigError(
+        fmt::format("there is no algorithm \"{}\"; there are {}", name, fmt::join(kNames, ", ")));
+  }
+  return *found;
+}
+
 }  // namespace
 
 std::span<const std::string_view> exchange_algorithms() {
-  return kAlgorithms;
+  return kNames;
 }
 
 ExchangeInput input_of(std::string_view algorithm) {
-  const std::size_t place = place_of(algorithm);
-  return place < 2    ? ExchangeInput::Transfers
-         : place < 11 ? ExchangeInput::Buffer
-                      : ExchangeInput::Tokens;
+  return algorithm_named(algorithm).input;
 }
 
 sim::Exchange make_exchange(const hardware::Cluster& cluster, const ExchangeQuestion& question) {
-  const std::size_t algorithm = place_of(question.algorithm);
+  const Algorithm& algorithm = algorithm_named(question.algorithm);
   if (question.ranks < 1 || question.ranks > cluster.ranks()) {
     throw ConfigError(
         fmt::format("{} ranks, but \"{}\" has {}", question.ranks, cluster.name, cluster.ranks()));
   }
   std::vector<Rank> group(static_cast<std::size_t>(question.ranks));
   std::iota(group.begin(), group.end(), 0u);
-  const Bytes buffer = question.buffer;
-  switch (algorithm) {
-    case 0: {
-      sim::Exchange exchange;
-      exchange.name = "direct";
-      exchange.participants = group;
-      exchange.transfers = question.transfers;
-      return exchange;
-    }
-    case 1:
-      return hardware::all_to_all(cluster, group, question.transfers);
-    case 2:
-      return hardware::all_reduce(cluster, group, buffer);
-    case 3:
-      return hardware::all_reduce(cluster, group, buffer, AllReduceAlgorithm::Ring);
-    case 4:
-      return hardware::all_reduce(cluster, group, buffer, AllReduceAlgorithm::Nvls);
-    case 5:
-      return hardware::all_reduce(cluster, group, buffer, AllReduceAlgorithm::OneShot);
-    case 6:
-      return hardware::all_reduce(cluster, group, buffer, AllReduceAlgorithm::TwoShot);
-    case 7:
-      return hardware::all_gather(cluster, group, buffer);
-    case 8:
-      return hardware::reduce_scatter(cluster, group, buffer);
-    case 9:
-      return hardware::all_to_all(cluster, group, buffer);
-    case 10:
-      return hardware::broadcast(cluster, group, buffer);
-    case 11:
-      return token_exchange(cluster, group, MulticastAlgorithm::DeepEpNormal, question.tokens);
-    case 12:
-      return token_exchange(cluster, group, MulticastAlgorithm::DeepEpLowLatency, question.tokens);
-    case 13:
-      return token_exchange(cluster, group, MulticastAlgorithm::HybridEp, question.tokens);
-    case 14:
-      return token_exchange(cluster, group, MulticastAlgorithm::Nccl, question.tokens);
-    default:
-      break;
-  }
-  return token_exchange(cluster, group, MulticastAlgorithm::AllGather, question.tokens);
+  return algorithm.build(cluster, group, question);
 }
 
 TokenVolumes token_volumes(const hardware::Cluster& cluster, const ExchangeQuestion& question) {

@@ -79,6 +79,27 @@ struct Interval {
   double p10 = 0, p90 = 0;
 };
 
+// What of the step lies outside what its cost models were fitted on.
+struct ExtrapolatedReport {
+  struct Reason {
+    std::string what;  // "gemm trtllm nvfp4: no fit, trtllm fp8 stands in"
+    double share = 0;
+  };
+  double share = 0;                        // of the step
+  std::array<double, kPhases> by_phase{};  // they add up to it
+  std::vector<Reason> reasons = {};        // largest first; they add up to it, too
+};
+
+// A cost model that answered for another: an implementation or number format without a fit.
+struct StandInReport {
+  std::string kind, asked, used;
+};
+
+// A fit of another device, with this one's rates.
+struct CarriedReport {
+  std::string kind, device;
+};
+
 struct InputFile {
   std::string path;
   std::string hash;  // FNV-1a of the contents, 16 hex digits
@@ -100,6 +121,9 @@ struct Report {
   std::vector<LinkReport> links;             // busiest first
   std::vector<BottleneckReport> bottleneck;  // largest first
   std::map<std::string, Interval> interval;  // by metric: "step_time_us"
+  ExtrapolatedReport extrapolated;
+  std::vector<StandInReport> stand_ins;
+  std::vector<CarriedReport> carried_over;
   std::vector<hardware::Provenance> provenance;
   Conservation conservation;
   std::string routing;             // what it is, and how it was mapped onto the model

@@ -40,6 +40,21 @@ Json work_json(const Report& report) {
   return work;
 }
 
+Json extrapolated_json(const ExtrapolatedReport& extrapolated) {
+  Json by_phase = Json::object(), reasons = Json::array();
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    if (extrapolated.by_phase[i] > 0) {
+      by_phase[std::string(kPhaseNames[i])] = extrapolated.by_phase[i];
+    }
+  }
+  for (const auto& reason : extrapolated.reasons) {
+    reasons.push_back({{"what", reason.what}, {"share", reason.share}});
+  }
+  return {{"share", extrapolated.share},
+          {"by_phase", std::move(by_phase)},
+          {"reasons", std::move(reasons)}};
+}
+
 }  // namespace
 
 Distribution distribution_of(std::vector<double> sample) {
@@ -130,6 +145,15 @@ Json to_json(const Report& report, const Json& scenario) {
   json["interval"] = Json::object();
   for (const auto& [metric, interval] : report.interval) {
     json["interval"][metric] = {{"p10", interval.p10}, {"p90", interval.p90}};
+  }
+  json["extrapolated"] = extrapolated_json(report.extrapolated);
+  json["stand_ins"] = Json::array();
+  for (const StandInReport& one : report.stand_ins) {
+    json["stand_ins"].push_back({{"kind", one.kind}, {"asked", one.asked}, {"used", one.used}});
+  }
+  json["carried_over"] = Json::array();
+  for (const CarriedReport& one : report.carried_over) {
+    json["carried_over"].push_back({{"kind", one.kind}, {"from", one.device}});
   }
   json["provenance"] = Json::array();
   for (const hardware::Provenance& provenance : report.provenance) {

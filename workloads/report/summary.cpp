@@ -86,10 +86,11 @@ void Summary::add_work(const StepAccount& account, double weight) {
   for (std::size_t i = 0; i < kPhases; ++i) {
     const Work& work = account.work[i];
     work_[i].time += weight * picoseconds(work.time);
+    ledger_.add(i, work.priced, weight);
     work_[i].flops += weight * work.flops.count();
     work_[i].bytes += weight * static_cast<double>(work.bytes.count());
-    work_[i].low += weight * work.low_ps;
-    work_[i].high += weight * work.high_ps;
+    work_[i].low += weight * work.p10_ps;
+    work_[i].high += weight * work.p90_ps;
     for (std::size_t bound = 0; bound < work.by_bound.size(); ++bound) {
       work_[i].by_bound[bound] += weight * picoseconds(work.by_bound[bound]);
     }
@@ -107,7 +108,7 @@ void Summary::add_bytes(const BuiltStep& step, double weight) {
   }
 }
 
-void Summary::write(Report& report) const {
+void Summary::write(const Deployment& deployment, Report& report) const {
   SIM_CHECK(steps_ > 0, "a report of no step");
   report.step_times_us = step_times_us_;
   report.step_time_us = distribution_of(step_times_us_, weights_);
@@ -126,6 +127,7 @@ void Summary::write(Report& report) const {
   write_loads(report);
   write_bottleneck(report);
   write_intervals(report);
+  ledger_.write(deployment, report);
 }
 
 void Summary::write_phases(Report& report) const {

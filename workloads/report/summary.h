@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/timeline.h"
+#include "workloads/report/provenance.h"
 #include "workloads/report/report.h"
 #include "workloads/step/player.h"
 
@@ -17,9 +18,9 @@ class Summary {
   // means; sums that must add up count every step whole.
   void add(const PlayedStep& played, double output, double weight = 1);
 
-  // Writes step times, phases, loads, bottleneck, intervals and sums into the report.
+  // Writes step times, phases, loads, bottleneck, intervals, trust and sums into the report.
   // REQUIRES: a step was added
-  void write(Report& report) const;
+  void write(const Deployment& deployment, Report& report) const;
 
   // The rows that the most loaded rank computed in its worst layer of any step.
   std::int64_t most_rows() const { return most_rows_; }
@@ -48,6 +49,7 @@ class Summary {
   double output_ = 0;
   std::array<PhaseSum, kPhases> phases_{};  // sums over ranks and steps
   std::array<WorkSum, kPhases> work_{};
+  Ledger ledger_;
   double idle_ = 0;
   StepAccount account_;  // sums over steps
   std::int64_t most_rows_ = 0;

@@ -29,16 +29,19 @@ double wire_bytes(Precision precision) {
 
 }  // namespace
 
-Communication::Communication(const hardware::Cluster& cluster, hardware::MulticastAlgorithm tokens,
-                             Precision dispatch, Precision combine)
+Communication::Communication(const hardware::Cluster& cluster,
+                             hardware::AllReduceLibrary all_reduce,
+                             hardware::MulticastAlgorithm tokens, Precision dispatch,
+                             Precision combine)
     : cluster_(cluster),
+      all_reduce_(all_reduce),
       algorithm_(tokens),
       dispatch_(dispatch),
       dispatch_bytes_(wire_bytes(dispatch)),
       combine_bytes_(wire_bytes(combine)) {}
 
 sim::Exchange Communication::all_reduce(std::span<const Rank> ranks, sim::Bytes bytes) const {
-  return hardware::all_reduce(cluster_, ranks, bytes);
+  return hardware::all_reduce(cluster_, ranks, bytes, all_reduce_);
 }
 sim::Exchange Communication::all_gather(std::span<const Rank> ranks, sim::Bytes bytes) const {
   return hardware::all_gather(cluster_, ranks, bytes);

@@ -25,8 +25,9 @@ struct TokenExchange {
 class Communication {
  public:
   // The cluster outlives this.
-  Communication(const hardware::Cluster& cluster, hardware::MulticastAlgorithm tokens,
-                hardware::Precision dispatch, hardware::Precision combine);
+  Communication(const hardware::Cluster& cluster, hardware::AllReduceLibrary all_reduce,
+                hardware::MulticastAlgorithm tokens, hardware::Precision dispatch,
+                hardware::Precision combine);
 
   // `bytes`: the whole buffer, as each rank holds it before (all-reduce, reduce-scatter) or after
   // (all-gather). One rank exchanges nothing.
@@ -53,6 +54,7 @@ class Communication {
 
  private:
   const hardware::Cluster& cluster_;
+  hardware::AllReduceLibrary all_reduce_;
   hardware::MulticastAlgorithm algorithm_;
   hardware::Precision dispatch_;
   double dispatch_bytes_, combine_bytes_;  // of one number on the wire

@@ -56,7 +56,7 @@ struct StepPlayer::Shared {
         routing_steps(envelope.routing_steps),
         layout(d.layout),
         kernels(d.cluster.device, d.kernels),
-        communication(d.cluster, d.tokens, d.formats.dispatch, d.formats.combine),
+        communication(d.cluster, d.all_reduce, d.tokens, d.formats.dispatch, d.formats.combine),
         routes(d, split_step(envelope.fullest, d, layout), routing_steps - 1 + rounds(d.layout)),
         program(d, layout, kernels, communication, routes) {}
 

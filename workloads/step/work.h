@@ -2,18 +2,25 @@
 #pragma once
 
 #include <array>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "hardware/kernels/kernels.h"
 #include "sim/units.h"
 
 namespace moesim::workloads {
 
-// From the ends of a 90 % interval to the 10th and 90th percentile of an error that is normal in
-// the logarithm: 1.2816 / 1.6449 standard deviations.
-inline constexpr double kDecile = 1.2816 / 1.6449;
+// A part of the time, by who priced it.
+struct PricedTime {
+  const hardware::ModelUse* use = nullptr;  // of the Kernels, which outlive it
+  std::uint32_t outside = 0;                // hardware::Trust's bits
+  sim::Duration time{};
+
+  bool extrapolated() const {
+    return hardware::Trust{.use = use, .outside = outside}.extrapolated();
+  }
+};
 
 struct Work {
   sim::Duration time{};
@@ -22,33 +29,20 @@ struct Work {
   std::int64_t launches = 0;  // of kernels
   // Of `time`, what was bound by what: launches, arithmetic, memory (hardware::Bound's order).
   std::array<sim::Duration, 3> by_bound{};
-  // Sums of the kernels' 10th and 90th percentiles: errors of one cost model go together.
-  double low_ps = 0, high_ps = 0;
-  sim::Duration extrapolated{};  // of `time`, in kernels outside their model's range
+  // Sums of the kernels' percentiles, the 10th and 90th, and the ends of their 90 % intervals:
+  // errors of one cost model go together.
+  double p10_ps = 0, p90_ps = 0, low_ps = 0, high_ps = 0;
+  // Adds up to `time`: one entry for each model and reason to doubt it, in the order they came.
+  std::vector<PricedTime> priced = {};
 
-  Work& operator+=(const hardware::KernelCost& kernel) {
-    time += kernel.time;
-    flops += kernel.flops;
-    bytes += kernel.bytes;
-    launches += kernel.launches;
-    by_bound[static_cast<std::size_t>(kernel.bound)] += kernel.time;
-    const auto picoseconds = static_cast<double>(kernel.time.count());
-    low_ps += picoseconds * std::pow(kernel.low, kDecile);
-    high_ps += picoseconds * std::pow(kernel.high, kDecile);
-    if (kernel.extrapolated) extrapolated += kernel.time;
-    return *this;
-  }
-  Work& operator+=(const Work& other) {
-    time += other.time;
-    flops += other.flops;
-    bytes += other.bytes;
-    launches += other.launches;
-    for (std::size_t i = 0; i < by_bound.size(); ++i) by_bound[i] += other.by_bound[i];
-    low_ps += other.low_ps;
-    high_ps += other.high_ps;
-    extrapolated += other.extrapolated;
-    return *this;
-  }
+  // Of `time`, in kernels outside what was measured.
+  sim::Duration extrapolated() const;
+
+  Work& operator+=(const hardware::KernelCost& kernel);
+  Work& operator+=(const Work& other);
+
+ private:
+  void add(const PricedTime& part);
 };
 
 }  // namespace moesim::workloads

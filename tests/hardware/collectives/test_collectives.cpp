@@ -9,6 +9,7 @@
 using namespace moesim;
 using namespace moesim::sim::literals;
 using hardware::AllReduceAlgorithm;
+using hardware::AllReduceLibrary;
 using hardware::Fidelity;
 using sim::Bytes;
 using testing::play;
@@ -75,42 +76,98 @@ TEST_CASE("a ring over nodes sends each device's share over its own NIC") {
   }
 }
 
-TEST_CASE("an all-reduce takes the quickest of what its group can use") {
+TEST_CASE("NCCL's all-reduce is a ring, or in the switch where that is the quicker") {
   auto cluster = small_cluster(1, 8);
   auto& nccl = cluster.collectives.all_reduce;
   nccl = plain();
   nccl.sum_us = 30;
   nccl.sum_efficiency = 0.5;
-  cluster.collectives.custom_all_reduce = {2, 0, 0.5, 4, 0, 0.5, 1e9, 1, 0};
   const auto time = [&](Bytes bytes, AllReduceAlgorithm algorithm) {
-    return us_of(cluster, hardware::all_reduce(cluster, ranks(8), bytes, algorithm),
+    return us_of(cluster,
+                 hardware::all_reduce(cluster, ranks(8), bytes, AllReduceLibrary::Nccl, algorithm),
                  Fidelity::Fluid);
   };
-  // 9 kB: one shot 2 + 7 x 9 kB / 225 GB/s = 2.28; two shot 4.07.
-  CHECK(time(9_kB, AllReduceAlgorithm::Quickest) == doctest::Approx(2.28).epsilon(0.001));
-  // 9 MB: one shot 282; two shot 4 + 1.75 x 9 MB / 225 = 74; switch 30 + 1.125 x 40 = 75;
-  // ring 17 + 15.75 MB / 360 = 60.75.
-  CHECK(time(9_MB, AllReduceAlgorithm::OneShot) == doctest::Approx(282).epsilon(0.001));
-  CHECK(time(9_MB, AllReduceAlgorithm::TwoShot) == doctest::Approx(74).epsilon(0.001));
+  // 9 MB: switch 30 + 1.125 x 40 = 75; ring 17 + 15.75 MB / 360 = 60.75.
   CHECK(time(9_MB, AllReduceAlgorithm::Nvls) == doctest::Approx(75).epsilon(0.001));
   CHECK(time(9_MB, AllReduceAlgorithm::Ring) == doctest::Approx(60.75).epsilon(0.001));
   CHECK(time(9_MB, AllReduceAlgorithm::Quickest) == doctest::Approx(60.75).epsilon(0.001));
+  // 90 MB: switch 30 + 450 = 480; ring 17 + 437.5 = 454.5. 900 MB: 4,530 and 4,392. The ring's
+  // slope is 0.875 of the switch's here; with a ring that starts at 110 us the switch wins below
+  // 480 us.
+  nccl.wide_us = 110;
+  CHECK(time(9_MB, AllReduceAlgorithm::Quickest) == doctest::Approx(75).epsilon(0.001));
 }
 
-TEST_CASE("algorithms that live in one node refuse a group over two") {
-  const auto cluster = small_cluster(2, 2);
-  CHECK_THROWS_WITH_AS(hardware::all_reduce(cluster, ranks(4), 1_MB, AllReduceAlgorithm::Nvls),
+TEST_CASE("an engine's all-reduce is one shot, two shot or its library's, the quickest") {
+  auto cluster = small_cluster(1, 8);
+  cluster.collectives.engine_all_reduce[0] = {2, 0, 0.5, 4, 0, 0.5, 40, 1, 0};
+  const auto time = [&](Bytes bytes, AllReduceAlgorithm algorithm) {
+    return us_of(
+        cluster,
+        hardware::all_reduce(cluster, ranks(8), bytes, AllReduceLibrary::Trtllm, algorithm),
+        Fidelity::Fluid);
+  };
+  // 9 kB: one shot 2 + 7 x 9 kB / 225 GB/s = 2.28; two shot 4.07.
+  CHECK(time(9_kB, AllReduceAlgorithm::Quickest) == doctest::Approx(2.28).epsilon(0.001));
+  // 0.9 MB: one shot 30; two shot 4 + 1.75 x 0.9 MB / 225 = 11; library 40 + 1.575 MB / 450 = 43.5.
+  CHECK(time(900_kB, AllReduceAlgorithm::OneShot) == doctest::Approx(30).epsilon(0.001));
+  CHECK(time(900_kB, AllReduceAlgorithm::TwoShot) == doctest::Approx(11).epsilon(0.001));
+  CHECK(time(900_kB, AllReduceAlgorithm::Quickest) == doctest::Approx(11).epsilon(0.001));
+  // 90 MB: two shot 4 + 700; library 40 + 157.5 MB / 450 GB/s = 390.
+  CHECK(time(90_MB, AllReduceAlgorithm::Quickest) == doctest::Approx(390).epsilon(0.001));
+}
+
+TEST_CASE("every engine's all-reduce was played with the parameters of the last in the file") {
+  // 1 MiB over 8 H100, by the fits of H100 tables: TensorRT-LLM's one shot
+  // 2.70 + 7 x 0.0735 + 7.34 MB / (450 GB/s x 0.629) = 29.1; vLLM's library
+  // 9.59 + 1.835 MB / (450 x 1.0198 x (1 - 1.4194 / 8)) = 14.45; SGLang's two shot
+  // 3.89 + 7 x 0.554 + 1.835 MB / (450 x 0.675) = 13.8.
+  const auto cluster = hardware::load_cluster("configs/clusters/h100-1x8.yaml");
+  const auto time = [&](AllReduceLibrary library) {
+    return us_of(cluster, hardware::all_reduce(cluster, ranks(8), Bytes(1 << 20), library),
+                 Fidelity::Bound);
+  };
+  CHECK(time(AllReduceLibrary::Trtllm) == doctest::Approx(29.1).epsilon(0.005));
+  CHECK(time(AllReduceLibrary::Vllm) == doctest::Approx(14.45).epsilon(0.005));
+  CHECK(time(AllReduceLibrary::Sglang) == doctest::Approx(13.8).epsilon(0.005));
+  // NCCL's wide protocol: 4.49 + 7 x 1.577 + (1.835 + sqrt(1.835 x 7.595)) MB / (450 x 0.996 x
+  // (1 - 0.423 / 8)) = 28.6, which was what all of them played.
+  CHECK(time(AllReduceLibrary::Nccl) == doctest::Approx(28.64).epsilon(0.005));
+}
+
+TEST_CASE("an all-reduce is that of the engine whose GEMMs are used where nobody says whose") {
+  CHECK(hardware::default_all_reduce("vllm") == "vllm");
+  CHECK(hardware::default_all_reduce("deepgemm") == "trtllm");
+  CHECK(hardware::default_all_reduce("") == "trtllm");
+  CHECK(hardware::all_reduce_named("sglang") == AllReduceLibrary::Sglang);
+  CHECK_THROWS_WITH_AS(
+      hardware::all_reduce_named("sgl"),
+      "kernels.all_reduce: expected one of trtllm, vllm, sglang, nccl, not \"sgl\"",
+      sim::ConfigError);
+}
+
+TEST_CASE("algorithms that live in one node refuse a group over two, and NCCL has no shots") {
+  const auto over_two = [](AllReduceAlgorithm algorithm) {
+    const auto cluster = small_cluster(2, 2);
+    (void)hardware::all_reduce(cluster, ranks(4), 1_MB, AllReduceLibrary::Trtllm, algorithm);
+  };
+  CHECK_THROWS_WITH_AS(over_two(AllReduceAlgorithm::Nvls),
                        "an all-reduce in the switch (nvls) is within a node of more than two",
                        sim::ConfigError);
-  CHECK_THROWS_WITH_AS(hardware::all_reduce(cluster, ranks(4), 1_MB, AllReduceAlgorithm::OneShot),
+  CHECK_THROWS_WITH_AS(over_two(AllReduceAlgorithm::OneShot),
                        "a one-shot or two-shot all-reduce is within a node with NVLink",
+                       sim::ConfigError);
+  const auto cluster = small_cluster(1, 4);
+  CHECK_THROWS_WITH_AS(hardware::all_reduce(cluster, ranks(4), 1_MB, AllReduceLibrary::Nccl,
+                                            AllReduceAlgorithm::TwoShot),
+                       "a one-shot or two-shot all-reduce is an engine's own, not NCCL's",
                        sim::ConfigError);
 }
 
 TEST_CASE("a rank alone exchanges nothing and takes no time") {
   const auto cluster = small_cluster(1, 8);
-  CHECK(play(cluster, hardware::all_reduce(cluster, ranks(1), 1_MB), Fidelity::Fluid) ==
-        sim::Duration{});
+  CHECK(play(cluster, hardware::all_reduce(cluster, ranks(1), 1_MB, AllReduceLibrary::Trtllm),
+             Fidelity::Fluid) == sim::Duration{});
   CHECK(hardware::send(cluster, 3, 3, 1_MB).transfers.empty());
 }
 
@@ -140,7 +197,8 @@ TEST_CASE("more bytes never take less time") {
   for (std::int64_t bytes = 1024; bytes < (1 << 30); bytes *= 2) {
     CAPTURE(bytes);
     const double now[4] = {
-        us_of(with_defaults, hardware::all_reduce(with_defaults, ranks(4), Bytes(bytes)),
+        us_of(with_defaults,
+              hardware::all_reduce(with_defaults, ranks(4), Bytes(bytes), AllReduceLibrary::Vllm),
               Fidelity::Fluid),
         us_of(with_defaults, hardware::all_gather(with_defaults, ranks(8), Bytes(bytes)),
               Fidelity::Fluid),

@@ -1,7 +1,10 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <utility>
+#include <vector>
 
 #include "hardware/kernels/kernels.h"
 #include "sim/error.h"
@@ -27,7 +30,9 @@ TEST_CASE("without a fit a GEMM costs a launch and the slower of arithmetic and 
   const KernelCost cost = kernels.gemm({.m = 1000, .n = 1000, .k = 1000});
   CHECK(sim::to_us(cost.time) == doctest::Approx(2 + 2e9 / 75e6));
   CHECK(cost.bound == Bound::Compute);
-  CHECK(cost.extrapolated);
+  CHECK(cost.trust.extrapolated());
+  CHECK(reason_of(*cost.trust.use, cost.trust.outside) ==
+        "gemm trtllm bf16: no fit, roofline stands in");
   CHECK(cost.flops.count() == 2e9);
 }
 
@@ -92,10 +97,116 @@ TEST_CASE("kernels that were measured on a device can be asked for by their name
 TEST_CASE("a fitted kernel has an interval around it and is not extrapolated in its range") {
   const Kernels kernels(shipped("h100"), {});
   const KernelCost cost = kernels.gemm({.m = 512, .n = 4096, .k = 4096});
-  CHECK(!cost.extrapolated);
-  CHECK(cost.low < 1);
-  CHECK(cost.high > 1);
-  CHECK(kernels.gemm({.m = 512, .n = 4096, .k = 400'000}).extrapolated);
+  CHECK(!cost.trust.extrapolated());
+  CHECK(cost.trust.low < cost.trust.p10);
+  CHECK(cost.trust.p10 < 1);
+  CHECK(cost.trust.p90 > 1);
+  CHECK(cost.trust.high > cost.trust.p90);
+  const Trust deep = kernels.gemm({.m = 512, .n = 4096, .k = 400'000}).trust;
+  CHECK(deep.extrapolated());
+  CHECK(reason_of(*deep.use, deep.outside) == "gemm trtllm bf16: k beyond 32 to 65536");
+}
+
+namespace {
+
+MoeShape mixture(std::span<const std::int64_t> rows, Precision precision, bool routed) {
+  return {.tokens = 128,
+          .hidden = 4096,
+          .inter = 14336,
+          .top_k = 2,
+          .experts = 8,
+          .rows = rows,
+          .precision = precision,
+          .gated = true,
+          .routed = routed};
+}
+
+}  // namespace
+
+TEST_CASE("experts that an engine has no fit for were another engine's in silence") {
+  const Device h100 = shipped("h100");
+  const std::array<std::int64_t, 2> rows{64, 64};
+  const MoeShape bf16 = mixture(rows, Precision::BF16, true);
+  const Kernels deepgemm(h100, {.moe = "deepgemm"}), trtllm(h100, {}), vllm(h100, {.moe = "vllm"});
+  const KernelCost standing = deepgemm.moe(bf16), own = trtllm.moe(bf16);
+  CHECK(standing.time == own.time);
+  CHECK(reason_of(*own.trust.use, own.trust.outside).empty());
+  CHECK(standing.trust.use->stand_in());
+  CHECK(reason_of(*standing.trust.use, standing.trust.outside) ==
+        "moe deepgemm bf16: no fit, trtllm bf16 stands in");
+  CHECK(standing.trust.high > own.trust.high);
+  const Trust triton = vllm.moe(bf16).trust;
+  CHECK(reason_of(*triton.use, triton.outside) == "moe vllm bf16: no fit, sglang bf16 stands in");
+  // What it does have a fit for is its own.
+  const Trust dispatched = deepgemm.moe(mixture(rows, Precision::FP8Block, false)).trust;
+  CHECK(dispatched.use->kind == "wideep_moe");
+  CHECK(dispatched.use->used == "deepgemm decode");
+  CHECK(!dispatched.use->stand_in());
+}
+
+TEST_CASE("a number format without a fit says whose stands in") {
+  const Trust trust = Kernels(shipped("h100"), {})
+                          .gemm({.m = 64, .n = 4096, .k = 4096, .precision = Precision::NVFP4})
+                          .trust;
+  CHECK(trust.use->asked == "trtllm nvfp4");
+  CHECK(trust.use->used == "trtllm fp8");
+}
+
+TEST_CASE("the roofline is of no fit, asked for or not") {
+  const Kernels kernels(shipped("h100"), {.gemm = "roofline"});
+  const Trust gemm = kernels.gemm({.m = 64, .n = 4096, .k = 4096}).trust;
+  CHECK(reason_of(*gemm.use, gemm.outside) == "gemm roofline: no fit");
+  const Trust copy = kernels.elementwise({.bytes = sim::Bytes(1'000'000)}).trust;
+  CHECK(reason_of(*copy.use, copy.outside) == "elementwise roofline: no fit");
+}
+
+TEST_CASE("another generation's fits and copies say so") {
+  const Kernels kernels(shipped("a100"), {});
+  const Trust gemm = kernels.gemm({.m = 64, .n = 4096, .k = 4096}).trust;
+  CHECK(reason_of(*gemm.use, gemm.outside) ==
+        "gemm trtllm bf16: fitted on H100 SXM, another generation");
+  const Trust copy = kernels.elementwise({.bytes = sim::Bytes(1'000'000)}).trust;
+  CHECK(reason_of(*copy.use, copy.outside) ==
+        "elementwise copy: fitted on H100 SXM, another generation");
+}
+
+TEST_CASE("every price points to one of the models that may answer, moved or not") {
+  Kernels first(shipped("h100"), {.moe = "deepgemm", .attention = "vllm"});
+  const std::vector<const ModelUse*> uses = first.uses();
+  const Kernels kernels = std::move(first);
+  CHECK(kernels.uses() == uses);
+  const std::array<std::int64_t, 2> rows{64, 64};
+  const std::array<std::int64_t, 2> many{640, 640};
+  for (const Trust& trust :
+       {kernels.gemm({.m = 64, .n = 4096, .k = 4096}).trust,
+        kernels.grouped_gemm({.rows = rows, .n = 512, .k = 128}).trust,
+        kernels.moe(mixture(rows, Precision::FP8Block, true)).trust,
+        kernels.moe(mixture(rows, Precision::FP8Block, false)).trust,
+        kernels.moe(mixture(many, Precision::FP8Block, false)).trust,
+        kernels.attention({.batch = 4, .kv_length = 512, .heads = 32, .kv_heads = 8}).trust,
+        kernels
+            .attention(
+                {.batch = 4, .query_length = 512, .kv_length = 512, .heads = 32, .kv_heads = 8})
+            .trust,
+        kernels.mla({.batch = 4, .kv_length = 512, .heads = 128}).trust,
+        kernels.mla({.batch = 4, .query_length = 512, .kv_length = 512, .heads = 128}).trust,
+        kernels.elementwise({.bytes = sim::Bytes(4096)}).trust}) {
+    REQUIRE(trust.use != nullptr);
+    CAPTURE(trust.use->kind);
+    CHECK(std::ranges::count(uses, trust.use) == 1);
+  }
+}
+
+TEST_CASE("whose kernels price a kind is known before anything is priced") {
+  const Device h100 = shipped("h100"), k40 = shipped("k40");
+  const auto names = [](const KernelChoice& c) { return c.gemm + " " + c.moe + " " + c.attention; };
+  CHECK(names(resolve(h100, {})) == "trtllm trtllm trtllm");
+  // vLLM has fits of decode attention only; SGLang's experts stand in for its own.
+  CHECK(names(resolve(h100, {.gemm = "vllm", .moe = "vllm", .attention = "vllm"})) ==
+        "trtllm sglang vllm");
+  CHECK(names(resolve(h100, {.gemm = "roofline", .moe = "deepgemm", .attention = "moesim"})) ==
+        "roofline deepgemm vllm");
+  CHECK(names(resolve(k40, {.gemm = "vllm"})) == "roofline roofline roofline");
 }
 
 TEST_CASE("dispatched rows are priced by the kernels for them, and cheaper than with sorting") {

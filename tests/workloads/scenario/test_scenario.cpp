@@ -202,7 +202,8 @@ TEST_CASE("a decode with prompts beside it is half-way through its output") {
   CHECK(s.step()->ranks.front().front().kv_length == 1250);
   CHECK(s.step()->refill.chunk == 1000);
   CHECK(scenario("", "{phase: decode, batch_per_rank: 4, refill: {prompt: 20000, output: 5}}")
-            .step()->refill.chunk == 8192);
+            .step()
+            ->refill.chunk == 8192);
 }
 
 TEST_CASE("no more tokens can be gained than were drafted and one") {
@@ -241,4 +242,19 @@ TEST_CASE("a host is read from its engine's file, and what the scenario says of 
 TEST_CASE("a balanced law does not drift") {
   CHECK(scenario("routing: {law: uniform, drift: 0.2}").deployment.routing.drift == 0.2);
   CHECK(scenario("routing: {law: balanced, drift: 0.2}").deployment.routing.drift == 0);
+}
+
+TEST_CASE(
+    "an all-reduce is asked for by name, and follows the engine of the GEMMs where it is not") {
+  CHECK(scenario("kernels: {all_reduce: nccl, gemm: vllm}").deployment.all_reduce ==
+        hardware::AllReduceLibrary::Nccl);
+  CHECK(scenario("kernels: {gemm: sglang}").deployment.all_reduce ==
+        hardware::AllReduceLibrary::Sglang);
+  CHECK(scenario("kernels: {gemm: deepgemm}").deployment.all_reduce ==
+        hardware::AllReduceLibrary::Trtllm);
+  CHECK(scenario("").deployment.all_reduce == hardware::AllReduceLibrary::Trtllm);
+  CHECK_THROWS_WITH_AS(scenario("kernels: {all_reduce: mscclpp}"),
+                       "x.yaml:6:23: kernels.all_reduce: expected one of trtllm, vllm, sglang, "
+                       "nccl, not \"mscclpp\"",
+                       sim::ConfigError);
 }

@@ -1,0 +1,50 @@
+#include "workloads/step/work.h"
+
+namespace moesim::workloads {
+
+sim::Duration Work::extrapolated() const {
+  sim::Duration sum{};
+  for (const PricedTime& part : priced)
+    if (part.extrapolated()) sum += part.time;
+  return sum;
+}
+
+Work& Work::operator+=(const hardware::KernelCost& kernel) {
+  time += kernel.time;
+  flops += kernel.flops;
+  bytes += kernel.bytes;
+  launches += kernel.launches;
+  by_bound[static_cast<std::size_t>(kernel.bound)] += kernel.time;
+  const auto picoseconds = static_cast<double>(kernel.time.count());
+  p10_ps += picoseconds * kernel.trust.p10;
+  p90_ps += picoseconds * kernel.trust.p90;
+  low_ps += picoseconds * kernel.trust.low;
+  high_ps += picoseconds * kernel.trust.high;
+  add({.use = kernel.trust.use, .outside = kernel.trust.outside, .time = kernel.time});
+  return *this;
+}
+
+Work& Work::operator+=(const Work& other) {
+  time += other.time;
+  flops += other.flops;
+  bytes += other.bytes;
+  launches += other.launches;
+  for (std::size_t i = 0; i < by_bound.size(); ++i) by_bound[i] += other.by_bound[i];
+  p10_ps += other.p10_ps;
+  p90_ps += other.p90_ps;
+  low_ps += other.low_ps;
+  high_ps += other.high_ps;
+  for (const PricedTime& part : other.priced) add(part);
+  return *this;
+}
+
+void Work::add(const PricedTime& part) {
+  for (PricedTime& known : priced) {
+    if (known.use != part.use || known.outside != part.outside) continue;
+    known.time += part.time;
+    return;
+  }
+  priced.push_back(part);
+}
+
+}  // namespace moesim::workloads
