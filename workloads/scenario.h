@@ -19,7 +19,7 @@ class YamlNode;
 
 namespace moesim::workloads {
 
-// To add one: its alternative here, its key in kQuestions (scenario.cpp), its visit in run.cpp.
+// To add one: its alternative here, its key and reader in scenario.cpp, its visit in run.cpp.
 using Question = std::variant<StepQuestion>;
 
 struct Scenario {
