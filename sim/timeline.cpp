@@ -27,13 +27,21 @@ struct Running {
   }
 };
 
-// The latest arrival among the participants of each exchange.
-std::vector<Time> last_arrivals(const OpGraph& graph, const Timeline& timeline) {
-  std::vector<Time> last(graph.exchanges().size());
+// Which participant of an exchange came last, and when; among equals the first one.
+struct Arrival {
+  Time at{};
+  Rank rank = 0;
+};
+
+std::vector<Arrival> last_arrivals(const OpGraph& graph, const Timeline& timeline) {
+  std::vector<Arrival> last(graph.exchanges().size());
   for (OpId id = 0; id < graph.size(); ++id) {
     const Op& op = graph.op(id);
     if (op.kind != OpKind::Exchange) continue;
-    last[op.exchange] = std::max(last[op.exchange], timeline.spans[id].start);
+    const Time at = timeline.spans[id].start;
+    if (at > last[op.exchange].at || graph.parts(op.exchange).front() == id) {
+      last[op.exchange] = {at, op.rank};
+    }
   }
   return last;
 }
@@ -45,7 +53,8 @@ Duration before(Time start, Time end, Time instant) {
 
 // Sweeps over one rank's operations, which come in order of their start.
 RankTime divide(const OpGraph& graph, const Timeline& timeline, const std::vector<OpId>& ops,
-                const std::vector<Time>& last_arrival, std::size_t phases, const Window& window) {
+                const std::vector<Arrival>& last_arrival, std::size_t phases, const Window& window,
+                std::vector<Duration>& waited_for) {
   RankTime result{.phases = std::vector<PhaseTime>(phases)};
   std::priority_queue<Running, std::vector<Running>, std::greater<>> running;
   Time now = window.from;
@@ -68,7 +77,12 @@ RankTime divide(const OpGraph& graph, const Timeline& timeline, const std::vecto
     const Time until = std::min(next_start, timeline.spans[id].end);
     PhaseTime& phase = result.phases[graph.label(op.label).phase];
     phase.exposed += until - now;
-    if (op.kind == OpKind::Exchange) phase.waiting += before(now, until, last_arrival[op.exchange]);
+    if (op.kind == OpKind::Exchange) {
+      const Arrival& last = last_arrival[op.exchange];
+      const Duration waiting = before(now, until, last.at);
+      phase.waiting += waiting;
+      waited_for[last.rank] += waiting;
+    }
     now = until;
   }
   for (const OpId id : ops) {
@@ -85,7 +99,8 @@ std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline,
                                  std::span<const Window> windows, OpId first) {
   std::vector<std::vector<OpId>> of_rank(graph.ranks());
   for (OpId id = first; id < graph.size(); ++id) of_rank[graph.op(id).rank].push_back(id);
-  const std::vector<Time> last_arrival = last_arrivals(graph, timeline);
+  const std::vector<Arrival> last_arrival = last_arrivals(graph, timeline);
+  std::vector<Duration> waited_for(graph.ranks());
   std::vector<RankTime> result;
   result.reserve(graph.ranks());
   for (Rank rank = 0; rank < graph.ranks(); ++rank) {
@@ -93,8 +108,9 @@ std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline,
     std::stable_sort(ops.begin(), ops.end(), [&](OpId a, OpId b) {
       return timeline.spans[a].start < timeline.spans[b].start;
     });
-    result.push_back(divide(graph, timeline, ops, last_arrival, phases, windows[rank]));
+    result.push_back(divide(graph, timeline, ops, last_arrival, phases, windows[rank], waited_for));
   }
+  for (Rank rank = 0; rank < graph.ranks(); ++rank) result[rank].waited_for = waited_for[rank];
   return result;
 }
 

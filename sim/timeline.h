@@ -29,7 +29,8 @@ struct PhaseTime {
 
 struct RankTime {
   std::vector<PhaseTime> phases;
-  Duration idle{};  // no operation runs
+  Duration idle{};        // no operation runs
+  Duration waited_for{};  // of what all ranks wait: for this one, which arrived last
 };
 
 // The part of a rank's time that is looked at.

@@ -5,6 +5,7 @@
 
 #include "hardware/network/network_model.h"
 #include "workloads/memory/step_memory.h"
+#include "workloads/report/describe.h"
 #include "workloads/report/input_hash.h"
 #include "workloads/report/summary.h"
 #include "workloads/routing/trace/missing.h"
@@ -87,6 +88,7 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   RunResult result;
   Report& report = result.report;
   report.title = scenario.name;
+  report.what = describe(d, question);
   report.gpus = d.layout.gpus();
   report.seed = d.seed;
   report.routing = player.routing();
@@ -114,12 +116,9 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
     report.notes.push_back(std::move(*note));
   }
   write_links(use, total_us, report);
-  report.memory = memory_row(plan_step_memory(d, fullest, summary.most_rows()));
-  const Parallelism& p = d.layout;
-  if (!report.memory.fits && d.model.is_moe() && p.ep * p.etp == 1 && p.gpus() > p.pp) {
-    report.notes.push_back(
-        "each GPU holds every expert of its layers: parallelism.ep, or etp, divides them");
-  }
+  const MemoryPlan plan = plan_step_memory(d, fullest, summary.most_rows());
+  report.memory = memory_row(plan);
+  if (!plan.fits()) report.memory.advice = advice_of(d, fullest, plan);
   return result;
 }
 

@@ -38,6 +38,15 @@ std::string command_line(const Arguments& arguments) {
   return text;
 }
 
+// A scenario's name is of what its file says: what was changed stands beside it.
+std::string changes(const Arguments& arguments) {
+  std::string text;
+  for (const std::string& assignment : arguments.all("set")) {
+    text += (text.empty() ? ", with " : ", ") + assignment;
+  }
+  return text;
+}
+
 sim::ExitCode run(const Arguments& arguments, Console console) {
   const workloads::Scenario scenario = workloads::load_scenario(
       find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"));
@@ -49,6 +58,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
        .progress = [&](std::int64_t step, std::int64_t steps) { progress(step, steps); }});
 
   result.report.command = command_line(arguments);
+  result.report.title += changes(arguments);
   if (timeline)
     sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.deployment.cluster));
   const std::string text = arguments.json()
@@ -59,7 +69,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   } else {
     console.out << text;
   }
-  return result.report.memory.fits ? sim::ExitCode::Ok : sim::ExitCode::Infeasible;
+  if (result.report.memory.fits) return sim::ExitCode::Ok;
+  console.err << fmt::format("moesim run: does not fit: {}\n", result.report.memory.advice);
+  return sim::ExitCode::Infeasible;
 }
 
 }  // namespace

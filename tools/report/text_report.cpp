@@ -25,7 +25,11 @@ std::string bytes(std::int64_t count) {
 
 void add_head(const Report& report, std::string& out) {
   const auto& step = report.step_time_us;
-  out += fmt::format("{}\n\n", report.title);
+  out += fmt::format("{}\n  {}\n\n", report.title, report.what);
+  if (!report.memory.fits) {
+    out += fmt::format("  DOES NOT FIT  {}.\n                What follows is what it would be.\n\n",
+                       report.memory.advice);
+  }
   out += fmt::format("  step          {}", time(step.mean));
   if (const auto interval = report.interval.find("step_time_us");
       interval != report.interval.end()) {
@@ -63,6 +67,17 @@ void add_bottleneck(const Report& report, std::string& out) {
     const workloads::BottleneckReport& part = report.bottleneck[i];
     out += fmt::format("    {:>5.1f} %  {:>10}  {}\n", 100 * part.share, time(part.time_us),
                        part.what);
+  }
+}
+
+// Named where one rank costs the others much of what they wait, or the cluster says it is slow.
+void add_waited_for(const Report& report, std::string& out) {
+  constexpr double kMuch = 0.3;
+  for (const workloads::WaitedForReport& one : report.waited_for) {
+    if (one.share < kMuch && one.speed == 1) continue;
+    out += fmt::format(
+        "    {:.0f} % of all waiting is for rank {}{}\n", 100 * one.share, one.rank,
+        one.speed == 1 ? "" : fmt::format(", which computes at {} of its speed", one.speed));
   }
 }
 
@@ -145,6 +160,7 @@ std::string text_report(const Report& report) {
   add_head(report, out);
   add_phases(report, out);
   add_bottleneck(report, out);
+  add_waited_for(report, out);
   add_loads(report, out);
   add_links(report, out);
   add_memory(report, out);

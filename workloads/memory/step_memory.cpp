@@ -1,6 +1,10 @@
 #include "workloads/memory/step_memory.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "sim/units_text.h"
 
 #include "workloads/step/token_split.h"
 
@@ -25,6 +29,10 @@ ServingLoad load_of(const RankBatch& batch) {
     }
   }
   return load;
+}
+
+std::string gigabytes(std::int64_t bytes) {
+  return sim::to_text(sim::Bytes(bytes));
 }
 
 }  // namespace
@@ -54,6 +62,40 @@ MemoryPlan plan_step_memory(const Deployment& d, const Batch& batch, std::int64_
     if (most.stages.empty() || plan.gpu().peak() > most.gpu().peak()) most = std::move(plan);
   }
   return most;
+}
+
+std::string advice_of(const Deployment& d, const Batch& batch, const MemoryPlan& plan) {
+  const GpuMemory& gpu = plan.gpu();
+  const std::string lacks = fmt::format("needs {} of {} on the fullest GPU", gigabytes(gpu.peak()),
+                                        gigabytes(plan.capacity));
+  const std::int64_t fixed = gpu.weights() + gpu.buffers + gpu.graphs + gpu.context;
+  if (fixed >= plan.capacity) {
+    const Parallelism& p = d.layout;
+    const bool all_experts = d.model.is_moe() && p.ep * p.etp == 1 && p.gpus() > p.pp;
+    return fmt::format(
+        "{}: weights and buffers alone take {}; {} divides them, fewer bytes a weight "
+        "(precision.weights) shrink them",
+        lacks, gigabytes(fixed),
+        all_experts ? "parallelism.ep, or etp," : "parallelism (tp, pp, ep)");
+  }
+  const RankBatch& rank = batch.ranks.front();
+  if (!batch.same() || rank.size() != 1 || rank.front().phase != StepPhase::Decode) {
+    return lacks + ": fewer or shorter sequences would do";
+  }
+  // The most that fits, by halving: memory grows with the sequences.
+  std::int64_t good = 0, bad = rank.front().sequences;
+  while (bad - good > 1) {
+    Batch tried = batch;
+    const std::int64_t middle = good + (bad - good) / 2;
+    tried.ranks.front().front().sequences = middle;
+    (plan_step_memory(d, tried, 0).fits() ? good : bad) = middle;
+  }
+  if (good == 0) {
+    return fmt::format("{}: not one sequence of {} keys fits beside the weights", lacks,
+                       rank.front().kv_length);
+  }
+  return fmt::format("{}: {} sequence{} a dp rank would fit (step.batch_per_rank)", lacks, good,
+                     good == 1 ? "" : "s");
 }
 
 }  // namespace moesim::workloads

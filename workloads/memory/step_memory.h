@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "workloads/deployment/deployment.h"
 #include "workloads/memory/serving_plan.h"
@@ -13,5 +14,8 @@ namespace moesim::workloads {
 // received in its worst layer; 0 without experts.
 MemoryPlan plan_step_memory(const Deployment& deployment, const Batch& batch,
                             std::int64_t expert_rows);
+
+// Of a plan that does not fit: what takes too much, and what would do.
+std::string advice_of(const Deployment& deployment, const Batch& batch, const MemoryPlan& plan);
 
 }  // namespace moesim::workloads

@@ -52,6 +52,13 @@ struct LinkReport {
   double busy_fraction = 0;  // of the steps' time at the link's full rate
 };
 
+// A rank that others wait for.
+struct WaitedForReport {
+  std::int64_t rank = 0;
+  double share = 0;  // of all waiting of all ranks
+  double speed = 1;  // of its computations, where the cluster says that it is slow
+};
+
 // A part of the mean rank's step, by what limits it. Shares sum to one.
 struct BottleneckReport {
   std::string
@@ -73,6 +80,7 @@ struct MemoryReport {
   std::int64_t weights = 0, kv_cache = 0, activations = 0, buffers = 0, context = 0;  // bytes
   std::int64_t peak = 0, capacity = 0;
   bool fits = true;
+  std::string advice = {};  // where it does not fit: what takes too much, and what would do
 };
 
 struct Interval {
@@ -106,7 +114,8 @@ struct InputFile {
 };
 
 struct Report {
-  std::string title;
+  std::string title;  // what the scenario is called
+  std::string what;   // what was asked, of the values that were used
   std::int64_t gpus = 0;
   std::vector<double> step_times_us;
   Distribution step_time_us;
@@ -120,6 +129,7 @@ struct Report {
   std::vector<LayerReport> layers;
   std::vector<LinkReport> links;             // busiest first
   std::vector<BottleneckReport> bottleneck;  // largest first
+  std::vector<WaitedForReport> waited_for;   // largest first
   std::map<std::string, Interval> interval;  // by metric: "step_time_us"
   ExtrapolatedReport extrapolated;
   std::vector<StandInReport> stand_ins;

@@ -100,6 +100,8 @@ Json to_json(const Report& report, const Json& scenario) {
   Json json;
   json["schema_version"] = 1;
   json["scenario"] = scenario;
+  json["title"] = report.title;
+  json["what"] = report.what;
   json["gpus"] = report.gpus;
   json["steps"] = report.step_times_us.size();
   json["step_time_us"] = {{"mean", report.step_time_us.mean},
@@ -117,6 +119,7 @@ Json to_json(const Report& report, const Json& scenario) {
                     {"activations_bytes", memory.activations}, {"buffers_bytes", memory.buffers},
                     {"context_bytes", memory.context},         {"peak_bytes", memory.peak},
                     {"capacity_bytes", memory.capacity},       {"fits", memory.fits}};
+  if (!memory.advice.empty()) json["memory"]["advice"] = memory.advice;
   json["expert_load"] = load_json(report.expert_load);
   json["expert_load"]["per_layer"] = Json::array();
   for (const LayerReport& layer : report.layers) {
@@ -141,6 +144,10 @@ Json to_json(const Report& report, const Json& scenario) {
   for (const BottleneckReport& part : report.bottleneck) {
     json["bottleneck"].push_back(
         {{"what", part.what}, {"time_us", part.time_us}, {"share", part.share}});
+  }
+  json["waited_for"] = Json::array();
+  for (const WaitedForReport& one : report.waited_for) {
+    json["waited_for"].push_back({{"rank", one.rank}, {"share", one.share}, {"speed", one.speed}});
   }
   json["interval"] = Json::object();
   for (const auto& [metric, interval] : report.interval) {

@@ -53,6 +53,8 @@ void Summary::add(const PlayedStep& played, double output, double weight) {
   ranks_ = step.graph.ranks();
   step_times_us_.push_back(sim::to_us(played.time()));
   weights_.push_back(weight);
+  waited_for_.resize(step.graph.ranks());
+  std::size_t index = 0;
   for (const sim::RankTime& rank :
        rank_times(step.graph, played.timeline, kPhases, played.windows, step.first_op)) {
     for (std::size_t i = 0; i < kPhases; ++i) {
@@ -61,6 +63,7 @@ void Summary::add(const PlayedStep& played, double output, double weight) {
       phases_[i].waiting += weight * picoseconds(rank.phases[i].waiting);
     }
     idle_ += weight * picoseconds(rank.idle);
+    waited_for_[index++] += weight * picoseconds(rank.waited_for);
   }
   output_ += weight * output;
   const StepAccount& account = step.account;
@@ -126,6 +129,7 @@ void Summary::write(const Deployment& deployment, Report& report) const {
   write_phases(report);
   write_loads(report);
   write_bottleneck(report);
+  write_waited_for(deployment.cluster, report);
   write_intervals(report);
   ledger_.write(deployment, report);
 }
@@ -190,6 +194,24 @@ void Summary::write_bottleneck(Report& report) const {
   add("idle", report.idle_us);
   std::stable_sort(report.bottleneck.begin(), report.bottleneck.end(),
                    [](const auto& a, const auto& b) { return a.time_us > b.time_us; });
+}
+
+// The ranks that cost others most, of those that cost more than their share.
+void Summary::write_waited_for(const hardware::Cluster& cluster, Report& report) const {
+  constexpr std::size_t kMost = 8;
+  double all = 0;
+  for (const double time : waited_for_) all += time;
+  if (all == 0) return;
+  for (std::size_t rank = 0; rank < waited_for_.size(); ++rank) {
+    const double share = waited_for_[rank] / all;
+    if (share * static_cast<double>(waited_for_.size()) <= 1) continue;
+    report.waited_for.push_back({.rank = static_cast<std::int64_t>(rank),
+                                 .share = share,
+                                 .speed = cluster.speed_of(static_cast<Rank>(rank))});
+  }
+  std::ranges::stable_sort(report.waited_for,
+                           [](const auto& a, const auto& b) { return a.share > b.share; });
+  if (report.waited_for.size() > kMost) report.waited_for.resize(kMost);
 }
 
 // Errors of one cost model go the same way in every layer, so the ends of the phases' intervals are

@@ -31,6 +31,7 @@ class Summary {
   void write_phases(Report& report) const;
   void write_loads(Report& report) const;
   void write_bottleneck(Report& report) const;
+  void write_waited_for(const hardware::Cluster& cluster, Report& report) const;
   void write_intervals(Report& report) const;
 
   // In picoseconds, weighted; whole numbers below 2^53 are exact.
@@ -51,7 +52,8 @@ class Summary {
   std::array<WorkSum, kPhases> work_{};
   Ledger ledger_;
   double idle_ = 0;
-  StepAccount account_;  // sums over steps
+  std::vector<double> waited_for_;  // of each rank
+  StepAccount account_;             // sums over steps
   std::int64_t most_rows_ = 0;
   std::array<double, kPhases> bytes_{};  // of exchanges, payload
 };
