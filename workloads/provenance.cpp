@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "workloads/step/communication.h"
+
 namespace moesim::workloads {
 namespace {
 
@@ -27,19 +29,36 @@ std::vector<Used> used_by(const Scenario& scenario) {
   if (scenario.model.is_moe()) {
     const std::string moe = chosen(scenario.kernels.moe);
     used.push_back({moe == "deepgemm" ? "wideep_moe" : "moe", moe});
-    if (scenario.parallelism.ep > 1) {
-      const std::string& all = scenario.all_to_all;
-      used.push_back({all == "deepep_low_latency" ? "deepep_ll"
-                      : all == "deepep_normal"    ? "deepep_normal"
-                                                  : "nccl",
-                      ""});
-    }
-  }
-  if (scenario.parallelism.tp > 1) {
-    used.push_back({"nccl", ""});
-    if (scenario.all_reduce != "nccl") used.push_back({"custom_allreduce", scenario.all_reduce});
   }
   return used;
+}
+
+// The models of the exchanges between ranks.
+std::vector<const hardware::ModelUse*> exchanges_of(const Scenario& scenario) {
+  std::vector<const hardware::ModelUse*> uses;
+  const Parallelism& p = scenario.parallelism;
+  const std::int64_t node = scenario.cluster.gpus_per_node;
+  if (scenario.model.is_moe() && p.ep > 1) {
+    uses = hardware::multicast_uses(scenario.cluster, multicast_named(scenario.all_to_all),
+                                    p.ep * p.etp <= node);
+  }
+  if (p.tp > 1) {
+    uses.push_back(&hardware::all_reduce_use(
+        scenario.cluster, hardware::all_reduce_named(scenario.all_reduce), p.tp <= node));
+  }
+  return uses;
+}
+
+Provenance of(const hardware::ModelUse& use, const hardware::Device& device) {
+  std::string text = fmt::format("{} {}: {}", use.kind, use.used, use.provenance.source);
+  if (!use.unfitted)
+    text += fmt::format(", held out: median {:.1f} %, p90 {:.1f} %", use.median_error_percent,
+                        use.p90_error_percent);
+  if (use.stand_in()) text += fmt::format("; stands in for {}", use.asked);
+  if (use.carried_from.empty())
+    return {use.stand_in() ? Origin::Extrapolated : use.provenance.origin, std::move(text)};
+  text += fmt::format("; carried over from {} to {}", use.carried_from, device.name);
+  return {Origin::Extrapolated, std::move(text)};
 }
 
 Provenance of(const FittedModel& model, const hardware::Device& device) {
@@ -64,6 +83,7 @@ std::vector<Provenance> provenance_of(const Scenario& scenario) {
       list.push_back(of(model, device));
     }
   }
+  for (const hardware::ModelUse* use : exchanges_of(scenario)) list.push_back(of(*use, device));
   if (!scenario.model.published.source.empty()) {
     list.push_back({Origin::Imported, "model: " + scenario.model.published.source});
   }

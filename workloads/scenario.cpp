@@ -6,6 +6,7 @@
 #include <array>
 #include <numeric>
 
+#include "hardware/collectives/collectives.h"
 #include "hardware/collectives/multicast.h"
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"

@@ -3,17 +3,12 @@
 #include <algorithm>
 
 #include "workloads/memory_plan.h"
+#include "workloads/step/communication.h"
 #include "workloads/step/micro_batch.h"
 #include "workloads/step/token_split.h"
 
 namespace moesim::workloads {
 namespace {
-
-Exchanger exchanger_of(const std::string& all_to_all) {
-  if (all_to_all == "deepep_normal") return Exchanger::DeepEpNormal;
-  if (all_to_all == "deepep_low_latency") return Exchanger::DeepEpLowLatency;
-  return Exchanger::Nccl;
-}
 
 ServingLoad load_of(const StepChoice& step) {
   if (step.phase == StepPhase::Decode) {
@@ -48,17 +43,15 @@ MemoryReport memory_of(const Scenario& scenario, std::int64_t expert_rows) {
   options.dispatch = scenario.precision.dispatch;
   options.redundant_experts = scenario.placement.redundant;
   options.batches_in_flight = scenario.overlap.two_batch ? 2 : 1;
-  options.communication.experts = exchanger_of(scenario.all_to_all);
+  options.communication.multicast = multicast_named(scenario.all_to_all);
   options.communication.gpus_per_node = scenario.cluster.gpus_per_node;
 
   ServingLoad load = load_of(scenario.step);
-  if (options.communication.experts == Exchanger::DeepEpLowLatency) {
-    // Engines allocate its buffers for the most tokens they will ever dispatch.
-    const std::int64_t routed = tokens_are_sharded(p)
-                                    ? (load.step_tokens + p.tp * p.cp - 1) / (p.tp * p.cp)
-                                    : load.step_tokens;
-    options.communication.dispatch_tokens = std::max(options.communication.dispatch_tokens, routed);
-  }
+  // Engines allocate buffers of messages for the most tokens they will ever dispatch.
+  const std::int64_t routed = tokens_are_sharded(p)
+                                  ? (load.step_tokens + p.tp * p.cp - 1) / (p.tp * p.cp)
+                                  : load.step_tokens;
+  options.communication.dispatch_tokens = std::max(options.communication.dispatch_tokens, routed);
   if (expert_rows > 0) load.expert_rows = expert_rows;
 
   const MemoryPlan plan = plan_serving(scenario.model, p, options, load, scenario.cluster.device);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "hardware/collectives/collectives.h"
 #include "sim/error.h"
 
 namespace moesim::workloads {
@@ -19,16 +18,6 @@ constexpr std::int64_t kDefaultSms = 20;
 // them.
 constexpr double kMostTraffic = 0.5;
 
-MulticastAlgorithm algorithm_of(const std::string& name) {
-  const auto names = hardware::multicast_names();
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) {
-    throw sim::ConfigError(fmt::format("kernels.all_to_all: expected one of {}, not \"{}\"",
-                                       fmt::join(names, ", "), name));
-  }
-  return static_cast<MulticastAlgorithm>(found - names.begin());
-}
-
 // Of one number on the wire. Activations are quantised with an fp32 scale for 128 numbers.
 double wire_bytes(Precision precision) {
   switch (precision) {
@@ -42,25 +31,35 @@ double wire_bytes(Precision precision) {
 
 }  // namespace
 
+MulticastAlgorithm multicast_named(std::string_view name) {
+  if (const auto found = hardware::parse_multicast(name)) return *found;
+  throw sim::ConfigError(fmt::format("kernels.all_to_all: expected one of {}, not \"{}\"",
+                                     fmt::join(hardware::multicast_names(), ", "), name));
+}
+
 Communication::Communication(const hardware::Cluster& cluster, std::string_view all_reduce,
-                             const std::string& all_to_all, Precision dispatch, Precision combine)
+                             std::string_view all_to_all, Precision dispatch, Precision combine)
     : cluster_(cluster),
       all_reduce_(hardware::all_reduce_named(all_reduce)),
-      algorithm_(algorithm_of(all_to_all)),
+      algorithm_(multicast_named(all_to_all)),
       dispatch_(dispatch),
       dispatch_bytes_(wire_bytes(dispatch)),
       combine_bytes_(wire_bytes(combine)) {}
 
-sim::Exchange Communication::all_reduce(std::span<const Rank> ranks, sim::Bytes bytes) const {
+hardware::PricedExchange Communication::all_reduce(std::span<const Rank> ranks,
+                                                   sim::Bytes bytes) const {
   return hardware::all_reduce(cluster_, ranks, bytes, all_reduce_);
 }
-sim::Exchange Communication::all_gather(std::span<const Rank> ranks, sim::Bytes bytes) const {
+hardware::PricedExchange Communication::all_gather(std::span<const Rank> ranks,
+                                                   sim::Bytes bytes) const {
   return hardware::all_gather(cluster_, ranks, bytes);
 }
-sim::Exchange Communication::reduce_scatter(std::span<const Rank> ranks, sim::Bytes bytes) const {
+hardware::PricedExchange Communication::reduce_scatter(std::span<const Rank> ranks,
+                                                       sim::Bytes bytes) const {
   return hardware::reduce_scatter(cluster_, ranks, bytes);
 }
-sim::Exchange Communication::send(Rank source, Rank destination, sim::Bytes bytes) const {
+hardware::PricedExchange Communication::send(Rank source, Rank destination,
+                                             sim::Bytes bytes) const {
   return hardware::send(cluster_, source, destination, bytes);
 }
 
@@ -72,8 +71,11 @@ TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSour
       .copies = counts.tokens,
       .node_copies = counts.node_tokens};
   const auto width = static_cast<double>(moe.dispatch_width(hidden));
-  hardware::MulticastShape shape{
-      .row_bytes = width * dispatch_bytes_, .groups = moe.experts, .sms = kDefaultSms};
+  hardware::MulticastShape shape{.row_bytes = width * dispatch_bytes_,
+                                 .width = moe.dispatch_width(hidden),
+                                 .top_k = moe.top_k,
+                                 .groups = moe.experts,
+                                 .sms = kDefaultSms};
   for (std::size_t r = 0; r + 1 < sources.begin.size(); ++r) {
     shape.rows = std::max<std::int64_t>(shape.rows, sources.begin[r + 1] - sources.begin[r]);
   }
@@ -85,21 +87,20 @@ TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSour
 }
 
 DispatchWanted Communication::wanted() const {
-  return {.selections = hardware::needs_selections(algorithm_),
+  const hardware::MulticastTraits& traits = hardware::traits_of(algorithm_);
+  return {.selections = traits.selections,
           // Kernels that route for themselves are priced by the tokens that reach a rank.
-          .tokens = hardware::needs_copies(algorithm_) || !delivers_sorted(),
-          .node_tokens = hardware::needs_node_copies(algorithm_)};
+          .tokens = traits.copies || !traits.sorted,
+          .node_tokens = traits.node_copies};
 }
 
 bool Communication::delivers_sorted() const {
-  return algorithm_ != MulticastAlgorithm::Nccl && algorithm_ != MulticastAlgorithm::AllGather;
+  return hardware::traits_of(algorithm_).sorted;
 }
 
 std::optional<hardware::Precision> Communication::quantised_before() const {
-  if (hardware::bytes_per_element(dispatch_) >= 2 ||
-      algorithm_ == MulticastAlgorithm::DeepEpLowLatency) {
+  if (hardware::bytes_per_element(dispatch_) >= 2 || hardware::traits_of(algorithm_).quantises)
     return {};
-  }
   return dispatch_;
 }
 

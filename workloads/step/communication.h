@@ -8,9 +8,9 @@
 #include <string_view>
 
 #include "hardware/cluster.h"
+#include "hardware/collectives/collectives.h"
 #include "hardware/collectives/multicast.h"
 #include "hardware/kernels/device_share.h"
-#include "sim/exchange.h"
 #include "workloads/model/layers.h"
 #include "workloads/placement/dispatch.h"
 
@@ -20,24 +20,28 @@ using sim::Rank;
 
 // Tokens to their experts and back, for one expert-parallel group.
 struct TokenExchange {
-  sim::Exchange dispatch;
-  sim::Exchange combine;
+  hardware::PricedExchange dispatch;
+  hardware::PricedExchange combine;
 };
+
+// Throws ConfigError where there is no such all-to-all, listing those there are
+// (hardware/collectives/multicast.h).
+hardware::MulticastAlgorithm multicast_named(std::string_view name);
 
 class Communication {
  public:
-  // The cluster outlives this. Throws ConfigError where there is no such all-reduce or all-to-all,
-  // listing those there are (hardware/collectives/).
+  // The cluster outlives this, and the exchanges' trust. Throws ConfigError where there is no such
+  // all-reduce or all-to-all, listing those there are (hardware/collectives/).
   Communication(const hardware::Cluster& cluster, std::string_view all_reduce,
-                const std::string& all_to_all, hardware::Precision dispatch,
+                std::string_view all_to_all, hardware::Precision dispatch,
                 hardware::Precision combine);
 
   // `bytes`: the whole buffer, as each rank holds it before (all-reduce, reduce-scatter) or after
   // (all-gather). One rank exchanges nothing.
-  sim::Exchange all_reduce(std::span<const Rank> ranks, sim::Bytes bytes) const;
-  sim::Exchange all_gather(std::span<const Rank> ranks, sim::Bytes bytes) const;
-  sim::Exchange reduce_scatter(std::span<const Rank> ranks, sim::Bytes bytes) const;
-  sim::Exchange send(Rank source, Rank destination, sim::Bytes bytes) const;
+  hardware::PricedExchange all_reduce(std::span<const Rank> ranks, sim::Bytes bytes) const;
+  hardware::PricedExchange all_gather(std::span<const Rank> ranks, sim::Bytes bytes) const;
+  hardware::PricedExchange reduce_scatter(std::span<const Rank> ranks, sim::Bytes bytes) const;
+  hardware::PricedExchange send(Rank source, Rank destination, sim::Bytes bytes) const;
 
   // `sources` and `counts` are of the group's ranks in their order; `hidden` is the model's width.
   TokenExchange tokens(std::span<const Rank> group, const TokenSources& sources,

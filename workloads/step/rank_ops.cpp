@@ -44,17 +44,17 @@ void RankOps::compute_all(Rank first, sim::LabelId label, const Work& work, Chai
   }
 }
 
-void RankOps::exchange(sim::Exchange what, sim::LabelId label, Chain& chain) {
-  const std::vector<Rank> participants = what.participants;
-  const sim::ExchangeId id = graph_.add_exchange(std::move(what));
+void RankOps::exchange(hardware::PricedExchange what, sim::LabelId label, Chain& chain) {
+  const std::vector<Rank> participants = what.exchange.participants;
+  const sim::ExchangeId id = graph_.add_exchange(std::move(what.exchange));
   for (const Rank rank : participants) {
     chain[rank] = graph_.add_part(id, rank, kNetworkStream, label, std::array{chain[rank]});
   }
 }
 
-void RankOps::send(sim::Exchange what, Rank source, Rank destination, sim::LabelId label,
+void RankOps::send(hardware::PricedExchange what, Rank source, Rank destination, sim::LabelId label,
                    Chain& chain) {
-  const sim::ExchangeId id = graph_.add_exchange(std::move(what));
+  const sim::ExchangeId id = graph_.add_exchange(std::move(what.exchange));
   graph_.add_part(id, source, kNetworkStream, label, std::array{chain[source]});
   chain[destination] = graph_.add_part(id, destination, kNetworkStream, label, {});
 }

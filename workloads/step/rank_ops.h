@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "hardware/cluster.h"
+#include "hardware/collectives/priced_exchange.h"
 #include "sim/op_graph.h"
 #include "workloads/step/phases.h"
 #include "workloads/step/step_account.h"
@@ -51,9 +52,10 @@ class RankOps {
   void compute_all(Rank first, sim::LabelId label, const Work& work, Chain& chain,
                    StepAccount& account);
   // An exchange, with a part at each of its participants.
-  void exchange(sim::Exchange what, sim::LabelId label, Chain& chain);
+  void exchange(hardware::PricedExchange what, sim::LabelId label, Chain& chain);
   // A send from one rank to another, whose chain it starts.
-  void send(sim::Exchange what, Rank source, Rank destination, sim::LabelId label, Chain& chain);
+  void send(hardware::PricedExchange what, Rank source, Rank destination, sim::LabelId label,
+            Chain& chain);
 
  private:
   const hardware::Cluster& cluster_;

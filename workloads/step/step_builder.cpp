@@ -354,7 +354,8 @@ class StepBuilder::Pass {
                      account_);
   }
 
-  using Collective = sim::Exchange (Communication::*)(std::span<const Rank>, sim::Bytes) const;
+  using Collective = hardware::PricedExchange (Communication::*)(std::span<const Rank>,
+                                                                 sim::Bytes) const;
 
   // Over each tp group of the stage.
   void tensor_collective(const char* what, std::int64_t layer, Collective collective,

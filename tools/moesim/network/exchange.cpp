@@ -150,7 +150,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const auto cluster = hardware::load_cluster_with(
       find_config("clusters", arguments.text("CLUSTER")), overrides_of(arguments));
   const ExchangeQuestion question = question_of(arguments);
-  const sim::Exchange exchange = make_exchange(cluster, question);
+  const sim::Exchange exchange = make_exchange(cluster, question).exchange;
   const auto fidelity =
       arguments.text("network") == "bound" ? hardware::Fidelity::Bound : hardware::Fidelity::Fluid;
   const double tolerance = arguments.number("tolerance", 0, 0.5);
