@@ -9,7 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include "hardware/collectives/parameters.h"
 #include "hardware/device.h"
 #include "sim/exchange.h"
 #include "sim/units.h"
@@ -17,6 +16,7 @@
 namespace moesim::hardware {
 
 struct Topology;
+struct CollectiveModels;
 
 struct ScaleUp {
   enum class Kind { None, Switch, Pcie };
@@ -68,9 +68,10 @@ struct Cluster {
   std::int64_t gpus_per_node = 1;
   ScaleUp scale_up;
   ScaleOut scale_out;
-  CollectiveParameters collectives;
   std::vector<SlowDevice> slow;
   std::shared_ptr<const Topology> topology;  // made from the above and the file's faults
+  // Chosen for the device (collectives/models.h: collective_models()); copies share them.
+  std::shared_ptr<const CollectiveModels> collectives;
   std::filesystem::path file;
 
   // Devices that are there: the file's, less those absent. A rank is one of them.

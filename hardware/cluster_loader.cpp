@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "hardware/cluster.h"
+#include "hardware/collectives/models.h"
 #include "hardware/network/analysis.h"
 #include "hardware/network/builders.h"
 #include "hardware/network/faults.h"
@@ -137,7 +138,7 @@ Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
       cluster.device.fitted.push_back(std::move(model));
     }
   }
-  cluster.collectives = collective_parameters(cluster.device);
+  cluster.collectives = collective_models(cluster.device);
   return cluster;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 
+#include "hardware/collectives/check_fit.h"
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 
@@ -121,6 +122,7 @@ FittedModel read_fitted(const YamlNode& node) {
       model.interval[regime == "all" ? "" : regime] = read_interval(range);
   if (const auto residual = node.find("residual")) model.residual = read_residual(*residual);
   model.provenance = read_provenance(node.at("provenance"));
+  check_collective_fit(model, node);
   return model;
 }
 

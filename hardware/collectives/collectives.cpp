@@ -1,10 +1,14 @@
 #include "hardware/collectives/collectives.h"
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
+#include <fmt/format.h>
 
-#include "hardware/collectives/shape.h"
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "hardware/collectives/build.h"
+#include "hardware/collectives/models.h"
+#include "sim/check.h"
 #include "sim/error.h"
 
 namespace moesim::hardware {
@@ -14,113 +18,149 @@ namespace {
 using sim::Bytes;
 using sim::Exchange;
 using sim::Rank;
+using Group = std::span<const Rank>;
 
-// A time in two parts: what passes without bytes, and what the links are busy for.
-struct Timed {
-  double fixed_us = 0, near_us = 0, far_us = 0;
-  double total() const { return fixed_us + std::max(near_us, far_us); }
-};
+constexpr std::array<std::string_view, 4> kAllReduces{"trtllm", "vllm", "sglang", "nccl"};
 
-Exchange start(const Cluster& cluster, std::span<const Rank> group, const char* name,
-               double fixed_us) {
-  Exchange exchange;
-  exchange.name = name;
-  exchange.participants.assign(group.begin(), group.end());
-  exchange.startup = from_us(fixed_us - path_latency_us(cluster, group));
-  return exchange;
+const CollectiveModels& models(const Cluster& cluster) {
+  SIM_CHECK(cluster.collectives != nullptr, "a cluster has its collectives' models");
+  return *cluster.collectives;
 }
 
-std::int64_t whole(double bytes) {
-  return static_cast<std::int64_t>(std::ceil(bytes));
+PricedExchange nothing(Group group, const char* name) {
+  return {.exchange = empty_exchange(group, name)};
+}
+
+bool is_nothing(Group group, Bytes bytes) {
+  return group.size() < 2 || bytes == Bytes{};
+}
+
+Bytes whole(double bytes) {
+  return Bytes(static_cast<std::int64_t>(std::ceil(bytes)));
 }
 
 // Rings through all ranks, one for each device of a node: each rank sends `each` bytes in all, to
-// the next of its node and, w / m of it, to its like of the next node.
-Exchange rings(const Cluster& cluster, std::span<const Rank> group, const char* name, double each,
-               const Timed& time) {
-  Exchange exchange = start(cluster, group, name, time.fixed_us);
-  const GroupNodes lie(cluster, group);
+// the next of its node and, 1 / m of it, to its like of the next node.
+Exchange rings(Group group, const GroupNodes& lie, const char* name, double each) {
+  Exchange exchange = empty_exchange(group, name);
   const bool several = lie.nodes.size() > 1;
-  double most_near = 0, most_far = 0;
   for (std::size_t n = 0; n < lie.nodes.size(); ++n) {
     const auto& ranks = lie.nodes[n];
     const auto& next = lie.nodes[(n + 1) % lie.nodes.size()];
-    const auto m = static_cast<double>(ranks.size());
-    const double far = several ? each / m : 0;
+    const double far = several ? each / static_cast<double>(ranks.size()) : 0;
     const double near = ranks.size() > 1 ? each - far : 0;
     for (std::size_t i = 0; i < ranks.size(); ++i) {
-      if (near > 0) {
-        exchange.transfers.push_back({ranks[i], ranks[(i + 1) % ranks.size()], Bytes(whole(near))});
-        most_near = near;
-      }
-      if (far > 0) {
-        exchange.transfers.push_back({ranks[i], next[i % next.size()], Bytes(whole(far))});
-        most_far = std::max(most_far, far * std::ceil(m / static_cast<double>(next.size())));
-      }
+      if (near > 0)
+        exchange.transfers.push_back({ranks[i], ranks[(i + 1) % ranks.size()], whole(near)});
+      if (far > 0) exchange.transfers.push_back({ranks[i], next[i % next.size()], whole(far)});
     }
   }
-  if (most_near > 0) exchange.near.factor = time.near_us * link_rate(cluster) / most_near;
-  if (most_far > 0) exchange.far.factor = time.far_us * network_rate(cluster) / most_far;
   return exchange;
-}
-
-// NCCL's protocols for a rank that sends w bytes in all (parameters.h).
-Timed nccl_time(const Cluster& cluster, const NcclParameters& p, const GroupNodes& lie, double w) {
-  const auto m = static_cast<double>(lie.least);
-  const auto nodes = static_cast<double>(lie.nodes.size());
-  const bool several = lie.nodes.size() > 1;
-  const double near = m > 1 ? (several ? w * (m - 1) / m : w) : 0, far = several ? w / m : 0;
-  const double link = link_rate(cluster), network = several ? network_rate(cluster) : 1;
-  const double loss = 1 - std::min(0.9, p.wide_loss / std::max(m, 2.0));
-  const Timed quick{p.quick_us + p.quick_step_us * (m - 1) + p.node_us * std::log2(nodes),
-                    near / (std::max(link, 1e-9) * p.quick_efficiency),
-                    // What the quick protocol loses inside a node it loses on the network.
-                    far / (network * p.network_efficiency * 0.5)};
-  const Timed wide{
-      p.wide_us + p.wide_step_us * (m - 1) + p.node_us * (nodes - 1),
-      (near + std::sqrt(near * p.ramp_bytes)) / (std::max(link, 1e-9) * p.wide_efficiency * loss),
-      (far + std::sqrt(far * p.ramp_bytes * 0.1)) / (network * p.network_efficiency)};
-  return quick.total() < wide.total() ? quick : wide;
-}
-
-Exchange ring_collective(const Cluster& cluster, std::span<const Rank> group, const char* name,
-                         Collective which, double each) {
-  const GroupNodes lie(cluster, group);
-  return rings(cluster, group, name, each,
-               nccl_time(cluster, cluster.collectives.of(which), lie, each));
 }
 
 // Each rank sends the same to every other.
-Exchange to_all(const Cluster& cluster, std::span<const Rank> group, const char* name,
-                double each_pair, const Timed& time) {
-  Exchange exchange = start(cluster, group, name, time.fixed_us);
+Exchange to_all(Group group, const char* name, double each_pair) {
+  Exchange exchange = empty_exchange(group, name);
   for (const Rank s : group) {
     for (const Rank d : group) {
-      if (s != d) exchange.transfers.push_back({s, d, Bytes(whole(each_pair))});
+      if (s != d) exchange.transfers.push_back({s, d, whole(each_pair)});
     }
   }
-  const double sent = each_pair * static_cast<double>(group.size() - 1);
-  if (sent > 0) exchange.near.factor = time.near_us * link_rate(cluster) / sent;
   return exchange;
+}
+
+// What a form of rings is asked, where each rank sends `each` bytes in all.
+NcclShape ring_shape(const GroupNodes& lie, NcclOperation operation, Bytes bytes, double each) {
+  const auto m = static_cast<double>(lie.least);
+  const bool several = lie.nodes.size() > 1;
+  return {.operation = operation,
+          .ranks = m,
+          .bytes = static_cast<double>(bytes.count()),
+          .nodes = static_cast<double>(lie.nodes.size()),
+          .sent = several ? PortBytes{each * (m - 1) / m, each / m} : PortBytes{each, 0}};
+}
+
+PricedExchange by_rings(const Cluster& cluster, Group group, const char* name,
+                        const Reach<NcclModel>& model, NcclOperation operation, Bytes bytes,
+                        double each) {
+  const GroupNodes lie(cluster, group);
+  Exchange exchange = rings(group, lie, name, each);
+  const PortLoads loads = loads_of(cluster, exchange.transfers);
+  return priced(cluster, std::move(exchange), loads, model.over(lie.nodes.size()),
+                ring_shape(lie, operation, bytes, each));
+}
+
+// What each of n ranks sends of an all-gather or a reduce-scatter.
+double part_of(Group group, Bytes bytes) {
+  const auto n = static_cast<double>(group.size());
+  return static_cast<double>(bytes.count()) * (n - 1) / n;
+}
+
+PricedExchange nccl_all_reduce(const Cluster& cluster, Group group, const GroupNodes& lie,
+                               Bytes bytes, NcclAlgorithm algorithm) {
+  const double each = 2 * part_of(group, bytes);
+  NcclShape shape = ring_shape(lie, NcclOperation::AllReduce, bytes, each);
+  shape.has_switch = cluster.scale_up.kind == ScaleUp::Kind::Switch;
+  const auto& model = models(cluster).all_reduce.over(lie.nodes.size());
+  shape.algorithm = algorithm == NcclAlgorithm::Quickest
+                        ? NcclModel::quickest(shape, rates_of(cluster), model.parameters())
+                        : algorithm;
+  const bool in_switch = shape.algorithm == NcclAlgorithm::Switch;
+  const double sent = in_switch ? shape.bytes * (1 + 1 / shape.ranks) : each;
+  Exchange exchange = rings(group, lie, "all_reduce", sent);
+  const PortLoads loads = loads_of(cluster, exchange.transfers);
+  return priced(cluster, std::move(exchange), loads, model, shape);
+}
+
+PricedExchange engine_all_reduce(const Cluster& cluster, Group group, const GroupNodes& lie,
+                                 Bytes bytes, AllReduceLibrary library, AllReduceBranch branch) {
+  const auto& model = models(cluster).engine_all_reduce[static_cast<std::size_t>(library)];
+  AllReduceShape shape{.ranks = static_cast<double>(group.size()),
+                       .bytes = static_cast<double>(bytes.count()),
+                       .branch = branch};
+  if (branch == AllReduceBranch::Quickest)
+    shape.branch = CustomAllReduceModel::quickest(shape, rates_of(cluster), model.parameters());
+  Exchange exchange = shape.branch == AllReduceBranch::OneShot
+                          ? to_all(group, "all_reduce", shape.bytes)
+                      : shape.branch == AllReduceBranch::TwoShot
+                          ? to_all(group, "all_reduce", 2 * shape.bytes / shape.ranks)
+                          : rings(group, lie, "all_reduce", 2 * part_of(group, bytes));
+  const PortLoads loads = loads_of(cluster, exchange.transfers);
+  return priced(cluster, std::move(exchange), loads, model, shape);
+}
+
+bool has_own_kernels(const Cluster& cluster, AllReduceLibrary library, bool one_node) {
+  return one_node && library != AllReduceLibrary::Nccl &&
+         cluster.scale_up.kind == ScaleUp::Kind::Switch;
 }
 
 }  // namespace
 
-Exchange all_reduce(const Cluster& cluster, std::span<const Rank> group, Bytes bytes,
-                    AllReduceLibrary library, AllReduceAlgorithm algorithm) {
+std::span<const std::string_view> all_reduce_names() {
+  return kAllReduces;
+}
+
+AllReduceLibrary all_reduce_named(std::string_view name) {
+  const auto found = std::ranges::find(kAllReduces, name);
+  if (found == kAllReduces.end()) {
+    throw sim::ConfigError(fmt::format("kernels.all_reduce: expected one of {}, not \"{}\"",
+                                       fmt::join(kAllReduces, ", "), name));
+  }
+  return static_cast<AllReduceLibrary>(found - kAllReduces.begin());
+}
+
+std::string_view default_all_reduce(std::string_view gemm) {
+  const auto found = std::ranges::find(kAllReduces, gemm);
+  return found == kAllReduces.end() ? kAllReduces.front() : *found;
+}
+
+PricedExchange all_reduce(const Cluster& cluster, Group group, Bytes bytes,
+                          AllReduceLibrary library, AllReduceAlgorithm algorithm) {
   using Algorithm = AllReduceAlgorithm;
-  const auto n = static_cast<double>(group.size());
-  if (group.size() < 2 || bytes == Bytes{}) return start(cluster, group, "all_reduce", 0);
+  if (is_nothing(group, bytes)) return nothing(group, "all_reduce");
   const GroupNodes lie(cluster, group);
-  const auto size = static_cast<double>(bytes.count());
-  const double each = 2 * (n - 1) / n * size, link = link_rate(cluster);
   const bool one_node = lie.nodes.size() == 1 && cluster.scale_up.kind == ScaleUp::Kind::Switch;
-  const auto& nccl = cluster.collectives.all_reduce;
-  const double in_switch = size * (1 + 1 / n);
-  const Timed ring = nccl_time(cluster, nccl, lie, each);
-  const Timed sum{nccl.sum_us, in_switch / (link * nccl.sum_efficiency), 0};
-  const bool can_sum = one_node && n > 2 && nccl.sum_efficiency > 0;
-  if (algorithm == Algorithm::Nvls && !can_sum) {
+  if (algorithm == Algorithm::Nvls && (!one_node || group.size() < 3)) {
     throw sim::ConfigError("an all-reduce in the switch (nvls) is within a node of more than two");
   }
   const bool engines_own = algorithm == Algorithm::OneShot || algorithm == Algorithm::TwoShot;
@@ -130,52 +170,42 @@ Exchange all_reduce(const Cluster& cluster, std::span<const Rank> group, Bytes b
   if (engines_own && library == AllReduceLibrary::Nccl) {
     throw sim::ConfigError("a one-shot or two-shot all-reduce is an engine's own, not NCCL's");
   }
-  if (algorithm == Algorithm::Ring) return rings(cluster, group, "all_reduce", each, ring);
-  if (algorithm == Algorithm::Nvls) return rings(cluster, group, "all_reduce", in_switch, sum);
-  if (!one_node || library == AllReduceLibrary::Nccl) {
-    return can_sum && sum.total() < ring.total()
-               ? rings(cluster, group, "all_reduce", in_switch, sum)
-               : rings(cluster, group, "all_reduce", each, ring);
+  switch (algorithm) {
+    case Algorithm::Ring:
+      return nccl_all_reduce(cluster, group, lie, bytes, NcclAlgorithm::Ring);
+    case Algorithm::Nvls:
+      return nccl_all_reduce(cluster, group, lie, bytes, NcclAlgorithm::Switch);
+    case Algorithm::OneShot:
+      return engine_all_reduce(cluster, group, lie, bytes, library, AllReduceBranch::OneShot);
+    case Algorithm::TwoShot:
+      return engine_all_reduce(cluster, group, lie, bytes, library, AllReduceBranch::TwoShot);
+    case Algorithm::Quickest:
+      break;
   }
-  const auto& own = cluster.collectives.engine_all_reduce[static_cast<std::size_t>(library)];
-  const Timed one{own.one_us + own.one_rank_us * (n - 1),
-                  (n - 1) * size / (link * own.one_efficiency), 0};
-  const Timed two{own.two_us + own.two_rank_us * (n - 1), each / (link * own.two_efficiency), 0};
-  const double kept = 1 - std::min(0.9, own.library_loss / n);
-  const Timed other{own.library_us, each / (link * own.library_efficiency * kept), 0};
-  if (algorithm == Algorithm::Quickest) {
-    if (other.total() < std::min(one.total(), two.total())) {
-      return rings(cluster, group, "all_reduce", each, other);
-    }
-    algorithm = one.total() <= two.total() ? Algorithm::OneShot : Algorithm::TwoShot;
-  }
-  return algorithm == Algorithm::OneShot ? to_all(cluster, group, "all_reduce", size, one)
-                                         : to_all(cluster, group, "all_reduce", 2 * size / n, two);
+  return has_own_kernels(cluster, library, one_node)
+             ? engine_all_reduce(cluster, group, lie, bytes, library, AllReduceBranch::Quickest)
+             : nccl_all_reduce(cluster, group, lie, bytes, NcclAlgorithm::Quickest);
 }
 
-Exchange all_gather(const Cluster& cluster, std::span<const Rank> group, Bytes bytes) {
-  if (group.size() < 2 || bytes == Bytes{}) return start(cluster, group, "all_gather", 0);
-  const auto n = static_cast<double>(group.size());
-  return ring_collective(cluster, group, "all_gather", Collective::AllGather,
-                         static_cast<double>(bytes.count()) * (n - 1) / n);
+PricedExchange all_gather(const Cluster& cluster, Group group, Bytes bytes) {
+  if (is_nothing(group, bytes)) return nothing(group, "all_gather");
+  return by_rings(cluster, group, "all_gather", models(cluster).all_gather,
+                  NcclOperation::AllGather, bytes, part_of(group, bytes));
 }
 
-Exchange reduce_scatter(const Cluster& cluster, std::span<const Rank> group, Bytes bytes) {
-  if (group.size() < 2 || bytes == Bytes{}) return start(cluster, group, "reduce_scatter", 0);
-  const auto n = static_cast<double>(group.size());
-  return ring_collective(cluster, group, "reduce_scatter", Collective::ReduceScatter,
-                         static_cast<double>(bytes.count()) * (n - 1) / n);
+PricedExchange reduce_scatter(const Cluster& cluster, Group group, Bytes bytes) {
+  if (is_nothing(group, bytes)) return nothing(group, "reduce_scatter");
+  return by_rings(cluster, group, "reduce_scatter", models(cluster).reduce_scatter,
+                  NcclOperation::ReduceScatter, bytes, part_of(group, bytes));
 }
 
-Exchange broadcast(const Cluster& cluster, std::span<const Rank> group, Bytes bytes) {
-  if (group.size() < 2 || bytes == Bytes{}) return start(cluster, group, "broadcast", 0);
-  const auto each = static_cast<double>(bytes.count());
-  const GroupNodes lie(cluster, group);
-  const Timed time = nccl_time(cluster, cluster.collectives.broadcast, lie, each);
-  return rings(cluster, group, "broadcast", each, time);
+PricedExchange broadcast(const Cluster& cluster, Group group, Bytes bytes) {
+  if (is_nothing(group, bytes)) return nothing(group, "broadcast");
+  return by_rings(cluster, group, "broadcast", models(cluster).broadcast, NcclOperation::Broadcast,
+                  bytes, static_cast<double>(bytes.count()));
 }
 
-Exchange all_to_all(const Cluster& cluster, std::span<const Rank> group, Bytes bytes) {
+PricedExchange all_to_all(const Cluster& cluster, Group group, Bytes bytes) {
   std::vector<sim::Transfer> transfers;
   const std::int64_t each =
       group.empty() ? 0 : bytes.count() / static_cast<std::int64_t>(group.size());
@@ -187,46 +217,45 @@ Exchange all_to_all(const Cluster& cluster, std::span<const Rank> group, Bytes b
   return all_to_all(cluster, group, std::move(transfers));
 }
 
-Exchange all_to_all(const Cluster& cluster, std::span<const Rank> group,
-                    std::vector<sim::Transfer> transfers) {
-  const NcclParameters& p = cluster.collectives.all_to_all;
+PricedExchange all_to_all(const Cluster& cluster, Group group,
+                          std::vector<sim::Transfer> transfers) {
+  if (transfers.empty()) return nothing(group, "all_to_all");
   const GroupNodes lie(cluster, group);
-  const auto [near, far] = volumes_of(cluster, transfers);
-  const auto m = static_cast<double>(lie.most), nodes = static_cast<double>(lie.nodes.size());
-  const double link = std::max(link_rate(cluster), 1e-9), network = network_rate(cluster);
-  const double loss = 1 - std::min(0.9, p.wide_loss / std::max(m, 2.0));
-  const Timed quick{p.quick_us + p.quick_step_us * (m - 1) + p.node_us * std::log2(nodes),
-                    near / (link * p.quick_efficiency),
-                    far > 0 ? far / (network * p.network_efficiency * 0.5) : 0};
-  const Timed wide{
-      p.wide_us + p.wide_step_us * (m - 1) + p.node_us * std::log2(nodes),
-      (near + std::sqrt(near * p.ramp_bytes)) / (link * p.wide_efficiency * loss),
-      far > 0 ? (far + std::sqrt(far * p.ramp_bytes * 0.1)) / (network * p.network_efficiency) : 0};
-  const Timed time = quick.total() < wide.total() ? quick : wide;
-  Exchange exchange = start(cluster, group, "all_to_all", transfers.empty() ? 0 : time.fixed_us);
-  if (near > 0) exchange.near.factor = time.near_us * link / near;
-  if (far > 0) exchange.far.factor = time.far_us * network / far;
+  Exchange exchange = empty_exchange(group, "all_to_all");
   exchange.transfers = std::move(transfers);
-  return exchange;
+  const PortLoads loads = loads_of(cluster, exchange.transfers);
+  // The size of which the busiest rank would send so much if it sent the same to all.
+  const auto n = static_cast<double>(group.size());
+  const double sent = loads.rank.near + loads.rank.far;
+  return priced(cluster, std::move(exchange), loads,
+                models(cluster).all_to_all.over(lie.nodes.size()),
+                {.operation = NcclOperation::AllToAll,
+                 .ranks = static_cast<double>(lie.most),
+                 .bytes = n > 1 ? sent * n / (n - 1) : 0,
+                 .nodes = static_cast<double>(lie.nodes.size()),
+                 .sent = loads.rank});
 }
 
-Exchange send(const Cluster& cluster, Rank source, Rank destination, Bytes bytes) {
-  const Rank group[] = {std::min(source, destination), std::max(source, destination)};
-  if (source == destination || bytes == Bytes{}) {
-    return start(cluster, {group, source == destination ? 1u : 2u}, "send", 0);
-  }
-  const NcclParameters& p = cluster.collectives.send_receive;
-  const auto size = static_cast<double>(bytes.count());
+PricedExchange send(const Cluster& cluster, Rank source, Rank destination, Bytes bytes) {
+  const Rank both[] = {std::min(source, destination), std::max(source, destination)};
+  const Group group(both, source == destination ? 1u : 2u);
+  if (is_nothing(group, bytes)) return nothing(group, "send");
   const bool near = cluster.near(source, destination);
-  const double rate = near ? link_rate(cluster) : network_rate(cluster);
-  const double quick_us = size / (rate * (near ? p.quick_efficiency : p.network_efficiency * 0.5));
-  const double wide_us = size / (rate * (near ? p.wide_efficiency : p.network_efficiency));
-  const double more = near ? 0 : p.node_us;
-  const bool is_quick = p.quick_us + quick_us < p.wide_us + wide_us;
-  Exchange exchange = start(cluster, group, "send", (is_quick ? p.quick_us : p.wide_us) + more);
+  Exchange exchange = empty_exchange(group, "send");
   exchange.transfers.push_back({source, destination, bytes});
-  (near ? exchange.near : exchange.far).factor = (is_quick ? quick_us : wide_us) * rate / size;
-  return exchange;
+  const PortLoads loads = loads_of(cluster, exchange.transfers);
+  const std::size_t nodes = near ? 1 : 2;
+  return priced(cluster, std::move(exchange), loads, models(cluster).send_receive.over(nodes),
+                {.operation = NcclOperation::SendReceive,
+                 .ranks = near ? 2.0 : 1.0,
+                 .bytes = static_cast<double>(bytes.count()),
+                 .nodes = static_cast<double>(nodes)});
+}
+
+const ModelUse& all_reduce_use(const Cluster& cluster, AllReduceLibrary library, bool one_node) {
+  if (has_own_kernels(cluster, library, one_node))
+    return models(cluster).engine_all_reduce[static_cast<std::size_t>(library)].use();
+  return models(cluster).all_reduce.over(one_node ? 1 : 2).use();
 }
 
 }  // namespace moesim::hardware

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "hardware/device.h"
@@ -16,6 +17,9 @@ struct ParameterField {
   std::string_view name;
   double P::*member;
   double initial, least, most;
+  // Of what no table tells: a file need not have it (it is `initial` then), and no fit searches it.
+  static constexpr bool kOptional = true;
+  bool optional = false;
 };
 
 // A parameter by name. Throws ConfigError where the model lacks it, or it is outside the range.
@@ -25,7 +29,9 @@ template <class P>
 P parameters_of(const FittedModel& model, std::span<const ParameterField<P>> fields) {
   P p;
   for (const ParameterField<P>& f : fields)
-    p.*f.member = parameter_of(model, f.name, f.least, f.most);
+    p.*f.member = f.optional && !model.parameters.contains(std::string(f.name))
+                      ? f.initial
+                      : parameter_of(model, f.name, f.least, f.most);
   return p;
 }
 

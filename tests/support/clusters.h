@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "hardware/cluster.h"
+#include "hardware/collectives/models.h"
 #include "hardware/network/network_model.h"
 #include "hardware/network/topology.h"
 #include "sim/engine.h"
@@ -24,6 +25,7 @@ inline hardware::Cluster small_cluster(std::int64_t nodes, std::int64_t per_node
   cluster.scale_out.bandwidth = 400_Gbps;
   cluster.scale_out.latency = 500ns;
   cluster.topology = hardware::make_topology(cluster);
+  cluster.collectives = hardware::collective_models(cluster.device);
   return cluster;
 }
 

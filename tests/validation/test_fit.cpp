@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "hardware/collectives/nccl_cost.h"
+#include "hardware/collectives/forms/nccl.h"
 #include "hardware/kernels/gemm.h"
 #include "sim/random.h"
 #include "validation/calibrate/fit_task.h"
@@ -23,7 +23,7 @@ const hardware::Device& h100() {
   return device;
 }
 
-hardware::NcclCostParameters truth() {
+hardware::NcclParameters truth() {
   return {.quick_us = 5,
           .quick_step_us = 0.9,
           .quick_efficiency = 0.2,
@@ -98,7 +98,7 @@ TEST_CASE("24 points and a prior fit a system whose launches take twice as long"
   std::string text = "op_name,dtype,num_gpus,bytes,latency_us\n";
   for (int i = 0; i < 24; ++i) {
     const double bytes = 512.0 * std::pow(2.0, i % 20), ranks = i < 12 ? 2 : 8;
-    hardware::NcclCostParameters p = truth();
+    hardware::NcclParameters p = truth();
     p.quick_us += 5;
     p.wide_us += 5;
     text += fmt::format(

@@ -69,7 +69,8 @@ class ModelTask : public Task {
   ModelTask(std::string kind, std::string implementation, std::string variant,
             const hardware::Rates& rates)
       : Task(std::move(kind), std::move(implementation), std::move(variant)), rates_(rates) {
-    for (const auto& f : M::fields()) info_.push_back({f.name, f.initial, f.least, f.most});
+    for (const auto& f : M::fields())
+      if (!f.optional) info_.push_back({f.name, f.initial, f.least, f.most});
   }
 
   void add(Item item, typename M::Shape shape) {
@@ -81,7 +82,7 @@ class ModelTask : public Task {
   double model_us(std::size_t item, std::span<const double> parameters) const override {
     typename M::Parameters p;
     std::size_t i = 0;
-    for (const auto& f : M::fields()) p.*f.member = parameters[i++];
+    for (const auto& f : M::fields()) p.*f.member = f.optional ? f.initial : parameters[i++];
     return M::us(shapes_[item], rates_, p);
   }
   double least_us(std::size_t item) const override { return M::least_us(shapes_[item], rates_); }

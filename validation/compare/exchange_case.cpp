@@ -58,7 +58,7 @@ sim::io::Json run_exchange_case(const YamlNode& node) {
   for (const bool is_back : {false, true}) {
     tokens.back = is_back;
     tokens.precision = is_back ? back : out;
-    const auto exchange = make_exchange(cluster, question);
+    const auto exchange = make_exchange(cluster, question).exchange;
     const auto played = hardware::play_exchange(cluster, exchange, fidelity, 0.01);
     const auto volumes = workloads::token_volumes(cluster, question);
     const double us = sim::to_us(played.completion);

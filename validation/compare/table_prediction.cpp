@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "hardware/choose_fitted.h"
+#include "hardware/collectives/models.h"
 #include "sim/error.h"
 
 namespace moesim::validation {
@@ -32,7 +33,10 @@ struct Cell {
 
 // The formula with the values that its fits start from, and no more than it is worth: H100's
 // efficiencies moved over two generations are a factor of two off at most rows, and three at some.
-hardware::FittedModel round_figures(const Task& task) {
+hardware::FittedModel figures_of(const Task& task, const hardware::Device& device) {
+  // A step plays collectives by defaults of their own.
+  if (auto own = hardware::default_fit(device, task.kind(), task.implementation(), task.variant()))
+    return *std::move(own);
   hardware::FittedModel model;
   model.kind = task.kind();
   model.implementation = task.implementation();
@@ -55,7 +59,7 @@ std::vector<TaskPrediction> predict_table(std::string_view kind, const sim::io::
         hardware::choose_fitted(device, task->kind(), task->implementation(), task->variant());
     TaskPrediction p;
     p.unfitted = chosen.model == nullptr && !task->composed();
-    p.model = chosen.model ? *chosen.model : round_figures(*task);
+    p.model = chosen.model ? *chosen.model : figures_of(*task, device);
     p.stand_in = chosen.stand_in;
     p.estimates = task->estimates(p.model, chosen.doubt);
     if (p.unfitted)

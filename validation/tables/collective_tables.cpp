@@ -1,8 +1,9 @@
 #include "validation/tables/collective_tables.h"
 
-#include "hardware/collectives/custom_allreduce_cost.h"
-#include "hardware/collectives/deepep_ll_cost.h"
-#include "hardware/collectives/nccl_cost.h"
+#include "hardware/collectives/forms/custom_all_reduce.h"
+#include "hardware/collectives/forms/deepep_low_latency.h"
+#include "hardware/collectives/forms/hybrid_ep.h"
+#include "hardware/collectives/forms/nccl.h"
 #include "validation/tables/task_builder.h"
 
 namespace moesim::validation {
@@ -82,10 +83,14 @@ Tasks read_custom_allreduce(const sim::io::CsvTable& table, const hardware::Devi
   return builder.take();
 }
 
-Tasks read_deepep_normal(const sim::io::CsvTable& table, const hardware::Device& device,
-                         const std::string& impl) {
+namespace {
+
+// Rows that go by nodes: what notifies counts to what transmits.
+template <class M>
+Tasks read_by_nodes(const sim::io::CsvTable& table, const hardware::Device& device,
+                    const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::DeepEpNormalModel> builder("deepep_normal", device);
+  TaskBuilder<M> builder(M::kKind, device);
   for (std::size_t row = 0; row < reader.rows(); ++row) {
     hardware::DeepEpShape shape = deepep_shape(reader, row);
     for (const std::string part : {"dispatch", "combine"}) {
@@ -99,6 +104,18 @@ Tasks read_deepep_normal(const sim::io::CsvTable& table, const hardware::Device&
     }
   }
   return builder.take();
+}
+
+}  // namespace
+
+Tasks read_deepep_normal(const sim::io::CsvTable& table, const hardware::Device& device,
+                         const std::string& impl) {
+  return read_by_nodes<hardware::DeepEpNormalModel>(table, device, impl);
+}
+
+Tasks read_hybrid_ep(const sim::io::CsvTable& table, const hardware::Device& device,
+                     const std::string& impl) {
+  return read_by_nodes<hardware::HybridEpModel>(table, device, impl);
 }
 
 Tasks read_deepep_ll(const sim::io::CsvTable& table, const hardware::Device& device,

@@ -10,6 +10,8 @@ Tasks read_custom_allreduce(const sim::io::CsvTable&, const hardware::Device&,
                             const std::string& impl);
 Tasks read_deepep_normal(const sim::io::CsvTable&, const hardware::Device&,
                          const std::string& impl);
+// In the columns of deepep_normal.
+Tasks read_hybrid_ep(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 Tasks read_deepep_ll(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 
 }  // namespace moesim::validation

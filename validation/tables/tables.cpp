@@ -30,6 +30,7 @@ constexpr std::array kKinds{
     Kind{"custom_allreduce", "trtllm", read_custom_allreduce},
     Kind{"deepep_normal", "deepep", read_deepep_normal},
     Kind{"deepep_ll", "deepep", read_deepep_ll},
+    Kind{"hybrid_ep", "hybrid_ep", read_hybrid_ep},
     Kind{"context_attention", "trtllm", read_context_attention},
     Kind{"generation_attention", "trtllm", read_generation_attention},
     Kind{"context_mla", "trtllm", read_context_mla},
@@ -62,7 +63,7 @@ std::span<const TimeColumn> time_columns(std::string_view kind) {
   static constexpr std::array<TimeColumn, 1> kOne{{{"", "predicted_us"}}};
   static constexpr std::array<TimeColumn, 2> kTwo{
       {{"dispatch", "predicted_dispatch_us"}, {"combine", "predicted_combine_us"}}};
-  if (kind == "deepep_normal" || kind == "deepep_ll") return kTwo;
+  if (kind == "deepep_normal" || kind == "deepep_ll" || kind == "hybrid_ep") return kTwo;
   return kOne;
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "hardware/cluster.h"
+#include "hardware/collectives/collectives.h"
 #include "hardware/collectives/multicast.h"
 #include "hardware/kernels/kernels.h"
 #include "hardware/network/network_model.h"

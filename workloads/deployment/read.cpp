@@ -197,11 +197,7 @@ void read_engine(const YamlNode& root, Deployment& d, Inputs& inputs) {
   d.kernels = std::move(names.kernels);
   d.all_reduce = hardware::all_reduce_named(
       names.all_reduce.empty() ? hardware::default_all_reduce(d.kernels.gemm) : names.all_reduce);
-  const auto exchanges = hardware::multicast_names();
-  const auto all_to_all = std::ranges::find(exchanges, names.all_to_all);
-  if (all_to_all != exchanges.end()) {
-    d.tokens = static_cast<hardware::MulticastAlgorithm>(all_to_all - exchanges.begin());
-  }
+  if (const auto tokens = hardware::parse_multicast(names.all_to_all)) d.tokens = *tokens;
 }
 
 }  // namespace

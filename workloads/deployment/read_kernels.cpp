@@ -1,7 +1,7 @@
 #include "workloads/deployment/read_kernels.h"
 
+#include "hardware/collectives/collectives.h"
 #include "hardware/collectives/multicast.h"
-#include "hardware/collectives/parameters.h"
 
 namespace moesim::workloads {
 

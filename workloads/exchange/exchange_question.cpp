@@ -66,42 +66,43 @@ double row_bytes(const TokenQuestion& q) {
   return static_cast<double>(q.hidden) * element;
 }
 
-sim::Exchange token_exchange(const hardware::Cluster& cluster, std::span<const Rank> group,
-                             MulticastAlgorithm algorithm, const TokenQuestion& q) {
-  const DispatchCounts counts =
-      count_tokens(cluster, static_cast<std::uint32_t>(group.size()),
-                   {.selections = hardware::needs_selections(algorithm),
-                    .tokens = hardware::needs_copies(algorithm),
-                    .node_tokens = hardware::needs_node_copies(algorithm)},
-                   q);
+hardware::PricedExchange token_exchange(const hardware::Cluster& cluster,
+                                        std::span<const Rank> group, MulticastAlgorithm algorithm,
+                                        const TokenQuestion& q) {
+  const hardware::MulticastTraits& traits = hardware::traits_of(algorithm);
+  const DispatchCounts counts = count_tokens(
+      cluster, static_cast<std::uint32_t>(group.size()),
+      {.selections = traits.selections, .tokens = traits.copies, .node_tokens = traits.node_copies},
+      q);
   const hardware::MulticastCounts rows{
       std::make_shared<const std::vector<std::uint32_t>>(counts.selections), counts.tokens,
       counts.node_tokens};
-  const hardware::MulticastShape shape{
-      .row_bytes = row_bytes(q), .rows = q.tokens_per_rank, .groups = q.experts, .sms = q.sms};
+  const hardware::MulticastShape shape{.row_bytes = row_bytes(q),
+                                       .width = q.hidden,
+                                       .rows = q.tokens_per_rank,
+                                       .top_k = q.top_k,
+                                       .groups = q.experts,
+                                       .sms = q.sms};
   return q.back ? hardware::combine(cluster, group, algorithm, rows, shape)
                 : hardware::dispatch(cluster, group, algorithm, rows, shape);
 }
 
 using Group = std::span<const Rank>;
-using Build = sim::Exchange (*)(const hardware::Cluster&, Group, const ExchangeQuestion&);
+using Build = hardware::PricedExchange (*)(const hardware::Cluster&, Group,
+                                           const ExchangeQuestion&);
 
-sim::Exchange direct(const hardware::Cluster&, Group group, const ExchangeQuestion& q) {
-  sim::Exchange exchange;
-  exchange.name = "direct";
-  exchange.participants.assign(group.begin(), group.end());
-  exchange.transfers = q.transfers;
-  return exchange;
+hardware::PricedExchange direct(const hardware::Cluster&, Group group, const ExchangeQuestion& q) {
+  hardware::PricedExchange priced;
+  priced.exchange.name = "direct";
+  priced.exchange.participants.assign(group.begin(), group.end());
+  priced.exchange.transfers = q.transfers;
+  return priced;
 }
 
 template <AllReduceLibrary Library, AllReduceAlgorithm Algorithm = AllReduceAlgorithm::Quickest>
-sim::Exchange all_reduce(const hardware::Cluster& cluster, Group group, const ExchangeQuestion& q) {
+hardware::PricedExchange all_reduce(const hardware::Cluster& cluster, Group group,
+                                    const ExchangeQuestion& q) {
   return hardware::all_reduce(cluster, group, q.buffer, Library, Algorithm);
-}
-
-template <MulticastAlgorithm Algorithm>
-sim::Exchange tokens(const hardware::Cluster& cluster, Group group, const ExchangeQuestion& q) {
-  return token_exchange(cluster, group, Algorithm, q.tokens);
 }
 
 struct Algorithm {
@@ -145,48 +146,67 @@ constexpr std::array kAlgorithms{
               [](const hardware::Cluster& c, Group g, const ExchangeQuestion& q) {
                 return hardware::broadcast(c, g, q.buffer);
               }},
-    Algorithm{"deepep_normal", ExchangeInput::Tokens, tokens<MulticastAlgorithm::DeepEpNormal>},
-    Algorithm{"deepep_low_latency", ExchangeInput::Tokens,
-              tokens<MulticastAlgorithm::DeepEpLowLatency>},
-    Algorithm{"hybrid_ep", ExchangeInput::Tokens, tokens<MulticastAlgorithm::HybridEp>},
-    Algorithm{"nccl_tokens", ExchangeInput::Tokens, tokens<MulticastAlgorithm::Nccl>},
-    Algorithm{"all_gather_tokens", ExchangeInput::Tokens, tokens<MulticastAlgorithm::AllGather>},
 };
 
-constexpr auto kNames = [] {
-  std::array<std::string_view, kAlgorithms.size()> names;
-  for (std::size_t i = 0; i < names.size(); ++i) names[i] = kAlgorithms[i].name;
+// Those that carry tokens are all that there are; one of NCCL's names means the collective.
+constexpr std::size_t kAll = kAlgorithms.size() + hardware::kMulticasts;
+const std::vector<std::string>& token_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const hardware::MulticastTraits& one : hardware::multicasts()) {
+      const bool taken =
+          std::ranges::find(kAlgorithms, one.name, &Algorithm::name) != kAlgorithms.end();
+      all.push_back(std::string(one.name) + (taken ? "_tokens" : ""));
+    }
+    return all;
+  }();
   return names;
-}();
+}
 
-const Algorithm& algorithm_named(std::string_view name) {
-  const auto found = std::ranges::find(kAlgorithms, name, &Algorithm::name);
-  if (found == kAlgorithms.end()) {
+const std::array<std::string_view, kAll>& names() {
+  static const auto all = [] {
+    std::array<std::string_view, kAll> list;
+    auto at = std::ranges::transform(kAlgorithms, list.begin(), &Algorithm::name).out;
+    std::ranges::copy(token_names(), at);
+    return list;
+  }();
+  return all;
+}
+
+// The place of an algorithm among names().
+std::size_t place_of(std::string_view name) {
+  const auto found = std::ranges::find(names(), name);
+  if (found == names().end()) {
     throw ConfigError(
-        fmt::format("there is no algorithm \"{}\"; there are {}", name, fmt::join(kNames, ", ")));
+        fmt::format("there is no algorithm \"{}\"; there are {}", name, fmt::join(names(), ", ")));
   }
-  return *found;
+  return static_cast<std::size_t>(found - names().begin());
 }
 
 }  // namespace
 
 std::span<const std::string_view> exchange_algorithms() {
-  return kNames;
+  return names();
 }
 
 ExchangeInput input_of(std::string_view algorithm) {
-  return algorithm_named(algorithm).input;
+  const std::size_t place = place_of(algorithm);
+  return place < kAlgorithms.size() ? kAlgorithms[place].input : ExchangeInput::Tokens;
 }
 
-sim::Exchange make_exchange(const hardware::Cluster& cluster, const ExchangeQuestion& question) {
-  const Algorithm& algorithm = algorithm_named(question.algorithm);
+hardware::PricedExchange make_exchange(const hardware::Cluster& cluster,
+                                       const ExchangeQuestion& question) {
+  const std::size_t place = place_of(question.algorithm);
   if (question.ranks < 1 || question.ranks > cluster.ranks()) {
     throw ConfigError(
         fmt::format("{} ranks, but \"{}\" has {}", question.ranks, cluster.name, cluster.ranks()));
   }
   std::vector<Rank> group(static_cast<std::size_t>(question.ranks));
   std::iota(group.begin(), group.end(), 0u);
-  return algorithm.build(cluster, group, question);
+  if (place < kAlgorithms.size()) return kAlgorithms[place].build(cluster, group, question);
+  return token_exchange(cluster, group,
+                        hardware::multicasts()[place - kAlgorithms.size()].algorithm,
+                        question.tokens);
 }
 
 TokenVolumes token_volumes(const hardware::Cluster& cluster, const ExchangeQuestion& question) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "hardware/cluster.h"
+#include "hardware/collectives/priced_exchange.h"
 #include "hardware/precision.h"
 #include "sim/exchange.h"
 #include "workloads/routing/laws/laws.h"
@@ -41,13 +42,15 @@ struct ExchangeQuestion {
 enum class ExchangeInput { Transfers, Buffer, Tokens };
 
 // The algorithms: "direct" (the transfers as they are, no library) and "nccl" carry transfers;
-// "all_reduce", "all_reduce_ring", …, "all_to_all", "broadcast" carry a buffer; "deepep_normal",
-// "deepep_low_latency", "hybrid_ep", "nccl_tokens", "all_gather_tokens" carry tokens.
+// "all_reduce" (TensorRT-LLM's), "all_reduce_vllm", …, "all_to_all", "broadcast" carry a buffer;
+// "deepep_normal", "deepep_low_latency", "hybrid_ep", "nccl_tokens", "all_gather_tokens" carry
+// tokens.
 std::span<const std::string_view> exchange_algorithms();
 ExchangeInput input_of(std::string_view algorithm);
 
 // Throws ConfigError where the ranks or the experts do not fit, or there is no such algorithm.
-sim::Exchange make_exchange(const hardware::Cluster& cluster, const ExchangeQuestion& question);
+hardware::PricedExchange make_exchange(const hardware::Cluster& cluster,
+                                       const ExchangeQuestion& question);
 
 // What a rank's tokens ask for, the mean over ranks, those for itself included; bytes.
 struct TokenVolumes {

@@ -117,10 +117,8 @@ void read_serving(const YamlNode& node, MemoryRequest& request) {
   options.page_tokens = integer(node, "page_tokens", 64);
   if (const auto v = node.find("prediction")) options.prediction = v->boolean();
   if (const auto v = node.find("all_to_all")) {
-    static constexpr std::array kinds{Exchanger::Nccl, Exchanger::DeepEpNormal,
-                                      Exchanger::DeepEpLowLatency};
-    options.communication.experts =
-        kinds[v->one_of({"nccl", "deepep_normal", "deepep_low_latency"})];
+    options.communication.multicast =
+        hardware::multicasts()[v->one_of(hardware::multicast_names())].algorithm;
   }
   ServingLoad& load = request.serving;
   load.sequences = integer(node, "sequences", 1, 0);

@@ -220,7 +220,8 @@ class Planner {
   }
 
   std::int64_t buffers(LayerRange range) const {
-    const CommBuffers& comm = options_.communication;
+    const hardware::CommBuffers& comm = options_.communication;
+    using hardware::nccl_buffer_bytes;
     std::int64_t sum = nccl_buffer_bytes(layout_.tp, comm.nccl_channels) +
                        nccl_buffer_bytes(layout_.cp, comm.nccl_channels) +
                        nccl_buffer_bytes(layout_.etp, comm.nccl_channels) +
@@ -228,18 +229,8 @@ class Planner {
     const MoeFfn* moe = nullptr;
     for (std::int64_t l = range.first; l < range.last && moe == nullptr; ++l) moe = model_.moe(l);
     if (moe == nullptr || layout_.ep == 1) return sum;
-    const std::int64_t width = moe->dispatch_width(model_.hidden);
-    switch (comm.experts) {
-      case Exchanger::Nccl:
-        return sum + nccl_all_to_all_bytes(layout_.ep);
-      case Exchanger::DeepEpNormal:
-        return sum +
-               deepep_normal_bytes(width, layout_.ep, comm.communication_sms, comm.gpus_per_node);
-      case Exchanger::DeepEpLowLatency:
-        return sum + deepep_low_latency_bytes(comm.dispatch_tokens, width, layout_.ep,
-                                              moe->experts + options_.redundant_experts);
-    }
-    return sum;
+    return sum + hardware::multicast_bytes(comm, layout_.ep, moe->dispatch_width(model_.hidden),
+                                           moe->experts + options_.redundant_experts);
   }
 
   const ModelSpec& model_;

@@ -12,9 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "hardware/collectives/buffers.h"
 #include "hardware/device.h"
 #include "hardware/precision.h"
-#include "workloads/comm_buffers.h"
 #include "workloads/model/counts.h"
 #include "workloads/model/model_spec.h"
 #include "workloads/placement/parallelism.h"
@@ -38,13 +38,13 @@ struct ServingLoad {
 
 struct ServingOptions {
   Formats formats;
-  std::int64_t redundant_experts = 0;  // slots beyond one an expert, a layer
-  bool prediction = false;             // holds the multi-token prediction modules
-  std::int64_t page_tokens = 64;       // a sequence's cache is whole pages
-  std::int64_t row_padding = 128;      // an expert's rows are padded to a multiple
-  std::int64_t batches_in_flight = 1;  // 2: two-batch overlap
-  CommBuffers communication;           // how ranks exchange
-  std::int64_t cuda_graphs = 0;        // captured; see kGraphNodeBytes
+  std::int64_t redundant_experts = 0;   // slots beyond one an expert, a layer
+  bool prediction = false;              // holds the multi-token prediction modules
+  std::int64_t page_tokens = 64;        // a sequence's cache is whole pages
+  std::int64_t row_padding = 128;       // an expert's rows are padded to a multiple
+  std::int64_t batches_in_flight = 1;   // 2: two-batch overlap
+  hardware::CommBuffers communication;  // how ranks exchange
+  std::int64_t cuda_graphs = 0;         // captured; see kGraphNodeBytes
 };
 
 // Bytes on one GPU.

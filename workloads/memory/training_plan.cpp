@@ -232,13 +232,14 @@ class TrainingPlanner {
   }
 
   std::int64_t buffers(LayerRange range) const {
+    using hardware::nccl_buffer_bytes;
     const std::int64_t channels = load_.communication.nccl_channels;
     std::int64_t sum =
         nccl_buffer_bytes(layout_.tp, channels) + nccl_buffer_bytes(layout_.cp, channels) +
         nccl_buffer_bytes(layout_.dp, channels) + nccl_buffer_bytes(layout_.etp, channels);
     if (layout_.pp > 1) sum += nccl_buffer_bytes(2, channels);
     for (std::int64_t l = range.first; l < range.last; ++l) {
-      if (model_.moe(l) != nullptr) return sum + nccl_all_to_all_bytes(layout_.ep);
+      if (model_.moe(l) != nullptr) return sum + hardware::nccl_all_to_all_bytes(layout_.ep);
     }
     return sum;
   }

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "hardware/collectives/buffers.h"
 #include "hardware/device.h"
-#include "workloads/comm_buffers.h"
 #include "workloads/model/model_spec.h"
 #include "workloads/placement/parallelism.h"
 
@@ -46,7 +46,7 @@ struct TrainingLoad {
   double optimizer_bytes = 12;                  // master weight and two moments in fp32
   double imbalance =
       1;  // rows of the most loaded GPU over the mean; a capacity factor where padded
-  CommBuffers communication;
+  hardware::CommBuffers communication;
 };
 
 // Bytes on one GPU.

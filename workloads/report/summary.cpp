@@ -13,11 +13,8 @@ namespace {
 constexpr std::array<const char*, 3> kBoundNames{"launch latency", "arithmetic",
                                                  "memory bandwidth"};
 
-// What the time of an exchange may differ by: half of what unfitted network constants are off by
-// in the published cases (hardware/collectives/README.md).
-constexpr double kNetworkLow = 0.85, kNetworkHigh = 1.2;
-// And of a host: engines and processors differ by more than what any figure says
-// (configs/engines).
+// What the time of a host may differ by: engines and processors differ by more than what any figure
+// says (configs/engines).
 constexpr double kHostLow = 0.5, kHostHigh = 2;
 
 double picoseconds(sim::Duration time) {
@@ -90,6 +87,11 @@ void Summary::add_work(const StepAccount& account, double weight) {
     const Work& work = account.work[i];
     work_[i].time += weight * picoseconds(work.time);
     ledger_.add(i, work.priced, weight);
+    const Work& exchanged = account.exchanged[i];
+    exchanged_[i].time += weight * picoseconds(exchanged.time);
+    exchanged_[i].low += weight * exchanged.p10_ps;
+    exchanged_[i].high += weight * exchanged.p90_ps;
+    ledger_.add(i, exchanged.priced, weight);
     work_[i].flops += weight * work.flops.count();
     work_[i].bytes += weight * static_cast<double>(work.bytes.count());
     work_[i].low += weight * work.p10_ps;
@@ -219,7 +221,7 @@ void Summary::write_waited_for(const hardware::Cluster& cluster, Report& report)
 void Summary::write_intervals(Report& report) const {
   double low = 0, high = 0;
   for (std::size_t i = 0; i < kPhases; ++i) {
-    const WorkSum& work = work_[i];
+    const WorkSum& work = work_[i].time > 0 ? work_[i] : exchanged_[i];
     const double exposed = report.phases[i].exposed_us;
     if (i == index_of(Phase::Host)) {
       low += exposed * kHostLow;
@@ -227,9 +229,6 @@ void Summary::write_intervals(Report& report) const {
     } else if (work.time > 0) {
       low += exposed * work.low / work.time;
       high += exposed * work.high / work.time;
-    } else {
-      low += exposed * kNetworkLow;
-      high += exposed * kNetworkHigh;
     }
   }
   low += report.idle_us;

@@ -48,8 +48,9 @@ class Summary {
   double ranks_ = 0;
   std::vector<double> step_times_us_, weights_;
   double output_ = 0;
-  std::array<PhaseSum, kPhases> phases_{};  // sums over ranks and steps
-  std::array<WorkSum, kPhases> work_{};
+  std::array<PhaseSum, kPhases> phases_{};    // sums over ranks and steps
+  std::array<WorkSum, kPhases> work_{};       // computations
+  std::array<WorkSum, kPhases> exchanged_{};  // exchanges, each alone
   Ledger ledger_;
   double idle_ = 0;
   std::vector<double> waited_for_;  // of each rank

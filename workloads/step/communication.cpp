@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "hardware/collectives/collectives.h"
-
 namespace moesim::workloads {
 namespace {
 
@@ -40,16 +38,20 @@ Communication::Communication(const hardware::Cluster& cluster,
       dispatch_bytes_(wire_bytes(dispatch)),
       combine_bytes_(wire_bytes(combine)) {}
 
-sim::Exchange Communication::all_reduce(std::span<const Rank> ranks, sim::Bytes bytes) const {
+hardware::PricedExchange Communication::all_reduce(std::span<const Rank> ranks,
+                                                   sim::Bytes bytes) const {
   return hardware::all_reduce(cluster_, ranks, bytes, all_reduce_);
 }
-sim::Exchange Communication::all_gather(std::span<const Rank> ranks, sim::Bytes bytes) const {
+hardware::PricedExchange Communication::all_gather(std::span<const Rank> ranks,
+                                                   sim::Bytes bytes) const {
   return hardware::all_gather(cluster_, ranks, bytes);
 }
-sim::Exchange Communication::reduce_scatter(std::span<const Rank> ranks, sim::Bytes bytes) const {
+hardware::PricedExchange Communication::reduce_scatter(std::span<const Rank> ranks,
+                                                       sim::Bytes bytes) const {
   return hardware::reduce_scatter(cluster_, ranks, bytes);
 }
-sim::Exchange Communication::send(Rank source, Rank destination, sim::Bytes bytes) const {
+hardware::PricedExchange Communication::send(Rank source, Rank destination,
+                                             sim::Bytes bytes) const {
   return hardware::send(cluster_, source, destination, bytes);
 }
 
@@ -61,8 +63,11 @@ TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSour
       .copies = counts.tokens,
       .node_copies = counts.node_tokens};
   const auto width = static_cast<double>(moe.dispatch_width(hidden));
-  hardware::MulticastShape shape{
-      .row_bytes = width * dispatch_bytes_, .groups = moe.experts, .sms = kDefaultSms};
+  hardware::MulticastShape shape{.row_bytes = width * dispatch_bytes_,
+                                 .width = moe.dispatch_width(hidden),
+                                 .top_k = moe.top_k,
+                                 .groups = moe.experts,
+                                 .sms = kDefaultSms};
   for (std::size_t r = 0; r + 1 < sources.begin.size(); ++r) {
     shape.rows = std::max<std::int64_t>(shape.rows, sources.begin[r + 1] - sources.begin[r]);
   }
@@ -74,21 +79,20 @@ TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSour
 }
 
 DispatchWanted Communication::wanted() const {
-  return {.selections = hardware::needs_selections(algorithm_),
+  const hardware::MulticastTraits& traits = hardware::traits_of(algorithm_);
+  return {.selections = traits.selections,
           // Kernels that route for themselves are priced by the tokens that reach a rank.
-          .tokens = hardware::needs_copies(algorithm_) || !delivers_sorted(),
-          .node_tokens = hardware::needs_node_copies(algorithm_)};
+          .tokens = traits.copies || !traits.sorted,
+          .node_tokens = traits.node_copies};
 }
 
 bool Communication::delivers_sorted() const {
-  return algorithm_ != MulticastAlgorithm::Nccl && algorithm_ != MulticastAlgorithm::AllGather;
+  return hardware::traits_of(algorithm_).sorted;
 }
 
 std::optional<hardware::Precision> Communication::quantised_before() const {
-  if (hardware::bytes_per_element(dispatch_) >= 2 ||
-      algorithm_ == MulticastAlgorithm::DeepEpLowLatency) {
+  if (hardware::bytes_per_element(dispatch_) >= 2 || hardware::traits_of(algorithm_).quantises)
     return {};
-  }
   return dispatch_;
 }
 

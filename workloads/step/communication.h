@@ -6,9 +6,9 @@
 #include <span>
 
 #include "hardware/cluster.h"
+#include "hardware/collectives/collectives.h"
 #include "hardware/collectives/multicast.h"
 #include "hardware/kernels/device_share.h"
-#include "sim/exchange.h"
 #include "workloads/model/layers.h"
 #include "workloads/placement/dispatch.h"
 
@@ -18,23 +18,23 @@ using sim::Rank;
 
 // Tokens to their experts and back, for one expert-parallel group.
 struct TokenExchange {
-  sim::Exchange dispatch;
-  sim::Exchange combine;
+  hardware::PricedExchange dispatch;
+  hardware::PricedExchange combine;
 };
 
 class Communication {
  public:
-  // The cluster outlives this.
+  // The cluster outlives this, and the exchanges' trust.
   Communication(const hardware::Cluster& cluster, hardware::AllReduceLibrary all_reduce,
                 hardware::MulticastAlgorithm tokens, hardware::Precision dispatch,
                 hardware::Precision combine);
 
   // `bytes`: the whole buffer, as each rank holds it before (all-reduce, reduce-scatter) or after
   // (all-gather). One rank exchanges nothing.
-  sim::Exchange all_reduce(std::span<const Rank> ranks, sim::Bytes bytes) const;
-  sim::Exchange all_gather(std::span<const Rank> ranks, sim::Bytes bytes) const;
-  sim::Exchange reduce_scatter(std::span<const Rank> ranks, sim::Bytes bytes) const;
-  sim::Exchange send(Rank source, Rank destination, sim::Bytes bytes) const;
+  hardware::PricedExchange all_reduce(std::span<const Rank> ranks, sim::Bytes bytes) const;
+  hardware::PricedExchange all_gather(std::span<const Rank> ranks, sim::Bytes bytes) const;
+  hardware::PricedExchange reduce_scatter(std::span<const Rank> ranks, sim::Bytes bytes) const;
+  hardware::PricedExchange send(Rank source, Rank destination, sim::Bytes bytes) const;
 
   // `sources` and `counts` are of the group's ranks in their order; `hidden` is the model's width.
   TokenExchange tokens(std::span<const Rank> group, const TokenSources& sources,

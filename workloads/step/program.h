@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "sim/exchange.h"
+#include "hardware/collectives/priced_exchange.h"
 #include "workloads/deployment/deployment.h"
 #include "workloads/step/communication.h"
 #include "workloads/step/expert_traffic.h"
@@ -39,7 +39,8 @@ struct Task {
   std::int64_t layer = -1;  // of the model; -1: none
   Phase phase = Phase::Other;
   RankWork work = {};
-  std::vector<sim::Exchange> exchanges = {};  // between ranks of the stage; none: it computes
+  std::vector<hardware::PricedExchange> exchanges =
+      {};  // between ranks of the stage; none: it computes
   // What may run beside the exchanges that follow starts from here …
   bool forks = false;
   // … and is this: it waits for the fork alone, and what follows does not wait for it, but that
@@ -77,7 +78,8 @@ class Program {
   Rank stage_ranks() const { return stage_ranks_; }
 
  private:
-  using Collective = sim::Exchange (Communication::*)(std::span<const Rank>, sim::Bytes) const;
+  using Collective = hardware::PricedExchange (Communication::*)(std::span<const Rank>,
+                                                                 sim::Bytes) const;
 
   template <class Price>
   RankWork by_dp(const MicroBatch& batch, Price price) const;

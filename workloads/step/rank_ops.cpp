@@ -36,17 +36,20 @@ OpId RankOps::compute(Rank rank, sim::LabelId label, const Work& work, OpId afte
   return graph_.add_compute(rank, kComputeStream, label, time, std::array{after, launched});
 }
 
-void RankOps::exchange(sim::Exchange what, sim::LabelId label, Chain& chain) {
-  const std::vector<Rank> participants = what.participants;
-  const sim::ExchangeId id = graph_.add_exchange(std::move(what));
+void RankOps::exchange(hardware::PricedExchange what, sim::LabelId label, Chain& chain,
+                       StepAccount& account) {
+  const std::vector<Rank> participants = what.exchange.participants;
+  account.exchanged[graph_.label(label).phase].add(what, participants.size());
+  const sim::ExchangeId id = graph_.add_exchange(std::move(what.exchange));
   for (const Rank rank : participants) {
     chain[rank] = graph_.add_part(id, rank, kNetworkStream, label, std::array{chain[rank]});
   }
 }
 
-void RankOps::send(sim::Exchange what, Rank source, Rank destination, sim::LabelId label,
-                   Chain& chain) {
-  const sim::ExchangeId id = graph_.add_exchange(std::move(what));
+void RankOps::send(hardware::PricedExchange what, Rank source, Rank destination, sim::LabelId label,
+                   Chain& chain, StepAccount& account) {
+  account.exchanged[graph_.label(label).phase].add(what, 2);
+  const sim::ExchangeId id = graph_.add_exchange(std::move(what.exchange));
   graph_.add_part(id, source, kNetworkStream, label, std::array{chain[source]});
   chain[destination] = graph_.add_part(id, destination, kNetworkStream, label, {});
 }

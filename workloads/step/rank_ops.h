@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "hardware/cluster.h"
+#include "hardware/collectives/priced_exchange.h"
 #include "sim/op_graph.h"
 #include "workloads/step/phases.h"
 #include "workloads/step/step_account.h"
@@ -44,10 +45,12 @@ class RankOps {
   // Work of one rank, after `after` and when the host has launched it; a slow device takes longer.
   // Adds to the account.
   OpId compute(Rank rank, sim::LabelId label, const Work& work, OpId after, StepAccount& account);
-  // An exchange, with a part at each of its participants.
-  void exchange(sim::Exchange what, sim::LabelId label, Chain& chain);
-  // A send from one rank to another, whose chain it starts.
-  void send(sim::Exchange what, Rank source, Rank destination, sim::LabelId label, Chain& chain);
+  // An exchange, with a part at each of its participants. Adds to the account.
+  void exchange(hardware::PricedExchange what, sim::LabelId label, Chain& chain,
+                StepAccount& account);
+  // A send from one rank to another, whose chain it starts. Adds to the account.
+  void send(hardware::PricedExchange what, Rank source, Rank destination, sim::LabelId label,
+            Chain& chain, StepAccount& account);
 
  private:
   const hardware::Cluster& cluster_;

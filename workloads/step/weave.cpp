@@ -143,7 +143,7 @@ class Weaver {
     for (Rank r = first; r < first + ranks; ++r) {
       const Rank source = r - ranks;
       ops_.send(communication_.send(source, r, program_.to_next_stage(half.batch, r)), source, r,
-                label, half.chain);
+                label, half.chain, account_);
     }
   }
 
@@ -164,8 +164,8 @@ class Weaver {
   void add(Turn turn, const Place& place, Half& half) {
     for (Task& task : turn) {
       const sim::LabelId label = ops_.label(task.what, task.layer, task.phase, half.batch.suffix);
-      for (sim::Exchange& exchange : task.exchanges) {
-        ops_.exchange(std::move(exchange), label, half.chain);
+      for (hardware::PricedExchange& exchange : task.exchanges) {
+        ops_.exchange(std::move(exchange), label, half.chain, account_);
       }
       if (!task.work.works.empty()) compute(task, label, place, half);
       if (task.forks) half.fork = half.chain;

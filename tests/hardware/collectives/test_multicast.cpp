@@ -4,6 +4,7 @@
 
 #include "hardware/collectives/multicast.h"
 #include "tests/support/clusters.h"
+#include "tests/support/plain_collectives.h"
 
 using namespace moesim;
 using namespace moesim::sim::literals;
@@ -22,14 +23,16 @@ std::vector<sim::Rank> ranks(sim::Rank count) {
 }
 
 // No latencies, full efficiency, nothing but links.
-hardware::CollectiveParameters bare() {
-  hardware::CollectiveParameters p;
-  p.deepep_normal.dispatch.per_sm_bytes_us = p.deepep_normal.combine.per_sm_bytes_us = 1e12;
-  p.deepep_normal.dispatch.overlap_power = p.deepep_normal.combine.overlap_power = 1000;
-  p.deepep_normal_node = p.deepep_normal;
-  p.deepep_ll.dispatch.overlap_power = p.deepep_ll.combine.overlap_power = 1000;
-  p.deepep_ll_node = p.deepep_ll;
-  return p;
+std::shared_ptr<const hardware::CollectiveModels> bare(
+    const hardware::DeepEpNormalParameters& normal = {.per_sm_bytes_us = 1e12,
+                                                      .overlap_power = 1000}) {
+  const auto models = testing::default_collectives();
+  models->set(MulticastAlgorithm::DeepEpNormal,
+              hardware::make_by_nodes(testing::plain_both<hardware::DeepEpNormalModel>(normal)));
+  models->set(MulticastAlgorithm::DeepEpLowLatency,
+              hardware::make_low_latency(
+                  testing::plain_both<hardware::DeepEpLlModel>({.overlap_power = 1000})));
+  return models;
 }
 
 auto shared(const std::vector<std::uint32_t>& counts) {
@@ -63,12 +66,14 @@ TEST_CASE("low latency sends a message for every choice, straight to its rank") 
   selections[3] = 2;
   const MulticastCounts counts{shared(selections), {}, {}};
   const auto out = hardware::dispatch(cluster, ranks(4), MulticastAlgorithm::DeepEpLowLatency,
-                                      counts, {.row_bytes = 1000, .rows = 10, .groups = 4});
+                                      counts, {.row_bytes = 1000, .rows = 10, .groups = 4})
+                       .exchange;
   CHECK(between(out, 0, 1) == 3 * 1016);
   CHECK(between(out, 0, 3) == 2 * 1016);
   CHECK(payload(out) == 5 * 1016);
   const auto back = hardware::combine(cluster, ranks(4), MulticastAlgorithm::DeepEpLowLatency,
-                                      counts, {.row_bytes = 1000, .rows = 10, .groups = 4});
+                                      counts, {.row_bytes = 1000, .rows = 10, .groups = 4})
+                        .exchange;
   CHECK(between(back, 1, 0) == 3000);
   CHECK(between(back, 3, 0) == 2000);
 }
@@ -89,13 +94,15 @@ TEST_CASE(
   const MulticastCounts counts{{}, copies, node_copies};
   const hardware::MulticastShape shape{.row_bytes = 1000, .rows = 10, .groups = 8, .sms = 20};
   const auto out =
-      hardware::dispatch(cluster, ranks(4), MulticastAlgorithm::DeepEpNormal, counts, shape);
+      hardware::dispatch(cluster, ranks(4), MulticastAlgorithm::DeepEpNormal, counts, shape)
+          .exchange;
   CHECK(between(out, 0, 2) == 9000);
   CHECK(between(out, 2, 3) == 7000);
   CHECK(between(out, 0, 1) == 4000);
   CHECK(payload(out) == 20000);
   const auto back =
-      hardware::combine(cluster, ranks(4), MulticastAlgorithm::DeepEpNormal, counts, shape);
+      hardware::combine(cluster, ranks(4), MulticastAlgorithm::DeepEpNormal, counts, shape)
+          .exchange;
   CHECK(between(back, 2, 0) == 9000);
   CHECK(between(back, 3, 2) == 7000);
   CHECK(between(back, 1, 0) == 4000);
@@ -106,12 +113,13 @@ TEST_CASE("an idle exchange takes its closed form") {
   // 4.9 MB / 225 GB/s = 21.778 us. Startup 30 us. SMs: 4.9 MB / 10 GB/s an SM / 20 = 24.5 us.
   // With overlap power 2: 30 + sqrt(21.778^2 + 24.5^2) = 62.779 us.
   auto cluster = small_cluster(1, 8);
-  cluster.collectives = bare();
-  cluster.collectives.deepep_normal_node.dispatch = {30, 0, 0.5, 1, 1e4, 0, 2};
+  cluster.collectives = bare({30, 0, 0.5, 1, 1e4, 0, 2});
   std::vector<std::uint32_t> copies(64, 700), node_copies(8, 5600);
-  const auto exchange = hardware::dispatch(
-      cluster, ranks(8), MulticastAlgorithm::DeepEpNormal, {{}, copies, node_copies},
-      {.row_bytes = 1000, .rows = 800, .groups = 64, .sms = 20});
+  const auto exchange =
+      hardware::dispatch(cluster, ranks(8), MulticastAlgorithm::DeepEpNormal,
+                         {{}, copies, node_copies},
+                         {.row_bytes = 1000, .rows = 800, .groups = 64, .sms = 20})
+          .exchange;
   for (const auto fidelity : {Fidelity::Bound, Fidelity::Fluid}) {
     CHECK(sim::to_us(play(cluster, exchange, fidelity)) == doctest::Approx(62.779).epsilon(0.001));
   }
@@ -129,7 +137,8 @@ TEST_CASE("imbalance inside a node halves the bandwidth of a dispatch") {
   const hardware::MulticastShape shape{.row_bytes = 7392, .rows = 7000, .groups = 64};
   const auto time = [&](const std::vector<std::uint32_t>& copies) {
     const auto exchange = hardware::dispatch(cluster, ranks(8), MulticastAlgorithm::DeepEpNormal,
-                                             {{}, copies, node_copies}, shape);
+                                             {{}, copies, node_copies}, shape)
+                              .exchange;
     return sim::to_us(play(cluster, exchange, Fidelity::Fluid));
   };
   CHECK(time(skewed) / time(balanced) == doctest::Approx(2).epsilon(0.01));
@@ -145,7 +154,8 @@ TEST_CASE("a hot destination is limited by its own port, and holds up those that
   for (std::size_t s = 0; s < 4; ++s) selections[s * 4] = 5000;
   const auto exchange =
       hardware::combine(cluster, ranks(4), MulticastAlgorithm::DeepEpLowLatency,
-                        {shared(selections), {}, {}}, {.row_bytes = 50'000, .groups = 4});
+                        {shared(selections), {}, {}}, {.row_bytes = 50'000, .groups = 4})
+          .exchange;
   // On the way back the hot rank sends.
   CHECK(sim::to_us(play(cluster, exchange, Fidelity::Fluid)) ==
         doctest::Approx(15'000).epsilon(0.001));
@@ -172,12 +182,18 @@ TEST_CASE("one slow rail slows every rank that uses it, and only those") {
   CHECK(done.of(3) == sim::Time{80ms + 1us});
 }
 
-TEST_CASE("algorithms say what they need to know and what they hold") {
-  CHECK(hardware::needs_selections(MulticastAlgorithm::DeepEpLowLatency));
-  CHECK_FALSE(hardware::needs_copies(MulticastAlgorithm::DeepEpLowLatency));
-  CHECK(hardware::needs_node_copies(MulticastAlgorithm::HybridEp));
+TEST_CASE("algorithms say what they need to know, what they hold, and in what order they stand") {
+  using hardware::traits_of;
+  CHECK(traits_of(MulticastAlgorithm::DeepEpLowLatency).selections);
+  CHECK_FALSE(traits_of(MulticastAlgorithm::DeepEpLowLatency).copies);
+  CHECK(traits_of(MulticastAlgorithm::HybridEp).node_copies);
+  CHECK(traits_of(MulticastAlgorithm::HybridEp).sorted);
+  CHECK_FALSE(traits_of(MulticastAlgorithm::AllGather).sorted);
   CHECK(hardware::multicast_names()[2] == "deepep_normal");
+  CHECK(hardware::parse_multicast("hybrid_ep") == MulticastAlgorithm::HybridEp);
+  CHECK_FALSE(hardware::parse_multicast("hybridep"));
   CHECK(hardware::multiprocessors_held(MulticastAlgorithm::DeepEpNormal, {.sms = 24}) == 24);
+  CHECK(hardware::multiprocessors_held(MulticastAlgorithm::Nccl, {.sms = 24}) == 16);
   CHECK(hardware::multiprocessors_held(MulticastAlgorithm::DeepEpLowLatency, {}) == 0);
 }
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "hardware/choose_fitted.h"
-#include "hardware/collectives/deepep_ll_cost.h"
-#include "hardware/collectives/nccl_cost.h"
+#include "hardware/collectives/forms/deepep_low_latency.h"
+#include "hardware/collectives/forms/nccl.h"
 #include "hardware/kernels/fitted.h"
 #include "hardware/kernels/kernels.h"
 #include "hardware/kernels/roofline.h"

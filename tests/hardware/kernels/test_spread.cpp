@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "hardware/collectives/spread.h"
+#include "hardware/collectives/forms/spread.h"
 
 using namespace moesim::hardware;
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "hardware/cluster.h"
+#include "hardware/collectives/models.h"
 #include "hardware/network/analysis.h"
 #include "hardware/network/topology.h"
 #include "sim/error.h"
@@ -168,15 +169,19 @@ TEST_CASE("a cluster's own fits of its collectives come before its device's") {
            "  - kind: nccl\n"
            "    implementation: nccl\n"
            "    variant: all_gather\n"
-           "    parameters: {quick_us: 77}\n"
+           "    parameters: {quick_us: 33, quick_step_us: 1, quick_efficiency: 0.2, wide_us: 8,\n"
+           "      wide_step_us: 1, wide_efficiency: 0.8, wide_loss: 0.4, ramp_bytes: 1e6,\n"
+           "      sum_us: 60, sum_efficiency: 0.6, node_us: 7}\n"
            "    provenance: {origin: fitted, source: a test}\n";
   }
   const hardware::Cluster plain = parse(kTwoNodes + "source: a test\n");
   const hardware::Cluster own =
       parse(kTwoNodes + "source: a test\ncollectives: " + file.string() + "\n");
-  CHECK(plain.collectives.all_gather.quick_us < 20);
-  CHECK(own.collectives.all_gather.quick_us == 77);
+  const auto quick = [](const auto& reach) { return reach.node.parameters().quick_us; };
+  CHECK(quick(plain.collectives->all_gather) < 20);
+  CHECK(quick(own.collectives->all_gather) == 33);
+  CHECK(own.collectives->all_gather.nodes.parameters().node_us == 7);
   // The others stay the device's.
-  CHECK(own.collectives.all_reduce.quick_us == plain.collectives.all_reduce.quick_us);
+  CHECK(quick(own.collectives->all_reduce) == quick(plain.collectives->all_reduce));
   std::filesystem::remove_all(folder);
 }

@@ -73,8 +73,40 @@ TEST_CASE("an exchange's bandwidths are those of nccl-tests") {
   CHECK(json["busbw_GBps"].get<double>() == doctest::Approx(63e3 / 140.5));
   CHECK(json["links"].size() == 16);
   CHECK(json["links"][0]["bytes"] == 63'000'000);
-  CHECK(json.contains("wall_s"));
   CHECK(json.contains("events"));
+}
+
+TEST_CASE("an exchange says whose numbers it rests on, and what it goes beyond") {
+  const auto asked = [](const char* cluster, const char* ranks, const char* format) {
+    return printed(exchange_command(), {{"CLUSTER", {cluster}},
+                                        {"ranks", {ranks}},
+                                        {"bytes", {"1 MiB"}},
+                                        {"algorithm", {"all_reduce"}},
+                                        {"format", {format}}});
+  };
+  // 28.82 us by TensorRT-LLM's fit, which has [0.9406, 1.0714] for its 10th and 90th percentile.
+  CHECK(asked("h100-1x8", "8", "text")
+            .find("  priced by     custom_allreduce trtllm graph: 80 % interval 27.11 us to 30.88 "
+                  "us\n") != std::string::npos);
+  const Json json = Json::parse(asked("h100-2x8", "16", "json"));
+  CHECK(json["priced_by"] == "nccl nccl all_reduce");
+  CHECK(json["extrapolated"] ==
+        "nccl nccl all_reduce_internode: no fit, nccl all_reduce stands in");
+  CHECK(json["interval"]["completion_us"]["p90"].get<double>() >
+        1.2 * json["completion_us"].get<double>());
+}
+
+TEST_CASE("an exchange's answers differed from run to run by how long the simulation took") {
+  const auto answer = [](bool timed, const char* format) {
+    std::map<std::string, std::vector<std::string>> given{
+        {"CLUSTER", {"h100-1x8"}}, {"ranks", {"8"}}, {"bytes", {"9 MB"}}, {"format", {format}}};
+    if (timed) given["time"] = {"true"};
+    return printed(exchange_command(), given);
+  };
+  CHECK(answer(false, "json") == answer(false, "json"));
+  CHECK(answer(false, "text") == answer(false, "text"));
+  CHECK(Json::parse(answer(false, "json"))["wall_s"].is_null());
+  CHECK(Json::parse(answer(true, "json"))["wall_s"].get<double>() >= 0);
 }
 
 TEST_CASE("a matrix gives each pair its bytes, and a slow NIC shows") {

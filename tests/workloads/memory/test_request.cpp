@@ -65,6 +65,24 @@ TEST_CASE("the parts of every stage sum to its peak") {
   CHECK(training["stages"][0]["activations_bytes"] > training["stages"][1]["activations_bytes"]);
 }
 
+TEST_CASE("a memory question knows every algorithm that a scenario does") {
+  // Mixtral's rows have 4096 numbers: HybridEP's buffers over 8 GPUs are 209.9 MB, in pages of 2
+  // MiB 211.8; NCCL's all-to-all takes 7 peers x 2 x 4 MiB.
+  const auto buffers = [](const std::string& algorithm) {
+    return at(asked(kPlan +
+                    "parallelism: {dp: 8, ep: 8}\nserving: {sequences: 32, context: 2048, "
+                    "all_to_all: " +
+                    algorithm + "}\n"),
+              "memory.buffers_bytes");
+  };
+  CHECK(buffers("hybrid_ep") == 101 * 2'097'152);
+  CHECK(buffers("nccl") == 7 * 8 * 1'048'576);
+  CHECK(buffers("all_gather") > buffers("nccl"));
+  CHECK(message_of(kPlan + "parallelism: {dp: 8, ep: 8}\nserving: {all_to_all: pplx}\n") ==
+        "plan.yaml:4:23: serving.all_to_all: expected one of nccl, all_gather, deepep_normal, "
+        "hybrid_ep, deepep_low_latency, not \"pplx\"");
+}
+
 TEST_CASE("a question that is wrong is refused with its place") {
   CHECK(message_of(kPlan) == "plan.yaml:1:1: expected exactly one of training and serving");
   CHECK(message_of(kPlan + "training: {microbatch: 8}\n") ==

@@ -143,12 +143,3 @@ TEST_CASE("SGLang's 367404 tokens of Qwen3-235B over four GPUs take 16.46 GiB of
   CHECK(static_cast<double>(plan.gpu().kv_cache) / kGiB == doctest::Approx(16.46).epsilon(0.01));
   CHECK_FALSE(plan.fits());
 }
-
-TEST_CASE("DeepEP's low-latency buffers hold two messages an expert and token, each way") {
-  // 128 tokens, hidden 7168, 288 experts. A dispatch message: 16 + 14336 bytes; a combine one:
-  // 14336
-  // + 4 x 56 = 14560. Sent and received: 288 x 128 x 14560 each; signals 1152; twice.
-  CHECK(deepep_low_latency_bytes(128, 7168, 16, 288) ==
-        2 * (2 * std::int64_t{288} * 128 * 14560 + 1152));
-  CHECK(deepep_low_latency_bytes(128, 7168, 1, 288) == 0);
-}

@@ -1,3 +1,4 @@
+#include "workloads/provenance.h"
 #include "workloads/scenario.h"
 
 #include <doctest/doctest.h>
@@ -257,4 +258,28 @@ TEST_CASE(
                        "x.yaml:6:23: kernels.all_reduce: expected one of trtllm, vllm, sglang, "
                        "nccl, not \"mscclpp\"",
                        sim::ConfigError);
+}
+
+TEST_CASE(
+    "HybridEP's numbers were reported as NCCL's fits, and every all-reduce as TensorRT-LLM's") {
+  const auto sources = [](const std::string& kernels, const std::string& layout) {
+    std::string text;
+    const std::string step = "{phase: decode, batch_per_rank: 4, context: 128}";
+    for (const auto& one : provenance_of(scenario("kernels: " + kernels, step, layout)))
+      text += one.source + "\n";
+    return text;
+  };
+  const auto has = [](const std::string& text, const char* what) {
+    return text.find(what) != std::string::npos;
+  };
+  const std::string hybrid = sources("{all_to_all: hybrid_ep}", "{dp: 8, ep: 8}");
+  CHECK(has(hybrid,
+            "hybrid_ep defaults: HybridEP's public rows, docs/README_Hybrid-EP.md at "
+            "94a9f8f6; stands in for hybrid_ep dispatch"));
+  CHECK_FALSE(has(hybrid, "nccl"));
+  const std::string vllm = sources("{all_reduce: vllm}", "{tp: 8}");
+  CHECK(has(vllm, "custom_allreduce vllm graph: "));
+  CHECK_FALSE(has(vllm, "custom_allreduce trtllm"));
+  CHECK(has(sources("{all_to_all: deepep_low_latency}", "{dp: 8, ep: 8}"),
+            "deepep_ll deepep dispatch: "));
 }

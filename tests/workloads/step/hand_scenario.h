@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/support/plain_collectives.h"
 #include "workloads/routing/trace/trace_writer.h"
 #include "workloads/run.h"
 
@@ -48,9 +49,11 @@ inline hardware::Cluster hand_cluster() {
                  .bandwidth = 1_GBps,
                  .latency = 500ns,
                  .host_bandwidth = {}};
-  hardware::DeepEpLlParameters plain;
-  plain.startup_us = 10;
-  c.collectives.deepep_ll = {.dispatch = plain, .combine = plain};
+  auto collectives = std::make_shared<hardware::CollectiveModels>(c.device);
+  collectives->set(
+      hardware::MulticastAlgorithm::DeepEpLowLatency,
+      hardware::make_low_latency(plain_both<hardware::DeepEpLlModel>({.startup_us = 10})));
+  c.collectives = collectives;
   c.topology = hardware::make_topology(c);
   return c;
 }

@@ -6,6 +6,7 @@
 #include <ostream>
 
 #include "hardware/choose_fitted.h"
+#include "hardware/collectives/check_fit.h"
 #include "sim/error.h"
 #include "sim/io/atomic_file.h"
 #include "sim/io/json.h"
@@ -132,8 +133,7 @@ std::string command_line(const Arguments& arguments) {
 }
 
 bool of_network(const hardware::FittedModel& model) {
-  return model.kind == "nccl" || model.kind == "custom_allreduce" ||
-         model.kind.starts_with("deepep");
+  return hardware::is_collective_kind(model.kind);
 }
 
 // What the fits say of the links, for people: the same numbers are in the models below it.

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
+#include <string>
 
 #include "sim/io/atomic_file.h"
 #include "sim/io/json.h"
@@ -121,19 +124,35 @@ Bandwidths bandwidths_of(const ExchangeQuestion& question, const sim::Exchange& 
   return {algorithm, algorithm * moved};
 }
 
+// Whose numbers the time rests on, and what the true one is with 80 %.
+void print_trust(const hardware::Trust& trust, sim::Duration completion, std::ostream& out) {
+  if (trust.use == nullptr) return;
+  const auto times = [&](double ratio) {
+    return sim::to_text(
+        sim::Duration(std::llround(static_cast<double>(completion.count()) * ratio)));
+  };
+  out << fmt::format("  priced by     {} {}: 80 % interval {} to {}\n", trust.use->kind,
+                     trust.use->used, times(trust.p10), times(trust.p90));
+  if (const std::string why = reason_of(*trust.use, trust.outside); !why.empty())
+    out << fmt::format("  extrapolated  {}\n", why);
+}
+
 void print_text(const ExchangeQuestion& question, const hardware::Cluster& cluster,
-                const hardware::PlayedExchange& played, const Bandwidths& bandwidths, double wall,
-                std::int64_t most_links, std::ostream& out) {
+                const hardware::Trust& trust, const hardware::PlayedExchange& played,
+                const Bandwidths& bandwidths, std::optional<double> wall, std::int64_t most_links,
+                std::ostream& out) {
   out << fmt::format("{} of {} ranks on {}\n", question.algorithm, question.ranks, cluster.name);
   out << fmt::format("  completion    {}\n", sim::to_text(played.completion));
   out << fmt::format(
       "  lower bound   {}  (the busiest port alone: {:.1f} % of the time)\n",
       sim::to_text(played.lower_bound),
       100 * sim::to_us(played.lower_bound) / std::max(1e-6, sim::to_us(played.completion)));
+  print_trust(trust, played.completion, out);
   out << fmt::format("  bandwidth     {:.2f} GB/s (algorithm), {:.2f} GB/s (bus)\n",
                      bandwidths.algorithm, bandwidths.bus);
-  out << fmt::format("  simulation    {:.3f} s, {} events, {} flows, {} computations of rates\n",
-                     wall, played.events, played.counters.flows, played.counters.rate_computations);
+  const std::string took = wall ? fmt::format("{:.3f} s, ", *wall) : "";
+  out << fmt::format("  simulation    {}{} events, {} flows, {} computations of rates\n", took,
+                     played.events, played.counters.flows, played.counters.rate_computations);
   if (played.links.empty()) return;
   out << fmt::format("  busiest links {:<40} {:>10} {:>12} {:>6}\n", "", "bytes", "capacity",
                      "busy");
@@ -150,20 +169,24 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const auto cluster = hardware::load_cluster_with(
       find_config("clusters", arguments.text("CLUSTER")), overrides_of(arguments));
   const ExchangeQuestion question = question_of(arguments);
-  const sim::Exchange exchange = make_exchange(cluster, question);
+  const hardware::PricedExchange priced = make_exchange(cluster, question);
+  const sim::Exchange& exchange = priced.exchange;
   const auto fidelity =
       arguments.text("network") == "bound" ? hardware::Fidelity::Bound : hardware::Fidelity::Fluid;
   const double tolerance = arguments.number("tolerance", 0, 0.5);
   const auto start = std::chrono::steady_clock::now();
   const auto played = hardware::play_exchange(cluster, exchange, fidelity, tolerance);
-  const double wall =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  // How long it took here and now: told where it is asked for, so that equal questions have answers
+  // that are equal to the byte.
+  std::optional<double> wall;
+  if (arguments.has("time"))
+    wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const Bandwidths bandwidths = bandwidths_of(question, exchange, played.completion);
   if (const auto file = arguments.find("timeline")) {
     sim::io::write_file(*file, exchange_trace(exchange, played));
   }
   if (!arguments.json()) {
-    print_text(question, cluster, played, bandwidths, wall,
+    print_text(question, cluster, priced.trust, played, bandwidths, wall,
                arguments.integer("links", 0, 1'000'000), console.out);
     return sim::ExitCode::Ok;
   }
@@ -176,9 +199,15 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   json["tolerance"] = fidelity == hardware::Fidelity::Fluid ? tolerance : 0.0;
   json["completion_us"] = sim::to_us(played.completion);
   json["lower_bound_us"] = sim::to_us(played.lower_bound);
+  if (const hardware::Trust& trust = priced.trust; trust.use != nullptr) {
+    json["priced_by"] = trust.use->kind + " " + trust.use->used;
+    json["interval"]["completion_us"] = {{"p10", sim::to_us(played.completion) * trust.p10},
+                                         {"p90", sim::to_us(played.completion) * trust.p90}};
+    json["extrapolated"] = reason_of(*trust.use, trust.outside);
+  }
   json["algbw_GBps"] = bandwidths.algorithm;
   json["busbw_GBps"] = bandwidths.bus;
-  json["wall_s"] = wall;
+  json["wall_s"] = wall ? sim::io::Json(*wall) : sim::io::Json();
   json["events"] = played.events;
   json["flows"] = played.counters.flows;
   json["rate_computations"] = played.counters.rate_computations;
@@ -264,6 +293,11 @@ Command exchange_command() {
                    .value = "N",
                    .help = "how many of the busiest links the text shows",
                    .fallback = "8"},
+                  {.name = "--time",
+                   .value = "",
+                   .help =
+                       "how long the simulation itself took (wall_s), which differs from run to "
+                       "run; without it wall_s is null"},
                   {.name = "--timeline",
                    .value = "FILE",
                    .help = "a Chrome/Perfetto trace of ranks and busiest links"},

@@ -7,41 +7,43 @@
 //   sm   = (tokens x ranks x 7/8 x row / per_sm + tokens x ranks x row_us) / sms
 //   far  = tokens x remote nodes x row / (network x far_efficiency)
 //   row  = hidden x 33/32 bytes (fp8 with a scale for 128) on the way out, hidden x 2 back
+//
+// Where the rows at hand are known (DeepEpShape::load) they are in the place of tokens x ranks.
 #pragma once
 
 #include <array>
+#include <span>
+#include <string_view>
 #include <vector>
 
+#include "hardware/collectives/forms/deepep_shape.h"
+#include "hardware/collectives/forms/parts.h"
 #include "hardware/kernels/parameters.h"
 #include "hardware/kernels/rates.h"
 
 namespace moesim::hardware {
 
-struct DeepEpShape {
-  double nodes = 1;
-  double hidden = 0;
-  double tokens = 0;  // of a rank
-  double top_k = 1;
-  double groups = 0;  // of all ranks (experts)
-  double sms = 20;    // normal kernels only
-  bool combine = false;
-};
-
-double deepep_row_bytes(const DeepEpShape& shape);
-
-struct DeepEpNormalCostParameters {
-  double startup_us, per_log2_nodes_us;
-  double near_efficiency, far_efficiency;
-  double per_sm_bytes_us;  // of one SM
-  double row_us;           // of one SM for a row and destination
-  double overlap_power;
+struct DeepEpNormalParameters {
+  double startup_us = 0, per_log2_nodes_us = 0;
+  double near_efficiency = 1, far_efficiency = 1;
+  double per_sm_bytes_us = 1e4;  // of one SM
+  double row_us = 0;             // of one SM for a row and destination
+  double overlap_power = 4;
 };
 
 struct DeepEpNormalModel {
   using Shape = DeepEpShape;
-  using Parameters = DeepEpNormalCostParameters;
+  using Parameters = DeepEpNormalParameters;
+  static constexpr std::string_view kKind = "deepep_normal";
+  static constexpr std::array<std::string_view, 4> kVariants = kDeepEpVariants;
   static std::span<const ParameterField<Parameters>> fields();
-  static double us(const DeepEpShape& shape, const Rates& rates, const Parameters& p);
+  // Where a device has no fit, for a variant; and whose figures they are.
+  static Parameters defaults(std::string_view variant);
+  static constexpr std::string_view kDefaults = "DeepEP on Hopper, of aiconfigurator 095f58a5";
+  static Parts parts(const DeepEpShape& shape, const Rates& rates, const Parameters& p);
+  static double us(const DeepEpShape& shape, const Rates& rates, const Parameters& p) {
+    return parts(shape, rates, p).us();
+  }
   static double least_us(const DeepEpShape& shape, const Rates& rates);
   // The same tables of H100 and H200 are apart by this (90th percentile): 2.9 and 5.2 %.
   static constexpr double kCarried = 0.03;

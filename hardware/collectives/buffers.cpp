@@ -1,8 +1,8 @@
-#include "workloads/comm_buffers.h"
+#include "hardware/collectives/buffers.h"
 
 #include <algorithm>
 
-namespace moesim::workloads {
+namespace moesim::hardware {
 
 namespace {
 
@@ -25,24 +25,29 @@ std::int64_t nccl_all_to_all_bytes(std::int64_t ranks) {
   return ranks <= 1 ? 0 : (ranks - 1) * 2 * 4 * kMiB;
 }
 
-std::int64_t deepep_low_latency_bytes(std::int64_t tokens, std::int64_t hidden, std::int64_t ranks,
-                                      std::int64_t experts) {
+std::int64_t multicast_bytes(const CommBuffers& buffers, std::int64_t ranks, std::int64_t width,
+                             std::int64_t groups) {
+  return traits_of(buffers.multicast).buffer_bytes(buffers, ranks, width, groups);
+}
+
+std::int64_t deepep_low_latency_bytes(std::int64_t rows, std::int64_t width, std::int64_t ranks,
+                                      std::int64_t groups) {
   if (ranks <= 1) return 0;
-  const std::int64_t scales = hidden / 128;
-  const std::int64_t dispatch = 16 + std::max(2 * hidden, hidden + 4 * scales);
-  const std::int64_t combine = 2 * hidden + 4 * scales;
-  const std::int64_t send = std::max(tokens * dispatch, experts * tokens * combine);
-  const std::int64_t receive = std::max(experts * tokens * dispatch, experts * tokens * combine);
-  const std::int64_t signals = round_up(experts * 4, 128);
+  const std::int64_t scales = width / 128;
+  const std::int64_t dispatch = 16 + std::max(2 * width, width + 4 * scales);
+  const std::int64_t combine = 2 * width + 4 * scales;
+  const std::int64_t send = std::max(rows * dispatch, groups * rows * combine);
+  const std::int64_t receive = std::max(groups * rows * dispatch, groups * rows * combine);
+  const std::int64_t signals = round_up(groups * 4, 128);
   return round_up(2 * (send + receive + signals), 128);
 }
 
-std::int64_t deepep_normal_bytes(std::int64_t hidden, std::int64_t ranks, std::int64_t sms,
+std::int64_t deepep_normal_bytes(std::int64_t width, std::int64_t ranks, std::int64_t sms,
                                  std::int64_t gpus_per_node) {
   if (ranks <= 1) return 0;
   // A token's row in bf16 with room for 128 choices, weights and scales (kNumMaxTopK,
   // kNumMaxScales) and where it came from.
-  const std::int64_t row = 2 * hidden + 128 * (8 + 4) + 128 * 4 + 8;
+  const std::int64_t row = 2 * width + 128 * (8 + 4) + 128 * 4 + 8;
   const std::int64_t channels = sms / 2;
   const std::int64_t near = std::min(ranks, gpus_per_node);
   const std::int64_t nodes = std::max<std::int64_t>(ranks / gpus_per_node, 1);
@@ -54,4 +59,9 @@ std::int64_t deepep_normal_bytes(std::int64_t hidden, std::int64_t ranks, std::i
   return round_up(nvlink, 128) + round_up(rdma, 128);
 }
 
-}  // namespace moesim::workloads
+std::int64_t hybrid_ep_bytes(std::int64_t width, std::int64_t ranks, std::int64_t sms,
+                             std::int64_t gpus_per_node) {
+  return deepep_normal_bytes(width, ranks, sms, gpus_per_node);
+}
+
+}  // namespace moesim::hardware

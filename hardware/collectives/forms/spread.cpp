@@ -1,4 +1,4 @@
-#include "hardware/collectives/spread.h"
+#include "hardware/collectives/forms/spread.h"
 
 #include <algorithm>
 #include <cmath>

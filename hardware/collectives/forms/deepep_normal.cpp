@@ -1,9 +1,9 @@
-#include "hardware/collectives/deepep_normal_cost.h"
+#include "hardware/collectives/forms/deepep_normal.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "hardware/collectives/spread.h"
+#include "hardware/collectives/forms/spread.h"
 
 namespace moesim::hardware {
 namespace {
@@ -11,24 +11,17 @@ namespace {
 // A rank's own rows do not leave it.
 constexpr double kOthers = (kRanksOfNode - 1) / kRanksOfNode;
 
-struct Volume {
-  double copies, near, far;  // rows x destinations; bytes over scale-up and over the NIC
-};
-
-Volume volume_of(const DeepEpShape& s) {
+DeepEpLoad load_of(const DeepEpShape& s) {
+  if (s.load) return *s.load;
   const Spread spread = spread_of(s.nodes, s.groups, s.top_k);
   const double copies = s.tokens * spread.ranks, row = deepep_row_bytes(s);
-  return {copies, copies * kOthers * row, s.tokens * spread.remote_nodes * row};
+  return {{copies * kOthers * row, s.tokens * spread.remote_nodes * row}, copies};
 }
 
 }  // namespace
 
-double deepep_row_bytes(const DeepEpShape& s) {
-  return s.hidden * (s.combine ? 2.0 : 33.0 / 32.0);
-}
-
-std::span<const ParameterField<DeepEpNormalCostParameters>> DeepEpNormalModel::fields() {
-  using P = DeepEpNormalCostParameters;
+std::span<const ParameterField<DeepEpNormalParameters>> DeepEpNormalModel::fields() {
+  using P = DeepEpNormalParameters;
   static constexpr std::array<ParameterField<P>, 7> kFields{{
       {"startup_us", &P::startup_us, 30, 5, 150},
       // From two nodes to four, of published figures of the same kernels at small batches: 11 us
@@ -45,19 +38,28 @@ std::span<const ParameterField<DeepEpNormalCostParameters>> DeepEpNormalModel::f
   return kFields;
 }
 
-double DeepEpNormalModel::us(const DeepEpShape& s, const Rates& r, const Parameters& p) {
-  const Volume v = volume_of(s);
-  const double near = v.near / (r.link * p.near_efficiency);
-  const double sm = (v.near / p.per_sm_bytes_us + v.copies * p.row_us) / s.sms;
-  const double far = s.nodes > 1 ? v.far / (r.network * p.far_efficiency) : 0;
-  const double q = p.overlap_power;
-  return p.startup_us + p.per_log2_nodes_us * std::log2(s.nodes) +
-         std::pow(std::pow(near, q) + std::pow(sm, q) + std::pow(far, q), 1 / q);
+// One node; 1 and 2 nodes: within 7 % (median, dispatch) and 8 % (combine) of the tables.
+DeepEpNormalParameters DeepEpNormalModel::defaults(std::string_view variant) {
+  const bool back = variant.starts_with("combine");
+  if (variant.ends_with("_internode"))
+    return back ? Parameters{47.8, 29, 1.0, 0.88, 8174, 0.0001, 8.2}
+                : Parameters{34.1, 28.3, 1.0, 0.95, 10786, 0.0063, 10};
+  return back ? Parameters{37.8, 27, 0.652, 0.9, 15407, 0.0001, 5.1}
+              : Parameters{26.3, 27, 1.0, 0.9, 18639, 0.105, 2.3};
+}
+
+Parts DeepEpNormalModel::parts(const DeepEpShape& s, const Rates& r, const Parameters& p) {
+  const auto [bytes, copies] = load_of(s);
+  return {.fixed_us = p.startup_us + p.per_log2_nodes_us * std::log2(s.nodes),
+          .near_us = us_of(bytes.near, r.link * p.near_efficiency),
+          .far_us = us_of(bytes.far, r.network * p.far_efficiency),
+          .sm_us = (bytes.near / p.per_sm_bytes_us + copies * p.row_us) / s.sms,
+          .power = p.overlap_power};
 }
 
 double DeepEpNormalModel::least_us(const DeepEpShape& s, const Rates& r) {
-  const Volume v = volume_of(s);
-  return std::max(v.near / r.link, s.nodes > 1 ? v.far / r.network : 0);
+  const PortBytes bytes = load_of(s).bytes;
+  return std::max(us_of(bytes.near, r.link), us_of(bytes.far, r.network));
 }
 
 std::array<double, 5> DeepEpNormalModel::features(const DeepEpShape& s) {

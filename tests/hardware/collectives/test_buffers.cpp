@@ -1,0 +1,32 @@
+#include <doctest/doctest.h>
+
+#include "hardware/collectives/buffers.h"
+
+using namespace moesim::hardware;
+
+TEST_CASE("DeepEP's low-latency buffers hold two messages an expert and token, each way") {
+  // 128 tokens, hidden 7168, 288 experts. A dispatch message: 16 + 14336 bytes; a combine one:
+  // 14336
+  // + 4 x 56 = 14560. Sent and received: 288 x 128 x 14560 each; signals 1152; twice.
+  CHECK(deepep_low_latency_bytes(128, 7168, 16, 288) ==
+        2 * (2 * std::int64_t{288} * 128 * 14560 + 1152));
+  CHECK(deepep_low_latency_bytes(128, 7168, 1, 288) == 0);
+}
+
+TEST_CASE("HybridEP's buffers were those of NCCL") {
+  // 4096 numbers, 8 ranks of a node, 20 multiprocessors: 10 channels of 8 ranks x 256 rows of
+  // 2 x 4096 + 1536 + 512 + 8 = 10,248 bytes and 5 integers, rounded up to 128: 209.9 MB; on a GPU,
+  // in pages of 2 MiB, 211.8. NCCL's all-to-all has 7 x 8 MiB = 58.7 MB.
+  const auto bytes = [](MulticastAlgorithm algorithm) {
+    return multicast_bytes({.multicast = algorithm}, 8, 4096, 8);
+  };
+  CHECK(bytes(MulticastAlgorithm::HybridEp) == 209'880'704);
+  CHECK(bytes(MulticastAlgorithm::HybridEp) == bytes(MulticastAlgorithm::DeepEpNormal));
+  CHECK(bytes(MulticastAlgorithm::Nccl) == 7 * 8 * 1'048'576);
+}
+
+TEST_CASE("gathering all rows keeps the buffers of NCCL's rings") {
+  CHECK(multicast_bytes({.multicast = MulticastAlgorithm::AllGather}, 8, 4096, 8) ==
+        nccl_buffer_bytes(8, 16));
+  CHECK(multicast_bytes({.multicast = MulticastAlgorithm::AllGather}, 1, 4096, 8) == 0);
+}
