@@ -213,16 +213,14 @@ class Pricer {
     }
   }
 
-  // Of the tokens that a sequence decodes together (drafted ones) each sees the same cache: they
-  // are so many more query heads that share its loads.
   void core(const BatchShape& part, const GqaAttention& a, std::int64_t heads,
             std::int64_t kv_heads, std::int64_t keys, std::int64_t window) {
     if (keys == 0) return;
-    const bool decode = part.phase == StepPhase::Decode;
     work_ += pricing_.kernels.attention({.batch = part.sequences,
-                                         .query_length = decode ? 1 : part.query_length,
+                                         .prompt = part.phase == StepPhase::Prefill,
+                                         .query_length = part.query_length,
                                          .kv_length = keys,
-                                         .heads = decode ? heads * part.query_length : heads,
+                                         .heads = heads,
                                          .kv_heads = kv_heads,
                                          .head_dim = a.head_dim,
                                          .window = window,
@@ -234,11 +232,11 @@ class Pricer {
   void mla_core(const BatchShape& part, const MlaAttention& a, std::int64_t heads) {
     std::int64_t keys = part.kv_length;
     if (a.index.top_k > 0) keys = std::min(keys, a.index.top_k);
-    const bool decode = part.phase == StepPhase::Decode;
     work_ += pricing_.kernels.mla({.batch = part.sequences,
-                                   .query_length = decode ? 1 : part.query_length,
+                                   .prompt = part.phase == StepPhase::Prefill,
+                                   .query_length = part.query_length,
                                    .kv_length = keys,
-                                   .heads = decode ? heads * part.query_length : heads,
+                                   .heads = heads,
                                    .kv_lora_rank = a.kv_lora_rank,
                                    .rope_dim = a.rope_dim,
                                    .nope_dim = a.nope_dim,
@@ -254,6 +252,7 @@ class Pricer {
     gemm(a.head_dim + a.heads, pricing_.model.hidden);
     for (const BatchShape& part : parts_) {
       work_ += pricing_.kernels.attention({.batch = part.sequences,
+                                           .prompt = part.phase == StepPhase::Prefill,
                                            .query_length = part.query_length,
                                            .kv_length = part.kv_length,
                                            .heads = a.heads,
