@@ -38,6 +38,7 @@ class Pricer {
     const std::int64_t keys = kv_heads * a.head_dim;
     const std::int64_t values = a.key_is_value ? 0 : kv_heads * a.value_head();
     project(a, heads * a.head_dim, a.reuses_cache ? 0 : keys + values);
+    normalise(a, heads * a.head_dim, a.reuses_cache ? 0 : keys);
     // Rotary embedding and the write of keys and values to the cache.
     touch(2 * (heads * a.head_dim + keys + values));
     for (const BatchShape& part : parts_) core(part, a, heads, kv_heads, part.kv_length, a.window);
@@ -166,6 +167,14 @@ class Pricer {
     if (a.query_rank == 0) return gemm(queries + keys_and_values, pricing_.model.hidden);
     gemm(a.query_rank + keys_and_values, pricing_.model.hidden);
     gemm(queries, a.query_rank);
+  }
+
+  // Queries and keys are normalised in place, by one launch. Where a norm is over all heads, tp
+  // ranks first add up their squares (LayerPricing::norm_sums), which a launch of its own reads.
+  void normalise(const GqaAttention& a, std::int64_t queries, std::int64_t keys) {
+    if (a.qk_norm == QkNorm::None) return;
+    if (a.qk_norm == QkNorm::PerLayer && pricing_.tp > 1) touch(queries + keys);
+    touch(2 * (queries + keys));
   }
 
   void gemm(std::int64_t n, std::int64_t k) { gemm(n, k, tokens_); }
