@@ -37,11 +37,13 @@ class Pricer {
     const std::int64_t kv_heads = split(a.kv_heads, pricing_.tp);  // fewer than tp: replicated
     const std::int64_t keys = kv_heads * a.head_dim;
     const std::int64_t values = a.key_is_value ? 0 : kv_heads * a.value_head();
-    project(a, heads * a.head_dim, a.reuses_cache ? 0 : keys + values);
+    const std::int64_t gate = split(a.output_gate, pricing_.tp);
+    project(a, heads * a.head_dim, gate + (a.reuses_cache ? 0 : keys + values));
     normalise(a, heads * a.head_dim, a.reuses_cache ? 0 : keys);
     // Rotary embedding and the write of keys and values to the cache.
     touch(2 * (heads * a.head_dim + keys + values));
     for (const BatchShape& part : parts_) core(part, a, heads, kv_heads, part.kv_length, a.window);
+    multiply_by_gate(heads * a.value_head(), gate);
     gemm(pricing_.model.hidden, heads * a.value_head());
     return work_;
   }
@@ -68,6 +70,10 @@ class Pricer {
         expand_keys(part, a, heads);
         mla_core(part, a, heads);
       }
+    }
+    if (a.output_gate) {
+      gemm(heads * a.value_dim, hidden);
+      multiply_by_gate(heads * a.value_dim, heads * a.value_dim);
     }
     gemm(hidden, heads * a.value_dim);
     return work_;
@@ -162,11 +168,17 @@ class Pricer {
   }
 
  private:
-  // Queries, keys and values in one GEMM; queries of a rank of their own need another.
-  void project(const GqaAttention& a, std::int64_t queries, std::int64_t keys_and_values) {
-    if (a.query_rank == 0) return gemm(queries + keys_and_values, pricing_.model.hidden);
-    gemm(a.query_rank + keys_and_values, pricing_.model.hidden);
+  // Queries, keys, values and the result's gate in one GEMM; queries of a rank of their own need
+  // another.
+  void project(const GqaAttention& a, std::int64_t queries, std::int64_t others) {
+    if (a.query_rank == 0) return gemm(queries + others, pricing_.model.hidden);
+    gemm(a.query_rank + others, pricing_.model.hidden);
     gemm(queries, a.query_rank);
+  }
+
+  // In place, by one launch.
+  void multiply_by_gate(std::int64_t result, std::int64_t gate) {
+    if (gate > 0) touch(2 * result + gate);
   }
 
   // Queries and keys are normalised in place, by one launch. Where a norm is over all heads, tp

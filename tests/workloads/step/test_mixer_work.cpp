@@ -63,6 +63,32 @@ TEST_CASE("a norm over all heads adds up its squares over the ranks that share t
   CHECK(hand.pricing(4).norm_sums(layer_of(attention), 3) == sim::Bytes(12));
 }
 
+TEST_CASE("the gate on attention's result was in no step") {
+  const Hand hand;
+  // hidden 1000, tp 2: of each rank 4 heads of 64 and 256 numbers of gate.
+  GqaAttention attention{.heads = 8, .kv_heads = 4, .head_dim = 64};
+  const Work without = hand.pricing(2).mixer(layer_of(attention), kBatch);
+  attention.output_gate = 512;
+  const Work with = hand.pricing(2).mixer(layer_of(attention), kBatch);
+  // Its columns in the projection: weights 1000 x 256 and 3 x 256 results, 2 B each: 513,536 B.
+  // Beside it a launch: result read and written, gate read, 3 x 3 x 256 x 2 = 4,608 B.
+  CHECK(with.time - without.time == 1us + sim::Duration(513'536 + 4608));
+
+  // Latent attention's is a projection of its own: as many bytes, and the 3 x 1000 x 2 B read.
+  MlaAttention latent{.heads = 4,
+                      .q_lora_rank = 0,
+                      .kv_lora_rank = 512,
+                      .nope_dim = 128,
+                      .rope_dim = 64,
+                      .value_dim = 128,
+                      .index = {}};
+  const LayerKind plain{.name = "layer", .mixer = latent, .ffn = NoFfn{}, .cross = {}};
+  latent.output_gate = true;
+  const LayerKind gated{.name = "layer", .mixer = latent, .ffn = NoFfn{}, .cross = {}};
+  CHECK(hand.pricing(2).mixer(gated, kBatch).time - hand.pricing(2).mixer(plain, kBatch).time ==
+        2us + sim::Duration(513'536 + 6000 + 4608));
+}
+
 TEST_CASE("one new token after nothing is decoded by the kernels of decode") {
   const Hand hand;
   const Work work = hand.pricing().mixer(layer_of({.heads = 8, .kv_heads = 4, .head_dim = 64}),
