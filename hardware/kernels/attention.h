@@ -3,9 +3,12 @@
 #pragma once
 
 #include <array>
+#include <compare>
+#include <optional>
 #include <vector>
 
 #include "hardware/kernels/flash.h"
+#include "hardware/kernels/rising.h"
 #include "hardware/kernels/shapes.h"
 
 namespace moesim::hardware {
@@ -14,6 +17,8 @@ struct AttentionInput {
   AttentionShape shape;
   bool repeated = false;     // a benchmark's loop over one cache
   double most_packed = 1e9;  // query heads of a kv head that decode computes together (flash.h)
+
+  auto operator<=>(const AttentionInput&) const = default;
 };
 
 // Of an implementation's decode kernels: TensorRT-LLM's tables step up beyond 32, vLLM's do not.
@@ -29,6 +34,10 @@ struct ContextAttentionModel {
                                                              "head_dim"};
   static std::array<double, 5> features(const Shape& shape);
   static std::vector<std::vector<double>> knots();
+  // Of batch, queries and the keys before them.
+  static const std::vector<Ladder>& ladders(const Shape& shape);
+  static std::array<double, 3> sizes(const Shape& shape);
+  static Shape with_sizes(Shape shape, const std::array<double, 3>& sizes);
   static std::string_view regime(const Shape& shape, const Rates& rates);
 };
 
@@ -42,6 +51,11 @@ struct DecodeAttentionModel {
   static constexpr std::array<std::string_view, 4> kFeatures{"blocks", "keys", "group", "head_dim"};
   static std::array<double, 4> features(const Shape& shape);
   static std::vector<std::vector<double>> knots();
+  static const std::vector<Ladder>& ladders(const Shape& shape);  // of batch and keys
+  static std::array<double, 2> sizes(const Shape& shape);
+  static Shape with_sizes(Shape shape, const std::array<double, 2>& sizes);
+  // With a query less, of those that a decode checks together; none where there is one.
+  static std::optional<Shape> with_fewer_queries(const Shape& shape);
   static std::string_view regime(const Shape& shape, const Rates& rates);
 };
 

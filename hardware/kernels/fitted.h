@@ -19,12 +19,14 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "hardware/choose_fitted.h"
 #include "hardware/kernels/parameters.h"
 #include "hardware/kernels/rates.h"
 #include "hardware/kernels/residual.h"
+#include "hardware/kernels/rising_model.h"
 #include "hardware/trust.h"
 
 namespace moesim::hardware {
@@ -62,6 +64,8 @@ inline constexpr double kDecile = 1.2816 / 1.6449;
 
 template <class M>
 class Fitted {
+  struct Nothing {};
+
  public:
   using Model = M;
   // Throws ConfigError where a parameter is missing or out of its physical range.
@@ -92,13 +96,28 @@ class Fitted {
     return use;
   }
 
+  // Microseconds: the formula with what it leaves over, above what physics allows.
+  double us(const typename M::Shape& shape, const Rates& rates) const {
+    if constexpr (Rises<M>) {
+      const double us = std::max(
+          rising_.us(
+              shape, rates, [this](const auto& s, const Rates& r) { return fitted_us(s, r); },
+              [this](const auto& s, const Rates& r) { return M::us(s, r, parameters_); }),
+          M::least_us(shape, rates));
+      if constexpr (requires { M::with_fewer_queries(shape); }) {
+        if (const auto fewer = M::with_fewer_queries(shape))
+          return std::max(us, this->us(*fewer, rates));
+      }
+      return us;
+    } else {
+      return std::max(fitted_us(shape, rates), M::least_us(shape, rates));
+    }
+  }
+
   Estimate estimate(const typename M::Shape& shape, const Rates& rates) const {
     const auto features = M::features(shape);
     Estimate e;
-    e.us = M::us(shape, rates, parameters_);
-    // A library's choice of kernels does not carry over to another architecture.
-    if (!model_.other_generation) e.us *= std::exp(residual_at(model_.residual, features));
-    e.us = std::max(e.us, M::least_us(shape, rates));
+    e.us = us(shape, rates);
     for (std::size_t i = 0; i < features.size(); ++i)
       if (is_outside(M::kFeatures[i], features[i])) e.outside |= std::uint32_t{1} << i;
     auto interval = model_.interval.find(std::string(M::regime(shape, rates)));
@@ -119,6 +138,13 @@ class Fitted {
   }
 
  private:
+  double fitted_us(const typename M::Shape& shape, const Rates& rates) const {
+    const double us = M::us(shape, rates, parameters_);
+    // A library's choice of kernels does not carry over to another architecture.
+    return model_.other_generation
+               ? us
+               : us * std::exp(residual_at(model_.residual, M::features(shape)));
+  }
   std::pair<double, double> range_of(std::string_view feature) const {
     const auto seen = model_.valid.find(std::string(feature));
     return seen == model_.valid.end() ? std::pair<double, double>{} : seen->second;
@@ -141,6 +167,7 @@ class Fitted {
 
   typename M::Parameters parameters_;
   FittedModel model_;
+  [[no_unique_address]] std::conditional_t<Rises<M>, RisingModel<M>, Nothing> rising_;
   bool stand_in_;
   double doubt_;
 };

@@ -18,10 +18,6 @@ constexpr double kRowsTogether = 16;  // query heads of one tensor-core instruct
 constexpr double kShortPart = 64, kShortFactor = 8;
 constexpr double kLongPart = 128, kLongPartAlone = 256;
 
-double seen_keys(const FlashShape& s) {
-  return s.window > 0 ? std::min(s.keys, s.window + s.queries - 1) : s.keys;
-}
-
 // Query-key pairs of one sequence and head: causal, and not further back than the window.
 double pairs(const FlashShape& s) {
   const double q = s.queries, before = std::max(0.0, s.keys - q);
@@ -30,7 +26,32 @@ double pairs(const FlashShape& s) {
   return growing * before + growing * (growing + 1) / 2 + (q - growing) * s.window;
 }
 
+constexpr double kMostSequences = 1 << 17, kMostQueries = 1 << 17, kMostKeys = 1 << 24;
+
+Ladder query_ladder() {
+  constexpr double kEvenTiles = 8;  // beyond so many a further one shows less than 1 in 8
+  Ladder ladder{1, 2, 4, 8, 16, 32, kSmallTile, kSmallTile + 1};
+  for (double tiles = 1; tiles < kEvenTiles; ++tiles) {
+    ladder.push_back(tiles * kTile);
+    ladder.push_back(tiles * kTile + 1);
+  }
+  for (double step = kTile; ladder.back() < kMostQueries; step *= 2)
+    for (double steps = kEvenTiles; steps < 2 * kEvenTiles; ++steps) ladder.push_back(steps * step);
+  return ladder;
+}
+
+// What these keys take is nearly in proportion to them.
+Ladder before_ladder() {
+  Ladder ladder{0};
+  for (double keys = kTile; ladder.back() < kMostKeys; keys *= 4) ladder.push_back(keys);
+  return ladder;
+}
+
 }  // namespace
+
+double seen_keys(const FlashShape& s) {
+  return s.window > 0 ? std::min(s.keys, s.window + s.queries - 1) : s.keys;
+}
 
 bool decode_packs_heads(const FlashShape& s) {
   return s.shared_values || (s.heads > s.kv_heads && s.heads <= s.most_packed * s.kv_heads);
@@ -57,6 +78,18 @@ double least_flash_us(const FlashShape& s, const Rates& r) {
   return least_us_of(work, r);
 }
 
+const std::vector<Ladder>& prefill_ladders(bool keys_before) {
+  static const std::vector<Ladder> kWithout{octaves(kMostSequences, 1), query_ladder(), {0}};
+  static const std::vector<Ladder> kWith{octaves(kMostSequences, 1), query_ladder(),
+                                         before_ladder()};
+  return keys_before ? kWith : kWithout;
+}
+
+const std::vector<Ladder>& decode_ladders() {
+  static const std::vector<Ladder> kLadders{octaves(kMostSequences, 2), octaves(kMostKeys, 2)};
+  return kLadders;
+}
+
 std::span<const ParameterField<PrefillParameters>> prefill_fields() {
   using P = PrefillParameters;
   static constexpr std::array<ParameterField<P>, 7> kFields{{
@@ -75,14 +108,17 @@ double prefill_us(const FlashShape& s, const Rates& r, const PrefillParameters& 
   if (s.batch <= 0 || s.queries <= 0) return 0;
   const double tiles = std::ceil(s.queries / kTile);
   const double rows = s.queries <= kSmallTile ? kSmallTile : kTile;
-  // Keys of all of a head's tiles, in whole tiles where the diagonal cuts them.
+  // Keys of all of a head's tiles, in whole tiles where the diagonal cuts them: one more tile each,
+  // until a tile sees its window.
   const double before = std::max(0.0, s.keys - s.queries);
-  double keys = tiles * before + rows * tiles * (tiles + 1) / 2;
-  double most = before + s.queries;
-  if (s.window > 0 && s.window < most) {
-    most = std::min(most, s.window + rows);
-    keys = std::min(keys, tiles * most);
+  double growing = tiles, most = before + s.queries, window = 0;
+  if (s.window > 0) {
+    window = s.window + rows;
+    growing = std::clamp(std::floor((window - before) / rows), 0.0, tiles);
+    most = std::min(most, window);
   }
+  const double keys =
+      growing * before + rows * growing * (growing + 1) / 2 + (tiles - growing) * window;
   const Work work = work_of(s);
   const double intensity = work.flops / work.bytes;
   const double rate = sustained_rate(r, p.compute_fraction, p.power_slowdown, intensity);

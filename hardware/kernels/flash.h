@@ -16,9 +16,11 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "hardware/kernels/parameters.h"
 #include "hardware/kernels/rates.h"
+#include "hardware/kernels/rising.h"
 #include "hardware/kernels/work.h"
 
 namespace moesim::hardware {
@@ -40,9 +42,16 @@ struct FlashShape {
 // before keys are split.
 bool decode_packs_heads(const FlashShape& shape);
 double decode_blocks(const FlashShape& shape);
+// Keys of a sequence that its queries see, within the window.
+double seen_keys(const FlashShape& shape);
 // Bytes of the cache that a step reads: of all sequences.
 double cache_bytes(const FlashShape& shape);
 Work work_of(const FlashShape& shape);
+
+// The steps between which times rise (rising.h). Of sequences, queries, in which tiles show, and
+// keys before them, with those or without; of sequences and keys.
+const std::vector<Ladder>& prefill_ladders(bool keys_before);
+const std::vector<Ladder>& decode_ladders();
 
 struct PrefillParameters {
   double launch_us, stream_fraction;

@@ -14,6 +14,7 @@
 
 #include "hardware/kernels/parameters.h"
 #include "hardware/kernels/rates.h"
+#include "hardware/kernels/rising.h"
 #include "hardware/kernels/shapes.h"
 
 namespace moesim::hardware {
@@ -47,6 +48,9 @@ struct GemmModel {
   static constexpr std::array<std::string_view, 4> kFeatures{"m", "n", "k", "tail"};
   static std::array<double, 4> features(const GemmShape& shape);
   static std::vector<std::vector<double>> knots();
+  static const std::vector<Ladder>& ladders(const GemmShape& shape);  // of m, or none
+  static std::array<double, 1> sizes(const GemmShape& shape);
+  static GemmShape with_sizes(GemmShape shape, const std::array<double, 1>& sizes);
   static std::string_view regime(const GemmShape& shape, const Rates& rates);
 };
 

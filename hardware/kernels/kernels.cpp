@@ -19,6 +19,7 @@
 #include "hardware/kernels/moe.h"
 #include "hardware/kernels/roofline.h"
 #include "hardware/kernels/work.h"
+#include "sim/check.h"
 #include "sim/error.h"
 
 namespace moesim::hardware {
@@ -29,7 +30,7 @@ constexpr std::array<std::string_view, 6> kImplementations{"roofline", "trtllm",
 constexpr std::string_view kDefault = "trtllm", kRoofline = "roofline";
 // Above this many rows a group, kernels for dispatched rows are those of prefill.
 constexpr double kMostDecodeRows = 128;
-// A step with this many new tokens at most runs the kernels of decode.
+// A decode checks this many new tokens of a sequence at most.
 constexpr std::int64_t kMostDecodeQueries = 8;
 // Norms and copies: a plain copy kernel reaches about this much of the memory's bandwidth
 // (0.85 to 0.94 is the best seen in public H100 tables), and its time is known so well.
@@ -167,10 +168,6 @@ ModelUse use_of_copies(const Device& device) {
           .other_generation = device.generation != kCopyGeneration};
 }
 
-bool is_decode(std::int64_t queries, std::int64_t keys) {
-  return queries <= kMostDecodeQueries && queries < keys;
-}
-
 }  // namespace
 
 ModelUse use_of_roofline(std::string kind, std::string asked) {
@@ -287,10 +284,11 @@ KernelCost Kernels::moe(const MoeShape& shape, DeviceShare share) const {
 }
 
 KernelCost Kernels::attention(const AttentionShape& shape, DeviceShare share) const {
+  SIM_CHECK(shape.prompt || shape.query_length <= kMostDecodeQueries, "too many tokens to decode");
   const Rates rates = rates_of(models_->device, shape.precision, share);
   const Work work = work_of(shape);
   AttentionInput x{.shape = shape};
-  if (!is_decode(shape.query_length, shape.kv_length))
+  if (shape.prompt)
     return by<ContextAttentionModel>(
         models_->context.of(place_of(shape.precision, shape.kv_precision)), x, work, rates, 1);
   const auto& answer = models_->decode.of(place_of(Precision::BF16, shape.kv_precision));
@@ -299,13 +297,13 @@ KernelCost Kernels::attention(const AttentionShape& shape, DeviceShare share) co
 }
 
 KernelCost Kernels::mla(const MlaShape& shape, DeviceShare share) const {
+  SIM_CHECK(shape.prompt || shape.query_length <= kMostDecodeQueries, "too many tokens to decode");
   const Rates rates = rates_of(models_->device, shape.precision, share);
   const Work work = work_of(shape);
   const MlaInput x{.shape = shape, .repeated = false};
   const std::size_t variant = place_of(Precision::BF16, shape.kv_precision);
-  return is_decode(shape.query_length, shape.kv_length)
-             ? by<DecodeMlaModel>(models_->decode_mla.of(variant), x, work, rates, 1)
-             : by<ContextMlaModel>(models_->context_mla.of(variant), x, work, rates, 1);
+  return shape.prompt ? by<ContextMlaModel>(models_->context_mla.of(variant), x, work, rates, 1)
+                      : by<DecodeMlaModel>(models_->decode_mla.of(variant), x, work, rates, 1);
 }
 
 KernelCost Kernels::elementwise(const ElementwiseShape& shape, DeviceShare share) const {

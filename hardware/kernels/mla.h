@@ -4,9 +4,12 @@
 #pragma once
 
 #include <array>
+#include <compare>
+#include <optional>
 #include <vector>
 
 #include "hardware/kernels/flash.h"
+#include "hardware/kernels/rising.h"
 #include "hardware/kernels/shapes.h"
 
 namespace moesim::hardware {
@@ -14,6 +17,8 @@ namespace moesim::hardware {
 struct MlaInput {
   MlaShape shape;
   bool repeated = false;  // a benchmark's loop over one cache
+
+  auto operator<=>(const MlaInput&) const = default;
 };
 
 struct ContextMlaModel {
@@ -25,6 +30,10 @@ struct ContextMlaModel {
   static constexpr std::array<std::string_view, 3> kFeatures{"batch", "queries", "heads"};
   static std::array<double, 3> features(const Shape& shape);
   static std::vector<std::vector<double>> knots();
+  // Of batch, queries and the keys before them.
+  static const std::vector<Ladder>& ladders(const Shape& shape);
+  static std::array<double, 3> sizes(const Shape& shape);
+  static Shape with_sizes(Shape shape, const std::array<double, 3>& sizes);
   static std::string_view regime(const Shape& shape, const Rates& rates);
 };
 
@@ -37,6 +46,11 @@ struct DecodeMlaModel {
   static constexpr std::array<std::string_view, 3> kFeatures{"batch", "keys", "heads"};
   static std::array<double, 3> features(const Shape& shape);
   static std::vector<std::vector<double>> knots();
+  static const std::vector<Ladder>& ladders(const Shape& shape);  // of batch and keys
+  static std::array<double, 2> sizes(const Shape& shape);
+  static Shape with_sizes(Shape shape, const std::array<double, 2>& sizes);
+  // With a query less, of those that a decode checks together; none where there is one.
+  static std::optional<Shape> with_fewer_queries(const Shape& shape);
   static std::string_view regime(const Shape& shape, const Rates& rates);
 };
 

@@ -1,6 +1,8 @@
 // A device in the numbers that cost models take: per microsecond, as doubles.
 #pragma once
 
+#include <compare>
+
 #include "hardware/device.h"
 #include "hardware/kernels/device_share.h"
 
@@ -15,6 +17,8 @@ struct Rates {
   double launch = 0;     // microseconds: a kernel in a graph
   double link = 0;       // scale-up, each way: bytes a microsecond
   double network = 0;    // scale-out, each way: bytes a microsecond
+
+  auto operator<=>(const Rates&) const = default;
 };
 
 // Of the part of it that a kernel has.

@@ -3,6 +3,7 @@
 // business.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <span>
 
@@ -19,6 +20,8 @@ struct GemmShape {
   bool repeated =
       false;           // the same weights again and again, as in a benchmark: the L2 may hold them
   double host_us = 0;  // what the host takes to launch it all, where it was not run from a graph
+
+  auto operator<=>(const GemmShape&) const = default;
 };
 
 // One GEMM a group, weights [n, k] each, in one launch.
@@ -42,26 +45,34 @@ struct MoeShape {
   bool routed = true;  // false: rows come sorted by expert (after a dispatch)
 };
 
-// Attention of `batch` sequences of equal length on one GPU; heads are those of this GPU.
+// Attention of `batch` sequences of equal length on one GPU; heads are those of this GPU. New
+// tokens of a prompt are computed by the kernels of prefill; those that a decode checks together
+// (one, and drafted ones: 8 at most) by its own.
 struct AttentionShape {
   std::int64_t batch = 0;
-  std::int64_t query_length = 1;  // new tokens a sequence: 1 in decode
+  bool prompt = false;
+  std::int64_t query_length = 1;  // new tokens a sequence
   std::int64_t kv_length = 0;     // keys a sequence, the new ones included
   std::int64_t heads = 0, kv_heads = 0, head_dim = 128;
   std::int64_t window = 0;  // sliding window; 0: full
   Precision precision = Precision::BF16;
   Precision kv_precision = Precision::BF16;
+
+  auto operator<=>(const AttentionShape&) const = default;
 };
 
 // Multi-head latent attention (DeepSeek-V2): 576/512 absorbed in decode, 192/128 in prefill.
 struct MlaShape {
   std::int64_t batch = 0;
+  bool prompt = false;
   std::int64_t query_length = 1;
   std::int64_t kv_length = 0;
   std::int64_t heads = 0;
   std::int64_t kv_lora_rank = 512, rope_dim = 64, nope_dim = 128, value_dim = 128;
   Precision precision = Precision::BF16;
   Precision kv_precision = Precision::BF16;
+
+  auto operator<=>(const MlaShape&) const = default;
 };
 
 // Norms, activations, residuals, copies: bytes read and written in a number of launches.

@@ -72,7 +72,7 @@ Work work_of(const MlaShape& s) {
   const double b = real(s.batch), q = real(s.query_length), h = real(s.heads);
   const double kv = real(std::max(s.kv_length, s.query_length));
   const double latent = real(s.kv_lora_rank), rope = real(s.rope_dim);
-  if (s.query_length == 1) {  // absorbed: one latent head of keys and values serves all heads
+  if (!s.prompt) {  // absorbed: one latent head of keys and values serves all heads
     return {.flops = 2 * b * h * seen * (2 * latent + rope),
             .bytes = b * (kv * (latent + rope) * bytes_per_element(s.kv_precision) +
                           q * h * (2 * latent + rope) * kActivation)};

@@ -15,7 +15,7 @@ Work work_of(const GemmShape& shape);
 Work work_of(const GroupedGemmShape& shape);  // weights of the groups that have rows
 Work work_of(const MoeShape& shape);
 Work work_of(const AttentionShape& shape);  // causal: a query sees the keys up to its own
-Work work_of(const MlaShape& shape);        // absorbed where query_length is 1
+Work work_of(const MlaShape& shape);        // absorbed in decode
 Work work_of(const ElementwiseShape& shape);
 
 }  // namespace moesim::hardware

@@ -135,10 +135,16 @@ ResidualTable residual_of(const Task& task, const std::vector<std::size_t>& item
   return table;
 }
 
-double predict(const Task& task, std::size_t item, const Fit& fit) {
-  const double us = task.model_us(item, fit.parameters) *
-                    std::exp(hardware::residual_at(fit.residual, task.features(item)));
-  return std::max(us, task.least_us(item));
+FittedModel model_of(const Task& task, const std::vector<double>& parameters,
+                     const ResidualTable& residual) {
+  FittedModel model;
+  model.kind = task.kind();
+  model.implementation = task.implementation();
+  model.variant = task.variant();
+  for (std::size_t i = 0; i < parameters.size(); ++i)
+    model.parameters[std::string(task.parameters()[i].name)] = parameters[i];
+  model.residual = residual;
+  return model;
 }
 
 // A small task affords to hold out fewer groups at a time, as a new one would come: alone.
@@ -187,11 +193,12 @@ std::vector<HeldOut> hold_out(const Task& task, const std::vector<std::size_t>& 
         search(task, in, start, options, prior, options.evaluations / 2, options.prior ? 0.1 : 0.3);
     if (options.residual)
       fit.residual = residual_of(task, in, fit.parameters, options.residual_penalty);
+    // As a step will ask it.
+    const auto formula = task.estimates(model_of(task, fit.parameters, {}), 0);
+    const auto whole = task.estimates(model_of(task, fit.parameters, fit.residual), 0);
     for (const std::size_t i : out) {
       const double measured = task.items()[i].measured_us;
-      const double formula = std::max(task.model_us(i, fit.parameters), task.least_us(i));
-      result.push_back(
-          {i, std::log(measured / formula), std::log(measured / predict(task, i, fit))});
+      result.push_back({i, std::log(measured / formula[i].us), std::log(measured / whole[i].us)});
     }
   }
   return result;
@@ -274,19 +281,13 @@ FitResult fit_task(const Task& task, const FitOptions& options) {
     all.residual = residual_of(task, items, all.parameters, options.residual_penalty);
 
   FitResult result;
-  FittedModel& model = result.model;
-  model.kind = task.kind();
-  model.implementation = task.implementation();
-  model.variant = task.variant();
   const std::vector<HeldOut> held =
       options.folds > 1 ? hold_out(task, items, start, options, prior) : std::vector<HeldOut>{};
   const bool better = !held.empty() && options.residual && !all.residual.values.empty() &&
                       median_error(held, &HeldOut::whole) < median_error(held, &HeldOut::formula);
   if (!better) all.residual = {};
   double HeldOut::*which = better ? &HeldOut::whole : &HeldOut::formula;
-  for (std::size_t i = 0; i < all.parameters.size(); ++i)
-    model.parameters[std::string(task.parameters()[i].name)] = all.parameters[i];
-  model.residual = all.residual;
+  FittedModel& model = result.model = model_of(task, all.parameters, all.residual);
   model.points = static_cast<std::int64_t>(items.size());
   set_valid(task, items, model);
   if (!held.empty()) {
@@ -299,8 +300,9 @@ FitResult fit_task(const Task& task, const FitOptions& options) {
   model.provenance = {.origin = hardware::Origin::Fitted, .source = options.source};
 
   std::vector<Comparison> comparisons;
+  const auto estimates = task.estimates(model, 0);
   for (const std::size_t i : items) {
-    const double measured = task.items()[i].measured_us, predicted = predict(task, i, all);
+    const double measured = task.items()[i].measured_us, predicted = estimates[i].us;
     comparisons.push_back({.measured = measured, .predicted = predicted, .low = 0, .high = 1e30});
     if (std::abs(std::log(measured / predicted)) > kOutlier)
       result.outliers.push_back({i, measured, predicted});

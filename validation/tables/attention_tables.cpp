@@ -37,6 +37,7 @@ Tasks read_context_attention(const sim::io::CsvTable& table, const hardware::Dev
   TaskBuilder<hardware::ContextAttentionModel> builder("context_attention", device);
   for (std::size_t row = 0; row < reader.rows(); ++row) {
     hardware::AttentionShape s = heads_of(reader, row);
+    s.prompt = true;
     s.query_length = s.kv_length = reader.count(row, "isl");
     s.precision = reader.precision(row, "attn_dtype");
     Item item = reader.item(row, "latency_us");
@@ -70,6 +71,7 @@ Tasks read_context_mla(const sim::io::CsvTable& table, const hardware::Device& d
   for (std::size_t row = 0; row < reader.rows(); ++row) {
     hardware::MlaShape s;
     s.batch = reader.count(row, "batch_size");
+    s.prompt = true;
     s.query_length = reader.count(row, "isl");
     s.kv_length = s.query_length + (reader.has("kv_len") ? reader.count(row, "kv_len", 0) : 0);
     s.heads = reader.count(row, "num_heads");

@@ -55,6 +55,13 @@ Work LayerPricing::mixer(const LayerKind& layer, const RankBatch& batch) const {
   return work;
 }
 
+sim::Bytes LayerPricing::norm_sums(const LayerKind& layer, std::int64_t tokens) const {
+  const auto* gqa = std::get_if<GqaAttention>(&layer.mixer);
+  if (tp == 1 || gqa == nullptr || gqa->qk_norm != QkNorm::PerLayer) return {};
+  constexpr std::int64_t kSquare = 4;  // fp32
+  return sim::Bytes(tokens * (gqa->reuses_cache ? 1 : 2) * kSquare);
+}
+
 Work LayerPricing::dense(const LayerKind& layer, std::int64_t tokens) const {
   const auto* ffn = std::get_if<DenseFfn>(&layer.ffn);
   if (ffn == nullptr || tokens == 0) return {};

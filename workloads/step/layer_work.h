@@ -27,6 +27,9 @@ struct LayerPricing {
   // Norm, projections, cache write, attention core, output projection: of a layer's mixer.
   // `batch` is all that the dp rank has; cp divides the queries.
   Work mixer(const LayerKind& layer, const RankBatch& batch) const;
+  // Bytes that the tp ranks add up amid the mixer's work on `tokens` tokens: the squares of queries
+  // and of keys, fp32, where a norm is over all heads. Zero elsewhere, and where tp is 1.
+  sim::Bytes norm_sums(const LayerKind& layer, std::int64_t tokens) const;
   // Norm and feed-forward network of a layer without experts; zero where it has none.
   Work dense(const LayerKind& layer, std::int64_t tokens) const;
   // Router GEMM and choice over `tokens` rows.

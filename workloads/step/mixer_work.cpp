@@ -37,10 +37,13 @@ class Pricer {
     const std::int64_t kv_heads = split(a.kv_heads, pricing_.tp);  // fewer than tp: replicated
     const std::int64_t keys = kv_heads * a.head_dim;
     const std::int64_t values = a.key_is_value ? 0 : kv_heads * a.value_head();
-    project(a, heads * a.head_dim, a.reuses_cache ? 0 : keys + values);
+    const std::int64_t gate = split(a.output_gate, pricing_.tp);
+    project(a, heads * a.head_dim, gate + (a.reuses_cache ? 0 : keys + values));
+    normalise(a, heads * a.head_dim, a.reuses_cache ? 0 : keys);
     // Rotary embedding and the write of keys and values to the cache.
     touch(2 * (heads * a.head_dim + keys + values));
     for (const BatchShape& part : parts_) core(part, a, heads, kv_heads, part.kv_length, a.window);
+    multiply_by_gate(heads * a.value_head(), gate);
     gemm(pricing_.model.hidden, heads * a.value_head());
     return work_;
   }
@@ -67,6 +70,10 @@ class Pricer {
         expand_keys(part, a, heads);
         mla_core(part, a, heads);
       }
+    }
+    if (a.output_gate) {
+      gemm(heads * a.value_dim, hidden);
+      multiply_by_gate(heads * a.value_dim, heads * a.value_dim);
     }
     gemm(hidden, heads * a.value_dim);
     return work_;
@@ -161,11 +168,25 @@ class Pricer {
   }
 
  private:
-  // Queries, keys and values in one GEMM; queries of a rank of their own need another.
-  void project(const GqaAttention& a, std::int64_t queries, std::int64_t keys_and_values) {
-    if (a.query_rank == 0) return gemm(queries + keys_and_values, pricing_.model.hidden);
-    gemm(a.query_rank + keys_and_values, pricing_.model.hidden);
+  // Queries, keys, values and the result's gate in one GEMM; queries of a rank of their own need
+  // another.
+  void project(const GqaAttention& a, std::int64_t queries, std::int64_t others) {
+    if (a.query_rank == 0) return gemm(queries + others, pricing_.model.hidden);
+    gemm(a.query_rank + others, pricing_.model.hidden);
     gemm(queries, a.query_rank);
+  }
+
+  // In place, by one launch.
+  void multiply_by_gate(std::int64_t result, std::int64_t gate) {
+    if (gate > 0) touch(2 * result + gate);
+  }
+
+  // Queries and keys are normalised in place, by one launch. Where a norm is over all heads, tp
+  // ranks first add up their squares (LayerPricing::norm_sums), which a launch of its own reads.
+  void normalise(const GqaAttention& a, std::int64_t queries, std::int64_t keys) {
+    if (a.qk_norm == QkNorm::None) return;
+    if (a.qk_norm == QkNorm::PerLayer && pricing_.tp > 1) touch(queries + keys);
+    touch(2 * (queries + keys));
   }
 
   void gemm(std::int64_t n, std::int64_t k) { gemm(n, k, tokens_); }
@@ -213,16 +234,14 @@ class Pricer {
     }
   }
 
-  // Of the tokens that a sequence decodes together (drafted ones) each sees the same cache: they
-  // are so many more query heads that share its loads.
   void core(const BatchShape& part, const GqaAttention& a, std::int64_t heads,
             std::int64_t kv_heads, std::int64_t keys, std::int64_t window) {
     if (keys == 0) return;
-    const bool decode = part.phase == StepPhase::Decode;
     work_ += pricing_.kernels.attention({.batch = part.sequences,
-                                         .query_length = decode ? 1 : part.query_length,
+                                         .prompt = part.phase == StepPhase::Prefill,
+                                         .query_length = part.query_length,
                                          .kv_length = keys,
-                                         .heads = decode ? heads * part.query_length : heads,
+                                         .heads = heads,
                                          .kv_heads = kv_heads,
                                          .head_dim = a.head_dim,
                                          .window = window,
@@ -234,11 +253,11 @@ class Pricer {
   void mla_core(const BatchShape& part, const MlaAttention& a, std::int64_t heads) {
     std::int64_t keys = part.kv_length;
     if (a.index.top_k > 0) keys = std::min(keys, a.index.top_k);
-    const bool decode = part.phase == StepPhase::Decode;
     work_ += pricing_.kernels.mla({.batch = part.sequences,
-                                   .query_length = decode ? 1 : part.query_length,
+                                   .prompt = part.phase == StepPhase::Prefill,
+                                   .query_length = part.query_length,
                                    .kv_length = keys,
-                                   .heads = decode ? heads * part.query_length : heads,
+                                   .heads = heads,
                                    .kv_lora_rank = a.kv_lora_rank,
                                    .rope_dim = a.rope_dim,
                                    .nope_dim = a.nope_dim,
@@ -254,6 +273,7 @@ class Pricer {
     gemm(a.head_dim + a.heads, pricing_.model.hidden);
     for (const BatchShape& part : parts_) {
       work_ += pricing_.kernels.attention({.batch = part.sequences,
+                                           .prompt = part.phase == StepPhase::Prefill,
                                            .query_length = part.query_length,
                                            .kv_length = part.kv_length,
                                            .heads = a.heads,

@@ -218,6 +218,10 @@ void Program::attention(std::int64_t layer, const Place& at, const MicroBatch& b
   });
   add({.what = "attention", .layer = layer, .phase = Phase::Attention, .work = std::move(work)},
       turn);
+  // (It comes amid the attention's kernels: queries and keys are normalised before they meet.)
+  tensor_collective(
+      {.what = "query and key norm all-reduce", .layer = layer}, at, &Communication::all_reduce,
+      [&](Rank r) { return pricing_.norm_sums(kind, tokens_of_cp_rank(of(batch, r))); }, turn);
   const bool scatters = sharded_ && deployment_.model.moe(layer) != nullptr;
   tensor_collective(
       {.what = "attention reduce", .layer = layer}, at,

@@ -185,11 +185,17 @@ TEST_CASE("every price points to one of the models that may answer, moved or not
         kernels.moe(mixture(many, Precision::FP8Block, false)).trust,
         kernels.attention({.batch = 4, .kv_length = 512, .heads = 32, .kv_heads = 8}).trust,
         kernels
-            .attention(
-                {.batch = 4, .query_length = 512, .kv_length = 512, .heads = 32, .kv_heads = 8})
+            .attention({.batch = 4,
+     .prompt = true,
+     .query_length = 512,
+     .kv_length = 512,
+     .heads = 32,
+     .kv_heads = 8})
             .trust,
         kernels.mla({.batch = 4, .kv_length = 512, .heads = 128}).trust,
-        kernels.mla({.batch = 4, .query_length = 512, .kv_length = 512, .heads = 128}).trust,
+        kernels
+            .mla({.batch = 4, .prompt = true, .query_length = 512, .kv_length = 512, .heads = 128})
+            .trust,
         kernels.elementwise({.bytes = sim::Bytes(4096)}).trust}) {
     REQUIRE(trust.use != nullptr);
     CAPTURE(trust.use->kind);
