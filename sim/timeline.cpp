@@ -27,13 +27,21 @@ struct Running {
   }
 };
 
-// The latest arrival among the participants of each exchange.
-std::vector<Time> last_arrivals(const OpGraph& graph, const Timeline& timeline) {
-  std::vector<Time> last(graph.exchanges().size());
+// Which participant of an exchange came last, and when; among equals the first one.
+struct Arrival {
+  Time at{};
+  Rank rank = 0;
+};
+
+std::vector<Arrival> last_arrivals(const OpGraph& graph, const Timeline& timeline) {
+  std::vector<Arrival> last(graph.exchanges().size());
   for (OpId id = 0; id < graph.size(); ++id) {
     const Op& op = graph.op(id);
     if (op.kind != OpKind::Exchange) continue;
-    last[op.exchange] = std::max(last[op.exchange], timeline.spans[id].start);
+    const Time at = timeline.spans[id].start;
+    if (at > last[op.exchange].at || graph.parts(op.exchange).front() == id) {
+      last[op.exchange] = {at, op.rank};
+    }
   }
   return last;
 }
@@ -45,18 +53,20 @@ Duration before(Time start, Time end, Time instant) {
 
 // Sweeps over one rank's operations, which come in order of their start.
 RankTime divide(const OpGraph& graph, const Timeline& timeline, const std::vector<OpId>& ops,
-                const std::vector<Time>& last_arrival, std::size_t phases, Time from) {
+                const std::vector<Arrival>& last_arrival, std::size_t phases, const Window& window,
+                std::vector<Duration>& waited_for) {
   RankTime result{.phases = std::vector<PhaseTime>(phases)};
   std::priority_queue<Running, std::vector<Running>, std::greater<>> running;
-  Time now = from;
+  Time now = window.from;
   std::size_t next = 0;
-  while (now < timeline.finish) {
+  while (now < window.to) {
     while (next < ops.size() && timeline.spans[ops[next]].start <= now) {
       running.push({precedence(graph.op(ops[next]).kind), ops[next]});
       ++next;
     }
     while (!running.empty() && timeline.spans[running.top().op].end <= now) running.pop();
-    const Time next_start = next < ops.size() ? timeline.spans[ops[next]].start : timeline.finish;
+    const Time next_start =
+        next < ops.size() ? std::min(timeline.spans[ops[next]].start, window.to) : window.to;
     if (running.empty()) {
       result.idle += next_start - now;
       now = next_start;
@@ -67,14 +77,18 @@ RankTime divide(const OpGraph& graph, const Timeline& timeline, const std::vecto
     const Time until = std::min(next_start, timeline.spans[id].end);
     PhaseTime& phase = result.phases[graph.label(op.label).phase];
     phase.exposed += until - now;
-    if (op.kind == OpKind::Exchange) phase.waiting += before(now, until, last_arrival[op.exchange]);
+    if (op.kind == OpKind::Exchange) {
+      const Arrival& last = last_arrival[op.exchange];
+      const Duration waiting = before(now, until, last.at);
+      phase.waiting += waiting;
+      waited_for[last.rank] += waiting;
+    }
     now = until;
   }
   for (const OpId id : ops) {
     const Span& span = timeline.spans[id];
-    if (span.end <= from) continue;
-    result.phases[graph.label(graph.op(id).label).phase].busy +=
-        span.end - std::max(span.start, from);
+    const Time start = std::max(span.start, window.from), end = std::min(span.end, window.to);
+    if (end > start) result.phases[graph.label(graph.op(id).label).phase].busy += end - start;
   }
   return result;
 }
@@ -82,19 +96,28 @@ RankTime divide(const OpGraph& graph, const Timeline& timeline, const std::vecto
 }  // namespace
 
 std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline, std::size_t phases,
-                                 Time from) {
+                                 std::span<const Window> windows, OpId first) {
   std::vector<std::vector<OpId>> of_rank(graph.ranks());
-  for (OpId id = 0; id < graph.size(); ++id) of_rank[graph.op(id).rank].push_back(id);
-  const std::vector<Time> last_arrival = last_arrivals(graph, timeline);
+  for (OpId id = first; id < graph.size(); ++id) of_rank[graph.op(id).rank].push_back(id);
+  const std::vector<Arrival> last_arrival = last_arrivals(graph, timeline);
+  std::vector<Duration> waited_for(graph.ranks());
   std::vector<RankTime> result;
   result.reserve(graph.ranks());
-  for (std::vector<OpId>& ops : of_rank) {
+  for (Rank rank = 0; rank < graph.ranks(); ++rank) {
+    std::vector<OpId>& ops = of_rank[rank];
     std::stable_sort(ops.begin(), ops.end(), [&](OpId a, OpId b) {
       return timeline.spans[a].start < timeline.spans[b].start;
     });
-    result.push_back(divide(graph, timeline, ops, last_arrival, phases, from));
+    result.push_back(divide(graph, timeline, ops, last_arrival, phases, windows[rank], waited_for));
   }
+  for (Rank rank = 0; rank < graph.ranks(); ++rank) result[rank].waited_for = waited_for[rank];
   return result;
+}
+
+std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline,
+                                 std::size_t phases) {
+  const std::vector<Window> windows(graph.ranks(), Window{{}, timeline.finish});
+  return rank_times(graph, timeline, phases, windows);
 }
 
 }  // namespace moesim::sim

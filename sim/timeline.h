@@ -1,6 +1,7 @@
 // When everything was done: what an execution leaves behind, as plain values.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "sim/op_graph.h"
@@ -28,15 +29,25 @@ struct PhaseTime {
 
 struct RankTime {
   std::vector<PhaseTime> phases;
-  Duration idle{};  // no operation runs
+  Duration idle{};        // no operation runs
+  Duration waited_for{};  // of what all ranks wait: for this one, which arrived last
+};
+
+// The part of a rank's time that is looked at.
+struct Window {
+  Time from{}, to{};
 };
 
 // At an instant at which several operations of a rank run, the time counts as exposed for a
 // computation before an exchange and an exchange before a delay; among equals for the one added
 // first.
-// Only what lies after `from` counts. So over a rank the exposed times and the idle time sum to the
-// timeline's finish less `from`, exactly.
+// Of each rank, only what lies in its window counts, and only operations from `first` on. So over a
+// rank the exposed times and the idle time sum to the window's length, exactly.
+// REQUIRES: a window a rank
 std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline, std::size_t phases,
-                                 Time from = {});
+                                 std::span<const Window> windows, OpId first = 0);
+// Of all ranks, from the start to the timeline's finish.
+std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline,
+                                 std::size_t phases);
 
 }  // namespace moesim::sim

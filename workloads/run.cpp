@@ -4,34 +4,25 @@
 #include <cmath>
 
 #include "hardware/network/network_model.h"
-#include "sim/engine.h"
-#include "sim/executor.h"
-#include "workloads/input_hash.h"
-#include "workloads/provenance.h"
-#include "workloads/serving_memory.h"
-#include "workloads/step/layer_routes.h"
-#include "workloads/step/step_builder.h"
-#include "workloads/summary.h"
+#include "workloads/memory/step_memory.h"
+#include "workloads/report/describe.h"
+#include "workloads/report/input_hash.h"
+#include "workloads/report/summary.h"
+#include "workloads/routing/trace/missing.h"
+#include "workloads/step/player.h"
 
 namespace moesim::workloads {
 namespace {
 
-// The instant at which what was before `first_op` is done: the end of the step that fills a
-// pipeline.
-sim::Time end_before(const sim::Timeline& timeline, sim::OpId first_op) {
-  sim::Time end{};
-  for (sim::OpId id = 0; id < first_op; ++id) end = std::max(end, timeline.spans[id].end);
-  return end;
-}
-
 std::vector<InputFile> hash_inputs(const Scenario& scenario) {
-  std::vector<std::filesystem::path> files{scenario.file, scenario.model_file,
-                                           scenario.cluster_file};
-  const auto& device = scenario.cluster.device.files;
+  const Inputs& named = scenario.inputs;
+  const Deployment& d = scenario.deployment;
+  std::vector<std::filesystem::path> files{named.scenario, named.model, named.cluster};
+  const auto& device = d.cluster.device.files;
   files.insert(files.end(), device.begin(), device.end());
-  files.push_back(scenario.engine_file);
-  files.push_back(scenario.routing.trace);
-  files.push_back(scenario.placement.file);
+  files.push_back(named.engine);
+  files.push_back(d.routing.trace);
+  files.push_back(d.placement.file);
   std::vector<InputFile> inputs;
   for (const std::filesystem::path& file : files) {
     if (!file.empty() && std::filesystem::is_regular_file(file)) {
@@ -75,57 +66,68 @@ void write_links(const std::vector<hardware::LinkUse>& use, double total_us, Rep
                    [](const auto& a, const auto& b) { return a.busy_fraction > b.busy_fraction; });
 }
 
-}  // namespace
+MemoryReport memory_row(const MemoryPlan& plan) {
+  const GpuMemory& gpu = plan.gpu();
+  return {.weights = gpu.weights(),
+          .kv_cache = gpu.kv_cache,
+          .activations = gpu.activations,
+          .buffers = gpu.buffers + gpu.graphs,
+          .context = gpu.context,
+          .peak = gpu.peak(),
+          .capacity = plan.capacity,
+          .fits = plan.fits()};
+}
 
-RunResult run(const Scenario& scenario, const RunOptions& options) {
-  const RankLayout layout(scenario.parallelism);
-  const hardware::Kernels kernels(scenario.cluster.device, scenario.kernels);
-  const Communication communication(scenario.cluster, scenario.all_reduce, scenario.all_to_all,
-                                    scenario.precision.dispatch, scenario.precision.combine);
-  const std::int64_t steps = scenario.step.count;
-  const std::vector<StepKind> kinds = step_kinds(scenario.step);
-  const LayerRoutes routes(scenario, split_step(scenario, layout, kinds.back().prompts),
-                           steps - 1 + StepBuilder::rounds(scenario));
-  StepBuilder builder(scenario, layout, kernels, communication, routes);
+RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
+                    const RunOptions& options) {
+  const Deployment& d = scenario.deployment;
+  const std::vector<StepKind> kinds = step_kinds(question);
+  const Batch& fullest = kinds.back().batch;
+  StepPlayer player(d, {.fullest = fullest, .routing_steps = question.count});
 
   RunResult result;
   Report& report = result.report;
   report.title = scenario.name;
-  report.gpus = scenario.parallelism.gpus();
-  report.seed = scenario.seed;
-  report.routing = routes.description();
-  report.notes = scenario.model.notes;
+  report.what = describe(d, question);
+  report.gpus = d.layout.gpus();
+  report.seed = d.seed;
+  report.routing = player.routing();
+  report.notes = d.model.notes;
   report.inputs = hash_inputs(scenario);
-  report.provenance = provenance_of(scenario);
 
   Summary summary;
   std::vector<hardware::LinkUse> use;
   double total_us = 0;
-  for (std::int64_t step = 0; step < steps; ++step) {
-    if (options.progress) options.progress(step, steps);
-    for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
-      BuiltStep built = builder.build(static_cast<std::uint32_t>(step), kind);
-      sim::Engine engine;
-      const auto network = hardware::make_network_model(scenario.cluster, scenario.network, engine,
-                                                        scenario.tolerance);
-      sim::Timeline timeline = sim::execute(built.graph, engine, *network);
-      summary.add(built, timeline, end_before(timeline, built.first_op), kinds[kind].weight);
-      total_us += kinds[kind].weight * sim::to_us(timeline.finish.time_since_epoch());
-      add_use(use, network->link_use(), kinds[kind].weight);
+  for (std::int64_t step = 0; step < question.count; ++step) {
+    if (options.progress) options.progress(step, question.count);
+    for (const StepKind& kind : kinds) {
+      PlayedStep played = player.play(kind.batch, step);
+      summary.add(played, kind.output * static_cast<double>(d.layout.dp), kind.weight);
+      total_us += kind.weight * sim::to_us(played.timeline.finish.time_since_epoch());
+      add_use(use, std::move(played.links), kind.weight);
       if (options.keep_timeline && step == 0) {  // of the fullest kind
-        result.recording = Recording{std::move(built.graph), std::move(timeline)};
+        result.recording = Recording{std::move(played.built.graph), std::move(played.timeline)};
       }
     }
   }
-  summary.write(report);
-  write_links(use, total_us, report);
-  report.memory = memory_of(scenario, summary.most_rows());
-  const Parallelism& p = scenario.parallelism;
-  if (!report.memory.fits && scenario.model.is_moe() && p.ep * p.etp == 1 && p.gpus() > p.pp) {
-    report.notes.push_back(
-        "each GPU holds every expert of its layers: parallelism.ep, or etp, divides them");
+  summary.write(d, report);
+  if (auto note = note_of_missing({report.conservation.selections, report.conservation.missing},
+                                  d.routing.trace, d.routing.mapping)) {
+    report.notes.push_back(std::move(*note));
   }
+  write_links(use, total_us, report);
+  const MemoryPlan plan = plan_step_memory(d, fullest, summary.most_rows());
+  report.memory = memory_row(plan);
+  if (!plan.fits()) report.memory.advice = advice_of(d, fullest, plan);
   return result;
+}
+
+}  // namespace
+
+RunResult run(const Scenario& scenario, const RunOptions& options) {
+  return std::visit(
+      [&](const StepQuestion& question) { return run_steps(scenario, question, options); },
+      scenario.question);
 }
 
 }  // namespace moesim::workloads

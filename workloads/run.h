@@ -7,7 +7,7 @@
 
 #include "sim/op_graph.h"
 #include "sim/timeline.h"
-#include "workloads/report.h"
+#include "workloads/report/report.h"
 #include "workloads/scenario.h"
 
 namespace moesim::workloads {

@@ -8,14 +8,13 @@ namespace {
 
 using sim::io::Json;
 
-Json precision_json(const ScenarioPrecision& precision) {
+Json formats_json(const Formats& f) {
   const auto name = [](hardware::Precision p) { return std::string(hardware::name_of(p)); };
-  const PartPrecision& parts = precision.parts;
-  return {{"attention", name(parts.attention)}, {"dense", name(parts.dense)},
-          {"experts", name(parts.experts)},     {"shared_experts", name(parts.shared)},
-          {"other", name(parts.other)},         {"activations", name(parts.activations)},
-          {"kv_cache", name(parts.kv_cache)},   {"dispatch", name(precision.dispatch)},
-          {"combine", name(precision.combine)}};
+  return {{"attention", name(f.attention)}, {"dense", name(f.dense_ffn)},
+          {"experts", name(f.experts)},     {"shared_experts", name(f.shared_experts)},
+          {"other", name(f.other)},         {"activations", name(f.activations)},
+          {"kv_cache", name(f.kv_cache)},   {"dispatch", name(f.dispatch)},
+          {"combine", name(f.combine)}};
 }
 
 Json routing_json(const RoutingChoice& routing) {
@@ -34,6 +33,9 @@ Json routing_json(const RoutingChoice& routing) {
   json["tokens"] = name(kTokenMappings, mapping.tokens);
   json["experts"] = name(kExpertMappings, mapping.experts);
   json["order"] = name(kTokenOrders, mapping.order);
+  if (mapping.missing != MissingMapping::Refuse) {
+    json["missing"] = name(kMissingMappings, mapping.missing);
+  }
   if (!mapping.mix.empty()) {
     json["mix"] = Json::object();
     for (const auto& [domain, share] : mapping.mix) json["mix"][domain] = share;
@@ -41,72 +43,101 @@ Json routing_json(const RoutingChoice& routing) {
   return json;
 }
 
-Json step_json(const StepChoice& step) {
-  Json json;
-  if (step.phase == StepPhase::Decode) {
-    json = {
-        {"phase", "decode"}, {"batch_per_rank", step.batch_per_rank}, {"context", step.context}};
-    if (step.speculation.draft > 0) {
-      json["speculation"] = {{"draft", step.speculation.draft},
-                             {"accepted", step.speculation.accepted}};
+Json part_json(const BatchShape& part) {
+  if (part.phase == StepPhase::Decode) {
+    return {{"decode", part.sequences}, {"context", part.kv_length}};
+  }
+  return {{"prefill", part.sequences},
+          {"tokens", part.query_length},
+          {"after", part.kv_length - part.query_length}};
+}
+
+Json rank_json(const RankBatch& rank) {
+  Json parts = Json::array();
+  for (const BatchShape& part : rank) parts.push_back(part_json(part));
+  return parts;
+}
+
+// One part on every rank has its own, shorter words.
+Json batch_json(const std::vector<RankBatch>& ranks) {
+  if (ranks.size() == 1 && ranks.front().size() == 1) {
+    const BatchShape& part = ranks.front().front();
+    if (part.phase == StepPhase::Decode) {
+      return {{"phase", "decode"}, {"batch_per_rank", part.sequences}, {"context", part.kv_length}};
     }
-    if (step.refill.prompt > 0) {
-      json["refill"] = {{"prompt", step.refill.prompt},
-                        {"output", step.refill.output},
-                        {"chunk", step.refill.chunk}};
+    // One prompt longer than the pass, or whole prompts.
+    if (part.sequences == 1 || part.kv_length == part.query_length) {
+      return {{"phase", "prefill"}, {"tokens_per_rank", part.tokens()}, {"prompt", part.kv_length}};
     }
-  } else {
-    json = {
-        {"phase", "prefill"}, {"tokens_per_rank", step.tokens_per_rank}, {"prompt", step.prompt}};
+  }
+  if (ranks.size() == 1) return {{"batch", rank_json(ranks.front())}};
+  Json all = Json::array();
+  for (const RankBatch& rank : ranks) all.push_back(rank_json(rank));
+  return {{"batch", std::move(all)}};
+}
+
+Json question_json(const StepQuestion& step) {
+  Json json = batch_json(step.ranks);
+  if (step.speculation.draft > 0) {
+    json["speculation"] = {{"draft", step.speculation.draft},
+                           {"accepted", step.speculation.accepted}};
+  }
+  if (step.refill.prompt > 0) {
+    json["refill"] = {{"prompt", step.refill.prompt},
+                      {"output", step.refill.output},
+                      {"chunk", step.refill.chunk}};
   }
   json["count"] = step.count;
   return json;
 }
 
-Json host_json(const HostChoice& host) {
-  constexpr std::array<const char*, 3> kGraphs{"none", "decode", "all"};
+Json host_json(const Host& host) {
   return {{"per_step_us", sim::to_us(host.per_step)},
           {"per_sequence_us", sim::to_us(host.per_sequence)},
           {"per_draft_us", sim::to_us(host.per_draft)},
           {"per_launch_us", sim::to_us(host.per_launch)},
           {"overlapped", host.overlapped},
-          {"graphs", kGraphs[static_cast<std::size_t>(host.graphs)]}};
+          {"graphs", std::string(kGraphsNames[static_cast<std::size_t>(host.graphs)])}};
 }
 
-std::string or_default(const std::string& choice) {
-  return choice.empty() ? "default" : choice;
+// The name of an enum's value in the table that has them in order.
+template <typename Enum>
+std::string name_in(std::span<const std::string_view> names, Enum value) {
+  return std::string(names[static_cast<std::size_t>(value)]);
 }
 
 }  // namespace
 
 Json resolved(const Scenario& s) {
+  const Deployment& d = s.deployment;
   Json json;
   json["name"] = s.name;
-  json["model"] = s.model_file.generic_string();
-  json["cluster"] = s.cluster_file.generic_string();
-  json["precision"] = precision_json(s.precision);
-  const Parallelism& p = s.parallelism;
+  json["model"] = s.inputs.model.generic_string();
+  json["cluster"] = s.inputs.cluster.generic_string();
+  json["precision"] = formats_json(d.formats);
+  const Parallelism& p = d.layout;
   json["parallelism"] = {{"tp", p.tp},   {"pp", p.pp}, {"dp", p.dp},     {"ep", p.ep},
                          {"etp", p.etp}, {"cp", p.cp}, {"edp", p.edp()}, {"order", p.order}};
-  json["routing"] = routing_json(s.routing);
-  json["placement"] = {{"experts", s.placement.experts},
-                       {"redundant", s.placement.redundant},
-                       {"balancer", s.placement.balancer}};
-  if (!s.placement.file.empty()) json["placement"]["file"] = s.placement.file.generic_string();
-  json["kernels"] = {{"gemm", or_default(s.kernels.gemm)},
-                     {"moe", or_default(s.kernels.moe)},
-                     {"attention", or_default(s.kernels.attention)},
-                     {"all_reduce", s.all_reduce},
-                     {"all_to_all", s.all_to_all}};
-  json["network"] = s.network == hardware::Fidelity::Bound
+  json["routing"] = routing_json(d.routing);
+  json["placement"] = {{"experts", d.placement.experts},
+                       {"redundant", d.placement.redundant},
+                       {"balancer", d.placement.balancer}};
+  if (!d.placement.file.empty()) json["placement"]["file"] = d.placement.file.generic_string();
+  const hardware::KernelChoice kernels = hardware::resolve(d.cluster.device, d.kernels);
+  json["kernels"] = {{"gemm", kernels.gemm},
+                     {"moe", kernels.moe},
+                     {"attention", kernels.attention},
+                     {"all_reduce", name_in(hardware::all_reduce_names(), d.all_reduce)},
+                     {"all_to_all", name_in(hardware::multicast_names(), d.tokens)}};
+  json["network"] = d.network.fidelity == hardware::Fidelity::Bound
                         ? Json{{"fidelity", "bound"}}
-                        : Json{{"fidelity", "fluid"}, {"tolerance", s.tolerance}};
-  json["overlap"] = {{"two_batch", s.overlap.two_batch},
-                     {"shared_expert", s.overlap.shared_expert}};
-  if (!s.engine_file.empty()) json["engine"] = s.engine_file.generic_string();
-  json["host"] = host_json(s.host);
-  json["step"] = step_json(s.step);
-  json["seed"] = s.seed;
+                        : Json{{"fidelity", "fluid"}, {"tolerance", d.network.tolerance}};
+  json["overlap"] = {{"two_batch", d.overlap.two_batch},
+                     {"shared_expert", d.overlap.shared_expert}};
+  if (!s.inputs.engine.empty()) json["engine"] = s.inputs.engine.generic_string();
+  json["host"] = host_json(d.host);
+  std::visit([&](const StepQuestion& step) { json["step"] = question_json(step); }, s.question);
+  json["seed"] = d.seed;
   return json;
 }
 

@@ -40,12 +40,21 @@ constexpr std::string_view kCopyGeneration = "hopper";
 // and is no longer than so many of them.
 constexpr double kBoundShare = 0.3, kManyLaunches = 40;
 
-std::string checked(const std::string& name, std::string_view kind) {
+// A known name, or one that the device has a fit of: of kernels that were measured on it.
+std::string checked(const Device& device, const std::string& name, std::string_view kind) {
   if (name.empty()) return std::string(kDefault);
-  if (std::ranges::find(kImplementations, name) == kImplementations.end())
+  std::vector<std::string> known(kImplementations.begin(), kImplementations.end());
+  for (const FittedModel& fit : device.fitted) {
+    // "wideep_moe" is for moe, "context_attention" for attention, and so is "context_mla".
+    const bool of_kind =
+        fit.kind.ends_with(kind) || (kind == "attention" && fit.kind.ends_with("mla"));
+    if (of_kind && std::ranges::find(known, fit.implementation) == known.end())
+      known.push_back(fit.implementation);
+  }
+  if (std::ranges::find(known, name) == known.end())
     throw sim::ConfigError(
         fmt::format("kernels.{}: there is no implementation \"{}\"; those known are {}", kind, name,
-                    fmt::join(kImplementations, ", ")));
+                    fmt::join(known, ", ")));
   return name;
 }
 
@@ -181,13 +190,13 @@ struct Kernels::Models {
   Models(const Device& d, const KernelChoice& choice)
       : device(d),
         plain(choice.gemm == kRoofline),
-        moe_name(checked(choice.moe, "moe")),
-        gemm(d, "gemm", checked(choice.gemm, "gemm"), precision_names()),
+        moe_name(checked(d, choice.moe, "moe")),
+        gemm(d, "gemm", checked(d, choice.gemm, "gemm"), precision_names()),
         moe(d, "moe", moe_name, precision_names()),
-        context(d, "context_attention", checked(choice.attention, "attention"), pair_names()),
-        decode(d, "generation_attention", checked(choice.attention, "attention"), pair_names()),
-        context_mla(d, "context_mla", checked(choice.attention, "attention"), pair_names()),
-        decode_mla(d, "generation_mla", checked(choice.attention, "attention"), pair_names()),
+        context(d, "context_attention", checked(d, choice.attention, "attention"), pair_names()),
+        decode(d, "generation_attention", checked(d, choice.attention, "attention"), pair_names()),
+        context_mla(d, "context_mla", checked(d, choice.attention, "attention"), pair_names()),
+        decode_mla(d, "generation_mla", checked(d, choice.attention, "attention"), pair_names()),
         dispatched(moe_name == "deepgemm" ? dispatched_models(d) : std::nullopt),
         copies(plain ? use_of_roofline("elementwise", std::string(kRoofline)) : use_of_copies(d)) {}
 
@@ -216,7 +225,7 @@ struct Kernels::Models {
 KernelChoice resolve(const Device& device, const KernelChoice& choice) {
   const auto one = [&](const std::string& name, std::string_view what,
                        std::span<const std::string_view> kinds, std::string_view variant) {
-    const std::string asked = checked(name, what);
+    const std::string asked = checked(device, name, what);
     if (asked == kRoofline) return asked;
     for (const FittedModel& model : device.fitted)
       if (model.implementation == asked && std::ranges::find(kinds, model.kind) != kinds.end())

@@ -7,8 +7,10 @@
 //          flight (sim/flow_network.h); its last byte arrives a path's latency after it was sent.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hardware/cluster.h"
@@ -19,6 +21,7 @@
 namespace moesim::hardware {
 
 enum class Fidelity { Bound, Fluid };
+inline constexpr std::array<std::string_view, 2> kFidelityNames{"bound", "fluid"};
 
 inline constexpr double kDefaultTolerance = 0.01;
 

@@ -118,6 +118,15 @@ void Hdf5Dataset::read(std::uint64_t first, std::uint64_t count,
   read_integers(first, count, out);
 }
 
+void Hdf5Dataset::read(std::uint64_t first, std::uint64_t count,
+                       std::span<std::uint64_t> out) const {
+  check_slab(first, count, out.size(), Hdf5Kind::Integer);
+  SIM_CHECK(!is_signed_, "the library clips a negative number to 0");
+  if (out.empty()) return;
+  const Hdf5Quiet quiet(where_);
+  read_slab(first, count, H5T_NATIVE_UINT64, out.data());
+}
+
 void Hdf5Dataset::read(std::uint64_t first, std::uint64_t count, std::span<float> out) const {
   check_slab(first, count, out.size(), Hdf5Kind::Float);
   if (out.empty()) return;

@@ -76,6 +76,11 @@ Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
   const Hdf5Handle type = own(H5Dget_type(dataset.handle_.id()), H5Tclose, where, kHdf5Damaged);
   const Hdf5Handle space = own(H5Dget_space(dataset.handle_.id()), H5Sclose, where, kHdf5Damaged);
   dataset.kind_ = kind_of(type.id());
+  if (dataset.kind_ == Hdf5Kind::Integer) {
+    dataset.is_signed_ = H5Tget_sign(type.id()) == H5T_SGN_2;
+    const std::size_t bits = H5Tget_precision(type.id()) - (dataset.is_signed_ ? 1 : 0);
+    dataset.largest_ = bits == 0 ? 0 : UINT64_MAX >> (64 - bits);
+  }
   if (H5Sget_simple_extent_type(space.id()) == H5S_NULL) {
     dataset.shape_ = {0};
   } else {

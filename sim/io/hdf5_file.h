@@ -41,6 +41,9 @@ class Hdf5Dataset {
   std::uint64_t rows() const { return shape_.empty() ? 1 : shape_[0]; }
   std::uint64_t row_size() const;  // values in one step of the first axis
   Hdf5Kind kind() const { return kind_; }
+  // Of whole numbers: whether the type has negative ones, and the largest that it holds.
+  bool is_signed() const { return is_signed_; }
+  std::uint64_t largest() const { return largest_; }
   std::uint64_t chunk_rows() const { return chunk_rows_; }  // rows that are stored together, >= 1
 
   // Rows [first, first + count) of the first axis, converted. Integers are read signed: -1 stays
@@ -49,6 +52,8 @@ class Hdf5Dataset {
   // REQUIRES: the rows lie inside the dataset, out.size() == count * row_size()
   void read(std::uint64_t first, std::uint64_t count, std::span<std::int32_t> out) const;
   void read(std::uint64_t first, std::uint64_t count, std::span<std::int64_t> out) const;
+  // Nothing is clipped. REQUIRES: not is_signed()
+  void read(std::uint64_t first, std::uint64_t count, std::span<std::uint64_t> out) const;
   void read(std::uint64_t first, std::uint64_t count, std::span<float> out) const;
   void read(std::uint64_t first, std::uint64_t count, std::span<double> out) const;
   std::vector<std::string> read_strings() const;  // fixed or variable length; at most 1 M values
@@ -65,6 +70,8 @@ class Hdf5Dataset {
   Hdf5Handle handle_;
   std::vector<std::uint64_t> shape_;
   Hdf5Kind kind_ = Hdf5Kind::Other;
+  bool is_signed_ = false;
+  std::uint64_t largest_ = 0;
   std::uint64_t chunk_rows_ = 1;
   std::shared_ptr<Hdf5Chunks> chunks_;  // the fast way, where the dataset lies so
 };

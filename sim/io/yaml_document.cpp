@@ -168,7 +168,7 @@ std::filesystem::path YamlDocument::folder() const {
 }
 
 const std::string& YamlDocument::name() const {
-  return contents_->sources.front().name;
+  return contents_->name();
 }
 
 void YamlDocument::set(std::string_view path, std::string_view value, std::string where) {
@@ -185,16 +185,20 @@ void YamlDocument::set(std::string_view path, std::string_view value, std::strin
 }
 
 void YamlDocument::throw_errors() const {
-  if (contents_->mistakes.empty()) return;
+  contents_->throw_errors();
+}
+
+void YamlDocument::Contents::throw_errors() const {
+  if (mistakes.empty()) return;
   constexpr std::size_t kMost = 100;
-  std::vector<Contents::Mistake> mistakes = contents_->mistakes;
-  const auto order = [](const Contents::Mistake& a) {
+  std::vector<Mistake> in_order = mistakes;
+  const auto order = [](const Mistake& a) {
     return std::tuple(!a.source->is_file, a.mark.line, a.mark.column);
   };
-  std::stable_sort(mistakes.begin(), mistakes.end(),
+  std::stable_sort(in_order.begin(), in_order.end(),
                    [&](const auto& a, const auto& b) { return order(a) < order(b); });
   std::vector<std::string> lines;
-  for (const Contents::Mistake& mistake : mistakes) {
+  for (const Mistake& mistake : in_order) {
     std::string line = fmt::format("{}: {}", mistake.source->where(mistake.mark), mistake.text);
     // A value that is read twice, or through an alias, is wrong once.
     if (std::find(lines.begin(), lines.end(), line) != lines.end()) continue;

@@ -27,6 +27,14 @@ std::string YamlNode::origin() const {
   return fmt::format("{}:{}", value_->source->name, value_->mark.line);
 }
 
+const std::string& YamlNode::document_name() const {
+  return document_->name();
+}
+
+void YamlNode::throw_errors() const {
+  document_->throw_errors();
+}
+
 std::filesystem::path YamlNode::file() const {
   std::filesystem::path named = text();
   // What the command line names is relative to where the command runs.

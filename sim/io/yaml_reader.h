@@ -76,6 +76,10 @@ class YamlNode {
   bool is_list() const;
   bool is_scalar() const;
 
+  // Of the document that it is in: its name, and throw_errors().
+  const std::string& document_name() const;
+  void throw_errors() const;
+
   // Notes a mistake at this value: "h100.yaml:12:14: scale_up.bandwidth: MESSAGE". const: the
   // document, not the node, remembers it.
   void error(const std::string& message) const;

@@ -64,6 +64,8 @@ struct YamlDocument::Contents {
   std::size_t aliased = 0;  // values that aliases stand for, unfolded
 
   void note(const YamlSource* source, YamlMark mark, std::string text);
+  const std::string& name() const { return sources.front().name; }
+  void throw_errors() const;
 };
 
 // Reads one YAML document into the contents' values and returns its root. Notes doubled keys and

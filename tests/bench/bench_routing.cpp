@@ -7,7 +7,7 @@
 #include "sim/random.h"
 #include "workloads/placement/dispatch.h"
 #include "workloads/placement/eplb.h"
-#include "workloads/routing/laws.h"
+#include "workloads/routing/laws/laws.h"
 
 namespace {
 

@@ -1,5 +1,5 @@
 #include "tests/fuzz/target.h"
-#include "workloads/model/hugging_face.h"
+#include "workloads/model/hugging_face/hugging_face.h"
 
 namespace moesim::fuzz {
 

@@ -12,7 +12,7 @@ void scenario(Input input) {
   taken(
       [&] {
         auto document = sim::io::YamlDocument::parse(text_of(input), "s.yaml");
-        const workloads::Scenario scenario = workloads::read_scenario(document);
+        const workloads::Scenario scenario = workloads::read_scenario(document.root());
         sim::io::to_text(workloads::resolved(scenario));
       },
       "");

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "tests/fuzz/target.h"
-#include "workloads/routing/trace.h"
+#include "workloads/routing/trace/trace.h"
 
 namespace moesim::fuzz {
 namespace {

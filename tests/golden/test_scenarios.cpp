@@ -50,19 +50,3 @@ TEST_CASE("the report of each scenario that ships is as it was") {
     check_against_file(scenario, prediction(scenario));
   }
 }
-
-TEST_CASE("the example in the README is what the program prints") {
-  const std::string text = prediction("mixtral-8x7b-decode-h100");
-  const std::string report = text.substr(0, text.rfind("\nfirst step"));
-  // Its lines stand in the README as they are, indented as code.
-  std::string indented;
-  for (std::size_t start = 0; start < report.size();) {
-    const std::size_t end = report.find('\n', start) + 1;
-    if (end - start > 1) indented += "    ";
-    indented += report.substr(start, end - start);
-    start = end;
-  }
-  const std::string readme = sim::io::read_text("README.md");
-  CAPTURE(indented);
-  CHECK(readme.find(indented) != std::string::npos);
-}

@@ -56,10 +56,10 @@ void check_sums(const Scenario& scenario, const Report& report) {
   // FLOP of the routed experts: 2 x rows x matrices x hidden x inter, shared out over etp.
   double per_row = 0;
   std::size_t layers = 0;
-  for (const std::int64_t layer : scenario.model.moe_layers()) {
-    const MoeFfn& moe = *scenario.model.moe(layer);
+  for (const std::int64_t layer : scenario.deployment.model.moe_layers()) {
+    const MoeFfn& moe = *scenario.deployment.model.moe(layer);
     per_row += 2.0 * (moe.gated ? 3 : 2) * static_cast<double>(moe.inter) *
-               static_cast<double>(moe.dispatch_width(scenario.model.hidden));
+               static_cast<double>(moe.dispatch_width(scenario.deployment.model.hidden));
     ++layers;
   }
   if (layers > 0) {
@@ -75,16 +75,16 @@ void check_sums(const Scenario& scenario, const Report& report) {
 Scenario shaped_like(const RoutingTrace& trace, const std::filesystem::path& file) {
   Scenario s = load_scenario("configs/scenarios/mixtral-8x7b-decode-h100.yaml", {"network=bound"});
   const TraceInfo& info = trace.info();
-  const LayerKind kind = s.model.layer(0);
-  s.model.kinds = {kind};
-  auto& moe = std::get<MoeFfn>(s.model.kinds[0].ffn);
+  const LayerKind kind = s.deployment.model.layer(0);
+  s.deployment.model.kinds = {kind};
+  auto& moe = std::get<MoeFfn>(s.deployment.model.kinds[0].ffn);
   moe.experts = info.experts;
   moe.top_k = info.top_k;
   moe.inter = 512;
-  s.model.layers.assign(info.layers, 0);
-  s.routing = {.trace = file, .mapping = {.tokens = TokenMapping::Repeat}};
-  s.step.batch_per_rank = 64;
-  s.step.count = 2;
+  s.deployment.model.layers.assign(info.layers, 0);
+  s.deployment.routing = {.trace = file, .mapping = {.tokens = TokenMapping::Repeat}};
+  s.step()->ranks = {{decoding(64, 4096)}};
+  s.step()->count = 2;
   return s;
 }
 
@@ -128,7 +128,7 @@ TEST_CASE("dispatched bytes are copies times width times bytes, and come back in
     CAPTURE(file.string());
     const Scenario s = shaped_like(RoutingTrace::open(file), file);
     const Report report = run(s).report;
-    const auto steps = static_cast<double>(s.step.count);
+    const auto steps = static_cast<double>(s.step()->count);
     const double bytes = static_cast<double>(report.conservation.copies_away) / steps * 4096 * 2;
     CHECK(phase(report, Phase::Dispatch).network_bytes == bytes);
     CHECK(phase(report, Phase::Combine).network_bytes == bytes);
@@ -156,7 +156,8 @@ TEST_CASE("every real trace gives a report whose sums add up") {
 
 TEST_CASE("a report is the same to the byte when it is made again") {
   const Scenario s = load_scenario("configs/scenarios/mixtral-8x7b-decode-h100.yaml", {});
-  CHECK(sim::io::to_text(to_json(run(s).report, s)) == sim::io::to_text(to_json(run(s).report, s)));
+  CHECK(sim::io::to_text(to_json(run(s).report, resolved(s))) ==
+        sim::io::to_text(to_json(run(s).report, resolved(s))));
 }
 
 TEST_CASE("a cluster with faster links is never slower") {
@@ -165,9 +166,9 @@ TEST_CASE("a cluster with faster links is never slower") {
     for (const double factor : {0.5, 1.0, 2.0}) {
       Scenario s = load_scenario("configs/scenarios/qwen3-235b-decode-h200.yaml",
                                  {std::string("kernels.all_to_all=") + algorithm});
-      s.cluster.scale_up.bandwidth = s.cluster.scale_up.bandwidth * factor;
-      s.cluster.scale_out.bandwidth = s.cluster.scale_out.bandwidth * factor;
-      s.cluster.topology = hardware::make_topology(s.cluster);
+      s.deployment.cluster.scale_up.bandwidth = s.deployment.cluster.scale_up.bandwidth * factor;
+      s.deployment.cluster.scale_out.bandwidth = s.deployment.cluster.scale_out.bandwidth * factor;
+      s.deployment.cluster.topology = hardware::make_topology(s.deployment.cluster);
       const double time = run(s).report.step_time_us.mean;
       CHECK(time <= last * 1.01);  // the tolerance of the fluid network
       last = time;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "workloads/routing/table_routing.h"
+#include "workloads/routing/laws/table_routing.h"
 
 using namespace moesim::workloads;
 

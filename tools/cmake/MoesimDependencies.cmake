@@ -26,7 +26,11 @@ else()
 endif()
 
 if(MOESIM_TESTS)
-  find_package(doctest 2.4 REQUIRED)        # doctest-dev
+  find_package(doctest 2.4 QUIET)           # doctest-dev
+  if(NOT doctest_FOUND)
+    message(FATAL_ERROR "The tests need doctest 2.4 or later (Debian's package is doctest-dev). "
+      "Without tests: -DMOESIM_TESTS=OFF, as the preset release has it.")
+  endif()
 endif()
 if(MOESIM_BENCH)
   find_package(benchmark 1.7 QUIET)         # libbenchmark-dev

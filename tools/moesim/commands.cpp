@@ -2,10 +2,10 @@
 
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
+#include "tools/moesim/calibrate/cost_commands.h"
 #include "tools/moesim/card/card.h"
 #include "tools/moesim/command.h"
 #include "tools/moesim/completion.h"
-#include "tools/moesim/cost/cost_commands.h"
 #include "tools/moesim/doctor.h"
 #include "tools/moesim/network/network_commands.h"
 #include "tools/moesim/placement/placement_command.h"

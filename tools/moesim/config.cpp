@@ -5,6 +5,7 @@
 
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/command.h"
+#include "tools/moesim/shipped.h"
 #include "workloads/scenario.h"
 
 namespace moesim::tools {
@@ -64,9 +65,9 @@ void flatten(const Json& value, const std::string& path, const YamlNode& root,
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  sim::io::YamlDocument document =
-      workloads::open_scenario(arguments.text("SCENARIO"), arguments.all("set"));
-  Json json = resolved(workloads::read_scenario(document));
+  sim::io::YamlDocument document = workloads::open_scenario(
+      find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"));
+  Json json = resolved(workloads::read_scenario(document.root()));
   std::vector<Line> lines;
   flatten(json, "", document.root(), lines);
   if (arguments.json()) {
@@ -92,7 +93,7 @@ Command config_command() {
           "One line a value, and after it the file and line that say so, --set, or what is taken "
           "where neither does; as JSON, the scenario and its origins by path.",
       .options = {{.name = "SCENARIO",
-                   .help = "the scenario, a YAML file",
+                   .help = "the scenario: a YAML file, or the name of one that ships",
                    .required = true,
                    .is_file = true},
                   {.name = "--set",

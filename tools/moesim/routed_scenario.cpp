@@ -58,13 +58,8 @@ Scenario routed_scenario(const RoutedQuestion& question) {
       question.prefill ? fmt::format("prompt: {}", prompt) : fmt::format("context: {}", context),
       question.steps);
   auto document = sim::io::YamlDocument::parse(text, "the scenario");
-  for (const std::string& pair : question.overrides) {
-    const std::size_t at = pair.find('=');
-    if (at == std::string::npos)
-      throw sim::ConfigError(fmt::format("--set: expected KEY=VALUE, not \"{}\"", pair));
-    document.set(pair.substr(0, at), pair.substr(at + 1));
-  }
-  return read_scenario(document);
+  apply_overrides(document, question.overrides);
+  return read_scenario(document.root());
 }
 
 std::vector<Option> routed_options() {

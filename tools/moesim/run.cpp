@@ -8,6 +8,7 @@
 
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/command.h"
+#include "tools/moesim/shipped.h"
 #include "tools/report/chrome_trace.h"
 #include "tools/report/text_report.h"
 
@@ -37,9 +38,18 @@ std::string command_line(const Arguments& arguments) {
   return text;
 }
 
+// A scenario's name is of what its file says: what was changed stands beside it.
+std::string changes(const Arguments& arguments) {
+  std::string text;
+  for (const std::string& assignment : arguments.all("set")) {
+    text += (text.empty() ? ", with " : ", ") + assignment;
+  }
+  return text;
+}
+
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const workloads::Scenario scenario =
-      workloads::load_scenario(arguments.text("SCENARIO"), arguments.all("set"));
+  const workloads::Scenario scenario = workloads::load_scenario(
+      find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"));
   const auto timeline = arguments.find("timeline");
   Progress progress(console.err);
   workloads::RunResult result = workloads::run(
@@ -48,15 +58,20 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
        .progress = [&](std::int64_t step, std::int64_t steps) { progress(step, steps); }});
 
   result.report.command = command_line(arguments);
-  if (timeline) sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.cluster));
-  const std::string text = arguments.json() ? sim::io::to_text(to_json(result.report, scenario))
-                                            : text_report(result.report);
+  result.report.title += changes(arguments);
+  if (timeline)
+    sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.deployment.cluster));
+  const std::string text = arguments.json()
+                               ? sim::io::to_text(to_json(result.report, resolved(scenario)))
+                               : text_report(result.report);
   if (const auto output = arguments.find("output")) {
     sim::io::write_file(*output, text);
   } else {
     console.out << text;
   }
-  return result.report.memory.fits ? sim::ExitCode::Ok : sim::ExitCode::Infeasible;
+  if (result.report.memory.fits) return sim::ExitCode::Ok;
+  console.err << fmt::format("moesim run: does not fit: {}\n", result.report.memory.advice);
+  return sim::ExitCode::Infeasible;
 }
 
 }  // namespace
@@ -68,7 +83,7 @@ Command run_command() {
               "Reads a scenario (model, cluster, layout, routing, step), plays its steps on every "
               "GPU and link, and prints a report. Exit code 3 where the model does not fit.",
           .options = {{.name = "SCENARIO",
-                       .help = "the scenario, a YAML file",
+                       .help = "the scenario: a YAML file, or the name of one that ships",
                        .required = true,
                        .is_file = true},
                       {.name = "--set",

@@ -10,6 +10,7 @@
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/config_folder.h"
+#include "workloads/model/model_spec.h"
 
 namespace moesim::tools {
 
@@ -20,6 +21,13 @@ namespace {
 std::string lower(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
+}
+
+// "x" of "configs/KIND/x.yaml": so the documents name what ships, wherever the program is run.
+std::string name_of(const std::string& kind, const std::string& text) {
+  const fs::path path(text);
+  const bool shipped = path.parent_path() == fs::path("configs") / kind;
+  return shipped && path.extension() == ".yaml" ? path.stem().string() : text;
 }
 
 }  // namespace
@@ -33,7 +41,8 @@ fs::path shipped_folder(const std::string& kind) {
 
 fs::path find_config(const std::string& kind, const std::string& text) {
   std::error_code error;
-  if (fs::is_regular_file(text, error)) return text;
+  // A pipe is a file, too.
+  if (fs::exists(text, error) && !fs::is_directory(text, error)) return text;
   // A checkpoint's folder.
   if (kind == "models" && fs::is_regular_file(fs::path(text) / "config.json", error)) return text;
   const fs::path folder = shipped_folder(kind);
@@ -44,14 +53,23 @@ fs::path find_config(const std::string& kind, const std::string& text) {
     }
   }
   std::sort(names.begin(), names.end());
+  const std::string wanted = lower(name_of(kind, text));
   for (const std::string& name : names) {
-    if (lower(name) == lower(text)) return folder / (name + ".yaml");
+    if (lower(name) == wanted) return folder / (name + ".yaml");
+  }
+  if (kind == "models" && text.find('/') != std::string::npos) {  // perhaps a hub id
+    for (const std::string& name : names) {
+      const fs::path file = folder / (name + ".yaml");
+      for (const std::string& alias : workloads::load_model(file).aliases) {
+        if (lower(alias) == lower(text)) return file;
+      }
+    }
   }
   std::vector<std::string_view> views(names.begin(), names.end());
-  std::string meant = sim::io::did_you_mean(lower(text), views);
+  std::string meant = sim::io::did_you_mean(wanted, views);
   if (meant.empty()) {
     for (const std::string& name : names) {
-      if (!text.empty() && name.find(lower(text)) != std::string::npos) {
+      if (!wanted.empty() && name.find(wanted) != std::string::npos) {
         meant += (meant.empty() ? "" : " or ") + name;
       }
     }

@@ -6,12 +6,13 @@
 
 namespace moesim::tools {
 
-// The folder configs/KIND ("models", "devices") of the working directory, else of config_folder().
-// Empty where there is none.
+// The folder configs/KIND ("models", "scenarios") of the working directory, else of
+// config_folder(). Empty where there is none.
 std::filesystem::path shipped_folder(const std::string& kind);
 
-// `text` where that is a file; else configs/KIND/TEXT.yaml, whatever the case of its letters.
-// Throws ConfigError that names the closest ones that ship.
+// `text` where that is a file; else, of what ships, TEXT.yaml, whatever the case of its letters,
+// which may also be called configs/KIND/TEXT.yaml; of a model else the file that has TEXT among its
+// aliases ("Qwen/Qwen3-32B"). Throws ConfigError that names the closest ones that ship.
 std::filesystem::path find_config(const std::string& kind, const std::string& text);
 
 }  // namespace moesim::tools

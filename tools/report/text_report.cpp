@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "sim/units_text.h"
 
@@ -24,7 +25,11 @@ std::string bytes(std::int64_t count) {
 
 void add_head(const Report& report, std::string& out) {
   const auto& step = report.step_time_us;
-  out += fmt::format("{}\n\n", report.title);
+  out += fmt::format("{}\n  {}\n\n", report.title, report.what);
+  if (!report.memory.fits) {
+    out += fmt::format("  DOES NOT FIT  {}.\n                What follows is what it would be.\n\n",
+                       report.memory.advice);
+  }
   out += fmt::format("  step          {}", time(step.mean));
   if (const auto interval = report.interval.find("step_time_us");
       interval != report.interval.end()) {
@@ -65,6 +70,17 @@ void add_bottleneck(const Report& report, std::string& out) {
   }
 }
 
+// Named where one rank costs the others much of what they wait, or the cluster says it is slow.
+void add_waited_for(const Report& report, std::string& out) {
+  constexpr double kMuch = 0.3;
+  for (const workloads::WaitedForReport& one : report.waited_for) {
+    if (one.share < kMuch && one.speed == 1) continue;
+    out += fmt::format(
+        "    {:.0f} % of all waiting is for rank {}{}\n", 100 * one.share, one.rank,
+        one.speed == 1 ? "" : fmt::format(", which computes at {} of its speed", one.speed));
+  }
+}
+
 void add_loads(const Report& report, std::string& out) {
   if (report.layers.empty()) return;
   const auto& worst = *std::max_element(
@@ -90,6 +106,42 @@ void add_links(const Report& report, std::string& out) {
   }
 }
 
+constexpr std::size_t kMostReasons = 6;
+
+void add_trust(const Report& report, std::string& out) {
+  const auto& extrapolated = report.extrapolated;
+  out += "\n  how far to trust it\n";
+  if (extrapolated.reasons.empty()) {
+    out += "    all of the step lies within what its cost models were fitted on\n";
+  } else {
+    std::string phases;
+    for (std::size_t i = 0; i < workloads::kPhases; ++i) {
+      if (extrapolated.by_phase[i] < 5e-4) continue;
+      phases += fmt::format("{}{} {:.1f} %", phases.empty() ? "" : ", ", workloads::kPhaseNames[i],
+                            100 * extrapolated.by_phase[i]);
+    }
+    out += fmt::format("    {:.1f} % of the step lies outside what was measured{}{}\n",
+                       100 * extrapolated.share, phases.empty() ? "" : ": ", phases);
+    for (std::size_t i = 0; i < std::min(extrapolated.reasons.size(), kMostReasons); ++i) {
+      const auto& reason = extrapolated.reasons[i];
+      out += fmt::format("    {:>5.1f} %  {}\n", 100 * reason.share, reason.what);
+    }
+    if (extrapolated.reasons.size() > kMostReasons) {
+      out += fmt::format("             and {} more reasons (--format json)\n",
+                         extrapolated.reasons.size() - kMostReasons);
+    }
+  }
+  std::map<std::string, std::string> carried;  // device -> kinds
+  for (const auto& one : report.carried_over) {
+    std::string& kinds = carried[one.device];
+    if (kinds.find(one.kind) != std::string::npos) continue;
+    kinds += (kinds.empty() ? "" : ", ") + one.kind;
+  }
+  for (const auto& [device, kinds] : carried) {
+    out += fmt::format("    fitted on {} and carried over: {}\n", device, kinds);
+  }
+}
+
 void add_memory(const Report& report, std::string& out) {
   const workloads::MemoryReport& memory = report.memory;
   if (memory.capacity == 0) return;
@@ -108,9 +160,11 @@ std::string text_report(const Report& report) {
   add_head(report, out);
   add_phases(report, out);
   add_bottleneck(report, out);
+  add_waited_for(report, out);
   add_loads(report, out);
   add_links(report, out);
   add_memory(report, out);
+  add_trust(report, out);
   if (!report.notes.empty()) {
     out += "\n  notes\n";
     for (const std::string& note : report.notes) out += fmt::format("    {}\n", note);

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "workloads/report.h"
+#include "workloads/report/report.h"
 
 namespace moesim::tools {
 

@@ -8,9 +8,8 @@
 
 #include "sim/error.h"
 #include "validation/compare/exchange_case.h"
-#include "validation/compare/inline_scenario.h"
-#include "workloads/memory_request.h"
-#include "workloads/report.h"
+#include "workloads/memory/request.h"
+#include "workloads/report/report.h"
 #include "workloads/run.h"
 #include "workloads/scenario.h"
 
@@ -21,9 +20,11 @@ using sim::io::Json;
 using sim::io::YamlDocument;
 using sim::io::YamlNode;
 
+// A path of a scenario, or a scenario inline.
 Json run_scenario(const YamlNode& node) {
-  const workloads::Scenario scenario = scenario_of(node);
-  return workloads::to_json(workloads::run(scenario).report, scenario);
+  const workloads::Scenario scenario =
+      node.is_scalar() ? workloads::load_scenario(node.file()) : workloads::read_scenario(node);
+  return workloads::to_json(workloads::run(scenario).report, workloads::resolved(scenario));
 }
 
 Json run_memory(const YamlNode& node) {
@@ -42,16 +43,21 @@ double percent_of(const YamlNode& node) {
 }
 
 struct Measured {
-  std::string metric, where;
+  std::string metric, where, known_miss = {};
   double value = 0, within = 0;
 };
 
 Measured read_measured(const YamlNode& node) {
-  node.allow_only({"metric", "value", "within", "note"});
-  return {.metric = node.at("metric").text(),
-          .where = node.where(),
-          .value = node.at("value").number(),
-          .within = percent_of(node.at("within"))};
+  node.allow_only({"metric", "value", "within", "note", "known_miss"});
+  Measured m{.metric = node.at("metric").text(),
+             .where = node.where(),
+             .value = node.at("value").number(),
+             .within = percent_of(node.at("within"))};
+  if (const auto miss = node.find("known_miss")) {
+    m.known_miss = miss->text();
+    if (m.known_miss.empty()) miss->error("expected why the figure is missed, not \"\"");
+  }
+  return m;
 }
 
 }  // namespace
@@ -99,17 +105,20 @@ double number_at(const Json& report, std::string_view path, const std::string& w
   return at->get<double>();
 }
 
-std::vector<CaseResult> run_case(const std::filesystem::path& file) {
+std::string_view verdict(const CaseResult& result) {
+  if (result.known_miss.empty()) return result.ok ? "ok" : "MISSED";
+  return result.ok ? "MET, BUT LISTED AS A MISS" : "missed, as known";
+}
+
+std::vector<CaseResult> run_case(const std::filesystem::path& file, Json* kept) {
   const YamlDocument document = YamlDocument::load(file);
   const YamlNode root = document.root();
-  std::vector<std::string_view> keys{"case", "source", "measured", "assumed", "explained"};
+  std::vector<std::string_view> keys{"case", "source", "measured", "assumed"};
   for (const CaseRunner& runner : case_runners()) keys.push_back(runner.key);
   root.allow_only(keys);
   const std::string name = root.at("case").text();
   root.at("source").allow_only({"what", "where", "read"});
   (void)root.at("source").at("what").text();
-  std::string explained;
-  if (const auto node = root.find("explained")) explained = node->text();
   std::vector<Measured> measured;
   for (const YamlNode& node : root.at("measured").items()) measured.push_back(read_measured(node));
   const CaseRunner* chosen = nullptr;
@@ -122,18 +131,18 @@ std::vector<CaseResult> run_case(const std::filesystem::path& file) {
   }
   if (!chosen) root.error("says nothing to run; a case has a scenario");
   document.throw_errors();
-  const Json report = chosen->run(root.at(chosen->key));
+  Json report = chosen->run(root.at(chosen->key));
   document.throw_errors();  // what the runner noted of its part
   std::vector<CaseResult> results;
   for (const Measured& m : measured) {
-    CaseResult r{.name = name, .metric = m.metric, .explained = explained};
-    r.measured = m.value;
+    CaseResult r{.name = name, .metric = m.metric, .measured = m.value, .known_miss = m.known_miss};
     r.predicted = number_at(report, m.metric, m.where);
     r.error_percent = (r.predicted / r.measured - 1) * 100;
     r.within_percent = m.within;
     r.ok = std::abs(r.error_percent) <= m.within;
     results.push_back(std::move(r));
   }
+  if (kept) *kept = std::move(report);
   return results;
 }
 

@@ -7,7 +7,10 @@
 //   measured:
 //     - {metric: throughput.tokens_per_s_per_gpu, value: 6287.75, within: 15%}
 //   assumed: [what the source does not state]
-//   explained: why it is missed, where it is
+//
+// A figure that is known to be missed says so, with the mechanism, and is no failure until it is
+// met:
+//     - {metric: dispatch_us, value: 50.5, within: 15%, known_miss: "kernels of their own; …"}
 #pragma once
 
 #include <filesystem>
@@ -32,16 +35,25 @@ struct CaseRunner {
 std::span<const CaseRunner> case_runners();
 
 struct CaseResult {
-  std::string name, metric, explained;
+  std::string name, metric;
   double measured = 0, predicted = 0;
   double error_percent = 0;  // of predicted against measured
   double within_percent = 0;
-  bool ok = false;
+  bool ok = false;              // within
+  std::string known_miss = {};  // why it is not, as the case says; empty where it should be
+
+  // Met, and not listed as a miss; or missed, and listed.
+  bool as_stated() const { return ok == known_miss.empty(); }
 };
 
+// "ok", "missed, as known", "MISSED" or "MET, BUT LISTED AS A MISS".
+std::string_view verdict(const CaseResult& result);
+
 // Throws ConfigError for a case file with mistakes, for a metric that is not in the report, and
-// what the runner throws. A file holds one case.
-std::vector<CaseResult> run_case(const std::filesystem::path& file);
+// what the runner throws. A file holds one case. `report`, where not null, becomes what the runner
+// gave, for who wants more of it than was measured.
+std::vector<CaseResult> run_case(const std::filesystem::path& file,
+                                 sim::io::Json* report = nullptr);
 
 // The number at a path, "a.b[2].c". Throws ConfigError, prefixed by `where`, with the keys there
 // are.

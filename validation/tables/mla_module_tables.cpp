@@ -71,7 +71,7 @@ Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardwa
                                       .rope_dim = 64,
                                       .value_dim = 128,
                                       .index = {}};
-    workloads::PartPrecision precision;
+    workloads::Formats precision;
     precision.attention = reader.precision(row, "gemm_type");
     precision.kv_cache = reader.precision(row, "kv_cache_dtype");
     const workloads::LayerPricing pricing{
@@ -86,7 +86,7 @@ Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardwa
       shape.kv_length = reader.count(row, "kv_len");
     }
     task->add(reader.item(row, "latency_us"),
-              estimate_of(workloads::mixer_work(pricing, mla, {.main = shape})));
+              estimate_of(workloads::mixer_work(pricing, mla, {shape})));
   }
   Tasks tasks;
   tasks.push_back(std::move(task));

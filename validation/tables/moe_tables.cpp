@@ -5,7 +5,7 @@
 #include "hardware/kernels/moe.h"
 #include "validation/tables/kernel_tables.h"
 #include "validation/tables/task_builder.h"
-#include "workloads/routing/table_routing.h"
+#include "workloads/routing/laws/table_routing.h"
 
 namespace moesim::validation {
 namespace {

@@ -11,7 +11,7 @@
 #include "hardware/collectives/priced_exchange.h"
 #include "hardware/precision.h"
 #include "sim/exchange.h"
-#include "workloads/routing/laws.h"
+#include "workloads/routing/laws/laws.h"
 
 namespace moesim::workloads {
 

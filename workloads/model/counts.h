@@ -72,7 +72,7 @@ HeadlineParams headline_params(const ModelSpec& model);
 // checkpoints quantise (experts, shared experts, attention, dense FFN); embedding, head, router,
 // norms and other vectors stay in bf16; parts that the model's own checkpoint keeps in 16 bits
 // while it quantises others (gpt-oss' attention) stay so.
-StoredPrecision precision_of_weights(const ModelSpec& model, hardware::Precision precision);
+Formats precision_of_weights(const ModelSpec& model, hardware::Precision precision);
 
 // Bytes of the weights by part, block scales included. The multi-token prediction modules are
 // counted apart; they are in no sum.
@@ -83,8 +83,8 @@ struct WeightBytes {
   double total() const;
   WeightBytes& operator+=(const WeightBytes& b);
 };
-WeightBytes layer_weight_bytes(const LayerParams& layer, const StoredPrecision& stored);
-WeightBytes weight_bytes(const ModelSpec& model, const StoredPrecision& stored);
+WeightBytes layer_weight_bytes(const LayerParams& layer, const Formats& stored);
+WeightBytes weight_bytes(const ModelSpec& model, const Formats& stored);
 
 // What one layer caches: bytes a token, up to `window` tokens a sequence (0: all), and a fixed
 // state a sequence (linear attention, Mamba).
@@ -125,8 +125,8 @@ double training_flops(const ModelSpec& model, std::int64_t tokens);
 struct DecodeBytes {
   double weights = 0, cache = 0;
 };
-DecodeBytes decode_bytes(const ModelSpec& model, const StoredPrecision& stored,
-                         hardware::Precision kv, std::int64_t context);
+DecodeBytes decode_bytes(const ModelSpec& model, const Formats& stored, hardware::Precision kv,
+                         std::int64_t context);
 
 // The two dense models that a mixture is compared with, by their parameters: neither is "its size".
 struct DenseEquivalents {

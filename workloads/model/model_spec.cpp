@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "sim/error.h"
-#include "workloads/model/hugging_face.h"
+#include "workloads/model/hugging_face/hugging_face.h"
 #include "workloads/model/model_yaml.h"
 
 namespace moesim::workloads {

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "hardware/precision.h"
+#include "workloads/model/formats.h"
 #include "workloads/model/layers.h"
 
 namespace moesim::workloads {
@@ -35,23 +35,6 @@ struct LayerRange {
   friend bool operator==(const LayerRange&, const LayerRange&) = default;
 };
 
-// Which parts the published weights hold in which format (a checkpoint's quantisation block).
-struct StoredPrecision {
-  hardware::Precision other = hardware::Precision::BF16;  // embedding, head, router, norms
-  hardware::Precision experts = hardware::Precision::BF16;
-  hardware::Precision shared_experts = hardware::Precision::BF16;
-  hardware::Precision attention = hardware::Precision::BF16;
-  hardware::Precision dense_ffn = hardware::Precision::BF16;
-  std::optional<hardware::Precision> kv_cache = {};  // where the checkpoint says so
-  double int4_scale_bytes = 0;  // a number of what is in int4: its share of its group's scale
-
-  // Bytes a number of a part takes that is held in `p`.
-  double bytes(hardware::Precision p) const {
-    return hardware::bytes_per_element(p) + (p == hardware::Precision::INT4 ? int4_scale_bytes : 0);
-  }
-  friend bool operator==(const StoredPrecision&, const StoredPrecision&) = default;
-};
-
 // What the authors' own figures count. Total: every parameter but those of the multi-token
 // prediction layers. Active: those of them that one token uses (its experts, and all that is no
 // expert). Where a model's authors count otherwise, its file says so here.
@@ -69,7 +52,9 @@ struct Published {
 
 struct ModelSpec {
   std::string name;
-  std::string family;  // Hugging Face's model_type, or empty
+  std::vector<std::string> aliases;  // other names: hub ids of checkpoints with these shapes,
+                                     // stored in these formats
+  std::string family;                // Hugging Face's model_type, or empty
   std::int64_t hidden = 0;
   std::int64_t vocab = 0;  // rows of the embedding
   bool tied_embeddings = false;
@@ -90,7 +75,7 @@ struct ModelSpec {
   std::int64_t prediction_layers = 0;
   std::size_t prediction_kind = 0;
 
-  StoredPrecision stored;
+  Formats stored;  // what the published weights are in, and what else the checkpoint says
   Counting counting;
   Published published;
   std::vector<std::string> notes;  // what the file does not say and is known by the model's type,

@@ -309,9 +309,9 @@ hardware::Precision read_precision(const YamlNode& node) {
                                               : hardware::Precision::BF16;
 }
 
-StoredPrecision read_stored(const YamlNode& node) {
+Formats read_stored(const YamlNode& node) {
   node.allow_only({"other", "experts", "shared_experts", "attention", "dense_ffn", "kv_cache"});
-  StoredPrecision stored;
+  Formats stored;
   if (const auto v = node.find("other")) {
     stored.other = read_precision(*v);
     stored.experts = stored.shared_experts = stored.attention = stored.dense_ffn = stored.other;
@@ -330,9 +330,12 @@ ModelSpec read_model(const YamlDocument& document) {
                    "head",        "max_context", "positions", "other_params", "unused_params",
                    "final_norms", "norms",       "mixers",    "ffns",         "encoder",
                    "layers",      "prediction",  "stored",    "counting",     "published",
-                   "notes"});
+                   "notes",       "aliases"});
   ModelSpec model;
   model.name = root.at("name").text();
+  if (const auto aliases = root.find("aliases")) {
+    for (const YamlNode& alias : aliases->items()) model.aliases.push_back(alias.text());
+  }
   if (const auto family = root.find("family")) model.family = family->text();
   model.hidden = required(root, "hidden");
   model.vocab = count(root, "vocab");

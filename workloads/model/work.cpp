@@ -127,14 +127,14 @@ double training_flops(const ModelSpec& model, std::int64_t tokens) {
   return 3 * forward.total();
 }
 
-StoredPrecision precision_of_weights(const ModelSpec& model, Precision precision) {
-  StoredPrecision stored;
+Formats precision_of_weights(const ModelSpec& model, Precision precision) {
+  Formats stored;
   if (!below_16_bits(precision)) {
     stored.other = stored.experts = stored.shared_experts = stored.attention = stored.dense_ffn =
         precision;
     return stored;
   }
-  const StoredPrecision& own = model.stored;
+  const Formats& own = model.stored;
   const bool quantised = below_16_bits(own.experts) || below_16_bits(own.dense_ffn);
   const auto of = [&](Precision part) {
     return quantised && !below_16_bits(part) ? Precision::BF16 : precision;
@@ -160,18 +160,18 @@ WeightBytes& WeightBytes::operator+=(const WeightBytes& b) {
 
 namespace {
 
-double bytes_of(std::int64_t params, Precision p, const StoredPrecision& stored) {
-  return static_cast<double>(params) * stored.bytes(p);
+double bytes_of(std::int64_t params, Precision p, const Formats& stored) {
+  return static_cast<double>(params) * stored.weight_bytes(p);
 }
 
-double expert_bytes(const LayerParams& p, const StoredPrecision& stored) {
+double expert_bytes(const LayerParams& p, const Formats& stored) {
   return bytes_of(p.expert, stored.experts, stored) +
          bytes_of(p.expert_vectors, stored.other, stored);
 }
 
 }  // namespace
 
-WeightBytes layer_weight_bytes(const LayerParams& p, const StoredPrecision& stored) {
+WeightBytes layer_weight_bytes(const LayerParams& p, const Formats& stored) {
   WeightBytes sum;
   sum.attention = bytes_of(p.mixer.matrices() + p.cross.matrices(), stored.attention, stored) +
                   bytes_of(p.mixer.vectors + p.cross.vectors, stored.other, stored);
@@ -184,7 +184,7 @@ WeightBytes layer_weight_bytes(const LayerParams& p, const StoredPrecision& stor
   return sum;
 }
 
-WeightBytes weight_bytes(const ModelSpec& model, const StoredPrecision& stored) {
+WeightBytes weight_bytes(const ModelSpec& model, const Formats& stored) {
   WeightBytes sum;
   for (const std::size_t k : model.layers) {
     sum += layer_weight_bytes(layer_params(model.kinds[k], model.hidden), stored);
@@ -293,7 +293,7 @@ double kv_bytes(const ModelSpec& model, Precision kv, std::int64_t tokens) {
   return sum;
 }
 
-DecodeBytes decode_bytes(const ModelSpec& model, const StoredPrecision& stored, Precision kv,
+DecodeBytes decode_bytes(const ModelSpec& model, const Formats& stored, Precision kv,
                          std::int64_t context) {
   DecodeBytes read;
   const LayerRange layers = model.decode_layers();

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "workloads/placement/experts.h"
-#include "workloads/routing/analysis.h"
+#include "workloads/routing/statistics/analysis.h"
 
 namespace moesim::workloads {
 

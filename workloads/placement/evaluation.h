@@ -12,8 +12,8 @@
 
 #include "workloads/placement/dispatch.h"
 #include "workloads/placement/experts.h"
-#include "workloads/routing/analysis.h"
 #include "workloads/routing/routing.h"
+#include "workloads/routing/statistics/analysis.h"
 
 namespace moesim::workloads {
 

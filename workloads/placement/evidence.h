@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "workloads/placement/dispatch.h"
-#include "workloads/routing/analysis.h"
 #include "workloads/routing/routing.h"
+#include "workloads/routing/statistics/analysis.h"
 
 namespace moesim::workloads {
 

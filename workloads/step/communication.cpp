@@ -1,10 +1,6 @@
 #include "workloads/step/communication.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-
-#include "sim/error.h"
 
 namespace moesim::workloads {
 namespace {
@@ -31,17 +27,13 @@ double wire_bytes(Precision precision) {
 
 }  // namespace
 
-MulticastAlgorithm multicast_named(std::string_view name) {
-  if (const auto found = hardware::parse_multicast(name)) return *found;
-  throw sim::ConfigError(fmt::format("kernels.all_to_all: expected one of {}, not \"{}\"",
-                                     fmt::join(hardware::multicast_names(), ", "), name));
-}
-
-Communication::Communication(const hardware::Cluster& cluster, std::string_view all_reduce,
-                             std::string_view all_to_all, Precision dispatch, Precision combine)
+Communication::Communication(const hardware::Cluster& cluster,
+                             hardware::AllReduceLibrary all_reduce,
+                             hardware::MulticastAlgorithm tokens, Precision dispatch,
+                             Precision combine)
     : cluster_(cluster),
-      all_reduce_(hardware::all_reduce_named(all_reduce)),
-      algorithm_(multicast_named(all_to_all)),
+      all_reduce_(all_reduce),
+      algorithm_(tokens),
       dispatch_(dispatch),
       dispatch_bytes_(wire_bytes(dispatch)),
       combine_bytes_(wire_bytes(combine)) {}

@@ -4,8 +4,6 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
-#include <string_view>
 
 #include "hardware/cluster.h"
 #include "hardware/collectives/collectives.h"
@@ -24,16 +22,11 @@ struct TokenExchange {
   hardware::PricedExchange combine;
 };
 
-// Throws ConfigError where there is no such all-to-all, listing those there are
-// (hardware/collectives/multicast.h).
-hardware::MulticastAlgorithm multicast_named(std::string_view name);
-
 class Communication {
  public:
-  // The cluster outlives this, and the exchanges' trust. Throws ConfigError where there is no such
-  // all-reduce or all-to-all, listing those there are (hardware/collectives/).
-  Communication(const hardware::Cluster& cluster, std::string_view all_reduce,
-                std::string_view all_to_all, hardware::Precision dispatch,
+  // The cluster outlives this, and the exchanges' trust.
+  Communication(const hardware::Cluster& cluster, hardware::AllReduceLibrary all_reduce,
+                hardware::MulticastAlgorithm tokens, hardware::Precision dispatch,
                 hardware::Precision combine);
 
   // `bytes`: the whole buffer, as each rank holds it before (all-reduce, reduce-scatter) or after

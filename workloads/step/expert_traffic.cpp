@@ -21,20 +21,20 @@ std::int64_t at_home(const std::vector<std::uint32_t>& matrix, std::size_t ranks
 
 }  // namespace
 
-ExpertTraffic::ExpertTraffic(const Scenario& scenario, const RankLayout& layout,
+ExpertTraffic::ExpertTraffic(const Deployment& deployment, const RankLayout& layout,
                              const Communication& communication, const LayerRoutes& routes,
                              const LayerPricing& pricing)
-    : scenario_(scenario),
+    : deployment_(deployment),
       communication_(communication),
       routes_(routes),
-      sharded_(tokens_are_sharded(scenario.parallelism)),
-      stage_ranks_(layout.ranks() / static_cast<Rank>(scenario.parallelism.pp)),
-      pricer_(pricing, sharded_ && communication.delivers_sorted(), scenario.parallelism.etp),
+      sharded_(tokens_are_sharded(deployment.layout)),
+      stage_ranks_(layout.ranks() / static_cast<Rank>(deployment.layout.pp)),
+      pricer_(pricing, sharded_ && communication.delivers_sorted(), deployment.layout.etp),
       rows_(layout) {}
 
 LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::int64_t layer,
                                   Rank first, const MicroBatch& batch, StepAccount& account) {
-  const MoeFfn& moe = *scenario_.model.moe(layer);
+  const MoeFfn& moe = *deployment_.model.moe(layer);
   const LayerRoute& from = routes_[index];
   if (account.layers.size() <= index) account.layers.resize(index + 1);
   account.layers[index].layer = layer;
@@ -55,7 +55,7 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
     std::vector<Rank> ranks = group.ranks;
     for (Rank& rank : ranks) rank += first;
     traffic.exchanges.push_back(
-        communication_.tokens(ranks, batch.sources[g], counts_, moe, scenario_.model.hidden));
+        communication_.tokens(ranks, batch.sources[g], counts_, moe, deployment_.model.hidden));
   }
   std::vector<std::uint64_t>& rank_rows = account.layers[index].rank_rows;
   rank_rows.resize(rows_.cells());

@@ -23,7 +23,7 @@ struct LayerTraffic {
 class ExpertTraffic {
  public:
   // All arguments outlive this.
-  ExpertTraffic(const Scenario& scenario, const RankLayout& layout,
+  ExpertTraffic(const Deployment& deployment, const RankLayout& layout,
                 const Communication& communication, const LayerRoutes& routes,
                 const LayerPricing& pricing);
 
@@ -36,7 +36,7 @@ class ExpertTraffic {
   void add_to(StepAccount& account, std::size_t index, const ExpertGroup& group, const MoeFfn& moe,
               const LayerPlacement& placement) const;
 
-  const Scenario& scenario_;
+  const Deployment& deployment_;
   const Communication& communication_;
   const LayerRoutes& routes_;
   bool sharded_;

@@ -18,10 +18,10 @@ struct Size {
   auto operator<=>(const Size&) const = default;
 };
 
-std::unique_ptr<RoutingSource> make_source(const Scenario& scenario, const MoeFfn& moe,
+std::unique_ptr<RoutingSource> make_source(const Deployment& deployment, const MoeFfn& moe,
                                            std::uint32_t layers, std::int64_t tokens,
                                            std::int64_t steps) {
-  const RoutingChoice& choice = scenario.routing;
+  const RoutingChoice& choice = deployment.routing;
   const auto experts = static_cast<std::uint32_t>(moe.experts);
   const auto top_k = static_cast<std::uint32_t>(moe.top_k);
   if (!choice.trace.empty()) {
@@ -31,7 +31,7 @@ std::unique_ptr<RoutingSource> make_source(const Scenario& scenario, const MoeFf
                               .top_k = top_k,
                               .tokens_per_step = static_cast<std::uint32_t>(tokens),
                               .steps = static_cast<std::uint32_t>(steps),
-                              .seed = scenario.seed},
+                              .seed = deployment.seed},
                              choice.mapping);
   }
   return std::make_unique<LawSource>(LawSpec{
@@ -45,13 +45,13 @@ std::unique_ptr<RoutingSource> make_source(const Scenario& scenario, const MoeFf
       .groups = choice.law == Law::Balanced ? 1 : static_cast<std::uint32_t>(moe.router.groups),
       .groups_per_token =
           choice.law == Law::Balanced ? 1 : static_cast<std::uint32_t>(moe.router.top_groups),
-      .seed = scenario.seed});
+      .seed = deployment.seed});
 }
 
 constexpr std::int64_t kMostEvidence = 16;
 
 // The tokens of each expert-parallel group in each part of a step.
-std::vector<TokenBlock> blocks_of(const std::vector<std::vector<MicroBatch>>& step) {
+std::vector<TokenBlock> blocks_of(const StepParts& step) {
   std::vector<TokenBlock> blocks;
   for (const auto& halves : step) {
     for (const MicroBatch& part : halves) {
@@ -63,16 +63,17 @@ std::vector<TokenBlock> blocks_of(const std::vector<std::vector<MicroBatch>>& st
   return blocks;
 }
 
-ExpertPlacement placement_of(const Scenario& scenario, const MoeFfn& moe, RoutingSource& source,
-                             const std::vector<std::vector<MicroBatch>>& step, std::int64_t steps) {
+ExpertPlacement placement_of(const Deployment& deployment, const MoeFfn& moe, RoutingSource& source,
+                             const StepParts& step, std::int64_t steps) {
   const SlotPlan plan{.experts = static_cast<std::uint32_t>(moe.experts),
-                      .redundant = static_cast<std::uint32_t>(scenario.placement.redundant),
-                      .ranks = static_cast<std::uint32_t>(scenario.parallelism.ep)};
-  if (!scenario.placement.file.empty()) {
-    return placement_from_file(scenario.placement.file, plan.experts, plan.ranks, source.layers());
+                      .redundant = static_cast<std::uint32_t>(deployment.placement.redundant),
+                      .ranks = static_cast<std::uint32_t>(deployment.layout.ep)};
+  if (!deployment.placement.file.empty()) {
+    return placement_from_file(deployment.placement.file, plan.experts, plan.ranks,
+                               source.layers());
   }
   check(plan);
-  const std::string& name = scenario.placement.experts;
+  const std::string& name = deployment.placement.experts;
   if (!needs_evidence(name) || plan.ranks == 1)
     return static_placement(needs_evidence(name) ? "linear" : name, plan);
   const auto evidence =
@@ -88,23 +89,22 @@ ExpertPlacement placement_of(const Scenario& scenario, const MoeFfn& moe, Routin
 
 }  // namespace
 
-LayerRoutes::LayerRoutes(const Scenario& scenario, const std::vector<std::vector<MicroBatch>>& step,
-                         std::int64_t steps) {
+LayerRoutes::LayerRoutes(const Deployment& deployment, const StepParts& step, std::int64_t steps) {
   const std::int64_t tokens = routed_tokens(step);
   std::map<Size, std::vector<std::size_t>> layers_of;  // by size: which mixture layers
-  const std::vector<std::int64_t> moe_layers = scenario.model.moe_layers();
+  const std::vector<std::int64_t> moe_layers = deployment.model.moe_layers();
   for (std::size_t i = 0; i < moe_layers.size(); ++i) {
-    const MoeFfn& moe = *scenario.model.moe(moe_layers[i]);
+    const MoeFfn& moe = *deployment.model.moe(moe_layers[i]);
     layers_of[{static_cast<std::uint32_t>(moe.experts), static_cast<std::uint32_t>(moe.top_k)}]
         .push_back(i);
   }
   routes_.resize(moe_layers.size());
   for (const auto& [size, layers] : layers_of) {
-    const MoeFfn& moe = *scenario.model.moe(moe_layers[layers.front()]);
+    const MoeFfn& moe = *deployment.model.moe(moe_layers[layers.front()]);
     const auto count = static_cast<std::uint32_t>(layers.size());
-    sources_.push_back(make_source(scenario, moe, count, tokens, steps));
+    sources_.push_back(make_source(deployment, moe, count, tokens, steps));
     placements_.push_back(std::make_unique<ExpertPlacement>(
-        placement_of(scenario, moe, *sources_.back(), step, steps)));
+        placement_of(deployment, moe, *sources_.back(), step, steps)));
     for (std::uint32_t i = 0; i < count; ++i) {
       routes_[layers[i]] = {
           .source = sources_.back().get(), .layer = i, .placement = &placements_.back()->layer(i)};

@@ -1,4 +1,4 @@
-// Where each mixture layer of a scenario gets its routing, and where its experts live.
+// Where each mixture layer of a deployment gets its routing, and where its experts live.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,6 @@
 
 #include "workloads/placement/experts.h"
 #include "workloads/routing/routing.h"
-#include "workloads/scenario.h"
 #include "workloads/step/micro_batch.h"
 
 namespace moesim::workloads {
@@ -22,12 +21,11 @@ struct LayerRoute {
 
 class LayerRoutes {
  public:
-  // `step`: the parts of a step. `steps`: that will be asked for. A placement that is made from
-  // loads is made from as many steps (at most 16) that follow those, so that it does not know the
-  // tokens that it will serve, as far as the routing has others.
-  // Throws ConfigError, InputError for what the scenario names.
-  LayerRoutes(const Scenario& scenario, const std::vector<std::vector<MicroBatch>>& step,
-              std::int64_t steps);
+  // `step`: the parts of the largest step. `steps`: of the routing, that will be asked for. A
+  // placement that is made from loads is made from as many steps (at most 16) that follow those, so
+  // that it does not know the tokens that it will serve, as far as the routing has others. Throws
+  // ConfigError, InputError for what the deployment names.
+  LayerRoutes(const Deployment& deployment, const StepParts& step, std::int64_t steps);
 
   std::size_t size() const { return routes_.size(); }
   const LayerRoute& operator[](std::size_t moe_layer) const { return routes_[moe_layer]; }

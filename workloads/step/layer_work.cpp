@@ -43,12 +43,13 @@ Work norm(const LayerPricing& pricing, std::int64_t tokens) {
 
 }  // namespace
 
-Work LayerPricing::mixer(const LayerKind& layer, const Batch& batch) const {
-  if (std::holds_alternative<NoMixer>(layer.mixer) || batch.tokens() == 0) return {};
-  Work work = norm(*this, batch.tokens() / cp);
+Work LayerPricing::mixer(const LayerKind& layer, const RankBatch& batch) const {
+  const std::int64_t tokens = tokens_of(batch);
+  if (std::holds_alternative<NoMixer>(layer.mixer) || tokens == 0) return {};
+  Work work = norm(*this, tokens / cp);
   work += mixer_work(*this, layer.mixer, batch);
   if (layer.cross) {
-    work += norm(*this, batch.tokens() / cp);
+    work += norm(*this, tokens / cp);
     work += cross_attention_work(*this, *layer.cross, batch);
   }
   return work;
@@ -58,7 +59,7 @@ Work LayerPricing::dense(const LayerKind& layer, std::int64_t tokens) const {
   const auto* ffn = std::get_if<DenseFfn>(&layer.ffn);
   if (ffn == nullptr || tokens == 0) return {};
   Work work = norm(*this, tokens);
-  work += feed_forward(*this, tokens, split(ffn->inter, tp), ffn->gated, precision.dense);
+  work += feed_forward(*this, tokens, split(ffn->inter, tp), ffn->gated, precision.dense_ffn);
   return work;
 }
 
@@ -111,7 +112,8 @@ Work LayerPricing::sum(std::int64_t tokens) const {
 
 Work LayerPricing::shared(const MoeFfn& moe, std::int64_t tokens, bool whole) const {
   const std::int64_t width = moe.shared_width() + moe.residual_inter;
-  return feed_forward(*this, tokens, whole ? width : split(width, tp), moe.gated, precision.shared);
+  return feed_forward(*this, tokens, whole ? width : split(width, tp), moe.gated,
+                      precision.shared_experts);
 }
 
 Work LayerPricing::embedding(std::int64_t tokens) const {

@@ -6,21 +6,10 @@
 
 #include "hardware/kernels/kernels.h"
 #include "workloads/model/model_spec.h"
-#include "workloads/step/step_shape.h"
+#include "workloads/step/batch.h"
 #include "workloads/step/work.h"
 
 namespace moesim::workloads {
-
-// Number formats of one scenario: of the weights of each part, of activations, of the cache.
-struct PartPrecision {
-  hardware::Precision attention = hardware::Precision::BF16;
-  hardware::Precision dense = hardware::Precision::BF16;
-  hardware::Precision experts = hardware::Precision::BF16;
-  hardware::Precision shared = hardware::Precision::BF16;
-  hardware::Precision other = hardware::Precision::BF16;  // router, embedding, head
-  hardware::Precision activations = hardware::Precision::BF16;
-  hardware::Precision kv_cache = hardware::Precision::BF16;
-};
 
 // A width or a count divided over tp ranks; what does not divide is padded up, as engines do.
 constexpr std::int64_t split(std::int64_t count, std::int64_t tp) {
@@ -30,14 +19,14 @@ constexpr std::int64_t split(std::int64_t count, std::int64_t tp) {
 struct LayerPricing {
   const hardware::Kernels& kernels;
   const ModelSpec& model;
-  PartPrecision precision;
+  Formats precision;
   std::int64_t tp = 1;
   std::int64_t cp = 1;
   hardware::DeviceShare share = {};  // the rest belongs to communication kernels
 
   // Norm, projections, cache write, attention core, output projection: of a layer's mixer.
-  // `batch` is the whole batch of the dp rank; cp divides the queries.
-  Work mixer(const LayerKind& layer, const Batch& batch) const;
+  // `batch` is all that the dp rank has; cp divides the queries.
+  Work mixer(const LayerKind& layer, const RankBatch& batch) const;
   // Norm and feed-forward network of a layer without experts; zero where it has none.
   Work dense(const LayerKind& layer, std::int64_t tokens) const;
   // Router GEMM and choice over `tokens` rows.

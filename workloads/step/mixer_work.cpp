@@ -22,10 +22,10 @@ BatchShape of_cp_rank(const BatchShape& shape, std::int64_t cp) {
 
 class Pricer {
  public:
-  Pricer(const LayerPricing& pricing, const Batch& batch) : pricing_(pricing) {
-    for (const BatchShape* shape : {&batch.main, &batch.prompts}) {
-      if (shape->tokens() == 0) continue;
-      parts_.push_back(of_cp_rank(*shape, pricing.cp));
+  Pricer(const LayerPricing& pricing, const RankBatch& batch) : pricing_(pricing) {
+    for (const BatchShape& shape : batch) {
+      if (shape.tokens() == 0) continue;
+      parts_.push_back(of_cp_rank(shape, pricing.cp));
       tokens_ += parts_.back().tokens();
     }
   }
@@ -273,12 +273,12 @@ class Pricer {
 
 }  // namespace
 
-Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const Batch& batch) {
+Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const RankBatch& batch) {
   return std::visit(Pricer(pricing, batch), mixer);
 }
 
 Work cross_attention_work(const LayerPricing& pricing, const GqaAttention& attention,
-                          const Batch& batch) {
+                          const RankBatch& batch) {
   return Pricer(pricing, batch).cross(attention);
 }
 

@@ -7,11 +7,11 @@
 namespace moesim::workloads {
 
 // Projections, cache write, core, output projection. A batch that decodes and prefills projects all
-// its tokens together; each part has an attention core of its own. REQUIRES: batch.tokens() > 0
-Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const Batch& batch);
+// its tokens together; each part has an attention core of its own. REQUIRES: tokens_of(batch) > 0
+Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const RankBatch& batch);
 
 // A decoder's attention over the encoder's result; its keys are made once, with the prompt.
 Work cross_attention_work(const LayerPricing& pricing, const GqaAttention& attention,
-                          const Batch& batch);
+                          const RankBatch& batch);
 
 }  // namespace moesim::workloads

@@ -36,16 +36,10 @@ OpId RankOps::compute(Rank rank, sim::LabelId label, const Work& work, OpId afte
   return graph_.add_compute(rank, kComputeStream, label, time, std::array{after, launched});
 }
 
-void RankOps::compute_all(Rank first, sim::LabelId label, const Work& work, Chain& chain,
-                          StepAccount& account) {
-  if (work.time == sim::Duration{}) return;
-  for (Rank rank = first; rank < first + stage_ranks_; ++rank) {
-    chain[rank] = compute(rank, label, work, chain[rank], account);
-  }
-}
-
-void RankOps::exchange(hardware::PricedExchange what, sim::LabelId label, Chain& chain) {
+void RankOps::exchange(hardware::PricedExchange what, sim::LabelId label, Chain& chain,
+                       StepAccount& account) {
   const std::vector<Rank> participants = what.exchange.participants;
+  account.exchanged[graph_.label(label).phase].add(what, participants.size());
   const sim::ExchangeId id = graph_.add_exchange(std::move(what.exchange));
   for (const Rank rank : participants) {
     chain[rank] = graph_.add_part(id, rank, kNetworkStream, label, std::array{chain[rank]});
@@ -53,7 +47,8 @@ void RankOps::exchange(hardware::PricedExchange what, sim::LabelId label, Chain&
 }
 
 void RankOps::send(hardware::PricedExchange what, Rank source, Rank destination, sim::LabelId label,
-                   Chain& chain) {
+                   Chain& chain, StepAccount& account) {
+  account.exchanged[graph_.label(label).phase].add(what, 2);
   const sim::ExchangeId id = graph_.add_exchange(std::move(what.exchange));
   graph_.add_part(id, source, kNetworkStream, label, std::array{chain[source]});
   chain[destination] = graph_.add_part(id, destination, kNetworkStream, label, {});

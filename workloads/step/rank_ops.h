@@ -1,4 +1,4 @@
-// Puts operations of a stage's ranks into a graph, one after another on each rank.
+// Puts operations of ranks into a graph, one after another on each rank.
 #pragma once
 
 #include <string>
@@ -29,11 +29,9 @@ class RankOps {
  public:
   // `per_launch`: the host's time for a kernel, where it launches each by itself; zero where they
   // are a recorded graph.
-  RankOps(const hardware::Cluster& cluster, Rank ranks, Rank stage_ranks,
-          sim::Duration per_launch = {})
+  RankOps(const hardware::Cluster& cluster, Rank ranks, sim::Duration per_launch = {})
       : cluster_(cluster),
         graph_(ranks, kStreams),
-        stage_ranks_(stage_ranks),
         per_launch_(per_launch),
         host_(ranks, sim::kNoOp) {}
 
@@ -47,20 +45,16 @@ class RankOps {
   // Work of one rank, after `after` and when the host has launched it; a slow device takes longer.
   // Adds to the account.
   OpId compute(Rank rank, sim::LabelId label, const Work& work, OpId after, StepAccount& account);
-  // The same work at every rank of the stage that begins at `first`; nothing where it takes no
-  // time.
-  void compute_all(Rank first, sim::LabelId label, const Work& work, Chain& chain,
-                   StepAccount& account);
-  // An exchange, with a part at each of its participants.
-  void exchange(hardware::PricedExchange what, sim::LabelId label, Chain& chain);
-  // A send from one rank to another, whose chain it starts.
+  // An exchange, with a part at each of its participants. Adds to the account.
+  void exchange(hardware::PricedExchange what, sim::LabelId label, Chain& chain,
+                StepAccount& account);
+  // A send from one rank to another, whose chain it starts. Adds to the account.
   void send(hardware::PricedExchange what, Rank source, Rank destination, sim::LabelId label,
-            Chain& chain);
+            Chain& chain, StepAccount& account);
 
  private:
   const hardware::Cluster& cluster_;
   sim::OpGraph graph_;
-  Rank stage_ranks_;
   sim::Duration per_launch_;
   Chain host_;                            // what each rank's host did last
   sim::LabelId launch_label_ = kNoLabel;  // made when first asked for

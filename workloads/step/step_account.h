@@ -18,17 +18,17 @@ struct LayerLoad {
 };
 
 struct StepAccount {
-  std::int64_t tokens = 0;           // that pass through the model, each counted once
-  double output = 0;                 // tokens that a step is worth: generated in decode, of prompts
-                                     // in prefill
-  std::int64_t routed_tokens = 0;    // token visits to mixture layers
-  std::int64_t selections = 0;       // routed_tokens x top_k
-  std::int64_t missing = 0;          // of them: not in the trace
-  std::int64_t rows = 0;             // computed by experts; etp ranks share a row
-  std::int64_t selections_away = 0;  // of the selections: those for an expert of another rank
-  std::int64_t copies = 0;           // a token once for every rank that computes it
-  std::int64_t copies_away = 0;      // of them: for another rank than the token's own
-  std::array<Work, kPhases> work{};
+  std::int64_t tokens = 0;                // that pass through the model, each counted once
+  std::int64_t routed_tokens = 0;         // token visits to mixture layers
+  std::int64_t selections = 0;            // routed_tokens x top_k
+  std::int64_t missing = 0;               // of them: not in the trace
+  std::int64_t rows = 0;                  // computed by experts; etp ranks share a row
+  std::int64_t selections_away = 0;       // of the selections: those for an expert of another rank
+  std::int64_t copies = 0;                // a token once for every rank that computes it
+  std::int64_t copies_away = 0;           // of them: for another rank than the token's own
+  std::array<Work, kPhases> work{};       // computations
+  std::array<Work, kPhases> exchanged{};  // exchanges, each alone on an idle network, at each of
+                                          // its ranks
   std::vector<LayerLoad> layers;
 };
 

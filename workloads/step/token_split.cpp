@@ -6,12 +6,14 @@ bool tokens_are_sharded(const Parallelism& p) {
   return p.ep > 1 || p.etp != p.tp;
 }
 
-std::vector<ExpertGroup> expert_groups(const RankLayout& layout, std::int64_t tokens) {
+std::vector<ExpertGroup> expert_groups(const RankLayout& layout,
+                                       std::span<const std::int64_t> tokens) {
   const Parallelism& p = layout.parallelism();
   const bool sharded = tokens_are_sharded(p);
   const auto tokens_of = [&](Rank rank) {
     const DenseCoordinate& at = layout.dense(rank);
-    const std::int64_t mine = part_of(tokens, p.cp, at.cp);
+    const std::int64_t all = tokens[tokens.size() == 1 ? 0 : static_cast<std::size_t>(at.dp)];
+    const std::int64_t mine = part_of(all, p.cp, at.cp);
     return static_cast<std::uint32_t>(sharded ? part_of(mine, p.tp, at.tp) : mine);
   };
   std::vector<ExpertGroup> groups;

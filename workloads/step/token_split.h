@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "workloads/placement/dispatch.h"
@@ -32,9 +33,10 @@ struct ExpertGroup {
 // dense part, etp = tp and ep = 1), the tp ranks all hold the same tokens.
 bool tokens_are_sharded(const Parallelism& parallelism);
 
-// The groups of one micro-batch with `tokens` tokens a dp rank, in the order in which their tokens
+// The groups of one micro-batch, in the order in which their tokens
 // lie in the routing. Where tokens are not sharded: one group a dp and cp rank, of one rank (its
-// first tp rank).
-std::vector<ExpertGroup> expert_groups(const RankLayout& layout, std::int64_t tokens);
+// first tp rank). `tokens`: of each dp rank, or one number that all of them have.
+std::vector<ExpertGroup> expert_groups(const RankLayout& layout,
+                                       std::span<const std::int64_t> tokens);
 
 }  // namespace moesim::workloads

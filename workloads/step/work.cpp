@@ -15,13 +15,23 @@ Work& Work::operator+=(const hardware::KernelCost& kernel) {
   bytes += kernel.bytes;
   launches += kernel.launches;
   by_bound[static_cast<std::size_t>(kernel.bound)] += kernel.time;
-  const auto picoseconds = static_cast<double>(kernel.time.count());
-  p10_ps += picoseconds * kernel.trust.p10;
-  p90_ps += picoseconds * kernel.trust.p90;
-  low_ps += picoseconds * kernel.trust.low;
-  high_ps += picoseconds * kernel.trust.high;
-  add({.use = kernel.trust.use, .outside = kernel.trust.outside, .time = kernel.time});
+  add(kernel.trust, kernel.time);
   return *this;
+}
+
+void Work::add(const hardware::PricedExchange& exchange, std::size_t ranks) {
+  const sim::Duration sum = exchange.alone * static_cast<std::int64_t>(ranks);
+  time += sum;
+  add(exchange.trust, sum);
+}
+
+void Work::add(const hardware::Trust& trust, sim::Duration amount) {
+  const auto picoseconds = static_cast<double>(amount.count());
+  p10_ps += picoseconds * trust.p10;
+  p90_ps += picoseconds * trust.p90;
+  low_ps += picoseconds * trust.low;
+  high_ps += picoseconds * trust.high;
+  add({.use = trust.use, .outside = trust.outside, .time = amount});
 }
 
 Work& Work::operator+=(const Work& other) {

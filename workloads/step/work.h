@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "hardware/collectives/priced_exchange.h"
 #include "hardware/kernels/kernels.h"
 #include "sim/units.h"
 
@@ -40,8 +41,11 @@ struct Work {
 
   Work& operator+=(const hardware::KernelCost& kernel);
   Work& operator+=(const Work& other);
+  // An exchange that is alone on an idle network, at each of so many ranks: its time and trust.
+  void add(const hardware::PricedExchange& exchange, std::size_t ranks);
 
  private:
+  void add(const hardware::Trust& trust, sim::Duration amount);
   void add(const PricedTime& part);
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -11,6 +12,7 @@
 
 using namespace moesim;
 using namespace moesim::hardware;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -59,6 +61,36 @@ TEST_CASE("an implementation that there is not is refused with those there are")
     CHECK(std::string(error.what()) ==
           "kernels.moe: there is no implementation \"trtlm\"; those known are roofline, trtllm, "
           "sglang, vllm, deepgemm, moesim");
+  }
+}
+
+TEST_CASE("kernels that were measured on a device can be asked for by their name") {
+  // kernels.moe: moesim once took the fits of TensorRT-LLM on such a device, since moesim-gpu's
+  // kernels are called moesim_wgmma and the like, and a scenario could not say so.
+  Device mine = shipped("h100");
+  FittedModel fit = *find_fitted(mine, "moe", "trtllm", "bf16");
+  fit.implementation = "moesim_wgmma";
+  fit.parameters["launch_us"] += 20;
+  mine.fitted.push_back(fit);
+  const std::array<std::int64_t, 8> rows{16, 16, 16, 16, 16, 16, 16, 16};
+  const MoeShape layer{.tokens = 64,
+                       .hidden = 4096,
+                       .inter = 14336,
+                       .top_k = 2,
+                       .experts = 8,
+                       .rows = rows,
+                       .precision = Precision::BF16,
+                       .gated = true};
+  CHECK(Kernels(mine, {.moe = "moesim_wgmma"}).moe(layer).time >
+        Kernels(mine, {.moe = "trtllm"}).moe(layer).time + 15us);
+  // Not as kernels of another kind, of which there is no fit.
+  try {
+    const Kernels kernels(mine, {.gemm = "moesim_wgmma"});
+    FAIL("accepted");
+  } catch (const sim::ConfigError& error) {
+    CHECK(std::string(error.what()) ==
+          "kernels.gemm: there is no implementation \"moesim_wgmma\"; those known are roofline, "
+          "trtllm, sglang, vllm, deepgemm, moesim");
   }
 }
 

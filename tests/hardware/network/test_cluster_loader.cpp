@@ -52,6 +52,23 @@ TEST_CASE("every cluster that ships can be loaded, and every device reaches ever
   CHECK(count >= 20);
 }
 
+TEST_CASE("one, two and four GPUs of a node are the node of eight with fewer of them") {
+  for (const std::string device : {"h100", "h200", "b200"}) {
+    const auto whole = hardware::load_cluster("configs/clusters/" + device + "-1x8.yaml");
+    for (const std::uint32_t gpus : {1u, 2u, 4u}) {
+      CAPTURE(device);
+      CAPTURE(gpus);
+      const auto part = hardware::load_cluster("configs/clusters/" + device + "-1x" +
+                                               std::to_string(gpus) + ".yaml");
+      CHECK(part.nodes == 1);
+      CHECK(part.ranks() == gpus);
+      CHECK(part.device.name == whole.device.name);
+      CHECK(part.scale_up.bandwidth == whole.scale_up.bandwidth);
+      CHECK(part.scale_up.latency == whole.scale_up.latency);
+    }
+  }
+}
+
 TEST_CASE("a cluster's file says what it is made of") {
   const auto cluster = hardware::load_cluster("configs/clusters/h800-16x8.yaml");
   CHECK(cluster.ranks() == 128);

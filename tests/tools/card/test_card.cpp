@@ -42,10 +42,16 @@ TEST_CASE("a checkpoint's folder is the model of its config, and gives it its na
   const tests::TemporaryFolder folder;
   const auto checkpoint = folder.path() / "OLMoE-1B-7B";
   std::filesystem::create_directory(checkpoint);
-  std::filesystem::copy_file("tests/workloads/model/hf/olmoe.json", checkpoint / "config.json");
+  std::filesystem::copy_file("tests/workloads/model/hugging_face/configs/olmoe.json",
+                             checkpoint / "config.json");
   const Json card = card_of(checkpoint.string());
   CHECK(card["model"] == "OLMoE-1B-7B");
   CHECK(card["total_params"] == card_of("olmoe-1b-7b")["total_params"]);
+}
+
+TEST_CASE("a model goes by its hub id, whatever the case of its letters") {
+  CHECK(card_of("Qwen/Qwen3-32B")["model"] == "Qwen3-32B");
+  CHECK(card_of("deepseek-ai/deepseek-r1")["model"] == "DeepSeek-V3");
 }
 
 TEST_CASE("the card of Mixtral 8x7B has the figures that people look for") {

@@ -14,8 +14,8 @@ TEST_CASE("a timeline has a process a GPU, a thread a stream, and slices that do
   const auto scenario = workloads::load_scenario("configs/scenarios/mixtral-8x7b-decode-h100.yaml",
                                                  {"step.count=1", "overlap.two_batch=true"});
   const auto result = workloads::run(scenario, {.keep_timeline = true});
-  const auto json =
-      sim::io::parse_json(tools::chrome_trace(*result.recording, scenario.cluster), "timeline");
+  const auto json = sim::io::parse_json(
+      tools::chrome_trace(*result.recording, scenario.deployment.cluster), "timeline");
 
   std::map<std::pair<int, int>, std::vector<std::pair<double, double>>> slices;
   int names = 0;

@@ -157,3 +157,28 @@ TEST_CASE("a value that stands for several is the origin of each") {
   CHECK(origins["parallelism.edp"] == "follows");
   CHECK(json["precision"]["experts"] == "fp8");
 }
+
+TEST_CASE("a scenario that ships is found by its name") {
+  const auto origin = [](const std::string& scenario) {
+    return call(tools::config_command(), {{"SCENARIO", {scenario}}}).out;
+  };
+  CHECK(origin("Mixtral-8x7B-decode-h100") == origin(kMixtral));
+}
+
+TEST_CASE("a scenario that is not there is an error that names what may have been meant") {
+  // By its name and as the documents write it: one letter is wrong.
+  for (const std::string wrong :
+       {"llama-2-70b-decode-h10", "configs/scenarios/llama-2-70b-decode-h10.yaml"}) {
+    const std::string message =
+        "\"" + wrong +
+        "\" is neither a file nor one of configs/scenarios; did you mean llama-2-70b-decode-h100?";
+    CHECK_THROWS_WITH_AS(call(tools::run_command(), {{"SCENARIO", {wrong}}}), message.c_str(),
+                         sim::ConfigError);
+    CHECK_THROWS_WITH_AS(call(tools::config_command(), {{"SCENARIO", {wrong}}}), message.c_str(),
+                         sim::ConfigError);
+  }
+  // A folder is no file.
+  CHECK_THROWS_WITH_AS(call(tools::run_command(), {{"SCENARIO", {"configs"}}}),
+                       "\"configs\" is neither a file nor one of configs/scenarios",
+                       sim::ConfigError);
+}

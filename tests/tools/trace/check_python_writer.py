@@ -33,8 +33,8 @@ with tempfile.TemporaryDirectory() as folder:
         for l in range(3):
             load = np.bincount(ids[:, l].ravel(), minlength=16)
             assert abs(got["per_layer"][l]["max_over_mean"] - load.max() / load.mean()) < 1e-12
-    # Missing choices: -1, or anything from num_experts up.
-    for stored, missing in (("i2", -1), ("u2", 0xFFFF), ("u1", 16)):
+    # Missing choices: -1, or the largest number of an unsigned type (more: check_missing_ids.py).
+    for stored, missing in (("i2", -1), ("u2", 0xFFFF), ("u1", 0xFF)):
         with h5py.File("trace.h5", "r+") as f:
             del f["expert_ids"]
             holes = ids.copy()

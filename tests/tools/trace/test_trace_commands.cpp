@@ -7,7 +7,7 @@
 #include "tests/workloads/routing/trace_files.h"
 #include "tools/moesim/trace/svg.h"
 #include "tools/moesim/trace/trace_commands.h"
-#include "workloads/routing/comparison.h"
+#include "workloads/routing/statistics/comparison.h"
 
 using namespace moesim;
 using namespace moesim::tools;

@@ -103,6 +103,31 @@ TEST_CASE("the parts of every model sum to its total, exactly, however they are 
   }
 }
 
+TEST_CASE("Qwen3-32B and Llama 3.1 70B have the parameters of their checkpoints, to the last one") {
+  // As the weights' index on the hub counts them. Qwen3-32B, a layer: q and o 5120 x 8192 each, k
+  // and v 5120 x 1024 each, norms of a query's and a key's head 128 each, FFN 3 x 5120 x 25600, two
+  // norms of 5120: 487,598,336; 64 of them, a last norm, and embedding and head of 151936 x 5120.
+  const ModelParams qwen = count_params(load_model("configs/models/qwen3-32b.yaml"));
+  CHECK(qwen.total() == 32'762'123'264);
+  CHECK(qwen.total() - qwen.embedding - qwen.head == 64 * 487'598'336LL + 5120);
+  // Llama 3.1 70B, a layer: 2 x 8192 x 8192 + 2 x 8192 x 1024 + 3 x 8192 x 28672 + 2 x 8192 =
+  // 855,654,400; 80 of them, a last norm, and embedding and head of 128256 x 8192.
+  const ModelParams llama = count_params(load_model("configs/models/llama-3.1-70b.yaml"));
+  CHECK(llama.total() == 70'553'706'496);
+  CHECK(llama.total() - llama.embedding - llama.head == 80 * 855'654'400LL + 8192);
+}
+
+TEST_CASE("a hub id means one model") {
+  std::map<std::string, std::string> files;
+  for (const auto& file : model_files()) {
+    for (const std::string& alias : load_model(file).aliases) {
+      CAPTURE(alias);
+      CHECK(files.emplace(alias, file.string()).second);
+    }
+  }
+  CHECK(files.at("meta-llama/Llama-3.1-70B") == "configs/models/llama-3.1-70b.yaml");
+}
+
 TEST_CASE("a dense model's two sizes are one") {
   const ModelSpec model = load_model("configs/models/llama-3-70b.yaml");
   CHECK(count_params(model).active() == count_params(model).total());

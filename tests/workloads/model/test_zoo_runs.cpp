@@ -38,7 +38,7 @@ Report run_at(const std::string& model, const Place& p, const char* precision) {
                   model, p.cluster, precision, p.tp, p.pp, dp, p.ep, p.etp,
                   experts ? "routing: {law: uniform}\n" : ""),
       model + ".yaml");
-  return run(read_scenario(document)).report;
+  return run(read_scenario(document.root())).report;
 }
 
 // The first place that holds the model; its report.

@@ -5,7 +5,7 @@
 #include "sim/error.h"
 #include "workloads/placement/balanced.h"
 #include "workloads/placement/evaluation.h"
-#include "workloads/routing/laws.h"
+#include "workloads/routing/laws/laws.h"
 
 using namespace moesim::workloads;
 using moesim::sim::ConfigError;

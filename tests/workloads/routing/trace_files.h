@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <string>
 
-#include "workloads/routing/trace_writer.h"
+#include "workloads/routing/trace/trace_writer.h"
 
 namespace moesim::tests {
 

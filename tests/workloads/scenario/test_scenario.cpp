@@ -25,7 +25,7 @@ Scenario scenario(const std::string& lines = "",
       "parallelism: " +
           parallelism + "\nstep: " + step + "\n" + lines,
       "x.yaml");
-  return read_scenario(document);
+  return read_scenario(document.root());
 }
 
 }  // namespace
@@ -33,34 +33,34 @@ Scenario scenario(const std::string& lines = "",
 TEST_CASE("what a scenario does not say has its default") {
   const Scenario s = scenario();
   CHECK(s.name == "test");
-  CHECK(s.model.name == "Mixtral-8x7B");
-  CHECK(s.parallelism.ep == 8);
-  CHECK(s.parallelism.tp == 1);
-  CHECK(s.routing.law == Law::Uniform);
-  CHECK(s.network == hardware::Fidelity::Fluid);
-  CHECK(s.precision.parts.experts == hardware::Precision::BF16);
-  CHECK(s.step.count == 1);
-  CHECK(s.seed == 1);
+  CHECK(s.deployment.model.name == "Mixtral-8x7B");
+  CHECK(s.deployment.layout.ep == 8);
+  CHECK(s.deployment.layout.tp == 1);
+  CHECK(s.deployment.routing.law == Law::Uniform);
+  CHECK(s.deployment.network.fidelity == hardware::Fidelity::Fluid);
+  CHECK(s.deployment.formats.experts == hardware::Precision::BF16);
+  CHECK(s.step()->count == 1);
+  CHECK(s.deployment.seed == 1);
 }
 
 TEST_CASE("weights of one precision are those that engines quantise") {
   const Scenario s = scenario("precision: {weights: fp8, kv_cache: fp8, experts: int4}");
-  CHECK(s.precision.parts.attention == hardware::Precision::FP8);
-  CHECK(s.precision.parts.experts == hardware::Precision::INT4);
-  CHECK(s.precision.parts.other == hardware::Precision::BF16);
-  CHECK(s.precision.parts.kv_cache == hardware::Precision::FP8);
+  CHECK(s.deployment.formats.attention == hardware::Precision::FP8);
+  CHECK(s.deployment.formats.experts == hardware::Precision::INT4);
+  CHECK(s.deployment.formats.other == hardware::Precision::BF16);
+  CHECK(s.deployment.formats.kv_cache == hardware::Precision::FP8);
 }
 
 TEST_CASE("a network may say its tolerance") {
   const Scenario s = scenario("network: {fidelity: fluid, tolerance: 0}");
-  CHECK(s.tolerance == 0);
-  CHECK(scenario("network: bound").network == hardware::Fidelity::Bound);
+  CHECK(s.deployment.network.tolerance == 0);
+  CHECK(scenario("network: bound").deployment.network.fidelity == hardware::Fidelity::Bound);
 }
 
 TEST_CASE("a law has the skew that is usual for it") {
-  CHECK(scenario("routing: {law: power_law}").routing.skew == 1.01);
-  CHECK(scenario("routing: {law: zipf, skew: 0.5}").routing.skew == 0.5);
-  CHECK(scenario("routing: {law: balanced, skew: 0.5}").routing.law == Law::Balanced);
+  CHECK(scenario("routing: {law: power_law}").deployment.routing.skew == 1.01);
+  CHECK(scenario("routing: {law: zipf, skew: 0.5}").deployment.routing.skew == 0.5);
+  CHECK(scenario("routing: {law: balanced, skew: 0.5}").deployment.routing.law == Law::Balanced);
 }
 
 TEST_CASE("all mistakes of a scenario are told at once, each with its place") {
@@ -73,8 +73,8 @@ TEST_CASE("all mistakes of a scenario are told at once, each with its place") {
 
 TEST_CASE("a trace goes round where the scenario does not say otherwise") {
   const Scenario s = scenario("routing: {trace: configs/traces/mixtral-like.h5}");
-  CHECK(s.routing.mapping.tokens == TokenMapping::Repeat);
-  CHECK(s.routing.mapping.layers == LayerMapping::Exact);
+  CHECK(s.deployment.routing.mapping.tokens == TokenMapping::Repeat);
+  CHECK(s.deployment.routing.mapping.layers == LayerMapping::Exact);
 }
 
 TEST_CASE("a trace and a law exclude each other, and a mapping needs a trace") {
@@ -121,9 +121,9 @@ TEST_CASE("a layout that does not divide is refused where it stands") {
 
 TEST_CASE("experts are divided with the dense part where nothing else is said of them") {
   const std::string step = "{phase: decode, batch_per_rank: 4, context: 128}";
-  CHECK(scenario("", step, "{tp: 8}").parallelism.etp == 8);
-  CHECK(scenario("", step, "{tp: 8, etp: 1}").parallelism.etp == 1);
-  CHECK(scenario("", step, "{tp: 4, dp: 2, ep: 8}").parallelism.etp == 1);
+  CHECK(scenario("", step, "{tp: 8}").deployment.layout.etp == 8);
+  CHECK(scenario("", step, "{tp: 8, etp: 1}").deployment.layout.etp == 1);
+  CHECK(scenario("", step, "{tp: 4, dp: 2, ep: 8}").deployment.layout.etp == 1);
 }
 
 TEST_CASE("a model without experts is divided by tp alone, whatever etp says") {
@@ -133,7 +133,7 @@ TEST_CASE("a model without experts is divided by tp alone, whatever etp says") {
         "cluster: configs/clusters/h100-1x8.yaml\nparallelism: " +
             parallelism + "\nstep: {phase: decode, batch_per_rank: 4, context: 128}\n",
         "x.yaml");
-    return read_scenario(document).parallelism.etp;
+    return read_scenario(document.root()).deployment.layout.etp;
   };
   CHECK(dense("{tp: 8}") == 8);
   CHECK(dense("{tp: 8, pp: 1, dp: 1, ep: 1, etp: 1, cp: 1}") == 8);
@@ -178,7 +178,7 @@ TEST_CASE("a file that a scenario names and that is not there is named") {
       "name: test\nmodel: nowhere.yaml\ncluster: configs/clusters/h100-1x8.yaml\n"
       "step: {phase: decode, batch_per_rank: 1, context: 1}",
       "x.yaml");
-  CHECK_THROWS_WITH_AS(read_scenario(document),
+  CHECK_THROWS_WITH_AS(read_scenario(document.root()),
                        "x.yaml:2:8: model: nowhere.yaml: cannot be read: No such file or directory",
                        sim::ConfigError);
 }
@@ -200,10 +200,11 @@ TEST_CASE("the resolved scenario holds every value, the derived edp too") {
 TEST_CASE("a decode with prompts beside it is half-way through its output") {
   const Scenario s =
       scenario("", "{phase: decode, batch_per_rank: 4, refill: {prompt: 1000, output: 500}}");
-  CHECK(s.step.context == 1250);
-  CHECK(s.step.refill.chunk == 1000);
+  CHECK(s.step()->ranks.front().front().kv_length == 1250);
+  CHECK(s.step()->refill.chunk == 1000);
   CHECK(scenario("", "{phase: decode, batch_per_rank: 4, refill: {prompt: 20000, output: 5}}")
-            .step.refill.chunk == 8192);
+            .step()
+            ->refill.chunk == 8192);
 }
 
 TEST_CASE("no more tokens can be gained than were drafted and one") {
@@ -225,31 +226,34 @@ TEST_CASE("prompts beside a decode belong to decode") {
 
 TEST_CASE("a host is read from its engine's file, and what the scenario says of it counts") {
   const Scenario none = scenario();
-  CHECK(none.host.per_step == sim::Duration{});
-  CHECK(none.host.graphs == Graphs::All);
+  CHECK(none.deployment.host.per_step == sim::Duration{});
+  CHECK(none.deployment.host.graphs == Graphs::All);
   const Scenario s =
       scenario("engine: configs/engines/sglang.yaml\nhost: {overlapped: true, per_step: 2 ms}");
-  CHECK(s.host.engine == "SGLang, scheduler not overlapped");
-  CHECK(s.host.overlapped);
-  CHECK(s.host.per_step == std::chrono::milliseconds(2));
-  CHECK(s.host.per_draft == std::chrono::microseconds(2700));
-  CHECK(s.host.graphs == Graphs::Decode);
+  CHECK(s.deployment.host.engine == "SGLang, scheduler not overlapped");
+  CHECK(s.deployment.host.overlapped);
+  CHECK(s.deployment.host.per_step == std::chrono::milliseconds(2));
+  CHECK(s.deployment.host.per_draft == std::chrono::microseconds(2700));
+  CHECK(s.deployment.host.graphs == Graphs::Decode);
   CHECK_THROWS_WITH_AS(scenario("host: {per_stepp: 1 ms}"),
                        "x.yaml:6:8: host: unknown key \"per_stepp\"; did you mean \"per_step\"?",
                        sim::ConfigError);
 }
 
 TEST_CASE("a balanced law does not drift") {
-  CHECK(scenario("routing: {law: uniform, drift: 0.2}").routing.drift == 0.2);
-  CHECK(scenario("routing: {law: balanced, drift: 0.2}").routing.drift == 0);
+  CHECK(scenario("routing: {law: uniform, drift: 0.2}").deployment.routing.drift == 0.2);
+  CHECK(scenario("routing: {law: balanced, drift: 0.2}").deployment.routing.drift == 0);
 }
 
 TEST_CASE(
     "an all-reduce is asked for by name, and follows the engine of the GEMMs where it is not") {
-  CHECK(scenario("kernels: {all_reduce: nccl, gemm: vllm}").all_reduce == "nccl");
-  CHECK(scenario("kernels: {gemm: sglang}").all_reduce == "sglang");
-  CHECK(scenario("kernels: {gemm: deepgemm}").all_reduce == "trtllm");
-  CHECK(scenario("").all_reduce == "trtllm");
+  CHECK(scenario("kernels: {all_reduce: nccl, gemm: vllm}").deployment.all_reduce ==
+        hardware::AllReduceLibrary::Nccl);
+  CHECK(scenario("kernels: {gemm: sglang}").deployment.all_reduce ==
+        hardware::AllReduceLibrary::Sglang);
+  CHECK(scenario("kernels: {gemm: deepgemm}").deployment.all_reduce ==
+        hardware::AllReduceLibrary::Trtllm);
+  CHECK(scenario("").deployment.all_reduce == hardware::AllReduceLibrary::Trtllm);
   CHECK_THROWS_WITH_AS(scenario("kernels: {all_reduce: mscclpp}"),
                        "x.yaml:6:23: kernels.all_reduce: expected one of trtllm, vllm, sglang, "
                        "nccl, not \"mscclpp\"",

@@ -5,7 +5,7 @@
 #include <fstream>
 
 #include "tests/support/plain_collectives.h"
-#include "workloads/routing/trace_writer.h"
+#include "workloads/routing/trace/trace_writer.h"
 #include "workloads/run.h"
 
 namespace moesim::testing {
@@ -77,14 +77,14 @@ inline ModelSpec hand_model() {
 inline Scenario hand_scenario(const std::filesystem::path& trace) {
   Scenario s;
   s.name = "hand";
-  s.model = hand_model();
-  s.cluster = hand_cluster();
-  s.parallelism = {.dp = 2, .ep = 2};
-  s.routing = {.trace = trace, .mapping = {}};
-  s.kernels = {.gemm = "roofline", .moe = "roofline", .attention = "roofline"};
-  s.all_to_all = "deepep_low_latency";
-  s.step = {.phase = StepPhase::Decode, .batch_per_rank = 2, .context = 1};
-  s.tolerance = 0;
+  s.deployment.model = hand_model();
+  s.deployment.cluster = hand_cluster();
+  s.deployment.layout = {.dp = 2, .ep = 2};
+  s.deployment.routing = {.trace = trace, .mapping = {}};
+  s.deployment.kernels = {.gemm = "roofline", .moe = "roofline", .attention = "roofline"};
+  s.deployment.tokens = hardware::MulticastAlgorithm::DeepEpLowLatency;
+  s.question = decode_question(2, 1);
+  s.deployment.network.tolerance = 0;
   return s;
 }
 

@@ -25,9 +25,17 @@ Scenario four_tokens(const Folder& folder) {
 
 Scenario balanced(std::int64_t batch) {
   Scenario s = hand_scenario("");
-  s.routing.law = Law::Balanced;
-  s.step.batch_per_rank = batch;
+  s.deployment.routing.law = Law::Balanced;
+  s.question = decode_question(batch, 1);
   return s;
+}
+
+std::int64_t prompts_of(const StepKind& kind) {
+  std::int64_t sum = 0;
+  for (const BatchShape& part : kind.batch.ranks.front()) {
+    if (part.phase == StepPhase::Prefill) sum += part.sequences;
+  }
+  return sum;
 }
 
 double host_exposed(const Report& report) {
@@ -40,8 +48,8 @@ TEST_CASE("a host that is not overlapped thinks before the step") {
   // 5 us a step and 1 us for each of the rank's two sequences: 41.08808 + 7.
   Folder folder;
   Scenario s = four_tokens(folder);
-  s.host.per_step = 5us;
-  s.host.per_sequence = 1us;
+  s.deployment.host.per_step = 5us;
+  s.deployment.host.per_sequence = 1us;
   const Report report = run(s).report;
   CHECK(report.step_time_us.mean == doctest::Approx(48.08808).epsilon(1e-12));
   CHECK(host_exposed(report) == doctest::Approx(7).epsilon(1e-12));
@@ -50,14 +58,14 @@ TEST_CASE("a host that is not overlapped thinks before the step") {
 TEST_CASE("a host that is overlapped is seen where it takes longer than the GPU") {
   Folder folder;
   Scenario s = four_tokens(folder);
-  s.host.overlapped = true;
-  s.host.per_step = 41us;
+  s.deployment.host.overlapped = true;
+  s.deployment.host.per_step = 41us;
   const Report shorter = run(s).report;
   CHECK(shorter.step_time_us.mean == doctest::Approx(41.08808).epsilon(1e-12));
   CHECK(shorter.phases[index_of(Phase::Host)].busy_us == doctest::Approx(41));
   // Rank 0 is done at 40.08808, so the host's last 0.91192 us are seen there; rank 1 sees none.
   CHECK(host_exposed(shorter) == doctest::Approx(0.91192 / 2).epsilon(1e-9));
-  s.host.per_step = 50us;
+  s.deployment.host.per_step = 50us;
   CHECK(run(s).report.step_time_us.mean == doctest::Approx(50).epsilon(1e-12));
 }
 
@@ -67,25 +75,25 @@ TEST_CASE("without a graph a kernel starts when the host has launched it") {
   // experts' three, at 21, are ready before the dispatch is done.
   Folder folder;
   Scenario s = four_tokens(folder);
-  s.host.per_launch = 3us;
-  s.host.graphs = Graphs::None;
+  s.deployment.host.per_launch = 3us;
+  s.deployment.host.graphs = Graphs::None;
   const Report report = run(s).report;
   CHECK(report.step_time_us.mean == doctest::Approx(41.08808 + 10.992).epsilon(1e-12));
   CHECK(host_exposed(report) == doctest::Approx(10.992).epsilon(1e-9));
-  s.host.graphs = Graphs::Decode;  // this is one
+  s.deployment.host.graphs = Graphs::Decode;  // this is one
   CHECK(run(s).report.step_time_us.mean == doctest::Approx(41.08808).epsilon(1e-12));
 }
 
 TEST_CASE("sequences that end make room for prompts, in as many steps as that takes") {
-  StepChoice step{.phase = StepPhase::Decode, .batch_per_rank = 128};
+  StepQuestion step = decode_question(128, 1);
   CHECK(step_kinds(step).size() == 1);
   // 128 sequences of 2,048 tokens: one ends in 16 steps.
   step.refill = {.prompt = 1024, .output = 2048, .chunk = 1024};
   auto kinds = step_kinds(step);
   REQUIRE(kinds.size() == 2);
-  CHECK(kinds[0].prompts == 0);
+  CHECK(prompts_of(kinds[0]) == 0);
   CHECK(kinds[0].weight == 15.0 / 16);
-  CHECK(kinds[1].prompts == 1);
+  CHECK(prompts_of(kinds[1]) == 1);
   CHECK(kinds[1].weight == 1.0 / 16);
   // In chunks of 256 a prompt takes four passes; with 1.5 tokens a step sequences end sooner.
   step.refill.chunk = 256;
@@ -93,11 +101,11 @@ TEST_CASE("sequences that end make room for prompts, in as many steps as that ta
   kinds = step_kinds(step);
   CHECK(kinds[1].weight == 4 * 1.5 / 16);
   // 8 a step, exactly.
-  step = {.phase = StepPhase::Decode, .batch_per_rank = 128};
+  step = decode_question(128, 1);
   step.refill = {.prompt = 16, .output = 16, .chunk = 16};
   kinds = step_kinds(step);
   REQUIRE(kinds.size() == 1);
-  CHECK(kinds[0].prompts == 8);
+  CHECK(prompts_of(kinds[0]) == 8);
   CHECK(kinds[0].weight == 1);
 }
 
@@ -105,7 +113,7 @@ TEST_CASE("a decode that prefills takes the mean of its steps") {
   // Every other step holds a prompt of 3 tokens beside the 2 sequences: without attention that is a
   // decode of 5. Generated are 2 tokens a rank and step all the same.
   Scenario s = balanced(2);
-  s.step.refill = {.prompt = 3, .output = 4, .chunk = 3};
+  s.step()->refill = {.prompt = 3, .output = 4, .chunk = 3};
   const Report report = run(s).report;
   const double two = run(balanced(2)).report.step_time_us.mean;
   const double five = run(balanced(5)).report.step_time_us.mean;
@@ -125,7 +133,7 @@ TEST_CASE("a speculative step checks all tokens at once and drafts them one by o
   // 2 x (1 us + 4 x 2 x 1000 x 2 B) = 2.032 us, and a GEMM of [2, 2000] with [1000, 2000]:
   // 1 us + (2,000,000 + 2 x 2000 + 2 x 1000) x 2 B = 5.012 us.
   Scenario s = balanced(2);
-  s.step.speculation = {.draft = 1, .accepted = 1.5};
+  s.step()->speculation = {.draft = 1, .accepted = 1.5};
   const Report report = run(s).report;
   const double four = run(balanced(4)).report.step_time_us.mean;
   const double two = run(balanced(2)).report.step_time_us.mean;

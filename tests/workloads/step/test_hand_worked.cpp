@@ -43,7 +43,7 @@ TEST_CASE("a step of two nodes and four experts takes the time that a hand compu
   for (const hardware::Fidelity fidelity : {hardware::Fidelity::Bound, hardware::Fidelity::Fluid}) {
     CAPTURE(static_cast<int>(fidelity));
     Scenario s = hand_scenario(trace);
-    s.network = fidelity;
+    s.deployment.network.fidelity = fidelity;
     const RunResult result = run(s, {.keep_timeline = true});
     CHECK(result.recording->timeline.finish == sim::Time{41'088'080_ps});
 

@@ -15,7 +15,7 @@ TEST_CASE("things divide into parts that differ by one, the larger first") {
 
 TEST_CASE("with one tp rank each rank routes the tokens of its dp rank") {
   // dp 4 = ep 4: one group of all ranks, 5 tokens each.
-  const auto groups = expert_groups(RankLayout({.dp = 4, .ep = 4}), 5);
+  const auto groups = expert_groups(RankLayout({.dp = 4, .ep = 4}), std::array<std::int64_t, 1>{5});
   REQUIRE(groups.size() == 1);
   CHECK(groups[0].ranks == Ranks{0, 1, 2, 3});
   CHECK(groups[0].begin == Begins{0, 5, 10, 15, 20});
@@ -23,14 +23,15 @@ TEST_CASE("with one tp rank each rank routes the tokens of its dp rank") {
 
 TEST_CASE("tp ranks share out the tokens where experts are spread over them") {
   // tp 2 x dp 2 = ep 4; 5 tokens a dp rank: its tp ranks take 3 and 2.
-  const auto groups = expert_groups(RankLayout({.tp = 2, .dp = 2, .ep = 4}), 5);
+  const auto groups =
+      expert_groups(RankLayout({.tp = 2, .dp = 2, .ep = 4}), std::array<std::int64_t, 1>{5});
   REQUIRE(groups.size() == 1);
   CHECK(groups[0].begin == Begins{0, 3, 5, 8, 10});
 }
 
 TEST_CASE("replicas of the experts are groups of their own, whose tokens lie together") {
   // dp 4 = ep 2 x edp 2: ranks 0, 1 and ranks 2, 3.
-  const auto groups = expert_groups(RankLayout({.dp = 4, .ep = 2}), 3);
+  const auto groups = expert_groups(RankLayout({.dp = 4, .ep = 2}), std::array<std::int64_t, 1>{3});
   REQUIRE(groups.size() == 2);
   CHECK(groups[0].first_token == 0);
   CHECK(groups[1].ranks == Ranks{2, 3});
@@ -41,7 +42,7 @@ TEST_CASE("experts split like the dense part leave every tp rank with all tokens
   // tp 4 = etp 4, dp 2: two groups of one, each with the 7 tokens of its dp rank.
   const Parallelism shape{.tp = 4, .dp = 2, .etp = 4};
   CHECK_FALSE(tokens_are_sharded(shape));
-  const auto groups = expert_groups(RankLayout(shape), 7);
+  const auto groups = expert_groups(RankLayout(shape), std::array<std::int64_t, 1>{7});
   REQUIRE(groups.size() == 2);
   CHECK(groups[1].ranks == Ranks{4});
   CHECK(groups[1].begin == Begins{0, 7});
@@ -55,7 +56,8 @@ TEST_CASE("every token of a micro-batch is routed by exactly one rank") {
         Parallelism{.tp = 2, .dp = 2, .etp = 2}}) {
     CAPTURE(shape.ep);
     std::uint32_t sum = 0;
-    for (const ExpertGroup& group : expert_groups(RankLayout(shape), 13)) {
+    for (const ExpertGroup& group :
+         expert_groups(RankLayout(shape), std::array<std::int64_t, 1>{13})) {
       CHECK(group.first_token == sum);
       sum += group.tokens();
     }

@@ -3,7 +3,7 @@
 #include "sim/error.h"
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
-#include "tools/moesim/cost/cost_commands.h"
+#include "tools/moesim/calibrate/cost_commands.h"
 #include "validation/calibrate/import_points.h"
 
 namespace moesim::tools {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "tools/moesim/command.h"
-#include "workloads/model_card.h"
+#include "workloads/memory/model_card.h"
 
 namespace moesim::tools {
 

@@ -6,7 +6,7 @@
 #include "sim/io/yaml_reader.h"
 #include "sim/units_text.h"
 #include "tools/moesim/card/card.h"
-#include "workloads/memory_request.h"
+#include "workloads/memory/request.h"
 
 namespace moesim::tools {
 

@@ -20,7 +20,7 @@ sim::ExitCode run_command(const Arguments& arguments, Console console) {
   question.trace = arguments.text("TRACE");
   question.model = find_config("models", arguments.text("MODEL"));
   question.cluster = find_config("clusters", arguments.text("CLUSTER"));
-  const PlacementStudy study = placement_study(
+  PlacementStudy study = placement_study(
       routed_scenario(question), static_cast<std::uint32_t>(arguments.integer("windows", 2, 1000)));
   const auto source = open_source(study);
   std::vector<std::string> names = arguments.all("placement");
@@ -35,6 +35,9 @@ sim::ExitCode run_command(const Arguments& arguments, Console console) {
     console.err << "linear, without redundant experts …\n";
     entries.push_back(judge(study, *source, "linear", 0));
   }
+  // Every placement plays the same steps: what is to be known of one is to be known of all.
+  const auto& notes = entries.front().report.notes;
+  study.notes.insert(study.notes.end(), notes.begin(), notes.end());
   console.out << (arguments.json()
                       ? sim::io::to_text(to_json(study, entries, source->description()))
                       : to_text(study, entries, source->description()));

@@ -16,9 +16,10 @@ using namespace workloads;
 
 // Bytes of cache that a token of a sequence takes on a GPU.
 double cache_bytes_per_token(const PlacementStudy& study, const Report& report) {
-  const StepChoice& step = study.scenario.step;
-  const std::int64_t tokens =
-      step.phase == StepPhase::Decode ? step.batch_per_rank * step.context : step.tokens_per_rank;
+  std::int64_t tokens = 0;
+  for (const BatchShape& part : study.scenario.step()->ranks.front()) {
+    tokens += part.sequences * part.kv_length;
+  }
   return static_cast<double>(report.memory.kv_cache) / static_cast<double>(tokens);
 }
 
@@ -29,7 +30,7 @@ EplbShape shape_of(const PlacementStudy& study, std::uint32_t redundant) {
 PlacementEvidence evidence_of(const PlacementStudy& study, RoutingSource& source,
                               const std::string& name, std::uint32_t window) {
   if (!needs_evidence(name)) return {};
-  const auto steps = static_cast<std::uint32_t>(study.scenario.step.count);
+  const auto steps = static_cast<std::uint32_t>(study.scenario.step()->count);
   return gather_evidence(
       source, {{0, study.sources}},
       {.first_step = window * steps, .steps = steps, .pairs = needs_pairs(name)});
@@ -37,7 +38,7 @@ PlacementEvidence evidence_of(const PlacementStudy& study, RoutingSource& source
 
 // Placements of successive windows: how they age, and what moving from one to the next takes.
 void age(const PlacementStudy& study, RoutingSource& source, PlacementEntry& entry) {
-  const auto steps = static_cast<std::uint32_t>(study.scenario.step.count);
+  const auto steps = static_cast<std::uint32_t>(study.scenario.step()->count);
   std::vector<ExpertPlacement> made;
   std::vector<LoadTable> loads;
   for (std::uint32_t w = 0; w < study.windows; ++w) {
@@ -61,7 +62,7 @@ void age(const PlacementStudy& study, RoutingSource& source, PlacementEntry& ent
     most.total = std::max(most.total, moves.total);
     most.over_network = std::max(most.over_network, moves.over_network);
   }
-  entry.move_us = move_time_us(entry.moves, study.expert_bytes, study.scenario.cluster);
+  entry.move_us = move_time_us(entry.moves, study.expert_bytes, study.scenario.deployment.cluster);
   const auto& experts = entry.report.phases[static_cast<std::size_t>(Phase::Experts)];
   entry.intervals = rebalance_intervals({.aged = aged,
                                          .made_on_next = entry.score.rank_max_over_mean,
@@ -76,34 +77,34 @@ void age(const PlacementStudy& study, RoutingSource& source, PlacementEntry& ent
 PlacementStudy placement_study(Scenario scenario, std::uint32_t windows) {
   PlacementStudy study{.scenario = std::move(scenario), .sources = {}};
   const Scenario& s = study.scenario;
-  const MoeFfn& moe = *s.model.largest_moe();
-  if (s.parallelism.tp != 1 || s.parallelism.pp != 1 || s.parallelism.cp != 1 ||
-      s.parallelism.dp != s.parallelism.ep) {
+  const MoeFfn& moe = *s.deployment.model.largest_moe();
+  if (s.deployment.layout.tp != 1 || s.deployment.layout.pp != 1 || s.deployment.layout.cp != 1 ||
+      s.deployment.layout.dp != s.deployment.layout.ep) {
     throw sim::ConfigError(
         "moesim placement: expected parallelism of dp = ep alone; for another, `placement:` in a "
         "scenario of moesim run");
   }
-  study.layers = static_cast<std::uint32_t>(s.model.moe_layers().size());
+  study.layers = static_cast<std::uint32_t>(s.deployment.model.moe_layers().size());
   study.experts = static_cast<std::uint32_t>(moe.experts);
   study.groups = static_cast<std::uint32_t>(moe.router.groups);
-  const std::int64_t tokens =
-      s.step.phase == StepPhase::Decode ? s.step.batch_per_rank : s.step.tokens_per_rank;
-  study.sources =
-      even_sources(static_cast<std::uint32_t>(s.parallelism.ep), static_cast<std::uint32_t>(tokens),
-                   static_cast<std::uint32_t>(s.cluster.gpus_per_node));
-  study.copy_bytes = static_cast<double>(moe.dispatch_width(s.model.hidden)) *
-                     (hardware::bytes_per_element(s.precision.dispatch) +
-                      hardware::bytes_per_element(s.precision.combine));
-  const std::int64_t first = s.model.moe_layers().front();
+  const std::int64_t tokens = tokens_of(s.step()->ranks.front());
+  study.sources = even_sources(static_cast<std::uint32_t>(s.deployment.layout.ep),
+                               static_cast<std::uint32_t>(tokens),
+                               static_cast<std::uint32_t>(s.deployment.cluster.gpus_per_node));
+  study.copy_bytes = static_cast<double>(moe.dispatch_width(s.deployment.model.hidden)) *
+                     (hardware::bytes_per_element(s.deployment.formats.dispatch) +
+                      hardware::bytes_per_element(s.deployment.formats.combine));
+  const std::int64_t first = s.deployment.model.moe_layers().front();
   study.expert_bytes =
-      static_cast<double>(layer_params(s.model.layer(first), s.model.hidden).expert) *
-      hardware::bytes_per_element(s.precision.parts.experts);
+      static_cast<double>(
+          layer_params(s.deployment.model.layer(first), s.deployment.model.hidden).expert) *
+      hardware::bytes_per_element(s.deployment.formats.experts);
   study.windows = windows;
-  const TraceInfo info = RoutingTrace::open(s.routing.trace).info();
+  const TraceInfo info = RoutingTrace::open(s.deployment.routing.trace).info();
   const std::uint64_t taken = std::uint64_t{study.sources.begin.back()} *
-                              static_cast<std::uint64_t>(s.step.count) * windows;
-  if (info.per_token && s.routing.mapping.tokens == TokenMapping::Repeat &&
-      s.routing.mapping.experts == ExpertMapping::Exact && taken > info.tokens) {
+                              static_cast<std::uint64_t>(s.step()->count) * windows;
+  if (info.per_token && s.deployment.routing.mapping.tokens == TokenMapping::Repeat &&
+      s.deployment.routing.mapping.experts == ExpertMapping::Exact && taken > info.tokens) {
     study.notes.push_back(
         fmt::format("the {} windows take {} tokens of a trace of {}: they repeat each other, so "
                     "placements age and move less than they would",
@@ -114,14 +115,15 @@ PlacementStudy placement_study(Scenario scenario, std::uint32_t windows) {
 
 std::unique_ptr<RoutingSource> open_source(const PlacementStudy& study) {
   const Scenario& s = study.scenario;
-  return open_trace_source(s.routing.trace,
-                           {.layers = study.layers,
-                            .experts = study.experts,
-                            .top_k = static_cast<std::uint32_t>(s.model.largest_moe()->top_k),
-                            .tokens_per_step = study.sources.begin.back(),
-                            .steps = static_cast<std::uint32_t>(s.step.count) * study.windows,
-                            .seed = s.seed},
-                           s.routing.mapping);
+  return open_trace_source(
+      s.deployment.routing.trace,
+      {.layers = study.layers,
+       .experts = study.experts,
+       .top_k = static_cast<std::uint32_t>(s.deployment.model.largest_moe()->top_k),
+       .tokens_per_step = study.sources.begin.back(),
+       .steps = static_cast<std::uint32_t>(s.step()->count) * study.windows,
+       .seed = s.deployment.seed},
+      s.deployment.routing.mapping);
 }
 
 PlacementEntry judge(const PlacementStudy& study, RoutingSource& source, const std::string& name,
@@ -132,9 +134,9 @@ PlacementEntry judge(const PlacementStudy& study, RoutingSource& source, const s
   const auto placement =
       make_placement(name, shape_of(study, redundant), evidence_of(study, source, name, 1));
   entry.score = evaluate(placement, source, study.sources,
-                         {0, static_cast<std::uint32_t>(study.scenario.step.count)});
+                         {0, static_cast<std::uint32_t>(study.scenario.step()->count)});
   Scenario scenario = study.scenario;
-  scenario.placement = {.experts = name, .file = {}, .redundant = redundant};
+  scenario.deployment.placement = {.experts = name, .file = {}, .redundant = redundant};
   entry.report = run(scenario).report;
   entry.replica_bytes = study.expert_bytes * study.layers * redundant / study.sources.ranks();
   entry.replica_kv_tokens = entry.replica_bytes / cache_bytes_per_token(study, entry.report);

@@ -9,7 +9,7 @@
 
 #include "workloads/placement/evaluation.h"
 #include "workloads/placement/rebalance.h"
-#include "workloads/report.h"
+#include "workloads/report/report.h"
 #include "workloads/scenario.h"
 
 namespace moesim::tools {
@@ -21,7 +21,7 @@ struct PlacementStudy {
   workloads::TokenSources sources;
   double copy_bytes = 0;                // of a token to a rank and back
   double expert_bytes = 0;              // weights of one expert
-  std::uint32_t windows = 2;            // for ageing, each of scenario.step.count steps
+  std::uint32_t windows = 2;            // for ageing, each of scenario.step()->count steps
   std::vector<std::string> notes = {};  // what the reader must know
 };
 

@@ -61,20 +61,20 @@ Json to_json(const PlacementStudy& study, const std::vector<PlacementEntry>& ent
       item["rebalance"]["intervals"] = intervals;
       item["rebalance"]["best_interval_windows"] = best_interval(e.intervals);
       item["rebalance"]["best_interval_steps"] =
-          best_interval(e.intervals) * study.scenario.step.count;
+          best_interval(e.intervals) * study.scenario.step()->count;
       // The longest that was tried: a longer one may pay more.
       item["rebalance"]["best_interval_is_longest"] =
           best_interval(e.intervals) + 1 == study.windows;
     }
     placements.push_back(item);
   }
-  return {{"trace", study.scenario.routing.trace.generic_string()},
-          {"model", study.scenario.model.name},
-          {"cluster", study.scenario.cluster.name},
+  return {{"trace", study.scenario.deployment.routing.trace.generic_string()},
+          {"model", study.scenario.deployment.model.name},
+          {"cluster", study.scenario.deployment.cluster.name},
           {"ranks", study.sources.ranks()},
           {"nodes", study.sources.nodes()},
           {"tokens_per_step", study.sources.begin.back()},
-          {"steps", study.scenario.step.count},
+          {"steps", study.scenario.step()->count},
           {"routing", routing},
           {"expert_bytes", study.expert_bytes},
           {"copy_bytes", study.copy_bytes},
@@ -84,10 +84,11 @@ Json to_json(const PlacementStudy& study, const std::vector<PlacementEntry>& ent
 
 std::string to_text(const PlacementStudy& study, const std::vector<PlacementEntry>& entries,
                     const std::string& routing) {
-  std::string text = fmt::format(
-      "{} on {}: {} ranks on {} node{}, {} tokens a step\n{}\n\n", study.scenario.model.name,
-      study.scenario.cluster.name, study.sources.ranks(), study.sources.nodes(),
-      study.sources.nodes() == 1 ? "" : "s", study.sources.begin.back(), routing);
+  std::string text =
+      fmt::format("{} on {}: {} ranks on {} node{}, {} tokens a step\n{}\n\n",
+                  study.scenario.deployment.model.name, study.scenario.deployment.cluster.name,
+                  study.sources.ranks(), study.sources.nodes(),
+                  study.sources.nodes() == 1 ? "" : "s", study.sources.begin.back(), routing);
   text += fmt::format("  {:<16} {:>13} {:>11} {:>9} {:>9} {:>11} {:>9} {:>9}  {}\n", "placement",
                       "rank max/mean", "nodes/token", "NVLink", "network", "step", "replicas",
                       "KV tokens", "hottest link");
@@ -116,12 +117,12 @@ std::string to_text(const PlacementStudy& study, const std::vector<PlacementEntr
     const std::uint32_t best = best_interval(e.intervals);
     text += fmt::format("  {:<16} {:>13} {:>8.2f} ms  {:<20}  {}\n", title(e), e.moves.total,
                         e.move_us / 1000,
-                        fmt::format("every {} steps{}", best * study.scenario.step.count,
+                        fmt::format("every {} steps{}", best * study.scenario.step()->count,
                                     best + 1 == study.windows ? " or more" : ""),
                         ages);
   }
   text += fmt::format("\n  A window is {} steps; up to {} windows were tried.\n",
-                      study.scenario.step.count, study.windows - 1);
+                      study.scenario.step()->count, study.windows - 1);
   for (const std::string& note : study.notes) text += fmt::format("  Note: {}.\n", note);
   return text;
 }

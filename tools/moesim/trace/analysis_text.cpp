@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tools/moesim/trace/trace_commands.h"
+#include "workloads/routing/trace/missing.h"
 
 namespace moesim::tools {
 namespace {
@@ -42,6 +43,14 @@ Json layers_json(const TraceAnalysis& analysis) {
   return layers;
 }
 
+// Those that the file has room for: in counts, those that were counted.
+workloads::TakenSelections selections_of(const TraceAnalysis& analysis) {
+  std::uint64_t recorded = 0;
+  for (const std::uint64_t count : analysis.loads.counts) recorded += count;
+  return {static_cast<std::int64_t>(recorded + analysis.missing),
+          static_cast<std::int64_t>(analysis.missing)};
+}
+
 struct Overall {
   double max_over_mean = 0, entropy = 0, gini = 0;
   std::uint64_t dead = 0, starved = 0;
@@ -61,6 +70,17 @@ Overall overall(const TraceAnalysis& analysis) {
 }
 
 }  // namespace
+
+std::string warnings(const TraceAnalysis& analysis) {
+  const auto& info = analysis.info;
+  std::string text;
+  if (analysis.missing > 0) {
+    text += fmt::format("{}: {} are missing\n", info.file,
+                        workloads::missing_share(selections_of(analysis)));
+  }
+  if (info.ambiguous_expert) text += fmt::format("{}: {}\n", info.file, ambiguity(info));
+  return text;
+}
 
 Json to_json(const TraceAnalysis& analysis) {
   const auto& info = analysis.info;
@@ -94,6 +114,7 @@ Json to_json(const TraceAnalysis& analysis) {
           {"top_k", info.top_k},
           {"expert_space", info.physical ? "physical" : "logical"},
           {"missing", analysis.missing},
+          {"selections", selections_of(analysis).all},
           {"max_over_mean", mean.max_over_mean},
           {"normalised_entropy", mean.entropy},
           {"gini", mean.gini},
@@ -127,8 +148,11 @@ std::string to_text(const TraceAnalysis& analysis) {
                       info.layers, info.top_k, info.experts,
                       info.per_token ? "" : fmt::format(", counts of {} steps", info.steps),
                       info.physical ? ", ids are of physical experts" : "");
-  if (analysis.missing > 0)
-    text += fmt::format("  {} choices were not recorded\n", analysis.missing);
+  if (analysis.missing > 0) {
+    text += fmt::format("  {} are missing: what follows is of the others\n",
+                        workloads::missing_share(selections_of(analysis)));
+  }
+  if (info.ambiguous_expert) text += fmt::format("  {}\n", ambiguity(info));
   text +=
       fmt::format("\n  {:>5}  {:>8}  {:>7}  {:>5}  {:>4}  {:>7}  {:>6}  {:>6}  {:>5}\n", "layer",
                   "max/mean", "entropy", "gini", "dead", "starved", "repeat", "chance", "link");

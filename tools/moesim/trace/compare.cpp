@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 
 #include "tools/moesim/routed_scenario.h"
@@ -9,7 +10,7 @@
 #include "tools/moesim/trace/trace_commands.h"
 #include "workloads/placement/eplb.h"
 #include "workloads/placement/evaluation.h"
-#include "workloads/routing/comparison.h"
+#include "workloads/routing/statistics/comparison.h"
 
 namespace moesim::tools {
 namespace {
@@ -123,6 +124,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     // Only loads and windows are compared: a small sample is enough.
     analyses.push_back(workloads::analyse(workloads::RoutingTrace::open(file),
                                           {.sample_tokens = 1, .shuffles = 0}));
+    console.err << warnings(analyses.back());
   }
   const std::uint32_t experts = analyses[0].info.experts;
   const auto ranks = arguments.has("ranks")
@@ -130,6 +132,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                          : default_ranks(experts);
   const auto redundant =
       static_cast<std::uint32_t>(arguments.integer("redundant", 0, workloads::kMostExperts));
+  // First, so that a trace that no step can be played on gives nothing but its error.
+  std::optional<StepCosts> costs;
+  if (wants_step_cost(arguments)) costs = step_costs(files, arguments);
   Json traces = Json::array(), pairs = Json::array();
   for (const auto& analysis : analyses) traces.push_back(analysis.info.file);
   for (std::size_t i = 1; i < analyses.size(); ++i) {
@@ -142,10 +147,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     }
   }
   Json json = {{"traces", traces}, {"pairs", pairs}};
-  if (wants_step_cost(arguments)) {
-    const StepCosts costs = step_costs(files, arguments);
-    json["step"] = to_json(costs);
-    if (!arguments.json()) console.out << "\n" << to_text(costs);
+  if (costs) {
+    json["step"] = to_json(*costs);
+    if (!arguments.json()) console.out << "\n" << to_text(*costs);
   }
   if (arguments.json()) console.out << sim::io::to_text(json);
   return sim::ExitCode::Ok;

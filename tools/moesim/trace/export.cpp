@@ -3,7 +3,7 @@
 #include <ostream>
 
 #include "tools/moesim/trace/trace_commands.h"
-#include "workloads/routing/exporters.h"
+#include "workloads/routing/importers/exporters.h"
 
 namespace moesim::tools {
 

@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "sim/error.h"
 #include "tools/moesim/trace/trace_commands.h"
-#include "workloads/routing/law_fit.h"
+#include "workloads/routing/statistics/law_fit.h"
+#include "workloads/routing/trace/missing.h"
 
 namespace moesim::tools {
 
@@ -30,7 +32,21 @@ Command trace_fit_command() {
             const auto& info = trace.info();
             const auto loads =
                 workloads::read_loads(trace, 0, info.per_token ? info.tokens : info.steps);
-            std::uint64_t tokens = info.tokens;
+            std::uint64_t recorded = 0, tokens = info.tokens;
+            for (const std::uint64_t load : loads.counts) recorded += load;
+            if (recorded == 0) {
+              throw sim::InputError(fmt::format("{}: {}: has no selection, so there is no law",
+                                                info.file,
+                                                info.per_token ? "/expert_ids" : "/counts"));
+            }
+            const std::uint64_t all =
+                info.per_token ? info.tokens * info.layers * info.top_k : recorded;
+            if (recorded < all) {
+              console.err << fmt::format(
+                  "{}: {} are missing\n", info.file,
+                  workloads::missing_share(
+                      {static_cast<std::int64_t>(all), static_cast<std::int64_t>(all - recorded)}));
+            }
             for (const std::uint64_t load : loads.layer(0))
               tokens += info.per_token ? 0 : load / info.top_k;
             const auto fits = workloads::fit_laws(

@@ -1,8 +1,11 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <ostream>
 
+#include "sim/check.h"
 #include "tools/moesim/trace/trace_commands.h"
 #include "workloads/routing/importers/importers.h"
 
@@ -46,6 +49,28 @@ std::vector<std::uint32_t> layer_list(const std::string& text) {
   }
 }
 
+const workloads::Importer& importer_of(const std::string& name) {
+  const auto* found =
+      std::find_if(std::begin(workloads::kImporters), std::end(workloads::kImporters),
+                   [&](const workloads::Importer& importer) { return importer.name == name; });
+  SIM_CHECK(found != std::end(workloads::kImporters), "--from is one of its choices");
+  return *found;
+}
+
+std::vector<std::string> names() {
+  std::vector<std::string> list;
+  for (const auto& importer : workloads::kImporters) list.emplace_back(importer.name);
+  return list;
+}
+
+std::string what_is_read() {
+  std::string text;
+  for (const auto& importer : workloads::kImporters) {
+    text += fmt::format("{}: {}. ", importer.name, importer.reads);
+  }
+  return text + "SGLang's .pt files and Parquet: tools/import.";
+}
+
 sim::ExitCode run(const Arguments& arguments, Console console) {
   ImportOptions options;
   const auto optional = [&](const char* name, std::int64_t most) {
@@ -59,15 +84,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   workloads::Files files;
   for (const std::string& file : arguments.all("FILE")) files.emplace_back(file);
   const std::filesystem::path out = arguments.text("output");
-  const std::string from = arguments.text("from");
-  workloads::ImportSummary summary;
-  if (from == "vllm") summary = import_vllm(files, out, options);
-  if (from == "npy") summary = import_npy(files, out, options);
-  if (from == "sglang") summary = import_sglang(files, out, options);
-  if (from == "megatron") summary = import_megatron(files, out, options);
-  if (from == "tensorrt-llm") summary = import_tensorrt_llm(files, out, options);
-  if (from == "counts") summary = import_counts(files, out, options);
-  if (from == "matrices") summary = import_matrices(files, out, options);
+  const workloads::Importer& importer = importer_of(arguments.text("from"));
+  const workloads::ImportSummary summary = importer.run(files, out, options);
   console.err << fmt::format(
       "{}: {} tokens from {} records{}\n", out.string(), summary.tokens, summary.records,
       summary.skipped > 0 ? fmt::format(", {} records without routing passed over", summary.skipped)
@@ -81,13 +99,7 @@ Command trace_import_command() {
   return {
       .name = "trace import",
       .summary = "makes a routing trace of what a serving or training system recorded",
-      .description =
-          "vllm: responses with routed experts (JSON, JSON lines). npy: arrays [tokens, layers, "
-          "top_k]. sglang: responses "
-          "with base64. megatron: router traces (JSON lines). tensorrt-llm: expert statistics "
-          "(safetensors). counts: a "
-          "table layer, expert, count. matrices: all-to-all counts. SGLang's .pt files and "
-          "Parquet: tools/import.",
+      .description = what_is_read(),
       .options =
           {{.name = "FILE",
             .value = "",
@@ -99,7 +111,7 @@ Command trace_import_command() {
             .value = "RECORDER",
             .help = "who wrote them",
             .required = true,
-            .choices = {"vllm", "npy", "sglang", "megatron", "tensorrt-llm", "counts", "matrices"}},
+            .choices = names()},
            {.name = "-o,--output",
             .value = "TRACE",
             .help = "the trace to write",

@@ -3,7 +3,7 @@
 #include <ostream>
 
 #include "tools/moesim/trace/trace_commands.h"
-#include "workloads/routing/synthetic.h"
+#include "workloads/routing/trace/synthetic.h"
 
 namespace moesim::tools {
 namespace {

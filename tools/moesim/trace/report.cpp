@@ -9,7 +9,7 @@
 #include "tools/moesim/trace/step_cost.h"
 #include "tools/moesim/trace/svg.h"
 #include "tools/moesim/trace/trace_commands.h"
-#include "workloads/routing/comparison.h"
+#include "workloads/routing/statistics/comparison.h"
 
 namespace moesim::tools {
 namespace {
@@ -143,6 +143,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     const auto& last = analyses.back().info;
     if (first.layers != last.layers || first.experts != last.experts)
       workloads::compare(analyses.front(), analyses.back());
+    console.err << warnings(analyses.back());
   }
   const std::string file = arguments.text("output");
   if (file.ends_with(".svg")) {

@@ -1,4 +1,4 @@
-#include "workloads/routing/reroute.h"
+#include "workloads/routing/statistics/reroute.h"
 
 #include <fmt/format.h>
 

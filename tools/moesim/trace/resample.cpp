@@ -4,7 +4,7 @@
 #include <ostream>
 
 #include "tools/moesim/trace/trace_commands.h"
-#include "workloads/routing/resample.h"
+#include "workloads/routing/trace/resample.h"
 
 namespace moesim::tools {
 

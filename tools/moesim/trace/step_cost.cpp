@@ -7,6 +7,7 @@
 
 #include "sim/error.h"
 #include "tools/moesim/routed_scenario.h"
+#include "workloads/routing/trace/missing.h"
 #include "workloads/run.h"
 
 namespace moesim::tools {
@@ -23,11 +24,13 @@ double waiting_us(const Report& report) {
 }
 
 std::string describe(const Scenario& scenario, const RoutedQuestion& question) {
-  return fmt::format(
-      "{} on {}: {}, {} tokens of each of {} GPUs, placement {}{}", scenario.model.name,
-      scenario.cluster.name, question.prefill ? "prefill" : "decode", question.tokens,
-      scenario.parallelism.gpus(), scenario.placement.experts,
-      scenario.placement.redundant > 0 ? fmt::format(" + {}", scenario.placement.redundant) : "");
+  return fmt::format("{} on {}: {}, {} tokens of each of {} GPUs, placement {}{}",
+                     scenario.deployment.model.name, scenario.deployment.cluster.name,
+                     question.prefill ? "prefill" : "decode", question.tokens,
+                     scenario.deployment.layout.gpus(), scenario.deployment.placement.experts,
+                     scenario.deployment.placement.redundant > 0
+                         ? fmt::format(" + {}", scenario.deployment.placement.redundant)
+                         : "");
 }
 
 }  // namespace
@@ -63,12 +66,14 @@ StepCosts step_costs(const std::vector<std::string>& traces, const Arguments& ar
         {trace, report.step_time_us.mean,
          report.phases[static_cast<std::size_t>(workloads::Phase::Experts)].busy_us,
          waiting_us(report), report.rank_max_over_mean, report.expert_load.max_over_mean,
-         report.expert_load.dead_experts, report.routing});
+         report.expert_load.dead_experts, report.routing,
+         workloads::note_of_missing({report.conservation.selections, report.conservation.missing},
+                                    trace, scenario.deployment.routing.mapping)});
     if (!costs.what.empty()) continue;
     costs.what = describe(scenario, question);
-    scenario.routing = {.trace = {}, .mapping = {}, .law = workloads::Law::Balanced};
-    scenario.placement = {};
-    if (scenario.model.largest_moe()->experts % scenario.parallelism.ep == 0)
+    scenario.deployment.routing = {.trace = {}, .mapping = {}, .law = workloads::Law::Balanced};
+    scenario.deployment.placement = {};
+    if (scenario.deployment.model.largest_moe()->experts % scenario.deployment.layout.ep == 0)
       costs.even_us = workloads::run(scenario).report.step_time_us.mean;
   }
   return costs;
@@ -85,6 +90,7 @@ Json to_json(const StepCosts& costs) {
                       {"expert_max_over_mean", cost.expert_max_over_mean},
                       {"dead_experts", cost.dead_experts},
                       {"routing", cost.routing}});
+    if (cost.missing) traces.back()["missing"] = *cost.missing;
   }
   Json json = {{"what", costs.what}, {"traces", traces}};
   if (costs.even_us > 0) json["even_step_time_us"] = costs.even_us;
@@ -108,7 +114,10 @@ std::string to_text(const StepCosts& costs) {
          fmt::format("{:.2f}", cost.rank_max_over_mean), std::to_string(cost.dead_experts));
   }
   text += "  of it wait: for ranks with more rows, mean of the ranks.\n";
-  for (const StepCost& cost : costs.traces) text += fmt::format("  {}\n", cost.routing);
+  for (const StepCost& cost : costs.traces) {
+    text += fmt::format("  {}\n", cost.routing);
+    if (cost.missing) text += fmt::format("  {}\n", *cost.missing);
+  }
   return text;
 }
 

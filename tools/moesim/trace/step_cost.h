@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,8 @@ struct StepCost {
   double waiting_us = 0;  // of it: for ranks with more rows, mean over the ranks
   double rank_max_over_mean = 1, expert_max_over_mean = 1;  // as routed in these steps
   std::int64_t dead_experts = 0;                            // in these steps, sum of the layers
-  std::string routing;  // how the trace was mapped onto the model
+  std::string routing;                      // how the trace was mapped onto the model
+  std::optional<std::string> missing = {};  // what note_of_missing says
 };
 
 struct StepCosts {

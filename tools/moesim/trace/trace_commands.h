@@ -5,7 +5,7 @@
 
 #include "sim/io/json.h"
 #include "tools/moesim/command.h"
-#include "workloads/routing/analysis.h"
+#include "workloads/routing/statistics/analysis.h"
 
 namespace moesim::tools {
 
@@ -26,5 +26,8 @@ std::vector<Command> trace_commands();
 // What `trace info --format json` prints, and what it prints for people.
 sim::io::Json to_json(const workloads::TraceAnalysis& analysis);
 std::string to_text(const workloads::TraceAnalysis& analysis);
+// "a.h5: 12 of 96 selections (12.5 %) are missing", a line each of what the reader must know of the
+// recording; empty where there is nothing.
+std::string warnings(const workloads::TraceAnalysis& analysis);
 
 }  // namespace moesim::tools

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace moesim::workloads {
@@ -29,36 +30,42 @@ struct ImportSummary {
 
 using Files = std::vector<std::filesystem::path>;
 
-// vLLM with --enable-return-routed-experts: responses as JSON (one, a list, or one a line), with
-// prompt_routed_experts and choices[].routed_experts, [tokens, MoE layers, top_k].
-ImportSummary import_vllm(const Files& files, const std::filesystem::path& out,
-                          const ImportOptions& options);
+// Throw ConfigError where the options lack what the recording does not say, InputError.
+using ImportFunction = ImportSummary(const Files& files, const std::filesystem::path& out,
+                                     const ImportOptions& options);
+ImportFunction import_vllm, import_npy, import_sglang, import_megatron, import_tensorrt_llm,
+    import_counts, import_matrices;
 
-// Arrays of integers [tokens, layers, top_k] in NumPy's format, a request a file.
-ImportSummary import_npy(const Files& files, const std::filesystem::path& out,
-                         const ImportOptions& options);
-
-// SGLang with --enable-return-routed-experts: responses as JSON whose "routed_experts" is base64 of
-// int32 [tokens, layers, top_k]. REQUIRES options.layers and options.top_k (ConfigError).
-ImportSummary import_sglang(const Files& files, const std::filesystem::path& out,
-                            const ImportOptions& options);
-
-// Megatron-Core's router trace: a JSON object a line and (step, layer), with top_indices.
-ImportSummary import_megatron(const Files& files, const std::filesystem::path& out,
-                              const ImportOptions& options);
-
-// TensorRT-LLM's expert statistics: safetensors with "{iteration}_{layer}" int32 [experts], summed
-// over the files (one a rank); experts and top_k from meta_info.json beside them or the options.
-ImportSummary import_tensorrt_llm(const Files& files, const std::filesystem::path& out,
-                                  const ImportOptions& options);
-
-// Counts as CSV: columns layer, expert, count, and optionally step and domain.
-ImportSummary import_counts(const Files& files, const std::filesystem::path& out,
-                            const ImportOptions& options);
-
-// Square all-to-all matrices as CSV without a header, rows are senders, one after another in a
-// file: the receivers' loads, as if each rank were an expert; a file a step, a matrix a layer.
-ImportSummary import_matrices(const Files& files, const std::filesystem::path& out,
-                              const ImportOptions& options);
+// A recorder whose files can be read. To add one: its .cpp (named in CMakeLists.txt), its name
+// above and its line here, its line in README.md.
+struct Importer {
+  std::string_view name;   // of `moesim trace import --from`
+  std::string_view reads;  // for its help: what the files hold
+  ImportFunction* run;
+};
+inline constexpr Importer kImporters[] = {
+    {"vllm",
+     "responses of --enable-return-routed-experts (JSON; one, a list, or one a line), with "
+     "prompt_routed_experts and choices[].routed_experts [tokens, MoE layers, top_k]",
+     import_vllm},
+    {"npy", "arrays of integers [tokens, layers, top_k] in NumPy's format, a request a file",
+     import_npy},
+    {"sglang",
+     "responses of --enable-return-routed-experts (JSON) whose routed_experts is base64 of int32 "
+     "[tokens, layers, top_k]; needs --layers and --top-k",
+     import_sglang},
+    {"megatron", "Megatron-Core's router traces: a JSON object a line and (step, layer)",
+     import_megatron},
+    {"tensorrt-llm",
+     "expert statistics, safetensors with \"{iteration}_{layer}\" int32 [experts], summed over the "
+     "files (one a rank)",
+     import_tensorrt_llm},
+    {"counts", "a CSV table of layer, expert, count, and optionally step and domain",
+     import_counts},
+    {"matrices",
+     "square all-to-all matrices as CSV without a header, rows are senders: an expert stands for "
+     "a rank; a file a step, a matrix a layer",
+     import_matrices},
+};
 
 }  // namespace moesim::workloads

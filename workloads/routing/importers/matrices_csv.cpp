@@ -6,7 +6,7 @@
 #include "sim/error.h"
 #include "sim/io/csv.h"
 #include "workloads/routing/importers/importers.h"
-#include "workloads/routing/trace_writer.h"
+#include "workloads/routing/trace/trace_writer.h"
 
 namespace moesim::workloads {
 namespace {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "workloads/routing/importers/importers.h"
-#include "workloads/routing/trace_writer.h"
+#include "workloads/routing/trace/trace_writer.h"
 
 namespace moesim::workloads {
 

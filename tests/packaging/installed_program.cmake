@@ -1,0 +1,43 @@
+# Installs the program as the README's first command does, but into an empty folder, and uses it far from the sources.
+cmake_minimum_required(VERSION 3.25)
+include(${CMAKE_CURRENT_LIST_DIR}/readme.cmake)
+
+# Runs a command in an empty folder.
+function(run)
+  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${WORK}/elsewhere RESULT_VARIABLE result
+    OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}: ${result}\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+read_first_command(${SOURCE}/README.md)
+file(REMOVE_RECURSE ${WORK})
+file(MAKE_DIRECTORY ${WORK}/elsewhere)
+run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix --component ${component})
+set(moesim ${WORK}/prefix/bin/moesim)
+
+foreach(page man/man1/moesim.1 bash-completion/completions/moesim zsh/site-functions/_moesim
+        fish/vendor_completions.d/moesim.fish)
+  file(SIZE ${WORK}/prefix/share/${page} size)
+  if(size EQUAL 0)
+    message(FATAL_ERROR "${page} is empty")
+  endif()
+endforeach()
+
+# Its own configurations, not the source tree's.
+run(${moesim} doctor)
+if(NOT output MATCHES "\n  folder +${WORK}/prefix/share/moesim/configs\n")
+  message(FATAL_ERROR "the configurations are found elsewhere: ${output}")
+endif()
+
+# A scenario that ships: as the documents write it, and by its name.
+get_filename_component(name ${scenario} NAME_WE)
+foreach(called ${scenario} ${name})
+  run(${moesim} run ${called})
+  if(NOT output MATCHES "^Mixtral 8x7B decode on 8 H100\n\n  step +[0-9.]+ ms ")
+    message(FATAL_ERROR "moesim run ${called} printed: ${output}")
+  endif()
+endforeach()

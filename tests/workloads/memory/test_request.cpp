@@ -1,0 +1,96 @@
+// Questions of memory as YAML.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "sim/error.h"
+#include "sim/io/yaml_reader.h"
+#include "workloads/memory/request.h"
+
+using namespace moesim;
+using namespace moesim::workloads;
+using sim::io::Json;
+using sim::io::YamlDocument;
+
+namespace {
+
+Json asked(const std::string& text) {
+  const YamlDocument document = YamlDocument::parse(text, "plan.yaml");
+  const MemoryRequest request = read_memory_request(document.root());
+  document.throw_errors();
+  return answer(request);
+}
+
+const std::string kPlan =
+    "model: configs/models/mixtral-8x7b.yaml\n"
+    "device: configs/devices/h100.yaml\n";
+
+std::string message_of(const std::string& text) {
+  try {
+    asked(text);
+  } catch (const sim::ConfigError& error) {
+    return error.what();
+  }
+  return "nothing thrown";
+}
+
+}  // namespace
+
+TEST_CASE("the parts of every stage sum to its peak") {
+  const Json serving =
+      asked(kPlan + "parallelism: {dp: 8, ep: 8}\nserving: {sequences: 32, context: 2048}\n");
+  const Json& m = serving["memory"];
+  std::int64_t sum = 0;
+  for (const char* part : {"weights_bytes", "kv_cache_bytes", "activations_bytes", "buffers_bytes",
+                           "graphs_bytes", "context_bytes"}) {
+    sum += m[part].get<std::int64_t>();
+  }
+  CHECK(m["peak_bytes"] == sum);
+  CHECK(m["fits"] == true);
+  CHECK(serving["largest_batch_per_dp_rank"] > 32);
+
+  const Json training =
+      asked(kPlan + "parallelism: {tp: 2, pp: 2, dp: 2, ep: 4}\ntraining: {microbatches: 8}\n");
+  REQUIRE(training["stages"].size() == 2);
+  for (const Json& stage : training["stages"]) {
+    std::int64_t parts = 0;
+    for (const char* part :
+         {"weights_bytes", "gradients_bytes", "optimizer_bytes", "activations_bytes",
+          "temporaries_bytes", "buffers_bytes", "context_bytes"}) {
+      parts += stage[part].get<std::int64_t>();
+    }
+    CHECK(stage["peak_bytes"] == parts);
+  }
+  CHECK(training["stages"][0]["activations_bytes"] > training["stages"][1]["activations_bytes"]);
+}
+
+TEST_CASE("a memory question knows every algorithm that a scenario does") {
+  // Mixtral's rows have 4096 numbers: HybridEP's buffers over 8 GPUs are 209.9 MB, in pages of 2
+  // MiB 211.8; NCCL's all-to-all takes 7 peers x 2 x 4 MiB.
+  const auto buffers = [](const std::string& algorithm) {
+    return at(asked(kPlan +
+                    "parallelism: {dp: 8, ep: 8}\nserving: {sequences: 32, context: 2048, "
+                    "all_to_all: " +
+                    algorithm + "}\n"),
+              "memory.buffers_bytes");
+  };
+  CHECK(buffers("hybrid_ep") == 101 * 2'097'152);
+  CHECK(buffers("nccl") == 7 * 8 * 1'048'576);
+  CHECK(buffers("all_gather") > buffers("nccl"));
+  CHECK(message_of(kPlan + "parallelism: {dp: 8, ep: 8}\nserving: {all_to_all: pplx}\n") ==
+        "plan.yaml:4:23: serving.all_to_all: expected one of nccl, all_gather, deepep_normal, "
+        "hybrid_ep, deepep_low_latency, not \"pplx\"");
+}
+
+TEST_CASE("a question that is wrong is refused with its place") {
+  CHECK(message_of(kPlan) == "plan.yaml:1:1: expected exactly one of training and serving");
+  CHECK(message_of(kPlan + "training: {microbatch: 8}\n") ==
+        "plan.yaml:3:12: training: unknown key \"microbatch\"; did you mean \"micro_batch\"?");
+  CHECK(message_of(kPlan + "parallelism: {ep: 3}\nserving: {}\n")
+            .find("plan.yaml:3:14: parallelism: ") == 0);
+  CHECK(
+      message_of(kPlan + "keep_layers: 40\nserving: {}\n")
+          .find("plan.yaml:3:14: keep_layers: expected a whole number from 1 to 32, not \"40\"") ==
+      0);
+}

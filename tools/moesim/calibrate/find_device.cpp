@@ -1,0 +1,58 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "sim/error.h"
+#include "sim/io/yaml_reader.h"
+#include "tools/moesim/calibrate/cost_commands.h"
+#include "tools/moesim/config_folder.h"
+
+namespace moesim::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Where device files may lie: here, and with the program.
+std::vector<fs::path> device_folders() {
+  std::vector<fs::path> folders{"configs/devices"};
+  if (const auto configs = config_folder()) folders.push_back(*configs / "devices");
+  return folders;
+}
+
+std::string lower(std::string text) {
+  std::ranges::transform(text, text.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+}  // namespace
+
+fs::path find_device_file(const std::string& name) {
+  if (name.find('/') != std::string::npos || name.ends_with(".yaml") || name.ends_with(".yml"))
+    return name;  // a file: the loader says what is wrong with it
+  std::vector<std::string> names;
+  for (const fs::path& folder : device_folders()) {
+    std::error_code error;
+    const fs::path file = folder / (lower(name) + ".yaml");
+    if (fs::is_regular_file(file, error)) return file;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
+      const std::string stem = entry.path().stem().string();
+      if (entry.path().extension() == ".yaml" && stem.find('.') == std::string::npos &&
+          std::ranges::find(names, stem) == names.end())
+        names.push_back(stem);
+    }
+  }
+  std::ranges::sort(names);
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  const std::string near = sim::io::did_you_mean(lower(name), views);
+  throw sim::ConfigError(fmt::format(
+      "--device: there is no file and no device \"{}\"; the devices are {}{}", name,
+      fmt::join(names, ", "), near.empty() ? "" : fmt::format("; did you mean {}?", near)));
+}
+
+hardware::Device find_device(const std::string& name) {
+  return hardware::load_device(find_device_file(name));
+}
+
+}  // namespace moesim::tools

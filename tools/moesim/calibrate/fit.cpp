@@ -1,0 +1,278 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <ostream>
+
+#include "hardware/choose_fitted.h"
+#include "hardware/collectives/check_fit.h"
+#include "sim/error.h"
+#include "sim/io/atomic_file.h"
+#include "sim/io/json.h"
+#include "tools/moesim/calibrate/cost_commands.h"
+#include "validation/calibrate/fit_task.h"
+#include "validation/calibrate/fitted_file.h"
+#include "validation/compare/table_report.h"
+#include "validation/tables/detect_kind.h"
+#include "validation/tables/tables.h"
+
+namespace moesim::tools {
+namespace {
+
+using sim::io::Json;
+using validation::FitResult;
+using validation::Task;
+
+constexpr std::int64_t kLeastPoints = 24;  // with a prior; a formula has up to 17 parameters
+constexpr std::size_t kShownOutliers = 10;
+
+struct Source {
+  std::string implementation;  // empty: the kind's own
+  std::string file;
+};
+
+// "trtllm=gemm.csv" or "gemm.csv".
+Source parse_source(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || text.find('/') < equals) return {"", text};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+struct Fitted {
+  FitResult result;
+  std::string title;
+  std::vector<std::string> outliers;
+};
+
+std::string title_of(const Task& task) {
+  return fmt::format("{} {} {}", task.kind(), task.implementation(), task.variant());
+}
+
+// Nothing where the rows are too few, and a line that says so.
+std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
+                          validation::FitOptions options, const hardware::Device* prior,
+                          std::ostream& err) {
+  if (task.composed()) {
+    err << fmt::format("{}: {} is left out: it is composed of what other tables fit\n",
+                       table.name(), task.kind());
+    return {};
+  }
+  const auto measured = std::ranges::count_if(
+      task.items(), [](const validation::Item& i) { return i.measured_us > 0 && !i.anomalous; });
+  if (prior) {
+    const hardware::Chosen chosen =
+        hardware::choose_fitted(*prior, task.kind(), task.implementation(), task.variant());
+    options.prior = chosen.model;
+  }
+  if (measured == 0 || (measured < kLeastPoints && !options.prior)) {
+    err << fmt::format(
+        "{}: {} is left out: {} measured rows; a fit takes {}, or one and a --prior\n",
+        table.name(), title_of(task), measured, kLeastPoints);
+    return {};
+  }
+  // A residual table knows the node counts that it has seen, and nothing of others.
+  if (task.variant().ends_with("_internode")) options.residual = false;
+  Fitted fitted;
+  fitted.title = title_of(task);
+  fitted.result = validation::fit_task(task, options);
+  for (const validation::Outlier& o : fitted.result.outliers) {
+    if (fitted.outliers.size() == kShownOutliers) break;
+    fitted.outliers.push_back(fmt::format("{}: measured {:.4g} us, predicted {:.4g} us",
+                                          table.where(task.items()[o.item].row), o.measured_us,
+                                          o.predicted_us));
+  }
+  return fitted;
+}
+
+void print(std::ostream& out, const Fitted& f) {
+  const FitResult& r = f.result;
+  out << fmt::format(
+      "{:36} {:6} points  fit {:5.2f} / {:5.1f}  hold-out {:5.2f} / {:5.1f}  bias {:+5.2f}  "
+      "outliers {}\n",
+      f.title, r.model.points, r.in_sample.median, r.in_sample.p90, r.hold_out.median,
+      r.hold_out.p90, r.hold_out.bias, r.outliers.size());
+  for (const std::string& line : f.outliers) out << "    " << line << '\n';
+}
+
+Json to_json(const Fitted& f) {
+  const FitResult& r = f.result;
+  return {{"kind", r.model.kind},
+          {"implementation", r.model.implementation},
+          {"variant", r.model.variant},
+          {"points", r.model.points},
+          {"fit", {{"median", r.in_sample.median}, {"p90", r.in_sample.p90}}},
+          {"hold_out",
+           {{"n", r.hold_out.n},
+            {"median", r.hold_out.median},
+            {"p90", r.hold_out.p90},
+            {"bias", r.hold_out.bias}}},
+          {"outliers", r.outliers.size()},
+          {"farthest_outliers", f.outliers}};
+}
+
+std::string command_line(const Arguments& arguments) {
+  std::string line = fmt::format("moesim calibrate fit --device {}",
+                                 std::filesystem::path(arguments.text("device")).stem().string());
+  if (const auto impl = arguments.find("impl")) line += " --impl " + *impl;
+  if (const auto prior = arguments.find("prior"))
+    line += " --prior " + std::filesystem::path(*prior).stem().string();
+  for (const std::string& text : arguments.all("TABLE")) {
+    const Source source = parse_source(text);
+    const std::string name = std::filesystem::path(source.file).filename().string();
+    line += source.implementation.empty() ? fmt::format(" {}", name)
+                                          : fmt::format(" {}={}", source.implementation, name);
+  }
+  if (arguments.has("source")) line += fmt::format(" --source \"{}\"", arguments.text("source"));
+  if (arguments.has("replace")) line += " --replace";
+  if (const auto file = arguments.find("output"))
+    line += " -o " + std::filesystem::path(*file).filename().string();
+  if (const auto file = arguments.find("network"))
+    line += " --network " + std::filesystem::path(*file).filename().string();
+  return line;
+}
+
+bool of_network(const hardware::FittedModel& model) {
+  return hardware::is_collective_kind(model.kind);
+}
+
+// What the fits say of the links, for people: the same numbers are in the models below it.
+std::string link_constants(const std::vector<hardware::FittedModel>& models,
+                           const hardware::Device& device) {
+  constexpr double kRanks = 8;
+  std::string text;
+  for (const hardware::FittedModel& m : models) {
+    const auto of = [&](const char* name) { return m.parameters.at(name); };
+    const std::string from =
+        fmt::format("{} {}, {} points, hold-out {:.1f} / {:.1f} %", m.kind, m.variant, m.points,
+                    m.median_error_percent, m.p90_error_percent);
+    if (m.kind == "nccl" && m.variant == "all_gather")
+      text += fmt::format(
+          "\nscale-up: {:.0f} GB/s of {:.0f} at 8 ranks, {:.1f} us for the smallest message ({})",
+          device.scale_up.bytes_per_second() * 1e-9 * of("wide_efficiency") *
+              (1 - of("wide_loss") / kRanks),
+          device.scale_up.bytes_per_second() * 1e-9,
+          of("quick_us") + of("quick_step_us") * (kRanks - 1), from);
+    if (m.kind == "deepep_ll" && m.variant == "dispatch_internode")
+      text += fmt::format(
+          "\nscale-out: {:.1f} GB/s of {:.1f} a NIC, {:.1f} us more for each doubling of nodes "
+          "({})",
+          device.scale_out.bytes_per_second() * 1e-9 * of("far_efficiency"),
+          device.scale_out.bytes_per_second() * 1e-9, of("per_log2_nodes_us"), from);
+  }
+  return text;
+}
+
+void write_models(const std::string& file, const std::vector<hardware::FittedModel>& fresh,
+                  bool replace, const std::string& header) {
+  std::vector<hardware::FittedModel> models;
+  if (std::filesystem::exists(file) && !replace) models = hardware::load_fitted(file);
+  sim::io::write_file(
+      file, validation::fitted_to_yaml(validation::merged(std::move(models), fresh), header));
+}
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  const hardware::Device device = find_device(arguments.text("device"));
+  std::optional<hardware::Device> prior;
+  if (const auto name = arguments.find("prior")) prior = find_device(*name);
+  validation::FitOptions options;
+  options.evaluations = static_cast<int>(arguments.integer("evaluations", 100, 1'000'000));
+  std::vector<hardware::FittedModel> fresh;
+  Json list = Json::array();
+  for (const std::string& text : arguments.all("TABLE")) {
+    const Source source = parse_source(text);
+    const sim::io::CsvTable table = sim::io::CsvTable::read(source.file);
+    const std::string kind = arguments.find("kind").value_or(validation::detect_kind(table));
+    const std::string impl =
+        source.implementation.empty() ? arguments.find("impl").value_or("") : source.implementation;
+    // Times of another unit, or of rows that cannot be, before anything is fitted to them.
+    std::vector<std::string> notes;
+    validation::check_units(
+        table, validation::predict_table(kind, table, prior ? *prior : device, impl), notes);
+    for (const std::string& note : notes) console.err << note << '\n';
+    options.source = fmt::format(
+        "{} on {}{}", std::filesystem::path(source.file).filename().string(), device.name,
+        arguments.has("source") ? ", " + arguments.text("source") : std::string());
+    for (const auto& task : validation::read_tasks(kind, table, device, impl)) {
+      const std::optional<Fitted> fitted =
+          fit(*task, table, options, prior ? &*prior : nullptr, console.err);
+      if (!fitted) continue;
+      fresh.push_back(fitted->result.model);
+      if (arguments.json())
+        list.push_back(to_json(*fitted));
+      else
+        print(console.out, *fitted), console.out.flush();
+    }
+  }
+  if (fresh.empty()) throw sim::InputError("no table has enough measured rows to fit on");
+  if (arguments.json()) console.out << sim::io::to_text(Json{{"fits", list}});
+  const bool replace = arguments.has("replace");
+  if (const auto file = arguments.find("output"))
+    write_models(
+        *file, fresh, replace,
+        fmt::format("Fitted parameters of {}; hardware/README.md says what each means.\n{}",
+                    device.name, command_line(arguments)));
+  if (const auto file = arguments.find("network")) {
+    std::erase_if(fresh, [](const hardware::FittedModel& m) { return !of_network(m); });
+    if (fresh.empty())
+      throw sim::InputError("--network: none of the tables is of NCCL, an all-reduce or DeepEP");
+    write_models(*file, fresh, replace,
+                 fmt::format("Fitted collectives of a cluster of {}; its file names this one under "
+                             "collectives:\n{}{}",
+                             device.name, command_line(arguments), link_constants(fresh, device)));
+  }
+  return sim::ExitCode::Ok;
+}
+
+}  // namespace
+
+Command calibrate_fit_command() {
+  const auto kinds = validation::table_kinds();
+  return {
+      .name = "calibrate fit",
+      .summary = "fits cost models to measured tables",
+      .description =
+          "Fits the parameters of the device's cost models to measured rows: a robust loss on the "
+          "logarithm of the time, hold-outs of whole shapes, models or node counts, and 90 % "
+          "intervals from what they miss by. The result goes into the file that a device names "
+          "under fitted:, in place of models of the same kind, implementation and variant. Prints "
+          "the median and 90th percentile of the absolute error, in percent, and the outliers.",
+      .options =
+          {{.name = "TABLE",
+            .value = "",
+            .help = "measured tables, IMPL=FILE or FILE; the kind is seen from the columns",
+            .required = true,
+            .repeated = true,
+            .is_file = true},
+           device_option(),
+           implementation_option(),
+           {.name = "--kind",
+            .value = "KIND",
+            .help = "the tables' kind, where the columns do not say",
+            .choices = {kinds.begin(), kinds.end()}},
+           {.name = "--prior",
+            .value = "DEVICE",
+            .help = "a device whose fits the search starts from and stays near: for few "
+                    "points",
+            .is_file = true},
+           {.name = "--source",
+            .value = "TEXT",
+            .help = "where the tables are from, for the provenance"},
+           {.name = "--evaluations", .value = "N", .help = "of the loss", .fallback = "2000"},
+           {.name = "--replace", .value = "", .help = "forget what the output file has"},
+           {.name = "-o,--output",
+            .value = "FILE",
+            .help = "the fitted file, such as configs/devices/h100.fitted.yaml",
+            .is_file = true},
+           {.name = "--network",
+            .value = "FILE",
+            .help = "a file for the collectives alone, which a cluster names under collectives:",
+            .is_file = true},
+           format_option()},
+      .examples = {"moesim calibrate fit --device h100 trtllm=gemm.csv.gz -o h100.fitted.yaml",
+                   "moesim calibrate fit --device mine.yaml --prior h100 measured.csv -o "
+                   "mine.fitted.yaml"},
+      .run = run};
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,63 @@
+#include <ostream>
+
+#include "sim/error.h"
+#include "sim/io/atomic_file.h"
+#include "sim/io/csv.h"
+#include "tools/moesim/calibrate/cost_commands.h"
+#include "validation/calibrate/import.h"
+
+namespace moesim::tools {
+namespace {
+
+constexpr std::int64_t kMost = 1 << 20;
+
+}  // namespace
+
+std::string import_log(const Arguments& arguments, const std::string& file) {
+  const std::string format = arguments.text("from");
+  if (format == "aiconfigurator")
+    return validation::import_aiconfigurator(sim::io::CsvTable::read(file));
+  const std::string text = sim::io::read_text(file);
+  if (format == "perftest") return validation::import_perftest(text, file);
+  if (format == "deepep") {
+    const auto of = [&](const char* name) {
+      return static_cast<int>(arguments.integer(name, 1, kMost));
+    };
+    return validation::import_deepep(text, file,
+                                     {.nodes = of("nodes"),
+                                      .hidden = of("hidden"),
+                                      .tokens = of("tokens"),
+                                      .top_k = of("top-k"),
+                                      .experts = of("experts")});
+  }
+  if (!arguments.has("operation"))
+    throw sim::ConfigError(
+        "calibrate import: nccl-tests' output does not name its operation; "
+        "--operation all_reduce, all_gather, reduce_scatter or alltoall");
+  const int ranks =
+      arguments.has("ranks") ? static_cast<int>(arguments.integer("ranks", 2, kMost)) : 0;
+  return validation::import_nccl_tests(text, file, arguments.text("operation"), ranks);
+}
+
+std::vector<Option> log_import_options() {
+  return {
+      {.name = "--from",
+       .value = "TOOL",
+       .help = "whose output it is: a GPU's points of ours, or another tool's",
+       .fallback = "moesim-gpu",
+       .choices = {"moesim-gpu", "nccl-tests", "perftest", "deepep", "aiconfigurator"}},
+      {.name = "--operation",
+       .value = "NAME",
+       .help = "of nccl-tests",
+       .choices = {"all_reduce", "all_gather", "reduce_scatter", "alltoall"}},
+      {.name = "--ranks",
+       .value = "N",
+       .help = "GPUs, where nccl-tests' output does not list them"},
+      {.name = "--nodes", .value = "N", .help = "of DeepEP's run", .fallback = "1"},
+      {.name = "--hidden", .value = "N", .help = "of DeepEP's run", .fallback = "7168"},
+      {.name = "--tokens", .value = "N", .help = "of a rank in DeepEP's run", .fallback = "128"},
+      {.name = "--top-k", .value = "N", .help = "of DeepEP's run", .fallback = "8"},
+      {.name = "--experts", .value = "N", .help = "of DeepEP's run", .fallback = "256"}};
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,21 @@
+// Whether the parts of a deployment go together: what only all of them can tell.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "workloads/deployment/deployment.h"
+
+namespace moesim::workloads {
+
+// What is wrong, and what would do; `key` is the scenario's key that it is about ("parallelism").
+struct Problem {
+  std::string key;
+  std::string text;
+};
+
+// Every problem; empty where there is none. A deployment that was made in code is checked by this,
+// too.
+std::vector<Problem> check(const Deployment& deployment);
+
+}  // namespace moesim::workloads

@@ -1,0 +1,229 @@
+#include "workloads/deployment/read.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "sim/error.h"
+#include "workloads/deployment/engine.h"
+#include "workloads/placement/balanced.h"
+
+namespace moesim::workloads {
+namespace {
+
+using hardware::Precision;
+using sim::io::YamlNode;
+
+// Loads what another file describes. What is wrong in it is that file's own error: its message
+// already says where, so it is passed on as one more mistake of this one.
+template <typename T, typename Load>
+T load_part(const YamlNode& node, Load&& load) {
+  if (node.is_missing() || !node.is_scalar()) {
+    if (!node.is_missing()) node.error("expected the path of a file");
+    return {};
+  }
+  try {
+    return load(node.file());
+  } catch (const sim::ConfigError& error) {
+    node.error(fmt::format("this file is wrong:\n{}", error.what()));
+  } catch (const sim::InputError& error) {
+    node.error(error.what());
+  }
+  return {};
+}
+
+void read_precision(const YamlNode& node, Precision& precision) {
+  precision = hardware::kPrecisions[node.one_of(hardware::kPrecisionNames)];
+}
+
+Formats read_formats(const std::optional<YamlNode>& node, const ModelSpec& model) {
+  Formats formats = model.stored;
+  if (!node) return formats;
+  node->allow_only({"weights", "attention", "dense", "experts", "shared_experts", "other",
+                    "activations", "kv_cache", "dispatch", "combine"});
+  if (const auto weights = node->find("weights")) {
+    // The matrices that engines quantise; router, embedding and head stay as they are stored.
+    read_precision(*weights, formats.attention);
+    formats.dense_ffn = formats.experts = formats.shared_experts = formats.attention;
+  }
+  const auto read = [&](const char* key, Precision& value) {
+    if (const auto found = node->find(key)) read_precision(*found, value);
+  };
+  read("attention", formats.attention);
+  read("dense", formats.dense_ffn);
+  read("experts", formats.experts);
+  read("shared_experts", formats.shared_experts);
+  read("other", formats.other);
+  read("activations", formats.activations);
+  read("kv_cache", formats.kv_cache);
+  read("dispatch", formats.dispatch);
+  read("combine", formats.combine);
+  return formats;
+}
+
+// Without experts `etp` has no meaning; with them it is tp's where the experts are not divided
+// otherwise, as engines do with tensor parallelism alone.
+Parallelism read_parallelism(const std::optional<YamlNode>& node, bool has_experts) {
+  Parallelism p;
+  if (!node) return p;
+  node->allow_only({"tp", "pp", "dp", "ep", "etp", "cp", "order"});
+  const auto read = [&](const char* key, std::int64_t& size) {
+    if (const auto value = node->find(key)) size = value->integer(1, kMostGpus);
+  };
+  read("tp", p.tp);
+  read("pp", p.pp);
+  read("dp", p.dp);
+  read("ep", p.ep);
+  p.etp = p.ep == 1 ? p.tp : 1;
+  read("etp", p.etp);
+  if (!has_experts && p.ep == 1) p.etp = p.tp;
+  read("cp", p.cp);
+  if (const auto order = node->find("order")) p.order = order->text();
+  return p;
+}
+
+template <typename Enum, std::size_t N>
+void read_choice(const YamlNode& map, const char* key, const std::array<std::string_view, N>& names,
+                 Enum& value) {
+  if (const auto found = map.find(key)) value = static_cast<Enum>(found->one_of(names));
+}
+
+TraceMapping read_mapping(const YamlNode& node) {
+  // Short traces go round, which the report says; what changes who goes where has to be asked for.
+  TraceMapping mapping{.tokens = TokenMapping::Repeat};
+  read_choice(node, "layers", kLayerMappings, mapping.layers);
+  read_choice(node, "tokens", kTokenMappings, mapping.tokens);
+  read_choice(node, "experts", kExpertMappings, mapping.experts);
+  read_choice(node, "order", kTokenOrders, mapping.order);
+  read_choice(node, "missing", kMissingMappings, mapping.missing);
+  if (const auto mix = node.find("mix")) {
+    for (const auto& [domain, share] : mix->entries()) {
+      mapping.mix.emplace_back(domain, share.number(0, 1e6));
+    }
+  }
+  return mapping;
+}
+
+RoutingChoice read_routing(const std::optional<YamlNode>& node) {
+  RoutingChoice routing;
+  if (!node) return routing;
+  if (node->find("trace")) {
+    for (const char* key : {"law", "skew", "drift"}) {
+      const auto found = node->find(key);
+      if (found) found->error("belongs to a routing without a trace: leave out one of the two");
+    }
+    node->allow_only({"trace", "layers", "tokens", "experts", "order", "missing", "mix", "law",
+                      "skew", "drift"});
+    routing.trace = node->at("trace").file();
+    routing.mapping = read_mapping(*node);
+    return routing;
+  }
+  for (const char* key : {"layers", "tokens", "experts", "order", "missing", "mix"}) {
+    const auto found = node->find(key);
+    if (found) found->error("says how a trace is mapped, but there is none: give routing.trace");
+  }
+  node->allow_only(
+      {"law", "skew", "drift", "trace", "layers", "tokens", "experts", "order", "missing", "mix"});
+  routing.law = static_cast<Law>(node->at("law").one_of(kLawNames));
+  routing.skew = default_skew(routing.law);
+  // Without meaning for balanced and uniform, so that a study may change the law alone.
+  if (const auto skew = node->find("skew")) routing.skew = skew->number(0, 100);
+  if (const auto drift = node->find("drift")) {
+    const double value = drift->number(0, 3);
+    if (routing.law != Law::Balanced) routing.drift = value;
+  }
+  return routing;
+}
+
+PlacementChoice read_placement(const std::optional<YamlNode>& node) {
+  PlacementChoice placement;
+  if (!node) return placement;
+  node->allow_only({"experts", "file", "redundant", "balancer"});
+  if (const auto experts = node->find("experts")) {
+    std::vector<std::string_view> names(placement_names().begin(), placement_names().end());
+    placement.experts = names[experts->one_of(names)];
+  }
+  if (const auto file = node->find("file")) placement.file = file->file();
+  if (const auto redundant = node->find("redundant")) {
+    placement.redundant = redundant->integer(0, kMostExperts);
+  }
+  if (const auto balancer = node->find("balancer")) {
+    constexpr std::array<std::string_view, 2> kBalancers{"none", "eplb"};
+    placement.balancer = kBalancers[balancer->one_of(kBalancers)];
+    if (placement.balancer == "eplb") placement.experts = "eplb";
+  }
+  return placement;
+}
+
+Network read_network(const std::optional<YamlNode>& node) {
+  Network network;
+  if (!node) return network;
+  if (!node->is_map()) {
+    network.fidelity = static_cast<hardware::Fidelity>(node->one_of(hardware::kFidelityNames));
+    return network;
+  }
+  node->allow_only({"fidelity", "tolerance"});
+  network.fidelity =
+      static_cast<hardware::Fidelity>(node->at("fidelity").one_of(hardware::kFidelityNames));
+  if (const auto tolerance = node->find("tolerance")) {
+    network.tolerance = tolerance->number(0, 0.1);
+  }
+  return network;
+}
+
+Overlap read_overlap(const std::optional<YamlNode>& node) {
+  Overlap overlap;
+  if (!node) return overlap;
+  node->allow_only({"two_batch", "shared_expert"});
+  if (const auto two = node->find("two_batch")) overlap.two_batch = two->boolean();
+  if (const auto shared = node->find("shared_expert")) overlap.shared_expert = shared->boolean();
+  return overlap;
+}
+
+// The engine's own, then what the scenario says.
+void read_engine(const YamlNode& root, Deployment& d, Inputs& inputs) {
+  KernelNames names;
+  if (const auto engine = root.find("engine")) {
+    inputs.engine = engine->file();
+    Engine loaded = load_part<Engine>(*engine, load_engine);
+    names = std::move(loaded.kernels);
+    d.host = std::move(loaded.host);
+  } else {
+    d.host.per_launch = d.cluster.device.host_launch;
+  }
+  if (const auto host = root.find("host")) read_host(*host, d.host);
+  if (const auto kernels = root.find("kernels")) read_kernels(*kernels, names);
+  d.kernels = std::move(names.kernels);
+  d.all_reduce = hardware::all_reduce_named(
+      names.all_reduce.empty() ? hardware::default_all_reduce(d.kernels.gemm) : names.all_reduce);
+  if (const auto tokens = hardware::parse_multicast(names.all_to_all)) d.tokens = *tokens;
+}
+
+}  // namespace
+
+std::span<const std::string_view> deployment_keys() {
+  static constexpr std::array<std::string_view, 12> kKeys{
+      "model",   "cluster", "precision", "parallelism", "routing", "placement",
+      "kernels", "network", "overlap",   "engine",      "host",    "seed"};
+  return kKeys;
+}
+
+Deployment read_deployment(const YamlNode& root, Inputs& inputs) {
+  Deployment d;
+  inputs.model = model_file(root.at("model").file());
+  inputs.cluster = root.at("cluster").file();
+  d.model = load_part<ModelSpec>(root.at("model"), load_model);
+  d.cluster = load_part<hardware::Cluster>(root.at("cluster"), hardware::load_cluster);
+  d.formats = read_formats(root.find("precision"), d.model);
+  d.layout = read_parallelism(root.find("parallelism"), d.model.is_moe());
+  d.routing = read_routing(root.find("routing"));
+  d.placement = read_placement(root.find("placement"));
+  d.network = read_network(root.find("network"));
+  d.overlap = read_overlap(root.find("overlap"));
+  read_engine(root, d, inputs);
+  if (const auto seed = root.find("seed")) d.seed = static_cast<std::uint64_t>(seed->integer(0));
+  return d;
+}
+
+}  // namespace moesim::workloads

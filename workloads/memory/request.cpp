@@ -1,0 +1,238 @@
+#include "workloads/memory/request.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "sim/error.h"
+#include "sim/io/yaml_reader.h"
+#include "workloads/memory/model_card.h"
+
+namespace moesim::workloads {
+
+using hardware::Precision;
+using sim::io::Json;
+using sim::io::YamlNode;
+
+namespace {
+
+constexpr std::int64_t kMost = std::int64_t{1} << 40;
+
+std::int64_t integer(const YamlNode& node, std::string_view key, std::int64_t fallback,
+                     std::int64_t least = 1, std::int64_t most = kMost) {
+  const auto value = node.find(key);
+  return value ? value->integer(least, most) : fallback;
+}
+
+Precision precision(const YamlNode& node, std::string_view key, Precision fallback) {
+  const auto value = node.find(key);
+  if (!value) return fallback;
+  const std::size_t place =
+      value->one_of(std::span<const std::string_view>(hardware::kPrecisionNames));
+  return place < hardware::kPrecisions.size() ? hardware::kPrecisions[place] : fallback;
+}
+
+Parallelism read_layout(const YamlNode& node) {
+  node.allow_only({"tp", "pp", "dp", "ep", "etp", "cp"});
+  Parallelism p;
+  p.tp = integer(node, "tp", 1, 1, kMostGpus);
+  p.pp = integer(node, "pp", 1, 1, kMostGpus);
+  p.dp = integer(node, "dp", 1, 1, kMostGpus);
+  p.ep = integer(node, "ep", 1, 1, kMostGpus);
+  p.cp = integer(node, "cp", 1, 1, kMostGpus);
+  p.etp = integer(node, "etp", p.ep == 1 ? p.tp : 1, 1, kMostGpus);
+  const std::string wrong = check_layout(p);
+  if (!wrong.empty()) node.error(wrong);
+  return p;
+}
+
+Recompute read_recompute(const YamlNode& list) {
+  Recompute recompute;
+  for (const YamlNode& item : list.items()) {
+    switch (item.one_of({"full", "mla_up_proj", "moe", "moe_act", "mlp", "layernorm"})) {
+      case 0:
+        recompute.full = true;
+        break;
+      case 1:
+        recompute.mla_up_proj = true;
+        break;
+      case 2:
+        recompute.moe = true;
+        break;
+      case 3:
+        recompute.moe_act = true;
+        break;
+      case 4:
+        recompute.mlp = true;
+        break;
+      default:
+        recompute.layernorm = true;
+    }
+  }
+  return recompute;
+}
+
+TrainingLoad read_training(const YamlNode& node) {
+  node.allow_only({"micro_batch", "sequence", "microbatches", "schedule", "virtual_stages",
+                   "sharding", "recompute", "weight_bytes", "gradient_bytes", "optimizer_bytes",
+                   "imbalance"});
+  TrainingLoad load;
+  load.micro_batch = integer(node, "micro_batch", 1);
+  load.sequence = integer(node, "sequence", 4096);
+  load.microbatches = integer(node, "microbatches", 1);
+  load.virtual_stages = integer(node, "virtual_stages", 1, 1, 1024);
+  if (const auto v = node.find("schedule")) {
+    static constexpr std::array kinds{Schedule::GPipe, Schedule::OneForwardOneBackward,
+                                      Schedule::Interleaved, Schedule::DualPipe};
+    load.schedule = kinds[v->one_of({"gpipe", "1f1b", "interleaved", "dualpipe"})];
+  }
+  if (const auto v = node.find("sharding")) {
+    static constexpr std::array kinds{Sharding::None, Sharding::Optimizer, Sharding::Gradients,
+                                      Sharding::Weights};
+    load.sharding = kinds[v->one_of({"none", "optimizer", "gradients", "weights"})];
+  }
+  if (const auto v = node.find("recompute")) load.recompute = read_recompute(*v);
+  if (const auto v = node.find("weight_bytes")) load.weight_bytes = v->number(0, 64);
+  if (const auto v = node.find("gradient_bytes")) load.gradient_bytes = v->number(0, 64);
+  if (const auto v = node.find("optimizer_bytes")) load.optimizer_bytes = v->number(0, 64);
+  if (const auto v = node.find("imbalance")) load.imbalance = v->number(0, 1e6);
+  return load;
+}
+
+void read_serving(const YamlNode& node, MemoryRequest& request) {
+  node.allow_only({"weights", "kv_cache", "activations", "dispatch", "sequences", "context",
+                   "step_tokens", "logits", "expert_rows", "redundant", "page_tokens", "prediction",
+                   "all_to_all"});
+  ServingOptions& options = request.options;
+  options.formats = request.model.stored;
+  if (node.find("weights")) {
+    options.formats =
+        precision_of_weights(request.model, precision(node, "weights", Precision::BF16));
+  }
+  options.formats.kv_cache = precision(node, "kv_cache", Precision::BF16);
+  options.formats.activations = precision(node, "activations", Precision::BF16);
+  options.formats.dispatch = precision(node, "dispatch", Precision::BF16);
+  options.redundant_experts = integer(node, "redundant", 0, 0);
+  options.page_tokens = integer(node, "page_tokens", 64);
+  if (const auto v = node.find("prediction")) options.prediction = v->boolean();
+  if (const auto v = node.find("all_to_all")) {
+    options.communication.multicast =
+        hardware::multicasts()[v->one_of(hardware::multicast_names())].algorithm;
+  }
+  ServingLoad& load = request.serving;
+  load.sequences = integer(node, "sequences", 1, 0);
+  load.context = integer(node, "context", 0, 0);
+  load.step_tokens = integer(node, "step_tokens", std::max<std::int64_t>(load.sequences, 1));
+  load.logits = integer(node, "logits", std::max<std::int64_t>(load.sequences, 1));
+  if (const auto v = node.find("expert_rows")) load.expert_rows = v->integer(0, kMost);
+}
+
+Json stage(const GpuMemory& m) {
+  return Json{{"weights_bytes", m.weights()},
+              {"attention_bytes", m.attention},
+              {"dense_ffn_bytes", m.dense_ffn},
+              {"experts_bytes", m.experts},
+              {"shared_experts_bytes", m.shared_experts},
+              {"embedding_bytes", m.embedding},
+              {"other_weights_bytes", m.other_weights},
+              {"kv_cache_bytes", m.kv_cache},
+              {"activations_bytes", m.activations},
+              {"buffers_bytes", m.buffers},
+              {"graphs_bytes", m.graphs},
+              {"context_bytes", m.context},
+              {"allocated_bytes", m.weights() + m.kv_cache + m.activations},
+              {"peak_bytes", m.peak()}};
+}
+
+Json stage(const TrainingMemory& m) {
+  return Json{
+      {"weights_bytes", m.weights},         {"gradients_bytes", m.gradients},
+      {"optimizer_bytes", m.optimizer},     {"activations_bytes", m.activations},
+      {"temporaries_bytes", m.temporaries}, {"buffers_bytes", m.buffers},
+      {"context_bytes", m.context},         {"microbatches_in_flight", m.microbatches_in_flight},
+      {"allocated_bytes", m.allocated()},   {"peak_bytes", m.peak()}};
+}
+
+template <class Plan>
+Json plan_json(const Plan& plan) {
+  Json json = Json::object();
+  json["memory"] = stage(plan.gpu());
+  json["memory"]["capacity_bytes"] = plan.capacity;
+  json["memory"]["headroom_bytes"] = plan.headroom();
+  json["memory"]["fits"] = plan.fits();
+  json["fullest_stage"] = plan.fullest;
+  json["stages"] = Json::array();
+  for (const auto& one : plan.stages) json["stages"].push_back(stage(one));
+  return json;
+}
+
+}  // namespace
+
+MemoryRequest read_memory_request(const YamlNode& node) {
+  node.allow_only(
+      {"model", "keep_layers", "vocab", "device", "parallelism", "training", "serving"});
+  MemoryRequest request;
+  const YamlNode model = node.at("model"), device = node.at("device");
+  if (model.is_missing() || device.is_missing()) return request;
+  request.model = load_model(model.file());
+  request.device = hardware::load_device(device.file());
+  if (const auto keep = node.find("keep_layers")) {
+    std::vector<std::int64_t> layers;
+    const std::int64_t most = request.model.layer_count();
+    if (keep->is_list()) {
+      for (const YamlNode& item : keep->items()) layers.push_back(item.integer(0, most - 1));
+    } else {
+      layers.resize(static_cast<std::size_t>(keep->integer(1, most)));
+      for (std::size_t l = 0; l < layers.size(); ++l) layers[l] = static_cast<std::int64_t>(l);
+    }
+    if (!layers.empty()) request.model = keep_layers(request.model, layers);
+  }
+  request.model.vocab = integer(node, "vocab", request.model.vocab, 1, std::int64_t{1} << 24);
+  if (const auto layout = node.find("parallelism")) request.parallelism = read_layout(*layout);
+  const auto training = node.find("training"), serving = node.find("serving");
+  if (training.has_value() == serving.has_value()) {
+    node.error("expected exactly one of training and serving");
+  } else if (training) {
+    request.trains = true;
+    request.training = read_training(*training);
+  } else {
+    read_serving(*serving, request);
+  }
+  return request;
+}
+
+Json answer(const MemoryRequest& r) {
+  const std::string wrong = check_layout(r.parallelism);
+  if (!wrong.empty() || r.model.layers.empty()) {
+    throw sim::ConfigError("memory: " + (wrong.empty() ? "no model was read" : wrong));
+  }
+  if (r.trains) {
+    const TrainingPlan plan = plan_training(r.model, r.parallelism, r.training, r.device);
+    Json json = plan_json(plan);
+    if (r.training.sharding != Sharding::Weights && r.training.weight_bytes > 0) {
+      const TrainingMemory& gpu = plan.gpu();
+      const double params = static_cast<double>(gpu.weights) / r.training.weight_bytes;
+      json["memory"]["state_bytes_per_parameter"] =
+          static_cast<double>(gpu.weights + gpu.gradients + gpu.optimizer) / params;
+    }
+    return json;
+  }
+  Json json = plan_json(plan_serving(r.model, r.parallelism, r.options, r.serving, r.device));
+  json["largest_batch_per_dp_rank"] =
+      largest_batch(r.model, r.parallelism, r.options, r.serving, r.device);
+  json["largest_context"] = largest_context(r.model, r.parallelism, r.options, r.serving, r.device);
+  return json;
+}
+
+Json answer_card(const YamlNode& node) {
+  node.allow_only({"model", "context", "kv_cache"});
+  const YamlNode model = node.at("model");
+  if (model.is_missing()) throw sim::ConfigError(node.where() + ": card: model is missing");
+  CardOptions options;
+  if (const auto v = node.find("context")) options.context = v->integer(1, std::int64_t{1} << 24);
+  options.kv_cache = precision(node, "kv_cache", Precision::BF16);
+  return to_json(make_card(load_model(model.file()), options));
+}
+
+}  // namespace moesim::workloads

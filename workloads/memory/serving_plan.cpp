@@ -1,0 +1,305 @@
+#include "workloads/memory/serving_plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/check.h"
+
+namespace moesim::workloads {
+
+namespace {
+
+using hardware::bytes_per_element;
+
+std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// The part of a layer's key-value heads that one of tp ranks holds.
+double kv_share(const Mixer& mixer, std::int64_t tp) {
+  if (const auto* gqa = std::get_if<GqaAttention>(&mixer)) {
+    return static_cast<double>(ceil_div(gqa->kv_heads, tp)) / static_cast<double>(gqa->kv_heads);
+  }
+  if (std::holds_alternative<MlaAttention>(mixer) ||
+      std::holds_alternative<CompressedAttention>(mixer)) {
+    return 1;  // one latent for all heads
+  }
+  return 1.0 / static_cast<double>(tp);  // states go with the heads
+}
+
+double kv_weight_share(const Mixer& mixer, std::int64_t tp) {
+  return std::holds_alternative<GqaAttention>(mixer) ? kv_share(mixer, tp)
+                                                     : 1.0 / static_cast<double>(tp);
+}
+
+class Planner {
+ public:
+  Planner(const ModelSpec& model, const Parallelism& layout, const ServingOptions& options,
+          const ServingLoad& load, const hardware::Device& device)
+      : model_(model), layout_(layout), options_(options), load_(load), device_(device) {}
+
+  GpuMemory stage(LayerRange range, bool first, bool last) const {
+    GpuMemory gpu;
+    WeightBytes sum;
+    for (std::int64_t l = range.first; l < range.last; ++l) sum += layer_weights(model_.layer(l));
+    if (last && options_.prediction) {
+      for (std::int64_t m = 0; m < model_.prediction_layers; ++m) {
+        sum += layer_weights(model_.kinds[model_.prediction_kind]);
+        sum.other += stored(2 * model_.hidden * model_.hidden + 3 * model_.hidden);
+      }
+    }
+    const double rows =
+        std::ceil(static_cast<double>(model_.vocab) / static_cast<double>(layout_.tp));
+    const double table = rows * static_cast<double>(model_.hidden) *
+                         options_.formats.weight_bytes(options_.formats.other);
+    // A tied head is a second copy where the two are on different stages.
+    if (first) sum.embedding += table;
+    if (last && model_.head && !(first && model_.tied_embeddings)) sum.embedding += table;
+    if (first)
+      sum.other +=
+          stored(model_.positions * model_.hidden + model_.other_params + model_.unused_params);
+    if (last) sum.other += stored(model_.final_norms * model_.hidden);
+    gpu.attention = rounded(sum.attention);
+    gpu.dense_ffn = rounded(sum.dense_ffn);
+    gpu.experts = rounded(sum.experts);
+    gpu.shared_experts = rounded(sum.shared_experts);
+    gpu.embedding = rounded(sum.embedding);
+    gpu.other_weights = rounded(sum.other);
+    gpu.kv_cache = rounded(cache(range));
+    gpu.activations =
+        rounded(activations(range, last) * static_cast<double>(options_.batches_in_flight));
+    gpu.buffers = rounded(static_cast<double>(buffers(range)));
+    gpu.graphs = options_.cuda_graphs * range.count() * kGraphNodesPerLayer * kGraphNodeBytes;
+    gpu.context = device_.context.count();
+    return gpu;
+  }
+
+ private:
+  double stored(std::int64_t params) const {
+    return static_cast<double>(params) * options_.formats.weight_bytes(options_.formats.other);
+  }
+
+  // The allocator hands out whole granules.
+  std::int64_t rounded(double bytes) const {
+    const std::int64_t granule = std::max<std::int64_t>(device_.allocation_granularity.count(), 1);
+    const auto whole = static_cast<std::int64_t>(std::ceil(bytes));
+    return ceil_div(whole, granule) * granule;
+  }
+
+  // Experts of a layer that a rank holds, redundant ones included.
+  std::int64_t local_experts(const MoeFfn& moe) const {
+    return ceil_div(moe.experts + options_.redundant_experts, layout_.ep);
+  }
+
+  WeightBytes layer_weights(const LayerKind& kind) const {
+    const LayerParams p = layer_params(kind, model_.hidden);
+    const Formats& w = options_.formats;
+    const auto tp = static_cast<double>(layout_.tp), etp = static_cast<double>(layout_.etp);
+    const auto mixer = [&](const MixerParams& m, const Mixer& of) {
+      const double matrices = static_cast<double>(m.by_heads) / tp +
+                              static_cast<double>(m.by_kv_heads) * kv_weight_share(of, layout_.tp) +
+                              static_cast<double>(m.replicated);
+      return matrices * w.weight_bytes(w.attention) + stored(m.vectors);
+    };
+    WeightBytes sum;
+    sum.attention = mixer(p.mixer, kind.mixer) + (kind.cross ? mixer(p.cross, *kind.cross) : 0);
+    sum.dense_ffn =
+        static_cast<double>(p.dense) / tp * w.weight_bytes(w.dense_ffn) + stored(p.dense_vectors);
+    sum.shared_experts = static_cast<double>(p.shared) / tp * w.weight_bytes(w.shared_experts) +
+                         stored(p.shared_vectors);
+    if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn)) {
+      sum.experts = static_cast<double>(local_experts(*moe)) *
+                    (static_cast<double>(p.expert) / etp * w.weight_bytes(w.experts) +
+                     stored(p.expert_vectors) / etp);
+    }
+    sum.other = stored(p.router + p.router_vectors + p.latent + p.norms);
+    return sum;
+  }
+
+  double cache(LayerRange range) const {
+    double sum = cache_of({load_.sequences, load_.context}, range);
+    for (const ServingLoad::Cached& other : load_.beside) sum += cache_of(other, range);
+    return sum;
+  }
+
+  double cache_of(const ServingLoad::Cached& cached, LayerRange range) const {
+    const std::int64_t tokens =
+        ceil_div(ceil_div(cached.context, layout_.cp), options_.page_tokens) * options_.page_tokens;
+    double sum = 0;
+    for (std::int64_t l = std::max(range.first, model_.encoder_layers); l < range.last; ++l) {
+      const LayerKind& kind = model_.layer(l);
+      sum += layer_cache(kind, options_.formats.kv_cache).bytes(tokens) *
+             kv_share(kind.mixer, layout_.tp);
+    }
+    return sum * static_cast<double>(cached.sequences);
+  }
+
+  // What is alive at once within a layer beside the residual stream, by the larger half.
+  double activations(LayerRange range, bool last) const {
+    const double tokens =
+        std::ceil(static_cast<double>(load_.step_tokens) / static_cast<double>(layout_.cp));
+    const double a = bytes_per_element(options_.formats.activations);
+    const auto hidden = static_cast<double>(model_.hidden);
+    const double base = 2 * tokens * hidden * a;  // residual and its norm
+    double worst = 0;
+    std::vector<bool> seen(model_.kinds.size(), false);
+    for (std::int64_t l = range.first; l < range.last; ++l) {
+      const std::size_t kind = model_.layers[static_cast<std::size_t>(l)];
+      if (seen[kind]) continue;
+      seen[kind] = true;
+      worst = std::max(worst, mixer_activations(model_.kinds[kind].mixer, tokens));
+      worst = std::max(worst, ffn_activations(model_.kinds[kind].ffn, tokens));
+    }
+    if (last && model_.head) {
+      const double vocab =
+          std::ceil(static_cast<double>(model_.vocab) / static_cast<double>(layout_.tp));
+      worst = std::max(worst, static_cast<double>(load_.logits) * vocab * 4);
+    }
+    return base + worst;
+  }
+
+  double mixer_activations(const Mixer& mixer, double tokens) const {
+    const double a = bytes_per_element(options_.formats.activations);
+    const auto tp = static_cast<double>(layout_.tp);
+    const auto hidden = static_cast<double>(model_.hidden);
+    double width = 0;  // of a token, on this rank
+    if (const auto* g = std::get_if<GqaAttention>(&mixer)) {
+      width = static_cast<double>(g->query_width() + g->output_width() + g->output_gate) / tp +
+              static_cast<double>(g->key_width() + g->value_width()) * kv_share(mixer, layout_.tp);
+    } else if (const auto* m = std::get_if<MlaAttention>(&mixer)) {
+      // Queries, expanded keys and values, result; the two latents.
+      width = static_cast<double>(m->heads * (2 * m->query_head() + 2 * m->value_dim)) / tp +
+              static_cast<double>(m->q_lora_rank + m->cache_width());
+    } else if (const auto* c = std::get_if<CompressedAttention>(&mixer)) {
+      width = static_cast<double>(2 * c->heads * c->head_dim) / tp +
+              static_cast<double>(c->q_lora_rank + c->head_dim +
+                                  c->output_groups * c->output_lora_rank);
+    } else if (const auto* n = std::get_if<LinearAttention>(&mixer)) {
+      width =
+          static_cast<double>(2 * n->key_heads * n->key_dim + 3 * n->value_heads * n->value_dim) /
+          tp;
+    } else if (const auto* s = std::get_if<MambaMixer>(&mixer)) {
+      width = static_cast<double>(3 * s->inner() + 2 * s->groups * s->state + s->heads) / tp;
+    } else if (const auto* r = std::get_if<LstmMixer>(&mixer)) {
+      width = static_cast<double>(6 * r->units) / tp;
+    }
+    return width > 0 ? tokens * (width + hidden) * a : 0;
+  }
+
+  double ffn_activations(const Ffn& ffn, double tokens) const {
+    const double a = bytes_per_element(options_.formats.activations);
+    const auto tp = static_cast<double>(layout_.tp);
+    const auto hidden = static_cast<double>(model_.hidden);
+    const auto dense = [&](std::int64_t inter, bool gated) {
+      return tokens * (static_cast<double>(inter) / tp * (gated ? 3 : 2) + hidden) * a;
+    };
+    if (const auto* d = std::get_if<DenseFfn>(&ffn)) return dense(d->inter, d->gated);
+    const auto* moe = std::get_if<MoeFfn>(&ffn);
+    if (moe == nullptr) return 0;
+    const double rows = padded_rows(*moe);
+    const auto width = static_cast<double>(moe->dispatch_width(model_.hidden));
+    const auto inter = static_cast<double>(moe->inter) / static_cast<double>(layout_.etp);
+    const double received = rows * width * bytes_per_element(options_.formats.dispatch);
+    const double inside = rows * inter * (moe->gated ? 3 : 2) * a;
+    const double results = rows * width * a;
+    const double returned = tokens * static_cast<double>(moe->top_k) * width * a;
+    const double logits = tokens * static_cast<double>(moe->experts) * 4;
+    const double beside = moe->shared_width() > 0 ? dense(moe->shared_width(), moe->gated) : 0;
+    const double fixed = moe->residual_inter > 0 ? dense(moe->residual_inter, moe->gated) : 0;
+    return received + inside + std::max(results, returned) + logits + beside + fixed;
+  }
+
+  // Rows of the most loaded rank, each of its experts padded to the grouped GEMM's tile.
+  double padded_rows(const MoeFfn& moe) const {
+    const double all = static_cast<double>(load_.step_tokens * layout_.dp * moe.top_k);
+    const double even = std::ceil(all / static_cast<double>(layout_.ep * layout_.edp()));
+    const double rows = load_.expert_rows ? static_cast<double>(*load_.expert_rows) : even;
+    const double used = std::min(static_cast<double>(local_experts(moe)), rows);
+    return rows + used * static_cast<double>(options_.row_padding - 1) /
+                      2;  // half a tile each, on average
+  }
+
+  std::int64_t buffers(LayerRange range) const {
+    const hardware::CommBuffers& comm = options_.communication;
+    using hardware::nccl_buffer_bytes;
+    std::int64_t sum = nccl_buffer_bytes(layout_.tp, comm.nccl_channels) +
+                       nccl_buffer_bytes(layout_.cp, comm.nccl_channels) +
+                       nccl_buffer_bytes(layout_.etp, comm.nccl_channels) +
+                       (layout_.pp > 1 ? nccl_buffer_bytes(2, comm.nccl_channels) : 0);
+    const MoeFfn* moe = nullptr;
+    for (std::int64_t l = range.first; l < range.last && moe == nullptr; ++l) moe = model_.moe(l);
+    if (moe == nullptr || layout_.ep == 1) return sum;
+    return sum + hardware::multicast_bytes(comm, layout_.ep, moe->dispatch_width(model_.hidden),
+                                           moe->experts + options_.redundant_experts);
+  }
+
+  const ModelSpec& model_;
+  const Parallelism& layout_;
+  const ServingOptions& options_;
+  const ServingLoad& load_;
+  const hardware::Device& device_;
+};
+
+// The largest value in [0, most] for which `fits` holds, given that it holds up to some value.
+template <class Fits>
+std::int64_t largest(std::int64_t most, const Fits& fits) {
+  std::int64_t good = 0, bad = most + 1;
+  while (bad - good > 1) {
+    const std::int64_t middle = good + (bad - good) / 2;
+    (fits(middle) ? good : bad) = middle;
+  }
+  return good;
+}
+
+}  // namespace
+
+MemoryPlan plan_serving(const ModelSpec& model, const Parallelism& layout,
+                        const ServingOptions& options, const ServingLoad& load,
+                        const hardware::Device& device) {
+  SIM_CHECK(check_layout(layout).empty(), "the layout was not checked");
+  MemoryPlan plan;
+  plan.capacity = device.memory.count();
+  const Planner planner(model, layout, options, load, device);
+  const std::vector<LayerRange> stages = split_stages(model, layout.pp);
+  for (std::size_t s = 0; s < stages.size(); ++s) {
+    plan.stages.push_back(planner.stage(stages[s], s == 0, s + 1 == stages.size()));
+    if (plan.stages[s].peak() > plan.gpu().peak()) plan.fullest = s;
+  }
+  return plan;
+}
+
+std::int64_t largest_batch(const ModelSpec& model, const Parallelism& layout,
+                           const ServingOptions& options, const ServingLoad& load,
+                           const hardware::Device& device) {
+  return largest(std::int64_t{1} << 20, [&](std::int64_t batch) {
+    ServingLoad tried = load;
+    tried.sequences = tried.step_tokens = tried.logits = batch;
+    tried.expert_rows.reset();
+    return plan_serving(model, layout, options, tried, device).fits();
+  });
+}
+
+std::int64_t largest_context(const ModelSpec& model, const Parallelism& layout,
+                             const ServingOptions& options, const ServingLoad& load,
+                             const hardware::Device& device) {
+  const std::int64_t most = model.max_context > 0 ? model.max_context : std::int64_t{1} << 24;
+  return largest(most, [&](std::int64_t context) {
+    ServingLoad tried = load;
+    tried.context = context;
+    return plan_serving(model, layout, options, tried, device).fits();
+  });
+}
+
+std::vector<std::int64_t> peaks_under(const ModelSpec& model, const Parallelism& layout,
+                                      const ServingOptions& options, ServingLoad load,
+                                      const hardware::Device& device,
+                                      const std::vector<std::int64_t>& rows) {
+  std::vector<std::int64_t> peaks;
+  for (const std::int64_t worst : rows) {
+    load.expert_rows = worst;
+    peaks.push_back(plan_serving(model, layout, options, load, device).gpu().peak());
+  }
+  return peaks;
+}
+
+}  // namespace moesim::workloads

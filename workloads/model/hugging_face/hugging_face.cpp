@@ -1,0 +1,329 @@
+#include "workloads/model/hugging_face/hugging_face.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "sim/error.h"
+#include "workloads/model/hugging_face/config.h"
+#include "workloads/model/hugging_face/families.h"
+#include "workloads/model/hugging_face/layers.h"
+#include "workloads/model/hugging_face/quantisation.h"
+
+namespace moesim::workloads {
+
+using sim::io::Json;
+
+namespace {
+
+// Keys of no consequence to what moesim computes, that unknown model types have too.
+bool harmless(std::string_view key) {
+  static constexpr std::array keys{"architectures",
+                                   "auto_map",
+                                   "transformers_version",
+                                   "hidden_act",
+                                   "hidden_activation",
+                                   "activation_function",
+                                   "initializer_range",
+                                   "use_cache",
+                                   "torch_dtype",
+                                   "dtype",
+                                   "pretraining_tp",
+                                   "ep_size",
+                                   "output_router_logits",
+                                   "hidden_dropout",
+                                   "attn_pdrop",
+                                   "resid_pdrop",
+                                   "embd_pdrop",
+                                   "attention_dropout",
+                                   "tokenizer_class",
+                                   "hidden_size",
+                                   "norm_head",
+                                   "max_window_layers",
+                                   "router_dtype",
+                                   "num_labels",
+                                   "_name_or_path",
+                                   "name_or_path",
+                                   "model_name",
+                                   "is_decoder",
+                                   "torchscript",
+                                   "attn_implementation",
+                                   "_attn_implementation",
+                                   "layernorm_epsilon",
+                                   "attention_multiplier",
+                                   "attn_output_multiplier",
+                                   "max_attn_value",
+                                   "mamba_hidden_act",
+                                   "mlp_hidden_act",
+                                   "chunk_size",
+                                   "use_mamba_kernels",
+                                   "mamba_ssm_dtype",
+                                   "full_attention_interval",
+                                   "use_grouped_topk",
+                                   "attention_value_scale",
+                                   "moe_router_activation",
+                                   "use_moe_router_bias",
+                                   "hc_sinkhorn_iters",
+                                   "layernorm_full_attention_alpha",
+                                   "layernorm_full_attention_beta",
+                                   "layernorm_linear_attention_alpha",
+                                   "layernorm_linear_attention_beta",
+                                   "layernorm_mlp_alpha",
+                                   "layernorm_mlp_beta",
+                                   "shared_moe_mode",
+                                   "attn_type",
+                                   "enable_moe_block",
+                                   "use_bidirectional_attention",
+                                   "rms_norm",
+                                   "mtp_transformer_layers",
+                                   "embedding_multiplier",
+                                   "logits_scaling",
+                                   "max_position_embeddings",
+                                   "partial_rotary_factor",
+                                   "rotary_dim",
+                                   "aux_loss_alpha",
+                                   "seq_aux"};
+  if (std::find(keys.begin(), keys.end(), key) != keys.end()) return true;
+  const auto has = [&](std::string_view part) { return key.find(part) != std::string_view::npos; };
+  return has("token_id") || has("rope") || has("_eps") || has("loss") || has("dropout") ||
+         has("initializer") || has("jitter") || has("epsilon");
+}
+
+// Whether a key looks as if it could change a shape.
+bool shapes(std::string_view key) {
+  static constexpr std::array parts{"expert", "moe",   "rank",      "head",   "dim",   "hidden",
+                                    "layer",  "attn",  "attention", "mlp",    "ffn",   "ssm",
+                                    "mamba",  "conv",  "window",    "latent", "state", "kv",
+                                    "group",  "size",  "width",     "depth",  "num_",  "n_",
+                                    "top",    "inter", "shared",    "dense",  "sparse"};
+  return std::any_of(parts.begin(), parts.end(), [&](std::string_view part) {
+    return key.find(part) != std::string_view::npos;
+  });
+}
+
+std::string list_of(const std::vector<std::string>& keys) {
+  std::string text;
+  for (std::size_t k = 0; k < keys.size() && k < 12; ++k)
+    text += (k > 0 ? ", " : "") + keys[k].substr(0, 60);
+  if (keys.size() > 12) text += fmt::format(" and {} more", keys.size() - 12);
+  return text;
+}
+
+void require_keys(const HfConfig& config, const HfFamily& family) {
+  for (const std::string_view alternatives : family.keys) {
+    bool found = false;
+    std::size_t start = 0;
+    while (start <= alternatives.size()) {
+      const std::size_t end = std::min(alternatives.find('|', start), alternatives.size());
+      found = found || config.has(alternatives.substr(start, end - start));
+      start = end + 1;
+    }
+    if (!found) {
+      std::string names(alternatives);
+      std::string first = names.substr(0, names.find('|'));
+      config.mistake(first,
+                     fmt::format("missing; a config of type {} has it{}", family.type,
+                                 first.size() < names.size()
+                                     ? fmt::format(" (or {})", names.substr(first.size() + 1))
+                                     : std::string()));
+    }
+  }
+}
+
+void read_dtype(const HfConfig& config, ModelSpec& model) {
+  const auto dtype = config.text({"torch_dtype", "dtype"});
+  if (!dtype) return;
+  const auto precision = hardware::parse_precision(*dtype);
+  if (!precision || hardware::bytes_per_element(*precision) < 2) {
+    config.mistake("torch_dtype",
+                   fmt::format("\"{}\" is not supported; bfloat16, float16 and float32 are",
+                               dtype->substr(0, 40)));
+    return;
+  }
+  Formats& stored = model.stored;
+  stored.other = stored.experts = stored.shared_experts = stored.attention = stored.dense_ffn =
+      *precision;
+}
+
+// Llama 4's checkpoints hold a vision tower whose sizes their text config does not say.
+void add_vision(const HfConfig& root, std::string_view type, ModelSpec& model) {
+  const bool conditional = [&] {
+    for (const std::string& name : root.texts("architectures")) {
+      if (name.find("ConditionalGeneration") != std::string::npos) return true;
+    }
+    return false;
+  }();
+  if (type == "llama4_text" && conditional) {
+    // 34 layers of width 1408 (FFN 5632, biases, two layer norms), patches of 14 x 14 x 3, 577
+    // positions, three layer norms; a pixel-shuffle MLP 5632 -> 4096 -> 4096 and the projector to
+    // the text's width.
+    const std::int64_t w = 1408, f = 5632;
+    const std::int64_t layer = 4 * w * w + 4 * w + 2 * w * f + f + w + 4 * w;
+    model.unused_params =
+        34 * layer + 588 * w + 577 * w + w + 4 * w + f * 4096 + 4096 * 4096 + 4096 * model.hidden;
+    model.notes.push_back(
+        "Llama 4: the vision tower (0.87 B parameters; known by model type, not in the file) is in "
+        "the total and in memory, never active for text");
+  } else if (root.has("vision_config")) {
+    model.notes.push_back("vision_config: the vision tower is not counted");
+  }
+}
+
+void read_prediction(const HfConfig& config, ModelSpec& model) {
+  const auto modules = config.integer(
+      {"num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules", "num_mtp_layers"}, 0,
+      kMostLayers);
+  if (!modules || *modules == 0 || model.layers.empty()) return;
+  if (config.has("hybrid_override_pattern")) {
+    model.notes.push_back("multi-token prediction modules are not counted");
+    return;
+  }
+  model.prediction_layers = *modules;
+  model.prediction_kind = model.layers.back();
+}
+
+// xAI's Grok 2 calls its type "git"; its architecture is Grok 1's with a dense branch.
+std::string type_by_architecture(const HfConfig& root, const std::string& type) {
+  for (const std::string& name : root.texts("architectures")) {
+    if (name == "Grok1ForCausalLM" && root.flag({"residual_moe"}).value_or(false)) return "grok-2";
+  }
+  return type;
+}
+
+ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) {
+  if (!json.is_object())
+    throw sim::ConfigError(name + ": expected an object with the keys of a model");
+  const HfConfig root(json, name);
+  std::optional<HfConfig> nested;
+  for (const char* key : {"text_config", "llm_config", "language_config"}) {
+    if (!nested) nested = root.child(key);
+  }
+  const HfConfig& config = nested ? *nested : root;
+  ModelSpec model;
+  std::string type = config.text({"model_type"}).value_or("");
+  if (type.empty()) type = root.text({"model_type"}).value_or("");
+  root.throw_mistakes();
+  if (type.empty())
+    config.mistake("model_type", "missing; it names the architecture, such as mixtral");
+  model.family = type;
+  model.name = config.text({"_name_or_path", "name_or_path", "model_name"}).value_or("");
+
+  type = type_by_architecture(root, type);
+  const bool switching = type == "switch_transformers";
+  const bool t5 = type == "t5" || type == "mt5" || switching;
+  const HfFamily* family = t5 ? nullptr : find_family(type);
+  // Every later mistake follows from a missing key.
+  if (family != nullptr) require_keys(config, *family);
+
+  model.hidden = config.required({"hidden_size", "d_model", "n_embd"});
+  model.vocab = config.required({"vocab_size"});
+  model.max_context = config
+                          .integer({"max_position_embeddings", "max_seq_len", "max_sequence_length",
+                                    "n_positions", "model_max_length", "max_position_embedding"},
+                                   1, kMostTokens)
+                          .value_or(0);
+  const auto tied = config.flag({"tie_word_embeddings"});
+  const auto outer_tied = nested ? root.flag({"tie_word_embeddings"}) : std::nullopt;
+  const bool default_tied = t5 || (family != nullptr && family->tied_by_default);
+  model.tied_embeddings = tied ? *tied : outer_tied.value_or(default_tied);
+  if (family != nullptr) {
+    model.counting = family->counting;
+    model.final_norms = family->final_norms;
+    // GLM-4.5 (355 B) counts its prediction layers, GLM-4.5-Air (106 B) does not.
+    // Moonlight's 2.24 B leave out embedding and head, DeepSeek-V3's 37 B (its type) only the
+    // first.
+    if (family->type == "deepseek_v3" && model.hidden == 2048) {
+      model.counting.head_in_active = false;
+    }
+    if (family->type == "glm4_moe" && model.hidden == 5120) model.counting.prediction_layers = true;
+  }
+  read_dtype(root, model);
+  if (nested) read_dtype(config, model);
+
+  if (t5) {
+    read_hf_t5(config, switching, model);
+  } else {
+    std::int64_t layers = 0;
+    if (const auto pattern = config.text({"hybrid_override_pattern"});
+        pattern && !config.has("num_hidden_layers")) {
+      layers = static_cast<std::int64_t>(pattern->size());
+      if (layers < 1 || layers > kMostLayers)
+        config.mistake("hybrid_override_pattern",
+                       fmt::format("expected 1 to {} letters", kMostLayers));
+    } else {
+      layers =
+          config.required({"num_hidden_layers", "n_layers", "n_layer", "num_layers"}, kMostLayers);
+    }
+    root.throw_mistakes();
+    read_hf_layers(config, family, layers, model);
+  }
+  root.throw_mistakes();
+
+  const auto block = root.has("quantization_config") ? root.child("quantization_config")
+                                                     : config.child("quantization_config");
+  if (block) read_hf_quantisation(*block, config, model);
+  if (modelopt != nullptr) {
+    if (!modelopt->is_object()) throw sim::ConfigError("hf_quant_config.json: expected an object");
+    const HfConfig file(*modelopt, "hf_quant_config.json");
+    // The block in the config repeats it, or is of another tool; mixed formats are only here.
+    const bool repeats =
+        block && block->text({"quant_method"}).value_or("").rfind("modelopt", 0) != 0;
+    if (!repeats) read_modelopt_file(file, model);
+    file.throw_mistakes();
+  }
+  add_vision(root, type == "llama4" ? "llama4_text" : type, model);
+  read_prediction(config, model);
+  root.throw_mistakes();
+
+  std::vector<std::string> unread;
+  for (const std::string& key : config.unread()) {
+    if (!harmless(key) && shapes(key)) unread.push_back(key);
+  }
+  if (family == nullptr && !t5) {
+    if (!unread.empty()) {
+      throw sim::ConfigError(
+          fmt::format("{}: model_type: \"{}\" is not known, and these keys of it are not "
+                      "understood: {}; describe the "
+                      "model in a .yaml file, or leave out what has no bearing on shapes",
+                      name, type.substr(0, 60), list_of(unread)));
+    }
+    model.notes.push_back(
+        fmt::format("model_type \"{}\" is not known: read by its keys alone", type.substr(0, 60)));
+  } else if (!unread.empty()) {
+    model.notes.push_back("keys that are not used: " + list_of(unread));
+  }
+  if (model.name.empty()) {
+    // "DeepSeek-V3/config.json" is DeepSeek-V3.
+    const std::filesystem::path path(name);
+    const std::string folder = path.parent_path().filename().string();
+    model.name =
+        path.filename() == "config.json" && !folder.empty() ? folder : path.stem().string();
+  }
+  check_model(model);
+  return model;
+}
+
+}  // namespace
+
+ModelSpec import_hugging_face(const std::filesystem::path& file) {
+  const Json json = sim::io::read_json(file);
+  const std::filesystem::path beside = file.parent_path() / "hf_quant_config.json";
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(beside, ignored)) {
+    const Json second = sim::io::read_json(beside);
+    return read(json, file.string(), &second);
+  }
+  return read(json, file.string(), nullptr);
+}
+
+ModelSpec parse_hugging_face(std::string_view text, const std::string& name,
+                             std::string_view quantisation) {
+  const Json json = sim::io::parse_json(text, name);
+  if (quantisation.empty()) return read(json, name, nullptr);
+  const Json second = sim::io::parse_json(quantisation, "hf_quant_config.json");
+  return read(json, name, &second);
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,63 @@
+#include "workloads/report/describe.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+#include <vector>
+
+namespace moesim::workloads {
+namespace {
+
+std::string layout_text(const Parallelism& p) {
+  const std::array<std::pair<const char*, std::int64_t>, 6> sizes{
+      {{"tp", p.tp}, {"cp", p.cp}, {"pp", p.pp}, {"dp", p.dp}, {"ep", p.ep}, {"etp", p.etp}}};
+  std::string text;
+  for (const auto& [name, size] : sizes) {
+    if (size > 1) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, size);
+  }
+  return text.empty() ? "" : " (" + text + ")";
+}
+
+const char* plural(std::int64_t count) {
+  return count == 1 ? "" : "s";
+}
+
+std::string part_text(const BatchShape& part) {
+  if (part.phase == StepPhase::Decode) {
+    return fmt::format("decode, {} sequence{} of {} keys", part.sequences, plural(part.sequences),
+                       part.kv_length);
+  }
+  std::string text = fmt::format("prefill, {} prompt{} of {} tokens", part.sequences,
+                                 plural(part.sequences), part.query_length);
+  const std::int64_t before = part.kv_length - part.query_length;
+  if (before > 0) text += fmt::format(" after {} that are there", before);
+  return text;
+}
+
+std::string rank_text(const RankBatch& rank) {
+  std::string text;
+  for (const BatchShape& part : rank) text += (text.empty() ? "" : "; ") + part_text(part);
+  return text;
+}
+
+}  // namespace
+
+std::string describe(const Deployment& d, const StepQuestion& question) {
+  std::string text =
+      fmt::format("{} on {} of {} {}{}: {}", d.model.name, d.layout.gpus(), d.cluster.ranks(),
+                  d.cluster.device.name, layout_text(d.layout), rank_text(question.ranks.front()));
+  text += question.ranks.size() == 1
+              ? " a dp rank"
+              : fmt::format(" on the first of {} dp ranks, which differ", question.ranks.size());
+  if (question.speculation.draft > 0) {
+    text += fmt::format(", {} drafted and {} accepted a step", question.speculation.draft,
+                        question.speculation.accepted);
+  }
+  if (question.refill.prompt > 0) {
+    text += fmt::format(", with prompts of {} tokens beside it", question.refill.prompt);
+  }
+  return text;
+}
+
+}  // namespace moesim::workloads

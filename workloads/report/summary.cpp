@@ -1,0 +1,242 @@
+#include "workloads/report/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/check.h"
+#include "workloads/routing/statistics/spread.h"
+
+namespace moesim::workloads {
+namespace {
+
+constexpr std::array<const char*, 3> kBoundNames{"launch latency", "arithmetic",
+                                                 "memory bandwidth"};
+
+// What the time of a host may differ by: engines and processors differ by more than what any figure
+// says (configs/engines).
+constexpr double kHostLow = 0.5, kHostHigh = 2;
+
+double picoseconds(sim::Duration time) {
+  return static_cast<double>(time.count());
+}
+
+void add_loads(std::vector<LayerLoad>& sum, const std::vector<LayerLoad>& step) {
+  if (sum.size() < step.size()) sum.resize(step.size());
+  const auto add = [](std::vector<std::uint64_t>& to, const std::vector<std::uint64_t>& from) {
+    to.resize(std::max(to.size(), from.size()));
+    for (std::size_t i = 0; i < from.size(); ++i) to[i] += from[i];
+  };
+  for (std::size_t i = 0; i < step.size(); ++i) {
+    sum[i].layer = step[i].layer;
+    add(sum[i].expert_counts, step[i].expert_counts);
+    add(sum[i].rank_rows, step[i].rank_rows);
+  }
+}
+
+// Where the ranks of a step wait for each other it is for the most loaded: its load counts in
+// every step and layer, not that of the sum over the steps.
+double mean_of(const std::vector<LayerReport>& layers, double LayerReport::*value) {
+  double sum = 0;
+  for (const LayerReport& layer : layers) sum += layer.*value;
+  return layers.empty() ? 1 : sum / static_cast<double>(layers.size());
+}
+
+}  // namespace
+
+void Summary::add(const PlayedStep& played, double output, double weight) {
+  const BuiltStep& step = played.built;
+  steps_ += weight;
+  ranks_ = step.graph.ranks();
+  step_times_us_.push_back(sim::to_us(played.time()));
+  weights_.push_back(weight);
+  waited_for_.resize(step.graph.ranks());
+  std::size_t index = 0;
+  for (const sim::RankTime& rank :
+       rank_times(step.graph, played.timeline, kPhases, played.windows, step.first_op)) {
+    for (std::size_t i = 0; i < kPhases; ++i) {
+      phases_[i].busy += weight * picoseconds(rank.phases[i].busy);
+      phases_[i].exposed += weight * picoseconds(rank.phases[i].exposed);
+      phases_[i].waiting += weight * picoseconds(rank.phases[i].waiting);
+    }
+    idle_ += weight * picoseconds(rank.idle);
+    waited_for_[index++] += weight * picoseconds(rank.waited_for);
+  }
+  output_ += weight * output;
+  const StepAccount& account = step.account;
+  account_.tokens += account.tokens;
+  account_.routed_tokens += account.routed_tokens;
+  account_.selections += account.selections;
+  account_.missing += account.missing;
+  account_.rows += account.rows;
+  account_.selections_away += account.selections_away;
+  account_.copies += account.copies;
+  account_.copies_away += account.copies_away;
+  add_work(account, weight);
+  add_loads(account_.layers, account.layers);
+  for (const LayerLoad& layer : account.layers) {
+    for (const std::uint64_t rows : layer.rank_rows) {
+      most_rows_ = std::max(most_rows_, static_cast<std::int64_t>(rows));
+    }
+  }
+  add_bytes(step, weight);
+}
+
+void Summary::add_work(const StepAccount& account, double weight) {
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    const Work& work = account.work[i];
+    work_[i].time += weight * picoseconds(work.time);
+    ledger_.add(i, work.priced, weight);
+    const Work& exchanged = account.exchanged[i];
+    exchanged_[i].time += weight * picoseconds(exchanged.time);
+    exchanged_[i].low += weight * exchanged.p10_ps;
+    exchanged_[i].high += weight * exchanged.p90_ps;
+    ledger_.add(i, exchanged.priced, weight);
+    work_[i].flops += weight * work.flops.count();
+    work_[i].bytes += weight * static_cast<double>(work.bytes.count());
+    work_[i].low += weight * work.p10_ps;
+    work_[i].high += weight * work.p90_ps;
+    for (std::size_t bound = 0; bound < work.by_bound.size(); ++bound) {
+      work_[i].by_bound[bound] += weight * picoseconds(work.by_bound[bound]);
+    }
+  }
+}
+
+// Of the exchanges that count: those whose parts were added from first_op on.
+void Summary::add_bytes(const BuiltStep& step, double weight) {
+  const auto& exchanges = step.graph.exchanges();
+  for (sim::ExchangeId id = 0; id < exchanges.size(); ++id) {
+    const sim::OpId part = step.graph.parts(id).front();
+    if (part < step.first_op) continue;
+    bytes_[step.graph.label(step.graph.op(part).label).phase] +=
+        weight * static_cast<double>(sim::payload_of(exchanges[id]).count());
+  }
+}
+
+void Summary::write(const Deployment& deployment, Report& report) const {
+  SIM_CHECK(steps_ > 0, "a report of no step");
+  report.step_times_us = step_times_us_;
+  report.step_time_us = distribution_of(step_times_us_, weights_);
+  report.tokens_per_step = output_ / steps_;
+  report.tokens_per_s = report.tokens_per_step / (report.step_time_us.mean * 1e-6);
+  report.tokens_per_s_per_gpu = report.tokens_per_s / static_cast<double>(report.gpus);
+  report.conservation = {.tokens = account_.tokens,
+                         .routed_tokens = account_.routed_tokens,
+                         .selections = account_.selections,
+                         .missing = account_.missing,
+                         .rows = account_.rows,
+                         .selections_away = account_.selections_away,
+                         .copies = account_.copies,
+                         .copies_away = account_.copies_away};
+  write_phases(report);
+  write_loads(report);
+  write_bottleneck(report);
+  write_waited_for(deployment.cluster, report);
+  write_intervals(report);
+  ledger_.write(deployment, report);
+}
+
+void Summary::write_phases(Report& report) const {
+  const double each = steps_ * ranks_;
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    report.phases[i] = {.busy_us = phases_[i].busy * 1e-6 / each,
+                        .exposed_us = phases_[i].exposed * 1e-6 / each,
+                        .waiting_us = phases_[i].waiting * 1e-6 / each,
+                        .flops = work_[i].flops / steps_,
+                        .memory_bytes = work_[i].bytes / steps_,
+                        .network_bytes = bytes_[i] / steps_};
+  }
+  report.idle_us = idle_ * 1e-6 / each;
+}
+
+void Summary::write_loads(Report& report) const {
+  report.layers.clear();
+  double entropy = 0, peak = 0;
+  for (const LayerLoad& layer : account_.layers) {
+    const Spread experts = spread_of(layer.expert_counts);
+    report.layers.push_back({.layer = layer.layer,
+                             .experts = {.max_over_mean = experts.max_over_mean,
+                                         .normalised_entropy = experts.normalised_entropy,
+                                         .dead_experts = experts.zeros},
+                             .rank_max_over_mean = spread_of(layer.rank_rows).max_over_mean});
+    peak += experts.max_over_mean;
+    entropy += experts.normalised_entropy;
+    report.expert_load.dead_experts += experts.zeros;
+  }
+  report.rank_max_over_mean = mean_of(report.layers, &LayerReport::rank_max_over_mean);
+  if (account_.layers.empty()) return;
+  report.expert_load.max_over_mean = peak / static_cast<double>(account_.layers.size());
+  report.expert_load.normalised_entropy = entropy / static_cast<double>(account_.layers.size());
+}
+
+// The mean rank's exposed times, computations divided by what bounds their kernels.
+void Summary::write_bottleneck(Report& report) const {
+  const auto add = [&](std::string what, double time_us) {
+    if (time_us <= 0) return;
+    report.bottleneck.push_back(
+        {.what = std::move(what), .time_us = time_us, .share = time_us / report.step_time_us.mean});
+  };
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    const PhaseReport& phase = report.phases[i];
+    const WorkSum& work = work_[i];
+    if (i == index_of(Phase::Host)) {
+      add("host", phase.exposed_us);
+      continue;
+    }
+    if (work.time > 0) {
+      for (std::size_t bound = 0; bound < kBoundNames.size(); ++bound) {
+        const double part = work.by_bound[bound] / work.time;
+        add(fmt::format("{}: {}", kPhaseNames[i], kBoundNames[bound]), phase.exposed_us * part);
+      }
+      continue;
+    }
+    add(fmt::format("{}: slower ranks", kPhaseNames[i]), phase.waiting_us);
+    add(fmt::format("{}: network", kPhaseNames[i]), phase.exposed_us - phase.waiting_us);
+  }
+  add("idle", report.idle_us);
+  std::stable_sort(report.bottleneck.begin(), report.bottleneck.end(),
+                   [](const auto& a, const auto& b) { return a.time_us > b.time_us; });
+}
+
+// The ranks that cost others most, of those that cost more than their share.
+void Summary::write_waited_for(const hardware::Cluster& cluster, Report& report) const {
+  constexpr std::size_t kMost = 8;
+  double all = 0;
+  for (const double time : waited_for_) all += time;
+  if (all == 0) return;
+  for (std::size_t rank = 0; rank < waited_for_.size(); ++rank) {
+    const double share = waited_for_[rank] / all;
+    if (share * static_cast<double>(waited_for_.size()) <= 1) continue;
+    report.waited_for.push_back({.rank = static_cast<std::int64_t>(rank),
+                                 .share = share,
+                                 .speed = cluster.speed_of(static_cast<Rank>(rank))});
+  }
+  std::ranges::stable_sort(report.waited_for,
+                           [](const auto& a, const auto& b) { return a.share > b.share; });
+  if (report.waited_for.size() > kMost) report.waited_for.resize(kMost);
+}
+
+// Errors of one cost model go the same way in every layer, so the ends of the phases' intervals are
+// added, not their squares.
+void Summary::write_intervals(Report& report) const {
+  double low = 0, high = 0;
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    const WorkSum& work = work_[i].time > 0 ? work_[i] : exchanged_[i];
+    const double exposed = report.phases[i].exposed_us;
+    if (i == index_of(Phase::Host)) {
+      low += exposed * kHostLow;
+      high += exposed * kHostHigh;
+    } else if (work.time > 0) {
+      low += exposed * work.low / work.time;
+      high += exposed * work.high / work.time;
+    }
+  }
+  low += report.idle_us;
+  high += report.idle_us;
+  report.interval["step_time_us"] = {.p10 = low, .p90 = high};
+  report.interval["tokens_per_s_per_gpu"] = {
+      .p10 = report.tokens_per_s_per_gpu * report.step_time_us.mean / high,
+      .p90 = report.tokens_per_s_per_gpu * report.step_time_us.mean / low};
+}
+
+}  // namespace moesim::workloads

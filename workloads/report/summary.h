@@ -1,0 +1,62 @@
+// From what was executed to what is reported: means over ranks and steps, loads, what bounds a
+// step.
+#pragma once
+
+#include <vector>
+
+#include "sim/timeline.h"
+#include "workloads/report/provenance.h"
+#include "workloads/report/report.h"
+#include "workloads/step/player.h"
+
+namespace moesim::workloads {
+
+// Adds up steps, one after another, and tells the mean of them.
+class Summary {
+ public:
+  // `output`: the tokens that the step is worth, of all ranks. `weight`: how much it counts in
+  // means; sums that must add up count every step whole.
+  void add(const PlayedStep& played, double output, double weight = 1);
+
+  // Writes step times, phases, loads, bottleneck, intervals, trust and sums into the report.
+  // REQUIRES: a step was added
+  void write(const Deployment& deployment, Report& report) const;
+
+  // The rows that the most loaded rank computed in its worst layer of any step.
+  std::int64_t most_rows() const { return most_rows_; }
+
+ private:
+  void add_work(const StepAccount& account, double weight);
+  void add_bytes(const BuiltStep& step, double weight);
+  void write_phases(Report& report) const;
+  void write_loads(Report& report) const;
+  void write_bottleneck(Report& report) const;
+  void write_waited_for(const hardware::Cluster& cluster, Report& report) const;
+  void write_intervals(Report& report) const;
+
+  // In picoseconds, weighted; whole numbers below 2^53 are exact.
+  struct PhaseSum {
+    double busy = 0, exposed = 0, waiting = 0;
+  };
+  // Of the work of all ranks, weighted.
+  struct WorkSum {
+    double time = 0, flops = 0, bytes = 0, low = 0, high = 0;
+    std::array<double, 3> by_bound{};
+  };
+
+  double steps_ = 0;  // weighted
+  double ranks_ = 0;
+  std::vector<double> step_times_us_, weights_;
+  double output_ = 0;
+  std::array<PhaseSum, kPhases> phases_{};    // sums over ranks and steps
+  std::array<WorkSum, kPhases> work_{};       // computations
+  std::array<WorkSum, kPhases> exchanged_{};  // exchanges, each alone
+  Ledger ledger_;
+  double idle_ = 0;
+  std::vector<double> waited_for_;  // of each rank
+  StepAccount account_;             // sums over steps
+  std::int64_t most_rows_ = 0;
+  std::array<double, kPhases> bytes_{};  // of exchanges, payload
+};
+
+}  // namespace moesim::workloads

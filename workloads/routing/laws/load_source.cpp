@@ -1,0 +1,75 @@
+#include "workloads/routing/laws/load_source.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+#include "sim/check.h"
+#include "sim/random.h"
+#include "workloads/routing/counter_random.h"
+
+namespace moesim::workloads {
+
+std::vector<double> rescaled_load(std::span<const double> load, std::uint32_t experts,
+                                  std::uint64_t seed) {
+  std::vector<double> sorted(load.begin(), load.end());
+  std::sort(sorted.begin(), sorted.end());
+  std::vector<double> result(experts);
+  for (std::uint32_t e = 0; e < experts; ++e) {
+    // Measured load i stands at (i + 0.5) / n of the experts; between them it runs straight.
+    const double x = std::clamp((e + 0.5) / experts * static_cast<double>(sorted.size()) - 0.5, 0.0,
+                                static_cast<double>(sorted.size() - 1));
+    const auto i = static_cast<std::size_t>(x);
+    const double next = sorted[std::min(i + 1, sorted.size() - 1)];
+    result[e] = sorted[i] + (next - sorted[i]) * (x - std::floor(x));
+  }
+  for (std::uint32_t e = experts; e > 1; --e) {
+    std::swap(result[e - 1],
+              result[scaled(static_cast<std::uint32_t>(counter_bits(seed, e) >> 32), e)]);
+  }
+  return result;
+}
+
+LoadSource::LoadSource(ExpertLoads loads, std::uint32_t top_k, std::uint32_t tokens_per_step,
+                       std::uint64_t seed, std::string description)
+    : loads_(std::move(loads)),
+      top_k_(top_k),
+      tokens_per_step_(tokens_per_step),
+      key_(sim::Random(seed, "routing/loads").bits()),
+      description_(std::move(description)) {
+  SIM_CHECK(top_k > 0 && top_k <= loads_.experts, "a token chooses among the experts");
+  SIM_CHECK(loads_.windows > 0, "there are loads");
+}
+
+void LoadSource::route(const RoutingRange& range, LayerRouting& out) {
+  SIM_CHECK(range.layer < loads_.layers, "the layer is one of the loads'");
+  const std::uint32_t window = range.step % loads_.windows;
+  if (samplers_.empty() || window != window_) {
+    window_ = window;
+    samplers_.clear();
+    for (std::uint32_t l = 0; l < loads_.layers; ++l) {
+      const auto load = loads_.layer(window, l);
+      std::vector<double> weights(load.begin(), load.end());
+      const auto some =
+          std::count_if(weights.begin(), weights.end(), [](double x) { return x > 0; });
+      if (some < static_cast<std::ptrdiff_t>(top_k_)) {
+        const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+        const double least = sum > 0 ? sum / loads_.experts / 1000 : 1;
+        for (double& weight : weights) weight = std::max(weight, least);
+      }
+      samplers_.emplace_back(weights, top_k_, counter_bits(key_ ^ 0x6f72646572, l));
+    }
+  }
+  out.tokens = range.count;
+  out.top_k = top_k_;
+  out.experts = loads_.experts;
+  out.ids.resize(std::size_t{range.count} * top_k_);
+  const std::uint64_t key = counter_bits(counter_bits(key_, range.step), range.layer);
+  for (std::uint32_t t = 0; t < range.count; ++t) {
+    samplers_[range.layer].draw(counter_bits(key, std::uint64_t{range.first} + t),
+                                out.ids.data() + std::size_t{t} * top_k_);
+  }
+}
+
+}  // namespace moesim::workloads

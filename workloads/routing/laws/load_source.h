@@ -1,0 +1,56 @@
+// Routing from measured loads: tokens are drawn so that every expert's expected share is the one
+// that was measured. Which experts go together is not known from loads, and is drawn at random.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "workloads/routing/laws/subset_sampler.h"
+#include "workloads/routing/routing.h"
+
+namespace moesim::workloads {
+
+// Selections of each expert, in each layer, in each of some windows of time.
+struct ExpertLoads {
+  std::uint32_t windows = 0, layers = 0, experts = 0;
+  std::vector<double> values;  // [windows x layers x experts]
+
+  std::span<const double> layer(std::uint32_t window, std::uint32_t index) const {
+    return {values.data() + (std::size_t{window} * layers + index) * experts, experts};
+  }
+  std::span<double> layer(std::uint32_t window, std::uint32_t index) {
+    return {values.data() + (std::size_t{window} * layers + index) * experts, experts};
+  }
+};
+
+// The same shape of load over another number of experts: the sorted loads are read off at the
+// middles of `experts` equal parts, and dealt to the experts in an order drawn from `seed`.
+std::vector<double> rescaled_load(std::span<const double> load, std::uint32_t experts,
+                                  std::uint64_t seed);
+
+class LoadSource final : public RoutingSource {
+ public:
+  // Step s takes window s mod windows. Layers without top_k experts that have a load are filled up
+  // with a thousandth of the mean load, so that a token can choose.
+  LoadSource(ExpertLoads loads, std::uint32_t top_k, std::uint32_t tokens_per_step,
+             std::uint64_t seed, std::string description);
+
+  std::uint32_t layers() const override { return loads_.layers; }
+  std::uint32_t experts() const override { return loads_.experts; }
+  std::uint32_t top_k() const override { return top_k_; }
+  std::uint32_t tokens_per_step() const override { return tokens_per_step_; }
+  void route(const RoutingRange& range, LayerRouting& out) override;
+  std::string description() const override { return description_; }
+
+ private:
+  ExpertLoads loads_;
+  std::uint32_t top_k_;
+  std::uint32_t tokens_per_step_;
+  std::uint64_t key_;
+  std::string description_;
+  std::uint32_t window_ = 0;             // of the samplers
+  std::vector<SubsetSampler> samplers_;  // [layers]; empty before the first step
+};
+
+}  // namespace moesim::workloads

@@ -1,0 +1,114 @@
+#include "workloads/routing/trace/token_rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/error.h"
+#include "sim/random.h"
+#include "workloads/routing/counter_random.h"
+
+namespace moesim::workloads {
+namespace {
+
+constexpr std::uint64_t kRunWithoutRequests = 256;
+constexpr std::uint64_t kSlab = 1 << 16;
+
+}  // namespace
+
+std::vector<RequestRun> request_runs(const RoutingTrace& trace) {
+  std::vector<RequestRun> runs;
+  std::vector<std::uint32_t> requests, domains;
+  std::uint32_t last = 0;
+  for (std::uint64_t first = 0; first < trace.info().tokens; first += kSlab) {
+    const std::uint64_t count = std::min(kSlab, trace.info().tokens - first);
+    const bool named = trace.read_column(TokenColumn::Request, first, count, requests);
+    trace.read_column(TokenColumn::Domain, first, count, domains);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const bool next =
+          runs.empty() || (named ? requests[i] != last : runs.back().count == kRunWithoutRequests);
+      if (next) runs.push_back({first + i, 0, domains.empty() ? 0 : domains[i]});
+      ++runs.back().count;
+      if (named) last = requests[i];
+    }
+  }
+  return runs;
+}
+
+TokenRows::TokenRows(const RoutingTrace& trace, const TraceMapping& mapping,
+                     std::uint32_t tokens_per_step, std::uint64_t seed)
+    : tokens_(trace.info().tokens),
+      mapping_(mapping),
+      tokens_per_step_(tokens_per_step),
+      key_(sim::Random(seed, "routing/trace").bits()) {
+  const bool whole =
+      mapping.order == TokenOrder::Recorded && mapping.tokens != TokenMapping::Resample;
+  if (!whole) runs_ = request_runs(trace);
+  double sum = 0;
+  for (const auto& [name, share] : mapping.mix) {
+    const auto& domains = trace.info().domains;
+    const auto found = std::find(domains.begin(), domains.end(), name);
+    std::vector<std::uint32_t> runs;
+    for (std::uint32_t r = 0; r < runs_.size() && found != domains.end(); ++r) {
+      if (runs_[r].domain == static_cast<std::uint32_t>(found - domains.begin())) runs.push_back(r);
+    }
+    if (!trace.info().has_domains || runs.empty()) {
+      throw sim::ConfigError(fmt::format(
+          "routing.mix: {} has no tokens of the domain \"{}\"; it has {}", trace.info().file, name,
+          domains.empty() ? "none" : fmt::format("{}", fmt::join(domains, ", "))));
+    }
+    sum += share;
+    share_end_.push_back(sum);
+    runs_of_.push_back(std::move(runs));
+  }
+  for (double& end : share_end_) end /= sum;
+}
+
+const RequestRun& TokenRows::drawn(std::uint64_t bits) const {
+  const auto low = static_cast<std::uint32_t>(bits);
+  if (runs_of_.empty()) return runs_[scaled(low, static_cast<std::uint32_t>(runs_.size()))];
+  const double u = static_cast<double>(bits >> 32) * 0x1p-32;
+  std::size_t d = 0;
+  while (d + 1 < share_end_.size() && share_end_[d] <= u) ++d;
+  return runs_[runs_of_[d][scaled(low, static_cast<std::uint32_t>(runs_of_[d].size()))]];
+}
+
+const RequestRun& TokenRows::drawn_run(std::uint64_t n) const {
+  return drawn(counter_bits(key_, n));
+}
+
+void TokenRows::of_step(std::uint32_t step, std::vector<std::uint64_t>& rows) const {
+  rows.clear();
+  if (mapping_.order == TokenOrder::OnePerRequest) {
+    // Place i of the batch starts somewhere in its request and goes on by a token a step; a request
+    // that is through begins again. Places that share a request are spread over it.
+    const std::uint64_t places = runs_.size();
+    for (std::uint64_t i = 0; i < tokens_per_step_; ++i) {
+      const std::uint64_t bits = counter_bits(key_, i);
+      const bool resample = mapping_.tokens == TokenMapping::Resample;
+      const RequestRun& run = resample ? drawn(bits) : runs_[i % places];
+      const std::uint64_t turns = (tokens_per_step_ + places - 1) / places;
+      const std::uint64_t start = counter_bits(key_ ^ 0x7374617274, resample ? i : i % places);
+      const std::uint64_t spread = resample ? 0 : i / places * run.count / turns;
+      rows.push_back(run.first + (start % run.count + spread + step) % run.count);
+    }
+    return;
+  }
+  if (mapping_.tokens != TokenMapping::Resample) {
+    std::uint64_t row = std::uint64_t{step} * tokens_per_step_ % tokens_;
+    for (std::uint32_t i = 0; i < tokens_per_step_; ++i) {
+      rows.push_back(row);
+      if (++row == tokens_) row = 0;
+    }
+    return;
+  }
+  const std::uint64_t key = counter_bits(key_, step);
+  for (std::uint64_t draw = 0; rows.size() < tokens_per_step_; ++draw) {
+    const RequestRun& run = drawn(counter_bits(key, draw));
+    for (std::uint64_t i = 0; i < run.count && rows.size() < tokens_per_step_; ++i) {
+      rows.push_back(run.first + i);
+    }
+  }
+}
+
+}  // namespace moesim::workloads

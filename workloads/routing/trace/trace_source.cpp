@@ -1,0 +1,286 @@
+#include "workloads/routing/trace/trace_source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/check.h"
+#include "sim/error.h"
+#include "workloads/routing/counter_random.h"
+#include "workloads/routing/laws/load_source.h"
+#include "workloads/routing/trace/missing.h"
+#include "workloads/routing/trace/token_rows.h"
+
+namespace moesim::workloads {
+namespace {
+
+// Selections that are kept unpacked: a trace up to this size of which all is needed is read once,
+// another a step at a time.
+constexpr std::uint64_t kKept = std::uint64_t{1} << 25;
+
+class TraceSource final : public RoutingSource {
+ public:
+  TraceSource(RoutingTrace trace, const RoutingTarget& target, const TraceMapping& mapping,
+              std::string description)
+      : trace_(std::move(trace)),
+        target_(target),
+        mapping_(mapping),
+        rows_(trace_, mapping, target.tokens_per_step, target.seed),
+        description_(std::move(description)) {
+    const TraceInfo& info = trace_.info();
+    whole_ = info.tokens <= kKept / (std::uint64_t{info.layers} * info.top_k) &&
+             info.tokens <= std::uint64_t{target.tokens_per_step} * target.steps;
+  }
+
+  std::uint32_t layers() const override { return target_.layers; }
+  std::uint32_t experts() const override { return target_.experts; }
+  std::uint32_t top_k() const override { return target_.top_k; }
+  std::uint32_t tokens_per_step() const override { return target_.tokens_per_step; }
+  std::string description() const override { return description_; }
+
+  void route(const RoutingRange& range, LayerRouting& out) override {
+    SIM_CHECK(range.layer < target_.layers, "the layer is one of the model's");
+    SIM_CHECK(range.first + range.count <= target_.tokens_per_step, "the tokens are the step's");
+    if (!loaded_ || step_ != range.step) load(range.step);
+    const std::uint32_t from = trace_layer(range.layer);
+    const std::size_t k = target_.top_k;
+    out.tokens = range.count;
+    out.top_k = target_.top_k;
+    out.experts = target_.experts;
+    out.ids.resize(std::size_t{range.count} * k);
+    const ExpertId* layer = ids_.data() + from * stored_ * k;
+    ExpertId* to = out.ids.data();
+    // Tokens that lie one after another, as most do, are copied together.
+    for (std::uint32_t t = range.first, end = t + range.count; t < end;) {
+      std::uint32_t run = 1;
+      while (t + run < end && index_[t + run] == index_[t] + run) ++run;
+      to = std::copy_n(layer + std::size_t{index_[t]} * k, run * k, to);
+      t += run;
+    }
+  }
+
+ private:
+  std::uint32_t trace_layer(std::uint32_t layer) const {
+    const std::uint32_t layers = trace_.info().layers;
+    if (mapping_.layers == LayerMapping::Stretch) {
+      return static_cast<std::uint32_t>(std::uint64_t{layer} * layers / target_.layers);
+    }
+    return layer % layers;
+  }
+
+  void load(std::uint32_t step) {
+    std::vector<std::uint64_t> rows;
+    rows_.of_step(step, rows);
+    index_.resize(rows.size());
+    if (whole_) {
+      if (!loaded_) {
+        stored_ = trace_.info().tokens;
+        ids_.resize(stored_ * trace_.info().layers * target_.top_k);
+        read(0, stored_, 0);
+      }
+      for (std::size_t i = 0; i < rows.size(); ++i) index_[i] = static_cast<std::uint32_t>(rows[i]);
+    } else {
+      // Every row that is needed once, in the file's order; rows that lie close are read together.
+      std::vector<std::uint64_t> needed = rows;
+      std::sort(needed.begin(), needed.end());
+      needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
+      stored_ = needed.size();
+      ids_.resize(stored_ * trace_.info().layers * target_.top_k);
+      for (std::size_t i = 0; i < needed.size();) {
+        std::size_t j = i + 1;
+        while (j < needed.size() && needed[j] == needed[j - 1] + 1) ++j;
+        read(needed[i], j - i, i);
+        i = j;
+      }
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        index_[i] = static_cast<std::uint32_t>(
+            std::lower_bound(needed.begin(), needed.end(), rows[i]) - needed.begin());
+      }
+    }
+    loaded_ = true;
+    step_ = step;
+  }
+
+  // Rows of the file to places of ids_, layer by layer.
+  void read(std::uint64_t first, std::uint64_t count, std::uint64_t place) {
+    const std::size_t layers = trace_.info().layers, k = target_.top_k;
+    const std::uint64_t slab = std::max<std::uint64_t>(trace_.chunk_tokens(), 1);
+    std::vector<ExpertId> part;
+    for (std::uint64_t done = 0; done < count;) {
+      // Up to the end of a chunk, so that the next piece starts with one.
+      const std::uint64_t n = std::min(count - done, slab - (first + done) % slab);
+      trace_.read_ids(first + done, n, part);
+      for (std::size_t l = 0; l < layers; ++l) {
+        ExpertId* to = ids_.data() + (l * stored_ + place + done) * k;
+        for (std::uint64_t t = 0; t < n; ++t, to += k) {
+          std::copy_n(part.data() + (t * layers + l) * k, k, to);
+        }
+      }
+      done += n;
+    }
+  }
+
+  RoutingTrace trace_;
+  RoutingTarget target_;
+  TraceMapping mapping_;
+  TokenRows rows_;
+  std::string description_;
+  bool whole_ = false;
+  bool loaded_ = false;
+  std::uint32_t step_ = 0;
+  std::uint64_t stored_ = 0;          // tokens in ids_
+  std::vector<ExpertId> ids_;         // [trace layers x stored x top_k]
+  std::vector<std::uint32_t> index_;  // of each token of the step: its place in ids_
+};
+
+// The loads of a trace: its first counts, as many as there are steps, or the selections of all its
+// tokens as one window, less those that are `missing`.
+ExpertLoads loads_of(const RoutingTrace& trace, std::uint32_t steps, std::int64_t& missing) {
+  const TraceInfo& info = trace.info();
+  ExpertLoads loads{1, info.layers, info.experts, {}};
+  if (!info.per_token) {
+    loads.windows = static_cast<std::uint32_t>(std::min<std::uint64_t>(info.steps, steps));
+    std::vector<std::uint32_t> counts;
+    for (std::uint64_t s = 0; s < loads.windows; ++s) {
+      trace.read_counts(s, counts);
+      loads.values.insert(loads.values.end(), counts.begin(), counts.end());
+    }
+    return loads;
+  }
+  loads.values.assign(std::size_t{info.layers} * info.experts, 0);
+  std::vector<ExpertId> ids;
+  const std::uint64_t slab = trace.chunk_tokens();
+  for (std::uint64_t first = 0; first < info.tokens; first += slab) {
+    trace.read_ids(first, std::min(slab, info.tokens - first), ids);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (ids[i] == kMissingExpert) {
+        ++missing;
+        continue;
+      }
+      loads.values[i / info.top_k % info.layers * info.experts + ids[i]] += 1;
+    }
+  }
+  return loads;
+}
+
+// Layers and experts of the loads brought to those of the model.
+// Throws InputError where a layer that is asked for has no selection: any choice would be made up.
+ExpertLoads mapped(const ExpertLoads& from, const RoutingTarget& target, LayerMapping layers,
+                   const TraceInfo& info) {
+  ExpertLoads to{from.windows, target.layers, target.experts, {}};
+  for (std::uint32_t w = 0; w < from.windows; ++w) {
+    for (std::uint32_t l = 0; l < target.layers; ++l) {
+      const std::uint32_t source =
+          layers == LayerMapping::Stretch
+              ? static_cast<std::uint32_t>(std::uint64_t{l} * from.layers / target.layers)
+              : l % from.layers;
+      const auto load = from.layer(w, source);
+      if (std::all_of(load.begin(), load.end(), [](double x) { return x == 0; })) {
+        throw sim::InputError(fmt::format(
+            "{}: {}: layer {} has no selection from which tokens could be drawn", info.file,
+            info.per_token ? "/expert_ids" : fmt::format("/counts: step {}", w),
+            info.layer_ids[source]));
+      }
+      if (from.experts == target.experts) {
+        to.values.insert(to.values.end(), load.begin(), load.end());
+      } else {
+        const auto scaled_load = rescaled_load(load, target.experts, counter_bits(target.seed, l));
+        to.values.insert(to.values.end(), scaled_load.begin(), scaled_load.end());
+      }
+    }
+  }
+  return to;
+}
+
+void check_target(const TraceInfo& info, const RoutingTarget& target, const TraceMapping& mapping) {
+  const auto need = [&](const std::string& what, const std::string& write) {
+    throw sim::ConfigError(fmt::format("{}: {}: write {}", info.file, what, write));
+  };
+  if (mapping.layers == LayerMapping::Exact && info.layers != target.layers) {
+    need(fmt::format("has {} MoE layers, the model {}", info.layers, target.layers),
+         "routing.layers: cycle (the model's layer l takes the trace's layer l mod L) or stretch "
+         "(layer l x L / the model's layers)");
+  }
+  if (mapping.experts == ExpertMapping::Exact &&
+      (info.experts != target.experts || info.top_k != target.top_k)) {
+    need(fmt::format("routes to {} of {} experts, the model to {} of {}", info.top_k, info.experts,
+                     target.top_k, target.experts),
+         "routing.experts: rescale (keeps the shape of the loads, not which experts go together)");
+  }
+  const bool drawn = !info.per_token || mapping.experts == ExpertMapping::Rescale;
+  const std::uint64_t taken = std::uint64_t{target.tokens_per_step} * target.steps;
+  if (!drawn && mapping.tokens == TokenMapping::Exact && taken > info.tokens) {
+    need(fmt::format("holds {} tokens, but {} steps of {} take {}", info.tokens, target.steps,
+                     target.tokens_per_step, taken),
+         "routing.tokens: repeat (from the start again) or resample (whole requests, drawn with "
+         "replacement)");
+  }
+  if (!mapping.mix.empty() && (drawn || mapping.tokens != TokenMapping::Resample)) {
+    need("a mix of domains is drawn request by request", "routing.tokens: resample");
+  }
+  if (mapping.order == TokenOrder::OnePerRequest && !drawn && !info.has_requests) {
+    need("does not say which request a token is of (/token/request_id)", "routing.order: recorded");
+  }
+}
+
+std::string describe(const TraceInfo& info, const RoutingTarget& target,
+                     const TraceMapping& mapping) {
+  const std::string name = std::filesystem::path(info.file).filename().string();
+  std::string text =
+      info.per_token
+          ? fmt::format("trace {} ({} tokens, {} MoE layers, {} of {} experts)", name, info.tokens,
+                        info.layers, info.top_k, info.experts)
+          : fmt::format(
+                "trace {} ({} windows of counts, {} MoE layers, {} experts): tokens drawn from "
+                "the loads, pairs at random",
+                name, info.steps, info.layers, info.experts);
+  if (info.physical) text += "; ids are of physical experts";
+  if (info.ambiguous_expert) text += "; " + ambiguity(info);
+  if (info.layers != target.layers) {
+    text += fmt::format("; layers {}: {} from {}",
+                        mapping.layers == LayerMapping::Cycle ? "cycled" : "stretched",
+                        target.layers, info.layers);
+  }
+  if (info.experts != target.experts || info.top_k != target.top_k) {
+    text += fmt::format(
+        "; rescaled to {} of {} experts: the loads keep their shape, pairs are drawn "
+        "at random",
+        target.top_k, target.experts);
+    return text;
+  }
+  if (!info.per_token) return text;
+  const double taken = static_cast<double>(target.tokens_per_step) * target.steps;
+  if (mapping.tokens == TokenMapping::Resample) {
+    text += info.has_requests ? "; requests resampled" : "; runs of 256 tokens resampled";
+    for (const auto& [domain, share] : mapping.mix) text += fmt::format(", {} {}", domain, share);
+  } else if (taken > static_cast<double>(info.tokens)) {
+    text += fmt::format("; tokens repeated {:.3g} times", taken / static_cast<double>(info.tokens));
+  }
+  if (mapping.order == TokenOrder::OnePerRequest) text += "; one token a request a step";
+  return text;
+}
+
+}  // namespace
+
+std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& file,
+                                                 const RoutingTarget& target,
+                                                 const TraceMapping& mapping) {
+  RoutingTrace trace = RoutingTrace::open(file);
+  const TraceInfo& info = trace.info();
+  check_target(info, target, mapping);
+  std::string description = describe(info, target, mapping);
+  const bool other = info.experts != target.experts || info.top_k != target.top_k;
+  if (!info.per_token || other) {
+    TakenSelections taken{static_cast<std::int64_t>(info.tokens * info.layers * info.top_k), 0};
+    const ExpertLoads loads = loads_of(trace, target.steps, taken.missing);
+    if (taken.missing > 0) {
+      description += fmt::format("; {} are missing and drawn as the others", missing_share(taken));
+    }
+    return std::make_unique<LoadSource>(mapped(loads, target, mapping.layers, info), target.top_k,
+                                        target.tokens_per_step, target.seed,
+                                        std::move(description));
+  }
+  return std::make_unique<TraceSource>(std::move(trace), target, mapping, std::move(description));
+}
+
+}  // namespace moesim::workloads

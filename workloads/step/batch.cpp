@@ -1,0 +1,60 @@
+#include "workloads/step/batch.h"
+
+#include <algorithm>
+
+namespace moesim::workloads {
+
+BatchShape decoding(std::int64_t sequences, std::int64_t context) {
+  return {.phase = StepPhase::Decode, .sequences = sequences, .kv_length = context};
+}
+
+BatchShape prompts(std::int64_t sequences, std::int64_t tokens, std::int64_t before) {
+  return {.phase = StepPhase::Prefill,
+          .sequences = sequences,
+          .query_length = tokens,
+          .kv_length = before + tokens,
+          .encoder_length = before + tokens};
+}
+
+std::int64_t tokens_of(const RankBatch& batch) {
+  std::int64_t sum = 0;
+  for (const BatchShape& part : batch) sum += part.tokens();
+  return sum;
+}
+
+std::int64_t logits_of(const RankBatch& batch) {
+  std::int64_t sum = 0;
+  for (const BatchShape& part : batch) sum += part.logits();
+  return sum;
+}
+
+std::int64_t sequences_of(const RankBatch& batch) {
+  std::int64_t decoding = 0, all = 0;
+  for (const BatchShape& part : batch) {
+    all += part.sequences;
+    if (part.phase == StepPhase::Decode) decoding += part.sequences;
+  }
+  return decoding > 0 ? decoding : all;
+}
+
+bool has_prompts(const RankBatch& batch) {
+  return std::ranges::any_of(batch, [](const BatchShape& part) {
+    return part.phase == StepPhase::Prefill && part.sequences > 0;
+  });
+}
+
+Batch on_every_rank(RankBatch batch) {
+  return {.ranks = {std::move(batch)}};
+}
+
+bool has_prompts(const Batch& batch) {
+  return std::ranges::any_of(batch.ranks, [](const RankBatch& rank) { return has_prompts(rank); });
+}
+
+std::int64_t tokens_of(const Batch& batch, std::int64_t dp) {
+  std::int64_t sum = 0;
+  for (const RankBatch& rank : batch.ranks) sum += tokens_of(rank);
+  return batch.same() ? sum * dp : sum;
+}
+
+}  // namespace moesim::workloads

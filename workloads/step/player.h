@@ -1,0 +1,60 @@
+// Prices steps of one deployment: builds each as an op graph and plays it on the cluster's links.
+// Owns what steps share; a step is a function of the deployment, the batch and the routing.
+//
+//   const Deployment mixtral{.model = load_model(…), .cluster = hardware::load_cluster(…),
+//                            .layout = {.dp = 8, .ep = 8}};
+//   const Batch small = on_every_rank({decoding(32, 4096)}), large = on_every_rank({decoding(64,
+//   4096)}); StepPlayer player(mixtral, {.fullest = large}); const sim::Duration a =
+//   player.play(small).time(), b = player.play(large).time();
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hardware/network/network_model.h"
+#include "sim/timeline.h"
+#include "workloads/step/weave.h"
+
+namespace moesim::workloads {
+
+// What a player will be asked. The routing of a step starts at a multiple of the fullest batch's
+// tokens, so equal envelopes price equal batches equally.
+struct Envelope {
+  Batch fullest;                   // the most tokens of any step
+  std::int64_t routing_steps = 1;  // different steps of the routing
+};
+
+struct PlayedStep {
+  BuiltStep built;
+  sim::Timeline timeline;
+  // Of each rank, the part of its time that is this step. In a pipeline it ends when the rank is
+  // done with its last micro-batch, and is as long as the step: what lies before in the timeline
+  // filled the pipeline, what lies after would be the next step's.
+  std::vector<sim::Window> windows;
+  std::vector<hardware::LinkUse> links;  // of the whole timeline
+
+  sim::Duration time() const { return windows.front().to - windows.front().from; }
+};
+
+class StepPlayer {
+ public:
+  // The deployment outlives the player. Throws ConfigError where check(deployment) finds something
+  // or the deployment names what there is not, InputError for its trace.
+  StepPlayer(const Deployment& deployment, const Envelope& envelope);
+  ~StepPlayer();
+  StepPlayer(StepPlayer&&) noexcept;
+
+  // REQUIRES: a batch of no more tokens than the envelope's, routing_step below its number
+  PlayedStep play(const Batch& batch, std::int64_t routing_step = 0);
+
+  // What the routing is, and how it was mapped onto the model.
+  std::string routing() const;
+
+ private:
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+};
+
+}  // namespace moesim::workloads

@@ -1,0 +1,288 @@
+#include "workloads/step/program.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace moesim::workloads {
+namespace {
+
+// Numbers a token that the ranks of a context-parallel group gather of a layer's keys and values:
+// all that attention sees of other tokens. A state is passed on instead, and is small.
+struct GatheredWidth {
+  std::int64_t tp;
+  std::int64_t operator()(const NoMixer&) const { return 0; }
+  std::int64_t operator()(const GqaAttention& a) const {
+    return (a.key_width() + a.value_width()) / tp;
+  }
+  std::int64_t operator()(const MlaAttention& a) const { return a.cache_width(); }
+  std::int64_t operator()(const CompressedAttention&) const { return 0; }
+  std::int64_t operator()(const LinearAttention&) const { return 0; }
+  std::int64_t operator()(const MambaMixer&) const { return 0; }
+  std::int64_t operator()(const LstmMixer&) const { return 0; }
+};
+
+// Adds a task, unless there is nothing to do.
+void add(Task task, Turn& turn) {
+  if (task.exchanges.empty() && task.work.is_nothing()) return;
+  turn.push_back(std::move(task));
+}
+
+}  // namespace
+
+bool RankWork::is_nothing() const {
+  return std::ranges::all_of(works, [](const Work& w) { return w.time == sim::Duration{}; });
+}
+
+Program::Program(const Deployment& deployment, const RankLayout& layout,
+                 const hardware::Kernels& kernels, const Communication& communication,
+                 const LayerRoutes& routes)
+    : deployment_(deployment),
+      layout_(layout),
+      communication_(communication),
+      sharded_(tokens_are_sharded(deployment.layout)),
+      stage_ranks_(layout.ranks() / static_cast<Rank>(deployment.layout.pp)),
+      pricing_{.kernels = kernels,
+               .model = deployment.model,
+               .precision = deployment.formats,
+               .tp = deployment.layout.tp,
+               .cp = deployment.layout.cp,
+               // Beside a token exchange that holds multiprocessors, kernels have the rest.
+               .share = deployment.overlap.two_batch ? communication.share_beside()
+                                                     : hardware::DeviceShare()},
+      traffic_(deployment, layout, communication, routes, pricing_),
+      moe_index_(static_cast<std::size_t>(deployment.model.layer_count())),
+      each_rank_(stage_ranks_) {
+  std::size_t index = 0;
+  for (const std::int64_t layer : deployment.model.moe_layers()) {
+    moe_index_[static_cast<std::size_t>(layer)] = index++;
+  }
+  for (Rank r = 0; r < stage_ranks_; ++r) {
+    dp_of_.push_back(static_cast<std::uint32_t>(layout.dense(r).dp));
+  }
+  std::iota(each_rank_.begin(), each_rank_.end(), 0u);
+}
+
+// `price` of what each dp rank has.
+template <class Price>
+RankWork Program::by_dp(const MicroBatch& batch, Price price) const {
+  RankWork work;
+  for (const RankBatch& rank : batch.shape.ranks) work.works.push_back(price(rank));
+  if (!batch.shape.same()) work.of = dp_of_;
+  return work;
+}
+
+const RankBatch& Program::of(const MicroBatch& batch, Rank rank) const {
+  return batch.shape.of(static_cast<std::size_t>(layout_.dense(rank).dp));
+}
+
+std::int64_t Program::tokens_of_cp_rank(const RankBatch& batch) const {
+  return part_of(tokens_of(batch), deployment_.layout.cp, 0);
+}
+
+std::int64_t Program::routed_tokens_of_rank(const RankBatch& batch) const {
+  const std::int64_t tokens = tokens_of_cp_rank(batch);
+  return sharded_ ? part_of(tokens, deployment_.layout.tp, 0) : tokens;
+}
+
+sim::Bytes Program::activations(std::int64_t tokens) const {
+  return sim::Bytes(tokens * deployment_.model.hidden * 2);
+}
+
+sim::Bytes Program::to_next_stage(const MicroBatch& batch, Rank rank) const {
+  return activations(part_of(tokens_of(of(batch, rank)), deployment_.layout.tp, 0));
+}
+
+// Over each tp group of the stage; `bytes` of what its dp rank has.
+template <class Bytes>
+void Program::tensor_collective(Task task, const Place& at, Collective collective, Bytes bytes,
+                                Turn& turn) const {
+  if (deployment_.layout.tp == 1) return;
+  task.phase = Phase::Collectives;
+  for (Rank r = at.first; r < at.first + stage_ranks_; ++r) {
+    if (layout_.dense(r).tp != 0) continue;
+    const sim::Bytes amount = bytes(r);
+    if (amount == sim::Bytes{}) continue;
+    task.exchanges.push_back((communication_.*collective)(layout_.tp_group(r), amount));
+  }
+  add(std::move(task), turn);
+}
+
+// Over each etp group of the stage: the rows that its ranks received.
+void Program::expert_collective(Task task, const Place& at, Collective collective,
+                                const std::vector<std::int64_t>& rows, Turn& turn) const {
+  if (deployment_.layout.etp == 1) return;
+  task.phase = Phase::Collectives;
+  for (Rank r = at.first; r < at.first + stage_ranks_; ++r) {
+    if (layout_.expert(r).etp != 0) continue;
+    task.exchanges.push_back(
+        (communication_.*collective)(layout_.etp_group(r), activations(rows[r - at.first])));
+  }
+  turn.push_back(std::move(task));
+}
+
+Turn Program::embedding(const Place& at, const MicroBatch& batch) const {
+  Turn turn;
+  add({.what = "embedding",
+       .work = by_dp(batch,
+                     [&](const RankBatch& rank) { return pricing_.embedding(tokens_of(rank)); })},
+      turn);
+  tensor_collective(
+      {.what = "embedding all-reduce"}, at, &Communication::all_reduce,
+      [&](Rank r) { return activations(tokens_of(of(batch, r))); }, turn);
+  return turn;
+}
+
+Turn Program::head(const Place& at, const MicroBatch& batch) const {
+  Turn turn;
+  const ModelSpec& model = deployment_.model;
+  if (!model.head) return turn;
+  add({.what = "head",
+       .phase = Phase::Head,
+       .work = by_dp(batch, [&](const RankBatch& rank) { return pricing_.head(logits_of(rank)); })},
+      turn);
+  tensor_collective(
+      {.what = "logits all-gather"}, at, &Communication::all_gather,
+      [&](Rank r) { return sim::Bytes(logits_of(of(batch, r)) * model.vocab * 2); }, turn);
+  return turn;
+}
+
+Turn Program::draft_input(const MicroBatch& batch) const {
+  Turn turn;
+  add({.what = "draft input",
+       .phase = Phase::Head,
+       .work = by_dp(
+           batch, [&](const RankBatch& rank) { return pricing_.draft_input(sequences_of(rank)); })},
+      turn);
+  return turn;
+}
+
+std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const MicroBatch& batch,
+                                 StepAccount& account) {
+  Turn before;
+  attention(layer, at, batch, before);
+  if (deployment_.model.moe(layer) == nullptr) {
+    dense(layer, at, batch, before);
+    return {std::move(before)};
+  }
+  LayerTraffic traffic =
+      traffic_.route(at.routing_step, moe_index_[static_cast<std::size_t>(layer)], layer, at.first,
+                     batch, account);
+  router(layer, batch, before);
+  if (sharded_) {
+    Task dispatch{.what = "dispatch", .layer = layer, .phase = Phase::Dispatch};
+    for (TokenExchange& tokens : traffic.exchanges) {
+      dispatch.exchanges.push_back(std::move(tokens.dispatch));
+    }
+    before.push_back(std::move(dispatch));
+    expert_collective({.what = "rows all-gather", .layer = layer}, at, &Communication::all_gather,
+                      traffic.rows, before);
+  }
+
+  Turn after;
+  shared_expert(layer, batch, after);
+  after.push_back({.what = "experts",
+                   .layer = layer,
+                   .phase = Phase::Experts,
+                   .work = {.works = std::move(traffic.experts), .of = each_rank_}});
+  const auto of_cp_rank = [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); };
+  if (!sharded_) {
+    tensor_collective({.what = "experts all-reduce", .layer = layer}, at,
+                      &Communication::all_reduce, of_cp_rank, after);
+    return {std::move(before), std::move(after)};
+  }
+  expert_collective({.what = "rows reduce-scatter", .layer = layer}, at,
+                    &Communication::reduce_scatter, traffic.rows, after);
+  Task combine{.what = "combine", .layer = layer, .phase = Phase::Combine};
+  for (TokenExchange& tokens : traffic.exchanges) {
+    combine.exchanges.push_back(std::move(tokens.combine));
+  }
+  after.push_back(std::move(combine));
+  tensor_collective({.what = "tokens all-gather", .layer = layer}, at, &Communication::all_gather,
+                    of_cp_rank, after);
+  return {std::move(before), std::move(after)};
+}
+
+void Program::attention(std::int64_t layer, const Place& at, const MicroBatch& batch,
+                        Turn& turn) const {
+  const LayerKind& kind = deployment_.model.layer(layer);
+  if (std::holds_alternative<NoMixer>(kind.mixer)) return;
+  gather_context(layer, at, batch, turn);
+  // Routed and shared experts of a layer add up before the norm that follows them.
+  const MoeFfn* last = layer == 0 ? nullptr : deployment_.model.moe(layer - 1);
+  const bool sums = last != nullptr && last->shared_width() + last->residual_inter > 0;
+  RankWork work = by_dp(batch, [&](const RankBatch& rank) {
+    Work sum;
+    if (sums) sum = pricing_.sum(tokens_of_cp_rank(rank));
+    sum += pricing_.mixer(kind, rank);
+    return sum;
+  });
+  add({.what = "attention", .layer = layer, .phase = Phase::Attention, .work = std::move(work)},
+      turn);
+  const bool scatters = sharded_ && deployment_.model.moe(layer) != nullptr;
+  tensor_collective(
+      {.what = "attention reduce", .layer = layer}, at,
+      scatters ? &Communication::reduce_scatter : &Communication::all_reduce,
+      [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
+}
+
+// Context parallelism: every rank of the group sees all keys and values of the prompt.
+void Program::gather_context(std::int64_t layer, const Place& at, const MicroBatch& batch,
+                             Turn& turn) const {
+  const Parallelism& p = deployment_.layout;
+  if (p.cp == 1) return;
+  const std::int64_t width = std::visit(GatheredWidth{p.tp}, deployment_.model.layer(layer).mixer);
+  Task task{.what = "context all-gather", .layer = layer, .phase = Phase::Collectives};
+  for (Rank r = at.first; r < at.first + stage_ranks_; ++r) {
+    if (layout_.dense(r).cp != 0) continue;
+    const sim::Bytes bytes(tokens_of(of(batch, r)) * width * 2);
+    task.exchanges.push_back(communication_.all_gather(layout_.cp_group(r), bytes));
+  }
+  turn.push_back(std::move(task));
+}
+
+void Program::dense(std::int64_t layer, const Place& at, const MicroBatch& batch,
+                    Turn& turn) const {
+  RankWork work = by_dp(batch, [&](const RankBatch& rank) {
+    return pricing_.dense(deployment_.model.layer(layer), tokens_of_cp_rank(rank));
+  });
+  if (work.is_nothing()) return;
+  add({.what = "dense mlp", .layer = layer, .phase = Phase::DenseMlp, .work = std::move(work)},
+      turn);
+  tensor_collective(
+      {.what = "mlp all-reduce", .layer = layer}, at, &Communication::all_reduce,
+      [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
+}
+
+void Program::router(std::int64_t layer, const MicroBatch& batch, Turn& turn) const {
+  const MoeFfn& moe = *deployment_.model.moe(layer);
+  const auto format = communication_.quantised_before();
+  RankWork work = by_dp(batch, [&](const RankBatch& rank) {
+    const std::int64_t tokens = routed_tokens_of_rank(rank);
+    Work sum = pricing_.router(moe, tokens);
+    if (sharded_ && format) {
+      sum += pricing_.quantise(tokens, moe.dispatch_width(deployment_.model.hidden), *format);
+    }
+    return sum;
+  });
+  add({.what = "router",
+       .layer = layer,
+       .phase = Phase::Router,
+       .work = std::move(work),
+       .forks = true},
+      turn);
+}
+
+// Beside the dispatch it waits only for the router; otherwise for the dispatched rows.
+void Program::shared_expert(std::int64_t layer, const MicroBatch& batch, Turn& turn) const {
+  const MoeFfn& moe = *deployment_.model.moe(layer);
+  Task task{.what = "shared expert",
+            .layer = layer,
+            .phase = Phase::SharedExpert,
+            .work = by_dp(batch, [&](const RankBatch& rank) {
+              return pricing_.shared(moe, routed_tokens_of_rank(rank), sharded_);
+            })};
+  task.beside = deployment_.overlap.shared_expert || deployment_.overlap.two_batch;
+  add(std::move(task), turn);
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,16 @@
+// `step:` of a scenario.
+#pragma once
+
+#include "sim/io/yaml_reader.h"
+#include "workloads/deployment/check.h"
+#include "workloads/step/step_question.h"
+
+namespace moesim::workloads {
+
+// Notes mistakes in the node's document; what is returned may be used once throw_errors() returned.
+StepQuestion read_step(const sim::io::YamlNode& node);
+
+// Whether the deployment can be asked this: every problem, empty where there is none.
+std::vector<Problem> check(const Deployment& deployment, const StepQuestion& question);
+
+}  // namespace moesim::workloads

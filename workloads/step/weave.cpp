@@ -1,0 +1,218 @@
+#include "workloads/step/weave.h"
+
+#include <algorithm>
+
+#include "workloads/step/rank_ops.h"
+#include "workloads/step/schedule.h"
+
+namespace moesim::workloads {
+namespace {
+
+// Of a kernel that the host launches by itself; nothing where the step is a recorded graph.
+sim::Duration per_launch(const Host& host, const Batch& batch) {
+  const bool decode = !has_prompts(batch);
+  const bool graph = host.graphs == Graphs::All || (decode && host.graphs == Graphs::Decode);
+  return graph ? sim::Duration{} : host.per_launch;
+}
+
+// A micro-batch on its way, and what its next operation waits for on each rank.
+struct Half {
+  const MicroBatch& batch;
+  Chain chain;
+  Chain fork = {};  // where what runs beside an exchange starts from
+};
+
+class Weaver {
+ public:
+  Weaver(Program& program, const StepPlan& plan, std::uint32_t routing_step,
+         const Deployment& deployment, const RankLayout& layout, const Communication& communication)
+      : program_(program),
+        plan_(plan),
+        routing_step_(routing_step),
+        deployment_(deployment),
+        layout_(layout),
+        communication_(communication),
+        stages_(split_stages(deployment.model, deployment.layout.pp)),
+        layers_(has_prompts(plan.batch) && !decodes(plan.batch) ? deployment.model.prefill_layers()
+                                                                : deployment.model.decode_layers()),
+        ops_(deployment.cluster, layout.ranks(), per_launch(deployment.host, plan.batch)) {}
+
+  BuiltStep build() {
+    std::vector<std::vector<Half>> micro_batches;
+    for (const auto& parts : plan_.parts) {
+      micro_batches.emplace_back();
+      for (const MicroBatch& part : parts) {
+        micro_batches.back().push_back(
+            {.batch = part, .chain = Chain(layout_.ranks(), sim::kNoOp)});
+      }
+    }
+    const auto stages = static_cast<std::int64_t>(stages_.size());
+    const std::vector<Step> order =
+        one_by_one(in_order(stages, static_cast<std::int64_t>(micro_batches.size())));
+    sim::OpId first_op = 0;
+    for (std::int64_t round = 0; round < rounds(deployment_.layout); ++round) {
+      account_ = {};
+      first_op = static_cast<sim::OpId>(ops_.graph().size());
+      think(micro_batches.front());
+      for (const Step& step : order) {
+        const std::size_t m = step.slot.micro_batch;
+        pass_stage(step.stage, micro_batches[m]);
+        const bool last = step.stage + 1 == stages_.size();
+        if (last && !plan_.drafts.empty()) draft(plan_.drafts[m], micro_batches[m]);
+      }
+      ++routing_step_;
+    }
+    return {.graph = std::move(ops_.graph()), .account = std::move(account_), .first_op = first_op};
+  }
+
+ private:
+  static bool decodes(const Batch& batch) {
+    return std::ranges::any_of(batch.ranks, [](const RankBatch& rank) {
+      return std::ranges::any_of(
+          rank, [](const BatchShape& part) { return part.phase == StepPhase::Decode; });
+    });
+  }
+
+  Place at(std::size_t stage) const {
+    return {.first = static_cast<Rank>(stage) * program_.stage_ranks(),
+            .routing_step = routing_step_};
+  }
+
+  // The engine's time between two steps. What it does beside the GPU is seen where it takes longer.
+  void think(std::vector<Half>& first) {
+    const Host& host = deployment_.host;
+    if (host.of_step(1, 1) == sim::Duration{}) return;
+    const sim::LabelId label = ops_.label("host", -1, Phase::Host, '\0');
+    for (Rank r = 0; r < layout_.ranks(); ++r) {
+      const RankBatch& batch = plan_.batch.of(static_cast<std::size_t>(layout_.dense(r).dp));
+      const sim::Duration time =
+          host.of_step(std::max<std::int64_t>(1, sequences_of(batch)), plan_.batch.drafted);
+      const OpId before = host.overlapped ? sim::kNoOp : first.front().chain[r];
+      const OpId done = ops_.think(r, label, time, before);
+      if (host.overlapped) continue;
+      for (Half& half : first) half.chain[r] = done;
+    }
+  }
+
+  // Drafted tokens come one after another, each from a pass through a layer and the head.
+  void draft(const std::vector<MicroBatch>& parts, std::vector<Half>& halves) {
+    const Place last = at(stages_.size() - 1);
+    const std::int64_t layer = deployment_.model.moe_layers().back();
+    std::vector<Half> drafts;
+    for (std::size_t h = 0; h < parts.size(); ++h) {
+      drafts.push_back({.batch = parts[h], .chain = std::move(halves[h].chain)});
+    }
+    for (std::int64_t token = 0; token < plan_.batch.drafted; ++token) {
+      for (Half& half : drafts) add(program_.draft_input(half.batch), last, half);
+      pass_layer(layer, last, drafts);
+      for (Half& half : drafts) add(program_.head(last, half.batch), last, half);
+    }
+    for (std::size_t h = 0; h < parts.size(); ++h) halves[h].chain = std::move(drafts[h].chain);
+  }
+
+  void pass_stage(std::size_t stage, std::vector<Half>& halves) {
+    const Place place = at(stage);
+    for (Half& half : halves) {
+      enter_stage(stage, half);
+      if (stage > 0) continue;
+      account_.tokens += tokens_of(half.batch.shape, deployment_.layout.dp);
+      add(program_.embedding(place, half.batch), place, half);
+    }
+    const LayerRange& mine = stages_[stage];
+    for (std::int64_t layer = std::max(mine.first, layers_.first);
+         layer < std::min(mine.last, layers_.last); ++layer) {
+      pass_layer(layer, place, halves);
+    }
+    if (stage + 1 < stages_.size()) return;
+    for (Half& half : halves) add(program_.head(place, half.batch), place, half);
+  }
+
+  // The activations go from each rank of the stage before to the same place in this one. From the
+  // last stage to the first goes the next token, which has no size to speak of.
+  void enter_stage(std::size_t stage, Half& half) {
+    if (stages_.size() == 1) return;
+    const Rank ranks = program_.stage_ranks();
+    if (stage == 0) {
+      const Rank last = static_cast<Rank>(stages_.size() - 1) * ranks;
+      for (Rank r = 0; r < ranks; ++r) half.chain[r] = half.chain[last + r];
+      return;
+    }
+    const sim::LabelId label = ops_.label("to stage", static_cast<std::int64_t>(stage),
+                                          Phase::Pipeline, half.batch.suffix);
+    const Rank first = at(stage).first;
+    for (Rank r = first; r < first + ranks; ++r) {
+      const Rank source = r - ranks;
+      ops_.send(communication_.send(source, r, program_.to_next_stage(half.batch, r)), source, r,
+                label, half.chain, account_);
+    }
+  }
+
+  // The halves take turns between the exchanges of a layer.
+  void pass_layer(std::int64_t layer, const Place& place, std::vector<Half>& halves) {
+    std::vector<std::vector<Turn>> turns;
+    for (Half& half : halves) {
+      turns.push_back(program_.layer(layer, place, half.batch, account_));
+      add(std::move(turns.back().front()), place, half);
+    }
+    for (std::size_t turn = 1; turn < turns.front().size(); ++turn) {
+      for (std::size_t h = 0; h < halves.size(); ++h) {
+        add(std::move(turns[h][turn]), place, halves[h]);
+      }
+    }
+  }
+
+  void add(Turn turn, const Place& place, Half& half) {
+    for (Task& task : turn) {
+      const sim::LabelId label = ops_.label(task.what, task.layer, task.phase, half.batch.suffix);
+      for (hardware::PricedExchange& exchange : task.exchanges) {
+        ops_.exchange(std::move(exchange), label, half.chain, account_);
+      }
+      if (!task.work.works.empty()) compute(task, label, place, half);
+      if (task.forks) half.fork = half.chain;
+    }
+  }
+
+  void compute(const Task& task, sim::LabelId label, const Place& place, Half& half) {
+    for (Rank r = 0; r < program_.stage_ranks(); ++r) {
+      const Rank rank = place.first + r;
+      const OpId after = task.beside ? half.fork[rank] : half.chain[rank];
+      const OpId done = ops_.compute(rank, label, task.work[r], after, account_);
+      if (!task.beside) half.chain[rank] = done;
+    }
+  }
+
+  Program& program_;
+  const StepPlan& plan_;
+  std::uint32_t routing_step_;
+  const Deployment& deployment_;
+  const RankLayout& layout_;
+  const Communication& communication_;
+  std::vector<LayerRange> stages_;
+  LayerRange layers_;  // that such a step passes
+  RankOps ops_;
+  StepAccount account_;
+};
+
+}  // namespace
+
+StepPlan plan_step(const Batch& batch, const Deployment& deployment, const RankLayout& layout) {
+  StepPlan plan{.batch = batch, .parts = split_step(batch, deployment, layout)};
+  if (batch.drafted == 0) return plan;
+  for (const auto& halves : plan.parts) {
+    auto& drafts = plan.drafts.emplace_back();
+    for (const MicroBatch& half : halves) drafts.push_back(draft_of(half, deployment, layout));
+  }
+  return plan;
+}
+
+std::int64_t rounds(const Parallelism& layout) {
+  return layout.pp > 1 ? 2 : 1;
+}
+
+BuiltStep weave(Program& program, const StepPlan& plan, std::uint32_t routing_step,
+                const Deployment& deployment, const RankLayout& layout,
+                const Communication& communication) {
+  return Weaver(program, plan, routing_step, deployment, layout, communication).build();
+}
+
+}  // namespace moesim::workloads
