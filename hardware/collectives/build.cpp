@@ -45,25 +45,6 @@ double far_latency_us(const Cluster& cluster) {
   return sim::to_us(out.host_latency * 2 + out.latency * (direct ? 1 : 2));
 }
 
-// Ranks by the NIC that they share; by themselves where they share none.
-class Nics {
- public:
-  explicit Nics(const Cluster& cluster) : cluster_(cluster), shared_(shared_nics(cluster)) {}
-  std::size_t of(sim::Rank rank) const {
-    if (shared_ == 0) return rank;
-    const Topology& topology = *cluster_.topology;
-    return static_cast<std::size_t>(topology.node[rank] * shared_ +
-                                    topology.rail[rank] * shared_ / cluster_.gpus_per_node);
-  }
-  std::size_t count() const {
-    return shared_ == 0 ? cluster_.ranks() : static_cast<std::size_t>(cluster_.nodes * shared_);
-  }
-
- private:
-  const Cluster& cluster_;
-  std::int64_t shared_;
-};
-
 struct Load {
   std::int64_t sent = 0, received = 0;
 };
@@ -74,14 +55,22 @@ double most_of(const std::vector<Load>& loads) {
   return static_cast<double>(bytes);
 }
 
-double most_of_nics(const Cluster& cluster, const std::vector<Load>& far) {
-  const Nics nics(cluster);
-  std::vector<Load> shared(nics.count());
-  for (sim::Rank r = 0; r < far.size(); ++r) {
-    shared[nics.of(r)].sent += far[r].sent;
-    shared[nics.of(r)].received += far[r].received;
+// `far[i]` is of rank `first + i`.
+double most_of_nics(const Cluster& cluster, sim::Rank first, const std::vector<Load>& far) {
+  const std::int64_t nics = shared_nics(cluster);
+  if (nics == 0) return most_of(far);
+  const Topology& topology = *cluster.topology;
+  std::map<std::int64_t, Load> shared;
+  for (std::size_t i = 0; i < far.size(); ++i) {
+    const std::size_t rank = first + i;
+    Load& nic =
+        shared[topology.node[rank] * nics + topology.rail[rank] * nics / cluster.gpus_per_node];
+    nic.sent += far[i].sent;
+    nic.received += far[i].received;
   }
-  return most_of(shared);
+  std::int64_t most = 0;
+  for (const auto& [nic, load] : shared) most = std::max({most, load.sent, load.received});
+  return static_cast<double>(most);
 }
 
 }  // namespace
@@ -96,15 +85,19 @@ GroupNodes::GroupNodes(const Cluster& cluster, std::span<const sim::Rank> group)
   }
 }
 
-PortLoads loads_of(const Cluster& cluster, std::span<const sim::Transfer> transfers) {
-  std::vector<Load> near(cluster.ranks()), far(cluster.ranks());
-  for (const sim::Transfer& t : transfers) {
+PortLoads loads_of(const Cluster& cluster, const sim::Exchange& exchange) {
+  // Of ranks from the group's first to its last: a group is a part of a large cluster.
+  const auto& group = exchange.participants;
+  const sim::Rank first = group.empty() ? 0 : group.front();
+  const std::size_t span = group.empty() ? 0 : group.back() - first + 1;
+  std::vector<Load> near(span), far(span);
+  for (const sim::Transfer& t : exchange.transfers) {
     if (t.source == t.destination) continue;
     auto& loads = cluster.near(t.source, t.destination) ? near : far;
-    loads[t.source].sent += t.bytes.count();
-    loads[t.destination].received += t.bytes.count();
+    loads[t.source - first].sent += t.bytes.count();
+    loads[t.destination - first].received += t.bytes.count();
   }
-  return {{most_of(near), most_of(far)}, most_of_nics(cluster, far)};
+  return {{most_of(near), most_of(far)}, most_of_nics(cluster, first, far)};
 }
 
 PortLoads loads_of(const Cluster& cluster, const std::vector<std::uint32_t>& counts,
@@ -144,7 +137,7 @@ PortLoads loads_of(const Cluster& cluster, const std::vector<std::uint32_t>& cou
       ++place;
     }
   }
-  const double nic = all.empty() ? static_cast<double>(far) : most_of_nics(cluster, all);
+  const double nic = all.empty() ? static_cast<double>(far) : most_of_nics(cluster, 0, all);
   return {{static_cast<double>(near) * message, static_cast<double>(far) * message}, nic * message};
 }
 

@@ -32,7 +32,8 @@ struct PortLoads {
   PortBytes rank = {};
   double nic = 0;
 };
-PortLoads loads_of(const Cluster& cluster, std::span<const sim::Transfer> transfers);
+// Of its transfers.
+PortLoads loads_of(const Cluster& cluster, const sim::Exchange& exchange);
 // Of messages of one size [source x rank] of a group that lies so on its nodes.
 PortLoads loads_of(const Cluster& cluster, const std::vector<std::uint32_t>& counts,
                    const GroupNodes& lie, double message);

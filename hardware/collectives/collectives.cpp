@@ -85,7 +85,7 @@ PricedExchange by_rings(const Cluster& cluster, Group group, const char* name,
                         double each) {
   const GroupNodes lie(cluster, group);
   Exchange exchange = rings(group, lie, name, each);
-  const PortLoads loads = loads_of(cluster, exchange.transfers);
+  const PortLoads loads = loads_of(cluster, exchange);
   return priced(cluster, std::move(exchange), loads, model.over(lie.nodes.size()),
                 ring_shape(lie, operation, bytes, each));
 }
@@ -108,7 +108,7 @@ PricedExchange nccl_all_reduce(const Cluster& cluster, Group group, const GroupN
   const bool in_switch = shape.algorithm == NcclAlgorithm::Switch;
   const double sent = in_switch ? shape.bytes * (1 + 1 / shape.ranks) : each;
   Exchange exchange = rings(group, lie, "all_reduce", sent);
-  const PortLoads loads = loads_of(cluster, exchange.transfers);
+  const PortLoads loads = loads_of(cluster, exchange);
   return priced(cluster, std::move(exchange), loads, model, shape);
 }
 
@@ -125,7 +125,7 @@ PricedExchange engine_all_reduce(const Cluster& cluster, Group group, const Grou
                       : shape.branch == AllReduceBranch::TwoShot
                           ? to_all(group, "all_reduce", 2 * shape.bytes / shape.ranks)
                           : rings(group, lie, "all_reduce", 2 * part_of(group, bytes));
-  const PortLoads loads = loads_of(cluster, exchange.transfers);
+  const PortLoads loads = loads_of(cluster, exchange);
   return priced(cluster, std::move(exchange), loads, model, shape);
 }
 
@@ -223,7 +223,7 @@ PricedExchange all_to_all(const Cluster& cluster, Group group,
   const GroupNodes lie(cluster, group);
   Exchange exchange = empty_exchange(group, "all_to_all");
   exchange.transfers = std::move(transfers);
-  const PortLoads loads = loads_of(cluster, exchange.transfers);
+  const PortLoads loads = loads_of(cluster, exchange);
   // The size of which the busiest rank would send so much if it sent the same to all.
   const auto n = static_cast<double>(group.size());
   const double sent = loads.rank.near + loads.rank.far;
@@ -243,7 +243,7 @@ PricedExchange send(const Cluster& cluster, Rank source, Rank destination, Bytes
   const bool near = cluster.near(source, destination);
   Exchange exchange = empty_exchange(group, "send");
   exchange.transfers.push_back({source, destination, bytes});
-  const PortLoads loads = loads_of(cluster, exchange.transfers);
+  const PortLoads loads = loads_of(cluster, exchange);
   const std::size_t nodes = near ? 1 : 2;
   return priced(cluster, std::move(exchange), loads, models(cluster).send_receive.over(nodes),
                 {.operation = NcclOperation::SendReceive,

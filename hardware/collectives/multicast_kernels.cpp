@@ -135,7 +135,7 @@ class ByNodes final : public Multicast {
     const GroupNodes lie(cluster, group);
     const std::size_t nodes = std::max<std::size_t>(1, lie.nodes.size());
     ByNodesRows rows = rows_by_nodes(group, lie, counts, shape, back);
-    const PortLoads loads = loads_of(cluster, rows.exchange.transfers);
+    const PortLoads loads = loads_of(cluster, rows.exchange);
     return priced(cluster, std::move(rows.exchange), loads, models_.of(back, nodes),
                   shape_of(shape, nodes, back, {loads.rank, rows.copies}));
   }

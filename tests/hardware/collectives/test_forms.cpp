@@ -270,3 +270,29 @@ TEST_CASE("a group whose nodes are of different sizes is as long as the form say
     CHECK(std::abs(static_cast<double>((played - priced.alone).count())) <= 4);
   }
 }
+
+TEST_CASE("over links that were listed one by one a collective took no time of its NIC") {
+  // 2 nodes of 2 H100, each with a link of 50 GB/s of its own. An all-gather of 64 MB: each rank
+  // sends 48 MB, half of it over its link: 24 MB at 0.9 of 50 GB/s are more than 533 us. Its path's
+  // 2 us are the links' own, beyond the form's.
+  const Cluster cluster = parse_cluster(
+      "name: listed\n"
+      "device: ../devices/h100.yaml\n"
+      "nodes: 2\n"
+      "gpus_per_node: 2\n"
+      "scale_up: {kind: switch, bandwidth: 450 GB/s, latency: 250 ns}\n"
+      "scale_out: {fabric: listed}\n"
+      "topology:\n"
+      "  switches: [sw]\n"
+      "  links:\n"
+      "    - {between: [gpu0, sw], bandwidth: 400 Gbit/s, latency: 1 us}\n"
+      "    - {between: [gpu1, sw], bandwidth: 400 Gbit/s, latency: 1 us}\n"
+      "    - {between: [gpu2, sw], bandwidth: 400 Gbit/s, latency: 1 us}\n"
+      "    - {between: [gpu3, sw], bandwidth: 400 Gbit/s, latency: 1 us}\n"
+      "source: a test\n",
+      "configs/clusters");
+  const PricedExchange priced = all_gather(cluster, ranks(4), Bytes(64'000'000));
+  const sim::Duration played = play(cluster, priced.exchange, Fidelity::Bound);
+  CHECK(sim::to_us(priced.alone) > 533);
+  CHECK(std::abs(static_cast<double>((played - priced.alone).count()) - 2e6) <= 4);
+}
