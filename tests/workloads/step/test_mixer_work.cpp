@@ -92,7 +92,7 @@ TEST_CASE("the gate on attention's result was in no step") {
 TEST_CASE("one new token after nothing is decoded by the kernels of decode") {
   const Hand hand;
   const Work work = hand.pricing().mixer(layer_of({.heads = 8, .kv_heads = 4, .head_dim = 64}),
-                                         {.main = {.sequences = 3, .kv_length = 1}});
+                                         {{.sequences = 3, .kv_length = 1}});
   CHECK(std::ranges::any_of(work.priced, [](const PricedTime& part) {
     return part.use->kind == "generation_attention";
   }));
