@@ -62,6 +62,11 @@ std::array<double, 5> ContextAttentionModel::features(const Shape& x) {
   return {real(s.batch), real(s.query_length), real(s.heads), group(s), real(s.head_dim)};
 }
 
+std::array<double, 2> ContextAttentionModel::beside(const Shape& x) {
+  const AttentionShape& s = x.shape;
+  return {keys_before(s), s.window < std::max(s.kv_length, s.query_length) ? real(s.window) : 0};
+}
+
 std::vector<std::vector<double>> ContextAttentionModel::knots() {
   return {
       {1, 4, 16, 64, 256}, {1, 64, 256, 1024, 4096, 16384}, {1, 4, 16, 96}, {1, 8, 96}, {64, 128}};
@@ -119,6 +124,10 @@ std::array<double, 4> DecodeAttentionModel::features(const Shape& x) {
   const AttentionShape& s = x.shape;
   const FlashShape f = decode_flash_of(x);
   return {decode_blocks(f), std::max(1.0, seen_keys(f)), f.heads / f.kv_heads, real(s.head_dim)};
+}
+
+std::array<double, 2> DecodeAttentionModel::beside(const Shape& x) {
+  return {real(x.shape.batch), real(x.shape.heads)};
 }
 
 std::vector<std::vector<double>> DecodeAttentionModel::knots() {

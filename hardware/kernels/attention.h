@@ -33,6 +33,9 @@ struct ContextAttentionModel {
   static constexpr std::array<std::string_view, 5> kFeatures{"batch", "queries", "heads", "group",
                                                              "head_dim"};
   static std::array<double, 5> features(const Shape& shape);
+  // Keys before the prompt, and the window where it is shorter than what there is to see.
+  static constexpr std::array<std::string_view, 2> kBeside{"keys_before", "window"};
+  static std::array<double, 2> beside(const Shape& shape);
   static std::vector<std::vector<double>> knots();
   // Of batch, queries and the keys before them.
   static const std::vector<Ladder>& ladders(const Shape& shape);
@@ -50,6 +53,8 @@ struct DecodeAttentionModel {
   // blocks: batch x heads, packed where the kernel packs them (flash.h).
   static constexpr std::array<std::string_view, 4> kFeatures{"blocks", "keys", "group", "head_dim"};
   static std::array<double, 4> features(const Shape& shape);
+  static constexpr std::array<std::string_view, 2> kBeside{"batch", "heads"};
+  static std::array<double, 2> beside(const Shape& shape);
   static std::vector<std::vector<double>> knots();
   static const std::vector<Ladder>& ladders(const Shape& shape);  // of batch and keys
   static std::array<double, 2> sizes(const Shape& shape);

@@ -11,22 +11,28 @@
 //   regime(shape, rates) -> string_view          what its intervals are fitted apart for
 //   kCounted (optional)    features that are counts and never held out: a value between two that
 //                          were seen is beyond the fit, too
+//   kBeside, beside(shape) -> array<double> (optional)   further axes of the shape that a fit may
+//                          have seen little of: what else its times depend on
 //   kCarried (optional)    its doubt on another device of the generation, where tables of two say
 //                          more than kDoubt.carried
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "hardware/choose_fitted.h"
 #include "hardware/kernels/parameters.h"
 #include "hardware/kernels/rates.h"
 #include "hardware/kernels/residual.h"
 #include "hardware/kernels/rising_model.h"
+#include "hardware/kernels/seen_range.h"
 #include "hardware/trust.h"
 
 namespace moesim::hardware {
@@ -54,13 +60,35 @@ struct Doubt {
   double carried = 0.11;
   // On another generation: 14 to 25 % median, 39 to 79 % at the 90th percentile (the same tables).
   double other_generation = 0.45;
-  // Beyond the range that a fit has seen, as a factor on the hold-out's half-widths: hold-outs of
-  // whole node counts and widths.
+  // Beyond the range that a fit has seen, as a factor on the hold-out's half-widths, the widest of
+  // its regimes: hold-outs of whole node counts and widths. Beside it, how far: seen_range.h.
   double extrapolated = 1.6;
 };
 inline constexpr Doubt kDoubt{};
 // From a 95th percentile of an error that is normal in the logarithm to its 90th.
 inline constexpr double kDecile = 1.2816 / 1.6449;
+
+// The axes of a model's shapes: the features of its residual table, and others.
+template <class M>
+std::vector<std::string_view> axis_names() {
+  std::vector<std::string_view> names(M::kFeatures.begin(), M::kFeatures.end());
+  if constexpr (requires { M::kBeside; })
+    names.insert(names.end(), M::kBeside.begin(), M::kBeside.end());
+  return names;
+}
+// A shape's place on them.
+template <class M>
+auto axes_of(const typename M::Shape& shape) {
+  const auto features = M::features(shape);
+  if constexpr (requires { M::kBeside; }) {
+    const auto beside = M::beside(shape);
+    std::array<double, features.size() + beside.size()> axes;
+    std::ranges::copy(beside, std::ranges::copy(features, axes.begin()).out);
+    return axes;
+  } else {
+    return features;
+  }
+}
 
 template <class M>
 class Fitted {
@@ -77,6 +105,13 @@ class Fitted {
         stand_in_(doubt > 0),
         doubt_(doubt) {
     check_residual_axes(model_, std::span(M::kFeatures).first(M::knots().size()));
+    for (const std::string_view axis : axis_names<M>()) ranges_.emplace_back(model_, axis);
+    for (const auto& [regime, interval] : model_.interval) {
+      widest_.p05 = std::min(widest_.p05, interval.p05);
+      widest_.p10 = std::min(widest_.p10, interval.p10);
+      widest_.p90 = std::max(widest_.p90, interval.p90);
+      widest_.p95 = std::max(widest_.p95, interval.p95);
+    }
     if (model_.other_generation)
       doubt_ = std::hypot(doubt_, kDoubt.other_generation);
     else if (!model_.carried_from.empty())
@@ -86,12 +121,13 @@ class Fitted {
   const FittedModel& model() const { return model_; }
   const typename M::Parameters& parameters() const { return parameters_; }
 
-  // What is told of it where `asked` ("vllm bf16") was wanted. Its axes are M::kFeatures.
+  // What is told of it where `asked` ("vllm bf16") was wanted. Its axes are axis_names<M>().
   ModelUse use(std::string kind, std::string asked) const {
     ModelUse use = use_of(model_, std::move(kind), std::move(asked));
-    for (const std::string_view feature : M::kFeatures) {
-      const auto [least, most] = range_of(feature);
-      use.axes.push_back({.name = std::string(feature), .least = least, .most = most});
+    std::size_t i = 0;
+    for (const std::string_view axis : axis_names<M>()) {
+      const SeenRange& range = ranges_[i++];
+      use.axes.push_back({.name = std::string(axis), .least = range.least(), .most = range.most()});
     }
     return use;
   }
@@ -115,24 +151,19 @@ class Fitted {
   }
 
   Estimate estimate(const typename M::Shape& shape, const Rates& rates) const {
-    const auto features = M::features(shape);
     Estimate e;
     e.us = us(shape, rates);
-    for (std::size_t i = 0; i < features.size(); ++i)
-      if (is_outside(M::kFeatures[i], features[i])) e.outside |= std::uint32_t{1} << i;
-    auto interval = model_.interval.find(std::string(M::regime(shape, rates)));
-    if (interval == model_.interval.end()) interval = model_.interval.find("");
-    if (interval != model_.interval.end()) {
-      const double times = e.outside != 0 ? kDoubt.extrapolated : 1;
-      const auto wider = [times](double ratio, double doubt) {
-        return std::hypot(times * std::log(ratio), doubt);
-      };
-      const Interval& i = interval->second;
-      e.low = std::exp(-wider(i.p05, doubt_));
-      e.high = std::exp(wider(i.p95, doubt_));
-      e.p10 = std::exp(-wider(i.p10, kDecile * doubt_));
-      e.p90 = std::exp(wider(i.p90, kDecile * doubt_));
+    const auto axes = axes_of<M>(shape);
+    double doubt = doubt_;
+    for (std::size_t i = 0; i < axes.size(); ++i) {
+      if (!ranges_[i].is_outside(axes[i])) continue;
+      e.outside |= std::uint32_t{1} << i;
+      doubt = std::hypot(doubt, ranges_[i].doubt(axes[i]));
     }
+    if (e.outside != 0)
+      set_interval(e, widest_, kDoubt.extrapolated, doubt);
+    else
+      set_interval(e, interval_of(M::regime(shape, rates)), 1, doubt);
     e.extrapolated = e.outside != 0 || stand_in_ || model_.other_generation;
     return e;
   }
@@ -145,18 +176,20 @@ class Fitted {
                ? us
                : us * std::exp(residual_at(model_.residual, M::features(shape)));
   }
-  std::pair<double, double> range_of(std::string_view feature) const {
-    const auto seen = model_.valid.find(std::string(feature));
-    return seen == model_.valid.end() ? std::pair<double, double>{} : seen->second;
+  const Interval& interval_of(std::string_view regime) const {
+    const auto found = model_.interval.find(std::string(regime));
+    if (found != model_.interval.end()) return found->second;
+    const auto all = model_.interval.find("");
+    return all == model_.interval.end() ? widest_ : all->second;
   }
-  bool is_outside(std::string_view feature, double value) const {
-    const auto seen = model_.valid.find(std::string(feature));
-    if (seen != model_.valid.end() &&
-        (value < seen->second.first * (1 - 1e-9) || value > seen->second.second * (1 + 1e-9)))
-      return true;
-    const auto counted = model_.seen.find(std::string(feature));
-    return counted != model_.seen.end() &&
-           std::ranges::find(counted->second, value) == counted->second.end();
+  static void set_interval(Estimate& e, const Interval& i, double times, double doubt) {
+    const auto wider = [times](double ratio, double d) {
+      return std::hypot(times * std::log(ratio), d);
+    };
+    e.low = std::exp(-wider(i.p05, doubt));
+    e.high = std::exp(wider(i.p95, doubt));
+    e.p10 = std::exp(-wider(i.p10, kDecile * doubt));
+    e.p90 = std::exp(wider(i.p90, kDecile * doubt));
   }
   static constexpr double carried() {
     if constexpr (requires { M::kCarried; })
@@ -167,6 +200,8 @@ class Fitted {
 
   typename M::Parameters parameters_;
   FittedModel model_;
+  std::vector<SeenRange> ranges_;  // of the axes
+  Interval widest_;                // of all regimes
   [[no_unique_address]] std::conditional_t<Rises<M>, RisingModel<M>, Nothing> rising_;
   bool stand_in_;
   double doubt_;

@@ -92,8 +92,13 @@ KernelCost with_launches(KernelCost cost, std::int64_t launches) {
   return cost;
 }
 
-// Of two constants that hold 90 % between them.
+// Of two constants that hold 90 % between them; on another device as unsure as a fit would be
+// there.
 Trust trust_between(double low, double high, const ModelUse& use) {
+  if (!use.carried_from.empty()) {
+    low = std::exp(-std::hypot(std::log(low), kDoubt.carried));
+    high = std::exp(std::hypot(std::log(high), kDoubt.carried));
+  }
   return {.p10 = std::pow(low, kDecile),
           .p90 = std::pow(high, kDecile),
           .low = low,

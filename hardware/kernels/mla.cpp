@@ -58,6 +58,11 @@ std::array<double, 3> ContextMlaModel::features(const Shape& x) {
   return {real(x.shape.batch), real(x.shape.query_length), real(x.shape.heads)};
 }
 
+std::array<double, 3> ContextMlaModel::beside(const Shape& x) {
+  const MlaShape& s = x.shape;
+  return {keys_before(s), real(s.nope_dim + s.rope_dim), real(s.value_dim)};
+}
+
 std::vector<std::vector<double>> ContextMlaModel::knots() {
   return {{1, 8, 64, 256}, {1, 64, 256, 1024, 4096, 32768}, {1, 8, 32, 128}};
 }
@@ -113,6 +118,12 @@ std::optional<MlaInput> DecodeMlaModel::with_fewer_queries(const Shape& x) {
 std::array<double, 3> DecodeMlaModel::features(const Shape& x) {
   const FlashShape f = decode_shape(x);
   return {f.batch, std::max(1.0, f.keys), f.heads};
+}
+
+// The latent vector's: values are its first part.
+std::array<double, 2> DecodeMlaModel::beside(const Shape& x) {
+  const MlaShape& s = x.shape;
+  return {real(s.kv_lora_rank + s.rope_dim), real(s.kv_lora_rank)};
 }
 
 std::vector<std::vector<double>> DecodeMlaModel::knots() {

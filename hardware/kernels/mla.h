@@ -29,6 +29,9 @@ struct ContextMlaModel {
   static double least_us(const Shape& shape, const Rates& rates);
   static constexpr std::array<std::string_view, 3> kFeatures{"batch", "queries", "heads"};
   static std::array<double, 3> features(const Shape& shape);
+  static constexpr std::array<std::string_view, 3> kBeside{"keys_before", "key_width",
+                                                           "value_width"};
+  static std::array<double, 3> beside(const Shape& shape);
   static std::vector<std::vector<double>> knots();
   // Of batch, queries and the keys before them.
   static const std::vector<Ladder>& ladders(const Shape& shape);
@@ -45,6 +48,8 @@ struct DecodeMlaModel {
   static double least_us(const Shape& shape, const Rates& rates);
   static constexpr std::array<std::string_view, 3> kFeatures{"batch", "keys", "heads"};
   static std::array<double, 3> features(const Shape& shape);
+  static constexpr std::array<std::string_view, 2> kBeside{"key_width", "value_width"};
+  static std::array<double, 2> beside(const Shape& shape);
   static std::vector<std::vector<double>> knots();
   static const std::vector<Ladder>& ladders(const Shape& shape);  // of batch and keys
   static std::array<double, 2> sizes(const Shape& shape);

@@ -126,6 +126,12 @@ std::array<double, 4> MoeModel::features(const MoeInput& x) {
           std::max(1.0, x.tokens)};
 }
 
+// A single GEMM has no choice of experts.
+std::array<double, 4> MoeModel::beside(const MoeInput& x) {
+  const bool layer = x.experts > 0 && !x.single;
+  return {x.hidden, layer ? x.top_k : 0, layer ? x.experts : 0, x.rows.groups};
+}
+
 std::vector<std::vector<double>> MoeModel::knots() {
   return {{1, 4, 16, 64, 256, 1024, 8192},
           {1, 8, 64, 512},

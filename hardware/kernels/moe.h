@@ -54,6 +54,8 @@ struct MoeModel {
   static constexpr std::array<std::string_view, 4> kFeatures{"rows_per_group", "active", "inter",
                                                              "tokens"};
   static std::array<double, 4> features(const MoeInput& input);
+  static constexpr std::array<std::string_view, 4> kBeside{"hidden", "top_k", "experts", "groups"};
+  static std::array<double, 4> beside(const MoeInput& input);
   static std::vector<std::vector<double>> knots();
   static std::string_view regime(const MoeInput& input, const Rates& rates);
 };

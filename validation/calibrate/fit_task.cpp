@@ -241,9 +241,9 @@ ErrorSummary summary_of(const std::vector<HeldOut>& held, double HeldOut::*which
 }
 
 void set_valid(const Task& task, const std::vector<std::size_t>& items, FittedModel& model) {
-  const std::vector<std::string_view> names = task.feature_names();
+  const std::vector<std::string_view> names = task.axis_names();
   for (const std::size_t i : items) {
-    const std::vector<double> f = task.features(i);
+    const std::vector<double> f = task.axes(i);
     for (std::size_t d = 0; d < f.size(); ++d) {
       auto [at, fresh] = model.valid.try_emplace(std::string(names[d]), f[d], f[d]);
       at->second.first = std::min(at->second.first, f[d]);
@@ -253,7 +253,7 @@ void set_valid(const Task& task, const std::vector<std::size_t>& items, FittedMo
   for (const std::string_view counted : task.counted_features()) {
     const auto d = static_cast<std::size_t>(std::ranges::find(names, counted) - names.begin());
     std::set<double> values;
-    for (const std::size_t i : items) values.insert(task.features(i)[d]);
+    for (const std::size_t i : items) values.insert(task.axes(i)[d]);
     model.seen[std::string(counted)] = {values.begin(), values.end()};
   }
 }

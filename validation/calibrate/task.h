@@ -52,6 +52,9 @@ class Task {
   // Those of them that are counts and that no hold-out leaves out.
   virtual std::vector<std::string_view> counted_features() const = 0;
   virtual std::vector<double> features(std::size_t item) const = 0;
+  // All axes of the shapes, the features first: what a fit is told to have seen.
+  virtual std::vector<std::string_view> axis_names() const = 0;
+  virtual std::vector<double> axes(std::size_t item) const = 0;
   virtual std::vector<std::vector<double>> knots() const = 0;
   // `doubt`: of a model that stands in for another implementation (hardware/choose_fitted.h).
   virtual std::vector<hardware::Estimate> estimates(const hardware::FittedModel& model,
@@ -101,6 +104,11 @@ class ModelTask : public Task {
   std::vector<double> features(std::size_t item) const override {
     const auto f = M::features(shapes_[item]);
     return {f.begin(), f.end()};
+  }
+  std::vector<std::string_view> axis_names() const override { return hardware::axis_names<M>(); }
+  std::vector<double> axes(std::size_t item) const override {
+    const auto axes = hardware::axes_of<M>(shapes_[item]);
+    return {axes.begin(), axes.end()};
   }
   std::vector<std::vector<double>> knots() const override { return M::knots(); }
   std::vector<hardware::Estimate> estimates(const hardware::FittedModel& model,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 #include "hardware/choose_fitted.h"
 #include "hardware/collectives/models.h"
@@ -43,6 +44,9 @@ hardware::FittedModel figures_of(const Task& task, const hardware::Device& devic
   model.variant = task.variant();
   for (const ParameterInfo& p : task.parameters())
     model.parameters[std::string(p.name)] = p.initial;
+  // They say nothing of a range.
+  for (const std::string_view axis : task.axis_names())
+    model.valid[std::string(axis)] = {0, std::numeric_limits<double>::max()};
   model.interval[""] = {1 / 3.0, 1 / 2.35, 2.35, 3.0};
   model.provenance = {.origin = hardware::Origin::Extrapolated, .source = "round figures"};
   return model;

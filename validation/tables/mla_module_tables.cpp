@@ -28,6 +28,8 @@ class ComposedTask : public Task {
   std::vector<std::string_view> feature_names() const override { return {}; }
   std::vector<std::string_view> counted_features() const override { return {}; }
   std::vector<double> features(std::size_t) const override { return {}; }
+  std::vector<std::string_view> axis_names() const override { return {}; }
+  std::vector<double> axes(std::size_t) const override { return {}; }
   std::vector<std::vector<double>> knots() const override { return {}; }
   std::vector<Estimate> estimates(const hardware::FittedModel&, double) const override {
     return estimates_;

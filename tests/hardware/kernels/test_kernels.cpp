@@ -136,7 +136,8 @@ TEST_CASE("experts that an engine has no fit for were another engine's in silenc
         "moe deepgemm bf16: no fit, trtllm bf16 stands in");
   CHECK(standing.trust.high > own.trust.high);
   const Trust triton = vllm.moe(bf16).trust;
-  CHECK(reason_of(*triton.use, triton.outside) == "moe vllm bf16: no fit, sglang bf16 stands in");
+  CHECK(reason_of(*triton.use, triton.outside) ==
+        "moe vllm bf16: no fit, sglang bf16 stands in, groups beyond 8 to 512");
   // What it does have a fit for is its own.
   const Trust dispatched = deepgemm.moe(mixture(rows, Precision::FP8Block, false)).trust;
   CHECK(dispatched.use->kind == "wideep_moe");
