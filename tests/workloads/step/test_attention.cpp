@@ -1,0 +1,90 @@
+// What attention costs in a step: its kinds, keys that are there, prompts beside a decode, tokens
+// that are checked together. All widths and kernels are those of hand_scenario.h.
+//
+// Of T tokens, 5 launches and norm 8000 T, queries, keys and values 2 x 800 x 1000 + 3600 T,
+// rotation 3200 T, output 2 x 1000 x 400 + 2800 T: 2,400,000 + 17,600 T bytes, and
+//   core  b (2 K x 200 x 2 + 2 q x 400 x 2) = b (800 K + 1600 q)
+// of b sequences with q queries and K keys. The embedding is 1 us + 4000 T bytes.
+#include <doctest/doctest.h>
+
+#include "tests/workloads/step/hand_scenario.h"
+
+using namespace moesim;
+using namespace moesim::testing;
+
+namespace {
+
+Deployment one_gpu(Mixer mixer) {
+  return hand_deployment(hand_model({layer_of(mixer, NoFfn{})}), {});
+}
+
+MlaAttention latent(std::int64_t q_lora_rank) {
+  return {.heads = 4,
+          .q_lora_rank = q_lora_rank,
+          .kv_lora_rank = 200,
+          .nope_dim = 50,
+          .rope_dim = 20,
+          .value_dim = 50,
+          .index = {}};
+}
+
+}  // namespace
+
+TEST_CASE("a decode reads the keys of each sequence") {
+  // embedding 1.008; 5 us + 2,400,000 + 35,200 + 2 x (8,000 + 1,600) B = 7.4544
+  CHECK(time_of(one_gpu(hand_attention()), on_every_rank({decoding(2, 10)})) == 8'462'400_ps);
+  // 1,000 keys more of each: 2 x 800,000 B.
+  CHECK(time_of(one_gpu(hand_attention()), on_every_rank({decoding(2, 1010)})) == 10'062'400_ps);
+  // A window of 4: 6 keys less of each.
+  GqaAttention window = hand_attention();
+  window.window = 4;
+  CHECK(time_of(one_gpu(window), on_every_rank({decoding(2, 10)})) == 8'462'400_ps - 9'600_ps);
+}
+
+TEST_CASE("a chunk of a prompt sees the keys that are there") {
+  // 4 tokens after 6 keys: embedding 1.016; 5 us + 2,400,000 + 70,400 + 8,000 + 6,400 B
+  CHECK(time_of(one_gpu(hand_attention()), on_every_rank({prompts(1, 4, 6)})) == 8'500'800_ps);
+  // At the prompt's beginning: 6 keys less, 4,800 B.
+  CHECK(time_of(one_gpu(hand_attention()), on_every_rank({prompts(1, 4)})) == 8'496'000_ps);
+}
+
+TEST_CASE("a prompt beside a decode is projected with it and has a core of its own") {
+  // 2 sequences that decode and a chunk of 4 tokens that sees 6 keys: embedding of 6 tokens 1.024;
+  // 6 us + 2,400,000 + 105,600 + 19,200 + (4,800 + 6,400) B = 8.536; head of 2 + 1 rows, norm
+  // 24,000, GEMM 200,000 + 6,600 B, 2 us: 2.2306.
+  // Asked as a refill: of prompts of 8 in chunks of 4, and sequences of 4 tokens: one of the 2 ends
+  // in two steps, and is followed by two chunks: one a step. They see 4 and 8 keys, 6 on the mean.
+  auto d = one_gpu(hand_attention());
+  d.model.head = true;
+  StepQuestion question = decode_question(2, 10);
+  question.refill = {.prompt = 8, .output = 4, .chunk = 4};
+  const auto kinds = step_kinds(question);
+  REQUIRE(kinds.size() == 1);
+  CHECK(time_of(d, kinds[0].batch) == 1'024'000_ps + 8'536'000_ps + 2'230'600_ps);
+}
+
+TEST_CASE("tokens of a sequence that are checked together share the reading of its cache") {
+  // 2 sequences of 2 tokens: embedding 1.016; 5 us + 2,400,000 + 70,400 + 2 x (8,000 + 3,200) B.
+  BatchShape checked = decoding(2, 10);
+  checked.query_length = 2;
+  CHECK(time_of(one_gpu(hand_attention()), on_every_rank({checked})) ==
+        1'016'000_ps + 7'492'800_ps);
+}
+
+TEST_CASE("latent attention decodes in the latent space") {
+  // 4 heads of 50 + 20 and 50, queries through 100, a cache of 200 + 20; 2 sequences of 10 keys.
+  // norm                                   16,000 B
+  // down    [320 x 1000]        640,000 + 5,280
+  // queries [280 x 100]          56,000 + 1,520
+  // norms and rotation of 100 + 220 + 80 numbers, 2 x 2 x 2 x 400 = 3,200
+  // into the latent space, 4 x [200 x 50]   80,000 + 8 rows x 500 = 84,000
+  // core    2 x (10 x 220 x 2 + 4 x 420 x 2) = 15,520
+  // out of it, 4 x [50 x 200]               84,000
+  // output  [1000 x 200]        400,000 + 4,800
+  // 8 launches and 1,310,320 B; embedding 1.008.
+  CHECK(time_of(one_gpu(latent(100)), on_every_rank({decoding(2, 10)})) == 10'318'320_ps);
+  // Queries straight from hidden: [500 x 1000] 1,000,000 + 6,000 in place of the two, and 100
+  // numbers less to norm:
+  // 16,000 + 1,006,000 + 2,400 + 84,000 + 15,520 + 84,000 + 404,800 = 1,612,720 B, 7 launches.
+  CHECK(time_of(one_gpu(latent(0)), on_every_rank({decoding(2, 10)})) == 9'620'720_ps);
+}
