@@ -71,6 +71,28 @@ TEST_CASE("tokens of a sequence that are checked together share the reading of i
         1'016'000_ps + 7'492'800_ps);
 }
 
+TEST_CASE("a speculative step with attention is a pass of all tokens and one of each drafted one") {
+  // One GPU, a mixture, the head; 2 sequences of 10 keys with one drafted token each.
+  // The pass of 4 tokens: embedding 1.016, attention 7.4928 (above), router 3 us + 8,000
+  // + 40,160 B, experts 6 us + 12,000,000 + 16,000 B, head of 4 rows 2 us + 32,000 + 208,800 B:
+  //   1.016 + 7.4928 + 3.04816 + 18.016 + 2.2408 = 31.81376
+  // The draft of 2 tokens: input 2 x (1 us + 16,000 B) + 1 us + 2 x 2000 x 1000 + 12,000 B,
+  // attention 7.4544, router 3.02808, experts 6 us + 12,000,000 + 8,000 B, head of 2 rows 2 us
+  // + 16,000 + 204,400 B:
+  //   7.044 + 7.4544 + 3.02808 + 18.008 + 2.2204 = 37.75488
+  auto d = hand_deployment(hand_model({layer_of(hand_attention(), hand_moe())}), {});
+  d.model.head = true;
+  StepQuestion question = decode_question(2, 10);
+  question.speculation = {.draft = 1, .accepted = 1.5};
+  const Batch batch = step_kinds(question).front().batch;
+  CHECK(time_of(d, batch) == 31'813'760_ps + 37'754'880_ps);
+  // Two drafted ones: two passes, and a pass of 6 tokens: embedding + 0.008, attention
+  // + 0.035200 + 0.003200, router + 0.02008, experts + 0.008, head + 0.0204.
+  question.speculation = {.draft = 2, .accepted = 1.5};
+  CHECK(time_of(d, step_kinds(question).front().batch) ==
+        31'813'760_ps + 94'880_ps + 2 * 37'754'880_ps);
+}
+
 TEST_CASE("latent attention decodes in the latent space") {
   // 4 heads of 50 + 20 and 50, queries through 100, a cache of 200 + 20; 2 sequences of 10 keys.
   // norm                                   16,000 B

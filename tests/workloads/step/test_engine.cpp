@@ -142,6 +142,27 @@ TEST_CASE("a speculative step checks all tokens at once and drafts them one by o
   CHECK(report.tokens_per_step == doctest::Approx(2 * 2 * 1.5));
 }
 
+TEST_CASE("without a graph the experts of a mixture are launched kernel by kernel") {
+  // 10 us a launch, so that the host is what the GPU waits for: embedding at 10, done at 11.008;
+  // router's third kernel at 40, done at 43.02808. Two ranks, 2 tokens each: the dispatch, 14.032,
+  // is done at 57.06008; rows come sorted: three kernels, at 70, and 9.016: 79.016. Combine 14.
+  Scenario s = balanced(2);
+  const auto time = [&] { return time_of(s.deployment, on_every_rank({decoding(2, 1)})); };
+  s.deployment.host.per_launch = 10us;
+  s.deployment.host.graphs = Graphs::None;
+  CHECK(time() == 93'016'000_ps);
+  // In fp8 activations are quantised before each product: five kernels, at 90; 3 us + 3,000,000
+  // + 16,000 B.
+  s.deployment.formats.experts = hardware::Precision::FP8;
+  CHECK(time() == 90us + 6'016'000_ps + 14us);
+  // Alone a GPU routes, sorts and adds up: six kernels, at 100, and 6 us + 12,000,000 + 8,000 B.
+  s.deployment.formats.experts = hardware::Precision::BF16;
+  s.deployment.layout = {};
+  CHECK(time() == 100us + 18'008'000_ps);
+  s.deployment.formats.experts = hardware::Precision::FP8;
+  CHECK(time() == 120us + 12'008'000_ps);
+}
+
 TEST_CASE("without a graph a quantised GEMM is two launches") {
   // Embedding at 10; a dense layer in fp8 has a norm, two products and the activation: six
   // launches, at 70: 4 us + 16,000 + 1,000,000 + 8,000 + 6,000 + 500,000 + 6,000 B.

@@ -12,6 +12,23 @@
 using namespace moesim;
 using namespace moesim::testing;
 
+TEST_CASE("tp ranks that share everything reduce after embedding, attention and each network") {
+  // 2 sequences of 10 keys; a dense layer and a mixture of which each rank has half of every
+  // expert. All-reduces are of 2 x 1000 x 2 = 4,000 B: 10 + 4 = 14 us.
+  // embedding  2 tokens x 4,000 B                                   1.008
+  // attention  5 us + 1,200,000 + 29,600 + 2 x (4,000 + 800) B      6.239200, twice
+  // dense      4 us + norm 16,000, up 2 x 500 x 1000 + 6,000,
+  //            activation 3,000, down 2 x 1000 x 250 + 5,000 B      5.530000
+  // router     3 us + norm 16,000, GEMM 8,000 + 4,016, choice 64    3.028080
+  // experts    6 us + 4 x 3 x 1000 x 250 x 2 B, 2 tokens in and out
+  //            2 x 2 x 2,000 B                                     12.008000
+  // 34.052480 and 5 all-reduces of 14.
+  const auto d = hand_deployment(hand_model({layer_of(hand_attention(), hand_dense()),
+                                             layer_of(hand_attention(), hand_moe())}),
+                                 {.tp = 2, .etp = 2});
+  CHECK(time_of(d, on_every_rank({decoding(2, 10)})) == 104'052'480_ps);
+}
+
 TEST_CASE("tp ranks with experts of their own route half of the tokens each") {
   // Token 0 is routed by rank 0 and goes to experts 0 and 2, token 1 by rank 1 to 1 and 3; rank 0
   // has experts 0 and 1: a message of 2,016 B each way.
@@ -54,6 +71,22 @@ TEST_CASE("ranks that share an expert gather its rows before it and scatter resu
   // tokens all-gather of 4,000 B 20 + 2                                 128.058040
   const auto d = hand_deployment(hand_model(), {.tp = 2, .dp = 2, .ep = 2, .etp = 2});
   CHECK(time_of(d, on_every_rank({decoding(2, 10)})) == 128'058'040_ps);
+}
+
+TEST_CASE("experts that no all-to-all serves were priced by the all-to-all that was named") {
+  // tp 2 = etp 2, ep 1: nothing is dispatched, and each rank's experts read the 2 tokens once,
+  // whichever kernels would move them elsewhere. Low latency, which counts no tokens, had them
+  // read for each of their choices, 4 x 4,000 B.
+  auto d = hand_deployment(hand_model(), {.tp = 2, .etp = 2});
+  const Batch batch = on_every_rank({decoding(2, 10)});
+  for (const auto tokens :
+       {hardware::MulticastAlgorithm::Nccl, hardware::MulticastAlgorithm::AllGather,
+        hardware::MulticastAlgorithm::DeepEpNormal, hardware::MulticastAlgorithm::HybridEp,
+        hardware::MulticastAlgorithm::DeepEpLowLatency}) {
+    d.tokens = tokens;
+    // embedding 1.008 + 14, router 3.02808, experts 12.008, all-reduce 14.
+    CHECK(time_of(d, batch) == 44'044'080_ps);
+  }
 }
 
 TEST_CASE("logits are gathered over the tp ranks that each have a part of the vocabulary") {
