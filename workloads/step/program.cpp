@@ -89,7 +89,7 @@ sim::Bytes Program::activations(std::int64_t tokens) const {
 }
 
 sim::Bytes Program::to_next_stage(const MicroBatch& batch, Rank rank) const {
-  return activations(part_of(tokens_of(of(batch, rank)), deployment_.layout.tp, 0));
+  return activations(part_of(tokens_of_cp_rank(of(batch, rank)), deployment_.layout.tp, 0));
 }
 
 // Over each tp group of the stage; `bytes` of what its dp rank has.
@@ -123,12 +123,13 @@ void Program::expert_collective(Task task, const Place& at, Collective collectiv
 Turn Program::embedding(const Place& at, const MicroBatch& batch) const {
   Turn turn;
   add({.what = "embedding",
-       .work = by_dp(batch,
-                     [&](const RankBatch& rank) { return pricing_.embedding(tokens_of(rank)); })},
+       .work = by_dp(
+           batch,
+           [&](const RankBatch& rank) { return pricing_.embedding(tokens_of_cp_rank(rank)); })},
       turn);
   tensor_collective(
       {.what = "embedding all-reduce"}, at, &Communication::all_reduce,
-      [&](Rank r) { return activations(tokens_of(of(batch, r))); }, turn);
+      [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
   return turn;
 }
 

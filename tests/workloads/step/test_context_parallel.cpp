@@ -6,6 +6,27 @@
 using namespace moesim;
 using namespace moesim::testing;
 
+TEST_CASE("a cp rank has its part of the queries and sees all keys") {
+  // A prompt of 8 tokens over 2 ranks, 4 each.
+  // embedding  of 4 tokens                                              1.016000
+  // gather     8 x 400 numbers x 2 B = 6,400 B: 20 + 3.2               24.216000
+  // attention  5 us + norm 32,000, queries, keys and values 1,600,000 + 14,400, rotation 12,800,
+  //            core 2 x 8 x 200 x 2 + 2 x 4 x 400 x 2 = 12,800, output 800,000 + 11,200 B:
+  //            7.4832                                                  31.699200
+  // dense      4 us + 3,000,000 + 4 x 18,000 B: 7.072                  38.771200
+  const auto d = hand_deployment(hand_model({layer_of(hand_attention(), hand_dense())}), {.cp = 2});
+  CHECK(time_of(d, on_every_rank({prompts(1, 8)})) == 38'771'200_ps);
+}
+
+TEST_CASE("cp ranks route their own tokens where experts are spread over them") {
+  // cp 2 = ep 2, 4 tokens of a prompt of 8 each; a layer without attention gathers nothing.
+  // embedding 1.016; router 3 us + 8,000 + 4 x 10,040 B: 3.04816; 4 tokens, each with one choice
+  // away: dispatch 10 + 4 x 2.016; 8 rows: experts 3 us + 6,000,000 + 32,000 B: 9.032; combine 18.
+  const auto d = hand_deployment(hand_model(), {.ep = 2, .cp = 2});
+  CHECK(time_of(d, on_every_rank({prompts(1, 8)})) ==
+        1'016'000_ps + 3'048'160_ps + 18'064'000_ps + 9'032'000_ps + 18us);
+}
+
 TEST_CASE("a tp rank gathers the keys and values of its own heads") {
   // tp 2 x cp 2: 8 x 200 numbers x 2 B = 3,200 B: 20 + 1.6.
   const auto d = hand_deployment(hand_model({layer_of(hand_attention(), hand_dense())}),

@@ -71,6 +71,17 @@ TEST_CASE(
   CHECK(time_of(d, on_every_rank({decoding(4, 10)})) == 88us);
 }
 
+TEST_CASE("each rank of a stage sends its part of the activations, once") {
+  // 8 tokens of a micro-batch, 2,000 B each. Over tp ranks, which all have all of them, and over
+  // cp ranks, which have their part, they are shared out.
+  const ModelSpec model = hand_model({dense_layer(500), dense_layer(500)});
+  CHECK(sent_bytes(hand_deployment(model, {.pp = 2}), on_every_rank({decoding(16, 10)})) == 16'000);
+  CHECK(sent_bytes(hand_deployment(model, {.tp = 2, .pp = 2, .etp = 2}),
+                   on_every_rank({decoding(16, 10)})) == 8'000);
+  CHECK(sent_bytes(hand_deployment(model, {.tp = 2, .pp = 2, .etp = 2, .cp = 2}),
+                   on_every_rank({prompts(2, 8)})) == 4'000);
+}
+
 TEST_CASE("a tp rank sends its part, and a stage's exchanges come one after another") {
   // As the first, with two tp ranks: layers 20,000 wide, so that each has 10,000. Of 2 tokens
   // all-reduces 10 + 4 = 14 after the embedding and each layer; the send 40 + 2, of which the
