@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "workloads/step/token_split.h"
+
 namespace moesim::workloads {
 namespace {
 
@@ -12,11 +14,11 @@ using hardware::GemmShape;
 using hardware::MlaShape;
 using hardware::Precision;
 
-// The queries that one cp rank has; the keys it sees are all of them (ring attention, or an
-// all-gather of keys and values: Megatron-Core's context parallelism).
+// The queries that the cp rank with the most has; the keys it sees are all of them (ring attention,
+// or an all-gather of keys and values: Megatron-Core's context parallelism).
 BatchShape of_cp_rank(const BatchShape& shape, std::int64_t cp) {
   BatchShape mine = shape;
-  mine.query_length = std::max<std::int64_t>(1, shape.query_length / cp);
+  mine.query_length = part_of(shape.query_length, cp, 0);
   return mine;
 }
 

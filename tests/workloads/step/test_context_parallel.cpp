@@ -18,6 +18,16 @@ TEST_CASE("a cp rank has its part of the queries and sees all keys") {
   CHECK(time_of(d, on_every_rank({prompts(1, 8)})) == 38'771'200_ps);
 }
 
+TEST_CASE("what does not divide over cp ranks was left out of attention") {
+  // 5 tokens over 2 ranks: one has 3, and is who the step waits for; it was 2, as if a token were
+  // nobody's.
+  // embedding 1.012; gather of 4,000 B 22; attention 5 us + 2,400,000 + 3 x 17,600
+  // + 2 x 5 x 400 + 2 x 3 x 800 = 8,800 B: 7.4616; dense 4 us + 3,000,000 + 54,000 B: 7.054
+  const auto d = hand_deployment(hand_model({layer_of(hand_attention(), hand_dense())}), {.cp = 2});
+  CHECK(time_of(d, on_every_rank({prompts(1, 5)})) ==
+        1'012'000_ps + 22us + 7'461'600_ps + 7'054'000_ps);
+}
+
 TEST_CASE("cp ranks route their own tokens where experts are spread over them") {
   // cp 2 = ep 2, 4 tokens of a prompt of 8 each; a layer without attention gathers nothing.
   // embedding 1.016; router 3 us + 8,000 + 4 x 10,040 B: 3.04816; 4 tokens, each with one choice
