@@ -184,14 +184,16 @@ class Pricer {
         pricing_.share);
   }
 
-  // Keys and values of every head from the latent ones. The kernels of prefill take queries and
+  // Keys and values of every head from the latent ones, those that are there included: the cache
+  // holds nothing else (vLLM's _compute_prefill_context). The kernels of prefill take queries and
   // keys with the rotated part beside the rest, in one array: it is copied there, and of the keys
   // the rest too (SGLang and vLLM: k[..., :nope] = k_nope; k[..., nope:] = k_rope; q[..., nope:] =
   // …).
   void expand_keys(const BatchShape& part, const MlaAttention& a, std::int64_t heads) {
-    gemm(heads * (a.nope_dim + a.value_dim), a.kv_lora_rank, part.tokens());
+    const std::int64_t keys = part.sequences * part.kv_length;
+    gemm(heads * (a.nope_dim + a.value_dim), a.kv_lora_rank, keys);
     touch(2 * heads * a.rope_dim, part.tokens());
-    touch(heads * (2 * a.nope_dim + a.rope_dim) + a.rope_dim, part.tokens());
+    touch(heads * (2 * a.nope_dim + a.rope_dim) + a.rope_dim, keys);
   }
 
   // Numbers a token, read or written by element-wise kernels.

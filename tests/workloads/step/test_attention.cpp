@@ -110,3 +110,15 @@ TEST_CASE("latent attention decodes in the latent space") {
   // 16,000 + 1,006,000 + 2,400 + 84,000 + 15,520 + 84,000 + 404,800 = 1,612,720 B, 7 launches.
   CHECK(time_of(one_gpu(latent(0)), on_every_rank({decoding(2, 10)})) == 9'620'720_ps);
 }
+
+TEST_CASE("keys that are there were not expanded for a chunk of a prompt of latent attention") {
+  // 4 tokens after 6 keys. The kernels of prefill want keys and values of every head, of all 10;
+  // those of the 6 lie in the cache as latent vectors only.
+  // norm 32,000; down 640,000 + 10,560; queries 56,000 + 3,040; norms and rotation 6,400
+  // keys and values [400 x 200] of 10: 160,000 + 12,000
+  // rotated queries copied 2 x 4 x 20 numbers of 4: 1,280
+  // keys copied 4 x (2 x 50 + 20) + 20 = 500 numbers of 10: 10,000
+  // core 4 x (4 x 120 + 10 x 120) x 2 = 13,440; output 400,000 + 9,600
+  // 9 launches and 1,354,320 B; embedding 1.016.
+  CHECK(time_of(one_gpu(latent(100)), on_every_rank({prompts(1, 4, 6)})) == 11'370'320_ps);
+}

@@ -52,3 +52,20 @@ TEST_CASE("a tp rank gathers the keys and values of its own heads") {
   REQUIRE(reduce.size() == 1);
   CHECK(reduce[0].end - reduce[0].start == 18us);
 }
+
+TEST_CASE("cp ranks gather the latent vectors of latent attention, and expand them all") {
+  // A cache of 200 + 20 numbers: 8 x 220 x 2 = 3,520 B, 20 + 1.76. Keys of all 8 tokens are
+  // expanded on each rank, queries are those of its 4 (test_attention.cpp has the parts):
+  // norm 32,000, down 640,000 + 10,560, queries 56,000 + 3,040, norms and rotation 6,400, keys
+  // 160,000 + 8 x 1,200, rotated queries 1,280, keys copied 8 x 1,000, core
+  // 4 x (4 x 120 + 8 x 120) x 2 = 11,520, output 400,000 + 9,600 B, 9 launches.
+  const MlaAttention mla{.heads = 4,
+                         .q_lora_rank = 100,
+                         .kv_lora_rank = 200,
+                         .nope_dim = 50,
+                         .rope_dim = 20,
+                         .value_dim = 50,
+                         .index = {}};
+  const auto d = hand_deployment(hand_model({layer_of(mla, NoFfn{})}), {.cp = 2});
+  CHECK(time_of(d, on_every_rank({prompts(1, 8)})) == 1'016'000_ps + 21'760'000_ps + 10'348'000_ps);
+}
