@@ -107,15 +107,17 @@ void Program::tensor_collective(Task task, const Place& at, Collective collectiv
   add(std::move(task), turn);
 }
 
-// Over each etp group of the stage: the rows that its ranks received.
+// Over each etp group of the stage: the rows that its ranks received, in the experts' width.
 void Program::expert_collective(Task task, const Place& at, Collective collective,
                                 const std::vector<std::int64_t>& rows, Turn& turn) const {
   if (deployment_.layout.etp == 1) return;
+  const MoeFfn& moe = *deployment_.model.moe(task.layer);
+  const std::int64_t row_bytes = moe.dispatch_width(deployment_.model.hidden) * 2;
   task.phase = Phase::Collectives;
   for (Rank r = at.first; r < at.first + stage_ranks_; ++r) {
     if (layout_.expert(r).etp != 0) continue;
-    task.exchanges.push_back(
-        (communication_.*collective)(layout_.etp_group(r), activations(rows[r - at.first])));
+    task.exchanges.push_back((communication_.*collective)(
+        layout_.etp_group(r), sim::Bytes(rows[r - at.first] * row_bytes)));
   }
   turn.push_back(std::move(task));
 }

@@ -73,6 +73,24 @@ TEST_CASE("ranks that share an expert gather its rows before it and scatter resu
   CHECK(time_of(d, on_every_rank({decoding(2, 10)})) == 128'058'040_ps);
 }
 
+TEST_CASE("rows of experts in a narrower width are gathered in that width") {
+  // As above with experts in 100 numbers, which the router projects to and back: messages of
+  // 200 + 16 B, 4 rows of 200 B.
+  // embedding, all-reduce                                                15.008000
+  // router    3.01804 + 2 us + 2 x (2 x 100 x 1000 + 2 x 1,100) B: 2.4044 20.430440
+  // dispatch  10 + 0.216                                                 30.646440
+  // rows all-gather of 800 B 20 + 0.4                                    51.046440
+  // experts   3 us + 2 x 3 x 100 x 250 x 2 + 4 x 400 B: 3.3016           54.348040
+  // rows reduce-scatter 30 + 0.4                                         84.748040
+  // combine   10 + 0.2                                                   94.948040
+  // tokens all-gather 22                                                116.948040
+  MoeFfn moe = hand_moe();
+  moe.latent = 100;
+  const auto d = hand_deployment(hand_model({layer_of(NoMixer{}, moe)}),
+                                 {.tp = 2, .dp = 2, .ep = 2, .etp = 2});
+  CHECK(time_of(d, on_every_rank({decoding(2, 10)})) == 116'948'040_ps);
+}
+
 TEST_CASE("experts that no all-to-all serves were priced by the all-to-all that was named") {
   // tp 2 = etp 2, ep 1: nothing is dispatched, and each rank's experts read the 2 tokens once,
   // whichever kernels would move them elsewhere. Low latency, which counts no tokens, had them
