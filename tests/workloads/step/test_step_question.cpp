@@ -68,6 +68,20 @@ TEST_CASE("a prompt's chunks see half of it and of a chunk on the mean") {
   CHECK(kinds[1].output == 128);
 }
 
+TEST_CASE("a prompt one token longer than a chunk was read as two whole ones") {
+  // 8,193 tokens in chunks of 8,192 are two passes, of 4,097 tokens on the mean and not 8,192 each.
+  // They see 4,097 and 8,193 keys: 6,145.
+  StepQuestion question = decode_question(64, 1000);
+  question.refill = {.prompt = 8193, .output = 128, .chunk = 8192};
+  // 64 / 128 sequences end, two passes each: one in every step.
+  const auto kinds = step_kinds(question);
+  REQUIRE(kinds.size() == 1);
+  const BatchShape& chunk = kinds[0].batch.ranks[0][1];
+  CHECK(chunk.sequences == 1);
+  CHECK(chunk.query_length == 4097);
+  CHECK(chunk.kv_length == 6145);
+}
+
 TEST_CASE("prompts are spread evenly over steps, as the mean rank needs them") {
   // 24 and 8 sequences of 16 tokens: 1.5 and 0.5 prompts a step, 1 on the mean.
   StepQuestion question;
