@@ -107,6 +107,15 @@ TEST_CASE("keys of another form of the question are refused where they stand") {
         "x.yaml:1:54: step: unknown key \"promt\"; did you mean \"prompt\"?");
 }
 
+TEST_CASE("a step that does not say its phase, or says another, is told which there are") {
+  CHECK(mistakes("{batch_per_rank: 4, context: 3}") ==
+        "x.yaml:1:7: step: key \"phase\" is missing");
+  CHECK(mistakes("{phase: decoding, batch_per_rank: 4, context: 3}") ==
+        "x.yaml:1:15: step.phase: expected one of prefill, decode, not \"decoding\"");
+  CHECK(mistakes("{phase: decode, batch_per_rank: 4, context: 3, count: 0}") ==
+        "x.yaml:1:61: step.count: expected a whole number from 1 to 100000, not \"0\"");
+}
+
 TEST_CASE("parts of a batch that mix decode and prefill are refused key by key") {
   CHECK(mistakes("{batch: [{decode: 2, context: 8, tokens: 3, after: 1}]}") ==
         "x.yaml:1:48: step.batch[0].tokens: belongs to prefill, not beside decode\n"
@@ -130,6 +139,20 @@ TEST_CASE("a batch that holds no token, or more than there may be, is refused") 
   }
   CHECK(mistakes("{batch: [{prefill: 8193, tokens: 8192}]}") ==
         "x.yaml:1:15: step.batch: 67117056 tokens of a rank; 67108864 at most");
+}
+
+TEST_CASE("more tokens accepted than are drafted and the model's own are refused") {
+  CHECK(mistakes("{phase: decode, batch_per_rank: 1, context: 1, "
+                 "speculation: {draft: 1, accepted: 2.5}}") ==
+        "x.yaml:1:88: step.speculation.accepted: 2.5 tokens a step of 1 drafted and one of the "
+        "model's own");
+  CHECK(mistakes("{phase: decode, batch_per_rank: 1, context: 1, "
+                 "speculation: {draft: 8, accepted: 1}}") ==
+        "x.yaml:1:75: step.speculation.draft: expected a whole number from 1 to 7, not \"8\"");
+  // What could not be read has its own message, and no other.
+  CHECK(mistakes("{phase: decode, batch_per_rank: 1, context: 1, "
+                 "speculation: {draft: two, accepted: 2}}") ==
+        "x.yaml:1:75: step.speculation.draft: expected a whole number from 1 to 7, not \"two\"");
 }
 
 TEST_CASE("what a deployment cannot be asked is told as values") {
