@@ -104,27 +104,12 @@ std::string measured_table() {
   return table;
 }
 
-// The constants with which an interval widens.
-std::string doubts() {
-  const hardware::Doubt doubt = hardware::kDoubt;
-  return fmt::format(
-      "\n"
-      "```\n"
-      "half-width = {} x the hold-out's           an input lies beyond what the fit has seen\n"
-      "half-width = sqrt(half-width^2 + doubt^2)   more than the shape is new:\n"
-      "             doubt {}                     another device of the generation\n"
-      "             doubt {}                     another generation\n"
-      "```\n",
-      doubt.extrapolated, doubt.carried, doubt.other_generation);
-}
-
 }  // namespace
 
 void add_fit_figures(Figures& figures) {
   figures["accuracy"] = accuracy_table;
   figures["fits"] = fits_table;
   figures["measured tables"] = measured_table;
-  figures["doubts"] = doubts;
 }
 
 }  // namespace moesim::tests

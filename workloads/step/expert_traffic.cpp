@@ -19,6 +19,13 @@ std::int64_t at_home(const std::vector<std::uint32_t>& matrix, std::size_t ranks
   return sum;
 }
 
+// Experts that route for themselves are priced by the tokens that they see, whoever asks what.
+DispatchWanted wanted_by(const Communication& communication, bool sharded) {
+  DispatchWanted wanted = communication.wanted();
+  wanted.tokens = wanted.tokens || !sharded;
+  return wanted;
+}
+
 }  // namespace
 
 ExpertTraffic::ExpertTraffic(const Deployment& deployment, const RankLayout& layout,
@@ -28,6 +35,7 @@ ExpertTraffic::ExpertTraffic(const Deployment& deployment, const RankLayout& lay
       communication_(communication),
       routes_(routes),
       sharded_(tokens_are_sharded(deployment.layout)),
+      wanted_(wanted_by(communication, sharded_)),
       stage_ranks_(layout.ranks() / static_cast<Rank>(deployment.layout.pp)),
       pricer_(pricing, sharded_ && communication.delivers_sorted(), deployment.layout.etp),
       rows_(layout) {}
@@ -48,7 +56,7 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
                         .first = batch.first_token + group.first_token,
                         .count = group.tokens()},
                        routing_);
-    count_dispatch(routing_, *from.placement, batch.sources[g], communication_.wanted(), counts_);
+    count_dispatch(routing_, *from.placement, batch.sources[g], wanted_, counts_);
     add_to(account, index, group, moe, *from.placement);
     rows_.add(group, counts_);
     if (!sharded_) continue;

@@ -40,6 +40,7 @@ class ExpertTraffic {
   const Communication& communication_;
   const LayerRoutes& routes_;
   bool sharded_;
+  DispatchWanted wanted_;
   Rank stage_ranks_;
   ExpertPricer pricer_;
   LayerRouting routing_;   // of the group at hand; keeps its storage

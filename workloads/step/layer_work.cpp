@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "workloads/step/mixer_work.h"
+#include "workloads/step/token_split.h"
 
 namespace moesim::workloads {
 namespace {
@@ -44,12 +45,13 @@ Work norm(const LayerPricing& pricing, std::int64_t tokens) {
 }  // namespace
 
 Work LayerPricing::mixer(const LayerKind& layer, const RankBatch& batch) const {
-  const std::int64_t tokens = tokens_of(batch);
-  if (std::holds_alternative<NoMixer>(layer.mixer) || tokens == 0) return {};
-  Work work = norm(*this, tokens / cp);
+  if (std::holds_alternative<NoMixer>(layer.mixer) || tokens_of(batch) == 0) return {};
+  std::int64_t tokens = 0;  // of the cp rank with the most
+  for (const BatchShape& part : batch) tokens += part.sequences * part_of(part.query_length, cp, 0);
+  Work work = norm(*this, tokens);
   work += mixer_work(*this, layer.mixer, batch);
   if (layer.cross) {
-    work += norm(*this, tokens / cp);
+    work += norm(*this, tokens);
     work += cross_attention_work(*this, *layer.cross, batch);
   }
   return work;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "workloads/step/token_split.h"
+
 namespace moesim::workloads {
 namespace {
 
@@ -12,11 +14,11 @@ using hardware::GemmShape;
 using hardware::MlaShape;
 using hardware::Precision;
 
-// The queries that one cp rank has; the keys it sees are all of them (ring attention, or an
-// all-gather of keys and values: Megatron-Core's context parallelism).
+// The queries that the cp rank with the most has; the keys it sees are all of them (ring attention,
+// or an all-gather of keys and values: Megatron-Core's context parallelism).
 BatchShape of_cp_rank(const BatchShape& shape, std::int64_t cp) {
   BatchShape mine = shape;
-  mine.query_length = std::max<std::int64_t>(1, shape.query_length / cp);
+  mine.query_length = part_of(shape.query_length, cp, 0);
   return mine;
 }
 
@@ -203,14 +205,16 @@ class Pricer {
         pricing_.share);
   }
 
-  // Keys and values of every head from the latent ones. The kernels of prefill take queries and
+  // Keys and values of every head from the latent ones, those that are there included: the cache
+  // holds nothing else (vLLM's _compute_prefill_context). The kernels of prefill take queries and
   // keys with the rotated part beside the rest, in one array: it is copied there, and of the keys
   // the rest too (SGLang and vLLM: k[..., :nope] = k_nope; k[..., nope:] = k_rope; q[..., nope:] =
   // …).
   void expand_keys(const BatchShape& part, const MlaAttention& a, std::int64_t heads) {
-    gemm(heads * (a.nope_dim + a.value_dim), a.kv_lora_rank, part.tokens());
+    const std::int64_t keys = part.sequences * part.kv_length;
+    gemm(heads * (a.nope_dim + a.value_dim), a.kv_lora_rank, keys);
     touch(2 * heads * a.rope_dim, part.tokens());
-    touch(heads * (2 * a.nope_dim + a.rope_dim) + a.rope_dim, part.tokens());
+    touch(heads * (2 * a.nope_dim + a.rope_dim) + a.rope_dim, keys);
   }
 
   // Numbers a token, read or written by element-wise kernels.

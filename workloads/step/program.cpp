@@ -89,7 +89,7 @@ sim::Bytes Program::activations(std::int64_t tokens) const {
 }
 
 sim::Bytes Program::to_next_stage(const MicroBatch& batch, Rank rank) const {
-  return activations(part_of(tokens_of(of(batch, rank)), deployment_.layout.tp, 0));
+  return activations(part_of(tokens_of_cp_rank(of(batch, rank)), deployment_.layout.tp, 0));
 }
 
 // Over each tp group of the stage; `bytes` of what its dp rank has.
@@ -107,15 +107,17 @@ void Program::tensor_collective(Task task, const Place& at, Collective collectiv
   add(std::move(task), turn);
 }
 
-// Over each etp group of the stage: the rows that its ranks received.
+// Over each etp group of the stage: the rows that its ranks received, in the experts' width.
 void Program::expert_collective(Task task, const Place& at, Collective collective,
                                 const std::vector<std::int64_t>& rows, Turn& turn) const {
   if (deployment_.layout.etp == 1) return;
+  const MoeFfn& moe = *deployment_.model.moe(task.layer);
+  const std::int64_t row_bytes = moe.dispatch_width(deployment_.model.hidden) * 2;
   task.phase = Phase::Collectives;
   for (Rank r = at.first; r < at.first + stage_ranks_; ++r) {
     if (layout_.expert(r).etp != 0) continue;
-    task.exchanges.push_back(
-        (communication_.*collective)(layout_.etp_group(r), activations(rows[r - at.first])));
+    task.exchanges.push_back((communication_.*collective)(
+        layout_.etp_group(r), sim::Bytes(rows[r - at.first] * row_bytes)));
   }
   turn.push_back(std::move(task));
 }
@@ -123,12 +125,13 @@ void Program::expert_collective(Task task, const Place& at, Collective collectiv
 Turn Program::embedding(const Place& at, const MicroBatch& batch) const {
   Turn turn;
   add({.what = "embedding",
-       .work = by_dp(batch,
-                     [&](const RankBatch& rank) { return pricing_.embedding(tokens_of(rank)); })},
+       .work = by_dp(
+           batch,
+           [&](const RankBatch& rank) { return pricing_.embedding(tokens_of_cp_rank(rank)); })},
       turn);
   tensor_collective(
       {.what = "embedding all-reduce"}, at, &Communication::all_reduce,
-      [&](Rank r) { return activations(tokens_of(of(batch, r))); }, turn);
+      [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
   return turn;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 namespace moesim::workloads {
 namespace {
@@ -20,7 +21,7 @@ Speculation read_speculation(const YamlNode& node) {
   speculation.draft = node.at("draft").integer(1, kMostDraft);
   const YamlNode accepted = node.at("accepted");
   speculation.accepted = accepted.number(1);
-  if (speculation.accepted > static_cast<double>(speculation.draft + 1)) {
+  if (speculation.draft > 0 && speculation.accepted > static_cast<double>(speculation.draft + 1)) {
     accepted.error(fmt::format("{} tokens a step of {} drafted and one of the model's own",
                                speculation.accepted, speculation.draft));
   }
@@ -114,6 +115,13 @@ void refuse(const YamlNode& node, std::initializer_list<const char*> keys, const
   }
 }
 
+// Nothing where it says neither, which is a mistake noted.
+std::optional<StepPhase> read_phase(const YamlNode& node) {
+  if (node.one_of({"prefill", "decode"}) == 1) return StepPhase::Decode;
+  if (node.is_scalar() && node.text() == "prefill") return StepPhase::Prefill;
+  return {};
+}
+
 }  // namespace
 
 StepQuestion read_step(const YamlNode& node) {
@@ -124,7 +132,9 @@ StepQuestion read_step(const YamlNode& node) {
     refuse(node, {"phase", "batch_per_rank", "context", "refill", "tokens_per_rank", "prompt"},
            "stands beside batch, which says all of it");
     step = read_batch(*batch);
-  } else if (node.at("phase").one_of({"prefill", "decode"}) == 0) {
+  } else if (const auto phase = read_phase(node.at("phase")); !phase) {
+    return {};
+  } else if (phase == StepPhase::Prefill) {
     refuse(node, {"batch_per_rank", "context", "refill", "speculation"},
            "belongs to decode; prefill has tokens_per_rank and prompt");
     step = read_prefill(node);

@@ -5,22 +5,28 @@
 namespace moesim::workloads {
 namespace {
 
+// Passes that a prompt is read in.
+std::int64_t passes(const Refill& refill) {
+  return (refill.prompt + refill.chunk - 1) / refill.chunk;
+}
+
 // Prompts, or chunks of prompts, that a rank prefills in a step, on the mean: one for each sequence
 // that ends, in as many passes as it has chunks.
 double prompts_a_step(const RankBatch& rank, const StepQuestion& question) {
   const Refill& refill = question.refill;
   const double ended = static_cast<double>(sequences_of(rank)) * question.speculation.accepted /
                        static_cast<double>(refill.output);
-  const std::int64_t chunks = (refill.prompt + refill.chunk - 1) / refill.chunk;
-  return ended * static_cast<double>(chunks);
+  return ended * static_cast<double>(passes(refill));
 }
 
-// The chunks of a prompt see 1, 2, … chunks of keys: half of it and of a chunk on the mean.
+// The passes of a prompt share it out; they see 1, 2, … parts of its keys: half of it and of a part
+// on the mean.
 BatchShape chunks_of(const Refill& refill, std::int64_t count) {
+  const std::int64_t part = (refill.prompt + passes(refill) - 1) / passes(refill);
   return {.phase = StepPhase::Prefill,
           .sequences = count,
-          .query_length = refill.chunk,
-          .kv_length = (refill.prompt + refill.chunk) / 2,
+          .query_length = part,
+          .kv_length = (refill.prompt + part) / 2,
           .encoder_length = refill.prompt};
 }
 

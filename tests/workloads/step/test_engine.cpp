@@ -14,9 +14,9 @@ using namespace moesim::testing;
 namespace {
 
 // The step of test_hand_worked.cpp: 41.08808 us.
-Scenario four_tokens(const Folder& folder) {
+Scenario four_tokens(const tests::TemporaryFolder& folder) {
   const std::array<ExpertId, 8> choices{0, 1, 0, 2, 2, 3, 0, 1};
-  const auto trace = folder.path / "engine.h5";
+  const auto trace = folder.path() / "engine.h5";
   TraceWriter writer(trace, {.layers = 1, .experts = 4, .top_k = 2});
   writer.append({.ids = choices});
   writer.close();
@@ -46,7 +46,7 @@ double host_exposed(const Report& report) {
 
 TEST_CASE("a host that is not overlapped thinks before the step") {
   // 5 us a step and 1 us for each of the rank's two sequences: 41.08808 + 7.
-  Folder folder;
+  const tests::TemporaryFolder folder;
   Scenario s = four_tokens(folder);
   s.deployment.host.per_step = 5us;
   s.deployment.host.per_sequence = 1us;
@@ -56,7 +56,7 @@ TEST_CASE("a host that is not overlapped thinks before the step") {
 }
 
 TEST_CASE("a host that is overlapped is seen where it takes longer than the GPU") {
-  Folder folder;
+  const tests::TemporaryFolder folder;
   Scenario s = four_tokens(folder);
   s.deployment.host.overlapped = true;
   s.deployment.host.per_step = 41us;
@@ -73,7 +73,7 @@ TEST_CASE("without a graph a kernel starts when the host has launched it") {
   // 3 us a launch. The embedding is launched at 3 and done at 4.008. The router's three kernels are
   // launched at 12, 7.992 us later, and done at 15.02808, 10.992 us later than with a graph. The
   // experts' three, at 21, are ready before the dispatch is done.
-  Folder folder;
+  const tests::TemporaryFolder folder;
   Scenario s = four_tokens(folder);
   s.deployment.host.per_launch = 3us;
   s.deployment.host.graphs = Graphs::None;
@@ -140,4 +140,61 @@ TEST_CASE("a speculative step checks all tokens at once and drafts them one by o
   CHECK(report.step_time_us.mean ==
         doctest::Approx(four + 2.032 + 5.012 + two - 1.008).epsilon(1e-9));
   CHECK(report.tokens_per_step == doctest::Approx(2 * 2 * 1.5));
+}
+
+TEST_CASE("without a graph the experts of a mixture are launched kernel by kernel") {
+  // 10 us a launch, so that the host is what the GPU waits for: embedding at 10, done at 11.008;
+  // router's third kernel at 40, done at 43.02808. Two ranks, 2 tokens each: the dispatch, 14.032,
+  // is done at 57.06008; rows come sorted: three kernels, at 70, and 9.016: 79.016. Combine 14.
+  Scenario s = balanced(2);
+  const auto time = [&] { return time_of(s.deployment, on_every_rank({decoding(2, 1)})); };
+  s.deployment.host.per_launch = 10us;
+  s.deployment.host.graphs = Graphs::None;
+  CHECK(time() == 93'016'000_ps);
+  // In fp8 activations are quantised before each product: five kernels, at 90; 3 us + 3,000,000
+  // + 16,000 B.
+  s.deployment.formats.experts = hardware::Precision::FP8;
+  CHECK(time() == 90us + 6'016'000_ps + 14us);
+  // Alone a GPU routes, sorts and adds up: six kernels, at 100, and 6 us + 12,000,000 + 8,000 B.
+  s.deployment.formats.experts = hardware::Precision::BF16;
+  s.deployment.layout = {};
+  CHECK(time() == 100us + 18'008'000_ps);
+  s.deployment.formats.experts = hardware::Precision::FP8;
+  CHECK(time() == 120us + 12'008'000_ps);
+}
+
+TEST_CASE("without a graph a quantised GEMM is two launches") {
+  // Embedding at 10; a dense layer in fp8 has a norm, two products and the activation: six
+  // launches, at 70: 4 us + 16,000 + 1,000,000 + 8,000 + 6,000 + 500,000 + 6,000 B.
+  auto d = hand_deployment(hand_model({layer_of(NoMixer{}, hand_dense())}), {});
+  d.formats.dense_ffn = hardware::Precision::FP8;
+  d.host.per_launch = 10us;
+  d.host.graphs = Graphs::None;
+  CHECK(time_of(d, on_every_rank({decoding(2, 1)})) == 75'536'000_ps);
+}
+
+TEST_CASE("a step that holds prompts is launched kernel by kernel where only decode is a graph") {
+  // 100 us a launch, which a decode of 2 tokens that is a graph does not see.
+  auto d = hand_deployment(hand_model({layer_of(NoMixer{}, hand_dense())}), {});
+  d.host.per_launch = 100us;
+  d.host.graphs = Graphs::Decode;
+  // embedding 1.008, dense 7.036
+  CHECK(time_of(d, on_every_rank({decoding(2, 1)})) == 8'044'000_ps);
+  // Embedding and four kernels: 500 us, and then 7.036.
+  CHECK(time_of(d, on_every_rank({prompts(1, 2)})) == 507'036'000_ps);
+  CHECK(time_of(d, on_every_rank({decoding(1, 1), prompts(1, 1)})) == 507'036'000_ps);
+  d.host.graphs = Graphs::All;
+  CHECK(time_of(d, on_every_rank({prompts(1, 2)})) == 8'044'000_ps);
+}
+
+TEST_CASE("a host's part of a step may take half or twice as long") {
+  // What 100 us of host add to the ends of the step's interval: 50 and 200.
+  Scenario s = balanced(2);
+  const Interval without = run(s).report.interval.at("step_time_us");
+  s.deployment.host.per_step = 100us;
+  const Report report = run(s).report;
+  CHECK(host_exposed(report) == doctest::Approx(100));
+  const Interval with = report.interval.at("step_time_us");
+  CHECK(with.p10 - without.p10 == doctest::Approx(50));
+  CHECK(with.p90 - without.p90 == doctest::Approx(200));
 }

@@ -2,8 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <array>
-#include <filesystem>
-#include <fstream>
 
 #include "tests/workloads/step/hand_scenario.h"
 
@@ -16,8 +14,8 @@ TEST_CASE("a step of two nodes and four experts takes the time that a hand compu
   // Experts 0 and 1 are on rank 0, 2 and 3 on rank 1. Tokens 0 and 1 start on rank 0, 2 and 3 on
   // rank 1, and choose:
   const std::array<ExpertId, 8> choices{0, 1, 0, 2, 2, 3, 0, 1};
-  Folder folder;
-  const auto trace = folder.path / "trace.h5";
+  const tests::TemporaryFolder folder;
+  const auto trace = folder.path() / "trace.h5";
   TraceWriter writer(trace, {.layers = 1, .experts = 4, .top_k = 2});
   writer.append({.ids = choices});
   writer.close();
