@@ -192,6 +192,46 @@ TEST_CASE("what is carried agrees with progressive filling step by step") {
   }
 }
 
+TEST_CASE("with a tolerance what a flow leaves over is handed on when its window ends") {
+  // Three flows on 3 GB/s, of 1, 1.02 and 3 GB. At 1 s the first is done and the others have
+  // 1.5 GB/s each. A tolerance of 0.1 merges what ends within half of it times the age, 50 ms: the
+  // second is done at 1.0133…, but the third has all of the link only from 1.05 s on, with
+  // 2 - 0.075 = 1.925 GB left: 0.641666… s more. Exactly it would be 1.673333… s.
+  World world(0.1);
+  const auto link = world.network.add_link(3_GBps);
+  world.start(1, 1e9, {link});
+  world.start(2, 1.02e9, {link});
+  world.start(3, 3e9, {link});
+  world.engine.run();
+  CHECK(world.finished.of(1) == Time{1s});
+  CHECK(world.finished.of(2) == Time{1'013'333'333'334_ps});
+  CHECK(world.finished.of(3) == Time{1'691'666'666'667_ps});
+}
+
+TEST_CASE(
+    "with a tolerance a flow waits for the window's end where that is within its group's age") {
+  // 1 GB on 3 GB/s ends at 1/3 s. Another of 3 GB comes at 0.32 s: 13.3 ms are less than half of
+  // 0.1 times the group's age, 16 ms. It starts when the first is done, and has the link for 1 s.
+  {
+    World world(0.1);
+    const auto link = world.network.add_link(3_GBps);
+    world.start(1, 1e9, {link});
+    world.engine.at(Time{320ms}, [&] { world.start(2, 3e9, {link}); });
+    world.engine.run();
+    CHECK(world.finished.of(1) == Time{333'333'333'334_ps});
+    CHECK(world.finished.of(2) == Time{1'333'333'333'334_ps});
+  }
+  // At 0.31 s the window's end is 23.3 ms off, more than 15.5 ms: they share from then on. The
+  // first has 0.07 GB left, 46.6 ms at half the rate; all bytes have gone at 0.31 + 3.07 / 3 s.
+  World world(0.1);
+  const auto link = world.network.add_link(3_GBps);
+  world.start(1, 1e9, {link});
+  world.engine.at(Time{310ms}, [&] { world.start(2, 3e9, {link}); });
+  world.engine.run();
+  CHECK(world.finished.of(1) == Time{356'666'666'667_ps});
+  CHECK(world.finished.of(2) == Time{1'333'333'333'334_ps});
+}
+
 TEST_CASE("a tolerant play stays within its tolerance, and never beats what links can carry") {
   for (std::uint64_t seed = 1; seed <= 10; ++seed) {
     CAPTURE(seed);

@@ -184,6 +184,30 @@ TEST_CASE("points that hold nothing out have an interval all the same") {
   CHECK(fit.model.interval.at("").p95 > 1.05);
 }
 
+TEST_CASE("a regime has an interval of its own from forty points on") {
+  // Up to 64 KiB are small: 8 sizes at 5 group sizes, 40 points. Medium: 3 sizes at 13, 39 points,
+  // which are in the interval of all only.
+  const hardware::Rates rates = hardware::rates_of(h100(), hardware::Precision::BF16);
+  std::string text = "op_name,dtype,num_gpus,bytes,latency_us\n";
+  const auto add = [&](double bytes, int sizes, int groups) {
+    for (int i = 0; i < sizes; ++i, bytes *= 2) {
+      for (int ranks = 2; ranks < 2 + groups; ++ranks) {
+        text += fmt::format("all_gather,half,{},{},{}\n", ranks, bytes,
+                            hardware::NcclModel::us({hardware::NcclOperation::AllGather,
+                                                     static_cast<double>(ranks), bytes},
+                                                    rates, truth()));
+      }
+    }
+  };
+  add(512, 8, 5);
+  add(131072, 3, 13);
+  const FitResult fit = fit_task(*tasks_of(text)[0], {.evaluations = 100, .residual = false});
+  CHECK(fit.hold_out.n == 79);
+  CHECK(fit.model.interval.contains(""));
+  CHECK(fit.model.interval.contains("small"));
+  CHECK_FALSE(fit.model.interval.contains("medium"));
+}
+
 TEST_CASE("fitted models come back from their file as they went in") {
   FitResult fit = fit_task(*tasks_of(made_table(20))[0],
                            {.evaluations = 500, .source = "made \"here\": a test"});

@@ -37,7 +37,9 @@ sim::io::Json run_exchange_case(const YamlNode& node) {
   };
   small("groups", tokens.groups);
   small("groups_per_token", tokens.groups_per_token);
-  if (const auto law = node.find("law")) tokens.law = workloads::law_from_name(law->text());
+  if (const auto law = node.find("law")) {
+    tokens.law = static_cast<workloads::Law>(law->one_of(workloads::kLawNames));
+  }
   tokens.skew = workloads::default_skew(tokens.law);
   if (const auto skew = node.find("skew")) tokens.skew = skew->number(0, 100);
   if (const auto seed = node.find("seed")) {
@@ -52,6 +54,7 @@ sim::io::Json run_exchange_case(const YamlNode& node) {
   const hardware::Precision back = precision_of(node.at("combine"));
   const YamlNode file = node.at("cluster");
   (void)file.text();
+  node.throw_errors();
   const auto cluster = hardware::load_cluster(file.file());
 
   sim::io::Json report = sim::io::Json::object();
