@@ -132,3 +132,37 @@ TEST_CASE("an exchange that waits for a late rank says how long it waited") {
   CHECK(times[0].phases[1].waiting == Duration{5us});
   CHECK(times[1].phases[1].waiting == Duration{});
 }
+
+TEST_CASE("waiting is counted against the rank that came last") {
+  // Rank 0 computes 1 us, rank 1 5 us, then both exchange: rank 0 waits 4 us for rank 1.
+  OpGraph graph(2);
+  const LabelId work = graph.add_label({.name = "work", .phase = 0});
+  const LabelId talk = graph.add_label({.name = "talk", .phase = 1});
+  const OpId a = graph.add_compute(0, 0, work, 1us, {});
+  const OpId b = graph.add_compute(1, 0, work, 5us, {});
+  const ExchangeId exchange = graph.add_exchange({.participants = {0, 1}});
+  graph.add_part(exchange, 0, 0, talk, std::array{a});
+  graph.add_part(exchange, 1, 0, talk, std::array{b});
+  const auto times = rank_times(graph, play(graph), 2);
+  CHECK(times[0].phases[1].waiting == 4us);
+  CHECK(times[0].waited_for == Duration{});
+  CHECK(times[1].waited_for == 4us);
+}
+
+TEST_CASE("of a window only what lies in it counts, and only operations from the first one on") {
+  // 3 us and 4 us one after another; the window from 2 to 9 us has 4 us of the second, which is
+  // all that counts: 3 us are idle.
+  OpGraph graph(1);
+  const LabelId label = graph.add_label({.name = "work", .phase = 0});
+  graph.add_compute(0, 0, label, 3us, {});
+  const OpId second = graph.add_compute(0, 0, label, 4us, {});
+  const Timeline timeline = play(graph);
+  const std::vector<Window> window{{Time{2us}, Time{9us}}};
+  const auto both = rank_times(graph, timeline, 1, window);
+  CHECK(both[0].phases[0].exposed == 5us);
+  CHECK(both[0].phases[0].busy == 5us);
+  CHECK(both[0].idle == 2us);
+  const auto last = rank_times(graph, timeline, 1, window, second);
+  CHECK(last[0].phases[0].exposed == 4us);
+  CHECK(last[0].idle == 3us);
+}

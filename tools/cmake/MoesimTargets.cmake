@@ -47,8 +47,9 @@ if(MOESIM_SANITIZE)
 endif()
 
 # moesim_add_tests(sim LABEL unit SOURCES test_units.cpp … LINK moesim::sim)
-# builds one doctest program, tests_<name>_<label>, and registers one CTest a source file:
-# <name>/units for test_units.cpp. A test that ran no case fails.
+# builds one doctest program, tests_<name>_<label>, and registers one CTest a source file, named by
+# where it lies: workloads/step/attention for tests/workloads/step/test_attention.cpp. A test that
+# ran no case fails.
 function(moesim_add_tests name)
   cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
   if(NOT arg_LABEL)
@@ -61,12 +62,13 @@ function(moesim_add_tests name)
   add_executable(${target} ${arg_SOURCES})
   target_link_libraries(${target} PRIVATE moesim_test_support ${arg_LINK})
   moesim_configure_target(${target})
+  file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
   foreach(source IN LISTS arg_SOURCES)
     get_filename_component(stem ${source} NAME_WE)
     string(REGEX REPLACE "^test_" "" stem ${stem})
-    add_test(NAME ${name}/${stem} COMMAND ${target} "--source-file=*/${source}"
+    add_test(NAME ${folder}/${stem} COMMAND ${target} "--source-file=*/${source}"
              WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-    set_tests_properties(${name}/${stem} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
+    set_tests_properties(${folder}/${stem} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
       FAIL_REGULAR_EXPRESSION "test cases: +0 " SKIP_REGULAR_EXPRESSION "SKIPPED: ")
   endforeach()
 endfunction()

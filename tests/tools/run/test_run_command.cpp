@@ -182,3 +182,53 @@ TEST_CASE("a scenario that is not there is an error that names what may have bee
                        "\"configs\" is neither a file nor one of configs/scenarios",
                        sim::ConfigError);
 }
+
+TEST_CASE("what does not fit stood last, under a throughput, with nothing on standard error") {
+  // 100 sequences of 32,768 keys of Mixtral: 100 x 32,768 x 131,072 B of cache, 429 GB.
+  const Output output = call(
+      tools::run_command(),
+      {{"SCENARIO", {kMixtral}},
+       {"set", {"step={phase: decode, batch_per_rank: 100, context: 32768}", "network=bound"}}});
+  CHECK(output.code == sim::ExitCode::Infeasible);
+  const std::size_t refused = output.out.find("DOES NOT FIT  needs ");
+  REQUIRE(refused != std::string::npos);
+  CHECK(refused < output.out.find("  step "));
+  CHECK(output.out.find("What follows is what it would be.") < output.out.find("  step "));
+  // 85.52 GB less 15 GB of weights and the like hold 16 sequences of 4.295 GB.
+  CHECK(
+      output.err ==
+      "moesim run: does not fit: needs 444.6 GB of 85.52 GB on the fullest GPU: 16 sequences a dp "
+      "rank would fit (step.batch_per_rank)\n");
+}
+
+TEST_CASE("a title said H100 after the cluster was changed") {
+  const Output output = call(
+      tools::run_command(), {{"SCENARIO", {kMixtral}},
+                             {"set", {"cluster=configs/clusters/h200-1x8.yaml", "network=bound"}}});
+  CHECK(output.out.starts_with(
+      "Mixtral 8x7B decode on 8 H100, with cluster=configs/clusters/h200-1x8.yaml, network=bound\n"
+      "  Mixtral-8x7B on 8 of 8 H200 SXM (dp 8, ep 8): decode, 32 sequences of 2048 keys a dp "
+      "rank\n"));
+}
+
+TEST_CASE("a run outside what was fitted was silent") {
+  const auto run = [](const std::string& change) {
+    const Output output =
+        call(tools::run_command(), {{"SCENARIO", {kMixtral}},
+                                    {"set", {change, "network=bound", "step.count=1"}},
+                                    {"format", {"json"}}});
+    return sim::io::parse_json(output.out, "report");
+  };
+  const auto plain = run("seed=1");
+  CHECK(plain.at("extrapolated").at("share").get<double>() < 0.05);
+  CHECK(plain.at("stand_ins").empty());
+  const auto fp4 = run("precision.weights=nvfp4");
+  // Projections and experts; the attention core reads its cache in bf16 as before.
+  CHECK(fp4.at("extrapolated").at("share").get<double>() > 0.4);
+  CHECK(fp4.at("stand_ins").at(0).at("asked") == "trtllm nvfp4");
+  CHECK(run("cluster=configs/clusters/b200-1x8.yaml").at("extrapolated").at("share").get<double>() >
+        0.9);
+  // TensorRT-LLM's time to the digit, and SGLang's: who answered is told.
+  CHECK(run("kernels.moe=deepgemm").at("stand_ins").at(0).at("asked") == "deepgemm bf16");
+  CHECK(run("kernels.moe=vllm").at("stand_ins").at(0).at("used") == "sglang bf16");
+}
