@@ -104,6 +104,12 @@ TEST_CASE("a thousandth of a picosecond is the rounding of a sum, and more is no
   CHECK(world.finished.of(1) == Time{1000_ps});
   CHECK(world.finished.of(2) == Time{1001_ps});
   CHECK(world.finished.of(3) == Time{1001_ps});
+  // The second is taken with the first, and rates are not computed for it alone: once when both
+  // start, once when both have gone.
+  World two;
+  for (std::size_t i = 0; i < 2; ++i) two.start(i, bytes[i], {two.network.add_link(1_GBps)});
+  two.engine.run();
+  CHECK(two.network.counters().computations == 2);
 }
 
 TEST_CASE("flows over three links and limits of single flows are fair too") {
