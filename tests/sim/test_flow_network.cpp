@@ -92,6 +92,26 @@ TEST_CASE("a flow is not done a picosecond early") {
   CHECK(world.finished.of(1) == Time{334_ps});
 }
 
+TEST_CASE("a thousandth of a picosecond is the rounding of a sum, and more is not") {
+  // 1 GB/s, each flow on a link of its own: 1,000 ps a byte. 0.0005 ps more is whole, and done with
+  // the first; 0.05 ps and half a one are not.
+  World world;
+  const std::vector<double> bytes{1, 1.0000005, 1.00005, 1.0005};
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    world.start(i, bytes[i], {world.network.add_link(1_GBps)});
+  world.engine.run();
+  CHECK(world.finished.of(0) == Time{1000_ps});
+  CHECK(world.finished.of(1) == Time{1000_ps});
+  CHECK(world.finished.of(2) == Time{1001_ps});
+  CHECK(world.finished.of(3) == Time{1001_ps});
+  // The second is taken with the first, and rates are not computed for it alone: once when both
+  // start, once when both have gone.
+  World two;
+  for (std::size_t i = 0; i < 2; ++i) two.start(i, bytes[i], {two.network.add_link(1_GBps)});
+  two.engine.run();
+  CHECK(two.network.counters().computations == 2);
+}
+
 TEST_CASE("flows over three links and limits of single flows are fair too") {
   // A, B, C of 10 GB/s; 1 over all three, 2 on A limited to 2 GB/s, 3 on C.
   // 2 has 2; A leaves 8; C is shared: 5 each. Flow 1: 1 GB at 5 GB/s.

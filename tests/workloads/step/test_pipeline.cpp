@@ -107,6 +107,44 @@ TEST_CASE("a mixture in the second stage routes the tokens of its own micro-batc
   CHECK(account.rows == 16);
 }
 
+TEST_CASE(
+    "the step that counts in a pipeline has the routing after that of the one that fills it") {
+  // In the first step of the trace every token chooses experts 0 and 1, in the second 2 and 3.
+  const tests::TemporaryFolder folder;
+  const auto trace = folder.path() / "trace.h5";
+  TraceWriter writer(trace, {.layers = 1, .experts = 4, .top_k = 2});
+  const std::vector<ExpertId> first{0, 1, 0, 1, 0, 1, 0, 1}, second{2, 3, 2, 3, 2, 3, 2, 3};
+  writer.append({.ids = first});
+  writer.append({.ids = second});
+  writer.close();
+  auto d = hand_deployment(hand_model({dense_layer(500), layer_of(NoMixer{}, hand_moe())}),
+                           {.pp = 2, .dp = 2, .ep = 2});
+  d.routing = {.trace = trace, .mapping = {}};
+  const Batch batch = on_every_rank({decoding(2, 10)});
+  StepPlayer player(d, {.fullest = batch});
+  const StepAccount account = player.play(batch).built.account;
+  REQUIRE(account.layers.size() == 1);
+  CHECK(account.layers[0].expert_counts == std::vector<std::uint64_t>{0, 0, 4, 4});
+}
+
+TEST_CASE("a host beside a pipeline works on the next step when it is done with the last one") {
+  // The first case's pipeline, whose steps end at 238.808 and 412.344: a host of 100 us a step is
+  // seen in neither.
+  auto d = hand_deployment(hand_model({dense_layer(10'000), dense_layer(10'000)}), {.pp = 2});
+  d.host.per_step = 100us;
+  d.host.overlapped = true;
+  const Batch batch = on_every_rank({decoding(4, 10)});
+  CHECK(time_of(d, batch) == 173'536'000_ps);
+  StepPlayer player(d, {.fullest = batch});
+  const auto host = spans_of(player.play(batch), "host", 1);
+  REQUIRE(host.size() == 1);
+  CHECK(host[0].start == sim::Time{100us});
+  // Not overlapped it stands between the token of the first micro-batch and its next step:
+  // 173.536 + 100 of a cycle.
+  d.host.overlapped = false;
+  CHECK(time_of(d, batch) == 273'536'000_ps);
+}
+
 TEST_CASE("the report of a pipeline called busy time idle") {
   // Stages that take the same, with sends of next to nothing (1 ps): of 500 tokens the embedding
   // takes 1 us + 2,000,000 B, and a dense layer of w 4 us + 6000 w + 500 x (12 w + 12,000) B: 250

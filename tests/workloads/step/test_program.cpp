@@ -112,6 +112,7 @@ TEST_CASE("ranks that route their own tokens scatter, dispatch, gather rows and 
                               "shared expert L1 (shared_expert) beside, experts L1 (experts), "
                               "rows reduce-scatter L1 (collectives) x 4, combine L1 (combine) x 4, "
                               "tokens all-gather L1 (collectives) x 4"});
+  REQUIRE(turns[0].size() == 5);
   CHECK(turns[0][1].exchanges[0].exchange.name == "reduce_scatter");
   CHECK(turns[0][4].exchanges[3].exchange.participants == std::vector<sim::Rank>{6, 7});
   // Every token of the 4 dp ranks, and both of its choices.
