@@ -67,7 +67,7 @@ inline void give_hand_collectives(hardware::Cluster& cluster, double send_us = 4
 
 // What stands where nobody has fitted anything (hardware/collectives/README.md).
 inline void give_default_collectives(hardware::Cluster& cluster) {
-  cluster.collectives = hardware::default_collective_parameters();
+  cluster.collectives = hardware::collective_models(cluster.device);
 }
 
 inline hardware::Cluster hand_cluster(std::int64_t nodes, std::int64_t gpus_per_node) {
