@@ -129,11 +129,6 @@ PricedExchange engine_all_reduce(const Cluster& cluster, Group group, const Grou
   return priced(cluster, std::move(exchange), loads, model, shape);
 }
 
-bool has_own_kernels(const Cluster& cluster, AllReduceLibrary library, bool one_node) {
-  return one_node && library != AllReduceLibrary::Nccl &&
-         cluster.scale_up.kind == ScaleUp::Kind::Switch;
-}
-
 }  // namespace
 
 std::span<const std::string_view> all_reduce_names() {
@@ -182,7 +177,7 @@ PricedExchange all_reduce(const Cluster& cluster, Group group, Bytes bytes,
     case Algorithm::Quickest:
       break;
   }
-  return has_own_kernels(cluster, library, one_node)
+  return one_node && library != AllReduceLibrary::Nccl
              ? engine_all_reduce(cluster, group, lie, bytes, library, AllReduceBranch::Quickest)
              : nccl_all_reduce(cluster, group, lie, bytes, NcclAlgorithm::Quickest);
 }
@@ -250,12 +245,6 @@ PricedExchange send(const Cluster& cluster, Rank source, Rank destination, Bytes
                  .ranks = near ? 2.0 : 1.0,
                  .bytes = static_cast<double>(bytes.count()),
                  .nodes = static_cast<double>(nodes)});
-}
-
-const ModelUse& all_reduce_use(const Cluster& cluster, AllReduceLibrary library, bool one_node) {
-  if (has_own_kernels(cluster, library, one_node))
-    return models(cluster).engine_all_reduce[static_cast<std::size_t>(library)].use();
-  return models(cluster).all_reduce.over(one_node ? 1 : 2).use();
 }
 
 }  // namespace moesim::hardware

@@ -57,7 +57,4 @@ PricedExchange all_to_all(const Cluster& cluster, std::span<const sim::Rank> gro
 PricedExchange send(const Cluster& cluster, sim::Rank source, sim::Rank destination,
                     sim::Bytes bytes);
 
-// The model that prices an all-reduce of that library within a node, or over several.
-const ModelUse& all_reduce_use(const Cluster& cluster, AllReduceLibrary library, bool one_node);
-
 }  // namespace moesim::hardware

@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "hardware/collectives/forms/all.h"
 #include "hardware/collectives/models.h"
 
@@ -18,6 +20,9 @@ std::optional<FittedModel> default_fit(const Device& device, std::string_view ki
     model.emplace();
     const typename M::Parameters p = M::defaults(variant);
     for (const auto& f : M::fields()) model->parameters[std::string(f.name)] = p.*f.member;
+    // They were fitted on nothing that they could lie beyond: their doubt is all there is to say.
+    for (const std::string_view axis : axis_names<M>())
+      model->valid[std::string(axis)] = {0, std::numeric_limits<double>::max()};
     model->provenance = {.origin = Origin::Extrapolated, .source = std::string(M::kDefaults)};
   });
   if (!model) return {};

@@ -125,11 +125,6 @@ PricedExchange combine(const Cluster& cluster, std::span<const sim::Rank> group,
   return build(cluster, group, algorithm, counts, shape, true);
 }
 
-std::vector<const ModelUse*> multicast_uses(const Cluster& cluster, MulticastAlgorithm algorithm,
-                                            bool one_node) {
-  return kernels_of(cluster, algorithm).uses(cluster, one_node);
-}
-
 sim::Bandwidth memory_traffic(const Cluster& cluster, MulticastAlgorithm algorithm) {
   // A copy over NVLink is written at its destination, read there and written in its place.
   constexpr double kLinkTouches = 3;

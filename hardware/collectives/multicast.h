@@ -48,8 +48,6 @@ class Multicast {
   virtual PricedExchange build(const Cluster& cluster, std::span<const sim::Rank> group,
                                const MulticastCounts& counts, const MulticastShape& shape,
                                bool back) const = 0;
-  // Who prices it, there and back.
-  virtual std::vector<const ModelUse*> uses(const Cluster& cluster, bool one_node) const = 0;
 };
 
 enum class MulticastAlgorithm { Nccl, AllGather, DeepEpNormal, HybridEp, DeepEpLowLatency };
@@ -89,9 +87,6 @@ PricedExchange dispatch(const Cluster& cluster, std::span<const sim::Rank> group
 PricedExchange combine(const Cluster& cluster, std::span<const sim::Rank> group,
                        MulticastAlgorithm algorithm, const MulticastCounts& counts,
                        const MulticastShape& shape);
-// The models that price both, of a group within a node or over several.
-std::vector<const ModelUse*> multicast_uses(const Cluster& cluster, MulticastAlgorithm algorithm,
-                                            bool one_node);
 
 // What the memory of a GPU moves while such an exchange runs at the rate of its NIC (or, within a
 // node, of its links): how often a byte is read and written on its way, README.md. Zero where the

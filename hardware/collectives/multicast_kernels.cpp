@@ -53,9 +53,6 @@ class Straight final : public Multicast {
     }
     return all_to_all(cluster, group, std::move(transfers));
   }
-  std::vector<const ModelUse*> uses(const Cluster& cluster, bool one_node) const override {
-    return {&cluster.collectives->all_to_all.over(one_node ? 1 : 2).use()};
-  }
 };
 
 class Gathered final : public Multicast {
@@ -66,18 +63,7 @@ class Gathered final : public Multicast {
         payload(static_cast<double>(shape.rows) * static_cast<double>(group.size()), shape);
     return back ? reduce_scatter(cluster, group, all) : all_gather(cluster, group, all);
   }
-  std::vector<const ModelUse*> uses(const Cluster& cluster, bool one_node) const override {
-    const std::size_t nodes = one_node ? 1 : 2;
-    return {&cluster.collectives->all_gather.over(nodes).use(),
-            &cluster.collectives->reduce_scatter.over(nodes).use()};
-  }
 };
-
-template <class M>
-std::vector<const ModelUse*> both_uses(const ThereAndBack<M>& models, bool one_node) {
-  const std::size_t nodes = one_node ? 1 : 2;
-  return {&models.of(false, nodes).use(), &models.of(true, nodes).use()};
-}
 
 // Rows by nodes: the transfers, and the most copies that a rank hands on.
 struct ByNodesRows {
@@ -139,9 +125,6 @@ class ByNodes final : public Multicast {
     return priced(cluster, std::move(rows.exchange), loads, models_.of(back, nodes),
                   shape_of(shape, nodes, back, {loads.rank, rows.copies}));
   }
-  std::vector<const ModelUse*> uses(const Cluster&, bool one_node) const override {
-    return both_uses(models_, one_node);
-  }
 
  private:
   ThereAndBack<M> models_;
@@ -163,9 +146,6 @@ class LowLatency final : public Multicast {
     const double far_messages = message > 0 ? loads.rank.far / message : 0;
     return priced(cluster, std::move(exchange), loads, models_.of(back, nodes),
                   shape_of(shape, nodes, back, {loads.rank, far_messages}));
-  }
-  std::vector<const ModelUse*> uses(const Cluster&, bool one_node) const override {
-    return both_uses(models_, one_node);
   }
 
  private:

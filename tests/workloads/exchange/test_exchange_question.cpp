@@ -17,7 +17,7 @@ using namespace moesim::workloads;
 namespace {
 
 sim::Exchange made(const hardware::Cluster& cluster, const ExchangeQuestion& question) {
-  return make_exchange(cluster, question);
+  return make_exchange(cluster, question).exchange;
 }
 
 // Four ranks on two nodes with 4 tokens of 2,048 B each; token t chooses experts t and t + 4 of 8,
