@@ -27,6 +27,17 @@ run(${CMAKE_COMMAND} --preset ${preset} -S ${SOURCE} -B ${WORK}
   -DCMAKE_DISABLE_FIND_PACKAGE_doctest=ON -DCMAKE_DISABLE_FIND_PACKAGE_benchmark=ON
   -DCMAKE_C_COMPILER=${C_COMPILER} -DCMAKE_CXX_COMPILER=${CXX_COMPILER})
 
+# Hidden from CMake, the packages' headers are still where the compiler finds them.
+file(GLOB_RECURSE sources ${SOURCE}/sim/*.* ${SOURCE}/hardware/*.* ${SOURCE}/workloads/*.* ${SOURCE}/validation/*.* ${SOURCE}/tools/*.*)
+foreach(source IN LISTS sources)
+  if(source MATCHES "\\.(h|cpp)$")
+    file(STRINGS ${source} includes REGEX "^#include <(doctest|benchmark)/")
+    if(includes)
+      message(FATAL_ERROR "${source} includes what only tests may: ${includes}")
+    endif()
+  endif()
+endforeach()
+
 # What is copied out of the build folder and is not there after configuring.
 file(GLOB_RECURSE scripts ${WORK}/cmake_install.cmake)
 set(copied)

@@ -24,6 +24,12 @@ function(moesim_configure_target target)
   endif()
 endfunction()
 
+# For a target whose own code runs once, and calls what does the work: it asks and prints, or it is a
+# test. Of the time to compile such code at -O3 a quarter is spent on making it fast.
+function(moesim_optimise_little target)
+  target_compile_options(${target} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-O1>)
+endfunction()
+
 # moesim_add_library(hardware SOURCES cluster.cpp … PUBLIC moesim::sim PRIVATE …)
 # makes the static library moesim_hardware, known as moesim::hardware. A subfolder adds its files
 # with target_sources(moesim_hardware PRIVATE …).
@@ -63,6 +69,7 @@ function(moesim_add_tests name)
   target_link_libraries(${target} PRIVATE moesim_test_support ${arg_LINK})
   moesim_configure_target(${target})
   file(RELATIVE_PATH folder ${PROJECT_SOURCE_DIR}/tests ${CMAKE_CURRENT_SOURCE_DIR})
+  moesim_optimise_little(${target})
   foreach(source IN LISTS arg_SOURCES)
     get_filename_component(stem ${source} NAME_WE)
     string(REGEX REPLACE "^test_" "" stem ${stem})

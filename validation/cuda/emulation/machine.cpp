@@ -3,9 +3,7 @@
 #include <cstring>
 #include <new>
 
-#include "validation/cuda/emulation/launcher.h"
-#include "validation/cuda/kernels/dispatch.cuh"
-#include "validation/cuda/kernels/dispatch_hopper.cuh"
+#include "validation/cuda/emulation/launches.h"
 
 namespace moesim::validation::cuda::emulation {
 namespace {
@@ -49,8 +47,8 @@ void EmulatedMachine::run(const Operation& operation) {
     std::memcpy(transfer->to, transfer->from, transfer->bytes);
     return;
   }
-  Launcher launcher(options_);
-  if (!launch_portable(launcher, operation) && !launch_hopper(launcher, operation)) {
+  if (!launch_portable_emulated(options_, operation) &&
+      !launch_hopper_emulated(options_, operation)) {
     throw MachineError("the emulator cannot run this operation");
   }
 }
