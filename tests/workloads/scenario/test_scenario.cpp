@@ -229,7 +229,7 @@ TEST_CASE("a host is read from its engine's file, and what the scenario says of 
   CHECK(none.deployment.host.per_step == sim::Duration{});
   CHECK(none.deployment.host.graphs == Graphs::All);
   const Scenario s =
-      scenario("engine: configs/engines/sglang.yaml\nhost: {overlapped: true, per_step: 2 ms}");
+      scenario("engine: configs/engines/sglang-0.4.6.yaml\nhost: {overlapped: true, per_step: 2 ms}");
   CHECK(s.deployment.host.engine == "SGLang, scheduler not overlapped");
   CHECK(s.deployment.host.overlapped);
   CHECK(s.deployment.host.per_step == std::chrono::milliseconds(2));
