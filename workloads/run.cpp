@@ -93,6 +93,8 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   report.seed = d.seed;
   report.routing = player.routing();
   report.notes = d.model.notes;
+  for (std::string& note : notes_of(d.engine)) report.notes.push_back(std::move(note));
+  report.defaults = scenario.inputs.defaults;
   report.inputs = hash_inputs(scenario);
 
   Summary summary;

@@ -23,14 +23,14 @@ void note(const YamlNode& node, const std::vector<Problem>& problems) {
 
 }  // namespace
 
-Scenario read_scenario(const YamlNode& node) {
+Scenario read_scenario(const YamlNode& node, const Shipped& shipped) {
   std::vector<std::string_view> keys{"name", "step"};
   keys.insert(keys.end(), deployment_keys().begin(), deployment_keys().end());
   node.allow_only(keys);
   Scenario s;
   s.name = node.at("name").text();
   s.inputs.scenario = node.document_name();
-  s.deployment = read_deployment(node, s.inputs);
+  s.deployment = read_deployment(node, shipped, s.inputs);
   StepQuestion step = read_step(node.at("step"));
   node.throw_errors();
   note(node, check(s.deployment));
@@ -59,9 +59,9 @@ YamlDocument open_scenario(const std::filesystem::path& file,
   return document;
 }
 
-Scenario load_scenario(const std::filesystem::path& file,
-                       const std::vector<std::string>& overrides) {
-  return read_scenario(open_scenario(file, overrides).root());
+Scenario load_scenario(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                       const Shipped& shipped) {
+  return read_scenario(open_scenario(file, overrides).root(), shipped);
 }
 
 }  // namespace moesim::workloads

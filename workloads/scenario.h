@@ -35,13 +35,13 @@ struct Scenario {
 // Reads a scenario with `key=value` overrides applied; throws ConfigError that lists every mistake,
 // InputError for a file that cannot be read.
 Scenario load_scenario(const std::filesystem::path& file,
-                       const std::vector<std::string>& overrides = {});
+                       const std::vector<std::string>& overrides = {}, const Shipped& shipped = {});
 // The two halves of it: the document with its overrides, and what it says.
 sim::io::YamlDocument open_scenario(const std::filesystem::path& file,
                                     const std::vector<std::string>& overrides);
 // A node of any document: a whole file, or a scenario inside another. Paths are relative to the
 // document's folder. Throws ConfigError that lists every mistake of the document so far.
-Scenario read_scenario(const sim::io::YamlNode& node);
+Scenario read_scenario(const sim::io::YamlNode& node, const Shipped& shipped = {});
 
 // Sets `key=value` pairs of the command line in a document. Throws ConfigError for what is no pair.
 void apply_overrides(sim::io::YamlDocument& document, const std::vector<std::string>& overrides);

@@ -51,6 +51,20 @@ TEST_CASE("a case without a scenario, or with a tolerance that is none, is refus
             .find("expected a tolerance such as 15%, not \"15\"") != std::string::npos);
 }
 
+TEST_CASE("a case may name its engine where it is told which there are") {
+  const std::string text =
+      "case: x\nsource: {what: a, where: b, read: c}\nscenario:\n  name: x\n  model: " +
+      std::filesystem::absolute("configs/models/mixtral-8x7b.yaml").string() +
+      "\n  cluster: " + std::filesystem::absolute("configs/clusters/h100-1x8.yaml").string() +
+      "\n  parallelism: {dp: 8, ep: 8}\n  network: bound\n  engine: sglang\n"
+      "  step: {phase: decode, batch_per_rank: 4, context: 128}\n"
+      "measured:\n  - {metric: gpus, value: 8, within: 1%}\n";
+  Json report;
+  (void)run_case(written(text), &report, {.engines = "configs/engines"});
+  CHECK(report["defaults"] == Json{"engine sglang: sglang-0.4.6.yaml, the newest of its files"});
+  CHECK(error_of(text).find("sglang: cannot be read") != std::string::npos);
+}
+
 TEST_CASE("a known miss is no failure until it is met, and then it is one") {
   // Mixtral's weights take 93,405,585,408 bytes in bf16: 3.8 % more than 90 GB, 17 % more than 80.
   const std::string head = "case: x\nsource: {what: a, where: b, read: c}\ncard: {model: " +

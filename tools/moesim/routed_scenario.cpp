@@ -7,6 +7,7 @@
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
+#include "tools/moesim/shipped.h"
 
 namespace moesim::tools {
 namespace {
@@ -59,7 +60,7 @@ Scenario routed_scenario(const RoutedQuestion& question) {
       question.steps);
   auto document = sim::io::YamlDocument::parse(text, "the scenario");
   apply_overrides(document, question.overrides);
-  return read_scenario(document.root());
+  return read_scenario(document.root(), shipped());
 }
 
 std::vector<Option> routed_options() {

@@ -79,4 +79,8 @@ fs::path find_config(const std::string& kind, const std::string& text) {
                                      meant.empty() ? "" : "; did you mean " + meant + "?"));
 }
 
+workloads::Shipped shipped() {
+  return {.engines = shipped_folder("engines")};
+}
+
 }  // namespace moesim::tools

@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <string>
 
+#include "workloads/deployment/read.h"
+
 namespace moesim::tools {
 
 // The folder configs/KIND ("models", "scenarios") of the working directory, else of
@@ -14,5 +16,8 @@ std::filesystem::path shipped_folder(const std::string& kind);
 // which may also be called configs/KIND/TEXT.yaml; of a model else the file that has TEXT among its
 // aliases ("Qwen/Qwen3-32B"). Throws ConfigError that names the closest ones that ship.
 std::filesystem::path find_config(const std::string& kind, const std::string& text);
+
+// What a scenario may name.
+workloads::Shipped shipped();
 
 }  // namespace moesim::tools

@@ -165,8 +165,9 @@ std::string text_report(const Report& report) {
   add_links(report, out);
   add_memory(report, out);
   add_trust(report, out);
-  if (!report.notes.empty()) {
+  if (!report.defaults.empty() || !report.notes.empty()) {
     out += "\n  notes\n";
+    for (const std::string& one : report.defaults) out += fmt::format("    {}\n", one);
     for (const std::string& note : report.notes) out += fmt::format("    {}\n", note);
   }
   return out;

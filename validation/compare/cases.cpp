@@ -21,14 +21,23 @@ using sim::io::YamlDocument;
 using sim::io::YamlNode;
 
 // A path of a scenario, or a scenario inline.
-Json run_scenario(const YamlNode& node) {
-  const workloads::Scenario scenario =
-      node.is_scalar() ? workloads::load_scenario(node.file()) : workloads::read_scenario(node);
+Json run_scenario(const YamlNode& node, const workloads::Shipped& shipped) {
+  const workloads::Scenario scenario = node.is_scalar()
+                                           ? workloads::load_scenario(node.file(), {}, shipped)
+                                           : workloads::read_scenario(node, shipped);
   return workloads::to_json(workloads::run(scenario).report, workloads::resolved(scenario));
 }
 
-Json run_memory(const YamlNode& node) {
+Json run_memory(const YamlNode& node, const workloads::Shipped&) {
   return workloads::answer(workloads::read_memory_request(node));
+}
+
+Json run_card(const YamlNode& node, const workloads::Shipped&) {
+  return workloads::answer_card(node);
+}
+
+Json run_exchange(const YamlNode& node, const workloads::Shipped&) {
+  return run_exchange_case(node);
 }
 
 // "15%" as 15.
@@ -65,8 +74,8 @@ Measured read_measured(const YamlNode& node) {
 std::span<const CaseRunner> case_runners() {
   static const std::vector<CaseRunner> runners{{"scenario", run_scenario},
                                                {"memory", run_memory},
-                                               {"card", workloads::answer_card},
-                                               {"exchange", run_exchange_case}};
+                                               {"card", run_card},
+                                               {"exchange", run_exchange}};
   return runners;
 }
 
@@ -110,7 +119,8 @@ std::string_view verdict(const CaseResult& result) {
   return result.ok ? "MET, BUT LISTED AS A MISS" : "missed, as known";
 }
 
-std::vector<CaseResult> run_case(const std::filesystem::path& file, Json* kept) {
+std::vector<CaseResult> run_case(const std::filesystem::path& file, Json* kept,
+                                 const workloads::Shipped& shipped) {
   const YamlDocument document = YamlDocument::load(file);
   const YamlNode root = document.root();
   std::vector<std::string_view> keys{"case", "source", "measured", "assumed"};
@@ -131,7 +141,7 @@ std::vector<CaseResult> run_case(const std::filesystem::path& file, Json* kept) 
   }
   if (!chosen) root.error("says nothing to run; a case has a scenario");
   document.throw_errors();
-  Json report = chosen->run(root.at(chosen->key));
+  Json report = chosen->run(root.at(chosen->key), shipped);
   document.throw_errors();  // what the runner noted of its part
   std::vector<CaseResult> results;
   for (const Measured& m : measured) {

@@ -22,14 +22,15 @@
 
 #include "sim/io/json.h"
 #include "sim/io/yaml_reader.h"
+#include "workloads/deployment/read.h"
 
 namespace moesim::validation {
 
 // Turns the value of one key of a case ("scenario", "exchange", "card") into a report that metrics
-// are looked up in.
+// are looked up in; `shipped`: what it may name.
 struct CaseRunner {
   std::string_view key;
-  std::function<sim::io::Json(const sim::io::YamlNode&)> run;
+  std::function<sim::io::Json(const sim::io::YamlNode&, const workloads::Shipped& shipped)> run;
 };
 // All there are; a kind of case is added by adding its runner here.
 std::span<const CaseRunner> case_runners();
@@ -52,8 +53,8 @@ std::string_view verdict(const CaseResult& result);
 // Throws ConfigError for a case file with mistakes, for a metric that is not in the report, and
 // what the runner throws. A file holds one case. `report`, where not null, becomes what the runner
 // gave, for who wants more of it than was measured.
-std::vector<CaseResult> run_case(const std::filesystem::path& file,
-                                 sim::io::Json* report = nullptr);
+std::vector<CaseResult> run_case(const std::filesystem::path& file, sim::io::Json* report = nullptr,
+                                 const workloads::Shipped& shipped = {});
 
 // The number at a path, "a.b[2].c". Throws ConfigError, prefixed by `where`, with the keys there
 // are.

@@ -12,6 +12,7 @@
 #include "hardware/collectives/multicast.h"
 #include "hardware/kernels/kernels.h"
 #include "hardware/network/network_model.h"
+#include "workloads/deployment/engine.h"
 #include "workloads/deployment/host.h"
 #include "workloads/model/model_spec.h"
 #include "workloads/placement/parallelism.h"
@@ -59,6 +60,8 @@ struct Deployment {
   hardware::MulticastAlgorithm tokens = hardware::MulticastAlgorithm::Nccl;
   Network network = {};
   Overlap overlap = {};
+  Engine engine = {};  // as its file has it; nameless where there is none. kernels, all_reduce,
+                       // tokens and host are what counts
   Host host = {};
   RoutingChoice routing = {};
   std::uint64_t seed = 1;

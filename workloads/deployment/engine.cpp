@@ -7,14 +7,21 @@ namespace moesim::workloads {
 Engine load_engine(const std::filesystem::path& file) {
   const auto document = sim::io::YamlDocument::load(file);
   const auto root = document.root();
-  root.allow_only({"name", "source", "kernels", "host"});
+  root.allow_only({"name", "source", "kernels", "composition", "host", "graphs", "memory",
+                   "scheduler", "rules"});
   Engine engine;
   engine.name = root.at("name").text();
   engine.source = root.at("source").text();
-  if (const auto kernels = root.find("kernels")) read_kernels(*kernels, engine.kernels);
+  engine.file = file;
   engine.host.engine = engine.name;
   engine.host.source = engine.source;
-  if (const auto host = root.find("host")) read_host(*host, engine.host);
+  if (const auto part = root.find("kernels")) read_kernels(*part, engine.kernels);
+  if (const auto part = root.find("composition")) engine.composition = read_composition(*part);
+  if (const auto part = root.find("host")) read_host(*part, engine.host);
+  if (const auto part = root.find("graphs")) engine.graphs = read_captured_graphs(*part);
+  if (const auto part = root.find("memory")) engine.memory = read_engine_memory(*part);
+  if (const auto part = root.find("scheduler")) engine.scheduler = read_engine_scheduler(*part);
+  if (const auto part = root.find("rules")) engine.rules = read_layout_rules(*part);
   document.throw_errors();
   return engine;
 }

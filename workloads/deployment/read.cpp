@@ -6,7 +6,7 @@
 #include <array>
 
 #include "sim/error.h"
-#include "workloads/deployment/engine.h"
+#include "workloads/deployment/engine_file.h"
 #include "workloads/placement/balanced.h"
 
 namespace moesim::workloads {
@@ -18,13 +18,13 @@ using sim::io::YamlNode;
 // Loads what another file describes. What is wrong in it is that file's own error: its message
 // already says where, so it is passed on as one more mistake of this one.
 template <typename T, typename Load>
-T load_part(const YamlNode& node, Load&& load) {
+T load_part(const YamlNode& node, const std::filesystem::path& file, Load&& load) {
   if (node.is_missing() || !node.is_scalar()) {
     if (!node.is_missing()) node.error("expected the path of a file");
     return {};
   }
   try {
-    return load(node.file());
+    return load(file);
   } catch (const sim::ConfigError& error) {
     node.error(fmt::format("this file is wrong:\n{}", error.what()));
   } catch (const sim::InputError& error) {
@@ -181,14 +181,42 @@ Overlap read_overlap(const std::optional<YamlNode>& node) {
   return overlap;
 }
 
+// The path of a file, or the name of one of `engines`. Empty where it is neither, which is noted.
+std::filesystem::path engine_file(const YamlNode& node, const std::filesystem::path& engines,
+                                  Inputs& inputs) {
+  std::filesystem::path file = node.file();
+  if (engines.empty() || !node.is_scalar()) return file;
+  if (std::filesystem::exists(file) && !std::filesystem::is_directory(file)) return file;
+  const std::string name = node.text();
+  // Of a path that leads nowhere the loader says so.
+  const std::filesystem::path path(name);
+  if (path.has_parent_path() || path.extension() == ".yaml") return file;
+  EngineFile found = find_engine(engines, name);
+  if (found.file.empty()) {
+    const std::vector<std::string> names = engine_names(engines);
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    const std::string meant = sim::io::did_you_mean(name, views);
+    node.error(fmt::format("expected the path of a file or one of {}, not \"{}\"{}",
+                           fmt::join(names, ", "), name,
+                           meant.empty() ? "" : "; did you mean \"" + meant + "\"?"));
+  }
+  if (found.newest) {
+    inputs.defaults.push_back(fmt::format("engine {}: {}, the newest of its files", name,
+                                          found.file.filename().string()));
+  }
+  return found.file;
+}
+
 // The engine's own, then what the scenario says.
-void read_engine(const YamlNode& root, Deployment& d, Inputs& inputs) {
+void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, Inputs& inputs) {
   KernelNames names;
   if (const auto engine = root.find("engine")) {
-    inputs.engine = engine->file();
-    Engine loaded = load_part<Engine>(*engine, load_engine);
-    names = std::move(loaded.kernels);
-    d.host = std::move(loaded.host);
+    inputs.engine = engine_file(*engine, shipped.engines, inputs);
+    if (!inputs.engine.empty()) {
+      d.engine = load_part<Engine>(*engine, inputs.engine, load_engine);
+    }
+    names = d.engine.kernels;
+    d.host = d.engine.host;
   } else {
     d.host.per_launch = d.cluster.device.host_launch;
   }
@@ -209,19 +237,20 @@ std::span<const std::string_view> deployment_keys() {
   return kKeys;
 }
 
-Deployment read_deployment(const YamlNode& root, Inputs& inputs) {
+Deployment read_deployment(const YamlNode& root, const Shipped& shipped, Inputs& inputs) {
   Deployment d;
   inputs.model = model_file(root.at("model").file());
   inputs.cluster = root.at("cluster").file();
-  d.model = load_part<ModelSpec>(root.at("model"), load_model);
-  d.cluster = load_part<hardware::Cluster>(root.at("cluster"), hardware::load_cluster);
+  d.model = load_part<ModelSpec>(root.at("model"), root.at("model").file(), load_model);
+  d.cluster =
+      load_part<hardware::Cluster>(root.at("cluster"), inputs.cluster, hardware::load_cluster);
   d.formats = read_formats(root.find("precision"), d.model);
   d.layout = read_parallelism(root.find("parallelism"), d.model.is_moe());
   d.routing = read_routing(root.find("routing"));
   d.placement = read_placement(root.find("placement"));
   d.network = read_network(root.find("network"));
   d.overlap = read_overlap(root.find("overlap"));
-  read_engine(root, d, inputs);
+  read_engine(root, shipped, d, inputs);
   if (const auto seed = root.find("seed")) d.seed = static_cast<std::uint64_t>(seed->integer(0));
   return d;
 }

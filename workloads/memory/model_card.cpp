@@ -10,15 +10,23 @@ namespace moesim::workloads {
 
 namespace {
 
-// Whether the query heads of every layer divide over tp ranks.
+// Whether the mixer's query heads divide over tp ranks. States are divided by channels.
+struct HeadsDivide {
+  std::int64_t tp;
+
+  bool operator()(const NoMixer&) const { return true; }
+  bool operator()(const GqaAttention& a) const { return a.heads % tp == 0; }
+  bool operator()(const MlaAttention& a) const { return a.heads % tp == 0; }
+  bool operator()(const CompressedAttention& a) const { return a.heads % tp == 0; }
+  bool operator()(const LinearAttention&) const { return true; }
+  bool operator()(const MambaMixer&) const { return true; }
+  bool operator()(const LstmMixer&) const { return true; }
+};
+
 bool heads_divide(const ModelSpec& model, std::int64_t tp) {
-  for (const std::size_t k : model.layers) {
-    const auto* gqa = std::get_if<GqaAttention>(&model.kinds[k].mixer);
-    if (gqa != nullptr && gqa->heads % tp != 0) return false;
-    const auto* mla = std::get_if<MlaAttention>(&model.kinds[k].mixer);
-    if (mla != nullptr && mla->heads % tp != 0) return false;
-  }
-  return true;
+  return std::ranges::all_of(model.layers, [&](std::size_t kind) {
+    return std::visit(HeadsDivide{tp}, model.kinds[kind].mixer);
+  });
 }
 
 CardFit fit(const ModelSpec& model, const CardOptions& options, const Formats& weights,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sim/check.h"
+#include "workloads/memory/kept.h"
 
 namespace moesim::workloads {
 
@@ -13,23 +14,6 @@ using hardware::bytes_per_element;
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
-}
-
-// The part of a layer's key-value heads that one of tp ranks holds.
-double kv_share(const Mixer& mixer, std::int64_t tp) {
-  if (const auto* gqa = std::get_if<GqaAttention>(&mixer)) {
-    return static_cast<double>(ceil_div(gqa->kv_heads, tp)) / static_cast<double>(gqa->kv_heads);
-  }
-  if (std::holds_alternative<MlaAttention>(mixer) ||
-      std::holds_alternative<CompressedAttention>(mixer)) {
-    return 1;  // one latent for all heads
-  }
-  return 1.0 / static_cast<double>(tp);  // states go with the heads
-}
-
-double kv_weight_share(const Mixer& mixer, std::int64_t tp) {
-  return std::holds_alternative<GqaAttention>(mixer) ? kv_share(mixer, tp)
-                                                     : 1.0 / static_cast<double>(tp);
 }
 
 class Planner {
@@ -86,9 +70,9 @@ class Planner {
     return ceil_div(whole, granule) * granule;
   }
 
-  // Experts of a layer that a rank holds, redundant ones included.
-  std::int64_t local_experts(const MoeFfn& moe) const {
-    return ceil_div(moe.experts + options_.redundant_experts, layout_.ep);
+  // Of a layer's experts those that a rank holds, redundant ones included.
+  std::int64_t local_experts(std::int64_t experts) const {
+    return ceil_div(experts + options_.redundant_experts, layout_.ep);
   }
 
   WeightBytes layer_weights(const LayerKind& kind) const {
@@ -107,11 +91,9 @@ class Planner {
         static_cast<double>(p.dense) / tp * w.weight_bytes(w.dense_ffn) + stored(p.dense_vectors);
     sum.shared_experts = static_cast<double>(p.shared) / tp * w.weight_bytes(w.shared_experts) +
                          stored(p.shared_vectors);
-    if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn)) {
-      sum.experts = static_cast<double>(local_experts(*moe)) *
-                    (static_cast<double>(p.expert) / etp * w.weight_bytes(w.experts) +
-                     stored(p.expert_vectors) / etp);
-    }
+    sum.experts = static_cast<double>(local_experts(p.experts)) *
+                  (static_cast<double>(p.expert) / etp * w.weight_bytes(w.experts) +
+                   stored(p.expert_vectors) / etp);
     sum.other = stored(p.router + p.router_vectors + p.latent + p.norms);
     return sum;
   }
@@ -129,7 +111,7 @@ class Planner {
     for (std::int64_t l = std::max(range.first, model_.encoder_layers); l < range.last; ++l) {
       const LayerKind& kind = model_.layer(l);
       sum += layer_cache(kind, options_.formats.kv_cache).bytes(tokens) *
-             kv_share(kind.mixer, layout_.tp);
+             cache_share(kind.mixer, layout_.tp);
     }
     return sum * static_cast<double>(cached.sequences);
   }
@@ -159,53 +141,43 @@ class Planner {
   }
 
   double mixer_activations(const Mixer& mixer, double tokens) const {
-    const double a = bytes_per_element(options_.formats.activations);
-    const auto tp = static_cast<double>(layout_.tp);
+    const double width = alive_in_mixer(mixer, layout_.tp);
     const auto hidden = static_cast<double>(model_.hidden);
-    double width = 0;  // of a token, on this rank
-    if (const auto* g = std::get_if<GqaAttention>(&mixer)) {
-      width = static_cast<double>(g->query_width() + g->output_width() + g->output_gate) / tp +
-              static_cast<double>(g->key_width() + g->value_width()) * kv_share(mixer, layout_.tp);
-    } else if (const auto* m = std::get_if<MlaAttention>(&mixer)) {
-      // Queries, expanded keys and values, result; the two latents.
-      width = static_cast<double>(m->heads * (2 * m->query_head() + 2 * m->value_dim)) / tp +
-              static_cast<double>(m->q_lora_rank + m->cache_width());
-    } else if (const auto* c = std::get_if<CompressedAttention>(&mixer)) {
-      width = static_cast<double>(2 * c->heads * c->head_dim) / tp +
-              static_cast<double>(c->q_lora_rank + c->head_dim +
-                                  c->output_groups * c->output_lora_rank);
-    } else if (const auto* n = std::get_if<LinearAttention>(&mixer)) {
-      width =
-          static_cast<double>(2 * n->key_heads * n->key_dim + 3 * n->value_heads * n->value_dim) /
-          tp;
-    } else if (const auto* s = std::get_if<MambaMixer>(&mixer)) {
-      width = static_cast<double>(3 * s->inner() + 2 * s->groups * s->state + s->heads) / tp;
-    } else if (const auto* r = std::get_if<LstmMixer>(&mixer)) {
-      width = static_cast<double>(6 * r->units) / tp;
-    }
-    return width > 0 ? tokens * (width + hidden) * a : 0;
+    return width > 0 ? tokens * (width + hidden) * bytes_per_element(options_.formats.activations)
+                     : 0;
   }
 
   double ffn_activations(const Ffn& ffn, double tokens) const {
+    return std::visit([&](const auto& kind) { return alive(kind, tokens); }, ffn);
+  }
+
+  double alive(const NoFfn&, double) const { return 0; }
+
+  double alive(const DenseFfn& dense, double tokens) const {
+    return alive_in_dense(dense.inter, dense.gated, tokens);
+  }
+
+  double alive_in_dense(std::int64_t inter, bool gated, double tokens) const {
+    const double own = static_cast<double>(inter) / static_cast<double>(layout_.tp);
+    return tokens * (inside_ffn(own, gated) + static_cast<double>(model_.hidden)) *
+           bytes_per_element(options_.formats.activations);
+  }
+
+  double alive(const MoeFfn& moe, double tokens) const {
     const double a = bytes_per_element(options_.formats.activations);
-    const auto tp = static_cast<double>(layout_.tp);
-    const auto hidden = static_cast<double>(model_.hidden);
-    const auto dense = [&](std::int64_t inter, bool gated) {
-      return tokens * (static_cast<double>(inter) / tp * (gated ? 3 : 2) + hidden) * a;
+    const auto dense = [&](std::int64_t inter) {
+      return inter > 0 ? alive_in_dense(inter, moe.gated, tokens) : 0;
     };
-    if (const auto* d = std::get_if<DenseFfn>(&ffn)) return dense(d->inter, d->gated);
-    const auto* moe = std::get_if<MoeFfn>(&ffn);
-    if (moe == nullptr) return 0;
-    const double rows = padded_rows(*moe);
-    const auto width = static_cast<double>(moe->dispatch_width(model_.hidden));
-    const auto inter = static_cast<double>(moe->inter) / static_cast<double>(layout_.etp);
+    const double rows = padded_rows(moe);
+    const auto width = static_cast<double>(moe.dispatch_width(model_.hidden));
+    const auto inter = static_cast<double>(moe.inter) / static_cast<double>(layout_.etp);
     const double received = rows * width * bytes_per_element(options_.formats.dispatch);
-    const double inside = rows * inter * (moe->gated ? 3 : 2) * a;
+    const double inside = inside_ffn(rows * inter, moe.gated) * a;
     const double results = rows * width * a;
-    const double returned = tokens * static_cast<double>(moe->top_k) * width * a;
-    const double logits = tokens * static_cast<double>(moe->experts) * 4;
-    const double beside = moe->shared_width() > 0 ? dense(moe->shared_width(), moe->gated) : 0;
-    const double fixed = moe->residual_inter > 0 ? dense(moe->residual_inter, moe->gated) : 0;
+    const double returned = tokens * static_cast<double>(moe.top_k) * width * a;
+    const double logits = tokens * static_cast<double>(moe.experts) * 4;
+    const double beside = dense(moe.shared_width());
+    const double fixed = dense(moe.residual_inter);
     return received + inside + std::max(results, returned) + logits + beside + fixed;
   }
 
@@ -214,7 +186,7 @@ class Planner {
     const double all = static_cast<double>(load_.step_tokens * layout_.dp * moe.top_k);
     const double even = std::ceil(all / static_cast<double>(layout_.ep * layout_.edp()));
     const double rows = load_.expert_rows ? static_cast<double>(*load_.expert_rows) : even;
-    const double used = std::min(static_cast<double>(local_experts(moe)), rows);
+    const double used = std::min(static_cast<double>(local_experts(moe.experts)), rows);
     return rows + used * static_cast<double>(options_.row_padding - 1) /
                       2;  // half a tile each, on average
   }
@@ -226,11 +198,14 @@ class Planner {
                        nccl_buffer_bytes(layout_.cp, comm.nccl_channels) +
                        nccl_buffer_bytes(layout_.etp, comm.nccl_channels) +
                        (layout_.pp > 1 ? nccl_buffer_bytes(2, comm.nccl_channels) : 0);
-    const MoeFfn* moe = nullptr;
-    for (std::int64_t l = range.first; l < range.last && moe == nullptr; ++l) moe = model_.moe(l);
-    if (moe == nullptr || layout_.ep == 1) return sum;
-    return sum + hardware::multicast_bytes(comm, layout_.ep, moe->dispatch_width(model_.hidden),
-                                           moe->experts + options_.redundant_experts);
+    if (layout_.ep == 1) return sum;
+    for (std::int64_t l = range.first; l < range.last; ++l) {
+      const Exchanged tokens = exchanged_by(model_.layer(l).ffn, model_.hidden);
+      if (tokens.experts == 0) continue;
+      return sum + hardware::multicast_bytes(comm, layout_.ep, tokens.width,
+                                             tokens.experts + options_.redundant_experts);
+    }
+    return sum;
   }
 
   const ModelSpec& model_;

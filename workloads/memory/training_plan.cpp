@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sim/check.h"
+#include "workloads/memory/kept.h"
 #include "workloads/model/counts.h"
 
 namespace moesim::workloads {
@@ -14,70 +15,6 @@ constexpr double kElement = 2;  // activations in bf16
 
 double number(std::int64_t n) {
   return static_cast<double>(n);
-}
-
-// Numbers that a layer keeps for its backward pass, for each token of a rank (before it is divided
-// among tp by sequence or heads) or for each row of an expert.
-struct Kept {
-  double divided = 0;     // of a token, divided over tp
-  double replicated = 0;  // of a token, on every tp rank
-  double norms = 0;       // of `divided`: results of norms
-  double attention = 0;   // of `divided`: queries, keys, values of latent attention
-  double dense = 0;       // of `divided`: the dense FFN's inside
-  double row = 0;         // of a row, in all
-  double row_act = 0;     // of `row`: the result of the activation
-};
-
-Kept kept_by_mixer(const Mixer& mixer, double hidden) {
-  Kept k;
-  if (std::holds_alternative<NoMixer>(mixer)) return k;
-  k.divided = 2 * hidden;  // what comes in, and its norm
-  k.norms = hidden;
-  if (const auto* g = std::get_if<GqaAttention>(&mixer)) {
-    const double inside = number(g->query_width() + g->key_width() + g->value_width());
-    k.divided += inside + number(g->output_width() + g->output_gate) +
-                 2 * number(g->heads);  // fp32 log sums
-    if (g->qk_norm != QkNorm::None) k.divided += number(g->query_width() + g->key_width());
-  } else if (const auto* m = std::get_if<MlaAttention>(&mixer)) {
-    const double inside = number(m->heads * (2 * m->query_head() + m->value_dim));
-    k.attention = inside;
-    k.divided += inside + number(m->heads * m->value_dim) + 2 * number(m->heads);
-    // Each latent and its norm.
-    k.replicated =
-        2 * number(m->q_lora_rank) + 2 * number(m->kv_lora_rank) + 2 * number(m->rope_dim);
-  } else if (const auto* c = std::get_if<CompressedAttention>(&mixer)) {
-    k.divided +=
-        2 * number(c->heads * c->head_dim) + number(c->output_groups * c->output_lora_rank);
-    k.replicated = 2 * number(c->q_lora_rank) + 2 * number(c->head_dim);
-  } else if (const auto* l = std::get_if<LinearAttention>(&mixer)) {
-    k.divided +=
-        2 * number(2 * l->key_heads * l->key_dim) + 4 * number(l->value_heads * l->value_dim);
-  } else if (const auto* s = std::get_if<MambaMixer>(&mixer)) {
-    k.divided += 4 * number(s->inner()) + 4 * number(s->groups * s->state);
-  } else if (const auto* r = std::get_if<LstmMixer>(&mixer)) {
-    k.divided += 6 * number(r->units);
-  }
-  return k;
-}
-
-void keep_ffn(const LayerKind& kind, double hidden, std::int64_t etp, Kept& k) {
-  if (std::holds_alternative<NoFfn>(kind.ffn)) return;
-  k.divided += 2 * hidden;
-  k.norms += hidden;
-  const auto inside = [](std::int64_t inter, bool gated) {
-    return number(inter) * (gated ? 3 : 2);
-  };
-  if (const auto* d = std::get_if<DenseFfn>(&kind.ffn)) {
-    k.dense = inside(d->inter, d->gated);
-    k.divided += k.dense;
-  } else if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn)) {
-    k.divided += inside(moe->shared_width(), moe->gated) + inside(moe->residual_inter, moe->gated);
-    k.divided += 2 * number(moe->experts);  // fp32 scores
-    k.row = number(moe->latent > 0 ? moe->latent : 0);
-    if (k.row == 0) k.row = hidden;
-    k.row += inside(moe->inter, moe->gated) / number(etp);
-    k.row_act = number(moe->inter) / number(etp);
-  }
 }
 
 class TrainingPlanner {
@@ -175,37 +112,33 @@ class TrainingPlanner {
     gpu.optimizer = bytes(load_.optimizer_bytes, load_.sharding != Sharding::None);
   }
 
-  // Rows that the experts of a rank work on, for a micro-batch.
-  double rows(const MoeFfn& moe) const {
-    return tokens_ / tp_ * number(moe.top_k * layout_.etp) * load_.imbalance;
+  // Rows that the experts of a rank work on, for a micro-batch whose tokens are so many rows each.
+  double rows(std::int64_t token_rows) const {
+    return tokens_ / tp_ * number(token_rows * layout_.etp) * load_.imbalance;
   }
 
   double layer_bytes(const LayerKind& kind, const Recompute& recompute) const {
-    const double hidden = number(model_.hidden);
-    if (recompute.full) return tokens_ * hidden / tp_ * kElement;
-    Kept k = kept_by_mixer(kind.mixer, hidden);
-    if (kind.cross) k.divided += kept_by_mixer(*kind.cross, hidden).divided;
-    keep_ffn(kind, hidden, layout_.etp, k);
+    if (recompute.full) return tokens_ * number(model_.hidden) / tp_ * kElement;
+    Kept k = kept_for_backward(kind, model_.hidden, layout_.etp);
     if (recompute.mla_up_proj) k.divided -= k.attention;
     if (recompute.mlp) k.divided -= k.dense;
     if (recompute.layernorm) k.divided -= k.norms;
     if (recompute.moe) k.row = 0;
     if (recompute.moe_act && !recompute.moe) k.row -= k.row_act;
-    const auto* moe = std::get_if<MoeFfn>(&kind.ffn);
-    const double of_rows = moe != nullptr ? rows(*moe) * k.row : 0;
-    return kElement * (tokens_ * (k.divided / tp_ + k.replicated) + of_rows);
+    return kElement * (tokens_ * (k.divided / tp_ + k.replicated) + rows(k.token_rows) * k.row);
   }
 
-  // The gradients inside the widest FFN while it is worked backwards.
+  // The gradients inside the FFN while it is worked backwards.
   double gradients_within(const LayerKind& kind) const {
-    if (const auto* d = std::get_if<DenseFfn>(&kind.ffn)) {
-      return tokens_ / tp_ * number(d->inter) * (d->gated ? 3 : 2) * kElement;
-    }
-    if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn)) {
-      return rows(*moe) * number(moe->inter) / number(layout_.etp) * (moe->gated ? 3 : 2) *
-             kElement;
-    }
-    return 0;
+    return std::visit([&](const auto& ffn) { return gradients(ffn); }, kind.ffn);
+  }
+  double gradients(const NoFfn&) const { return 0; }
+  double gradients(const DenseFfn& dense) const {
+    return inside_ffn(tokens_ / tp_ * number(dense.inter), dense.gated) * kElement;
+  }
+  double gradients(const MoeFfn& moe) const {
+    return inside_ffn(rows(moe.top_k) * number(moe.inter) / number(layout_.etp), moe.gated) *
+           kElement;
   }
 
   // Where gradients are accumulated in the GEMM itself, the framework keeps an empty 16-bit
@@ -239,7 +172,8 @@ class TrainingPlanner {
         nccl_buffer_bytes(layout_.dp, channels) + nccl_buffer_bytes(layout_.etp, channels);
     if (layout_.pp > 1) sum += nccl_buffer_bytes(2, channels);
     for (std::int64_t l = range.first; l < range.last; ++l) {
-      if (model_.moe(l) != nullptr) return sum + hardware::nccl_all_to_all_bytes(layout_.ep);
+      if (exchanged_by(model_.layer(l).ffn, model_.hidden).experts == 0) continue;
+      return sum + hardware::nccl_all_to_all_bytes(layout_.ep);
     }
     return sum;
   }

@@ -151,6 +151,37 @@ std::int64_t ffn_biases(std::int64_t width, std::int64_t inter, bool gated, bool
   return bias ? (gated ? 2 : 1) * inter + width : 0;
 }
 
+// Adds an FFN's to a layer's.
+struct CountFfn {
+  std::int64_t hidden;
+  LayerParams& p;
+
+  void operator()(const NoFfn&) const {}
+
+  void operator()(const DenseFfn& dense) const {
+    p.dense = ffn_matrices(hidden, dense.inter, dense.gated);
+    p.dense_vectors = ffn_biases(hidden, dense.inter, dense.gated, dense.bias);
+  }
+
+  void operator()(const MoeFfn& moe) const {
+    const std::int64_t width = moe.dispatch_width(hidden);
+    p.expert = ffn_matrices(width, moe.inter, moe.gated);
+    p.expert_vectors = ffn_biases(width, moe.inter, moe.gated, moe.bias);
+    p.experts = moe.experts;
+    p.active_experts = moe.top_k;
+    p.shared = ffn_matrices(hidden, moe.shared_width(), moe.gated);
+    p.shared_vectors = moe.shared_gate ? hidden : 0;
+    p.dense = ffn_matrices(hidden, moe.residual_inter, moe.gated);
+    if (moe.residual_inter > 0 && moe.bias) {
+      p.dense_vectors = ffn_biases(hidden, moe.residual_inter, moe.gated, true);
+    }
+    if (moe.latent > 0) p.latent = 2 * hidden * moe.latent;
+    p.router = hidden * moe.experts * (moe.router.kind == RouterKind::NoisyTopK ? 2 : 1);
+    p.router_vectors =
+        (moe.router.bias ? moe.experts : 0) + (moe.router.linear_bias ? moe.experts : 0);
+  }
+};
+
 }  // namespace
 
 MixerParams mixer_params(const Mixer& mixer, std::int64_t hidden) {
@@ -162,27 +193,7 @@ LayerParams layer_params(const LayerKind& kind, std::int64_t hidden) {
   p.mixer = mixer_params(kind.mixer, hidden);
   if (kind.cross) p.cross = mixer_params(*kind.cross, hidden);
   p.norms = kind.norms * hidden;
-  if (const auto* dense = std::get_if<DenseFfn>(&kind.ffn)) {
-    p.dense = ffn_matrices(hidden, dense->inter, dense->gated);
-    p.dense_vectors = ffn_biases(hidden, dense->inter, dense->gated, dense->bias);
-  }
-  if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn)) {
-    const std::int64_t width = moe->dispatch_width(hidden);
-    p.expert = ffn_matrices(width, moe->inter, moe->gated);
-    p.expert_vectors = ffn_biases(width, moe->inter, moe->gated, moe->bias);
-    p.experts = moe->experts;
-    p.active_experts = moe->top_k;
-    p.shared = ffn_matrices(hidden, moe->shared_width(), moe->gated);
-    p.shared_vectors = moe->shared_gate ? hidden : 0;
-    p.dense = ffn_matrices(hidden, moe->residual_inter, moe->gated);
-    if (moe->residual_inter > 0 && moe->bias) {
-      p.dense_vectors = ffn_biases(hidden, moe->residual_inter, moe->gated, true);
-    }
-    if (moe->latent > 0) p.latent = 2 * hidden * moe->latent;
-    p.router = hidden * moe->experts * (moe->router.kind == RouterKind::NoisyTopK ? 2 : 1);
-    p.router_vectors =
-        (moe->router.bias ? moe->experts : 0) + (moe->router.linear_bias ? moe->experts : 0);
-  }
+  std::visit(CountFfn{hidden, p}, kind.ffn);
   return p;
 }
 

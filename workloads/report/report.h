@@ -136,8 +136,9 @@ struct Report {
   std::vector<CarriedReport> carried_over;
   std::vector<hardware::Provenance> provenance;
   Conservation conservation;
-  std::string routing;             // what it is, and how it was mapped onto the model
-  std::vector<std::string> notes;  // what the reader must know
+  std::string routing;                // what it is, and how it was mapped onto the model
+  std::vector<std::string> defaults;  // what was chosen where the scenario leaves it open
+  std::vector<std::string> notes;     // what the reader must know
   std::vector<InputFile> inputs;
   std::uint64_t seed = 1;
   std::string command;  // that asked for it, where there was one

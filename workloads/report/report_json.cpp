@@ -174,6 +174,7 @@ Json to_json(const Report& report, const Json& scenario) {
       {"expert_rows", sums.rows},      {"selections_away", sums.selections_away},
       {"copies", sums.copies},         {"copies_away", sums.copies_away}};
   json["routing"] = report.routing;
+  json["defaults"] = report.defaults;
   json["notes"] = report.notes;
   json["manifest"] = {{"version", MOESIM_VERSION},
                       {"seed", report.seed},

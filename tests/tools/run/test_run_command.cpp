@@ -87,6 +87,27 @@ TEST_CASE("the JSON of a run has every key that others rely on") {
   CHECK(json["expert_load"]["per_layer"].size() == 32);
 }
 
+TEST_CASE("an engine that ships is found by its name, with or without its version") {
+  const auto defaults = [](const std::string& engine) {
+    const Output output = call(tools::run_command(),
+                               {{"SCENARIO", {kMixtral}},
+                                {"format", {"json"}},
+                                {"set", {"network=bound", "step.count=1", "engine=" + engine}}});
+    return sim::io::parse_json(output.out, "report")["defaults"];
+  };
+  CHECK(defaults("sglang") ==
+        nlohmann::ordered_json{"engine sglang: sglang-0.4.6.yaml, the newest of its files"});
+  CHECK(defaults("sglang-0.4.6").empty());
+  const Output text =
+      call(tools::run_command(),
+           {{"SCENARIO", {kMixtral}}, {"set", {"network=bound", "step.count=1", "engine=sglang"}}});
+  CHECK(text.out.find("  notes\n    engine sglang: sglang-0.4.6.yaml, the newest of its files\n") !=
+        std::string::npos);
+  const Output config =
+      call(tools::config_command(), {{"SCENARIO", {kMixtral}}, {"set", {"engine=sglang"}}});
+  CHECK(config.out.find("engine: configs/engines/sglang-0.4.6.yaml ") != std::string::npos);
+}
+
 TEST_CASE("the manifest has a hash of every file that the run was made from") {
   // The scenario, its model, cluster, device, the device's fits, and the trace.
   const auto json = nlohmann::ordered_json::parse(

@@ -1,4 +1,3 @@
-#include "workloads/provenance.h"
 #include "workloads/scenario.h"
 
 #include <doctest/doctest.h>
@@ -8,6 +7,7 @@
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
+#include "workloads/run.h"
 
 using namespace moesim;
 using namespace moesim::workloads;
@@ -228,8 +228,8 @@ TEST_CASE("a host is read from its engine's file, and what the scenario says of 
   const Scenario none = scenario();
   CHECK(none.deployment.host.per_step == sim::Duration{});
   CHECK(none.deployment.host.graphs == Graphs::All);
-  const Scenario s =
-      scenario("engine: configs/engines/sglang.yaml\nhost: {overlapped: true, per_step: 2 ms}");
+  const Scenario s = scenario(
+      "engine: configs/engines/sglang-0.4.6.yaml\nhost: {overlapped: true, per_step: 2 ms}");
   CHECK(s.deployment.host.engine == "SGLang, scheduler not overlapped");
   CHECK(s.deployment.host.overlapped);
   CHECK(s.deployment.host.per_step == std::chrono::milliseconds(2));
@@ -265,8 +265,8 @@ TEST_CASE(
   const auto sources = [](const std::string& kernels, const std::string& layout) {
     std::string text;
     const std::string step = "{phase: decode, batch_per_rank: 4, context: 128}";
-    for (const auto& one : provenance_of(scenario("kernels: " + kernels, step, layout)))
-      text += one.source + "\n";
+    const Scenario asked = scenario("network: bound\nkernels: " + kernels, step, layout);
+    for (const auto& one : run(asked).report.provenance) text += one.source + "\n";
     return text;
   };
   const auto has = [](const std::string& text, const char* what) {
@@ -274,8 +274,8 @@ TEST_CASE(
   };
   const std::string hybrid = sources("{all_to_all: hybrid_ep}", "{dp: 8, ep: 8}");
   CHECK(has(hybrid,
-            "hybrid_ep defaults: HybridEP's public rows, docs/README_Hybrid-EP.md at "
-            "94a9f8f6; stands in for hybrid_ep dispatch"));
+            "hybrid_ep hybrid_ep dispatch by defaults: HybridEP's public rows, "
+            "docs/README_Hybrid-EP.md at 94a9f8f6"));
   CHECK_FALSE(has(hybrid, "nccl"));
   const std::string vllm = sources("{all_reduce: vllm}", "{tp: 8}");
   CHECK(has(vllm, "custom_allreduce vllm graph: "));

@@ -11,6 +11,7 @@
 #include "sim/io/json.h"
 #include "tools/moesim/calibrate/cost_commands.h"
 #include "tools/moesim/config_folder.h"
+#include "tools/moesim/shipped.h"
 #include "validation/compare/cases.h"
 #include "validation/statistics.h"
 
@@ -131,7 +132,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   std::vector<CaseResult> results;
   for (const std::string& file : files) {
     console.err << file << '\n';
-    for (CaseResult& r : validation::run_case(file)) results.push_back(std::move(r));
+    for (CaseResult& r : validation::run_case(file, nullptr, shipped()))
+      results.push_back(std::move(r));
   }
   if (arguments.json())
     console.out << sim::io::to_text(to_json(results));

@@ -1,0 +1,121 @@
+#include "workloads/deployment/engine_parts.h"
+
+#include <fmt/format.h>
+
+namespace moesim::workloads {
+namespace {
+
+using sim::io::YamlNode;
+
+constexpr std::int64_t kMost = std::int64_t{1} << 40;  // of a count: a slip of the finger is beyond
+
+template <typename Enum, std::size_t N>
+void read_name(const YamlNode& map, const char* key, const std::array<std::string_view, N>& names,
+               std::optional<Enum>& value) {
+  if (const auto found = map.find(key)) value = static_cast<Enum>(found->one_of(names));
+}
+
+void read_count(const YamlNode& map, const char* key, std::optional<std::int64_t>& value) {
+  if (const auto found = map.find(key)) value = found->integer(1, kMost);
+}
+
+void read_flag(const YamlNode& map, const char* key, std::optional<bool>& value) {
+  if (const auto found = map.find(key)) value = found->boolean();
+}
+
+std::vector<MoeKernels> read_moe(const YamlNode& node) {
+  std::vector<MoeKernels> list;
+  std::int64_t before = 0;
+  const std::vector<YamlNode> items = node.items();
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const YamlNode& item = items[i];
+    item.allow_only({"tokens_up_to", "kernels"});
+    MoeKernels one{.tokens_up_to = {}, .kernels = item.at("kernels").text()};
+    const bool last = i + 1 == items.size();
+    if (const auto limit = item.find("tokens_up_to")) {
+      one.tokens_up_to = limit->integer(1, kMost);
+      if (*one.tokens_up_to <= before) {
+        limit->error(fmt::format("expected more than the {} of the line before, not {}", before,
+                                 *one.tokens_up_to));
+      }
+      before = *one.tokens_up_to;
+      if (last) item.error("says nothing of larger batches: leave out the last tokens_up_to");
+    } else if (!last && item.is_map()) {
+      item.error(
+          "has every number of tokens, so that what follows never counts: give tokens_up_to");
+    }
+    list.push_back(std::move(one));
+  }
+  return list;
+}
+
+BatchWait read_batch_wait(const YamlNode& node) {
+  node.allow_only({"iterations", "timeout", "share"});
+  BatchWait wait;
+  if (const auto found = node.find("iterations")) wait.iterations = found->integer(0, kMost);
+  if (const auto found = node.find("timeout")) wait.timeout = found->duration();
+  if (const auto found = node.find("share")) wait.share = found->number(0, 1);
+  return wait;
+}
+
+}  // namespace
+
+Composition read_composition(const YamlNode& node) {
+  node.allow_only({"quantisation", "tensor_parallel", "experts_in_tensor_group", "moe"});
+  Composition composition;
+  read_name(node, "quantisation", kQuantisationNames, composition.quantisation);
+  read_name(node, "tensor_parallel", kTensorParallelNames, composition.tensor_parallel);
+  read_name(node, "experts_in_tensor_group", kExpertsInTensorGroupNames,
+            composition.experts_in_tensor_group);
+  if (const auto moe = node.find("moe")) composition.moe = read_moe(*moe);
+  return composition;
+}
+
+EngineMemory read_engine_memory(const YamlNode& node) {
+  node.allow_only({"fraction", "of", "reserve", "block"});
+  EngineMemory memory;
+  if (const auto found = node.find("fraction")) {
+    memory.fraction = found->number(0, 1);
+    if (*memory.fraction == 0) found->error("expected a fraction above 0, such as 0.9");
+  }
+  if (const auto found = node.find("of")) {
+    memory.of = static_cast<FractionOf>(found->one_of(kFractionOfNames));
+  }
+  if (const auto found = node.find("reserve")) memory.reserve = found->bytes();
+  read_count(node, "block", memory.block);
+  return memory;
+}
+
+EngineScheduler read_engine_scheduler(const YamlNode& node) {
+  node.allow_only({"tokens", "sequences", "chunked", "order", "prefill_interval", "ahead",
+                   "receive_interval", "batch_wait", "stream_interval", "expert_parallel"});
+  EngineScheduler scheduler;
+  read_count(node, "tokens", scheduler.tokens);
+  read_count(node, "sequences", scheduler.sequences);
+  read_flag(node, "chunked", scheduler.chunked);
+  read_name(node, "order", kRequestOrderNames, scheduler.order);
+  read_count(node, "prefill_interval", scheduler.prefill_interval);
+  read_flag(node, "ahead", scheduler.ahead);
+  read_count(node, "receive_interval", scheduler.receive_interval);
+  if (const auto found = node.find("batch_wait")) scheduler.batch_wait = read_batch_wait(*found);
+  read_count(node, "stream_interval", scheduler.stream_interval);
+  read_flag(node, "expert_parallel", scheduler.expert_parallel);
+  return scheduler;
+}
+
+LayoutRules read_layout_rules(const YamlNode& node) {
+  node.allow_only({"tp", "pp", "dp", "ep", "etp", "cp"});
+  LayoutRules rules;
+  for (const auto& [size, rule] : node.entries()) {
+    const std::vector<YamlNode> lines = rule.is_list() ? rule.items() : std::vector<YamlNode>{rule};
+    for (const YamlNode& line : lines) {
+      rules[size].push_back(line.text());
+      if (line.is_scalar() && rules[size].back().empty()) {
+        line.error("expected a number or a rule, such as \"tp * dp\", not \"\"");
+      }
+    }
+  }
+  return rules;
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,102 @@
+// The parts of an engine's file beside its kernels and its host (configs/engines/*.yaml): what a
+// block is made of, which graphs are captured, what memory it takes, how it schedules, and which
+// layouts it can start. What a file does not say is empty: it is the asker's to choose.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/io/yaml_reader.h"
+#include "sim/units.h"
+
+namespace moesim::workloads {
+
+// Where activations are quantised for a product: in the norm or activation before it, once for
+// queries, keys and values, or before each product.
+enum class Quantisation { Fused, OnceForQkv, PerProduct };
+inline constexpr std::array<std::string_view, 3> kQuantisationNames{"fused", "once_for_qkv",
+                                                                    "per_product"};
+// How the parts of attention and of dense FFNs are added up over tp.
+enum class TensorParallel { AllReduce, ReduceScatter };
+inline constexpr std::array<std::string_view, 2> kTensorParallelNames{"all_reduce",
+                                                                      "reduce_scatter"};
+// Tensor-parallel ranks whose experts are divided otherwise: each computes its experts on all
+// tokens and one all-reduce adds up, or tokens are sent to their experts.
+enum class ExpertsInTensorGroup { Replicated, Dispatched };
+inline constexpr std::array<std::string_view, 2> kExpertsInTensorGroupNames{"replicated",
+                                                                            "dispatched"};
+
+// The experts' kernels by the tokens of a pass.
+struct MoeKernels {
+  std::optional<std::int64_t> tokens_up_to;  // nothing: however many
+  std::string kernels;
+};
+
+// `composition:`
+struct Composition {
+  std::optional<Quantisation> quantisation;
+  std::optional<TensorParallel> tensor_parallel;
+  std::optional<ExpertsInTensorGroup> experts_in_tensor_group;
+  std::vector<MoeKernels> moe;  // tokens ascend; the last has any number of them
+};
+
+// `graphs:`
+struct CapturedGraphs {
+  std::vector<std::int64_t> sizes;  // tokens, ascending
+  bool pad = true;                  // a smaller batch is padded up to the next size
+};
+
+// What `fraction` is a part of: the card's memory, or what is free once weights are loaded.
+enum class FractionOf { Card, Free };
+inline constexpr std::array<std::string_view, 2> kFractionOfNames{"card", "free"};
+
+// `memory:`
+struct EngineMemory {
+  std::optional<double> fraction;  // above 0, up to 1
+  FractionOf of = FractionOf::Card;
+  sim::Bytes reserve{};               // beside it, left alone
+  std::optional<std::int64_t> block;  // tokens of a page of the cache
+};
+
+enum class RequestOrder { Fcfs, Priority, LongestPrefix };
+inline constexpr std::array<std::string_view, 3> kRequestOrderNames{"fcfs", "priority",
+                                                                    "longest_prefix"};
+
+// Prompts are held back until they make up a share of the budget, or for so long.
+struct BatchWait {
+  std::int64_t iterations = 0;
+  sim::Duration timeout{};
+  double share = 0;
+};
+
+// `scheduler:`
+struct EngineScheduler {
+  std::optional<std::int64_t> tokens;     // of one iteration
+  std::optional<std::int64_t> sequences;  // that run at once
+  std::optional<bool> chunked;            // a prompt may be cut to what is left of the tokens
+  std::optional<RequestOrder> order;
+  std::optional<std::int64_t> prefill_interval;  // iterations from one that prefills to the next
+  std::optional<bool> ahead;                     // the next iteration is planned while one runs
+  std::optional<std::int64_t> receive_interval;  // iterations between looks for new requests
+  std::optional<BatchWait> batch_wait;
+  std::optional<std::int64_t> stream_interval;  // tokens in one message to the client
+  std::optional<bool> expert_parallel;
+};
+
+// `rules:`: the sizes of a layout that the engine can start, each a number or an expression
+// ("tp * dp", "divides heads"), as the file has it; by tp, pp, dp, ep, etp, cp.
+using LayoutRules = std::map<std::string, std::vector<std::string>>;
+
+// Each notes mistakes in the node's document.
+Composition read_composition(const sim::io::YamlNode& node);
+CapturedGraphs read_captured_graphs(const sim::io::YamlNode& node);
+EngineMemory read_engine_memory(const sim::io::YamlNode& node);
+EngineScheduler read_engine_scheduler(const sim::io::YamlNode& node);
+LayoutRules read_layout_rules(const sim::io::YamlNode& node);
+
+}  // namespace moesim::workloads
