@@ -10,6 +10,7 @@
 #include "workloads/report/summary.h"
 #include "workloads/routing/trace/missing.h"
 #include "workloads/step/player.h"
+#include "workloads/step/read_step.h"
 
 namespace moesim::workloads {
 namespace {
@@ -94,6 +95,7 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   report.routing = player.routing();
   report.notes = d.model.notes;
   for (std::string& note : notes_of(d.engine)) report.notes.push_back(std::move(note));
+  if (auto note = note_of_context(d, question)) report.notes.push_back(std::move(*note));
   report.defaults = scenario.inputs.defaults;
   report.inputs = hash_inputs(scenario);
 

@@ -122,6 +122,17 @@ std::optional<StepPhase> read_phase(const YamlNode& node) {
   return {};
 }
 
+// Keys that a sequence of that phase sees, at most.
+std::int64_t longest_context(const StepQuestion& question, StepPhase phase) {
+  std::int64_t longest = 0;
+  for (const RankBatch& rank : question.ranks) {
+    for (const BatchShape& part : rank) {
+      if (part.phase == phase) longest = std::max(longest, part.kv_length);
+    }
+  }
+  return longest;
+}
+
 }  // namespace
 
 StepQuestion read_step(const YamlNode& node) {
@@ -159,15 +170,19 @@ std::vector<Problem> check(const Deployment& d, const StepQuestion& question) {
     problems.push_back({"step", fmt::format("batch lists {} ranks; dp = {} has {}", ranks,
                                             d.layout.dp, d.layout.dp)});
   }
-  std::int64_t longest = 0;
-  for (const RankBatch& rank : question.ranks) {
-    for (const BatchShape& part : rank) longest = std::max(longest, part.kv_length);
-  }
+  const std::int64_t longest = longest_context(question, StepPhase::Decode);
   if (d.model.max_context > 0 && longest > d.model.max_context) {
     problems.push_back({"step", fmt::format("a context of {} tokens, but {} has at most {}",
                                             longest, d.model.name, d.model.max_context)});
   }
   return problems;
+}
+
+std::optional<std::string> note_of_context(const Deployment& d, const StepQuestion& question) {
+  const std::int64_t longest = longest_context(question, StepPhase::Prefill);
+  if (d.model.max_context == 0 || longest <= d.model.max_context) return {};
+  return fmt::format("prompts of {} tokens: {} has at most {}, so its positions must be extended",
+                     longest, d.model.name, d.model.max_context);
 }
 
 }  // namespace moesim::workloads

@@ -172,3 +172,12 @@ TEST_CASE("what a deployment cannot be asked is told as values") {
   CHECK(text_of(check(d, question)) ==
         "step: speculation drafts with a mixture layer, hand has none\n");
 }
+
+TEST_CASE("prompts longer than the model's context are played, and said") {
+  Deployment d = hand_deployment(hand_model(), {.dp = 2, .ep = 2});
+  d.model.max_context = 64;
+  CHECK(check(d, prefill_question(128, 128)).empty());
+  CHECK(note_of_context(d, prefill_question(128, 128)) ==
+        "prompts of 128 tokens: hand has at most 64, so its positions must be extended");
+  CHECK(!note_of_context(d, prefill_question(128, 64)));
+}
