@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 #include <vector>
@@ -44,12 +45,17 @@ std::string rank_text(const RankBatch& rank) {
 }  // namespace
 
 std::string describe(const Deployment& d, const StepQuestion& question) {
+  // The first that has something to do.
+  const auto shown = std::ranges::find_if(
+      question.ranks, [](const RankBatch& rank) { return tokens_of(rank) > 0; });
+  if (shown == question.ranks.end()) return d.model.name;
   std::string text =
       fmt::format("{} on {} of {} {}{}: {}", d.model.name, d.layout.gpus(), d.cluster.ranks(),
-                  d.cluster.device.name, layout_text(d.layout), rank_text(question.ranks.front()));
+                  d.cluster.device.name, layout_text(d.layout), rank_text(*shown));
   text += question.ranks.size() == 1
               ? " a dp rank"
-              : fmt::format(" on the first of {} dp ranks, which differ", question.ranks.size());
+              : fmt::format(" on dp rank {} of {}, which differ", shown - question.ranks.begin(),
+                            question.ranks.size());
   if (question.speculation.draft > 0) {
     text += fmt::format(", {} drafted and {} accepted a step", question.speculation.draft,
                         question.speculation.accepted);

@@ -170,7 +170,8 @@ std::vector<Problem> check(const Deployment& d, const StepQuestion& question) {
     problems.push_back({"step", fmt::format("batch lists {} ranks; dp = {} has {}", ranks,
                                             d.layout.dp, d.layout.dp)});
   }
-  const std::int64_t longest = longest_context(question, StepPhase::Decode);
+  const std::int64_t longest =
+      std::max(longest_context(question, StepPhase::Decode), question.refill.prompt);
   if (d.model.max_context > 0 && longest > d.model.max_context) {
     problems.push_back({"step", fmt::format("a context of {} tokens, but {} has at most {}",
                                             longest, d.model.name, d.model.max_context)});

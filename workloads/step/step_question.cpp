@@ -34,18 +34,19 @@ BatchShape chunks_of(const Refill& refill, std::int64_t count) {
 StepKind kind_of(const StepQuestion& question, std::int64_t prompts, double weight) {
   StepKind kind{.batch = {.ranks = question.ranks, .drafted = question.speculation.draft},
                 .weight = weight};
-  double output = 0;
+  double generated = 0, read = 0;
   for (RankBatch& rank : kind.batch.ranks) {
-    double generated = 0;
     for (BatchShape& part : rank) {
-      if (part.phase != StepPhase::Decode) continue;
+      if (part.phase == StepPhase::Prefill) {
+        read += static_cast<double>(part.tokens());
+        continue;
+      }
       generated += static_cast<double>(part.sequences) * question.speculation.accepted;
       part.query_length = 1 + question.speculation.draft;
     }
-    output += generated > 0 ? generated : static_cast<double>(tokens_of(rank));
     if (prompts > 0) rank.push_back(chunks_of(question.refill, prompts));
   }
-  kind.output = output / static_cast<double>(kind.batch.ranks.size());
+  kind.output = (generated > 0 ? generated : read) / static_cast<double>(kind.batch.ranks.size());
   return kind;
 }
 

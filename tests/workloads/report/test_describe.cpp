@@ -45,7 +45,13 @@ TEST_CASE("a batch is described by its parts, and by how it differs") {
       "tokens after 1536 that are there a dp rank, 2 drafted and 2.5 accepted a step");
   question = decode_question(8, 100);
   question.ranks.push_back({decoding(9, 100)});
-  CHECK(describe(d, question) ==
-        "Mixtral-8x7B on 1 of 16 H100 SXM: decode, 8 sequences of 100 keys on the first of 2 dp "
-        "ranks, which differ");
+  CHECK(
+      describe(d, question) ==
+      "Mixtral-8x7B on 1 of 16 H100 SXM: decode, 8 sequences of 100 keys on dp rank 0 of 2, which "
+      "differ");
+  question.ranks.front().clear();
+  CHECK(
+      describe(d, question) ==
+      "Mixtral-8x7B on 1 of 16 H100 SXM: decode, 9 sequences of 100 keys on dp rank 1 of 2, which "
+      "differ");
 }

@@ -44,9 +44,9 @@ TEST_CASE("ranks that differ are worth their mean") {
   question.ranks = {{decoding(30, 100)}, {decoding(10, 100)}};
   CHECK(step_kinds(question)[0].output == 20);
   CHECK(step_kinds(question)[0].batch.ranks == question.ranks);
-  // One that only reads, beside one that decodes: 512 tokens of it.
+  // Where any rank decodes, what others read is not counted beside what is generated.
   question.ranks = {{decoding(30, 100)}, {prompts(1, 512)}};
-  CHECK(step_kinds(question)[0].output == 271);
+  CHECK(step_kinds(question)[0].output == 15);
 }
 
 TEST_CASE("a prompt's chunks see half of it and of a chunk on the mean") {
