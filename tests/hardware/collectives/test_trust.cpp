@@ -73,11 +73,13 @@ TEST_CASE("a group that no fit has seen is outside by its ranks, and doubted mor
 
 TEST_CASE("a fit that was carried over from a device is doubted more") {
   // H200 from H100: 6 % as independent errors: hypot(ln 1.0939, 0.06) = 0.1080: 1.1141.
-  const Trust hopper = of_all_reduce(cluster_of("h200", 1, 8), 8);
+  // What a price points to is the cluster's.
+  const Cluster h200 = cluster_of("h200", 1, 8), a100 = cluster_of("a100", 1, 8);
+  const Trust hopper = of_all_reduce(h200, 8);
   CHECK(hopper.high == doctest::Approx(1.1141).epsilon(1e-3));
   CHECK(hopper.use->carried_from == "H100 SXM");
   CHECK_FALSE(hopper.extrapolated());
-  const Trust ampere = of_all_reduce(cluster_of("a100", 1, 8), 8);
+  const Trust ampere = of_all_reduce(a100, 8);
   CHECK(ampere.high > std::exp(0.45));
   CHECK(ampere.extrapolated());
 }

@@ -146,9 +146,9 @@ TEST_CASE("experts that an engine has no fit for were another engine's in silenc
 }
 
 TEST_CASE("a number format without a fit says whose stands in") {
-  const Trust trust = Kernels(shipped("h100"), {})
-                          .gemm({.m = 64, .n = 4096, .k = 4096, .precision = Precision::NVFP4})
-                          .trust;
+  const Kernels kernels(shipped("h100"), {});
+  const Trust trust =
+      kernels.gemm({.m = 64, .n = 4096, .k = 4096, .precision = Precision::NVFP4}).trust;
   CHECK(trust.use->asked == "trtllm nvfp4");
   CHECK(trust.use->used == "trtllm fp8");
 }
