@@ -11,6 +11,10 @@ namespace moesim::hardware {
 
 namespace {
 
+// Of a speed or a capacity: what is left below it is nothing, and times of it would not fit a
+// clock of picoseconds.
+constexpr double kLeastPart = 1e-6;
+
 using sim::Bandwidth;
 using sim::io::YamlNode;
 
@@ -130,7 +134,7 @@ void apply_faults(const YamlNode& node, Topology& topology, std::vector<SlowDevi
       }
       if (const auto speed = item.find("speed")) {
         const double value = speed->number(0, 1);
-        if (value > 0) {
+        if (value >= kLeastPart) {
           speeds[rank] = value;
         } else {
           speed->error("a device that does not compute is absent: say absent: true");
@@ -140,6 +144,9 @@ void apply_faults(const YamlNode& node, Topology& topology, std::vector<SlowDevi
       continue;
     }
     const double part = item.at("capacity").number(0, 1);
+    if (part > 0 && part < kLeastPart) {
+      item.at("capacity").error("a link that carries next to nothing is cut: say 0");
+    }
     std::size_t hit = 0;
     const auto scale = [&](const auto& matches) {
       for (Link& link : topology.links) {

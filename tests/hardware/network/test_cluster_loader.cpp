@@ -185,3 +185,11 @@ TEST_CASE("a cluster's own fits of its collectives come before its device's") {
   CHECK(quick(own.collectives->all_reduce) == quick(plain.collectives->all_reduce));
   std::filesystem::remove_all(folder);
 }
+
+TEST_CASE("a device of a billionth of its speed, and such a link, ended the program") {
+  CHECK(message(kTwoNodes + "faults: [{gpu: 1, speed: 1e-9}]\n") ==
+        "cluster.yaml:7:26: faults[0].speed: a device that does not compute is absent: say absent: "
+        "true");
+  CHECK(message(kTwoNodes + "faults: [{at: gpu0, capacity: 1e-12}]\n") ==
+        "cluster.yaml:7:31: faults[0].capacity: a link that carries next to nothing is cut: say 0");
+}
