@@ -20,28 +20,18 @@ const Deployment& checked(const Deployment& deployment) {
   return deployment;
 }
 
-// The latest end of the operations from `begin` to `end`, of the ranks from `first` on.
-sim::Time latest_end(const sim::OpGraph& graph, const sim::Timeline& timeline, sim::OpId begin,
-                     sim::OpId end, Rank first, Rank count) {
-  sim::Time latest{};
-  for (sim::OpId id = begin; id < end; ++id) {
-    const Rank rank = graph.op(id).rank;
-    if (rank >= first && rank < first + count) latest = std::max(latest, timeline.spans[id].end);
-  }
-  return latest;
-}
-
 std::vector<sim::Window> windows_of(const BuiltStep& step, const sim::Timeline& timeline,
                                     Rank stage_ranks) {
   const sim::OpGraph& graph = step.graph;
-  const auto end = static_cast<sim::OpId>(graph.size());
-  const sim::Time filled = latest_end(graph, timeline, 0, step.first_op, 0, graph.ranks());
+  sim::Time filled{};                                        // the pipeline, before the step
+  std::vector<sim::Time> done(graph.ranks() / stage_ranks);  // each stage, with the step
+  for (sim::OpId id = 0; id < graph.size(); ++id) {
+    sim::Time& latest = id < step.first_op ? filled : done[graph.op(id).rank / stage_ranks];
+    latest = std::max(latest, timeline.spans[id].end);
+  }
   const sim::Duration time = timeline.finish - filled;
   std::vector<sim::Window> windows;
-  for (Rank first = 0; first < graph.ranks(); first += stage_ranks) {
-    const sim::Time to = stage_ranks == graph.ranks()
-                             ? timeline.finish
-                             : latest_end(graph, timeline, step.first_op, end, first, stage_ranks);
+  for (const sim::Time to : done) {
     windows.insert(windows.end(), stage_ranks, sim::Window{to - time, to});
   }
   return windows;
