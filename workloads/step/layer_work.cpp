@@ -4,8 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "workloads/step/context_split.h"
 #include "workloads/step/mixer_work.h"
-#include "workloads/step/token_split.h"
 
 namespace moesim::workloads {
 namespace {
@@ -47,7 +47,7 @@ Work norm(const LayerPricing& pricing, std::int64_t tokens) {
 Work LayerPricing::mixer(const LayerKind& layer, const RankBatch& batch) const {
   if (std::holds_alternative<NoMixer>(layer.mixer) || tokens_of(batch) == 0) return {};
   std::int64_t tokens = 0;  // of the cp rank with the most
-  for (const BatchShape& part : batch) tokens += part.sequences * part_of(part.query_length, cp, 0);
+  for (const BatchShape& part : batch) tokens += context_part(part, cp).own.tokens();
   Work work = norm(*this, tokens);
   work += mixer_work(*this, layer.mixer, batch);
   if (layer.cross) {

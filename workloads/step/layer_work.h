@@ -25,7 +25,8 @@ struct LayerPricing {
   hardware::DeviceShare share = {};  // the rest belongs to communication kernels
 
   // Norm, projections, cache write, attention core, output projection: of a layer's mixer.
-  // `batch` is all that the dp rank has; cp divides the queries.
+  // `batch` is all that the dp rank has; cp divides a prompt's queries and a decode's
+  // keys (context_split.h).
   Work mixer(const LayerKind& layer, const RankBatch& batch) const;
   // Bytes that the tp ranks add up amid the mixer's work on `tokens` tokens: the squares of queries
   // and of keys, fp32, where a norm is over all heads. Zero elsewhere, and where tp is 1.

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
+#include "workloads/step/context_split.h"
 #include "workloads/step/token_split.h"
 
 namespace moesim::workloads {
@@ -14,21 +16,13 @@ using hardware::GemmShape;
 using hardware::MlaShape;
 using hardware::Precision;
 
-// The queries that the cp rank with the most has; the keys it sees are all of them (ring attention,
-// or an all-gather of keys and values: Megatron-Core's context parallelism).
-BatchShape of_cp_rank(const BatchShape& shape, std::int64_t cp) {
-  BatchShape mine = shape;
-  mine.query_length = part_of(shape.query_length, cp, 0);
-  return mine;
-}
-
 class Pricer {
  public:
   Pricer(const LayerPricing& pricing, const RankBatch& batch) : pricing_(pricing) {
     for (const BatchShape& shape : batch) {
       if (shape.tokens() == 0) continue;
-      parts_.push_back(of_cp_rank(shape, pricing.cp));
-      tokens_ += parts_.back().tokens();
+      parts_.push_back(context_part(shape, pricing.cp));
+      tokens_ += parts_.back().own.tokens();
     }
   }
 
@@ -44,7 +38,10 @@ class Pricer {
     normalise(a, heads * a.head_dim, a.reuses_cache ? 0 : keys);
     // Rotary embedding and the write of keys and values to the cache.
     touch(2 * (heads * a.head_dim + keys + values));
-    for (const BatchShape& part : parts_) core(part, a, heads, kv_heads, part.kv_length, a.window);
+    for (const ContextPart& part : parts_) {
+      core(part.core, a, heads, kv_heads, part.core.kv_length, a.window);
+      merge(part.core, heads * a.value_head());
+    }
     multiply_by_gate(heads * a.value_head(), gate);
     gemm(pricing_.model.hidden, heads * a.value_head());
     return work_;
@@ -63,14 +60,15 @@ class Pricer {
     // Norms of the latent vectors; rotation, in place.
     touch(2 * (a.q_lora_rank + a.cache_width() + heads * a.rope_dim));
     if (a.index.top_k > 0) index(a.index, a.q_lora_rank > 0 ? a.q_lora_rank : hidden);
-    for (const BatchShape& part : parts_) {
-      if (part.phase == StepPhase::Decode) {
-        batched(part.tokens(), heads, a.kv_lora_rank, a.nope_dim);
-        mla_core(part, a, heads);
-        batched(part.tokens(), heads, a.value_dim, a.kv_lora_rank);
+    for (const ContextPart& part : parts_) {
+      if (part.own.phase == StepPhase::Decode) {
+        batched(part.own.tokens(), heads, a.kv_lora_rank, a.nope_dim);
+        mla_core(part.core, a, heads);
+        merge(part.core, heads * a.kv_lora_rank);
+        batched(part.own.tokens(), heads, a.value_dim, a.kv_lora_rank);
       } else {
-        expand_keys(part, a, heads);
-        mla_core(part, a, heads);
+        expand_keys(part.core, a, heads);
+        mla_core(part.core, a, heads);
       }
     }
     if (a.output_gate) {
@@ -89,14 +87,15 @@ class Pricer {
     if (a.compress > 0) gemm(2 * a.compress_overlap * a.head_dim, hidden);
     if (a.index.top_k > 0) index(a.index, a.q_lora_rank);
     const GqaAttention as_multi_query{.heads = a.heads, .kv_heads = 1, .head_dim = a.head_dim};
-    for (const BatchShape& part : parts_) {
+    for (const ContextPart& part : parts_) {
       // Raw keys in the window, and one key for every `compress` tokens, the chosen ones of them.
-      std::int64_t keys = std::min(part.kv_length, a.window);
+      std::int64_t keys = std::min(part.core.kv_length, a.window);
       if (a.compress > 0) {
-        const std::int64_t compressed = part.kv_length / a.compress;
+        const std::int64_t compressed = part.core.kv_length / a.compress;
         keys += a.index.top_k > 0 ? std::min(compressed, a.index.top_k) : compressed;
       }
-      core(part, as_multi_query, heads, 1, keys, 0);
+      core(part.core, as_multi_query, heads, 1, keys, 0);
+      merge(part.core, heads * a.head_dim);
     }
     const std::int64_t groups = std::max<std::int64_t>(1, split(a.output_groups, pricing_.tp));
     if (a.output_lora_rank > 0) {
@@ -147,14 +146,14 @@ class Pricer {
     // Four gates from the input and from the state before; a step at a time along the sequence.
     const std::int64_t units = split(a.units, pricing_.tp);
     gemm(4 * units, pricing_.model.hidden);
-    for (const BatchShape& part : parts_) {
+    for (const ContextPart& part : parts_) {
       Work step;
-      step += pricing_.kernels.gemm({.m = part.sequences,
+      step += pricing_.kernels.gemm({.m = part.own.sequences,
                                      .n = 4 * units,
                                      .k = a.units,
                                      .precision = pricing_.precision.attention},
                                     pricing_.share);
-      for (std::int64_t t = 0; t < part.query_length; ++t) work_ += step;
+      for (std::int64_t t = 0; t < part.own.query_length; ++t) work_ += step;
     }
     if (a.units != pricing_.model.hidden) gemm(pricing_.model.hidden, units);
     return work_;
@@ -164,7 +163,10 @@ class Pricer {
     const std::int64_t heads = split(a.heads, pricing_.tp);
     const std::int64_t kv_heads = split(a.kv_heads, pricing_.tp);
     gemm(heads * a.head_dim, pricing_.model.hidden);
-    for (const BatchShape& part : parts_) core(part, a, heads, kv_heads, part.encoder_length, 0);
+    // The encoder's keys are whole on every rank.
+    for (const ContextPart& part : parts_) {
+      attend(part.own, a, heads, kv_heads, part.own.encoder_length, 0);
+    }
     gemm(pricing_.model.hidden, heads * a.value_head());
     return work_;
   }
@@ -230,16 +232,34 @@ class Pricer {
   // 64 tokens (the width that flash-linear-attention works in), does two GEMMs' worth a chunk.
   void state(std::int64_t numbers) {
     constexpr std::int64_t kChunk = 64;
-    for (const BatchShape& part : parts_) {
+    for (const auto& [own, core] : parts_) {
       const std::int64_t passes =
-          part.phase == StepPhase::Decode ? 1 : (part.query_length + kChunk - 1) / kChunk;
+          own.phase == StepPhase::Decode ? 1 : (own.query_length + kChunk - 1) / kChunk;
       work_ += pricing_.kernels.elementwise(
-          {.bytes = sim::Bytes(part.sequences * passes * 2 * 4 * numbers)}, pricing_.share);
+          {.bytes = sim::Bytes(own.sequences * passes * 2 * 4 * numbers)}, pricing_.share);
     }
+  }
+
+  // Of the keys that a token sees, those that lie on the cp rank with the most of them.
+  std::int64_t keys_here(const BatchShape& part, std::int64_t keys) const {
+    return part.phase == StepPhase::Decode ? part_of(keys, pricing_.cp, 0) : keys;
+  }
+
+  // Results of a rank's part of the keys are weighed before they are added up over cp ranks.
+  void merge(const BatchShape& part, std::int64_t numbers) {
+    if (pricing_.cp > 1 && part.phase == StepPhase::Decode) touch(2 * numbers, part.tokens());
   }
 
   void core(const BatchShape& part, const GqaAttention& a, std::int64_t heads,
             std::int64_t kv_heads, std::int64_t keys, std::int64_t window) {
+    if (pricing_.cp > 1 && window > 0 && part.phase == StepPhase::Decode) {
+      keys = std::min(keys, std::exchange(window, 0));
+    }
+    attend(part, a, heads, kv_heads, keys_here(part, keys), window);
+  }
+
+  void attend(const BatchShape& part, const GqaAttention& a, std::int64_t heads,
+              std::int64_t kv_heads, std::int64_t keys, std::int64_t window) {
     if (keys == 0) return;
     work_ += pricing_.kernels.attention({.batch = part.sequences,
                                          .prompt = part.phase == StepPhase::Prefill,
@@ -260,7 +280,7 @@ class Pricer {
     work_ += pricing_.kernels.mla({.batch = part.sequences,
                                    .prompt = part.phase == StepPhase::Prefill,
                                    .query_length = part.query_length,
-                                   .kv_length = keys,
+                                   .kv_length = keys_here(part, keys),
                                    .heads = heads,
                                    .kv_lora_rank = a.kv_lora_rank,
                                    .rope_dim = a.rope_dim,
@@ -275,11 +295,11 @@ class Pricer {
   void index(const SparseIndex& a, std::int64_t query_input) {
     gemm(a.heads * a.head_dim, query_input);
     gemm(a.head_dim + a.heads, pricing_.model.hidden);
-    for (const BatchShape& part : parts_) {
+    for (const auto& [own, part] : parts_) {
       work_ += pricing_.kernels.attention({.batch = part.sequences,
                                            .prompt = part.phase == StepPhase::Prefill,
                                            .query_length = part.query_length,
-                                           .kv_length = part.kv_length,
+                                           .kv_length = keys_here(part, part.kv_length),
                                            .heads = a.heads,
                                            .kv_heads = 1,
                                            .head_dim = a.head_dim,
@@ -290,7 +310,7 @@ class Pricer {
   }
 
   const LayerPricing& pricing_;
-  std::vector<BatchShape> parts_;
+  std::vector<ContextPart> parts_;
   std::int64_t tokens_ = 0;
   Work work_;
 };

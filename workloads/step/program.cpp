@@ -21,6 +21,34 @@ struct GatheredWidth {
   std::int64_t operator()(const LstmMixer&) const { return 0; }
 };
 
+// What is gathered and added up over a context-parallel group for every token that decodes, besides
+// its key and value: the queries of a tp rank's heads, which meet the keys of every cp rank, and
+// their results.
+struct SpreadHeads {
+  std::int64_t heads = 0, query = 0, result = 0;  // heads of a tp rank; numbers of a head
+
+  std::int64_t query_bytes() const { return 2 * heads * query; }
+  // With the log of the sum of exponentials in fp32, by which parts of a result are weighed.
+  std::int64_t result_bytes() const { return heads * (2 * result + 4); }
+};
+
+struct HeadsOf {
+  std::int64_t tp;
+  SpreadHeads operator()(const GqaAttention& a) const {
+    return {split(a.heads, tp), a.head_dim, a.value_head()};
+  }
+  SpreadHeads operator()(const MlaAttention& a) const {  // absorbed: queries of latent keys
+    return {split(a.heads, tp), a.cache_width(), a.kv_lora_rank};
+  }
+  SpreadHeads operator()(const CompressedAttention& a) const {
+    return {split(a.heads, tp), a.head_dim, a.head_dim};
+  }
+  SpreadHeads operator()(const NoMixer&) const { return {}; }
+  SpreadHeads operator()(const LinearAttention&) const { return {}; }
+  SpreadHeads operator()(const MambaMixer&) const { return {}; }
+  SpreadHeads operator()(const LstmMixer&) const { return {}; }
+};
+
 // Adds a task, unless there is nothing to do.
 void add(Task task, Turn& turn) {
   if (task.exchanges.empty() && task.work.is_nothing()) return;
@@ -221,6 +249,7 @@ void Program::attention(std::int64_t layer, const Place& at, const MicroBatch& b
   });
   add({.what = "attention", .layer = layer, .phase = Phase::Attention, .work = std::move(work)},
       turn);
+  merge_context(layer, at, batch, turn);
   // (It comes amid the attention's kernels: queries and keys are normalised before they meet.)
   tensor_collective(
       {.what = "query and key norm all-reduce", .layer = layer}, at, &Communication::all_reduce,
@@ -232,19 +261,57 @@ void Program::attention(std::int64_t layer, const Place& at, const MicroBatch& b
       [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
 }
 
-// Context parallelism: every rank of the group sees all keys and values of the prompt.
-void Program::gather_context(std::int64_t layer, const Place& at, const MicroBatch& batch,
-                             Turn& turn) const {
-  const Parallelism& p = deployment_.layout;
-  if (p.cp == 1) return;
-  const std::int64_t width = std::visit(GatheredWidth{p.tp}, deployment_.model.layer(layer).mixer);
-  Task task{.what = "context all-gather", .layer = layer, .phase = Phase::Collectives};
+// Over each cp group of the stage; `bytes` of what its dp rank has.
+template <class Bytes>
+void Program::context_collective(Task task, const Place& at, Collective collective, Bytes bytes,
+                                 Turn& turn) const {
+  if (deployment_.layout.cp == 1) return;
+  task.phase = Phase::Collectives;
   for (Rank r = at.first; r < at.first + stage_ranks_; ++r) {
     if (layout_.dense(r).cp != 0) continue;
-    const sim::Bytes bytes(tokens_of(of(batch, r)) * width * 2);
-    task.exchanges.push_back(communication_.all_gather(layout_.cp_group(r), bytes));
+    const sim::Bytes amount = bytes(r);
+    if (amount == sim::Bytes{}) continue;
+    task.exchanges.push_back((communication_.*collective)(layout_.cp_group(r), amount));
   }
-  turn.push_back(std::move(task));
+  add(std::move(task), turn);
+}
+
+// Every rank of the group sees all keys and values of the prompts (those that are there already lie
+// divided in the cache), and the queries of all tokens that decode, with their keys and values.
+void Program::gather_context(std::int64_t layer, const Place& at, const MicroBatch& batch,
+                             Turn& turn) const {
+  const Mixer& mixer = deployment_.model.layer(layer).mixer;
+  const std::int64_t width = std::visit(GatheredWidth{deployment_.layout.tp}, mixer);
+  const SpreadHeads heads = std::visit(HeadsOf{deployment_.layout.tp}, mixer);
+  context_collective(
+      {.what = "context all-gather", .layer = layer}, at, &Communication::all_gather,
+      [&](Rank r) {
+        sim::Bytes bytes{};
+        for (const BatchShape& part : of(batch, r)) {
+          bytes += part.phase == StepPhase::Prefill
+                       ? sim::Bytes(part.sequences * part.kv_length * 2 * width)
+                       : sim::Bytes(part.tokens() * (2 * width + heads.query_bytes()));
+        }
+        return bytes;
+      },
+      turn);
+}
+
+// Results of a token that decodes, of each rank's part of its keys, are added up on its own rank.
+void Program::merge_context(std::int64_t layer, const Place& at, const MicroBatch& batch,
+                            Turn& turn) const {
+  const SpreadHeads heads =
+      std::visit(HeadsOf{deployment_.layout.tp}, deployment_.model.layer(layer).mixer);
+  context_collective(
+      {.what = "context reduce-scatter", .layer = layer}, at, &Communication::reduce_scatter,
+      [&](Rank r) {
+        std::int64_t tokens = 0;
+        for (const BatchShape& part : of(batch, r)) {
+          if (part.phase == StepPhase::Decode) tokens += part.tokens();
+        }
+        return sim::Bytes(tokens * heads.result_bytes());
+      },
+      turn);
 }
 
 void Program::dense(std::int64_t layer, const Place& at, const MicroBatch& batch,

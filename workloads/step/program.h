@@ -90,12 +90,17 @@ class Program {
   template <class Bytes>
   void tensor_collective(Task task, const Place& at, Collective collective, Bytes bytes,
                          Turn& turn) const;
+  template <class Bytes>
+  void context_collective(Task task, const Place& at, Collective collective, Bytes bytes,
+                          Turn& turn) const;
   void expert_collective(Task task, const Place& at, Collective collective,
                          const std::vector<std::int64_t>& rows, Turn& turn) const;
 
   void attention(std::int64_t layer, const Place& at, const MicroBatch& batch, Turn& turn) const;
   void gather_context(std::int64_t layer, const Place& at, const MicroBatch& batch,
                       Turn& turn) const;
+  void merge_context(std::int64_t layer, const Place& at, const MicroBatch& batch,
+                     Turn& turn) const;
   void dense(std::int64_t layer, const Place& at, const MicroBatch& batch, Turn& turn) const;
   void router(std::int64_t layer, const MicroBatch& batch, Turn& turn) const;
   void shared_expert(std::int64_t layer, const MicroBatch& batch, Turn& turn) const;

@@ -69,3 +69,50 @@ TEST_CASE("cp ranks gather the latent vectors of latent attention, and expand th
   const auto d = hand_deployment(hand_model({layer_of(mla, NoFfn{})}), {.cp = 2});
   CHECK(time_of(d, on_every_rank({prompts(1, 8)})) == 1'016'000_ps + 21'760'000_ps + 10'348'000_ps);
 }
+
+TEST_CASE("cp made decode no faster: every rank read all keys of a cache that is divided") {
+  // 4 sequences of 10 keys over 2 ranks: tokens of 2 each, and 5 keys of all 4.
+  // embedding  of 2 tokens                                              1.008000
+  // gather     4 x (queries 400 + keys and values 400) x 2 B: 20 + 3.2 23.200000
+  // attention  6 us + norm 16,000, queries, keys and values 1,600,000 + 7,200, rotation 6,400,
+  //            core 4 x (5 x 800 + 1,600) = 22,400, merge 4 x 2 x 400 x 2 = 6,400,
+  //            output 800,000 + 5,600 B                                 8.464000
+  // merge      4 tokens x 4 heads x (100 x 2 + 4) B = 3,264: 30 + 1.632 31.632000
+  // dense      4 us + 3,000,000 + 2 x 18,000 B                          7.036000
+  const auto d = hand_deployment(hand_model({layer_of(hand_attention(), hand_dense())}), {.cp = 2});
+  CHECK(time_of(d, on_every_rank({decoding(4, 10)})) == 71'340'000_ps);
+  // A window of 4 has 2 keys on each rank: 3 less of 4 sequences.
+  GqaAttention window = hand_attention();
+  window.window = 4;
+  const auto w = hand_deployment(hand_model({layer_of(window, hand_dense())}), {.cp = 2});
+  CHECK(time_of(w, on_every_rank({decoding(4, 10)})) == 71'340'000_ps - 9'600_ps);
+}
+
+TEST_CASE("latent attention's queries meet the part of the latent keys that a cp rank has") {
+  // 2 sequences of 10 keys over 2 ranks. Gather 2 x (220 + 4 x 220) x 2 = 4,400 B. Attention of one
+  // token: norm 8,000, down 640,000 + 2,640, queries 56,000 + 760, norms and rotation 1,600, into
+  // the latent space 80,000 + 2,000; core of both 2 x (5 x 220 x 2 + 4 x 420 x 2) = 11,120, merge
+  // 2 x 2 x 800 x 2 = 6,400; out of it 80,000 + 2,000, output 400,000 + 2,400 B; 9 launches.
+  // Merge over ranks: 2 x 4 x (200 x 2 + 4) = 3,232 B.
+  const MlaAttention mla{.heads = 4,
+                         .q_lora_rank = 100,
+                         .kv_lora_rank = 200,
+                         .nope_dim = 50,
+                         .rope_dim = 20,
+                         .value_dim = 50,
+                         .index = {}};
+  const auto d = hand_deployment(hand_model({layer_of(mla, NoFfn{})}), {.cp = 2});
+  CHECK(time_of(d, on_every_rank({decoding(2, 10)})) ==
+        1'004'000_ps + 22'200'000_ps + 10'292'920_ps + 31'616'000_ps);
+}
+
+TEST_CASE("a chunk's cp ranks gather the keys that are there too") {
+  // 8 tokens after 8: 16 x 400 x 2 B = 12,800: 20 + 6.4.
+  const auto d = hand_deployment(hand_model({layer_of(hand_attention(), hand_dense())}), {.cp = 2});
+  const Batch batch = on_every_rank({prompts(1, 8, 8)});
+  StepPlayer player(d, {.fullest = batch});
+  const PlayedStep step = player.play(batch);
+  const auto gather = spans_of(step, "context all-gather L0", 0);
+  REQUIRE(gather.size() == 1);
+  CHECK(gather[0].end - gather[0].start == 26'400'000_ps);
+}
