@@ -16,6 +16,7 @@ struct ModelUse {
   struct Axis {
     std::string name;
     double least = 0, most = 0;
+    std::vector<double> counted = {};  // all values seen, where it is one that is counted: ranks
   };
 
   std::string kind = {};        // "gemm", "generation_attention", "nccl"

@@ -127,7 +127,10 @@ class Fitted {
     std::size_t i = 0;
     for (const std::string_view axis : axis_names<M>()) {
       const SeenRange& range = ranges_[i++];
-      use.axes.push_back({.name = std::string(axis), .least = range.least(), .most = range.most()});
+      use.axes.push_back({.name = std::string(axis),
+                          .least = range.least(),
+                          .most = range.most(),
+                          .counted = range.counted()});
     }
     return use;
   }

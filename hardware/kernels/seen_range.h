@@ -15,6 +15,8 @@ class SeenRange {
 
   double least() const { return least_; }
   double most() const { return most_; }
+  // Empty where values are not counted.
+  const std::vector<double>& counted() const { return counted_; }
 
   // Whether a value lies beyond what was seen: outside the range, or, where values are counted,
   // between two of them. Zero never does: the shape has nothing of that axis.

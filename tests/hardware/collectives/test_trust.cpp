@@ -68,7 +68,14 @@ TEST_CASE("a group that no fit has seen is outside by its ranks, and doubted mor
   CHECK(trust.p90 == doctest::Approx(1.2280).epsilon(1e-3));
   CHECK(trust.extrapolated());
   CHECK(reason_of(*trust.use, trust.outside) ==
-        "custom_allreduce trtllm graph: ranks beyond 2 to 8");
+        "custom_allreduce trtllm graph: ranks other than 2, 4, 8");
+}
+
+TEST_CASE("a group between those that were counted was said to lie beyond 2 to 8") {
+  const Cluster cluster = cluster_of("h100", 1, 8);
+  const Trust trust = of_all_reduce(cluster, 6);
+  CHECK(reason_of(*trust.use, trust.outside) ==
+        "custom_allreduce trtllm graph: ranks other than 2, 4, 8");
 }
 
 TEST_CASE("a fit that was carried over from a device is doubted more") {
