@@ -8,7 +8,7 @@
 set -eu
 
 build="g++ cmake ninja-build libboost-graph-dev libfmt-dev libyaml-cpp-dev libhdf5-dev
-  nlohmann-json3-dev zlib1g-dev libdeflate-dev libcli11-dev"
+  nlohmann-json3-dev zlib1g-dev libdeflate-dev libsqlite3-dev libcli11-dev"
 test="doctest-dev libbenchmark-dev python3-h5py python3-numpy"
 dev="clang clang-format-14 clang-tidy-19 libclang-rt-14-dev ccache mold git man-db zsh fish"
 

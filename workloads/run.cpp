@@ -13,9 +13,7 @@
 #include "workloads/step/read_step.h"
 
 namespace moesim::workloads {
-namespace {
-
-std::vector<InputFile> hash_inputs(const Scenario& scenario) {
+std::vector<InputFile> inputs_of(const Scenario& scenario) {
   const Inputs& named = scenario.inputs;
   const Deployment& d = scenario.deployment;
   std::vector<std::filesystem::path> files{named.scenario, named.model, named.cluster};
@@ -32,6 +30,8 @@ std::vector<InputFile> hash_inputs(const Scenario& scenario) {
   }
   return inputs;
 }
+
+namespace {
 
 template <typename T>
 T part(T amount, double weight) {
@@ -97,7 +97,7 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   for (std::string& note : notes_of(d.engine)) report.notes.push_back(std::move(note));
   if (auto note = note_of_context(d, question)) report.notes.push_back(std::move(*note));
   report.defaults = scenario.inputs.defaults;
-  report.inputs = hash_inputs(scenario);
+  report.inputs = inputs_of(scenario);
 
   Summary summary;
   std::vector<hardware::LinkUse> use;

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "sim/op_graph.h"
 #include "sim/timeline.h"
@@ -32,5 +33,9 @@ struct RunResult {
 // Throws ConfigError, InputError for what the scenario names (a trace that does not fit the model),
 // DeadlockError.
 RunResult run(const Scenario& scenario, const RunOptions& options = {});
+
+// The files that a scenario rests on, in a fixed order, each with a hash of its contents. Throws
+// InputError where one cannot be read.
+std::vector<InputFile> inputs_of(const Scenario& scenario);
 
 }  // namespace moesim::workloads

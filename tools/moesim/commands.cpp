@@ -9,6 +9,7 @@
 #include "tools/moesim/doctor.h"
 #include "tools/moesim/network/network_commands.h"
 #include "tools/moesim/placement/placement_command.h"
+#include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/moesim/trace/trace_commands.h"
 
 namespace moesim::tools {
@@ -26,6 +27,7 @@ std::vector<Command> all_commands() {
   };
   add({run_command()});
   add({config_command()});
+  add(sweep_commands());
   add({card_command(), memory_command()});
   add(network_commands());
   add(trace_commands());

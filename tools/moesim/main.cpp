@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <exception>
 #include <iostream>
@@ -99,6 +101,14 @@ CLI::App* subcommand_for(CLI::App& app, const std::string& name) {
   return at;
 }
 
+std::atomic<int> interrupts{0};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+// The first one is a wish, the second an order.
+void note_interrupt(int) {
+  if (++interrupts > 1) std::_Exit(static_cast<int>(ExitCode::Interrupted));
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "moesim: what a Mixture-of-Experts model does on a cluster, driven by real routing."};
@@ -120,7 +130,8 @@ int run(int argc, char** argv) {
   for (CLI::App* group : app.get_subcommands({})) {
     const auto children = group->get_subcommands({});
     if (children.empty()) continue;
-    group->require_subcommand(1);
+    const bool is_command = std::ranges::find(parsers, group) != parsers.end();
+    if (!is_command) group->require_subcommand(1);
     std::string names;
     for (const CLI::App* child : children) names += (names.empty() ? "" : ", ") + child->get_name();
     if (group->get_description().empty()) group->description(names);
@@ -138,8 +149,12 @@ int run(int argc, char** argv) {
     return static_cast<int>(ExitCode::Configuration);
   }
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (!parsers[i]->parsed()) continue;
-    const ExitCode code = all[i].run(arguments_of(all[i], typed[i]), Console{std::cout, std::cerr});
+    // A command that has others below it ("sweep", "sweep show") is parsed with them.
+    if (!parsers[i]->parsed() || !parsers[i]->get_subcommands().empty()) continue;
+    if (all[i].ends_itself) std::signal(SIGINT, note_interrupt);
+    const ExitCode code = all[i].run(
+        arguments_of(all[i], typed[i]),
+        Console{.out = std::cout, .err = std::cerr, .interrupted = [] { return interrupts != 0; }});
     std::cout.flush();
     if (!std::cout) {
       std::cerr << "moesim: standard output cannot be written\n";
