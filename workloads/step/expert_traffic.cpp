@@ -51,12 +51,12 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
   rows_.clear(from.placement->slots_per_rank());
   for (std::size_t g = 0; g < batch.groups.size(); ++g) {
     const ExpertGroup& group = batch.groups[g];
-    from.source->route({.step = step,
-                        .layer = from.layer,
-                        .first = batch.first_token + group.first_token,
-                        .count = group.tokens()},
-                       routing_);
-    count_dispatch(routing_, *from.placement, batch.sources[g], wanted_, counts_);
+    const RoutingView routing = from.source->view({.step = step,
+                                                   .layer = from.layer,
+                                                   .first = batch.first_token + group.first_token,
+                                                   .count = group.tokens()},
+                                                  routing_);
+    count_dispatch(routing, *from.placement, batch.sources[g], wanted_, counts_);
     add_to(account, index, group, moe, *from.placement);
     rows_.add(group, counts_);
     if (!sharded_) continue;

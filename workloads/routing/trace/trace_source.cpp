@@ -8,6 +8,7 @@
 #include "sim/error.h"
 #include "workloads/routing/counter_random.h"
 #include "workloads/routing/laws/load_source.h"
+#include "workloads/routing/trace/layer_ids.h"
 #include "workloads/routing/trace/missing.h"
 #include "workloads/routing/trace/token_rows.h"
 
@@ -38,25 +39,19 @@ class TraceSource final : public RoutingSource {
   std::uint32_t tokens_per_step() const override { return target_.tokens_per_step; }
   std::string description() const override { return description_; }
 
-  void route(const RoutingRange& range, LayerRouting& out) override {
+  void route(const RoutingRange& range, LayerRouting& out) override { copy(view(range, out), out); }
+
+  RoutingView view(const RoutingRange& range, LayerRouting&) override {
     SIM_CHECK(range.layer < target_.layers, "the layer is one of the model's");
     SIM_CHECK(range.first + range.count <= target_.tokens_per_step, "the tokens are the step's");
     if (!loaded_ || step_ != range.step) load(range.step);
-    const std::uint32_t from = trace_layer(range.layer);
-    const std::size_t k = target_.top_k;
-    out.tokens = range.count;
-    out.top_k = target_.top_k;
-    out.experts = target_.experts;
-    out.ids.resize(std::size_t{range.count} * k);
-    const ExpertId* layer = ids_.data() + from * stored_ * k;
-    ExpertId* to = out.ids.data();
-    // Tokens that lie one after another, as most do, are copied together.
-    for (std::uint32_t t = range.first, end = t + range.count; t < end;) {
-      std::uint32_t run = 1;
-      while (t + run < end && index_[t + run] == index_[t] + run) ++run;
-      to = std::copy_n(layer + std::size_t{index_[t]} * k, run * k, to);
-      t += run;
-    }
+    RoutingView view;
+    view.tokens = range.count;
+    view.top_k = target_.top_k;
+    view.experts = target_.experts;
+    view.ids = ids_.layer(trace_layer(range.layer));
+    view.rows = index_.data() + range.first;
+    return view;
   }
 
  private:
@@ -74,9 +69,8 @@ class TraceSource final : public RoutingSource {
     index_.resize(rows.size());
     if (whole_) {
       if (!loaded_) {
-        stored_ = trace_.info().tokens;
-        ids_.resize(stored_ * trace_.info().layers * target_.top_k);
-        read(0, stored_, 0);
+        ids_.start(trace_, trace_.info().tokens);
+        ids_.read(trace_, 0, trace_.info().tokens, 0);
       }
       for (std::size_t i = 0; i < rows.size(); ++i) index_[i] = static_cast<std::uint32_t>(rows[i]);
     } else {
@@ -84,12 +78,11 @@ class TraceSource final : public RoutingSource {
       std::vector<std::uint64_t> needed = rows;
       std::sort(needed.begin(), needed.end());
       needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
-      stored_ = needed.size();
-      ids_.resize(stored_ * trace_.info().layers * target_.top_k);
+      ids_.start(trace_, needed.size());
       for (std::size_t i = 0; i < needed.size();) {
         std::size_t j = i + 1;
         while (j < needed.size() && needed[j] == needed[j - 1] + 1) ++j;
-        read(needed[i], j - i, i);
+        ids_.read(trace_, needed[i], j - i, i);
         i = j;
       }
       for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -101,25 +94,6 @@ class TraceSource final : public RoutingSource {
     step_ = step;
   }
 
-  // Rows of the file to places of ids_, layer by layer.
-  void read(std::uint64_t first, std::uint64_t count, std::uint64_t place) {
-    const std::size_t layers = trace_.info().layers, k = target_.top_k;
-    const std::uint64_t slab = std::max<std::uint64_t>(trace_.chunk_tokens(), 1);
-    std::vector<ExpertId> part;
-    for (std::uint64_t done = 0; done < count;) {
-      // Up to the end of a chunk, so that the next piece starts with one.
-      const std::uint64_t n = std::min(count - done, slab - (first + done) % slab);
-      trace_.read_ids(first + done, n, part);
-      for (std::size_t l = 0; l < layers; ++l) {
-        ExpertId* to = ids_.data() + (l * stored_ + place + done) * k;
-        for (std::uint64_t t = 0; t < n; ++t, to += k) {
-          std::copy_n(part.data() + (t * layers + l) * k, k, to);
-        }
-      }
-      done += n;
-    }
-  }
-
   RoutingTrace trace_;
   RoutingTarget target_;
   TraceMapping mapping_;
@@ -128,8 +102,7 @@ class TraceSource final : public RoutingSource {
   bool whole_ = false;
   bool loaded_ = false;
   std::uint32_t step_ = 0;
-  std::uint64_t stored_ = 0;          // tokens in ids_
-  std::vector<ExpertId> ids_;         // [trace layers x stored x top_k]
+  LayerIds ids_;
   std::vector<std::uint32_t> index_;  // of each token of the step: its place in ids_
 };
 
