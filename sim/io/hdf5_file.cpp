@@ -15,6 +15,7 @@ Hdf5File Hdf5File::open(const std::filesystem::path& file) {
   Hdf5File opened;
   opened.name_ = file.string();
   const std::string name = opened.name_;  // `opened` moves when it is returned
+  load_hdf5(name);
   const Hdf5Quiet quiet(name);
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(file, error);
