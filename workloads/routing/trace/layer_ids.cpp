@@ -80,6 +80,10 @@ void LayerIds::read(const RoutingTrace& trace, std::uint64_t first, std::uint64_
   std::visit(read, ids_);
 }
 
+std::span<const std::byte> LayerIds::bytes() const {
+  return std::visit([](const auto& ids) { return std::as_bytes(std::span(ids)); }, ids_);
+}
+
 decltype(RoutingView::ids) LayerIds::layer(std::uint32_t layer) const {
   const std::size_t at = layer * rows_ * top_k_;
   return std::visit([at](const auto& ids) { return decltype(RoutingView::ids)(ids.data() + at); },

@@ -2,7 +2,9 @@
 // a layer is counted where it lies.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -19,6 +21,8 @@ class LayerIds {
   void read(const RoutingTrace& trace, std::uint64_t first, std::uint64_t count,
             std::uint64_t place);
 
+  // All of them.
+  std::span<const std::byte> bytes() const;
   // [rows x top_k] of a layer of the trace.
   decltype(RoutingView::ids) layer(std::uint32_t layer) const;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "sim/check.h"
 #include "sim/error.h"
@@ -11,6 +12,7 @@
 #include "workloads/routing/trace/layer_ids.h"
 #include "workloads/routing/trace/missing.h"
 #include "workloads/routing/trace/token_rows.h"
+#include "workloads/routing/trace/trace_cache.h"
 
 namespace moesim::workloads {
 namespace {
@@ -23,15 +25,24 @@ class TraceSource final : public RoutingSource {
  public:
   TraceSource(RoutingTrace trace, const RoutingTarget& target, const TraceMapping& mapping,
               std::string description)
-      : trace_(std::move(trace)),
+      : info_(trace.info()),
+        trace_(std::move(trace)),
         target_(target),
         mapping_(mapping),
-        rows_(trace_, mapping, target.tokens_per_step, target.seed),
+        rows_(*trace_, mapping, target.tokens_per_step, target.seed),
         description_(std::move(description)) {
-    const TraceInfo& info = trace_.info();
-    whole_ = info.tokens <= kKept / (std::uint64_t{info.layers} * info.top_k) &&
-             info.tokens <= std::uint64_t{target.tokens_per_step} * target.steps;
+    whole_ = info_.tokens <= kKept / (std::uint64_t{info_.layers} * info_.top_k) &&
+             info_.tokens <= std::uint64_t{target.tokens_per_step} * target.steps;
   }
+  TraceSource(std::shared_ptr<const UnpackedTrace> unpacked, const RoutingTarget& target,
+              const TraceMapping& mapping, std::string description)
+      : info_(unpacked->info),
+        unpacked_(std::move(unpacked)),
+        target_(target),
+        mapping_(mapping),
+        rows_(info_, unpacked_->runs, mapping, target.tokens_per_step, target.seed),
+        description_(std::move(description)),
+        whole_(true) {}
 
   std::uint32_t layers() const override { return target_.layers; }
   std::uint32_t experts() const override { return target_.experts; }
@@ -49,14 +60,15 @@ class TraceSource final : public RoutingSource {
     view.tokens = range.count;
     view.top_k = target_.top_k;
     view.experts = target_.experts;
-    view.ids = ids_.layer(trace_layer(range.layer));
+    const std::uint32_t layer = trace_layer(range.layer);
+    view.ids = unpacked_ ? unpacked_->layer(layer) : ids_.layer(layer);
     view.rows = index_.data() + range.first;
     return view;
   }
 
  private:
   std::uint32_t trace_layer(std::uint32_t layer) const {
-    const std::uint32_t layers = trace_.info().layers;
+    const std::uint32_t layers = info_.layers;
     if (mapping_.layers == LayerMapping::Stretch) {
       return static_cast<std::uint32_t>(std::uint64_t{layer} * layers / target_.layers);
     }
@@ -68,9 +80,9 @@ class TraceSource final : public RoutingSource {
     rows_.of_step(step, rows);
     index_.resize(rows.size());
     if (whole_) {
-      if (!loaded_) {
-        ids_.start(trace_, trace_.info().tokens);
-        ids_.read(trace_, 0, trace_.info().tokens, 0);
+      if (!loaded_ && !unpacked_) {
+        ids_.start(*trace_, info_.tokens);
+        ids_.read(*trace_, 0, info_.tokens, 0);
       }
       for (std::size_t i = 0; i < rows.size(); ++i) index_[i] = static_cast<std::uint32_t>(rows[i]);
     } else {
@@ -78,11 +90,11 @@ class TraceSource final : public RoutingSource {
       std::vector<std::uint64_t> needed = rows;
       std::sort(needed.begin(), needed.end());
       needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
-      ids_.start(trace_, needed.size());
+      ids_.start(*trace_, needed.size());
       for (std::size_t i = 0; i < needed.size();) {
         std::size_t j = i + 1;
         while (j < needed.size() && needed[j] == needed[j - 1] + 1) ++j;
-        ids_.read(trace_, needed[i], j - i, i);
+        ids_.read(*trace_, needed[i], j - i, i);
         i = j;
       }
       for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -94,7 +106,9 @@ class TraceSource final : public RoutingSource {
     step_ = step;
   }
 
-  RoutingTrace trace_;
+  TraceInfo info_;
+  std::optional<RoutingTrace> trace_;              // that rows are read from,
+  std::shared_ptr<const UnpackedTrace> unpacked_;  // where they do not lie here
   RoutingTarget target_;
   TraceMapping mapping_;
   TokenRows rows_;
@@ -237,15 +251,19 @@ std::string describe(const TraceInfo& info, const RoutingTarget& target,
 
 std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& file,
                                                  const RoutingTarget& target,
-                                                 const TraceMapping& mapping) {
-  RoutingTrace trace = RoutingTrace::open(file);
-  const TraceInfo& info = trace.info();
+                                                 const TraceMapping& mapping,
+                                                 const TraceCache* cache) {
+  std::shared_ptr<const UnpackedTrace> unpacked = cache == nullptr ? nullptr : cache->open(file);
+  std::optional<RoutingTrace> trace;
+  if (!unpacked) trace = RoutingTrace::open(file);
+  const TraceInfo info = unpacked ? unpacked->info : trace->info();
   check_target(info, target, mapping);
   std::string description = describe(info, target, mapping);
   const bool other = info.experts != target.experts || info.top_k != target.top_k;
   if (!info.per_token || other) {
+    if (!trace) trace = RoutingTrace::open(file);
     TakenSelections taken{static_cast<std::int64_t>(info.tokens * info.layers * info.top_k), 0};
-    const ExpertLoads loads = loads_of(trace, target.steps, taken.missing);
+    const ExpertLoads loads = loads_of(*trace, target.steps, taken.missing);
     if (taken.missing > 0) {
       description += fmt::format("; {} are missing and drawn as the others", missing_share(taken));
     }
@@ -253,7 +271,10 @@ std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& fi
                                         target.tokens_per_step, target.seed,
                                         std::move(description));
   }
-  return std::make_unique<TraceSource>(std::move(trace), target, mapping, std::move(description));
+  if (unpacked)
+    return std::make_unique<TraceSource>(std::move(unpacked), target, mapping,
+                                         std::move(description));
+  return std::make_unique<TraceSource>(std::move(*trace), target, mapping, std::move(description));
 }
 
 }  // namespace moesim::workloads
