@@ -98,6 +98,7 @@ struct Hdf5Writer::Dataset {
 };
 
 Hdf5Writer::Hdf5Writer(const std::filesystem::path& file) : target_(file), temporary_(file) {
+  load_hdf5(target_.string());
   temporary_ += fmt::format(".tmp.{}", ::getpid());
   const Hdf5Quiet quiet(temporary_.native());
   const std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : ".";

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/command.h"
 #include "tools/moesim/shipped.h"
+#include "tools/moesim/trace_cache.h"
 #include "tools/report/chrome_trace.h"
 #include "tools/report/text_report.h"
 
@@ -48,8 +50,9 @@ std::string changes(const Arguments& arguments) {
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const workloads::Scenario scenario = workloads::load_scenario(
+  workloads::Scenario scenario = workloads::load_scenario(
       find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"), shipped());
+  scenario.deployment.routing.cache = trace_cache(std::getenv);
   const auto timeline = arguments.find("timeline");
   Progress progress(console.err);
   workloads::RunResult result = workloads::run(
@@ -77,32 +80,35 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 }  // namespace
 
 Command run_command() {
-  return {.name = "run",
-          .summary = "simulates a scenario and reports where its time, bytes and memory go",
-          .description =
-              "Reads a scenario (model, cluster, layout, routing, step), plays its steps on every "
-              "GPU and link, and prints a report. Exit code 3 where the model does not fit.",
-          .options = {{.name = "SCENARIO",
-                       .help = "the scenario: a YAML file, or the name of one that ships",
-                       .required = true,
-                       .is_file = true},
-                      {.name = "--set",
-                       .value = "KEY=VALUE",
-                       .help = "replace a value of the scenario; may be given more than once",
-                       .repeated = true},
-                      {.name = "-o,--output",
-                       .value = "FILE",
-                       .help = "write the report there instead of to standard output",
-                       .is_file = true},
-                      {.name = "--timeline",
-                       .value = "FILE",
-                       .help = "write the first step for Perfetto or chrome://tracing",
-                       .is_file = true},
-                      format_option()},
-          .examples = {"moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
-                       "moesim run SCENARIO --set step.batch_per_rank=64 --set network=bound",
-                       "moesim run SCENARIO --format json -o report.json --timeline step.json"},
-          .run = run};
+  return {
+      .name = "run",
+      .summary = "simulates a scenario and reports where its time, bytes and memory go",
+      .description =
+          "Reads a scenario (model, cluster, layout, routing, step), plays its steps on every "
+          "GPU and link, and prints a report. Exit code 3 where the model does not fit. "
+          "Traces are kept unpacked in $XDG_CACHE_HOME/moesim/traces (~/.cache), at most 1 GiB; "
+          "MOESIM_TRACE_CACHE=off keeps none.",
+      .options = {{.name = "SCENARIO",
+                   .help = "the scenario: a YAML file, or the name of one that ships",
+                   .required = true,
+                   .is_file = true},
+                  {.name = "--set",
+                   .value = "KEY=VALUE",
+                   .help = "replace a value of the scenario; may be given more than once",
+                   .repeated = true},
+                  {.name = "-o,--output",
+                   .value = "FILE",
+                   .help = "write the report there instead of to standard output",
+                   .is_file = true},
+                  {.name = "--timeline",
+                   .value = "FILE",
+                   .help = "write the first step for Perfetto or chrome://tracing",
+                   .is_file = true},
+                  format_option()},
+      .examples = {"moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
+                   "moesim run SCENARIO --set step.batch_per_rank=64 --set network=bound",
+                   "moesim run SCENARIO --format json -o report.json --timeline step.json"},
+      .run = run};
 }
 
 }  // namespace moesim::tools

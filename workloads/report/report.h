@@ -110,7 +110,7 @@ struct CarriedReport {
 
 struct InputFile {
   std::string path;
-  std::string hash;  // FNV-1a of the contents, 16 hex digits
+  std::string hash;  // XXH64 of the contents, 16 hex digits
 };
 
 struct Report {

@@ -1,6 +1,7 @@
 #include "workloads/step/expert_work.h"
 
 #include <algorithm>
+#include <array>
 
 #include "sim/check.h"
 
@@ -47,9 +48,33 @@ std::span<const std::int64_t> ExpertRows::rows(Rank rank) const {
   return cell_rows(cell(rank));
 }
 
+// Which expert has how many rows does not matter, only how many experts have how many: in order,
+// 16 bits each. Nothing where they are more than 4, or one has more rows.
+std::optional<std::uint64_t> ExpertPricer::packed(std::span<const std::int64_t> rows) {
+  if (rows.size() > 4) return {};
+  std::array<std::int64_t, 4> sorted{};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::size_t at = i;
+    for (; at > 0 && sorted[at - 1] < rows[i]; --at) sorted[at] = sorted[at - 1];
+    sorted[at] = rows[i];
+  }
+  if (sorted[0] > 0xFFFF) return {};
+  std::uint64_t bits = 0;
+  for (const std::int64_t count : sorted) bits = bits << 16 | static_cast<std::uint64_t>(count);
+  return bits;
+}
+
 const Work& ExpertPricer::price(const MoeFfn& moe, std::span<const std::int64_t> rows,
                                 std::int64_t tokens) {
-  // Which expert has how many rows does not matter, only how many experts have how many.
+  const auto bits = packed(rows);
+  if (!bits) return price_many(moe, rows, tokens);
+  const Work*& known = few_[{&moe, rows.size(), tokens, *bits}];
+  if (known == nullptr) known = &price_many(moe, rows, tokens);
+  return *known;
+}
+
+const Work& ExpertPricer::price_many(const MoeFfn& moe, std::span<const std::int64_t> rows,
+                                     std::int64_t tokens) {
   Question question{.moe = &moe, .tokens = tokens, .rows = {rows.begin(), rows.end()}};
   std::sort(question.rows.begin(), question.rows.end(), std::greater<>());
   const auto [known, is_new] = known_.try_emplace(std::move(question));

@@ -59,6 +59,8 @@ struct TraceMapping {
   std::vector<std::pair<std::string, double>> mix = {};
 };
 
+class TraceCache;
+
 // What the model and the run ask for.
 struct RoutingTarget {
   std::uint32_t layers = 1;  // MoE layers
@@ -71,8 +73,10 @@ struct RoutingTarget {
 
 // The routing that a trace gives. Throws InputError as RoutingTrace::open does, ConfigError where
 // trace and model differ and the mapping does not say what to do; the message says what to write.
+// The same routing with a cache and without.
 std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& file,
                                                  const RoutingTarget& target,
-                                                 const TraceMapping& mapping);
+                                                 const TraceMapping& mapping,
+                                                 const TraceCache* cache = nullptr);
 
 }  // namespace moesim::workloads

@@ -47,6 +47,38 @@ std::string refusal(const std::filesystem::path& file, const RoutingTarget& targ
 
 }  // namespace
 
+TEST_CASE("ids are seen where they lie, in as few bytes as tell experts and missing ones apart") {
+  // Three tokens of top-1; the last expert of 255, of 256, of 300. Of 256 and a missing one, one
+  // byte has no number for the missing one, and two are taken.
+  struct Case {
+    std::uint32_t experts;
+    ExpertId last;
+    std::size_t type;  // of RoutingView::ids: 4, 2, 1 bytes
+  };
+  for (const auto& [experts, last, type] :
+       {Case{255, 254, 2}, Case{255, kMissingExpert, 2}, Case{256, 255, 2},
+        Case{256, kMissingExpert, 1}, Case{300, 299, 1}, Case{65'536, 65'535, 0}}) {
+    CAPTURE(experts);
+    CAPTURE(last);
+    const Folder folder;
+    TraceWriter writer(folder / "t.h5", {.layers = 1, .experts = experts, .top_k = 1});
+    const Ids ids{3, last, experts - 2};
+    writer.append({.ids = ids});
+    writer.close();
+    const auto source =
+        open_trace_source(folder / "t.h5", {.experts = experts, .tokens_per_step = 5},
+                          {.tokens = TokenMapping::Repeat, .missing = MissingMapping::Drop});
+    LayerRouting room;
+    const RoutingView view = source->view({0, 0, 1, 4}, room);
+    CHECK(view.ids.index() == type);
+    CHECK(room.ids.empty());
+    LayerRouting copied;
+    copy(view, copied);
+    CHECK(copied.ids == Ids{last, experts - 2, 3, last});  // tokens 1, 2, and 0, 1 again
+    CHECK(copied.tokens == 4);
+  }
+}
+
 TEST_CASE("a trace that fits its model is played token by token") {
   const Folder folder;
   const auto source = open_trace_source(
