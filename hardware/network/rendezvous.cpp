@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "sim/check.h"
 
@@ -14,26 +15,44 @@ void Rendezvous::assign(const sim::Exchange& exchange, const Participants& parti
   first_waiting_.assign(members_, kNobody);
   next_waiting_.assign(members_, kNobody);
   messages_ = exchange.messages.counts ? exchange.messages.counts->data() : nullptr;
-  transfers_.assign(exchange.transfers.empty() ? 0 : members_ * members_, false);
-  for (const sim::Transfer& t : exchange.transfers) {
-    transfers_[participants.place(t.source) * members_ + participants.place(t.destination)] = true;
+  next_member_.assign(members_, 0);
+  index_transfers(exchange, participants);
+}
+
+void Rendezvous::index_transfers(const sim::Exchange& exchange, const Participants& participants) {
+  const auto each = [&](const auto& visit) {
+    for (const sim::Transfer& t : exchange.transfers) {
+      const std::uint32_t a = participants.place(t.source), b = participants.place(t.destination);
+      visit(a, b);
+      visit(b, a);
+    }
+  };
+  first_peer_.assign(members_ + 1, 0);
+  each([&](std::uint32_t member, std::uint32_t) { ++first_peer_[member + 1]; });
+  std::partial_sum(first_peer_.begin(), first_peer_.end(), first_peer_.begin());
+  peers_.resize(first_peer_.back());
+  next_peer_.assign(first_peer_.begin(), first_peer_.end() - 1);
+  each([&](std::uint32_t member, std::uint32_t peer) { peers_[next_peer_[member]++] = peer; });
+  next_peer_.assign(first_peer_.begin(), first_peer_.end() - 1);
+}
+
+// One whom the member has to wait for. Those that it has passed by are there.
+std::uint32_t Rendezvous::next_missing(std::uint32_t place) {
+  if (messages_ != nullptr || everyone_) {
+    std::uint32_t& next = next_member_[place];
+    const unsigned char* const begin = arrived_.data();
+    for (; next < members_; ++next) {
+      const void* const found = std::memchr(begin + next, 0, members_ - next);
+      next = static_cast<std::uint32_t>(
+          found == nullptr
+              ? members_
+              : static_cast<std::size_t>(static_cast<const unsigned char*>(found) - begin));
+      if (next < members_ && exchange_messages(place, next)) return next;
+    }
+    if (everyone_) return kNobody;
   }
-}
-
-bool Rendezvous::are_peers(std::size_t a, std::size_t b) const {
-  const std::size_t there = a * members_ + b, back = b * members_ + a;
-  return everyone_ || (messages_ != nullptr && (messages_[there] | messages_[back]) != 0) ||
-         (!transfers_.empty() && (transfers_[there] || transfers_[back]));
-}
-
-std::uint32_t Rendezvous::next_missing(std::uint32_t place, std::uint32_t from) const {
-  const unsigned char* const begin = arrived_.data();
-  while (from < members_) {
-    const void* const found = std::memchr(begin + from, 0, members_ - from);
-    if (found == nullptr) break;
-    const auto other = static_cast<std::uint32_t>(static_cast<const unsigned char*>(found) - begin);
-    if (are_peers(place, other)) return other;
-    from = other + 1;
+  for (std::size_t& next = next_peer_[place]; next < first_peer_[place + 1]; ++next) {
+    if (arrived_[peers_[next]] == 0) return peers_[next];
   }
   return kNobody;
 }
@@ -42,8 +61,8 @@ void Rendezvous::arrive(std::uint32_t place, std::vector<std::uint32_t>& ready) 
   SIM_CHECK(arrived_[place] == 0, "a rank arrived twice");
   arrived_[place] = 1;
   const auto old = static_cast<std::ptrdiff_t>(ready.size());
-  const auto wait = [&](std::uint32_t member, std::uint32_t from) {
-    const std::uint32_t missing = next_missing(member, from);
+  const auto wait = [&](std::uint32_t member) {
+    const std::uint32_t missing = next_missing(member);
     if (missing == kNobody) {
       ready.push_back(member);
       return;
@@ -51,10 +70,10 @@ void Rendezvous::arrive(std::uint32_t place, std::vector<std::uint32_t>& ready) 
     next_waiting_[member] = first_waiting_[missing];
     first_waiting_[missing] = member;
   };
-  wait(place, 0);
+  wait(place);
   for (std::uint32_t member = first_waiting_[place]; member != kNobody;) {
     const std::uint32_t next = next_waiting_[member];
-    wait(member, place + 1);  // its peers before this one are all there
+    wait(member);
     member = next;
   }
   std::sort(ready.begin() + old, ready.end());
