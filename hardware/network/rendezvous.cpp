@@ -1,7 +1,6 @@
 #include "hardware/network/rendezvous.h"
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 
 #include "sim/check.h"
@@ -10,12 +9,13 @@ namespace moesim::hardware {
 
 void Rendezvous::assign(const sim::Exchange& exchange, const Participants& participants) {
   members_ = participants.size();
+  missing_ = members_;
   everyone_ = exchange.barrier;
   arrived_.assign(members_, 0);
   first_waiting_.assign(members_, kNobody);
   next_waiting_.assign(members_, kNobody);
   messages_ = exchange.messages.counts ? exchange.messages.counts->data() : nullptr;
-  next_member_.assign(members_, 0);
+  past_member_.assign(members_, static_cast<std::uint32_t>(members_));
   index_transfers(exchange, participants);
 }
 
@@ -31,28 +31,21 @@ void Rendezvous::index_transfers(const sim::Exchange& exchange, const Participan
   each([&](std::uint32_t member, std::uint32_t) { ++first_peer_[member + 1]; });
   std::partial_sum(first_peer_.begin(), first_peer_.end(), first_peer_.begin());
   peers_.resize(first_peer_.back());
-  next_peer_.assign(first_peer_.begin(), first_peer_.end() - 1);
-  each([&](std::uint32_t member, std::uint32_t peer) { peers_[next_peer_[member]++] = peer; });
-  next_peer_.assign(first_peer_.begin(), first_peer_.end() - 1);
+  past_peer_.assign(first_peer_.begin(), first_peer_.end() - 1);
+  each([&](std::uint32_t member, std::uint32_t peer) { peers_[past_peer_[member]++] = peer; });
 }
 
 // One whom the member has to wait for. Those that it has passed by are there.
 std::uint32_t Rendezvous::next_missing(std::uint32_t place) {
+  if (missing_ == 0) return kNobody;
   if (messages_ != nullptr || everyone_) {
-    std::uint32_t& next = next_member_[place];
-    const unsigned char* const begin = arrived_.data();
-    for (; next < members_; ++next) {
-      const void* const found = std::memchr(begin + next, 0, members_ - next);
-      next = static_cast<std::uint32_t>(
-          found == nullptr
-              ? members_
-              : static_cast<std::size_t>(static_cast<const unsigned char*>(found) - begin));
-      if (next < members_ && exchange_messages(place, next)) return next;
+    for (std::uint32_t& past = past_member_[place]; past > 0; --past) {
+      if (arrived_[past - 1] == 0 && exchange_messages(place, past - 1)) return past - 1;
     }
     if (everyone_) return kNobody;
   }
-  for (std::size_t& next = next_peer_[place]; next < first_peer_[place + 1]; ++next) {
-    if (arrived_[peers_[next]] == 0) return peers_[next];
+  for (std::size_t& past = past_peer_[place]; past > first_peer_[place]; --past) {
+    if (arrived_[peers_[past - 1]] == 0) return peers_[past - 1];
   }
   return kNobody;
 }
@@ -60,6 +53,7 @@ std::uint32_t Rendezvous::next_missing(std::uint32_t place) {
 void Rendezvous::arrive(std::uint32_t place, std::vector<std::uint32_t>& ready) {
   SIM_CHECK(arrived_[place] == 0, "a rank arrived twice");
   arrived_[place] = 1;
+  --missing_;
   const auto old = static_cast<std::ptrdiff_t>(ready.size());
   const auto wait = [&](std::uint32_t member) {
     const std::uint32_t missing = next_missing(member);

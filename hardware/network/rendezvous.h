@@ -25,18 +25,20 @@ class Rendezvous {
   std::uint32_t next_missing(std::uint32_t place);
 
   std::size_t members_ = 0;
+  std::size_t missing_ = 0;             // have not arrived
   bool everyone_ = false;               // waits for all
   std::vector<unsigned char> arrived_;  // 1 or 0
-  // A member that is there waits for the first of its peers that is not: a list for each of these.
+  // A member that is there waits for the last of its peers that is not: a list for each of these.
+  // Ranks mostly come in their order, so that the last is who is waited for in the end.
   std::vector<std::uint32_t> first_waiting_, next_waiting_;
   // Who sends messages to whom [source x destination]; null: none.
   const std::uint32_t* messages_ = nullptr;
   // Those at the other end of each member's transfers, and where each member's begin.
   std::vector<std::uint32_t> peers_;
   std::vector<std::size_t> first_peer_;
-  // How far each member has looked: whom it exchanges messages with, and its transfers.
-  std::vector<std::uint32_t> next_member_;
-  std::vector<std::size_t> next_peer_;
+  // How far each member has looked, from the end: among members, and its transfers.
+  std::vector<std::uint32_t> past_member_;
+  std::vector<std::size_t> past_peer_;
 };
 
 }  // namespace moesim::hardware
