@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "hardware/network/network_model.h"
 #include "workloads/memory/step_memory.h"
@@ -39,24 +40,19 @@ T part(T amount, double weight) {
   return T(std::llround(static_cast<double>(amount.count()) * weight));
 }
 
-// Both of one topology, in its order.
-void add_use(std::vector<hardware::LinkUse>& sum, std::vector<hardware::LinkUse> step,
-             double weight) {
-  if (sum.empty()) {
-    sum = step;
-    for (hardware::LinkUse& link : sum) {
-      link.bytes = {};
-      link.busy = {};
-    }
-  }
-  for (std::size_t i = 0; i < sum.size(); ++i) {
-    sum[i].bytes += part(step[i].bytes, weight);
-    sum[i].busy += part(step[i].busy, weight);
+using LinkUses = std::map<hardware::LinkId, hardware::LinkUse>;
+
+void add_use(LinkUses& sum, const std::vector<hardware::LinkUse>& step, double weight) {
+  for (const hardware::LinkUse& use : step) {
+    const auto [link, is_new] = sum.try_emplace(use.link, use);
+    if (is_new) link->second.bytes = {}, link->second.busy = {};
+    link->second.bytes += part(use.bytes, weight);
+    link->second.busy += part(use.busy, weight);
   }
 }
 
-void write_links(const std::vector<hardware::LinkUse>& use, double total_us, Report& report) {
-  for (const hardware::LinkUse& link : use) {
+void write_links(const LinkUses& uses, double total_us, Report& report) {
+  for (const auto& [id, link] : uses) {
     if (link.bytes == sim::Bytes{}) continue;
     report.links.push_back({.name = link.name,
                             .kind = std::string(hardware::name_of(link.kind)),
@@ -100,7 +96,7 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   report.inputs = inputs_of(scenario);
 
   Summary summary;
-  std::vector<hardware::LinkUse> use;
+  LinkUses use;
   double total_us = 0;
   for (std::int64_t step = 0; step < question.count; ++step) {
     if (options.progress) options.progress(step, question.count);
@@ -108,7 +104,7 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
       PlayedStep played = player.play(kind.batch, step);
       summary.add(played, kind.output * static_cast<double>(d.layout.dp), kind.weight);
       total_us += kind.weight * sim::to_us(played.timeline.finish.time_since_epoch());
-      add_use(use, std::move(played.links), kind.weight);
+      add_use(use, played.links, kind.weight);
       if (options.keep_timeline && step == 0) {  // of the fullest kind
         result.recording = Recording{std::move(played.built.graph), std::move(played.timeline)};
       }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hardware/network/cluster_network.h"
 #include "sim/check.h"
 #include "sim/engine.h"
 #include "sim/error.h"
@@ -48,7 +49,8 @@ struct StepPlayer::Shared {
         kernels(d.cluster.device, d.kernels),
         communication(d.cluster, d.all_reduce, d.tokens, d.formats.dispatch, d.formats.combine),
         routes(d, split_step(envelope.fullest, d, layout), routing_steps - 1 + rounds(d.layout)),
-        program(d, layout, kernels, communication, routes) {}
+        program(d, layout, kernels, communication, routes),
+        network(d.cluster.topology) {}
 
   const Deployment& deployment;
   std::int64_t most_tokens, routing_steps;
@@ -57,6 +59,7 @@ struct StepPlayer::Shared {
   Communication communication;
   LayerRoutes routes;
   Program program;
+  hardware::ClusterNetwork network;
 };
 
 StepPlayer::StepPlayer(const Deployment& deployment, const Envelope& envelope)
@@ -72,8 +75,8 @@ PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step) {
       weave(shared_->program, plan_step(batch, d, shared_->layout),
             static_cast<std::uint32_t>(routing_step), d, shared_->layout, shared_->communication);
   sim::Engine engine;
-  const auto network =
-      hardware::make_network_model(d.cluster, d.network.fidelity, engine, d.network.tolerance);
+  const auto network = hardware::make_network_model(shared_->network, d.network.fidelity, engine,
+                                                    d.network.tolerance);
   sim::Timeline timeline = sim::execute(built.graph, engine, *network);
   std::vector<sim::Window> windows = windows_of(built, timeline, shared_->program.stage_ranks());
   return {.built = std::move(built),

@@ -58,7 +58,7 @@ void read_tokens(const Arguments& arguments, workloads::TokenQuestion& tokens) {
 
 ExchangeQuestion question_of(const Arguments& arguments) {
   ExchangeQuestion question;
-  question.ranks = arguments.integer("ranks", 1, 65536);
+  question.ranks = arguments.integer("ranks", 1, hardware::kMostDevices);
   question.algorithm = arguments.text("algorithm");
   const auto ranks = static_cast<sim::Rank>(question.ranks);
   const auto seed = static_cast<std::uint64_t>(arguments.integer("seed", 0, 1LL << 62));
@@ -89,7 +89,7 @@ ExchangeQuestion question_of(const Arguments& arguments) {
         throw ConfigError(
             fmt::format("--law: bytes of pairs are uniform or zipf; {} is a law of tokens", *law));
       } else {
-        question.transfers = workloads::uniform_transfers(ranks, bytes_of(arguments));
+        question.each_pair = bytes_of(arguments);
       }
       break;
   }
