@@ -13,6 +13,18 @@
 namespace moesim::workloads {
 namespace {
 
+// Each rank's slots, which stand in a row.
+template <std::uint32_t kSlots>
+void add_up(const std::uint32_t* rows, std::uint32_t slots, std::span<std::uint32_t> ranks) {
+  const std::uint32_t each = kSlots == 0 ? slots : kSlots;
+  for (std::uint32_t& rank : ranks) {
+    std::uint32_t sum = 0;
+    for (std::uint32_t i = 0; i < each; ++i) sum += rows[i];
+    rank = sum;
+    rows += each;
+  }
+}
+
 // What the tokens of one source come to, source after source. Their numbers are experts, or slots
 // where experts have replicas.
 class SourceCounter {
@@ -49,7 +61,6 @@ class SourceCounter {
 
   // Those that were added are all of this source.
   void close(std::uint32_t source) {
-    const std::uint32_t slots_per_rank = out_.slots_per_rank;
     const auto slots = static_cast<std::uint32_t>(out_.rows.size());
     if (!number_of_slot_.empty()) {
       by_slot_.resize(slots);
@@ -60,8 +71,16 @@ class SourceCounter {
     for (std::uint32_t slot = 0; slot < slots; ++slot) out_.rows[slot] += rows[slot];
     if (selections_) {
       std::uint32_t* selections = &out_.selections[std::size_t{source} * out_.ranks];
-      for (std::uint32_t rank = 0; rank < out_.ranks; ++rank, rows += slots_per_rank)
-        selections[rank] = std::accumulate(rows, rows + slots_per_rank, 0u);
+      switch (out_.slots_per_rank) {  // few: the compiler unrolls them
+        case 1:
+          std::copy_n(rows, out_.ranks, selections);
+          break;
+        case 2:
+          add_up<2>(rows, 2, std::span(selections, out_.ranks));
+          break;
+        default:
+          add_up<0>(rows, out_.slots_per_rank, std::span(selections, out_.ranks));
+      }
     }
     out_.missing += std::accumulate(histogram_.begin() + numbers_, histogram_.end(), 0u);
     std::fill(histogram_.begin(), histogram_.end(), 0);

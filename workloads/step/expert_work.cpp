@@ -67,30 +67,33 @@ std::optional<std::uint64_t> ExpertPricer::packed(std::span<const std::int64_t> 
 const Work& ExpertPricer::price(const MoeFfn& moe, std::span<const std::int64_t> rows,
                                 std::int64_t tokens) {
   const auto bits = packed(rows);
-  if (!bits) return price_many(moe, rows, tokens);
-  const Work*& known = few_[{&moe, rows.size(), tokens, *bits}];
-  if (known == nullptr) known = &price_many(moe, rows, tokens);
-  return *known;
+  if (!bits) {
+    Many question{.moe = &moe, .tokens = tokens, .rows = {rows.begin(), rows.end()}};
+    std::sort(question.rows.begin(), question.rows.end(), std::greater<>());
+    const auto [known, is_new] = many_.try_emplace(std::move(question));
+    if (is_new) known->second = work_of(moe, known->first.rows, tokens);
+    return known->second;
+  }
+  const auto [known, is_new] = few_.try_emplace({&moe, rows.size(), tokens, *bits});
+  if (is_new) known->second = work_of(moe, rows, tokens);
+  return known->second;
 }
 
-const Work& ExpertPricer::price_many(const MoeFfn& moe, std::span<const std::int64_t> rows,
-                                     std::int64_t tokens) {
-  Question question{.moe = &moe, .tokens = tokens, .rows = {rows.begin(), rows.end()}};
-  std::sort(question.rows.begin(), question.rows.end(), std::greater<>());
-  const auto [known, is_new] = known_.try_emplace(std::move(question));
-  if (is_new && known->first.rows.front() > 0) {
-    known->second += pricing_.kernels.moe({.tokens = tokens,
-                                           .hidden = moe.dispatch_width(pricing_.model.hidden),
-                                           .inter = (moe.inter + etp_ - 1) / etp_,
-                                           .top_k = moe.top_k,
-                                           .experts = moe.experts,
-                                           .rows = known->first.rows,
-                                           .precision = pricing_.precision.experts,
-                                           .gated = moe.gated,
-                                           .routed = !sorted_},
-                                          pricing_.share);
-  }
-  return known->second;
+Work ExpertPricer::work_of(const MoeFfn& moe, std::span<const std::int64_t> rows,
+                           std::int64_t tokens) const {
+  Work work;
+  if (std::ranges::all_of(rows, [](std::int64_t n) { return n == 0; })) return work;
+  work += pricing_.kernels.moe({.tokens = tokens,
+                                .hidden = moe.dispatch_width(pricing_.model.hidden),
+                                .inter = (moe.inter + etp_ - 1) / etp_,
+                                .top_k = moe.top_k,
+                                .experts = moe.experts,
+                                .rows = rows,
+                                .precision = pricing_.precision.experts,
+                                .gated = moe.gated,
+                                .routed = !sorted_},
+                               pricing_.share);
+  return work;
 }
 
 }  // namespace moesim::workloads

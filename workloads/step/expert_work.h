@@ -55,14 +55,13 @@ class ExpertPricer {
 
  private:
   static std::optional<std::uint64_t> packed(std::span<const std::int64_t> rows);
-  const Work& price_many(const MoeFfn& moe, std::span<const std::int64_t> rows,
-                         std::int64_t tokens);
+  Work work_of(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens) const;
 
-  struct Question {
+  struct Many {
     const MoeFfn* moe;
     std::int64_t tokens;
-    std::vector<std::int64_t> rows;
-    auto operator<=>(const Question&) const = default;
+    std::vector<std::int64_t> rows;  // the most first
+    auto operator<=>(const Many&) const = default;
   };
   // Of a few experts a rank, which most large groups have: asked thousands of times a step.
   struct Few {
@@ -82,8 +81,8 @@ class ExpertPricer {
   const LayerPricing& pricing_;
   bool sorted_;
   std::int64_t etp_;
-  std::map<Question, Work> known_;
-  std::unordered_map<Few, const Work*, FewHash> few_;  // into known_; looked up, never walked
+  std::map<Many, Work> many_;
+  std::unordered_map<Few, Work, FewHash> few_;  // looked up, never walked
 };
 
 }  // namespace moesim::workloads
