@@ -124,6 +124,11 @@ void count_slots(const TokenIds<Id>& ids, const LayerPlacement& placement,
       slots.resize((stop - t) * ids.top_k);
       for (std::uint32_t* to = slots.data(); t < stop; ++t, choices.next_token()) {
         const Id* id = ids.token(t);
+        if (const std::uint32_t* slot_of = choices.slots()) {
+          for (std::size_t k = 0; k < ids.top_k; ++k)
+            *to++ = slot_of[std::min<std::uint32_t>(id[k], placement.experts())];
+          continue;
+        }
         for (std::size_t k = 0; k < ids.top_k; ++k)
           *to++ = id[k] < placement.experts() ? choices.slot(id[k]) : placement.slots();
       }

@@ -233,6 +233,41 @@ TEST_CASE("with replicas, too, a token counts once for a rank and for a node") {
   CHECK(counts.rows == Counts{1, 0, 2, 1, 2, 1, 1, 0});
 }
 
+TEST_CASE("replicas take their turns however many there are, and whatever is missing") {
+  // Expert 0 on every rank of `ranks`, twice; expert e > 0 on rank e alone. In turn, token t of a
+  // source goes to replica t mod count: of 2 to 8 replicas, which tables hold, and of more.
+  // Nearest, a rank's own two slots take them in turn.
+  for (const std::uint32_t ranks : {1u, 2u, 4u, 5u}) {
+    CAPTURE(ranks);
+    std::vector<ExpertId> slots;
+    for (std::uint32_t r = 0; r < ranks; ++r) slots.insert(slots.end(), {0, 0, r + 1});
+    const LayerPlacement placement(slots, ranks + 1, ranks);
+    LayerRouting routing{ranks * 21, 2, ranks + 1, {}};
+    for (std::uint32_t t = 0; t < routing.tokens; ++t)
+      routing.ids.insert(routing.ids.end(), {0, t % 3 == 0 ? kMissingExpert : 1});
+    for (const auto choice : {ReplicaChoice::RoundRobin, ReplicaChoice::Nearest}) {
+      auto sources = even_sources(ranks, 21, 2);
+      sources.choice = choice;
+      Counts rows(ranks * 3), to(ranks * ranks);
+      for (std::uint32_t source = 0; source < ranks; ++source) {
+        for (std::uint32_t t = 0; t < 21; ++t) {
+          const std::uint32_t replica = t % (choice == ReplicaChoice::Nearest ? 2 : 2 * ranks);
+          const std::uint32_t rank = choice == ReplicaChoice::Nearest ? source : replica / 2;
+          ++rows[rank * 3 + replica % 2];
+          ++to[source * ranks + rank];
+          if ((source * 21 + t) % 3 == 0) continue;
+          ++rows[2];  // expert 1 is on rank 0
+          ++to[source * ranks];
+        }
+      }
+      const auto counts = count(routing, placement, sources);
+      CHECK(counts.rows == rows);
+      CHECK(counts.selections == to);
+      CHECK(counts.missing == ranks * 7);
+    }
+  }
+}
+
 TEST_CASE("the histogram that skips de-duplication counts the same") {
   const auto routing = random_routing(8 * 16, 4, 32, 5);
   for (const auto& placement : {linear_placement({.experts = 32, .ranks = 8}),
