@@ -112,7 +112,10 @@ void TokenRows::of_step(std::uint32_t step, std::vector<std::uint64_t>& rows) co
   const std::uint64_t key = counter_bits(key_, step);
   for (std::uint64_t draw = 0; rows.size() < tokens_per_step_; ++draw) {
     const RequestRun& run = drawn(counter_bits(key, draw));
-    for (std::uint64_t i = 0; i < run.count && rows.size() < tokens_per_step_; ++i) {
+    // The first one is entered anywhere, as the last one is left anywhere: a step that is shorter
+    // than its requests would see their beginnings alone.
+    const std::uint64_t skipped = draw == 0 ? counter_bits(key ^ 0x656E746572, 0) % run.count : 0;
+    for (std::uint64_t i = skipped; i < run.count && rows.size() < tokens_per_step_; ++i) {
       rows.push_back(run.first + i);
     }
   }

@@ -179,6 +179,19 @@ ExpertLoads mapped(const ExpertLoads& from, const RoutingTarget& target, LayerMa
   return to;
 }
 
+std::uint64_t tokens_of(const RoutingTarget& target) {
+  return std::uint64_t{target.tokens_per_step} * target.steps;
+}
+
+// What Auto comes to. Where tokens are drawn from loads it comes to nothing.
+TraceMapping settled(TraceMapping mapping, const TraceInfo& info, const RoutingTarget& target) {
+  if (mapping.tokens != TokenMapping::Auto) return mapping;
+  const bool drawn = !info.per_token || mapping.experts == ExpertMapping::Rescale;
+  const bool enough = tokens_of(target) <= info.tokens && mapping.mix.empty();
+  mapping.tokens = drawn || enough ? TokenMapping::Exact : TokenMapping::Resample;
+  return mapping;
+}
+
 void check_target(const TraceInfo& info, const RoutingTarget& target, const TraceMapping& mapping) {
   const auto need = [&](const std::string& what, const std::string& write) {
     throw sim::ConfigError(fmt::format("{}: {}: write {}", info.file, what, write));
@@ -195,7 +208,7 @@ void check_target(const TraceInfo& info, const RoutingTarget& target, const Trac
          "routing.experts: rescale (keeps the shape of the loads, not which experts go together)");
   }
   const bool drawn = !info.per_token || mapping.experts == ExpertMapping::Rescale;
-  const std::uint64_t taken = std::uint64_t{target.tokens_per_step} * target.steps;
+  const std::uint64_t taken = tokens_of(target);
   if (!drawn && mapping.tokens == TokenMapping::Exact && taken > info.tokens) {
     need(fmt::format("holds {} tokens, but {} steps of {} take {}", info.tokens, target.steps,
                      target.tokens_per_step, taken),
@@ -236,9 +249,12 @@ std::string describe(const TraceInfo& info, const RoutingTarget& target,
     return text;
   }
   if (!info.per_token) return text;
-  const double taken = static_cast<double>(target.tokens_per_step) * target.steps;
+  const auto taken = static_cast<double>(tokens_of(target));
   if (mapping.tokens == TokenMapping::Resample) {
     text += info.has_requests ? "; requests resampled" : "; runs of 256 tokens resampled";
+    if (taken > static_cast<double>(info.tokens)) {
+      text += fmt::format(" for {:.3g} times its tokens", taken / static_cast<double>(info.tokens));
+    }
     for (const auto& [domain, share] : mapping.mix) text += fmt::format(", {} {}", domain, share);
   } else if (taken > static_cast<double>(info.tokens)) {
     text += fmt::format("; tokens repeated {:.3g} times", taken / static_cast<double>(info.tokens));
@@ -251,12 +267,13 @@ std::string describe(const TraceInfo& info, const RoutingTarget& target,
 
 std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& file,
                                                  const RoutingTarget& target,
-                                                 const TraceMapping& mapping,
+                                                 const TraceMapping& asked,
                                                  const TraceCache* cache) {
   std::shared_ptr<const UnpackedTrace> unpacked = cache == nullptr ? nullptr : cache->open(file);
   std::optional<RoutingTrace> trace;
   if (!unpacked) trace = RoutingTrace::open(file);
   const TraceInfo info = unpacked ? unpacked->info : trace->info();
+  const TraceMapping mapping = settled(asked, info, target);
   check_target(info, target, mapping);
   std::string description = describe(info, target, mapping);
   const bool other = info.experts != target.experts || info.top_k != target.top_k;

@@ -25,6 +25,7 @@ enum class LayerMapping {
   Stretch,  // the trace's layer floor(l x L / the model's layers)
 };
 enum class TokenMapping {
+  Auto,      // as it is where it holds enough tokens and no mix is asked for, else Resample
   Exact,     // the trace holds as many tokens as the steps take
   Repeat,    // from the start again when it is through
   Resample,  // whole requests (or runs of 256 tokens) drawn with replacement
@@ -44,7 +45,8 @@ enum class MissingMapping {
   Drop,    // dropped by the router (a full expert): they cost nothing
 };
 inline constexpr std::array<std::string_view, 3> kLayerMappings = {"exact", "cycle", "stretch"};
-inline constexpr std::array<std::string_view, 3> kTokenMappings = {"exact", "repeat", "resample"};
+inline constexpr std::array<std::string_view, 4> kTokenMappings = {"auto", "exact", "repeat",
+                                                                   "resample"};
 inline constexpr std::array<std::string_view, 2> kExpertMappings = {"exact", "rescale"};
 inline constexpr std::array<std::string_view, 2> kTokenOrders = {"recorded", "one_per_request"};
 inline constexpr std::array<std::string_view, 2> kMissingMappings = {"refuse", "drop"};
