@@ -89,4 +89,8 @@ std::string StepPlayer::routing() const {
   return shared_->routes.description();
 }
 
+std::int64_t StepPlayer::routing_steps() const {
+  return shared_->routing_steps;
+}
+
 }  // namespace moesim::workloads

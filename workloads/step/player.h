@@ -51,6 +51,7 @@ class StepPlayer {
 
   // What the routing is, and how it was mapped onto the model.
   std::string routing() const;
+  std::int64_t routing_steps() const;  // of the envelope
 
  private:
   struct Shared;
