@@ -75,6 +75,17 @@ MemoryReport memory_row(const MemoryPlan& plan) {
           .fits = plan.fits()};
 }
 
+// `recording`: what is to be kept of it, if anything. (Of the fullest kind it is the last.)
+StepOutcome play(StepPlayer& player, const Batch& batch, std::int64_t step,
+                 std::optional<Recording>* recording) {
+  if (recording == nullptr)
+    return player.outcome(batch, step, {.ranks = true, .path = false, .links = true});
+  PlayedStep played = player.play(batch, step);
+  StepOutcome outcome = outcome_of(played);
+  *recording = Recording{std::move(played.built.graph), std::move(played.timeline)};
+  return outcome;
+}
+
 RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
                     const RunOptions& options) {
   const Deployment& d = scenario.deployment;
@@ -101,13 +112,11 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   for (std::int64_t step = 0; step < question.count; ++step) {
     if (options.progress) options.progress(step, question.count);
     for (const StepKind& kind : kinds) {
-      PlayedStep played = player.play(kind.batch, step);
-      summary.add(played, kind.output * static_cast<double>(d.layout.dp), kind.weight);
-      total_us += kind.weight * sim::to_us(played.timeline.finish.time_since_epoch());
-      add_use(use, played.links, kind.weight);
-      if (options.keep_timeline && step == 0) {  // of the fullest kind
-        result.recording = Recording{std::move(played.built.graph), std::move(played.timeline)};
-      }
+      StepOutcome outcome = play(player, kind.batch, step,
+                                 options.keep_timeline && step == 0 ? &result.recording : nullptr);
+      summary.add(outcome, kind.output * static_cast<double>(d.layout.dp), kind.weight);
+      total_us += kind.weight * sim::to_us(outcome.whole);
+      add_use(use, outcome.links, kind.weight);
     }
   }
   summary.write(d, report);

@@ -52,6 +52,19 @@ struct StepPlayer::Shared {
         program(d, layout, kernels, communication, routes),
         network(d.cluster.topology) {}
 
+  // The step's plan, once it is known to lie in the envelope.
+  StepPlan plan(const Batch& batch, std::int64_t routing_step) const {
+    SIM_CHECK(tokens_of(batch, deployment.layout.dp) <= most_tokens, "a batch beyond the envelope");
+    SIM_CHECK(routing_step < routing_steps, "a step of the routing beyond the envelope");
+    return plan_step(batch, deployment, layout);
+  }
+  Loom loom() {
+    return {.program = program,
+            .deployment = deployment,
+            .layout = layout,
+            .communication = communication};
+  }
+
   const Deployment& deployment;
   std::int64_t most_tokens, routing_steps;
   RankLayout layout;
@@ -69,11 +82,8 @@ StepPlayer::StepPlayer(StepPlayer&&) noexcept = default;
 
 PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step) {
   const Deployment& d = shared_->deployment;
-  SIM_CHECK(tokens_of(batch, d.layout.dp) <= shared_->most_tokens, "a batch beyond the envelope");
-  SIM_CHECK(routing_step < shared_->routing_steps, "a step of the routing beyond the envelope");
-  BuiltStep built =
-      weave(shared_->program, plan_step(batch, d, shared_->layout),
-            static_cast<std::uint32_t>(routing_step), d, shared_->layout, shared_->communication);
+  BuiltStep built = weave(shared_->loom(), shared_->plan(batch, routing_step),
+                          static_cast<std::uint32_t>(routing_step));
   sim::Engine engine;
   const auto network = hardware::make_network_model(shared_->network, d.network.fidelity, engine,
                                                     d.network.tolerance);
@@ -85,12 +95,43 @@ PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step) {
           .links = network->link_use()};
 }
 
+StepOutcome StepPlayer::outcome(const Batch& batch, std::int64_t routing_step,
+                                const Wanted& wanted) {
+  if (shared_->deployment.network.fidelity != hardware::Fidelity::Bound)
+    return outcome_of(play(batch, routing_step));
+  hardware::BoundClocks network(shared_->network, wanted.links);
+  ClockedStep step = clock(shared_->loom(), shared_->plan(batch, routing_step),
+                           static_cast<std::uint32_t>(routing_step), network,
+                           {.ranks = wanted.ranks, .path = wanted.path});
+  StepOutcome outcome{.time = step.clocks.time(),
+                      .whole = step.clocks.finish() - sim::Time{},
+                      .account = std::move(step.account)};
+  if (wanted.ranks) outcome.ranks = step.clocks.rank_times();
+  if (wanted.path) outcome.path = step.clocks.path();
+  if (wanted.links) outcome.links = network.link_use();
+  return outcome;
+}
+
 std::string StepPlayer::routing() const {
   return shared_->routes.description();
 }
 
 std::int64_t StepPlayer::routing_steps() const {
   return shared_->routing_steps;
+}
+
+const Deployment& StepPlayer::deployment() const {
+  return shared_->deployment;
+}
+
+StepOutcome outcome_of(const PlayedStep& step) {
+  return {.time = step.time(),
+          .whole = step.timeline.finish - sim::Time{},
+          .account = step.built.account,
+          .ranks = rank_times(step.built.graph, step.timeline, kPhases, step.windows,
+                              step.built.first_op),
+          .path = path_of(step),
+          .links = step.links};
 }
 
 }  // namespace moesim::workloads

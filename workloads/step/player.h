@@ -15,6 +15,7 @@
 
 #include "hardware/network/network_model.h"
 #include "sim/timeline.h"
+#include "workloads/step/factors.h"
 #include "workloads/step/weave.h"
 
 namespace moesim::workloads {
@@ -38,6 +39,22 @@ struct PlayedStep {
   sim::Duration time() const { return windows.front().to - windows.front().from; }
 };
 
+// What a step comes to, without its operations.
+struct StepOutcome {
+  sim::Duration time{};
+  sim::Duration whole{};  // with what filled a pipeline
+  StepAccount account;
+  std::vector<sim::RankTime> ranks = {};      // how each one's time divides, over its window
+  PhaseTimes path{};                          // what the step waited for (factors.h)
+  std::vector<hardware::LinkUse> links = {};  // of all of it
+};
+StepOutcome outcome_of(const PlayedStep& step);
+
+// What of an outcome is wanted beside its time and account; the rest is left empty.
+struct Wanted {
+  bool ranks = true, path = true, links = true;
+};
+
 class StepPlayer {
  public:
   // The deployment outlives the player. Throws ConfigError where check(deployment) finds something
@@ -48,10 +65,13 @@ class StepPlayer {
 
   // REQUIRES: a batch of no more tokens than the envelope's, routing_step below its number
   PlayedStep play(const Batch& batch, std::int64_t routing_step = 0);
+  // outcome_of(play(…)), on clocks (rank_clocks.h) where the network is a closed form: no graph.
+  StepOutcome outcome(const Batch& batch, std::int64_t routing_step = 0, const Wanted& wanted = {});
 
   // What the routing is, and how it was mapped onto the model.
   std::string routing() const;
   std::int64_t routing_steps() const;  // of the envelope
+  const Deployment& deployment() const;
 
  private:
   struct Shared;

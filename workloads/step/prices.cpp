@@ -65,13 +65,13 @@ std::int64_t StepPrices::routings() const {
 }
 
 StepPrice StepPrices::exact(const Batch& batch, std::int64_t routing) {
-  const PlayedStep played = state_->player.play(batch, routing);
-  const StepAccount& account = played.built.account;
-  return {.time = played.time(),
-          .low = played.time(),
-          .high = played.time(),
-          .parts = factors_of(path_of(played), account),
-          .extrapolated = extrapolated(account)};
+  const StepOutcome played =
+      state_->player.outcome(batch, routing, {.ranks = false, .path = true, .links = false});
+  return {.time = played.time,
+          .low = played.time,
+          .high = played.time,
+          .parts = factors_of(played.path, played.account),
+          .extrapolated = extrapolated(played.account)};
 }
 
 StepPrice StepPrices::of(const Batch& batch, std::int64_t routing) {
