@@ -91,6 +91,14 @@ bool is_attention_core(const hardware::ModelUse* use) {
 
 }  // namespace
 
+Duration time_of_cores(const Work& work) {
+  Duration sum{};
+  for (const PricedTime& part : work.priced) {
+    if (is_attention_core(part.use)) sum += part.time;
+  }
+  return sum;
+}
+
 PhaseTimes path_of(const PlayedStep& step) {
   return Path(step).walk();
 }
@@ -99,13 +107,10 @@ FactorTimes factors_of(const PhaseTimes& path, const StepAccount& account) {
   FactorTimes times{};
   const auto add = [&](Factor factor, Phase phase) { of(times, factor) += path[index_of(phase)]; };
   const Work& attention = account.work[index_of(Phase::Attention)];
-  double core = 0;
-  for (const PricedTime& part : attention.priced) {
-    if (is_attention_core(part.use)) core += static_cast<double>(part.time.count());
-  }
   const Duration spent = path[index_of(Phase::Attention)];
   if (attention.time > Duration{}) {
-    core /= static_cast<double>(attention.time.count());
+    const double core = static_cast<double>(time_of_cores(attention).count()) /
+                        static_cast<double>(attention.time.count());
     of(times, Factor::Attention) =
         Duration(static_cast<std::int64_t>(core * static_cast<double>(spent.count())));
   }

@@ -45,6 +45,9 @@ PhaseTimes path_of(const PlayedStep& step);
 // and layers. Sums to what the phases sum to.
 FactorTimes factors_of(const PhaseTimes& path, const StepAccount& account);
 
+// Of that work, the time of attention cores.
+sim::Duration time_of_cores(const Work& work);
+
 // Whether any of the step was priced outside what was measured.
 bool extrapolated(const StepAccount& account);
 

@@ -58,11 +58,12 @@ struct StepPlayer::Shared {
     SIM_CHECK(routing_step < routing_steps, "a step of the routing beyond the envelope");
     return plan_step(batch, deployment, layout);
   }
-  Loom loom() {
+  Loom loom(bool host) {
     return {.program = program,
             .deployment = deployment,
             .layout = layout,
-            .communication = communication};
+            .communication = communication,
+            .host = host};
   }
 
   const Deployment& deployment;
@@ -80,9 +81,9 @@ StepPlayer::StepPlayer(const Deployment& deployment, const Envelope& envelope)
 StepPlayer::~StepPlayer() = default;
 StepPlayer::StepPlayer(StepPlayer&&) noexcept = default;
 
-PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step) {
+PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step, bool host) {
   const Deployment& d = shared_->deployment;
-  BuiltStep built = weave(shared_->loom(), shared_->plan(batch, routing_step),
+  BuiltStep built = weave(shared_->loom(host), shared_->plan(batch, routing_step),
                           static_cast<std::uint32_t>(routing_step));
   sim::Engine engine;
   const auto network = hardware::make_network_model(shared_->network, d.network.fidelity, engine,
@@ -98,16 +99,18 @@ PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step) {
 StepOutcome StepPlayer::outcome(const Batch& batch, std::int64_t routing_step,
                                 const Wanted& wanted) {
   if (shared_->deployment.network.fidelity != hardware::Fidelity::Bound)
-    return outcome_of(play(batch, routing_step));
+    return outcome_of(play(batch, routing_step, wanted.host));
   hardware::BoundClocks network(shared_->network, wanted.links);
-  ClockedStep step = clock(shared_->loom(), shared_->plan(batch, routing_step),
-                           static_cast<std::uint32_t>(routing_step), network,
-                           {.ranks = wanted.ranks, .path = wanted.path});
+  ClockedStep step =
+      clock(shared_->loom(wanted.host), shared_->plan(batch, routing_step),
+            static_cast<std::uint32_t>(routing_step), network,
+            {.ranks = wanted.ranks, .path = wanted.path, .meetings = wanted.meetings});
   StepOutcome outcome{.time = step.clocks.time(),
                       .whole = step.clocks.finish() - sim::Time{},
                       .account = std::move(step.account)};
   if (wanted.ranks) outcome.ranks = step.clocks.rank_times();
   if (wanted.path) outcome.path = step.clocks.path();
+  if (wanted.meetings) outcome.meetings = step.clocks.meetings();
   if (wanted.links) outcome.links = network.link_use();
   return outcome;
 }
@@ -120,8 +123,20 @@ std::int64_t StepPlayer::routing_steps() const {
   return shared_->routing_steps;
 }
 
+std::int64_t StepPlayer::most_tokens() const {
+  return shared_->most_tokens;
+}
+
 const Deployment& StepPlayer::deployment() const {
   return shared_->deployment;
+}
+
+const RankLayout& StepPlayer::layout() const {
+  return shared_->layout;
+}
+
+const Program& StepPlayer::program() const {
+  return shared_->program;
 }
 
 StepOutcome outcome_of(const PlayedStep& step) {

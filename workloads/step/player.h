@@ -47,12 +47,15 @@ struct StepOutcome {
   std::vector<sim::RankTime> ranks = {};      // how each one's time divides, over its window
   PhaseTimes path{};                          // what the step waited for (factors.h)
   std::vector<hardware::LinkUse> links = {};  // of all of it
+  Meetings meetings = {};                     // of a step on clocks (rank_clocks.h)
 };
 StepOutcome outcome_of(const PlayedStep& step);
 
 // What of an outcome is wanted beside its time and account; the rest is left empty.
 struct Wanted {
   bool ranks = true, path = true, links = true;
+  bool host = true;  // else as if the host took no time between steps
+  bool meetings = false;
 };
 
 class StepPlayer {
@@ -64,14 +67,18 @@ class StepPlayer {
   StepPlayer(StepPlayer&&) noexcept;
 
   // REQUIRES: a batch of no more tokens than the envelope's, routing_step below its number
-  PlayedStep play(const Batch& batch, std::int64_t routing_step = 0);
+  PlayedStep play(const Batch& batch, std::int64_t routing_step = 0, bool host = true);
   // outcome_of(play(…)), on clocks (rank_clocks.h) where the network is a closed form: no graph.
   StepOutcome outcome(const Batch& batch, std::int64_t routing_step = 0, const Wanted& wanted = {});
 
   // What the routing is, and how it was mapped onto the model.
   std::string routing() const;
-  std::int64_t routing_steps() const;  // of the envelope
+  // Of the envelope: steps, and tokens of all dp ranks.
+  std::int64_t routing_steps() const;
+  std::int64_t most_tokens() const;
   const Deployment& deployment() const;
+  const RankLayout& layout() const;
+  const Program& program() const;  // what a step is made of
 
  private:
   struct Shared;

@@ -34,9 +34,8 @@ struct StepPrice {
 struct PriceOptions {
   // What a price may be off from the played step's time: a table is made finer where it is more.
   double tolerance = 0.005;
-  // Prices that are remembered, of one routing each; beyond, all are forgotten and made anew when
-  // they are asked for again.
-  std::size_t most_remembered = 1 << 18;
+  // What may be remembered, about; beyond, all is forgotten, and made anew when it is asked for.
+  std::size_t most_bytes = std::size_t{256} << 20;
 };
 
 // A price beside the played step: what the self-check of a run reports.

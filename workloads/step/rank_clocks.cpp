@@ -31,7 +31,10 @@ RankClocks::RankClocks(const hardware::Cluster& cluster, hardware::BoundClocks& 
       compute_(ranks),
       wire_(ranks),
       spans_(kept.ranks ? ranks : 0),
-      stage_done_(ranks / stage_ranks) {
+      stage_done_(ranks / stage_ranks),
+      met_(kept.meetings ? ranks : 0),
+      attention_(met_.size()) {
+  meetings_.after.resize(met_.size());
   for (const hardware::SlowDevice& slow : cluster.slow) {
     if (slow.rank < ranks) speed_[slow.rank] = cluster.speed_of(slow.rank);
   }
@@ -83,6 +86,7 @@ RankClocks::Node RankClocks::compute(Rank rank, Label label, const Work& work, c
   if (kept_.ranks) {
     spans_[rank].push_back({from.at, end, OpKind::Compute, index_of(label), {}, 0});
   }
+  if (kept_.meetings && label == Phase::Attention) attention_[rank] += end - from.at;
   return compute_[rank] = done(rank, label, OpKind::Compute, from, end);
 }
 
@@ -90,6 +94,7 @@ RankClocks::Node RankClocks::compute(Rank rank, Label label, const Work& work, c
 void RankClocks::play(const sim::Exchange& exchange, Phase phase, std::span<const Node> from) {
   instants_.clear();
   for (const Node& node : from) instants_.push_back(node.at);
+  if (kept_.meetings && phase == Phase::Dispatch) meet(exchange);
   const auto [ends, kept_by] = network_.play(exchange, instants_);
   const auto last = static_cast<std::size_t>(std::max_element(instants_.begin(), instants_.end()) -
                                              instants_.begin());
@@ -103,6 +108,37 @@ void RankClocks::play(const sim::Exchange& exchange, Phase phase, std::span<cons
     ends_.push_back(done(rank, phase, OpKind::Exchange, from[kept_by[i]], ends[i]));
     wire_[rank] = ends_.back();
   }
+}
+
+void RankClocks::meet(const sim::Exchange& exchange) {
+  const Time all = *std::max_element(instants_.begin(), instants_.end());
+  for (std::size_t i = 0; i < instants_.size(); ++i) {
+    const Rank rank = exchange.participants[i];
+    meetings_.after[rank].push_back(instants_[i] - attention_[rank] - met_[rank]);
+    met_[rank] = all;
+    attention_[rank] = {};
+  }
+}
+
+Time RankClocks::last_of(Rank rank) const {
+  return std::max(compute_[rank].at, wire_[rank].at);
+}
+
+// The layers are done: ranks meet no more.
+void RankClocks::part() {
+  in_head_ = true;
+  for (Rank rank = 0; rank < met_.size(); ++rank) {
+    const Time done = last_of(rank);
+    meetings_.after[rank].push_back(done - attention_[rank] - met_[rank]);
+    met_[rank] = done;
+  }
+}
+
+Meetings RankClocks::meetings() {
+  if (!in_head_) part();
+  meetings_.done.clear();
+  for (Rank rank = 0; rank < met_.size(); ++rank) meetings_.done.push_back(last_of(rank));
+  return std::move(meetings_);
 }
 
 void RankClocks::exchange(sim::Exchange what, Label label, Chain& chain) {

@@ -23,6 +23,16 @@ using sim::Rank;
 struct Kept {
   bool ranks = true;
   bool path = true;
+  bool meetings = false;
+};
+
+// Where ranks wait for each other: each of their dispatches, and the end of the layers. REQUIRES:
+// one micro-batch, one stage
+struct Meetings {
+  // Of each rank at each meeting: how long after all had come to the one before it came, its
+  // attention since then apart.
+  std::vector<std::vector<sim::Duration>> after;  // [rank][meeting]
+  std::vector<sim::Time> done;                    // of each rank: the end
 };
 
 // An instant, and the operation that ended then.
@@ -42,7 +52,10 @@ class RankClocks {
   RankClocks(const hardware::Cluster& cluster, hardware::BoundClocks& network, Rank ranks,
              Rank stage_ranks, sim::Duration per_launch, const Kept& kept);
 
-  Label label(const char*, std::int64_t, Phase phase, char) { return phase; }
+  Label label(const char*, std::int64_t, Phase phase, char) {
+    if (phase == Phase::Head && kept_.meetings && !in_head_) part();
+    return phase;
+  }
   Node think(Rank rank, Label label, sim::Duration time, const Node& after);
   Node compute(Rank rank, Label label, const Work& work, const Node& after);
   void exchange(sim::Exchange what, Label label, Chain& chain);
@@ -56,6 +69,8 @@ class RankClocks {
   std::vector<sim::RankTime> rank_times() const;
   // As path_of() of the played step. REQUIRES: it was kept
   PhaseTimes path() const;
+  // REQUIRES: they were kept; ends the step
+  Meetings meetings();
 
  private:
   // What an operation took of the time that counts, and the one that it waited for.
@@ -69,6 +84,9 @@ class RankClocks {
   const Node& later(const Node& a, const Node& b) const;
   Node done(Rank rank, Phase phase, sim::OpKind kind, const Node& from, sim::Time end);
   void play(const sim::Exchange& exchange, Phase phase, std::span<const Node> from);
+  void meet(const sim::Exchange& exchange);
+  void part();
+  sim::Time last_of(Rank rank) const;
 
   Rank stage_ranks_;
   sim::Duration per_launch_;
@@ -82,6 +100,10 @@ class RankClocks {
   std::vector<sim::Time> stage_done_;
   std::vector<Node> arrivals_, ends_;  // of the exchange at hand
   std::vector<sim::Time> instants_;
+  Meetings meetings_;
+  std::vector<sim::Time> met_;            // of each rank: when all had come to its last meeting
+  std::vector<sim::Duration> attention_;  // of each rank, since then
+  bool in_head_ = false;
 };
 
 }  // namespace moesim::workloads

@@ -10,9 +10,7 @@ namespace {
 
 // Of a kernel that the host launches by itself; nothing where the step is a recorded graph.
 sim::Duration per_launch(const Host& host, const Batch& batch) {
-  const bool decode = !has_prompts(batch);
-  const bool graph = host.graphs == Graphs::All || (decode && host.graphs == Graphs::Decode);
-  return graph ? sim::Duration{} : host.per_launch;
+  return is_launched(host, batch) ? host.per_launch : sim::Duration{};
 }
 
 // `Ops`: RankOps or RankClocks, what the operations of ranks become.
@@ -26,6 +24,7 @@ class Weaver {
         deployment_(loom.deployment),
         layout_(loom.layout),
         communication_(loom.communication),
+        host_(loom.host),
         stages_(split_stages(deployment_.model, deployment_.layout.pp)),
         layers_(has_prompts(plan.batch) && !decodes(plan.batch)
                     ? deployment_.model.prefill_layers()
@@ -47,7 +46,7 @@ class Weaver {
     for (std::int64_t round = 0; round < rounds(deployment_.layout); ++round) {
       account_ = {};
       ops_.start_counting();
-      think(micro_batches.front());
+      if (host_) think(micro_batches.front());
       for (const Step& step : order) {
         const std::size_t m = step.slot.micro_batch;
         pass_stage(step.stage, micro_batches[m]);
@@ -204,6 +203,7 @@ class Weaver {
   const Deployment& deployment_;
   const RankLayout& layout_;
   const Communication& communication_;
+  bool host_;
   std::vector<LayerRange> stages_;
   LayerRange layers_;  // that such a step passes
   Ops& ops_;
@@ -211,6 +211,12 @@ class Weaver {
 };
 
 }  // namespace
+
+bool is_launched(const Host& host, const Batch& batch) {
+  const bool decode = !has_prompts(batch);
+  const bool graph = host.graphs == Graphs::All || (decode && host.graphs == Graphs::Decode);
+  return !graph && host.per_launch > sim::Duration{};
+}
 
 StepPlan plan_step(const Batch& batch, const Deployment& deployment, const RankLayout& layout) {
   StepPlan plan{.batch = batch, .parts = split_step(batch, deployment, layout)};

@@ -47,7 +47,11 @@ struct Loom {
   const Deployment& deployment;
   const RankLayout& layout;
   const Communication& communication;
+  bool host = true;  // whether it thinks between steps; what it launches is launched either way
 };
+
+// Whether the host launches the kernels of such a step one by one: they are no recorded graph.
+bool is_launched(const Host& host, const Batch& batch);
 
 // `routing_step`: the first of those that it takes.
 BuiltStep weave(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step);
