@@ -41,15 +41,16 @@ std::vector<sim::Window> windows_of(const BuiltStep& step, const sim::Timeline& 
 }  // namespace
 
 struct StepPlayer::Shared {
-  Shared(const Deployment& d, const Envelope& envelope)
-      : deployment(checked(d)),
+  Shared(const Deployment& d, const Envelope& e, std::shared_ptr<const hardware::Kernels> known)
+      : deployment(d),
+        envelope(e),
         most_tokens(tokens_of(envelope.fullest, d.layout.dp)),
         routing_steps(envelope.routing_steps),
         layout(d.layout),
-        kernels(d.cluster.device, d.kernels),
+        kernels(std::move(known)),
         communication(d.cluster, d.all_reduce, d.tokens, d.formats.dispatch, d.formats.combine),
         routes(d, split_step(envelope.fullest, d, layout), routing_steps - 1 + rounds(d.layout)),
-        program(d, layout, kernels, communication, routes),
+        program(d, layout, *kernels, communication, routes),
         network(d.cluster.topology) {}
 
   // The step's plan, once it is known to lie in the envelope.
@@ -67,9 +68,10 @@ struct StepPlayer::Shared {
   }
 
   const Deployment& deployment;
+  Envelope envelope;
   std::int64_t most_tokens, routing_steps;
   RankLayout layout;
-  hardware::Kernels kernels;
+  std::shared_ptr<const hardware::Kernels> kernels;
   Communication communication;
   LayerRoutes routes;
   Program program;
@@ -77,9 +79,17 @@ struct StepPlayer::Shared {
 };
 
 StepPlayer::StepPlayer(const Deployment& deployment, const Envelope& envelope)
-    : shared_(std::make_unique<Shared>(deployment, envelope)) {}
+    : shared_(std::make_unique<Shared>(checked(deployment), envelope,
+                                       std::make_shared<const hardware::Kernels>(
+                                           deployment.cluster.device, deployment.kernels))) {}
+StepPlayer::StepPlayer(std::unique_ptr<Shared> shared) : shared_(std::move(shared)) {}
 StepPlayer::~StepPlayer() = default;
 StepPlayer::StepPlayer(StepPlayer&&) noexcept = default;
+
+StepPlayer StepPlayer::another() const {
+  return StepPlayer(
+      std::make_unique<Shared>(shared_->deployment, shared_->envelope, shared_->kernels));
+}
 
 PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step, bool host) {
   const Deployment& d = shared_->deployment;

@@ -65,6 +65,9 @@ class StepPlayer {
   StepPlayer(const Deployment& deployment, const Envelope& envelope);
   ~StepPlayer();
   StepPlayer(StepPlayer&&) noexcept;
+  // Another one of the same deployment and envelope, for another thread: it plays the same steps.
+  // What prices point to (Trust::use) is shared.
+  StepPlayer another() const;
 
   // REQUIRES: a batch of no more tokens than the envelope's, routing_step below its number
   PlayedStep play(const Batch& batch, std::int64_t routing_step = 0, bool host = true);
@@ -82,6 +85,7 @@ class StepPlayer {
 
  private:
   struct Shared;
+  explicit StepPlayer(std::unique_ptr<Shared> shared);
   std::unique_ptr<Shared> shared_;
 };
 
