@@ -5,6 +5,7 @@
 #include <map>
 
 #include "hardware/network/network_model.h"
+#include "sim/workers.h"
 #include "workloads/memory/step_memory.h"
 #include "workloads/report/describe.h"
 #include "workloads/report/input_hash.h"
@@ -75,6 +76,26 @@ MemoryReport memory_row(const MemoryPlan& plan) {
           .fits = plan.fits()};
 }
 
+struct Played {
+  StepOutcome outcome;
+  std::optional<Recording> recording = {};
+};
+
+Played play(StepPlayer& player, const Batch& batch, std::int64_t step, bool record) {
+  if (!record) return {player.outcome(batch, step, {.ranks = true, .path = false, .links = true})};
+  PlayedStep played = player.play(batch, step);
+  StepOutcome outcome = outcome_of(played);
+  return {std::move(outcome), Recording{std::move(played.built.graph), std::move(played.timeline)}};
+}
+
+// One for each thread. The first of them names what a report points to.
+std::vector<StepPlayer> players_of(StepPlayer first, std::size_t count) {
+  std::vector<StepPlayer> players;
+  players.push_back(std::move(first));
+  while (players.size() < count) players.push_back(players.front().another());
+  return players;
+}
+
 RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
                     const RunOptions& options) {
   const Deployment& d = scenario.deployment;
@@ -98,18 +119,24 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   Summary summary;
   LinkUses use;
   double total_us = 0;
-  for (std::int64_t step = 0; step < question.count; ++step) {
-    if (options.progress) options.progress(step, question.count);
-    for (const StepKind& kind : kinds) {
-      PlayedStep played = player.play(kind.batch, step);
-      summary.add(played, kind.output * static_cast<double>(d.layout.dp), kind.weight);
-      total_us += kind.weight * sim::to_us(played.timeline.finish.time_since_epoch());
-      add_use(use, played.links, kind.weight);
-      if (options.keep_timeline && step == 0) {  // of the fullest kind
-        result.recording = Recording{std::move(played.built.graph), std::move(played.timeline)};
-      }
-    }
-  }
+  const auto count = static_cast<std::size_t>(question.count) * kinds.size();
+  std::vector<StepPlayer> players =
+      players_of(std::move(player), std::clamp<std::size_t>(options.threads, 1, count));
+  const auto step_of = [&](std::size_t i) { return static_cast<std::int64_t>(i / kinds.size()); };
+  sim::in_order(
+      players.size(), count,
+      [&](std::size_t thread, std::size_t i) {
+        return play(players[thread], kinds[i % kinds.size()].batch, step_of(i),
+                    options.keep_timeline && step_of(i) == 0);
+      },
+      [&](std::size_t i, Played played) {
+        if (options.progress) options.progress(step_of(i), question.count);
+        const StepKind& kind = kinds[i % kinds.size()];
+        summary.add(played.outcome, kind.output * static_cast<double>(d.layout.dp), kind.weight);
+        total_us += kind.weight * sim::to_us(played.outcome.whole);
+        add_use(use, played.outcome.links, kind.weight);
+        if (played.recording) result.recording = std::move(played.recording);  // the fullest's
+      });
   summary.write(d, report);
   if (auto note = note_of_missing({report.conservation.selections, report.conservation.missing},
                                   d.routing.trace, d.routing.mapping)) {

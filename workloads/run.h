@@ -2,6 +2,7 @@
 // equal reports, to the byte.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -15,7 +16,10 @@ namespace moesim::workloads {
 
 struct RunOptions {
   bool keep_timeline = false;  // of the first step
-  // Called before each step; the caller decides whether to tell anyone.
+  // Steps are played by so many threads; the result is the same.
+  std::size_t threads = 1;
+  // Called when a step is played, one after another, on the caller's thread, which decides whether
+  // to tell anyone.
   std::function<void(std::int64_t step, std::int64_t steps)> progress = {};
 };
 

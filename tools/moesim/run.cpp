@@ -58,6 +58,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   workloads::RunResult result = workloads::run(
       scenario,
       {.keep_timeline = timeline.has_value(),
+       .threads = static_cast<std::size_t>(arguments.integer("jobs", 1, 1024)),
        .progress = [&](std::int64_t step, std::int64_t steps) { progress(step, steps); }});
 
   result.report.command = command_line(arguments);
@@ -104,6 +105,10 @@ Command run_command() {
                    .value = "FILE",
                    .help = "write the first step for Perfetto or chrome://tracing",
                    .is_file = true},
+                  {.name = "-j,--jobs",
+                   .value = "N",
+                   .help = "steps at the same time; the result is the same",
+                   .fallback = "1"},
                   format_option()},
       .examples = {"moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
                    "moesim run SCENARIO --set step.batch_per_rank=64 --set network=bound",
