@@ -52,25 +52,6 @@ std::string metadata_lines(const Metadata& metadata) {
   return text;
 }
 
-std::vector<std::string> split_line(const std::string& line) {
-  std::vector<std::string> values(1);
-  bool inside = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (inside && c == '"' && i + 1 < line.size() && line[i + 1] == '"') {
-      values.back() += '"';
-      ++i;
-    } else if (c == '"') {
-      inside = !inside;
-    } else if (c == ',' && !inside) {
-      values.emplace_back();
-    } else {
-      values.back() += c;
-    }
-  }
-  return values;
-}
-
 template <class T>
 std::optional<T> parsed(const std::string& text) {
   T value{};
@@ -154,6 +135,35 @@ PlanPoint point_of(const Row& row) {
 }
 
 }  // namespace
+
+std::vector<std::string> split_line(const std::string& line) {
+  std::vector<std::string> values(1);
+  bool inside = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (inside && c == '"' && i + 1 < line.size() && line[i + 1] == '"') {
+      values.back() += '"';
+      ++i;
+    } else if (c == '"') {
+      inside = !inside;
+    } else if (c == ',' && !inside) {
+      values.emplace_back();
+    } else {
+      values.back() += c;
+    }
+  }
+  return values;
+}
+
+std::vector<std::string> split_flags(const std::string& text) {
+  std::vector<std::string> flags;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(';', begin), text.size());
+    flags.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return flags;
+}
 
 int PlanPoint::rows() const {
   long long sum = 0;

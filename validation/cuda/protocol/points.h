@@ -56,6 +56,10 @@ Plan parse_plan(const std::string& text, const std::string& name);
 std::string points_header(const Metadata& metadata);
 std::string point_line(const PlanPoint& point, const PointResult& result);
 
+// The values of a line, without their quotes; the flags of a point, "noisy;wrong".
+std::vector<std::string> split_line(const std::string& line);
+std::vector<std::string> split_flags(const std::string& text);
+
 // The columns of a plan, and those that results add.
 const std::vector<std::string>& plan_columns();
 const std::vector<std::string>& result_columns();
