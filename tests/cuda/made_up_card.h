@@ -18,8 +18,8 @@ namespace moesim::tests {
 
 class MadeUpCardMachine : public validation::cuda::Machine {
  public:
-  MadeUpCardMachine() {
-    info_.device = "made-up card";
+  explicit MadeUpCardMachine(const std::string& name = "made-up card") {
+    info_.device = name;
     info_.multiprocessors = 132;
     info_.l2_bytes = std::size_t{50} << 20;
     info_.memory_bytes = std::size_t{79} << 30;

@@ -48,8 +48,9 @@ std::string changes(const Arguments& arguments) {
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const workloads::Scenario scenario = workloads::load_scenario(
-      find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"), shipped());
+  const workloads::Scenario scenario =
+      workloads::load_scenario(find_config("scenarios", arguments.text("SCENARIO")),
+                               with_files(arguments.all("set")), shipped());
   const auto timeline = arguments.find("timeline");
   Progress progress(console.err);
   workloads::RunResult result = workloads::run(

@@ -42,6 +42,7 @@ cuda::Plan make_plan(const PlanOptions& options) {
   plan_attention(writer);
   plan_transfers(writer);
   plan_memory(writer, models);
+  if (options.power) plan_power(writer, options);
   return std::move(writer).plan();
 }
 

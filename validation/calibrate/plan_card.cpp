@@ -71,6 +71,18 @@ void plan_transfers(PlanWriter& writer) {
   }
 }
 
+void plan_power(PlanWriter& writer, const PlanOptions& options) {
+  for (const char* op : {"copy", "read"}) {
+    PlanPoint p = writer.point("power", "power", op, "moesim", op);
+    p.bytes = 8'192'000'000;
+    writer.add(std::move(p));
+  }
+  const WeightShape large{8192, 8192, "8192 cubed"};
+  for (const std::string& impl : options.implementations) {
+    writer.add_gemm({"power", "power", impl, large, {8192}, true, ""});
+  }
+}
+
 void plan_memory(PlanWriter& writer, const PlanModels& models) {
   const auto add = [&](const char* detail, double bytes) {
     PlanPoint p = writer.point("memory", "extra", "memory", "cuda", detail);

@@ -23,6 +23,8 @@ void plan_ceilings(PlanWriter& writer, const PlanOptions& options);
 void plan_attention(PlanWriter& writer);
 // Between host and device, and between GPUs.
 void plan_transfers(PlanWriter& writer);
+// Loads of seconds, long enough for the power that is read to be theirs.
+void plan_power(PlanWriter& writer, const PlanOptions& options);
 // What things take of the card's memory.
 void plan_memory(PlanWriter& writer, const PlanModels& models);
 

@@ -281,6 +281,19 @@ std::string points_header(const Metadata& metadata) {
   return metadata_lines(metadata) + joined(plan_columns()) + ',' + joined(result_columns()) + '\n';
 }
 
+Metadata parse_metadata(const std::string& text) {
+  Metadata metadata;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    const std::size_t colon = line.find(": ");
+    if (line.rfind("# ", 0) != 0 || colon == std::string::npos) continue;
+    metadata.emplace_back(line.substr(2, colon - 2), line.substr(colon + 2));
+  }
+  return metadata;
+}
+
 std::string point_line(const PlanPoint& point, const PointResult& r) {
   std::vector<std::string> values = plan_values(point);
   const auto add = [&](std::string value) { values.push_back(std::move(value)); };

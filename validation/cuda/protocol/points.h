@@ -54,6 +54,7 @@ std::string plan_text(const Plan& plan);
 Plan parse_plan(const std::string& text, const std::string& name);
 
 std::string points_header(const Metadata& metadata);
+Metadata parse_metadata(const std::string& text);  // of its "# key: value" lines
 std::string point_line(const PlanPoint& point, const PointResult& result);
 
 // The values of a line, without their quotes; the flags of a point, "noisy;wrong".

@@ -35,19 +35,6 @@ std::string kernel_that_hung(const std::string& flag) {
   return flag.substr(begin, flag.find(':', begin) - begin);
 }
 
-Metadata parse_metadata(const std::string& header) {
-  Metadata metadata;
-  for (std::size_t begin = 0; begin < header.size();) {
-    const std::size_t end = std::min(header.find('\n', begin), header.size());
-    const std::string line = header.substr(begin, end - begin);
-    begin = end + 1;
-    const std::size_t colon = line.find(": ");
-    if (!begins_with(line, "# ") || colon == std::string::npos) continue;
-    metadata.emplace_back(line.substr(2, colon - 2), line.substr(colon + 2));
-  }
-  return metadata;
-}
-
 PointsSoFar parse_points(const std::string& text, const std::string& name, const Plan& plan,
                          const std::vector<RunStep>& steps) {
   PointsSoFar points;

@@ -25,8 +25,6 @@ PointsSoFar parse_points(const std::string& text, const std::string& name, const
 // empty: they can. The device, the plan, the seed, the driver and the program must be the same.
 std::string why_another(const Metadata& before, const Metadata& now);
 
-Metadata parse_metadata(const std::string& header);
-
 // The flag of a point in which a kernel hung, and the kernel back from it (empty: another flag).
 std::string hung_flag(const std::string& kernel, const std::string& why);
 std::string kernel_that_hung(const std::string& flag);
