@@ -171,3 +171,17 @@ TEST_CASE("a memory checker that cannot start is not run, and no failure") {
   CHECK(has(failed.output, "; failed: checker\n"));
   CHECK(with_checker("exit 0").code == 0);
 }
+
+TEST_CASE("an interrupted script takes its program along") {
+  const tests::TemporaryFolder folder;
+  const fs::path file = program(folder.path(), "[ $1 = info ] || exec sleep 31.4159");
+  const std::string command = "timeout -s INT 2 validation/cuda/measure.sh --program '" +
+                              file.string() + "' --plan p.csv --minutes 1 '" +
+                              (folder.path() / "out").string() + "' > '" +
+                              (folder.path() / "output").string() + "' 2>&1";
+  std::system(command.c_str());
+  CHECK(has(read(folder.path() / "output"), "measure.sh: interrupted: --resume goes on\n"));
+  // Nobody holds the lock any more.
+  const std::string lock = (folder.path() / "out" / ".lock").string();
+  CHECK(std::system(("flock -n '" + lock + "' true").c_str()) == 0);
+}

@@ -45,6 +45,9 @@ log=$folder/log.txt
 start=$(date +%s)
 end=$(awk -v start="$start" -v minutes="$minutes" 'BEGIN { printf "%d", start + 60 * minutes }')
 troubles=
+child=
+# The program is in a process group of its own (timeout's): Ctrl-C does not reach it by itself.
+trap '[ -z "$child" ] || kill "$child"; wait; echo "measure.sh: interrupted: --resume goes on" >&2; exit 130' INT TERM HUP
 
 say() { echo "$*" | tee -a "$log"; }
 left() { echo $((end - $(date +%s))); }
@@ -61,8 +64,11 @@ step() {
     return 1
   fi
   say "--- $name ($(left) s left)"
-  timeout -k 5 "$seconds" "$@" > "$file" 2>&1
+  timeout -k 5 "$seconds" "$@" > "$file" 2>&1 &
+  child=$!
+  wait "$child"
   code=$?
+  child=
   cat "$file" >> "$log"
   case $code in
     0) ;;
