@@ -18,7 +18,8 @@ namespace moesim::tests {
 
 class MadeUpCardMachine : public validation::cuda::Machine {
  public:
-  explicit MadeUpCardMachine(const std::string& name = "made-up card") {
+  // `gpus` of them in the machine.
+  explicit MadeUpCardMachine(const std::string& name = "made-up card", int gpus = 1) : gpus_(gpus) {
     info_.device = name;
     info_.multiprocessors = 132;
     info_.l2_bytes = std::size_t{50} << 20;
@@ -56,8 +57,9 @@ class MadeUpCardMachine : public validation::cuda::Machine {
   bool usable() override { return true; }
   std::optional<validation::cuda::Unsupported> cannot(
       const validation::cuda::Operation& operation) const override {
-    if (std::holds_alternative<validation::cuda::LibraryGemm>(operation)) {
-      return validation::cuda::Unsupported{"a made-up card has no libraries"};
+    const auto* library = std::get_if<validation::cuda::LibraryGemm>(&operation);
+    if (library != nullptr && library->library == validation::cuda::Library::CublasGrouped) {
+      return validation::cuda::Unsupported{"a made-up card has no grouped library"};
     }
     return std::nullopt;
   }
@@ -74,8 +76,14 @@ class MadeUpCardMachine : public validation::cuda::Machine {
     return health;
   }
   std::variant<validation::cuda::Timing, validation::cuda::Unsupported> between_gpus(
-      const std::string&, int, double, const validation::cuda::TimingRequest&) override {
-    return validation::cuda::Unsupported{"a made-up card is alone"};
+      const std::string& what, int gpus, double bytes,
+      const validation::cuda::TimingRequest& request) override {
+    if (gpus > gpus_) return validation::cuda::Unsupported{"a made-up card is alone"};
+    // A ring over 400 GB/s, with a part of the bytes that grows with the ranks.
+    const double us =
+        8 + 1.5 * gpus + bytes * (gpus - 1) / gpus * (what == "all_reduce" ? 2 : 1) / 400e3;
+    return validation::cuda::Timing{
+        std::vector<double>(static_cast<std::size_t>(request.repeats), us), false};
   }
   std::optional<double> footprint(const std::string& what, double size) override {
     if (what == "context") return 480e6;
@@ -87,6 +95,7 @@ class MadeUpCardMachine : public validation::cuda::Machine {
   validation::cuda::MachineInfo info_;
   std::map<void*, std::size_t> sizes_;
   std::uint64_t draw_ = 0;
+  int gpus_;
 };
 
 namespace made_up {

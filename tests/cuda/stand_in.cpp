@@ -1,7 +1,8 @@
 // moesim-gpu with the emulator for a GPU, and with faults that MOESIM_FAULTS names:
 // "hang:permute,crash:sort,lose:router,wrong:router,slow,start,none,old_driver". Products and
 // attention are left out, for speed. With the fault "card" plans are run on a made-up card
-// (made_up_card.h), and selftests are small ones.
+// (made_up_card.h), and selftests are small ones; with
+// "node" there are eight of them.
 #include <unistd.h>
 
 #include <array>
@@ -27,6 +28,7 @@ bool asked_for(const std::string& fault) {
 template <class Base>
 class FaultyMachine : public Base {
  public:
+  using Base::Base;
   std::optional<Unsupported> cannot(const Operation& operation) const override {
     if (std::is_same_v<Base, emulation::EmulatedMachine> &&
         (std::holds_alternative<GroupedGemm>(operation) ||
@@ -66,7 +68,8 @@ class FaultyMachine : public Base {
 std::unique_ptr<Machine> make_machine(bool selftest) {
   if (asked_for("start")) _exit(75);
   if (!selftest && asked_for("card")) {
-    return std::make_unique<FaultyMachine<moesim::tests::MadeUpCardMachine>>();
+    return std::make_unique<FaultyMachine<moesim::tests::MadeUpCardMachine>>(
+        "made-up card", asked_for("node") ? 8 : 1);
   }
   return std::make_unique<FaultyMachine<emulation::EmulatedMachine>>();
 }

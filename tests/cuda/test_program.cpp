@@ -215,7 +215,7 @@ TEST_CASE("a kernel that gives wrong results is asked twice, and kernels are lef
             "permute, unpermute, swiglu, quantise, grouped_gemm_mma, grouped_gemm_wgmma, "
             "grouped_gemm_fp8, cublaslt, cublas_grouped, attention_decode, stream_copy, "
             "stream_read, empty_kernel, fill_normal, count_nan, transfer, layer_mma, layer_wgmma, "
-            "layer_fp8, p2p, all_to_all, memory\n"));
+            "layer_fp8, p2p, all_to_all, all_gather, reduce_scatter, all_reduce, memory\n"));
 }
 
 TEST_CASE("a GPU whose driver is too old is there, and fails") {

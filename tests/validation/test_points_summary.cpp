@@ -1,9 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <tuple>
+
 #include "hardware/device.h"
 #include "sim/io/yaml_reader.h"
 #include "tests/support/temporary_folder.h"
 #include "validation/calibrate/device_file.h"
+#include "validation/tables/tables.h"
 
 using namespace moesim;
 using namespace moesim::validation;
@@ -101,4 +104,31 @@ TEST_CASE("a measured device is the base's with what was measured in its place")
   CHECK(plain.launch_latency == base.launch_latency);
   CHECK(plain.multiprocessors == base.multiprocessors);
   CHECK(plain.memory == base.memory);
+}
+
+TEST_CASE("dense products, decode attention and NCCL of points are tasks of kinds of their own") {
+  const hardware::Device base = hardware::load_device("configs/devices/h100.yaml");
+  const auto table = sim::io::CsvTable::parse(
+      "id,op,impl,dtype,detail,tokens,top_k,experts,n,k,loads,bytes,p50_us,flags\n"
+      "d,gemm,cublaslt,bf16,dense,0,0,1,4096,2048,7,0,5,\n"
+      "y,gemm,cublaslt,bf16,Grok-1 tp8,0,0,1,4096,2048,7,0,5,\n"  // a yardstick of the experts
+      "a,attention_decode,moesim,bf16,,16,64,8,0,1024,,0,9,noisy\n"
+      "r,all_to_all,nccl,bf16,8 GPUs,8,0,0,0,0,,65536,20,\n"
+      "s,p2p,cuda,bf16,,0,0,0,0,0,,65536,20,\n",
+      "p.csv");
+  const auto only = [&](const char* kind) {
+    const Tasks tasks = read_tasks(kind, table, base, "");
+    REQUIRE(tasks.size() == 1);
+    REQUIRE(tasks[0]->items().size() == 1);
+    const Item& item = tasks[0]->items()[0];
+    return std::tuple(
+        tasks[0]->kind() + " " + tasks[0]->implementation() + " " + tasks[0]->variant(), item.row,
+        item.measured_us, item.anomalous);
+  };
+  CHECK(only("points_gemm") == std::tuple("gemm cublaslt bf16", std::size_t{0}, 5.0, false));
+  CHECK(only("points_attention") ==
+        std::tuple("generation_attention moesim bf16_bf16", std::size_t{2}, 9.0, true));
+  CHECK(only("points_nccl") == std::tuple("nccl nccl alltoall", std::size_t{3}, 20.0, false));
+  // Experts are fitted on the others: a dense product is none of theirs.
+  CHECK(read_tasks("points", table, base, "cublaslt")[0]->items().size() == 1);
 }

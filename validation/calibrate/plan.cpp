@@ -39,6 +39,7 @@ cuda::Plan make_plan(const PlanOptions& options) {
   plan_layers(writer, options, models);
   plan_parts(writer, models);
   plan_ceilings(writer, options);
+  plan_dense(writer);
   plan_attention(writer);
   plan_transfers(writer);
   plan_memory(writer, models);

@@ -57,7 +57,7 @@ bool has(const std::string& text, const std::string& part) {
 TEST_CASE("one command measures a card, judges its fits, and the device is known by its name") {
   const tests::TemporaryFolder folder;
   const fs::path own = folder.path() / "own", out = folder.path() / "mine";
-  const Environment environment(own, "card");
+  const Environment environment(own, "card,node");
   const Outcome first = call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}});
   CAPTURE(first.err);
   CAPTURE(first.out);
@@ -71,16 +71,30 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   // The made-up card copies 2.9 TB/s, and 30 launches of 1.9 us are off by 3 % at most.
   CHECK(json["copy_bytes_per_s"].get<double>() == doctest::Approx(2.9e12).epsilon(0.1));
   CHECK(json["launch_us"].get<double>() == doctest::Approx(1.9).epsilon(0.1));
-  REQUIRE(json["fits"].size() == 3);
+  // Experts by three kernels, dense products by two, decode attention, and four of NCCL.
+  REQUIRE(json["fits"].size() == 10);
+  std::map<std::string, int> kinds;
   for (const auto& fit : json["fits"]) {
     CAPTURE(fit.dump());
-    CHECK(fit["points"].get<int>() >= 40);
-    CHECK(fit["unseen_shapes"]["n"] == 8);
-    CHECK(fit["unseen_shapes"]["median_percent"].get<double>() < 10);
-    // 20 products and layers of the model that nothing was fitted on.
-    CHECK(fit["unseen_model"]["n"].get<int>() >= 20);
-    CHECK(fit["unseen_model"]["median_percent"].get<double>() < 8);
+    ++kinds[fit["kind"].get<std::string>()];
+    if (fit["kind"] == "moe") {
+      CHECK(fit["points"].get<int>() >= 40);
+      CHECK(fit["unseen_shapes"]["n"] == 8);
+      CHECK(fit["unseen_shapes"]["median_percent"].get<double>() < 10);
+      // 20 products and layers of the model that nothing was fitted on.
+      CHECK(fit["unseen_model"]["n"].get<int>() >= 20);
+      CHECK(fit["unseen_model"]["median_percent"].get<double>() < 8);
+    } else if (fit["kind"] == "nccl") {
+      CHECK(fit["points"] == 18);  // six sizes on 2, 4 and 8 GPUs
+    } else {
+      // Six shapes of seven rows and one unseen; four kinds of heads with eight caches and one.
+      CHECK(fit["points"] == (fit["kind"] == "gemm" ? 42 : 32));
+      CHECK(fit["unseen_shapes"]["n"] == (fit["kind"] == "gemm" ? 7 : 8));
+      CHECK(fit["unseen_shapes"]["median_percent"].get<double>() < 15);
+    }
   }
+  CHECK(kinds == std::map<std::string, int>{
+                     {"gemm", 2}, {"generation_attention", 1}, {"moe", 3}, {"nccl", 4}});
   CHECK(sim::io::read_text(out / "summary.txt") == first.out);
   CHECK(has(first.out, "  ceilings        copy 2.9"));
   CHECK(has(first.out, "launch in a graph 1.9"));
@@ -95,9 +109,9 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   CHECK(device.launch_latency < hardware::load_device("configs/devices/h100.yaml").launch_latency);
   int measured = 0;
   for (const auto& model : device.fitted) {
-    measured += model.implementation.rfind("moesim_", 0) == 0 ? 1 : 0;
+    measured += model.carried_from.empty() ? 1 : 0;
   }
-  CHECK(measured == 3);
+  CHECK(measured == 10);
   CHECK(device.fitted.size() > 10);
   CHECK(tools::with_files({"cluster=mine-1x8", "step.count=1"}) ==
         std::vector<std::string>{"cluster=" + (own / "clusters/mine-1x8.yaml").string(),

@@ -26,6 +26,7 @@ struct CalibrationRequest {
 
 // How far predictions of one implementation are off on points that nothing was fitted on.
 struct JudgedFit {
+  std::string table_kind, kind;  // "points", of the model "moe"
   std::string implementation, variant;
   std::int64_t points = 0;          // fitted on
   validation::ErrorSummary unseen;  // shapes

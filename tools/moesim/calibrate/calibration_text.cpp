@@ -68,7 +68,6 @@ std::string ceilings_text(const Calibration& c) {
 }
 
 std::string error_text(const ErrorSummary& e) {
-  if (e.n == 0) return "none measured";
   return fmt::format(
       "median {:.1f} %, p90 {:.1f} %, bias {:+.1f} %, {:.0f} % within the interval ({})", e.median,
       e.p90, e.bias, e.coverage90, e.n);
@@ -77,10 +76,10 @@ std::string error_text(const ErrorSummary& e) {
 std::string fits_text(const Calibration& c) {
   std::string text;
   for (const JudgedFit& f : c.fits) {
-    text += line(text.empty() ? "error" : "",
-                 fmt::format("{} {}, fitted on {} points", f.implementation, f.variant, f.points));
-    text += line("", "  unseen shapes   " + error_text(f.unseen));
-    text += line("", "  unseen model    " + error_text(f.model));
+    text += line(text.empty() ? "error" : "", fmt::format("{} {} {}, fitted on {} points", f.kind,
+                                                          f.implementation, f.variant, f.points));
+    if (f.unseen.n > 0) text += line("", "  unseen shapes   " + error_text(f.unseen));
+    if (f.model.n > 0) text += line("", "  unseen model    " + error_text(f.model));
   }
   for (const std::string& why : c.not_fitted) text += line("not fitted", why);
   return text;
@@ -146,7 +145,9 @@ std::string next_command(const Calibration& c) {
   // The kernels that predict best.
   const JudgedFit* best = nullptr;
   for (const JudgedFit& f : c.fits) {
-    if (f.variant == "bf16" && (best == nullptr || f.implementation == "moesim_wgmma")) best = &f;
+    if (f.kind == "moe" && f.variant == "bf16" &&
+        (best == nullptr || f.implementation == "moesim_wgmma"))
+      best = &f;
   }
   if (best != nullptr) command += " --set kernels.moe=" + best->implementation;
   return command;
@@ -211,7 +212,8 @@ std::string calibration_json(const Calibration& c) {
   }
   json["fits"] = Json::array();
   for (const JudgedFit& f : c.fits) {
-    json["fits"].push_back({{"implementation", f.implementation},
+    json["fits"].push_back({{"kind", f.kind},
+                            {"implementation", f.implementation},
                             {"variant", f.variant},
                             {"points", f.points},
                             {"unseen_shapes", to_json(f.unseen)},

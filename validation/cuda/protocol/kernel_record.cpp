@@ -17,13 +17,33 @@ std::string kernel_of_gemm(const std::string& impl) {
 }  // namespace
 
 const std::vector<std::string>& kernel_names() {
-  static const std::vector<std::string> names{
-      "router",           "sort",        "permute",          "unpermute",
-      "swiglu",           "quantise",    "grouped_gemm_mma", "grouped_gemm_wgmma",
-      "grouped_gemm_fp8", "cublaslt",    "cublas_grouped",   "attention_decode",
-      "stream_copy",      "stream_read", "empty_kernel",     "fill_normal",
-      "count_nan",        "transfer",    "layer_mma",        "layer_wgmma",
-      "layer_fp8",        "p2p",         "all_to_all",       "memory"};
+  static const std::vector<std::string> names{"router",
+                                              "sort",
+                                              "permute",
+                                              "unpermute",
+                                              "swiglu",
+                                              "quantise",
+                                              "grouped_gemm_mma",
+                                              "grouped_gemm_wgmma",
+                                              "grouped_gemm_fp8",
+                                              "cublaslt",
+                                              "cublas_grouped",
+                                              "attention_decode",
+                                              "stream_copy",
+                                              "stream_read",
+                                              "empty_kernel",
+                                              "fill_normal",
+                                              "count_nan",
+                                              "transfer",
+                                              "layer_mma",
+                                              "layer_wgmma",
+                                              "layer_fp8",
+                                              "p2p",
+                                              "all_to_all",
+                                              "all_gather",
+                                              "reduce_scatter",
+                                              "all_reduce",
+                                              "memory"};
   return names;
 }
 

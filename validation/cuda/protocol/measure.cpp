@@ -96,7 +96,9 @@ void measure_between(Machine& machine, const PlanPoint& point, const MeasureOpti
   if (const auto* reason = std::get_if<Unsupported>(&answer)) {
     result.flags.push_back("skipped: " + reason->why);
   } else {
-    summarise(std::get<Timing>(answer), 1, machine, result);
+    Timing timing = std::get<Timing>(answer);
+    timing.graph = true;  // ten in a row between two events: what launches them is not in it
+    summarise(timing, 1, machine, result);
   }
 }
 
@@ -159,7 +161,7 @@ PointResult measure(Machine& machine, const PlanPoint& point, const MeasureOptio
       measure_memory(machine, point, result);
     } else if (const std::string reason = unfit(point); !reason.empty()) {
       result.flags.push_back("failed: " + reason);
-    } else if (point.op == "p2p" || point.op == "all_to_all") {
+    } else if (is_between_gpus(point.op)) {
       measure_between(machine, point, options, result);
     } else {
       measure_time(machine, point, options, result);
