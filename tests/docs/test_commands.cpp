@@ -101,8 +101,9 @@ class Checkout {
   // The exit code, and what was printed last.
   int run(const std::string& command, std::string& output) const {
     const fs::path log = root() / "bin" / "output";
-    const std::string line = "cd '" + root().string() + "' && PATH='" + (root() / "bin").string() +
-                             "':\"$PATH\" && { " + command + "\n} > '" + log.string() + "' 2>&1";
+    const std::string line = "cd '" + root().string() + "' && HOME=\"$PWD/home\" PATH='" +
+                             (root() / "bin").string() + "':\"$PATH\" && { " + command + "\n} > '" +
+                             log.string() + "' 2>&1";
     const int status = std::system(line.c_str());
     output = sim::io::read_text(log);
     if (output.size() > 2000) output = "…" + output.substr(output.size() - 2000);

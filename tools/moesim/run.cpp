@@ -50,8 +50,9 @@ std::string changes(const Arguments& arguments) {
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  workloads::Scenario scenario = workloads::load_scenario(
-      find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"), shipped());
+  workloads::Scenario scenario =
+      workloads::load_scenario(find_config("scenarios", arguments.text("SCENARIO")),
+                               with_files(arguments.all("set")), shipped());
   scenario.deployment.routing.cache = trace_cache(std::getenv);
   const auto timeline = arguments.find("timeline");
   Progress progress(console.err);
