@@ -81,7 +81,9 @@ std::string html_report(const sim::io::Json& page, const fs::path& report_templa
     throw sim::InputError(fmt::format("{}: no template of a report: expected \"{}\" in it",
                                       report_template.string(), kSlot));
   }
-  html.replace(slot, kSlot.size(), base64(gzipped(page.dump())));
+  // A recorder's texts may be anything: what is no UTF-8 shows as such (U+FFFD).
+  const std::string text = page.dump(-1, ' ', false, sim::io::Json::error_handler_t::replace);
+  html.replace(slot, kSlot.size(), base64(gzipped(text)));
   if (html.size() > kMostPageBytes) {
     throw sim::InputError(
         fmt::format("the page would take {} bytes of at most {}: --format json "

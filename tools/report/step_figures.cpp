@@ -224,7 +224,7 @@ Figure timeline_figure(const workloads::Recording& recording) {
   if (ranks < graph.ranks()) note = fmt::format("The first {} of {} ranks. ", ranks, graph.ranks());
   if (left_out > 0) note += fmt::format("{} slices are left out. ", left_out);
   note += "All of the step: --timeline FILE, opened in ui.perfetto.dev.";
-  return {.title = "A layer of the step",
+  return {.title = "In the middle of the step",
           .sentence = excerpt.what,
           .chart = std::move(chart),
           .table = std::move(table),

@@ -17,7 +17,8 @@ struct Counter {
 
 // The share of its capacity that each link carries, of the `most` busiest ones, the busiest first.
 // An exchange's bytes on a link are spread evenly over the time from its first part's start to its
-// last part's end, so the area under a counter is the bytes that the link carried.
+// last part's end, so the area under a counter is the bytes that the link carried; where exchanges
+// take turns on a link that both hold for long, their sum may pass 1.
 std::vector<Counter> link_counters(const workloads::Recording& recording,
                                    const hardware::Cluster& cluster, std::size_t most);
 

@@ -49,6 +49,16 @@ TEST_CASE("a scenario that is called like the end of a script stays text") {
   CHECK(tests::page_data(html)["title"] == page["title"]);
 }
 
+TEST_CASE("a text that is no UTF-8 shows where it is broken") {
+  const std::string html = tools::html_report(ordered_json{{"title",
+                                                            "a\xff"
+                                                            "b"}},
+                                              kTemplate);
+  CHECK(tests::page_data(html)["title"] ==
+        "a\xef\xbf\xbd"
+        "b");
+}
+
 TEST_CASE("a page that asks for something else than itself is not possible") {
   CHECK(contents(kTemplate).find(
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "

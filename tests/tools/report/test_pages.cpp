@@ -81,8 +81,8 @@ TEST_CASE("a run's page answers in a sentence, and its data are those of the JSO
   CHECK(page["kind"] == "run");
   CHECK(page["report"] == json);
   CHECK(page["answer"].get<std::string>().starts_with("A step takes 12."));
-  CHECK(page["answer"].get<std::string>().find(" The most of it is experts: memory bandwidth, 4") !=
-        std::string::npos);
+  CHECK(page["answer"].get<std::string>().find(
+            " The largest part is experts: memory bandwidth, 4") != std::string::npos);
   CHECK(titles(page) == std::vector<std::string>{"Time", "Load", "Network", "Memory", "Timeline",
                                                  "Trust", "Made from"});
   check_figures(page);

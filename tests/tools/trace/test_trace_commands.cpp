@@ -122,6 +122,17 @@ TEST_CASE("a report is one page that asks for nothing else, and names are made s
   CHECK(contents(folder / "r.svg").starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
 }
 
+TEST_CASE("a trace's page is written by --html, too, and has to be written somewhere") {
+  const Folder folder;
+  const auto a = toy(folder, "a.h5", {0, 1, 0, 1, 0, 1, 0, 1});
+  output(trace_report_command(), {{"TRACE", {a}}, {"html", {(folder / "r.html").string()}}});
+  CHECK(moesim::tests::page_data(contents(folder / "r.html"))["title"] == "a.h5");
+  CHECK_THROWS_WITH_AS(output(trace_report_command(), {{"TRACE", {a}}}),
+                       "moesim trace report: expected one of --html FILE, the page, and --output "
+                       "FILE, the page (.html) or heat map (.svg)",
+                       sim::ConfigError);
+}
+
 TEST_CASE("the collapse of an unbalanced router shows") {
   const auto folder = moesim::tests::shared_routing();
   if (folder.empty()) {

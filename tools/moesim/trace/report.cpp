@@ -212,18 +212,29 @@ sim::io::Json json_of(const std::vector<TraceAnalysis>& analyses,
   return json;
 }
 
+// -o, or --html as the other commands have it.
+std::string output_of(const Arguments& arguments) {
+  const auto output = arguments.find("output"), html = arguments.find("html");
+  if (output.has_value() == html.has_value()) {
+    throw sim::ConfigError(
+        "moesim trace report: expected one of --html FILE, the page, and --output FILE, the page "
+        "(.html) or heat map (.svg)");
+  }
+  return output ? *output : *html;
+}
+
 sim::ExitCode run(const Arguments& arguments, Console console) {
+  const std::string file = output_of(arguments);
   std::vector<TraceAnalysis> analyses;
-  for (const std::string& file : arguments.all("TRACE")) {
-    analyses.push_back(workloads::analyse(workloads::RoutingTrace::open(file)));
+  for (const std::string& trace : arguments.all("TRACE")) {
+    analyses.push_back(workloads::analyse(workloads::RoutingTrace::open(trace)));
     const auto& first = analyses.front().info;
     const auto& last = analyses.back().info;
     if (first.layers != last.layers || first.experts != last.experts)
       workloads::compare(analyses.front(), analyses.back());
     console.err << warnings(analyses.back());
   }
-  const std::string file = arguments.text("output");
-  if (file.ends_with(".svg")) {
+  if (!arguments.has("html") && file.ends_with(".svg")) {
     sim::io::write_file(file, svg(heat_map(analyses.front())));
   } else {
     std::optional<StepCosts> costs;
@@ -244,8 +255,8 @@ std::vector<Option> options() {
                              {.name = "-o,--output",
                               .value = "FILE",
                               .help = "the page (.html) or heat map (.svg) to write",
-                              .required = true,
-                              .is_file = true}};
+                              .is_file = true},
+                             html_option()};
   for (const Option& option : step_cost_options()) all.push_back(option);
   for (const Option& option : routed_options()) all.push_back(option);
   return all;

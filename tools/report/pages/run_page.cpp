@@ -31,7 +31,7 @@ std::string answer_of(const Json& report) {
       fmt::format(": {} tokens/s, {} tokens/s per GPU.", count_text(throughput.at("tokens_per_s")),
                   count_text(throughput.at("tokens_per_s_per_gpu")));
   if (const Json& parts = report.at("bottleneck"); !parts.empty()) {
-    text += fmt::format(" The most of it is {}, {}.", parts[0].at("what").get<std::string>(),
+    text += fmt::format(" The largest part is {}, {}.", parts[0].at("what").get<std::string>(),
                         percent_text(parts[0].at("share")));
   }
   return text;

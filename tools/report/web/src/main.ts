@@ -7,7 +7,8 @@ import { tableOf } from './table';
 import { watchTheme } from './theme';
 
 const drawn: Drawn[] = [];
-const idOf = (title: string) => title.toLowerCase().replace(/[^a-z0-9]+/g, '-');
+// A section's own, where two are called alike too.
+const idOf = (title: string, place: number) => `${title.toLowerCase().replace(/[^a-z0-9]+/g, '-')}-${place}`;
 
 function figureOf(figure: Figure): HTMLElement {
   const caption = el('figcaption', {}, el('h3', {}, figure.title), el('p', {}, figure.sentence));
@@ -23,8 +24,8 @@ function figureOf(figure: Figure): HTMLElement {
   return element;
 }
 
-function sectionOf(section: Section): HTMLElement {
-  return el('section', { id: idOf(section.title), 'aria-label': section.title },
+function sectionOf(section: Section, place: number): HTMLElement {
+  return el('section', { id: idOf(section.title, place), 'aria-label': section.title },
     el('h2', {}, section.title), ...section.text.map(text => el('p', {}, text)),
     ...section.figures.map(figureOf));
 }
@@ -44,8 +45,8 @@ function download(page: Page): HTMLElement {
 function build(page: Page) {
   document.title = page.title;
   const button = el('button', { type: 'button', id: 'theme' });
-  const links = page.sections.map(section =>
-    el('li', {}, el('a', { href: '#' + idOf(section.title) }, section.title)));
+  const links = page.sections.map((section, place) =>
+    el('li', {}, el('a', { href: '#' + idOf(section.title, place) }, section.title)));
   document.body.append(
     el('a', { class: 'skip', href: '#answer' }, 'To the answer'),
     el('header', {}, el('nav', { 'aria-label': 'Sections' }, el('ul', {}, ...links)), button),

@@ -9,8 +9,8 @@ export function bars(chart: Bars, theme: Theme, width: number): Drawing {
   const names = chart.series.map(series => series.name);
   const top = 24 * legendRows(names, width) + (chart.limit ? 24 : 8);
   const row = chart.stacked || names.length === 1 ? kRow : kGroup * names.length + 12;
-  const letters = width < 500 ? 14 : 36;
-  const left = Math.min(width * 0.42,
+  const letters = width < 500 ? 17 : 36;
+  const left = Math.min(width * 0.44,
     20 + 7 * Math.min(letters, Math.max(...chart.categories.map(name => name.length))));
   return {
     height: top + row * chart.categories.length + 54,
@@ -30,7 +30,7 @@ export function bars(chart: Bars, theme: Theme, width: number): Drawing {
         axisLabel: { color: theme.text, hideOverlap: true, showMaxLabel: chart.limit ? false : undefined },
       }),
       yAxis: axis(theme, {
-        type: 'category', inverse: true, data: chart.categories, axisTick: { show: false },
+        type: 'category', inverse: true, data: chart.categories, z: 3, axisTick: { show: false },
         axisLabel: { color: theme.text, interval: 0, formatter: (text: string) => shortened(text, letters) },
       }),
       series: chart.series.map((series, s) => ({
