@@ -24,3 +24,4 @@ install(FILES ${PROJECT_BINARY_DIR}/moesimConfig.cmake ${PROJECT_BINARY_DIR}/moe
   DESTINATION ${MOESIM_CMAKE_DIR} COMPONENT devel)
 
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/moesim COMPONENT cli)
+install(FILES tools/report/template/report.html DESTINATION ${CMAKE_INSTALL_DATADIR}/moesim COMPONENT cli)

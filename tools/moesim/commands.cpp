@@ -16,6 +16,7 @@ namespace moesim::tools {
 
 // One a file, named like it.
 Command run_command();
+Command report_command();
 Command config_command();
 
 namespace {
@@ -25,7 +26,7 @@ std::vector<Command> all_commands() {
   const auto add = [&](std::vector<Command> more) {
     for (Command& command : more) all.push_back(std::move(command));
   };
-  add({run_command()});
+  add({run_command(), report_command()});
   add({config_command()});
   add(sweep_commands());
   add({card_command(), memory_command()});

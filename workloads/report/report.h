@@ -44,6 +44,7 @@ struct LayerReport {
   std::int64_t layer = 0;  // of the model
   LoadReport experts;
   double rank_max_over_mean = 1;
+  std::vector<std::uint64_t> expert_counts = {};  // selections of each; not in the JSON
 };
 
 struct LinkReport {

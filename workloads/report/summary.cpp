@@ -147,7 +147,8 @@ void Summary::write_loads(Report& report) const {
                              .experts = {.max_over_mean = experts.max_over_mean,
                                          .normalised_entropy = experts.normalised_entropy,
                                          .dead_experts = experts.zeros},
-                             .rank_max_over_mean = spread_of(layer.rank_rows).max_over_mean});
+                             .rank_max_over_mean = spread_of(layer.rank_rows).max_over_mean,
+                             .expert_counts = layer.expert_counts});
     peak += experts.max_over_mean;
     entropy += experts.normalised_entropy;
     report.expert_load.dead_experts += experts.zeros;
