@@ -99,9 +99,10 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   CHECK(has(first.out, "  ceilings        copy 2.9"));
   CHECK(has(first.out, "launch in a graph 1.9"));
   CHECK(has(first.out, " us, was 2.4 us\n"));
-  CHECK(has(first.out,
-            "  next            moesim run mixtral-8x7b-decode-h100 --set cluster=mine-1x8 --set "
-            "kernels.moe=moesim_wgmma\n"));
+  CHECK(
+      has(first.out,
+          "  next            moesim run mixtral-8x7b-decode-h100 --set cluster=mine-1x8 --set "
+          "kernels.moe=moesim_wgmma --set kernels.gemm=cublaslt --set kernels.attention=moesim\n"));
 
   // The device says what it is, and has the fits and, from its family, all others.
   const hardware::Device device = hardware::load_device(own / "devices" / "mine.yaml");

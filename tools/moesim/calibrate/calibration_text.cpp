@@ -142,14 +142,19 @@ Json to_json(const Range& r) {
 std::string next_command(const Calibration& c) {
   std::string command =
       fmt::format("moesim run mixtral-8x7b-decode-h100 --set cluster={}", c.clusters.back());
-  // The kernels that predict best.
-  const JudgedFit* best = nullptr;
+  // Of the experts' kernels the quickest on Hopper, where it is there; and whatever else was
+  // fitted.
+  const JudgedFit* experts = nullptr;
+  bool dense = false, attention = false;
   for (const JudgedFit& f : c.fits) {
-    if (f.kind == "moe" && f.variant == "bf16" &&
-        (best == nullptr || f.implementation == "moesim_wgmma"))
-      best = &f;
+    const bool better = experts == nullptr || f.implementation == "moesim_wgmma";
+    if (f.kind == "moe" && f.variant == "bf16" && better) experts = &f;
+    dense |= f.kind == "gemm" && f.implementation == "cublaslt";
+    attention |= f.kind == "generation_attention";
   }
-  if (best != nullptr) command += " --set kernels.moe=" + best->implementation;
+  if (experts != nullptr) command += " --set kernels.moe=" + experts->implementation;
+  if (dense) command += " --set kernels.gemm=cublaslt";
+  if (attention) command += " --set kernels.attention=moesim";
   return command;
 }
 
