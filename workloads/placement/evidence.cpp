@@ -40,9 +40,10 @@ PlacementEvidence gather_evidence(RoutingSource& source, const std::vector<Token
   LayerRouting routing;
   for (std::uint32_t s = 0; s < wanted.steps; ++s) {
     for (std::uint32_t l = 0; l < source.layers(); ++l) {
-      for (const auto& [first_token, sources] : blocks) {
-        const RoutingView view =
-            source.view({wanted.first_step + s, l, first_token, sources.begin.back()}, routing);
+      for (const TokenBlock& block : blocks) {
+        const TokenSources& sources = block.sources;
+        const RoutingView view = source.view(
+            {wanted.first_step + s, l, block.first_token, sources.begin.back()}, routing);
         with_ids(view, [&]<class Id>(const TokenIds<Id>& ids) {
           for (std::uint32_t r = 0; r < sources.ranks(); ++r) {
             const std::uint32_t node = sources.node.empty() ? 0u : sources.node[r];

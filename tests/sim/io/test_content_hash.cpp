@@ -23,7 +23,7 @@ TEST_CASE("hashes are those of XXH64 with seed 0") {
 TEST_CASE("a hash does not depend on the pieces that the bytes come in") {
   std::string text;
   for (int i = 0; i < 1000; ++i) text += std::to_string(i * i);
-  for (const std::size_t piece : {1, 3, 8, 31, 32, 33, 100, 5000}) {
+  for (const std::size_t piece : {1u, 3u, 8u, 31u, 32u, 33u, 100u, 5000u}) {
     CAPTURE(piece);
     ContentHash hash;
     for (std::size_t at = 0; at < text.size(); at += piece)

@@ -55,9 +55,11 @@ TEST_CASE("ids are seen where they lie, in as few bytes as tell experts and miss
     ExpertId last;
     std::size_t type;  // of RoutingView::ids: 4, 2, 1 bytes
   };
-  for (const auto& [experts, last, type] :
+  for (const Case& known :
        {Case{255, 254, 2}, Case{255, kMissingExpert, 2}, Case{256, 255, 2},
         Case{256, kMissingExpert, 1}, Case{300, 299, 1}, Case{65'536, 65'535, 0}}) {
+    const std::uint32_t experts = known.experts;
+    const ExpertId last = known.last;
     CAPTURE(experts);
     CAPTURE(last);
     const Folder folder;
@@ -70,7 +72,7 @@ TEST_CASE("ids are seen where they lie, in as few bytes as tell experts and miss
                           {.tokens = TokenMapping::Repeat, .missing = MissingMapping::Drop});
     LayerRouting room;
     const RoutingView view = source->view({0, 0, 1, 4}, room);
-    CHECK(view.ids.index() == type);
+    CHECK(view.ids.index() == known.type);
     CHECK(room.ids.empty());
     LayerRouting copied;
     copy(view, copied);
