@@ -5,8 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <cstdlib>
 #include <ctime>
 #include <string>
 #include <vector>
@@ -69,7 +67,6 @@ int main(int argc, char** argv) {
       for (const Batch& batch : batches) prices.of(batch, again % routings);
     }
     const double look_up = (cpu_seconds() - begin) / (kAgain * static_cast<double>(batches.size()));
-    std::vector<Batch> next;
     begin = cpu_seconds();
     for (Batch batch : batches) {
       for (RankBatch& rank : batch.ranks) rank.front().kv_length += 1;
@@ -87,10 +84,10 @@ int main(int argc, char** argv) {
     }
     const double checking = (cpu_seconds() - begin) / static_cast<double>(batches.size());
     fmt::print(
-        "{}: {} ranks, {}: filling {:.3f} s, {:.0f} samples; look-up {:.2f} us, contexts grown "
+        "{}: {} ranks, {}: filling {:.3f} s; look-up {:.2f} us, contexts grown "
         "{:.2f} us; "
         "exact {:.2f} ms; error mean {:.3f} %, worst {:.3f} %; step {:.0f} us\n",
-        d.model.name, d.layout.gpus(), chunks ? "decode and prompts" : "decode", filling, 0.0,
+        d.model.name, d.layout.gpus(), chunks ? "decode and prompts" : "decode", filling,
         look_up * 1e6, grown * 1e6, checking * 1e3, 100 * sum / static_cast<double>(batches.size()),
         100 * worst, played / static_cast<double>(batches.size()));
   }

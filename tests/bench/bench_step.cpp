@@ -10,6 +10,8 @@
 #include "workloads/routing/trace/synthetic.h"
 #include "workloads/routing/trace/trace_cache.h"
 #include "workloads/run.h"
+#include "workloads/step/player.h"
+#include "workloads/step/step_question.h"
 
 namespace {
 
@@ -22,6 +24,28 @@ void step(benchmark::State& state, const std::string& file,
   double simulated = 0;
   for (auto _ : state) simulated = workloads::run(scenario).report.step_time_us.mean;
   state.counters["simulated_us"] = simulated;
+}
+
+// A step more of a player that is there: what serving and studies pay.
+void further(benchmark::State& state, const std::string& file,
+             const std::vector<std::string>& overrides) {
+  const workloads::Scenario scenario =
+      workloads::load_scenario("configs/scenarios/" + file, overrides);
+  const workloads::Batch batch = workloads::step_kinds(*scenario.step()).back().batch;
+  workloads::StepPlayer player(scenario.deployment, {.fullest = batch, .routing_steps = 2});
+  player.outcome(batch, 0);
+  std::int64_t step = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(player.outcome(batch, ++step % 2).time);
+}
+
+// Eight steps on so many threads: wall time, which wants idle cores.
+void on_threads(benchmark::State& state, const std::string& file,
+                const std::vector<std::string>& overrides) {
+  const workloads::Scenario scenario =
+      workloads::load_scenario("configs/scenarios/" + file, overrides);
+  for (auto _ : state) {
+    workloads::run(scenario, {.threads = static_cast<std::size_t>(state.range(0))});
+  }
 }
 
 const std::string kDeepSeek = "deepseek-v3-decode-h800-ep128.yaml";
@@ -95,5 +119,20 @@ BENCHMARK_CAPTURE(step, deepseek_v3_prefill_32_bound, "deepseek-v3-prefill-h800-
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(step, mixtral_8_fluid, "mixtral-8x7b-decode-h100.yaml", {"step.count=1"})
     ->Unit(benchmark::kMillisecond);
+
+BENCHMARK_CAPTURE(further, deepseek_v3_128_bound, kDeepSeek,
+                  {"network=bound", "overlap.two_batch=false"})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(further, mixtral_8_fluid, "mixtral-8x7b-decode-h100.yaml", {})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(further, mixtral_8_bound, "mixtral-8x7b-decode-h100.yaml", {"network=bound"})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(on_threads, deepseek_v3_128_bound, kDeepSeek,
+                  {"network=bound", "overlap.two_batch=false", "step.count=16"})
+    ->Arg(1)
+    ->Arg(2)
+    ->Unit(benchmark::kMillisecond)
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 BENCHMARK_MAIN();
