@@ -237,9 +237,9 @@ Section made_from(const Json& report) {
   section.text.push_back(fmt::format(
       "moesim {}, seed {}: {}", manifest.at("version").get<std::string>(),
       manifest.at("seed").get<std::uint64_t>(), manifest.at("command").get<std::string>()));
-  Table inputs{{"file", "FNV-1a of its contents"}, {}};
+  Table inputs{{"file", "XXH64 of its contents"}, {}};
   for (const Json& input : manifest.at("inputs"))
-    inputs.rows.push_back({input.at("path"), input.at("fnv1a64")});
+    inputs.rows.push_back({input.at("path"), input.at("xxh64")});
   section.figures.push_back({.title = "Files",
                              .sentence = "The same files and seed give the same report, to the "
                                          "byte.",
