@@ -9,6 +9,7 @@
 
 #include <array>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,10 @@ struct LinkUse {
 // Where the time of the simulation itself goes.
 struct NetworkCounters {
   std::uint64_t flows = 0, rate_computations = 0, flows_touched = 0;
+  // Of the busiest port's time, the most that a port without slack idled because rates were
+  // computed late: within the tolerance (sim/port_network.h). Zero where flows are played over any
+  // links.
+  double wasted = 0;
 };
 
 class NetworkModel : public sim::ExchangeModel {
@@ -50,10 +55,13 @@ class NetworkModel : public sim::ExchangeModel {
 class ClusterNetwork;
 
 // The network and the engine outlive the model; a network is borrowed by one model after another.
-// `tolerance` is of Fluid only: see sim/flow_network.h; zero: exact.
+// `tolerance` is of Fluid only; zero: exact. `exchanges`: all that will be played, where that is
+// known. Flows of large groups that only ports limit then go by matrices (sim/port_network.h), if
+// there is a tolerance to spend; all others over links (sim/flow_network.h).
 std::unique_ptr<NetworkModel> make_network_model(ClusterNetwork& network, Fidelity fidelity,
                                                  sim::Engine& engine,
-                                                 double tolerance = kDefaultTolerance);
+                                                 double tolerance = kDefaultTolerance,
+                                                 std::span<const sim::Exchange> exchanges = {});
 
 // The least time that the links need for an exchange whose ranks all arrive at once: startup,
 // the busiest link or rank limit, the shortest latency that the transfers over it have, and

@@ -35,7 +35,7 @@ PlayedExchange play_exchange(ClusterNetwork& network, const sim::Exchange& excha
                              Fidelity fidelity, double tolerance) {
   PlayedExchange played;
   sim::Engine engine;
-  const auto model = make_network_model(network, fidelity, engine, tolerance);
+  const auto model = make_network_model(network, fidelity, engine, tolerance, {&exchange, 1});
   Listener listener(engine, exchange, played);
   for (const sim::Rank rank : exchange.participants) model->arrive(0, exchange, rank, listener);
   engine.run();

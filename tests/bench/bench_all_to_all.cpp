@@ -93,8 +93,8 @@ int main(int argc, char** argv) {
       const hardware::Cluster cluster = platform(one.ranks);
       sim::Engine engine;
       hardware::ClusterNetwork links(cluster.topology);
-      const auto network =
-          hardware::make_network_model(links, hardware::Fidelity::Fluid, engine, one.tolerance);
+      const auto network = hardware::make_network_model(links, hardware::Fidelity::Fluid, engine,
+                                                        one.tolerance, {&exchange, 1});
       LastDone listener(engine);
       for (const auto rank : exchange.participants) network->arrive(0, exchange, rank, listener);
       engine.run();

@@ -22,14 +22,14 @@ inline std::uint64_t mix64(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-inline sim::Exchange all_to_all(std::uint32_t ranks, std::int64_t mean, bool skewed) {
-  constexpr std::uint64_t kSeed = 42;
+inline sim::Exchange all_to_all(std::uint32_t ranks, std::int64_t mean, bool skewed,
+                                std::uint64_t seed = 42) {
   std::vector<double> popularity(ranks, 1.0);
   if (skewed) {
     std::vector<std::uint32_t> place(ranks);
     std::iota(place.begin(), place.end(), 0u);
     for (std::uint32_t i = ranks - 1; i > 0; --i) {
-      std::swap(place[i], place[mix64(kSeed * 1000003 + i) % (i + 1)]);
+      std::swap(place[i], place[mix64(seed * 1000003 + i) % (i + 1)]);
     }
     double sum = 0;
     for (std::uint32_t i = 0; i < ranks; ++i) {
@@ -48,7 +48,7 @@ inline sim::Exchange all_to_all(std::uint32_t ranks, std::int64_t mean, bool ske
       std::int64_t bytes = mean;
       if (skewed) {
         const double u =
-            static_cast<double>(mix64(kSeed ^ ((std::uint64_t{s} << 32) | d)) >> 11) * 0x1p-53;
+            static_cast<double>(mix64(seed ^ ((std::uint64_t{s} << 32) | d)) >> 11) * 0x1p-53;
         const double noise = std::min(std::pow(1 - u, -1 / 2.5) * 1.5 / 2.5, 10.0);
         bytes = static_cast<std::int64_t>(static_cast<double>(mean) * popularity[d] * noise / 7168 +
                                           0.5) *

@@ -97,7 +97,7 @@ PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step, bool 
                           static_cast<std::uint32_t>(routing_step));
   sim::Engine engine;
   const auto network = hardware::make_network_model(shared_->network, d.network.fidelity, engine,
-                                                    d.network.tolerance);
+                                                    d.network.tolerance, built.graph.exchanges());
   sim::Timeline timeline = sim::execute(built.graph, engine, *network);
   std::vector<sim::Window> windows = windows_of(built, timeline, shared_->program.stage_ranks());
   return {.built = std::move(built),

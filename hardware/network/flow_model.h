@@ -1,0 +1,86 @@
+// What both ways of playing exchanges as flows share: members that arrive, are released when their
+// startup is over, and are done when all their transfers have finished.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "hardware/network/cluster_network.h"
+#include "hardware/network/network_model.h"
+#include "hardware/network/participants.h"
+#include "hardware/network/traffic.h"
+
+namespace moesim::hardware {
+
+class FlowModel : public NetworkModel {
+ public:
+  void arrive(sim::ExchangeId id, const sim::Exchange& exchange, sim::Rank rank,
+              sim::ExchangeListener& listener) final;
+  std::vector<LinkUse> link_use() const final { return traffic_.link_use(); }
+
+ protected:
+  using Slot = std::uint32_t;  // of an exchange in play; goes to a later one when it has ended
+
+  FlowModel(ClusterNetwork& network, sim::Engine& engine)
+      : network_(network), engine_(engine), traffic_(network) {}
+
+  struct Member {
+    std::uint32_t open = 0;  // transfers that it sends or receives and that have not finished
+    bool arrived = false;
+    bool released = false;  // its startup is over
+    sim::Time last{};       // of its transfers that have finished, or will
+    sim::Engine::EventId done_event{};
+  };
+  struct Play {
+    sim::ExchangeId id = 0;
+    const sim::Exchange* exchange = nullptr;
+    sim::ExchangeListener* listener = nullptr;
+    Participants participants;
+    std::vector<Member> members;
+    std::size_t arrived = 0, done = 0;
+    // Those that arrived at one instant are released together.
+    std::vector<std::uint32_t> arriving;
+    sim::Time arriving_at{};
+    sim::Duration longest_latency{};  // of its transfers that have started
+  };
+
+  // Counts what each member has open.
+  virtual void opened(Slot slot) = 0;
+  // The startup of these members is over: starts the transfers that waited for nobody but them.
+  virtual void released(Slot slot, std::span<const std::uint32_t> places) = 0;
+  // All members are done.
+  virtual void closed(Slot slot) = 0;
+
+  Play& play(Slot slot) { return *plays_[slot]; }
+  // A transfer between those two will have left its source at `at`.
+  void finish(Slot slot, std::uint32_t source, std::uint32_t destination, sim::Time at,
+              sim::Duration latency) {
+    finish_one(slot, source, at);
+    finish_one(slot, destination, at + latency);
+  }
+  // That no longer holds.
+  void withdraw(Slot slot, std::uint32_t source, std::uint32_t destination) {
+    reopen_one(play(slot), source);
+    reopen_one(play(slot), destination);
+  }
+
+  ClusterNetwork& network_;
+  sim::Engine& engine_;
+
+ private:
+  Slot slot_of(sim::ExchangeId id, const sim::Exchange& exchange, sim::ExchangeListener& listener);
+  void release(Slot slot, const std::vector<std::uint32_t>& places);
+  void finish_one(Slot slot, std::uint32_t place, sim::Time at);
+  void reopen_one(Play& play, std::uint32_t place);
+  void schedule_done(Slot slot, std::uint32_t place);
+  void member_done(Slot slot, std::uint32_t place);
+
+  Traffic traffic_;
+  std::vector<std::unique_ptr<Play>> plays_;
+  std::vector<Slot> free_plays_;
+  std::map<sim::ExchangeId, Slot> slots_;
+};
+
+}  // namespace moesim::hardware

@@ -1,0 +1,259 @@
+#include "sim/port_flows.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include "sim/check.h"
+
+namespace moesim::sim {
+
+namespace {
+
+constexpr PortFlows::Side other(PortFlows::Side side) {
+  return side == PortFlows::kOut ? PortFlows::kIn : PortFlows::kOut;
+}
+
+}  // namespace
+
+PortFlows::Port PortFlows::add_port(Bandwidth out, Bandwidth in) {
+  SIM_CHECK(out > Bandwidth{} && in > Bandwidth{}, "a port has a capacity each way");
+  const auto port = static_cast<Port>(ports_++);
+  // A row of a sheet that begins at any port may be read to its padded end.
+  const std::size_t room = padded(ports_) + kWord;
+  for (const Side side : {kOut, kIn}) {
+    PortSide& s = sides_[side];
+    const Bandwidth capacity = side == kOut ? out : in;
+    s.capacity.resize(room);
+    s.capacity[port] = static_cast<float>(capacity.bytes_per_second());
+    s.in_flight.resize(room);
+    s.level.resize(room, kUnlimited);
+    for (auto* const scratch : {&s.left, &s.flows, &s.now}) scratch->resize(room);
+  }
+  sheets_of_.emplace_back();
+  return port;
+}
+
+void PortFlows::put_on_ports(Sheet sheet) {
+  Matrix& matrix = *sheets_[sheet];
+  matrix.in_order = true;
+  for (std::uint32_t place = 0; place < matrix.n; ++place) {
+    const Port port = matrix.ports[place];
+    if (port != matrix.ports[0] + place) matrix.in_order = false;
+    sheets_of_[port].push_back({sheet, place});
+  }
+}
+
+PortFlows::Sheet PortFlows::add_sheet(std::span<const Port> ports) {
+  if (free_sheets_.empty()) {
+    free_sheets_.push_back(static_cast<Sheet>(sheets_.size()));
+    sheets_.emplace_back();
+  }
+  const Sheet sheet = free_sheets_.back();
+  free_sheets_.pop_back();
+  ++sheets_in_use_;
+  sheets_[sheet] = std::make_unique<Matrix>();
+  Matrix& matrix = *sheets_[sheet];
+  matrix.n = ports.size();
+  matrix.stride = padded(matrix.n);
+  matrix.ports.assign(ports.begin(), ports.end());
+  matrix.left.assign(matrix.n * matrix.stride, kUnlimited);
+  matrix.rows.assign(matrix.n * matrix.words(), 0);
+  matrix.columns = matrix.rows;
+  matrix.in_row.assign(matrix.n, 0);
+  matrix.first.assign(matrix.n * kLanes, kUnlimited);
+  put_on_ports(sheet);
+  return sheet;
+}
+
+void PortFlows::remove_sheet(Sheet sheet) {
+  for (const Port port : sheets_[sheet]->ports) {
+    std::erase_if(sheets_of_[port], [&](const Place& place) { return place.sheet == sheet; });
+  }
+  sheets_[sheet].reset();
+  free_sheets_.push_back(sheet);
+  --sheets_in_use_;
+}
+
+PortFlows::Sheet PortFlows::adopt(PortFlows& from, Sheet sheet, std::span<const Port> ports) {
+  const Sheet here = add_sheet({});
+  sheets_[here] = std::make_unique<Matrix>(*from.sheets_[sheet]);
+  Matrix& matrix = *sheets_[here];
+  matrix.ports.assign(ports.begin(), ports.end());
+  put_on_ports(here);
+  for (std::uint32_t s = 0; s < matrix.n; ++s) {
+    for (std::uint32_t d = 0; d < matrix.n; ++d) {
+      if (((matrix.rows[s * matrix.words() + d / kWord] >> (d % kWord)) & 1) == 0) continue;
+      ++sides_[kOut].in_flight[ports[s]];
+      ++sides_[kIn].in_flight[ports[d]];
+      ++flows_;
+      from.end(sheet, s, d);
+    }
+  }
+  from.remove_sheet(sheet);
+  return here;
+}
+
+void PortFlows::start(Sheet sheet, std::uint32_t source, std::uint32_t destination, float bytes) {
+  Matrix& m = *sheets_[sheet];
+  m.left[source * m.stride + destination] = bytes;
+  m.rows[source * m.words() + destination / kWord] |= std::uint32_t{1} << (destination % kWord);
+  m.columns[destination * m.words() + source / kWord] |= std::uint32_t{1} << (source % kWord);
+  ++m.in_row[source];
+  ++sides_[kOut].in_flight[m.ports[source]];
+  ++sides_[kIn].in_flight[m.ports[destination]];
+  ++flows_;
+}
+
+void PortFlows::end(Sheet sheet, std::uint32_t source, std::uint32_t destination) {
+  Matrix& m = *sheets_[sheet];
+  m.left[source * m.stride + destination] = kUnlimited;
+  m.rows[source * m.words() + destination / kWord] &= ~(std::uint32_t{1} << (destination % kWord));
+  m.columns[destination * m.words() + source / kWord] &= ~(std::uint32_t{1} << (source % kWord));
+  --m.in_row[source];
+  --sides_[kOut].in_flight[m.ports[source]];
+  --sides_[kIn].in_flight[m.ports[destination]];
+  --flows_;
+}
+
+const float* PortFlows::by_place(const Matrix& sheet, const std::vector<float>& by_port) {
+  if (sheet.in_order) return by_port.data() + sheet.ports[0];
+  gathered_.assign(sheet.stride, 0);
+  for (std::size_t place = 0; place < sheet.n; ++place) {
+    gathered_[place] = by_port[sheet.ports[place]];
+  }
+  return gathered_.data();
+}
+
+void PortFlows::serve(double seconds) {
+  const auto time = static_cast<float>(seconds);
+  scaled_.resize(sides_[kIn].level.size());
+  for (std::size_t p = 0; p < scaled_.size(); ++p) scaled_[p] = sides_[kIn].level[p] * time;
+  for (const auto& sheet : sheets_) {
+    if (!sheet || sheet->n == 0) continue;
+    const float* const each = by_place(*sheet, scaled_);
+    for (std::size_t row = 0; row < sheet->n; ++row) {
+      if (sheet->in_row[row] == 0) continue;
+      serve_flows(sheet->left.data() + row * sheet->stride, sheet->stride,
+                  sides_[kOut].level[sheet->ports[row]] * time, each);
+    }
+  }
+}
+
+void PortFlows::begin_filling(Side side) {
+  PortSide& s = sides_[side];
+  std::copy(s.capacity.begin(), s.capacity.end(), s.left.begin());
+  std::fill(s.level.begin(), s.level.end(), kUnlimited);
+  s.filling.clear();
+  for (Port port = 0; port < ports_; ++port) {
+    s.flows[port] = static_cast<float>(s.in_flight[port]);
+    if (s.in_flight[port] > 0) s.filling.push_back(port);
+  }
+}
+
+// Progressive filling in rounds: no port of one side can fill up below the lowest level of the
+// other side but by its own flows, so all of the side that are below it fill up at once; then the
+// other side's, whose levels have risen.
+void PortFlows::compute_rates() {
+  begin_filling(kOut);
+  begin_filling(kIn);
+  const auto lowest = [this](Side side) {
+    PortSide& s = sides_[side];
+    return levels_now(s.left.data(), s.flows.data(), padded(ports_), s.now.data());
+  };
+  while (!sides_[kOut].filling.empty() || !sides_[kIn].filling.empty()) {
+    for (const Side side : {kOut, kIn}) {
+      lowest(side);
+      fill_up_to(side, lowest(other(side)));
+    }
+  }
+}
+
+// REQUIRES: the side's levels now are those of its ports
+void PortFlows::fill_up_to(Side side, float lowest) {
+  PortSide& s = sides_[side];
+  std::erase_if(s.filling, [&](Port port) {
+    if (s.now[port] == kUnlimited) return true;  // all its flows are held back elsewhere
+    if (s.now[port] > lowest) return false;
+    fill_up(side, port, s.now[port]);
+    return true;
+  });
+}
+
+// The port is full at this level: fixes its flows, at the other side's ports. What that does to
+// ports that are full already is without meaning.
+void PortFlows::fill_up(Side side, Port port, float level) {
+  // By the rounding of sums next to nothing may be left, but never nothing.
+  level = std::max(level, sides_[side].capacity[port] * 1e-9f);
+  sides_[side].level[port] = level;
+  sides_[side].flows[port] = 0;
+  PortSide& to = sides_[other(side)];
+  for (const auto& [index, place] : sheets_of_[port]) {
+    const Matrix& sheet = *sheets_[index];
+    const std::size_t words = sheet.words();
+    const std::uint32_t* const bits =
+        (side == kOut ? sheet.rows : sheet.columns).data() + place * words;
+    if (sheet.in_order) {
+      fix_flows(bits, words, level, to.left.data() + sheet.ports[0],
+                to.flows.data() + sheet.ports[0]);
+      continue;
+    }
+    for (std::size_t w = 0; w < words; ++w) {
+      for (std::uint32_t rest = bits[w]; rest != 0; rest &= rest - 1) {
+        const Port at = sheet.ports[w * kWord + static_cast<std::size_t>(std::countr_zero(rest))];
+        to.left[at] -= level;
+        to.flows[at] -= 1;
+      }
+    }
+  }
+}
+
+float PortFlows::first_end() {
+  inverse_.resize(sides_[kIn].level.size());
+  for (std::size_t p = 0; p < inverse_.size(); ++p) inverse_[p] = 1 / sides_[kIn].level[p];
+  float first = kUnlimited;
+  for (const auto& sheet : sheets_) {
+    if (!sheet || sheet->n == 0) continue;
+    const float* const each = by_place(*sheet, inverse_);
+    for (std::size_t row = 0; row < sheet->n; ++row) {
+      float* const lanes = sheet->first.data() + row * kLanes;
+      if (sheet->in_row[row] == 0) {
+        std::fill(lanes, lanes + kLanes, kUnlimited);
+        continue;
+      }
+      first_ends(sheet->left.data() + row * sheet->stride, sheet->stride,
+                 1 / sides_[kOut].level[sheet->ports[row]], each, lanes);
+      first = std::min(first, *std::min_element(lanes, lanes + kLanes));
+    }
+  }
+  return first;
+}
+
+void PortFlows::ending_within(float seconds, std::vector<Ending>& ending) {
+  for (Sheet index = 0; index < sheets_.size(); ++index) {
+    if (!sheets_[index] || sheets_[index]->n == 0) continue;
+    const Matrix& sheet = *sheets_[index];
+    const float* const each = by_place(sheet, inverse_);
+    for (std::uint32_t row = 0; row < sheet.n; ++row) {
+      if (sheet.in_row[row] == 0) continue;
+      const float slow = 1 / sides_[kOut].level[sheet.ports[row]];
+      const float* const left = sheet.left.data() + row * sheet.stride;
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        if (sheet.first[row * kLanes + lane] > seconds) continue;
+        for (std::size_t d = lane; d < sheet.n; d += kLanes) {
+          const float end = left[d] * std::max(slow, each[d]);
+          if (end > seconds || left[d] == kUnlimited) continue;
+          const Port from = sheet.ports[row], to = sheet.ports[d];
+          ending.push_back({index,
+                            row,
+                            static_cast<std::uint32_t>(d),
+                            {from, to},
+                            std::max(end, 0.0f),
+                            std::min(sides_[kOut].level[from], sides_[kIn].level[to])});
+        }
+      }
+    }
+  }
+}
+
+}  // namespace moesim::sim

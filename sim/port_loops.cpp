@@ -1,0 +1,74 @@
+#include "sim/port_loops.h"
+
+#include <algorithm>
+#include <array>
+
+// Wider registers where the machine has them. A sanitizer's runtime is not up yet when such a
+// function is chosen.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define MOESIM_ANY_WIDTH __attribute__((target_clones("avx512f", "avx2", "default")))
+#else
+#define MOESIM_ANY_WIDTH
+#endif
+
+namespace moesim::sim {
+
+namespace {
+
+constexpr std::array<std::uint32_t, kWord> kBits = [] {
+  std::array<std::uint32_t, kWord> bits{};
+  for (std::size_t i = 0; i < kWord; ++i) bits[i] = std::uint32_t{1} << i;
+  return bits;
+}();
+
+}  // namespace
+
+MOESIM_ANY_WIDTH
+void fix_flows(const std::uint32_t* bits, std::size_t words, float level, float* left,
+               float* flows) {
+  for (std::size_t w = 0; w < words; ++w, left += kWord, flows += kWord) {
+    const std::uint32_t word = bits[w];
+    for (std::size_t i = 0; i < kWord; ++i) {
+      const bool set = (word & kBits[i]) != 0;
+      left[i] -= set ? level : 0.0f;
+      flows[i] -= set ? 1.0f : 0.0f;
+    }
+  }
+}
+
+MOESIM_ANY_WIDTH
+float levels_now(const float* left, const float* flows, std::size_t n, float* levels) {
+  std::array<float, kLanes> lowest;
+  lowest.fill(kUnlimited);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      const float all = flows[i + j];
+      const float some = all > 0.5f ? all : 1.0f;
+      const float level = left[i + j] / some;
+      levels[i + j] = all > 0.5f ? level : kUnlimited;
+      lowest[j] = levels[i + j] < lowest[j] ? levels[i + j] : lowest[j];
+    }
+  }
+  return *std::min_element(lowest.begin(), lowest.end());
+}
+
+MOESIM_ANY_WIDTH
+void serve_flows(float* left, std::size_t n, float most, const float* each) {
+  for (std::size_t i = 0; i < n; ++i) left[i] -= each[i] < most ? each[i] : most;
+}
+
+MOESIM_ANY_WIDTH
+void first_ends(const float* left, std::size_t n, float slow, const float* each, float* first) {
+  std::array<float, kLanes> lowest;
+  lowest.fill(kUnlimited);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      const float end = left[i + j] * (each[i + j] > slow ? each[i + j] : slow);
+      lowest[j] = end < lowest[j] ? end : lowest[j];
+    }
+  }
+  std::copy(lowest.begin(), lowest.end(), first);
+}
+
+}  // namespace moesim::sim

@@ -1,0 +1,451 @@
+#include "sim/port_network.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "sim/check.h"
+
+namespace moesim::sim {
+
+namespace {
+
+// Times the tolerance: what a side of a port may waste, of its busiest time and of the time that
+// passes.
+constexpr double kPartOfSide = 0.5;
+// Windows are no longer than so many times what a side may waste to begin with.
+constexpr double kLongest = 2;
+// Times the tolerance: of the time that a port has before it would hold up the others, the part
+// that it may waste at once.
+constexpr double kPartOfSlack = 5, kMostOfSlack = 0.5;
+constexpr std::uint32_t kNone = ~0u;
+constexpr double kPerSecond = 1e12;  // ps
+// Flows that end a rounding after a window do so in it.
+constexpr double kRounding = 1 + 1e-6;
+
+double seconds_of(Duration time) {
+  return static_cast<double>(time.count()) / kPerSecond;
+}
+
+Duration whole_time(double seconds) {
+  return picoseconds_rounded_up(std::max(0.0, seconds * kPerSecond - 1e-3));
+}
+
+}  // namespace
+
+struct PortNetwork::Component {
+  // One side of a port: what it may still waste, and the most that it may save up.
+  struct Account {
+    // Seconds.
+    double credit = 0;
+    double busiest = 0;           // of its sheets
+    double left = 0;              // to carry all that its sheets still have
+    double wasted = 0, used = 0;  // since it joined
+  };
+  struct Finishing {
+    PortFlows::Ending flow;
+    Time at;
+  };
+  using BySide = std::array<Account, 2>;
+
+  // Time that a port has before it holds up the others, as far as it may be wasted at once.
+  double slack(const Account& account) const {
+    return slack_part * std::max(0.0, most_left - account.left);
+  }
+  // What slack there is pays first.
+  void pay(Account& account, double seconds) const {
+    const double due = std::max(0.0, seconds - slack(account));
+    account.credit -= due;
+    account.wasted += due;
+  }
+
+  PortFlows flows;
+  std::vector<Port> ports;  // of each local port
+  std::vector<BySide> accounts;
+  std::vector<Sheet> sheets;    // in it
+  std::vector<Sheet> sheet_of;  // of each local sheet
+  bool soon = false, in_window = false;
+  Time served_at{}, window_end{};
+  Engine::EventId window_event{};
+  double last_window = 0, longest = 0;  // seconds
+  double most_left = 0;                 // of any port, or until its sheets can be over
+  double slack_part = 0;
+  std::vector<Finishing> finishing;
+  std::vector<PortFlows::Ending> ending;
+  std::vector<std::array<double, 2>> waste;         // of each local port, in one window
+  std::vector<std::array<std::uint32_t, 2>> leave;  // how many of its flows end in it
+  std::vector<std::array<double, 2>> last;          // the end of the last of those, seconds
+  std::vector<PortFlows::Port> touched;
+};
+
+PortNetwork::PortNetwork(Engine& engine, double tolerance, PortListener& listener)
+    : engine_(engine),
+      tolerance_(tolerance),
+      credit_rate_(kPartOfSide * tolerance),
+      listener_(listener) {
+  SIM_CHECK(tolerance >= 0 && tolerance < 1, "the tolerance is a part of 1");
+}
+
+PortNetwork::~PortNetwork() = default;
+
+PortNetwork::Port PortNetwork::add_port(Bandwidth out, Bandwidth in) {
+  ports_.push_back({out, in});
+  return static_cast<Port>(ports_.size() - 1);
+}
+
+void PortNetwork::join(std::uint32_t index, Port port) {
+  Component& component = *components_[index];
+  PortState& state = ports_[port];
+  state.component = index;
+  state.local = component.flows.add_port(state.out, state.in);
+  component.ports.push_back(port);
+  component.accounts.emplace_back();
+  component.waste.emplace_back();
+  component.leave.emplace_back();
+  component.last.emplace_back();
+}
+
+// The one that the ports are in from now on: those that they were in become one.
+std::uint32_t PortNetwork::component_of(std::span<const Port> ports) {
+  std::vector<std::uint32_t> known;
+  for (const Port port : ports) {
+    const std::uint32_t in = ports_[port].component;
+    if (in != kNone && std::find(known.begin(), known.end(), in) == known.end()) {
+      known.push_back(in);
+    }
+  }
+  if (known.empty()) {
+    if (free_components_.empty()) {
+      free_components_.push_back(static_cast<std::uint32_t>(components_.size()));
+      components_.emplace_back();
+    }
+    known.push_back(free_components_.back());
+    free_components_.pop_back();
+    components_[known[0]] = std::make_unique<Component>();
+    components_[known[0]]->slack_part = std::min(kMostOfSlack, kPartOfSlack * tolerance_);
+  }
+  for (std::size_t i = 1; i < known.size(); ++i) merge(known[0], known[i]);
+  for (const Port port : ports) {
+    if (ports_[port].component == kNone) join(known[0], port);
+  }
+  return known[0];
+}
+
+void PortNetwork::merge(std::uint32_t into, std::uint32_t from) {
+  Component& to = *components_[into];
+  const auto old = std::move(components_[from]);
+  for (Component* const one : {&to, old.get()}) {
+    if (one->in_window) {
+      end_window(*one);
+    } else {
+      serve(*one);
+    }
+  }
+  for (std::size_t i = 0; i < old->ports.size(); ++i) {
+    join(into, old->ports[i]);
+    to.accounts.back() = old->accounts[i];
+  }
+  for (const Sheet sheet : old->sheets) {
+    SheetState& state = sheets_[sheet];
+    std::vector<PortFlows::Port> local;
+    for (const Port port : state.ports) local.push_back(ports_[port].local);
+    state.component = into;
+    state.local = to.flows.adopt(old->flows, state.local, local);
+    to.sheets.push_back(sheet);
+    to.sheet_of.resize(std::max<std::size_t>(to.sheet_of.size(), state.local + 1));
+    to.sheet_of[state.local] = sheet;
+  }
+  free_components_.push_back(from);
+  rebalance_soon(into);
+}
+
+PortNetwork::Sheet PortNetwork::add_sheet(std::span<const Port> ports, std::span<const Load> loads,
+                                          double busiest, std::uint64_t tag) {
+  const std::uint32_t index = component_of(ports);
+  Component& component = *components_[index];
+  if (free_sheets_.empty()) {
+    free_sheets_.push_back(static_cast<Sheet>(sheets_.size()));
+    sheets_.emplace_back();
+  }
+  const Sheet sheet = free_sheets_.back();
+  free_sheets_.pop_back();
+  SheetState& state = sheets_[sheet];
+  state = {};
+  state.tag = tag;
+  state.busiest = busiest;
+  state.component = index;
+  state.ports.assign(ports.begin(), ports.end());
+  std::vector<PortFlows::Port> local;
+  for (std::size_t place = 0; place < ports.size(); ++place) {
+    const PortFlows::Port port = ports_[ports[place]].local;
+    local.push_back(port);
+    auto& [out, in] = component.accounts[port];
+    out.left += loads[place].out / component.flows.capacity(PortFlows::kOut, port);
+    in.left += loads[place].in / component.flows.capacity(PortFlows::kIn, port);
+    for (Component::Account* const account : {&out, &in}) {
+      account->busiest = std::max(account->busiest, busiest);
+      account->credit = std::max(account->credit, credit_rate_ * busiest);
+    }
+  }
+  component.last_window = std::max(component.last_window, credit_rate_ * busiest);
+  component.longest = std::max(component.longest, kLongest * credit_rate_ * busiest);
+  state.local = component.flows.add_sheet(local);
+  component.sheets.push_back(sheet);
+  component.sheet_of.resize(std::max<std::size_t>(component.sheet_of.size(), state.local + 1));
+  component.sheet_of[state.local] = sheet;
+  return sheet;
+}
+
+void PortNetwork::release(Sheet sheet, std::span<const std::uint32_t> places) {
+  SheetState& state = sheets_[sheet];
+  Component& component = *components_[state.component];
+  if (state.pending.empty() && state.released.empty()) {
+    state.over = engine_.now() + seconds_rounded_up(state.busiest);
+  }
+  state.pending.insert(state.pending.end(), places.begin(), places.end());
+  if (component.soon) return;
+  if (component.in_window && pays_for_wait(component, state, places)) return;
+  rebalance_soon(state.component);
+}
+
+bool PortNetwork::pays_for_wait(Component& component, const SheetState& sheet,
+                                std::span<const std::uint32_t> places) {
+  const double wait = seconds_of(component.window_end - engine_.now());
+  for (const std::uint32_t place : places) {
+    for (const auto& account : component.accounts[ports_[sheet.ports[place]].local]) {
+      if (account.credit < wait) return false;
+    }
+  }
+  for (const std::uint32_t place : places) {
+    for (auto& account : component.accounts[ports_[sheet.ports[place]].local]) {
+      account.credit -= wait;
+      account.wasted += wait;
+    }
+  }
+  return true;
+}
+
+// Many places are released at the same instant: one computation for all.
+void PortNetwork::rebalance_soon(std::uint32_t index) {
+  if (components_[index]->soon) return;
+  components_[index]->soon = true;
+  engine_.after(Duration{}, [this, index] {
+    Component* const component = components_[index].get();
+    if (component == nullptr || !component->soon) return;  // another has taken it over
+    component->soon = false;
+    if (component->in_window) end_window(*component);
+    rebalance(index);
+  });
+}
+
+void PortNetwork::serve(Component& component) {
+  const double seconds = seconds_of(engine_.now() - component.served_at);
+  component.served_at = engine_.now();
+  if (!(seconds > 0)) return;
+  if (component.flows.flows() > 0) component.flows.serve(seconds);
+  for (PortFlows::Port port = 0; port < component.ports.size(); ++port) {
+    for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
+      auto& account = component.accounts[port][side];
+      if (component.flows.flows_at(side, port) > 0) account.used += seconds;
+      account.left = std::max(0.0, account.left - component.flows.used(side, port) * seconds);
+      account.credit =
+          std::min(credit_rate_ * account.busiest, account.credit + credit_rate_ * seconds);
+    }
+  }
+}
+
+void PortNetwork::find_most_left(Component& component) const {
+  component.most_left = 0;
+  for (const auto& [out, in] : component.accounts) {
+    component.most_left = std::max({component.most_left, out.left, in.left});
+  }
+  Time over = Time::max();  // the earliest that one of its sheets may be
+  for (const Sheet sheet : component.sheets) {
+    if (!sheets_[sheet].retired) over = std::min(over, sheets_[sheet].over);
+  }
+  if (over < Time::max()) {
+    component.most_left = std::max(component.most_left, seconds_of(over - engine_.now()));
+  }
+}
+
+void PortNetwork::start_released(Component& component, SheetState& sheet) {
+  const auto start = [&](std::uint32_t source, std::uint32_t destination) {
+    const double bytes = listener_.bytes_of(sheet.tag, source, destination);
+    if (!(bytes > 0)) return;
+    component.flows.start(sheet.local, source, destination, static_cast<float>(bytes));
+    ++sheet.in_flight;
+    ++counters_.flows;
+  };
+  for (const std::uint32_t place : sheet.pending) {
+    for (const std::uint32_t other : sheet.released) {
+      start(place, other);
+      start(other, place);
+    }
+    sheet.released.push_back(place);
+  }
+  sheet.pending.clear();
+}
+
+void PortNetwork::rebalance(std::uint32_t index) {
+  Component& component = *components_[index];
+  serve(component);
+  free_retired(component);
+  for (const Sheet sheet : component.sheets) start_released(component, sheets_[sheet]);
+  if (component.flows.flows() > 0) {
+    ++counters_.computations;
+    counters_.flows_touched += component.flows.flows();
+    component.flows.compute_rates();
+    find_most_left(component);
+    begin_window(index);
+    return;
+  }
+  if (!component.sheets.empty()) return;
+  for (const Port port : component.ports) ports_[port].component = kNone;
+  components_[index].reset();
+  free_components_.push_back(index);
+}
+
+// How long rates may stay as they are: at least until the first flow ends.
+double PortNetwork::affordable_window(Component& c, double first) {
+  double window = std::max(first, std::min(1.5 * c.last_window, c.longest));
+  c.ending.clear();
+  c.flows.ending_within(static_cast<float>(window * kRounding), c.ending);
+  const auto affordable = [&](double length) {
+    c.touched.clear();
+    for (const auto& e : c.ending) {
+      if (e.seconds > length) continue;
+      for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
+        const auto port = e.ports[side];
+        ++c.leave[port][side];
+        c.last[port][side] = std::max<double>(c.last[port][side], e.seconds);
+        c.touched.push_back(port);
+      }
+    }
+    bool within = true;
+    for (const auto& e : c.ending) {
+      if (e.seconds > length) continue;
+      for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
+        const auto port = e.ports[side];
+        if (!(c.flows.level(side, port) < kUnlimited)) continue;
+        // Where all its flows end, those before the last could have left it more.
+        const bool empties = c.leave[port][side] == c.flows.flows_at(side, port);
+        double& waste = c.waste[port][side];
+        waste += ((empties ? c.last[port][side] : length) - e.seconds) * e.rate /
+                 c.flows.capacity(side, port);
+        const auto& account = c.accounts[port][side];
+        within = within && waste <= account.credit + credit_rate_ * length + c.slack(account);
+      }
+    }
+    for (const auto port : c.touched) c.waste[port] = {}, c.leave[port] = {}, c.last[port] = {};
+    return within;
+  };
+  while (window > first && !affordable(window)) window = std::max(first, window / 2);
+  c.last_window = window;
+  return window;
+}
+
+void PortNetwork::begin_window(std::uint32_t index) {
+  Component& c = *components_[index];
+  const double first = c.flows.first_end();
+  SIM_CHECK(first < kUnlimited, "flows without a rate");
+  const double window = affordable_window(c, std::max(0.0, first));
+  const Duration length = std::max(whole_time(window), Duration(1));
+  SIM_CHECK(length < kForever, "a window without an end");
+  const Time start = engine_.now();
+  c.window_end = start + length;
+  Time last = start;
+  for (const PortFlows::Ending& flow : c.ending) {
+    if (flow.seconds > window * kRounding) continue;
+    const Time at = std::min(c.window_end, start + whole_time(flow.seconds));
+    last = std::max(last, at);
+    c.finishing.push_back({flow, at});
+  }
+  // Nothing is left to wait for after the last of them.
+  if (c.finishing.size() == c.flows.flows()) c.window_end = last;
+  c.in_window = true;
+  c.window_event = engine_.at(c.window_end, [this, index] {
+    end_window(*components_[index]);
+    if (!components_[index]->soon) rebalance(index);  // else a change is about to be taken in
+  });
+  for (const auto& [flow, at] : c.finishing) {
+    listener_.flow_finishes(sheets_[c.sheet_of[flow.sheet]].tag, flow.source, flow.destination, at);
+  }
+}
+
+// What ports have wasted by flows that ended before now.
+void PortNetwork::charge(Component& c) {
+  const auto each = [&](const auto& visit) {
+    for (const auto& [flow, at] : c.finishing) {
+      const double ago = seconds_of(engine_.now() - at);
+      visit(PortFlows::kOut, flow.ports[PortFlows::kOut], flow.rate, ago);
+      visit(PortFlows::kIn, flow.ports[PortFlows::kIn], flow.rate, ago);
+    }
+  };
+  // Of a port that is empty now: how long ago its last flow ended. Since then nothing was wasted.
+  each([&](auto side, auto port, double, double ago) {
+    const bool first = ++c.leave[port][side] == 1;
+    c.last[port][side] = c.flows.flows_at(side, port) > 0 ? 0
+                         : first                          ? ago
+                                                          : std::min(c.last[port][side], ago);
+  });
+  each([&](auto side, auto port, double rate, double ago) {
+    const double part = rate / c.flows.capacity(side, port);
+    c.accounts[port][side].left += ago * part;  // served as if it had gone on until now
+    if (c.flows.level(side, port) < kUnlimited) {
+      c.waste[port][side] += (ago - c.last[port][side]) * part;
+    }
+  });
+  find_most_left(c);
+  each([&](auto side, auto port, double, double) {
+    c.pay(c.accounts[port][side], std::exchange(c.waste[port][side], 0));
+    c.leave[port][side] = 0;
+    c.last[port][side] = 0;
+  });
+}
+
+// Ends the window now: what has finished has finished, the rest goes on.
+void PortNetwork::end_window(Component& c) {
+  c.in_window = false;
+  engine_.cancel(c.window_event);
+  serve(c);
+  std::erase_if(c.finishing, [&](const Component::Finishing& one) {
+    const PortFlows::Ending& flow = one.flow;
+    SheetState& sheet = sheets_[c.sheet_of[flow.sheet]];
+    if (one.at > engine_.now()) {
+      listener_.flow_withdrawn(sheet.tag, flow.source, flow.destination);
+      return true;
+    }
+    c.flows.end(flow.sheet, flow.source, flow.destination);
+    --sheet.in_flight;
+    return false;
+  });
+  charge(c);
+  c.finishing.clear();
+  free_retired(c);
+}
+
+void PortNetwork::retire(Sheet sheet) {
+  sheets_[sheet].retired = true;
+  Component& component = *components_[sheets_[sheet].component];
+  if (component.in_window || component.soon) return;
+  free_retired(component);
+  rebalance_soon(sheets_[sheet].component);
+}
+
+void PortNetwork::free_retired(Component& component) {
+  std::erase_if(component.sheets, [&](Sheet sheet) {
+    SheetState& state = sheets_[sheet];
+    if (!state.retired || state.in_flight > 0) return false;
+    component.flows.remove_sheet(state.local);
+    for (const Port port : state.ports) {
+      for (const auto& account : component.accounts[ports_[port].local]) {
+        const double time = std::max(account.used, account.busiest);
+        if (time > 0) wasted_ = std::max(wasted_, account.wasted / time);
+      }
+    }
+    free_sheets_.push_back(sheet);
+    return true;
+  });
+}
+
+}  // namespace moesim::sim
