@@ -28,7 +28,7 @@ using Values = std::map<std::string, std::vector<std::string>>;
 
 std::string printed(const Command& command, Values values) {
   for (const Option& option : command.options) {
-    const std::string key = option.name.substr(option.name.find_first_not_of('-'));
+    const std::string key = option.name.substr(option.name.rfind("--") + 2);  // of "-j,--jobs"
     if (!option.fallback.empty()) values.try_emplace(key, std::vector{option.fallback});
   }
   std::ostringstream out, err;

@@ -28,7 +28,11 @@ struct Output {
 };
 
 Output call(const tools::Command& command, std::map<std::string, std::vector<std::string>> values) {
-  values.try_emplace("format", std::vector<std::string>{"text"});
+  for (const tools::Option& option : command.options) {
+    const std::string name = option.name.substr(option.name.rfind("--") + 2);  // of "-j,--jobs"
+    if (!option.fallback.empty())
+      values.try_emplace(name, std::vector<std::string>{option.fallback});
+  }
   std::ostringstream out, err;
   const sim::ExitCode code = command.run(Arguments{values}, {out, err});
   return {code, out.str(), err.str()};
