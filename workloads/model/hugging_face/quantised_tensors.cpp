@@ -39,7 +39,7 @@ const std::vector<Matrix>& attention() {
         "linear_attn.in_proj_qkvz", "attention.k_proj"}},
       {0.25,
        {"self_attn.v_proj", "self_attn.kv_a_proj_with_mqa", "self_attn.qkv_proj", "attn.wkv",
-        "mixer.v_proj", "linear_attn.in_proj_ba", "attention.v_proj"}},
+        "mixer.v_proj", "linear_attn.in_proj_qkvz", "attention.v_proj"}},
       {1,
        {"self_attn.o_proj", "attn.wo_b", "mixer.o_proj", "linear_attn.out_proj",
         "attention.o_proj"}}};
