@@ -114,11 +114,10 @@ TEST_CASE("a damaged vLLM response is refused with the record at fault") {
   CHECK(failure(import_vllm, R"({"prompt_routed_experts": [[[[1]]]]})") ==
         "in: record 1: prompt_routed_experts: lists nested deeper than [tokens][layers][top_k]");
   CHECK(failure(import_vllm, R"({"routed_experts": "AAAA"})") ==
-        "in: record 1: routed_experts: text where lists of experts belong (SGLang's form is --from "
-        "sglang)");
+        "in: record 1: routed_experts: text that is not the base64 of a NumPy array (SGLang's form "
+        "is --from sglang)");
   CHECK(failure(import_vllm, R"({"routed_experts": [[["a"]]]})") ==
-        "in: record 1: routed_experts: text where lists of experts belong (SGLang's form is --from "
-        "sglang)");
+        "in: record 1: routed_experts: text where expert numbers belong");
   CHECK(failure(import_vllm, R"({"routed_experts": [[[1.5]]]})") ==
         "in: record 1: routed_experts: something that is no expert");
   CHECK(failure(import_vllm, R"({"routed_experts": [[[99999999999]]]})") ==
@@ -384,7 +383,7 @@ TEST_CASE("vLLM's base64 of a NumPy array is read, prompt first") {
   CHECK(ids[1] == 1);
   CHECK(
       failure(import_vllm, R"({"prompt_routed_experts": "AAAA"})") ==
-      "in: record 0: prompt_routed_experts: text that is not the base64 of a NumPy array (SGLang's "
+      "in: record 1: prompt_routed_experts: text that is not the base64 of a NumPy array (SGLang's "
       "form is --from sglang)");
 }
 
