@@ -140,12 +140,14 @@ TEST_CASE("groups that experts do not divide into are refused") {
   const Folder folder;
   const std::string file = (folder / "t.h5").string();
   CHECK_THROWS_WITH_AS(
-      output(trace_make_command(), {{"output", {file}}, {"experts", {"8"}}, {"groups", {"3"}}}),
+      output(trace_make_command(),
+             {{"output", {file}}, {"experts", {"8"}}, {"top-k", {"2"}}, {"groups", {"3"}}}),
       "--groups: 8 experts do not divide into 3 groups of one size", sim::ConfigError);
-  CHECK_THROWS_WITH_AS(
-      output(
-          trace_make_command(),
-          {{"output", {file}}, {"experts", {"8"}}, {"groups", {"2"}}, {"groups-per-token", {"4"}}}),
-      "--groups-per-token: 4 of 2 groups", sim::ConfigError);
+  CHECK_THROWS_WITH_AS(output(trace_make_command(), {{"output", {file}},
+                                                     {"experts", {"8"}},
+                                                     {"top-k", {"2"}},
+                                                     {"groups", {"2"}},
+                                                     {"groups-per-token", {"4"}}}),
+                       "--groups-per-token: 4 of 2 groups", sim::ConfigError);
   CHECK_FALSE(std::filesystem::exists(file));
 }
