@@ -15,6 +15,8 @@
 
 namespace moesim::hardware {
 
+inline constexpr std::int64_t kMostDevices = 1 << 20;  // that can be simulated
+
 struct Topology;
 struct CollectiveModels;
 

@@ -19,8 +19,6 @@ namespace {
 using sim::io::YamlDocument;
 using sim::io::YamlNode;
 
-constexpr std::int64_t kMostDevices = 65536;
-
 ScaleUp read_scale_up(const YamlNode& node) {
   node.allow_only({"kind", "bandwidth", "latency"});
   constexpr ScaleUp::Kind kKinds[] = {ScaleUp::Kind::None, ScaleUp::Kind::Switch,

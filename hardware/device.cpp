@@ -5,11 +5,15 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <deque>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 
 #include "hardware/collectives/check_fit.h"
 #include "sim/error.h"
+#include "sim/io/csv.h"
 #include "sim/io/yaml_reader.h"
 
 namespace moesim::hardware {
@@ -208,14 +212,48 @@ Device load_device(const std::filesystem::path& file) {
   return load(file, kMostFamilies);
 }
 
-std::vector<FittedModel> load_fitted(const std::filesystem::path& file) {
-  const YamlDocument document = YamlDocument::load(file);
+namespace {
+
+std::vector<FittedModel> parse_fitted(std::string_view text, std::string name) {
+  const YamlDocument document = YamlDocument::parse(text, std::move(name));
   document.root().allow_only({"models"});
   std::vector<FittedModel> models;
   for (const YamlNode& node : document.root().at("models").items())
     models.push_back(read_fitted(node));
   document.throw_errors();
   return models;
+}
+
+// The last texts that were parsed, and what they hold: a study loads a device for each of its
+// configurations. What a text means depends on nothing else.
+class Parsed {
+ public:
+  std::vector<FittedModel> of(std::string text, std::string name) {
+    {
+      const std::lock_guard lock(mutex_);
+      for (const auto& [known, models] : texts_)
+        if (known == text) return *models;
+    }
+    const auto models =
+        std::make_shared<const std::vector<FittedModel>>(parse_fitted(text, std::move(name)));
+    const std::lock_guard lock(mutex_);
+    if (texts_.size() == kMost) texts_.pop_front();
+    texts_.emplace_back(std::move(text), models);
+    return *models;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 16;
+  std::mutex mutex_;
+  std::deque<std::pair<std::string, std::shared_ptr<const std::vector<FittedModel>>>> texts_;
+};
+
+}  // namespace
+
+std::vector<FittedModel> load_fitted(const std::filesystem::path& file) {
+  static Parsed parsed;
+  return parsed.of(sim::io::read_text(file, std::size_t{64} << 20),
+                   file.lexically_normal().string());
 }
 
 const FittedModel* find_fitted(const Device& device, std::string_view kind,

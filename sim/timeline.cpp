@@ -1,6 +1,7 @@
 #include "sim/timeline.h"
 
 #include <algorithm>
+#include <numeric>
 #include <queue>
 
 namespace moesim::sim {
@@ -21,13 +22,13 @@ int precedence(OpKind kind) {
 
 struct Running {
   int precedence;
-  OpId op;
+  std::size_t op;
   friend bool operator>(const Running& a, const Running& b) {
     return a.precedence != b.precedence ? a.precedence > b.precedence : a.op > b.op;
   }
 };
 
-// Which participant of an exchange came last, and when; among equals the first one.
+// The parts of each exchange, and who came last.
 struct Arrival {
   Time at{};
   Rank rank = 0;
@@ -51,64 +52,110 @@ Duration before(Time start, Time end, Time instant) {
   return std::max(Duration{}, std::min(end, instant) - start);
 }
 
-// Sweeps over one rank's operations, which come in order of their start.
-RankTime divide(const OpGraph& graph, const Timeline& timeline, const std::vector<OpId>& ops,
-                const std::vector<Arrival>& last_arrival, std::size_t phases, const Window& window,
-                std::vector<Duration>& waited_for) {
-  RankTime result{.phases = std::vector<PhaseTime>(phases)};
-  std::priority_queue<Running, std::vector<Running>, std::greater<>> running;
-  Time now = window.from;
-  std::size_t next = 0;
-  while (now < window.to) {
-    while (next < ops.size() && timeline.spans[ops[next]].start <= now) {
-      running.push({precedence(graph.op(ops[next]).kind), ops[next]});
-      ++next;
+// Sweeps over one rank's operations.
+class Sweep {
+ public:
+  Sweep(std::size_t phases, const Window& window, std::vector<Duration>& waited_for)
+      : window_(window), now_(window.from), waited_for_(waited_for) {
+    result_.phases.resize(phases);
+  }
+
+  // One after another: no two of them run at one time.
+  void pass(const RankSpan& op) {
+    const Time start = std::min(std::max(op.start, now_), window_.to);
+    result_.idle += start - now_;
+    now_ = start;
+    if (op.end > now_ && now_ < window_.to) expose(op, std::min(op.end, window_.to));
+  }
+
+  // `order`: by their start.
+  void pass_all(const std::vector<RankSpan>& ops, const std::vector<std::size_t>& order) {
+    std::priority_queue<Running, std::vector<Running>, std::greater<>> running;
+    std::size_t next = 0;
+    while (now_ < window_.to) {
+      while (next < order.size() && ops[order[next]].start <= now_) {
+        running.push({precedence(ops[order[next]].kind), order[next]});
+        ++next;
+      }
+      while (!running.empty() && ops[running.top().op].end <= now_) running.pop();
+      const Time next_start =
+          next < order.size() ? std::min(ops[order[next]].start, window_.to) : window_.to;
+      if (running.empty()) {
+        result_.idle += next_start - now_;
+        now_ = next_start;
+        continue;
+      }
+      const RankSpan& op = ops[running.top().op];
+      expose(op, std::min(next_start, op.end));
     }
-    while (!running.empty() && timeline.spans[running.top().op].end <= now) running.pop();
-    const Time next_start =
-        next < ops.size() ? std::min(timeline.spans[ops[next]].start, window.to) : window.to;
-    if (running.empty()) {
-      result.idle += next_start - now;
-      now = next_start;
-      continue;
+  }
+
+  RankTime finish(const std::vector<RankSpan>& ops) {
+    if (now_ < window_.to) result_.idle += window_.to - now_;
+    for (const RankSpan& op : ops) {
+      const Time start = std::max(op.start, window_.from), end = std::min(op.end, window_.to);
+      if (end > start) result_.phases[op.phase].busy += end - start;
     }
-    const OpId id = running.top().op;
-    const Op& op = graph.op(id);
-    const Time until = std::min(next_start, timeline.spans[id].end);
-    PhaseTime& phase = result.phases[graph.label(op.label).phase];
-    phase.exposed += until - now;
+    return std::move(result_);
+  }
+
+ private:
+  void expose(const RankSpan& op, Time until) {
+    PhaseTime& phase = result_.phases[op.phase];
+    phase.exposed += until - now_;
     if (op.kind == OpKind::Exchange) {
-      const Arrival& last = last_arrival[op.exchange];
-      const Duration waiting = before(now, until, last.at);
+      const Duration waiting = before(now_, until, op.last_arrival);
       phase.waiting += waiting;
-      waited_for[last.rank] += waiting;
+      waited_for_[op.last_rank] += waiting;
     }
-    now = until;
+    now_ = until;
   }
-  for (const OpId id : ops) {
-    const Span& span = timeline.spans[id];
-    const Time start = std::max(span.start, window.from), end = std::min(span.end, window.to);
-    if (end > start) result.phases[graph.label(graph.op(id).label).phase].busy += end - start;
-  }
-  return result;
-}
+
+  Window window_;
+  Time now_;
+  std::vector<Duration>& waited_for_;
+  RankTime result_;
+};
 
 }  // namespace
 
+RankTime divide(const std::vector<RankSpan>& ops, std::size_t phases, const Window& window,
+                std::vector<Duration>& waited_for) {
+  Sweep sweep(phases, window, waited_for);
+  const bool one_by_one =
+      std::adjacent_find(ops.begin(), ops.end(), [](const RankSpan& a, const RankSpan& b) {
+        return b.start < a.end;
+      }) == ops.end();
+  if (one_by_one) {
+    for (const RankSpan& op : ops) sweep.pass(op);
+    return sweep.finish(ops);
+  }
+  std::vector<std::size_t> order(ops.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return ops[a].start < ops[b].start; });
+  sweep.pass_all(ops, order);
+  return sweep.finish(ops);
+}
+
 std::vector<RankTime> rank_times(const OpGraph& graph, const Timeline& timeline, std::size_t phases,
                                  std::span<const Window> windows, OpId first) {
-  std::vector<std::vector<OpId>> of_rank(graph.ranks());
-  for (OpId id = first; id < graph.size(); ++id) of_rank[graph.op(id).rank].push_back(id);
   const std::vector<Arrival> last_arrival = last_arrivals(graph, timeline);
+  std::vector<std::vector<RankSpan>> of_rank(graph.ranks());
+  for (OpId id = first; id < graph.size(); ++id) {
+    const Op& op = graph.op(id);
+    const Span& span = timeline.spans[id];
+    RankSpan& added = of_rank[op.rank].emplace_back(
+        RankSpan{span.start, span.end, op.kind, graph.label(op.label).phase});
+    if (op.kind != OpKind::Exchange) continue;
+    added.last_arrival = last_arrival[op.exchange].at;
+    added.last_rank = last_arrival[op.exchange].rank;
+  }
   std::vector<Duration> waited_for(graph.ranks());
   std::vector<RankTime> result;
   result.reserve(graph.ranks());
   for (Rank rank = 0; rank < graph.ranks(); ++rank) {
-    std::vector<OpId>& ops = of_rank[rank];
-    std::stable_sort(ops.begin(), ops.end(), [&](OpId a, OpId b) {
-      return timeline.spans[a].start < timeline.spans[b].start;
-    });
-    result.push_back(divide(graph, timeline, ops, last_arrival, phases, windows[rank], waited_for));
+    result.push_back(divide(of_rank[rank], phases, windows[rank], waited_for));
   }
   for (Rank rank = 0; rank < graph.ranks(); ++rank) result[rank].waited_for = waited_for[rank];
   return result;

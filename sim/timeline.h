@@ -38,6 +38,21 @@ struct Window {
   Time from{}, to{};
 };
 
+// An operation as its rank's time sees it.
+struct RankSpan {
+  Time start{}, end{};
+  OpKind kind = OpKind::Delay;
+  std::uint32_t phase = 0;
+  // Of an exchange: which participant came last, and when; among equals the first one.
+  Time last_arrival{};
+  Rank last_rank = 0;
+};
+
+// How the window of one rank divides (as below) among its operations, in the order in which they
+// were added. What it waits for others is added to theirs in `waited_for`.
+RankTime divide(const std::vector<RankSpan>& ops, std::size_t phases, const Window& window,
+                std::vector<Duration>& waited_for);
+
 // At an instant at which several operations of a rank run, the time counts as exposed for a
 // computation before an exchange and an exchange before a delay; among equals for the one added
 // first.

@@ -3,13 +3,15 @@
 #
 #   tools/install-packages.sh build          a compiler and the libraries
 #   tools/install-packages.sh build test     and what the tests use
+#   tools/install-packages.sh web            what builds the page of a report anew, and tries it
 #   tools/install-packages.sh dev            and what changing the code uses
 #   tools/install-packages.sh --list …       prints the names and installs nothing
 set -eu
 
 build="g++ cmake ninja-build libboost-graph-dev libfmt-dev libyaml-cpp-dev libhdf5-dev
-  nlohmann-json3-dev zlib1g-dev libdeflate-dev libcli11-dev"
+  nlohmann-json3-dev zlib1g-dev libdeflate-dev libsqlite3-dev libcli11-dev"
 test="doctest-dev libbenchmark-dev python3-h5py python3-numpy"
+web="nodejs npm chromium"
 dev="clang clang-format-14 clang-tidy-19 libclang-rt-14-dev ccache mold git man-db zsh fish"
 
 list=
@@ -19,12 +21,13 @@ for set in "$@"; do
     --list) list=yes ;;
     build) packages="$packages $build" ;;
     test) packages="$packages $test" ;;
-    dev) packages="$packages $build $test $dev" ;;
-    *) echo "install-packages.sh: expected build, test or dev, not \"$set\"" >&2; exit 2 ;;
+    web) packages="$packages $web" ;;
+    dev) packages="$packages $build $test $web $dev" ;;
+    *) echo "install-packages.sh: expected build, test, web or dev, not \"$set\"" >&2; exit 2 ;;
   esac
 done
 if [ -z "$packages" ]; then
-  echo "usage: tools/install-packages.sh [--list] build|test|dev…" >&2
+  echo "usage: tools/install-packages.sh [--list] build|test|web|dev…" >&2
   exit 2
 fi
 if [ -n "$list" ]; then

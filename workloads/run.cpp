@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "hardware/network/network_model.h"
+#include "sim/workers.h"
 #include "workloads/memory/step_memory.h"
 #include "workloads/placement/model_layout.h"
 #include "workloads/report/describe.h"
@@ -14,9 +16,7 @@
 #include "workloads/step/read_step.h"
 
 namespace moesim::workloads {
-namespace {
-
-std::vector<InputFile> hash_inputs(const Scenario& scenario) {
+std::vector<InputFile> inputs_of(const Scenario& scenario) {
   const Inputs& named = scenario.inputs;
   const Deployment& d = scenario.deployment;
   std::vector<std::filesystem::path> files{named.scenario, named.model, named.cluster};
@@ -34,30 +34,27 @@ std::vector<InputFile> hash_inputs(const Scenario& scenario) {
   return inputs;
 }
 
+namespace {
+
 template <typename T>
 T part(T amount, double weight) {
   if (weight == 1) return amount;
   return T(std::llround(static_cast<double>(amount.count()) * weight));
 }
 
-// Both of one topology, in its order.
-void add_use(std::vector<hardware::LinkUse>& sum, std::vector<hardware::LinkUse> step,
-             double weight) {
-  if (sum.empty()) {
-    sum = step;
-    for (hardware::LinkUse& link : sum) {
-      link.bytes = {};
-      link.busy = {};
-    }
-  }
-  for (std::size_t i = 0; i < sum.size(); ++i) {
-    sum[i].bytes += part(step[i].bytes, weight);
-    sum[i].busy += part(step[i].busy, weight);
+using LinkUses = std::map<hardware::LinkId, hardware::LinkUse>;
+
+void add_use(LinkUses& sum, const std::vector<hardware::LinkUse>& step, double weight) {
+  for (const hardware::LinkUse& use : step) {
+    const auto [link, is_new] = sum.try_emplace(use.link, use);
+    if (is_new) link->second.bytes = {}, link->second.busy = {};
+    link->second.bytes += part(use.bytes, weight);
+    link->second.busy += part(use.busy, weight);
   }
 }
 
-void write_links(const std::vector<hardware::LinkUse>& use, double total_us, Report& report) {
-  for (const hardware::LinkUse& link : use) {
+void write_links(const LinkUses& uses, double total_us, Report& report) {
+  for (const auto& [id, link] : uses) {
     if (link.bytes == sim::Bytes{}) continue;
     report.links.push_back({.name = link.name,
                             .kind = std::string(hardware::name_of(link.kind)),
@@ -78,6 +75,26 @@ MemoryReport memory_row(const MemoryPlan& plan) {
           .peak = gpu.peak(),
           .capacity = plan.capacity,
           .fits = plan.fits()};
+}
+
+struct Played {
+  StepOutcome outcome;
+  std::optional<Recording> recording = {};
+};
+
+Played play(StepPlayer& player, const Batch& batch, std::int64_t step, bool record) {
+  if (!record) return {player.outcome(batch, step, {.ranks = true, .path = false, .links = true})};
+  PlayedStep played = player.play(batch, step);
+  StepOutcome outcome = outcome_of(played);
+  return {std::move(outcome), Recording{std::move(played.built.graph), std::move(played.timeline)}};
+}
+
+// One for each thread. The first of them names what a report points to.
+std::vector<StepPlayer> players_of(StepPlayer first, std::size_t count) {
+  std::vector<StepPlayer> players;
+  players.push_back(std::move(first));
+  while (players.size() < count) players.push_back(players.front().another());
+  return players;
 }
 
 RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
@@ -101,23 +118,29 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   }
   if (auto note = note_of_context(d, question)) report.notes.push_back(std::move(*note));
   report.defaults = scenario.inputs.defaults;
-  report.inputs = hash_inputs(scenario);
+  report.inputs = inputs_of(scenario);
 
   Summary summary;
-  std::vector<hardware::LinkUse> use;
+  LinkUses use;
   double total_us = 0;
-  for (std::int64_t step = 0; step < question.count; ++step) {
-    if (options.progress) options.progress(step, question.count);
-    for (const StepKind& kind : kinds) {
-      PlayedStep played = player.play(kind.batch, step);
-      summary.add(played, kind.output * static_cast<double>(d.layout.dp), kind.weight);
-      total_us += kind.weight * sim::to_us(played.timeline.finish.time_since_epoch());
-      add_use(use, std::move(played.links), kind.weight);
-      if (options.keep_timeline && step == 0) {  // of the fullest kind
-        result.recording = Recording{std::move(played.built.graph), std::move(played.timeline)};
-      }
-    }
-  }
+  const auto count = static_cast<std::size_t>(question.count) * kinds.size();
+  std::vector<StepPlayer> players =
+      players_of(std::move(player), std::clamp<std::size_t>(options.threads, 1, count));
+  const auto step_of = [&](std::size_t i) { return static_cast<std::int64_t>(i / kinds.size()); };
+  sim::in_order(
+      players.size(), count,
+      [&](std::size_t thread, std::size_t i) {
+        return play(players[thread], kinds[i % kinds.size()].batch, step_of(i),
+                    options.keep_timeline && step_of(i) == 0);
+      },
+      [&](std::size_t i, Played played) {
+        if (options.progress) options.progress(step_of(i), question.count);
+        const StepKind& kind = kinds[i % kinds.size()];
+        summary.add(played.outcome, kind.output * static_cast<double>(d.layout.dp), kind.weight);
+        total_us += kind.weight * sim::to_us(played.outcome.whole);
+        add_use(use, played.outcome.links, kind.weight);
+        if (played.recording) result.recording = std::move(played.recording);  // the fullest's
+      });
   summary.write(d, report);
   if (auto note = note_of_missing({report.conservation.selections, report.conservation.missing},
                                   d.routing.trace, d.routing.mapping)) {

@@ -2,8 +2,10 @@
 // equal reports, to the byte.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <optional>
+#include <vector>
 
 #include "sim/op_graph.h"
 #include "sim/timeline.h"
@@ -14,7 +16,10 @@ namespace moesim::workloads {
 
 struct RunOptions {
   bool keep_timeline = false;  // of the first step
-  // Called before each step; the caller decides whether to tell anyone.
+  // Steps are played by so many threads; the result is the same.
+  std::size_t threads = 1;
+  // Called when a step is played, one after another, on the caller's thread, which decides whether
+  // to tell anyone.
   std::function<void(std::int64_t step, std::int64_t steps)> progress = {};
 };
 
@@ -32,5 +37,9 @@ struct RunResult {
 // Throws ConfigError, InputError for what the scenario names (a trace that does not fit the model),
 // DeadlockError.
 RunResult run(const Scenario& scenario, const RunOptions& options = {});
+
+// The files that a scenario rests on, in a fixed order, each with a hash of its contents. Throws
+// InputError where one cannot be read.
+std::vector<InputFile> inputs_of(const Scenario& scenario);
 
 }  // namespace moesim::workloads

@@ -105,7 +105,12 @@ PortLoads loads_of(const Cluster& cluster, const std::vector<std::uint32_t>& cou
   std::size_t n = 0;
   for (const auto& ranks : lie.nodes) n += ranks.size();
   std::vector<std::uint64_t> received(n, 0), received_near(n, 0);
-  std::vector<Load> all(shared_nics(cluster) > 0 ? cluster.ranks() : 0);
+  // Of ranks from the group's first to its last, where they share NICs.
+  const bool shared = shared_nics(cluster) > 0 && n > 0;
+  const sim::Rank origin = shared ? lie.nodes.front().front() : 0;
+  sim::Rank furthest = origin;
+  for (const auto& ranks : lie.nodes) furthest = std::max(furthest, ranks.back());
+  std::vector<Load> all(shared ? furthest - origin + 1 : 0);
   std::uint64_t near = 0, far = 0;
   std::size_t first = 0, source = 0;  // of the node
   for (const auto& ranks : lie.nodes) {
@@ -120,7 +125,7 @@ PortLoads loads_of(const Cluster& cluster, const std::vector<std::uint32_t>& cou
       far = std::max(far, sent - sent_near);
       near = std::max(near, sent_near - count[source]);
       if (!all.empty())
-        all[ranks[source - first]].sent = static_cast<std::int64_t>(sent - sent_near);
+        all[ranks[source - first] - origin].sent = static_cast<std::int64_t>(sent - sent_near);
       // What stays at home.
       received[source] -= count[source];
       received_near[source] -= count[source];
@@ -133,11 +138,11 @@ PortLoads loads_of(const Cluster& cluster, const std::vector<std::uint32_t>& cou
       const std::uint64_t from_afar = received[place] - received_near[place];
       near = std::max(near, received_near[place]);
       far = std::max(far, from_afar);
-      if (!all.empty()) all[rank].received = static_cast<std::int64_t>(from_afar);
+      if (!all.empty()) all[rank - origin].received = static_cast<std::int64_t>(from_afar);
       ++place;
     }
   }
-  const double nic = all.empty() ? static_cast<double>(far) : most_of_nics(cluster, 0, all);
+  const double nic = all.empty() ? static_cast<double>(far) : most_of_nics(cluster, origin, all);
   return {{static_cast<double>(near) * message, static_cast<double>(far) * message}, nic * message};
 }
 

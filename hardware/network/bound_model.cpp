@@ -2,8 +2,8 @@
 
 namespace moesim::hardware {
 
-BoundModel::BoundModel(std::shared_ptr<const Topology> topology, sim::Engine& engine)
-    : engine_(engine), paths_(topology), traffic_(topology->ranks()), times_(paths_) {}
+BoundModel::BoundModel(ClusterNetwork& network, sim::Engine& engine)
+    : network_(network), engine_(engine), traffic_(network) {}
 
 BoundModel::Play& BoundModel::play_of(sim::ExchangeId id, const sim::Exchange& exchange,
                                       sim::ExchangeListener& listener) {
@@ -12,9 +12,9 @@ BoundModel::Play& BoundModel::play_of(sim::ExchangeId id, const sim::Exchange& e
   if (!is_new) return play;
   play.listener = &listener;
   play.participants.assign(exchange);
-  play.times = times_.of(exchange, play.participants);
+  play.times = network_.bound_times().of(exchange, play.participants);
   play.rendezvous.assign(exchange, play.participants);
-  traffic_.add(exchange, paths_.topology());
+  traffic_.add(exchange);
   return play;
 }
 
@@ -37,7 +37,7 @@ void BoundModel::arrive(sim::ExchangeId id, const sim::Exchange& exchange, sim::
 }
 
 std::vector<LinkUse> BoundModel::link_use() const {
-  return traffic_.link_use(paths_);
+  return traffic_.link_use();
 }
 
 }  // namespace moesim::hardware

@@ -3,13 +3,11 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <vector>
 
-#include "hardware/network/bound_times.h"
+#include "hardware/network/cluster_network.h"
 #include "hardware/network/network_model.h"
 #include "hardware/network/participants.h"
-#include "hardware/network/path_table.h"
 #include "hardware/network/rendezvous.h"
 #include "hardware/network/traffic.h"
 
@@ -17,7 +15,7 @@ namespace moesim::hardware {
 
 class BoundModel final : public NetworkModel {
  public:
-  BoundModel(std::shared_ptr<const Topology> topology, sim::Engine& engine);
+  BoundModel(ClusterNetwork& network, sim::Engine& engine);
 
   void arrive(sim::ExchangeId id, const sim::Exchange& exchange, sim::Rank rank,
               sim::ExchangeListener& listener) override;
@@ -35,10 +33,9 @@ class BoundModel final : public NetworkModel {
   Play& play_of(sim::ExchangeId id, const sim::Exchange& exchange, sim::ExchangeListener& listener);
   void start(sim::ExchangeId id, const Play& play, std::size_t place);
 
+  ClusterNetwork& network_;
   sim::Engine& engine_;
-  mutable PathTable paths_;
   Traffic traffic_;
-  BoundTimes times_;
   std::map<sim::ExchangeId, Play> plays_;
   std::vector<std::uint32_t> ready_;  // at this arrival; empty between
 };

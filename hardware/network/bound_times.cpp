@@ -2,16 +2,18 @@
 
 #include <algorithm>
 
+#include "hardware/network/cluster_network.h"
+
 namespace moesim::hardware {
 
 using sim::Bandwidth;
 using sim::Bytes;
 using sim::Duration;
 
-BoundTimes::BoundTimes(PathTable& paths)
-    : paths_(paths),
-      loads_(paths.topology().links.size()),
-      seconds_(paths.topology().links.size()) {}
+BoundTimes::BoundTimes(ClusterNetwork& network)
+    : network_(network),
+      loads_(network.topology().links.size()),
+      seconds_(network.topology().links.size()) {}
 
 const std::vector<Duration>& BoundTimes::of(const sim::Exchange& exchange,
                                             const Participants& participants) {
@@ -50,12 +52,12 @@ inline void BoundTimes::holds_up_destination(LinkId link, std::uint32_t place) {
 
 void BoundTimes::add(const sim::Transfer& t, const Participants& participants) {
   if (t.bytes == Bytes{}) return;
-  const auto& node = paths_.topology().node;
+  const auto& node = network_.topology().node;
   const std::uint32_t source = participants.place(t.source);
   const std::uint32_t destination = participants.place(t.destination);
   const std::size_t kind = node[t.source] == node[t.destination] ? 0 : 1;
-  const PathTable::Path& path = paths_.path(t.source, t.destination);
-  const auto links = paths_.limiting_links(path);
+  const PathTable::Path path = network_.paths().path(t.source, t.destination);
+  const auto links = network_.paths().limiting_links(path);
   for (std::size_t i = 0; i < links.size(); ++i) {
     carry(links[i], kind, t.bytes.count(), path.latency.count());
     if (i == 0 || i + 1 < links.size()) holds_up_source(links[i], source);
@@ -68,66 +70,34 @@ void BoundTimes::add(const sim::Transfer& t, const Participants& participants) {
 
 // Messages where ports are all that limits: sums over rows and columns.
 void BoundTimes::add_sums(const sim::Messages& messages, const Ports& ports) {
-  constexpr std::uint32_t kNone = ~0u;
-  const std::size_t n = ports.ranks().size();
-  std::array<std::vector<std::uint64_t>, 2> column_counts;
-  std::array<std::vector<std::uint32_t>, 2> column_latencies;
-  for (const std::size_t kind : {0u, 1u}) {
-    column_counts[kind].assign(n, 0);
-    column_latencies[kind].assign(n, kNone);
-  }
-  const auto put = [&](std::size_t place, std::size_t kind, bool sends, std::uint64_t count,
-                       std::uint32_t latency) {
+  const MatrixSums& sums = network_.sums_of(messages, ports);
+  const std::size_t n = ports.size();
+  const auto put = [&](std::uint32_t place, std::size_t kind, bool sends) {
+    const auto& counts = sends ? sums.sent : sums.received;
+    std::uint64_t count = 0;
+    std::int64_t latency = kUnused;
+    for (std::size_t way = kind; way < (kind == 0 ? 1 : ports.ways().size()); ++way) {
+      if (counts[way * n + place] == 0) continue;
+      count += counts[way * n + place];
+      latency = std::min(latency, ports.ways()[way].latency);
+    }
     if (count == 0) return;
     const LinkId link = (sends ? ports.leave(place) : ports.reach(place))[kind];
     carry(link, kind, static_cast<std::int64_t>(count) * messages.size.count(), latency);
-    const auto rank = static_cast<std::uint32_t>(place);
-    sends ? holds_up_source(link, rank) : holds_up_destination(link, rank);
+    sends ? holds_up_source(link, place) : holds_up_destination(link, place);
   };
-  for (std::size_t r = 0; r < n; ++r) {
-    const std::uint32_t* const row = messages.counts->data() + r * n;
-    const std::uint32_t* const latencies = messages.back ? ports.to(r) : ports.from(r);
-    std::array<std::uint64_t, 2> count{};
-    std::array<std::uint32_t, 2> latency{kNone, kNone};
-    const auto sum = [&](std::size_t begin, std::size_t end, std::size_t kind) {
-      std::uint64_t* const counts = column_counts[kind].data();
-      std::uint32_t* const least = column_latencies[kind].data();
-      std::uint64_t all = 0;
-      std::uint32_t shortest = kNone;
-      for (std::size_t c = begin; c < end; ++c) {
-        const std::uint32_t way = latencies[c] | -std::uint32_t{row[c] == 0};  // kNone if nothing
-        counts[c] += row[c];
-        least[c] = std::min(least[c], way);
-        all += row[c];
-        shortest = std::min(shortest, way);
-      }
-      count[kind] += all;
-      latency[kind] = std::min(latency[kind], shortest);
-    };
-    sum(0, ports.first_near(r), 1);
-    sum(ports.first_near(r), r, 0);
-    sum(r + 1, ports.last_near(r), 0);
-    sum(ports.last_near(r), n, 1);
-    for (const std::size_t kind : {0u, 1u})
-      put(r, kind, !messages.back, count[kind], latency[kind]);
-  }
-  for (std::size_t c = 0; c < n; ++c) {
+  for (std::uint32_t place = 0; place < n; ++place) {
     for (const std::size_t kind : {0u, 1u}) {
-      put(c, kind, messages.back, column_counts[kind][c], column_latencies[kind][c]);
+      put(place, kind, true);
+      put(place, kind, false);
     }
   }
 }
 
-const Ports& BoundTimes::ports_of(const std::vector<sim::Rank>& ranks) {
-  for (const Ports& known : ports_) {
-    if (known.ranks() == ranks) return known;
-  }
-  return ports_.emplace_back(paths_, ranks);
-}
-
 void BoundTimes::add_loads(const sim::Exchange& exchange, const Participants& participants) {
-  const Topology& topology = paths_.topology();
-  const Ports* ports = exchange.messages.counts ? &ports_of(exchange.participants) : nullptr;
+  const Topology& topology = network_.topology();
+  const Ports* ports =
+      exchange.messages.counts ? &network_.ports_of(exchange.participants) : nullptr;
   if (ports != nullptr && ports->suffice()) {
     add_sums(exchange.messages, *ports);
     for (const sim::Transfer& t : exchange.transfers) {
@@ -166,7 +136,7 @@ void BoundTimes::add_limits(const sim::Exchange& exchange, const Participants& p
     double bytes = 0;
     double least_latency = std::numeric_limits<double>::infinity();
   };
-  const Topology& topology = paths_.topology();
+  const Topology& topology = network_.topology();
   std::vector<Side> sent(participants.size()), received(participants.size());
   participants.for_each_transfer(
       exchange, [&](std::uint32_t source, std::uint32_t destination, Bytes payload) {
@@ -174,7 +144,7 @@ void BoundTimes::add_limits(const sim::Exchange& exchange, const Participants& p
         const bool near = topology.node[from] == topology.node[to];
         const sim::Wire& wire = near ? exchange.near : exchange.far;
         const double bytes = static_cast<double>(payload.count()) * wire.factor;
-        const double latency = sim::to_seconds(paths_.path(from, to).latency);
+        const double latency = sim::to_seconds(network_.paths().path(from, to).latency);
         for (Side* side : {&sent[source], &received[destination]}) {
           side->bytes += bytes;
           side->least_latency = std::min(side->least_latency, latency);

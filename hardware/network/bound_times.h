@@ -19,9 +19,12 @@
 
 namespace moesim::hardware {
 
+class ClusterNetwork;
+
 class BoundTimes {
  public:
-  explicit BoundTimes(PathTable& paths);
+  // A part of the network, which it asks for paths and ports.
+  explicit BoundTimes(ClusterNetwork& network);
   // In the order of the participants.
   const std::vector<sim::Duration>& of(const sim::Exchange& exchange,
                                        const Participants& participants);
@@ -51,12 +54,10 @@ class BoundTimes {
   void holds_up_destination(LinkId link, std::uint32_t place);
   void add(const sim::Transfer& transfer, const Participants& participants);
   void add_sums(const sim::Messages& messages, const Ports& ports);
-  const Ports& ports_of(const std::vector<sim::Rank>& ranks);
   void add_loads(const sim::Exchange& exchange, const Participants& participants);
   void add_limits(const sim::Exchange& exchange, const Participants& participants);
 
-  PathTable& paths_;
-  std::vector<Ports> ports_;     // of the groups that exchanged messages
+  ClusterNetwork& network_;
   std::vector<Load> loads_;      // of each link; as new between calls
   std::vector<double> seconds_;  // of each link that is loaded: how long it is busy
   std::vector<LinkId> loaded_;

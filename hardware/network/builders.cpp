@@ -41,6 +41,8 @@ class Builder {
       torus();
       return std::move(topology_);
     }
+    using Fabric = ScaleOut::Fabric;
+    topology_.layered = out_.fabric != Fabric::BackToBack && out_.fabric != Fabric::Listed;
     if (up_.kind != ScaleUp::Kind::None) scale_up();
     if (nodes_ > 1 || per_node_ == 1) scale_out();
     return std::move(topology_);

@@ -78,6 +78,7 @@ void add_listed_links(const YamlNode& node, Topology& topology) {
       topology.vertices.push_back({name, VertexKind::Switch, 2});
     }
   }
+  topology.layered = false;
   const Names names(topology);
   std::map<std::string, std::string> ports;
   for (const YamlNode& item : node.at("links").items()) {

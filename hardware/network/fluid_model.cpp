@@ -13,27 +13,21 @@ using sim::Time;
 
 namespace {
 
-// The flow network's links: those of the topology first, in its order.
 constexpr sim::FlowNetwork::Link kNoLink = 0;
-
-sim::FlowNetwork::Link flow_link(LinkId link) {
-  return link + 2;  // as FlowNetwork numbers what is added first
-}
 
 }  // namespace
 
-FluidModel::FluidModel(std::shared_ptr<const Topology> topology, sim::Engine& engine,
-                       double tolerance)
+FluidModel::FluidModel(ClusterNetwork& network, sim::Engine& engine, double tolerance)
     : engine_(engine),
-      paths_(topology),
+      paths_(network.paths()),
       flows_(engine, tolerance, *this),
-      traffic_(topology->ranks()) {
-  for (LinkId l = 0; l < topology->links.size(); ++l) {
-    // A link that is down is on no path; its capacity here is never asked for.
-    const Bandwidth capacity = topology->links[l].capacity;
-    const auto link = flows_.add_link(capacity > Bandwidth{} ? capacity : Bandwidth(1));
-    SIM_CHECK(link == flow_link(l), "links are numbered as they are added");
-  }
+      flow_links_(network.topology().links.size(), kNoLink),
+      traffic_(network) {}
+
+sim::FlowNetwork::Link FluidModel::flow_link(LinkId link) {
+  auto& known = flow_links_[link];
+  if (known == kNoLink) known = flows_.add_link(paths_.topology().links[link].capacity);
+  return known;
 }
 
 FluidModel::Play& FluidModel::play_of(sim::ExchangeId id, const sim::Exchange& exchange,
@@ -65,7 +59,7 @@ FluidModel::Play& FluidModel::play_of(sim::ExchangeId id, const sim::Exchange& e
         ++play.members[source].open;
         ++play.members[destination].open;
       });
-  traffic_.add(exchange, paths_.topology());
+  traffic_.add(exchange);
   add_limits(play);
   return play;
 }
@@ -168,7 +162,7 @@ void FluidModel::start_transfer(std::uint32_t slot, std::uint32_t index) {
   const Transfer& transfer = play.transfers[index];
   const sim::Rank from = play.participants.rank(transfer.source),
                   to = play.participants.rank(transfer.destination);
-  const PathTable::Path& path = paths_.path(from, to);
+  const PathTable::Path path = paths_.path(from, to);
   const Topology& topology = paths_.topology();
   const bool near = topology.node[from] == topology.node[to];
   const double bytes = static_cast<double>(transfer.bytes.count()) *
@@ -192,8 +186,8 @@ void FluidModel::flow_finishes(std::uint64_t tag, Time at) {
   const auto slot = static_cast<std::uint32_t>(tag >> 32);
   const Play& play = *plays_[slot];
   const Transfer transfer = play.transfers[tag & 0xffffffffu];
-  const auto& path = paths_.path(play.participants.rank(transfer.source),
-                                 play.participants.rank(transfer.destination));
+  const auto path = paths_.path(play.participants.rank(transfer.source),
+                                play.participants.rank(transfer.destination));
   finish_one(slot, transfer.source, at);
   finish_one(slot, transfer.destination, at + path.latency);
 }
@@ -249,7 +243,7 @@ void FluidModel::end(std::uint32_t slot) {
 }
 
 std::vector<LinkUse> FluidModel::link_use() const {
-  return traffic_.link_use(paths_);
+  return traffic_.link_use();
 }
 
 NetworkCounters FluidModel::counters() const {

@@ -6,9 +6,9 @@
 #include <memory>
 #include <vector>
 
+#include "hardware/network/cluster_network.h"
 #include "hardware/network/network_model.h"
 #include "hardware/network/participants.h"
-#include "hardware/network/path_table.h"
 #include "hardware/network/traffic.h"
 #include "sim/flow_network.h"
 
@@ -16,7 +16,7 @@ namespace moesim::hardware {
 
 class FluidModel final : public NetworkModel, private sim::FlowListener {
  public:
-  FluidModel(std::shared_ptr<const Topology> topology, sim::Engine& engine, double tolerance);
+  FluidModel(ClusterNetwork& network, sim::Engine& engine, double tolerance);
 
   void arrive(sim::ExchangeId id, const sim::Exchange& exchange, sim::Rank rank,
               sim::ExchangeListener& listener) override;
@@ -58,6 +58,7 @@ class FluidModel final : public NetworkModel, private sim::FlowListener {
 
   Play& play_of(sim::ExchangeId id, const sim::Exchange& exchange, sim::ExchangeListener& listener);
   void add_limits(Play& play);
+  sim::FlowNetwork::Link flow_link(LinkId link);
   void index_transfers(Play& play);
   void release(std::uint32_t slot, const std::vector<std::uint32_t>& members);
   void start_transfer(std::uint32_t slot, std::uint32_t transfer);
@@ -70,8 +71,9 @@ class FluidModel final : public NetworkModel, private sim::FlowListener {
   void flow_withdrawn(std::uint64_t tag) override;
 
   sim::Engine& engine_;
-  mutable PathTable paths_;
+  PathTable& paths_;
   sim::FlowNetwork flows_;
+  std::vector<sim::FlowNetwork::Link> flow_links_;  // of each link of a path that there was
   Traffic traffic_;
   std::vector<std::unique_ptr<Play>> plays_;
   std::vector<std::uint32_t> free_plays_;

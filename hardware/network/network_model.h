@@ -27,6 +27,7 @@ inline constexpr double kDefaultTolerance = 0.01;
 
 // What a link carried.
 struct LinkUse {
+  LinkId link = 0;
   std::string name;  // "gpu0->node0.switch"
   LinkKind kind = LinkKind::ScaleUp;
   sim::Bytes bytes;      // on the wire
@@ -41,20 +42,22 @@ struct NetworkCounters {
 
 class NetworkModel : public sim::ExchangeModel {
  public:
-  // Of every link of the topology, in its order.
+  // Of each link that carried anything, in the topology's order.
   virtual std::vector<LinkUse> link_use() const = 0;
   virtual NetworkCounters counters() const = 0;
 };
 
-// The cluster's topology is shared, the engine outlives the model. `tolerance` is of Fluid only:
-// see sim/flow_network.h; zero: exact.
-std::unique_ptr<NetworkModel> make_network_model(const Cluster& cluster, Fidelity fidelity,
+class ClusterNetwork;
+
+// The network and the engine outlive the model; a network is borrowed by one model after another.
+// `tolerance` is of Fluid only: see sim/flow_network.h; zero: exact.
+std::unique_ptr<NetworkModel> make_network_model(ClusterNetwork& network, Fidelity fidelity,
                                                  sim::Engine& engine,
                                                  double tolerance = kDefaultTolerance);
 
 // The least time that the links need for an exchange whose ranks all arrive at once: startup,
 // the busiest link or rank limit, the shortest latency that the transfers over it have, and
 // completion. No play of the exchange alone is faster.
-sim::Duration lower_bound(const Cluster& cluster, const sim::Exchange& exchange);
+sim::Duration lower_bound(ClusterNetwork& network, const sim::Exchange& exchange);
 
 }  // namespace moesim::hardware

@@ -1,30 +1,32 @@
 #include "hardware/network/path_table.h"
 
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
 namespace moesim::hardware {
 
 PathTable::PathTable(std::shared_ptr<const Topology> topology)
-    : topology_(std::move(topology)), routes_(*topology_), rows_(topology_->ranks()) {}
+    : topology_(std::move(topology)),
+      routes_(*topology_),
+      by_structure_(topology_->layered && !topology_->rail_forwarding) {}
 
-void PathTable::look_up(sim::Rank source, sim::Rank destination, Path& path) {
-  scratch_.clear();
-  routes_.path(source, destination, scratch_);
-  sim::Duration latency{};
-  std::size_t limiting = 0;
-  for (const LinkId l : scratch_) {
-    latency += topology_->links[l].latency;
-    if (routes_.can_limit()[l]) scratch_[limiting++] = l;
+const PathTable::Path& PathTable::looked_up(sim::Rank source, sim::Rank destination) {
+  const std::uint64_t pair = (std::uint64_t{source} << 32) | destination;
+  if (const auto known = paths_.find(pair); known != paths_.end()) return known->second;
+  Path path;
+  for (const LinkId l : all_links(source, destination)) {
+    path.latency += topology_->links[l].latency;
+    if (!routes_.can_limit()[l]) continue;
+    if (path.count < Path::kRoom) path.links[path.count] = l;
+    ++path.count;
   }
-  if (limiting > 2) {
-    path.links[0] = Path::kMore;
-    path.links[1] = static_cast<std::uint32_t>(more_.size());
-    more_.push_back(static_cast<LinkId>(limiting));
-    more_.insert(more_.end(), scratch_.begin(),
-                 scratch_.begin() + static_cast<std::ptrdiff_t>(limiting));
-  } else {
-    if (limiting > 0) path.links[0] = scratch_[0];
-    if (limiting > 1) path.links[1] = scratch_[1];
+  if (path.count > Path::kRoom) {
+    path.elsewhere = static_cast<std::uint32_t>(more_.size());
+    std::copy_if(scratch_.begin(), scratch_.end(), std::back_inserter(more_),
+                 [&](LinkId l) { return routes_.can_limit()[l]; });
   }
-  path.latency = latency;
+  return paths_.emplace(pair, path).first->second;
 }
 
 std::span<const LinkId> PathTable::all_links(sim::Rank source, sim::Rank destination) {

@@ -1,10 +1,12 @@
-// The paths between ranks, each looked up once: the links that can limit it, and its latency.
+// The paths between ranks: the links that can limit one, and its latency. By structure where that
+// says it (ascents.h), else each looked up once.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "hardware/network/routes.h"
@@ -15,41 +17,57 @@ namespace moesim::hardware {
 
 class PathTable {
  public:
-  // The links of a path that can limit it: two at most in most networks, so these are at hand.
   struct Path {
-    static constexpr std::uint32_t kNo = ~0u;
-    static constexpr std::uint32_t kMore = ~0u - 1;  // as links[0]: links[1] is the place in more_
-    std::array<std::uint32_t, 2> links{kNo, kNo};
-    sim::Duration latency{-1};  // negative: not yet looked up
+    // The links of a path that can limit it; more than there is room for lie elsewhere.
+    static constexpr std::uint32_t kRoom = 2 * Ascents::Rise::kMostLimits;
+    std::array<LinkId, kRoom> links{};
+    std::uint32_t count = 0;
+    std::uint32_t elsewhere = 0;  // where count > kRoom: their place
+    sim::Duration latency{};
   };
 
   explicit PathTable(std::shared_ptr<const Topology> topology);
 
   // REQUIRES: source != destination. Throws InfeasibleError where there is no way.
-  const Path& path(sim::Rank source, sim::Rank destination) {
-    auto& row = rows_[source];
-    if (row.empty()) row.resize(topology_->ranks());
-    Path& path = row[destination];
-    if (path.latency < sim::Duration{}) look_up(source, destination, path);
-    return path;
+  Path path(sim::Rank source, sim::Rank destination) {
+    if (by_structure_) {
+      const auto [up, down] = ascents().meet(source, destination);
+      if (up != nullptr) return joined(*up, *down);
+    }
+    return looked_up(source, destination);
   }
+  // Valid as long as the path is.
   std::span<const LinkId> limiting_links(const Path& path) const {
-    const auto& [first, second] = path.links;
-    if (first == Path::kMore) return {more_.data() + second + 1, more_[second]};
-    return {path.links.data(), first == Path::kNo ? 0u : second == Path::kNo ? 1u : 2u};
+    if (path.count <= Path::kRoom) return {path.links.data(), path.count};
+    return {more_.data() + path.elsewhere, path.count};
   }
-  // All links, those that never limit as well.
+  // All links, those that never limit as well. Valid until the next question
   std::span<const LinkId> all_links(sim::Rank source, sim::Rank destination);
 
   const Topology& topology() const { return *topology_; }
+  std::shared_ptr<const Topology> shared_topology() const { return topology_; }
+  // Whether a path is what its two ends' ascents make of it, where they meet; else it may pass
+  // another device on its way, or one of several is chosen by a hash.
+  bool by_structure() const { return by_structure_; }
+  Ascents& ascents() { return routes_.ascents(); }
 
  private:
-  void look_up(sim::Rank source, sim::Rank destination, Path& path);
+  static Path joined(const Ascents::Rise& up, const Ascents::Rise& down) {
+    Path path;
+    for (std::uint32_t i = 0; i < up.up_count; ++i) path.links[path.count++] = up.up_limits[i];
+    for (std::uint32_t i = 0; i < down.down_count; ++i) {
+      path.links[path.count++] = down.down_limits[i];
+    }
+    path.latency = up.up_latency + down.down_latency;
+    return path;
+  }
+  const Path& looked_up(sim::Rank source, sim::Rank destination);
 
   std::shared_ptr<const Topology> topology_;
   Routes routes_;
-  std::vector<std::vector<Path>> rows_;
-  std::vector<LinkId> more_;  // count, links
+  bool by_structure_;
+  std::unordered_map<std::uint64_t, Path> paths_;  // by source, destination
+  std::vector<LinkId> more_;
   std::vector<LinkId> scratch_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hardware/network/cluster_network.h"
 #include "hardware/network/participants.h"
 #include "sim/engine.h"
 
@@ -30,22 +31,27 @@ class Listener final : public sim::ExchangeListener {
 
 }  // namespace
 
-PlayedExchange play_exchange(const Cluster& cluster, const sim::Exchange& exchange,
+PlayedExchange play_exchange(ClusterNetwork& network, const sim::Exchange& exchange,
                              Fidelity fidelity, double tolerance) {
   PlayedExchange played;
   sim::Engine engine;
-  const auto network = make_network_model(cluster, fidelity, engine, tolerance);
+  const auto model = make_network_model(network, fidelity, engine, tolerance);
   Listener listener(engine, exchange, played);
-  for (const sim::Rank rank : exchange.participants) network->arrive(0, exchange, rank, listener);
+  for (const sim::Rank rank : exchange.participants) model->arrive(0, exchange, rank, listener);
   engine.run();
-  played.lower_bound = lower_bound(cluster, exchange);
+  played.lower_bound = lower_bound(network, exchange);
   played.events = engine.events();
-  played.counters = network->counters();
-  played.links = network->link_use();
-  std::erase_if(played.links, [](const LinkUse& use) { return use.bytes == sim::Bytes{}; });
+  played.counters = model->counters();
+  played.links = model->link_use();
   std::stable_sort(played.links.begin(), played.links.end(),
                    [](const LinkUse& a, const LinkUse& b) { return a.busy > b.busy; });
   return played;
+}
+
+PlayedExchange play_exchange(const Cluster& cluster, const sim::Exchange& exchange,
+                             Fidelity fidelity, double tolerance) {
+  ClusterNetwork network(cluster.topology);
+  return play_exchange(network, exchange, fidelity, tolerance);
 }
 
 }  // namespace moesim::hardware

@@ -20,6 +20,10 @@ struct PlayedExchange {
 };
 
 // All ranks arrive at once. Throws InfeasibleError where there is no way between two of them.
+PlayedExchange play_exchange(ClusterNetwork& network, const sim::Exchange& exchange,
+                             Fidelity fidelity, double tolerance = kDefaultTolerance);
+
+// On a network of its own.
 PlayedExchange play_exchange(const Cluster& cluster, const sim::Exchange& exchange,
                              Fidelity fidelity, double tolerance = kDefaultTolerance);
 

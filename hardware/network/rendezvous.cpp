@@ -1,7 +1,7 @@
 #include "hardware/network/rendezvous.h"
 
 #include <algorithm>
-#include <cstring>
+#include <numeric>
 
 #include "sim/check.h"
 
@@ -9,31 +9,43 @@ namespace moesim::hardware {
 
 void Rendezvous::assign(const sim::Exchange& exchange, const Participants& participants) {
   members_ = participants.size();
+  missing_ = members_;
   everyone_ = exchange.barrier;
   arrived_.assign(members_, 0);
   first_waiting_.assign(members_, kNobody);
   next_waiting_.assign(members_, kNobody);
   messages_ = exchange.messages.counts ? exchange.messages.counts->data() : nullptr;
-  transfers_.assign(exchange.transfers.empty() ? 0 : members_ * members_, false);
-  for (const sim::Transfer& t : exchange.transfers) {
-    transfers_[participants.place(t.source) * members_ + participants.place(t.destination)] = true;
+  past_member_.assign(members_, static_cast<std::uint32_t>(members_));
+  index_transfers(exchange, participants);
+}
+
+void Rendezvous::index_transfers(const sim::Exchange& exchange, const Participants& participants) {
+  const auto each = [&](const auto& visit) {
+    for (const sim::Transfer& t : exchange.transfers) {
+      const std::uint32_t a = participants.place(t.source), b = participants.place(t.destination);
+      visit(a, b);
+      visit(b, a);
+    }
+  };
+  first_peer_.assign(members_ + 1, 0);
+  each([&](std::uint32_t member, std::uint32_t) { ++first_peer_[member + 1]; });
+  std::partial_sum(first_peer_.begin(), first_peer_.end(), first_peer_.begin());
+  peers_.resize(first_peer_.back());
+  past_peer_.assign(first_peer_.begin(), first_peer_.end() - 1);
+  each([&](std::uint32_t member, std::uint32_t peer) { peers_[past_peer_[member]++] = peer; });
+}
+
+// One whom the member has to wait for. Those that it has passed by are there.
+std::uint32_t Rendezvous::next_missing(std::uint32_t place) {
+  if (missing_ == 0) return kNobody;
+  if (messages_ != nullptr || everyone_) {
+    for (std::uint32_t& past = past_member_[place]; past > 0; --past) {
+      if (arrived_[past - 1] == 0 && exchange_messages(place, past - 1)) return past - 1;
+    }
+    if (everyone_) return kNobody;
   }
-}
-
-bool Rendezvous::are_peers(std::size_t a, std::size_t b) const {
-  const std::size_t there = a * members_ + b, back = b * members_ + a;
-  return everyone_ || (messages_ != nullptr && (messages_[there] | messages_[back]) != 0) ||
-         (!transfers_.empty() && (transfers_[there] || transfers_[back]));
-}
-
-std::uint32_t Rendezvous::next_missing(std::uint32_t place, std::uint32_t from) const {
-  const unsigned char* const begin = arrived_.data();
-  while (from < members_) {
-    const void* const found = std::memchr(begin + from, 0, members_ - from);
-    if (found == nullptr) break;
-    const auto other = static_cast<std::uint32_t>(static_cast<const unsigned char*>(found) - begin);
-    if (are_peers(place, other)) return other;
-    from = other + 1;
+  for (std::size_t& past = past_peer_[place]; past > first_peer_[place]; --past) {
+    if (arrived_[peers_[past - 1]] == 0) return peers_[past - 1];
   }
   return kNobody;
 }
@@ -41,9 +53,10 @@ std::uint32_t Rendezvous::next_missing(std::uint32_t place, std::uint32_t from) 
 void Rendezvous::arrive(std::uint32_t place, std::vector<std::uint32_t>& ready) {
   SIM_CHECK(arrived_[place] == 0, "a rank arrived twice");
   arrived_[place] = 1;
+  --missing_;
   const auto old = static_cast<std::ptrdiff_t>(ready.size());
-  const auto wait = [&](std::uint32_t member, std::uint32_t from) {
-    const std::uint32_t missing = next_missing(member, from);
+  const auto wait = [&](std::uint32_t member) {
+    const std::uint32_t missing = next_missing(member);
     if (missing == kNobody) {
       ready.push_back(member);
       return;
@@ -51,10 +64,10 @@ void Rendezvous::arrive(std::uint32_t place, std::vector<std::uint32_t>& ready) 
     next_waiting_[member] = first_waiting_[missing];
     first_waiting_[missing] = member;
   };
-  wait(place, 0);
+  wait(place);
   for (std::uint32_t member = first_waiting_[place]; member != kNobody;) {
     const std::uint32_t next = next_waiting_[member];
-    wait(member, place + 1);  // its peers before this one are all there
+    wait(member);
     member = next;
   }
   std::sort(ready.begin() + old, ready.end());

@@ -1,11 +1,9 @@
 #include "hardware/network/routes.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
 #include <limits>
 
 #include "hardware/network/analysis.h"
+#include "hardware/network/limiting_links.h"
 #include "sim/error.h"
 
 namespace moesim::hardware {
@@ -13,11 +11,6 @@ namespace moesim::hardware {
 namespace {
 
 constexpr std::uint32_t kFar = std::numeric_limits<std::uint32_t>::max();
-
-// Hops are counted so that a path inside the node is always shorter than one over a NIC.
-std::uint32_t length_of(LinkKind kind) {
-  return kind == LinkKind::ScaleUp ? 1 : 2;
-}
 
 std::uint64_t mix(std::uint64_t x) {  // splitmix64
   x += 0x9e3779b97f4a7c15u;
@@ -36,48 +29,8 @@ struct Routes::Towards {
 
 Routes::Routes(const Topology& topology)
     : topology_(topology),
-      in_(topology.vertices.size()),
-      out_(topology.vertices.size()),
-      towards_(topology.vertices.size()),
-      can_limit_(topology.links.size(), true) {
-  const auto& links = topology.links;
-  for (LinkId l = 0; l < links.size(); ++l) {
-    if (!(links[l].capacity > sim::Bandwidth{})) continue;
-    in_[links[l].to].push_back(l);
-    out_[links[l].from].push_back(l);
-  }
-  const auto forwards = [&](VertexId v) { return topology.vertices[v].kind != VertexKind::Device; };
-  // Traffic does not turn around, so a link back to where another came from does not feed it.
-  const auto sum = [&](const std::vector<LinkId>& feeders, VertexId without, bool by_from) {
-    double total = 0;
-    for (const LinkId l : feeders) {
-      if ((by_from ? links[l].from : links[l].to) != without) {
-        total += links[l].capacity.bytes_per_second();
-      }
-    }
-    return total;
-  };
-  const auto enough = [](double all, sim::Bandwidth capacity) {
-    return all <= capacity.bytes_per_second() * (1 + 1e-12);
-  };
-  // First downstream: a link that its inputs cannot overfill. Then upstream: one whose outputs are
-  // together no wider; these must limit themselves, or the two would excuse each other.
-  for (LinkId l = 0; l < links.size(); ++l) {
-    if (forwards(links[l].from) &&
-        enough(sum(in_[links[l].from], links[l].to, true), links[l].capacity)) {
-      can_limit_[l] = false;
-    }
-  }
-  for (LinkId l = 0; l < links.size(); ++l) {
-    if (!can_limit_[l] || !forwards(links[l].to)) continue;
-    const auto& outputs = out_[links[l].to];
-    const bool all_limit = std::all_of(outputs.begin(), outputs.end(), [&](LinkId o) {
-      return links[o].to == links[l].from || can_limit_[o];
-    });
-    if (all_limit && enough(sum(outputs, links[l].from, false), links[l].capacity)) {
-      can_limit_[l] = false;
-    }
-  }
+      can_limit_(links_that_can_limit(topology)),
+      ascents_(topology, can_limit_) {
   for (sim::Rank r = 0; r < topology.ranks(); ++r) {
     if (r == 0 || topology.node[r] != topology.node[r - 1]) {
       node_first_.resize(topology.node[r] + 1, r);
@@ -91,9 +44,19 @@ Routes::~Routes() = default;
 // Distances by a search back from the destination, in buckets of length since all are small. A
 // textbook Dijkstra with a heap takes ten times as long, once for each of a thousand destinations.
 const Routes::Towards& Routes::towards(VertexId destination) {
+  const auto& links = topology_.links;
+  if (towards_.empty()) {
+    towards_.resize(topology_.vertices.size());
+    in_.resize(topology_.vertices.size());
+    out_.resize(topology_.vertices.size());
+    for (LinkId l = 0; l < links.size(); ++l) {
+      if (!(links[l].capacity > sim::Bandwidth{})) continue;
+      in_[links[l].to].push_back(l);
+      out_[links[l].from].push_back(l);
+    }
+  }
   auto& slot = towards_[destination];
   if (slot) return *slot;
-  const auto& links = topology_.links;
   std::vector<std::uint32_t> distance(topology_.vertices.size(), kFar);
   std::vector<std::vector<VertexId>> buckets(1, {destination});
   distance[destination] = 0;
@@ -133,7 +96,15 @@ const Routes::Towards& Routes::towards(VertexId destination) {
   return *slot;
 }
 
-void Routes::walk(VertexId from, VertexId to, std::uint64_t hash, std::vector<LinkId>& links) {
+void Routes::walk(sim::Rank source, sim::Rank destination, std::uint64_t hash,
+                  std::vector<LinkId>& links) {
+  if (const auto [up, down] = ascents_.meet(source, destination); up != nullptr) {
+    ascents_.append_up(source, *up, links);
+    ascents_.append_down(*down, destination, links);
+    return;
+  }
+  VertexId from = topology_.devices[source];
+  const VertexId to = topology_.devices[destination];
   const Towards& table = towards(to);
   while (from != to) {
     const std::uint32_t first = table.first[from], end = table.first[from + 1];
@@ -151,18 +122,16 @@ void Routes::walk(VertexId from, VertexId to, std::uint64_t hash, std::vector<Li
 void Routes::path(sim::Rank source, sim::Rank destination, std::vector<LinkId>& links) {
   if (source == destination) return;
   const std::uint64_t hash = (std::uint64_t{source} << 32) | destination;
-  VertexId from = topology_.devices[source];
-  const VertexId to = topology_.devices[destination];
   if (topology_.rail_forwarding && topology_.node[source] != topology_.node[destination] &&
       topology_.rail[source] != topology_.rail[destination]) {
-    for (sim::Rank r = node_first_[topology_.node[source]];
-         r < topology_.ranks() && topology_.node[r] == topology_.node[source]; ++r) {
+    const std::uint32_t node = topology_.node[source];
+    for (sim::Rank r = node_first_[node]; r < topology_.ranks() && topology_.node[r] == node; ++r) {
       if (topology_.rail[r] != topology_.rail[destination]) continue;
-      walk(from, topology_.devices[r], hash, links);
-      from = topology_.devices[r];
+      walk(source, r, hash, links);
+      source = r;
     }
   }
-  walk(from, to, hash, links);
+  walk(source, destination, hash, links);
 }
 
 }  // namespace moesim::hardware

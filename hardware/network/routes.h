@@ -2,15 +2,24 @@
 // network before the scale-out one; among equals the one that a hash of the two ranks picks (ECMP).
 // Where the topology forwards over rails (PXN), bytes for another rail of another node first go to
 // the device of that rail in their own node. Devices pass on nothing else, but in a torus.
+//
+// Where there is one shortest path of switches in levels it is found by structure (ascents.h); else
+// by a table for each destination that is asked for, made then.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "hardware/network/ascents.h"
 #include "hardware/network/topology.h"
 
 namespace moesim::hardware {
+
+// Links are counted so that a path inside the node is always shorter than one over a NIC.
+inline std::uint32_t length_of(LinkKind kind) {
+  return kind == LinkKind::ScaleUp ? 1 : 2;
+}
 
 class Routes {
  public:
@@ -22,19 +31,21 @@ class Routes {
   // Throws InfeasibleError that names the cut where there is no way.
   void path(sim::Rank source, sim::Rank destination, std::vector<LinkId>& links);
 
-  // Whether a link can ever limit a flow that the other links of its path would let pass faster:
-  // one whose inputs together cannot fill it, or that has one output as narrow as itself, cannot.
+  // limiting_links.h
   const std::vector<bool>& can_limit() const { return can_limit_; }
+  Ascents& ascents() { return ascents_; }
 
  private:
   struct Towards;
   const Towards& towards(VertexId destination);
-  void walk(VertexId from, VertexId to, std::uint64_t hash, std::vector<LinkId>& links);
+  void walk(sim::Rank from, sim::Rank to, std::uint64_t hash, std::vector<LinkId>& links);
 
   const Topology& topology_;
+  std::vector<bool> can_limit_;
+  Ascents ascents_;
+  // For tables, made with the first of them.
   std::vector<std::vector<LinkId>> in_, out_;  // of each vertex, those that are up
   std::vector<std::unique_ptr<Towards>> towards_;
-  std::vector<bool> can_limit_;
   std::vector<std::uint32_t> node_first_;  // rank lookup by node and rail
 };
 

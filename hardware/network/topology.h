@@ -47,6 +47,9 @@ struct Topology {
   std::vector<std::uint32_t> node;  // of each rank: ranks of one node are near each other
   std::vector<std::uint32_t> rail;  // of each rank: its place among the devices of its node
   bool devices_forward = false;     // devices pass on what is not for them (a torus)
+  // Devices under switches in levels, each link from one level to a higher one or back, as the
+  // builders make them (ascents.h).
+  bool layered = false;
   // Cross-rail traffic goes over the scale-up network to the device of the destination's rail
   // first (NCCL calls it PXN).
   bool rail_forwarding = false;

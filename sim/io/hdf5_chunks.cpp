@@ -125,7 +125,10 @@ bool Hdf5Chunks::read_rows(hid_t dataset, std::uint64_t first, std::uint64_t cou
     const std::uint64_t values = chunk_rows_ * row_size_;
     const std::span<To> part = out.first(rows * row_size_);
     const unsigned char* const bytes = unpacked_.data();
-    if (width_ == 1) {
+    if constexpr (sizeof(To) <= 2) {
+      if (sizeof(To) != width_) return false;
+      widen<To>(bytes, values, skipped, is_shuffled_, part);
+    } else if (width_ == 1) {
       is_signed_ ? widen<std::int8_t>(bytes, values, skipped, false, part)
                  : widen<std::uint8_t>(bytes, values, skipped, false, part);
     } else {
@@ -158,6 +161,16 @@ bool Hdf5Chunks::read(hid_t dataset, std::uint64_t first, std::uint64_t count,
 
 bool Hdf5Chunks::read(hid_t dataset, std::uint64_t first, std::uint64_t count,
                       std::span<std::int64_t> out) {
+  return read_rows(dataset, first, count, out);
+}
+
+bool Hdf5Chunks::read(hid_t dataset, std::uint64_t first, std::uint64_t count,
+                      std::span<std::uint8_t> out) {
+  return read_rows(dataset, first, count, out);
+}
+
+bool Hdf5Chunks::read(hid_t dataset, std::uint64_t first, std::uint64_t count,
+                      std::span<std::uint16_t> out) {
   return read_rows(dataset, first, count, out);
 }
 

@@ -24,6 +24,9 @@ class Hdf5Chunks {
   // changed.
   bool read(hid_t dataset, std::uint64_t first, std::uint64_t count, std::span<std::int32_t> out);
   bool read(hid_t dataset, std::uint64_t first, std::uint64_t count, std::span<std::int64_t> out);
+  // As bits. REQUIRES: values of just that width
+  bool read(hid_t dataset, std::uint64_t first, std::uint64_t count, std::span<std::uint8_t> out);
+  bool read(hid_t dataset, std::uint64_t first, std::uint64_t count, std::span<std::uint16_t> out);
 
  private:
   template <typename To>

@@ -109,6 +109,28 @@ void Hdf5Dataset::read_integers(std::uint64_t first, std::uint64_t count, std::s
   return is_signed ? widen<std::int32_t>(out) : widen<std::uint32_t>(out);
 }
 
+template <typename Bits>
+void Hdf5Dataset::read_plain(std::uint64_t first, std::uint64_t count, std::span<Bits> out) const {
+  check_slab(first, count, out.size(), Hdf5Kind::Integer);
+  SIM_CHECK(plain_bytes_ == sizeof(Bits), "values are of that width");
+  if (out.empty()) return;
+  const Hdf5Quiet quiet(where_);
+  if (chunks_ != nullptr && chunks_->read(handle_.id(), first, count, out)) return;
+  H5Eclear2(H5E_DEFAULT);
+  const Hdf5Handle stored = own(H5Dget_type(handle_.id()), H5Tclose, where_, kHdf5Damaged);
+  read_slab(first, count, plain_type(stored.id()), out.data());
+}
+
+void Hdf5Dataset::read_bits(std::uint64_t first, std::uint64_t count,
+                            std::span<std::uint8_t> out) const {
+  read_plain(first, count, out);
+}
+
+void Hdf5Dataset::read_bits(std::uint64_t first, std::uint64_t count,
+                            std::span<std::uint16_t> out) const {
+  read_plain(first, count, out);
+}
+
 void Hdf5Dataset::read(std::uint64_t first, std::uint64_t count,
                        std::span<std::int32_t> out) const {
   read_integers(first, count, out);

@@ -15,6 +15,7 @@ Hdf5File Hdf5File::open(const std::filesystem::path& file) {
   Hdf5File opened;
   opened.name_ = file.string();
   const std::string name = opened.name_;  // `opened` moves when it is returned
+  load_hdf5(name);
   const Hdf5Quiet quiet(name);
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(file, error);
@@ -81,6 +82,8 @@ Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
     dataset.is_signed_ = H5Tget_sign(type.id()) == H5T_SGN_2;
     const std::size_t bits = H5Tget_precision(type.id()) - (dataset.is_signed_ ? 1 : 0);
     dataset.largest_ = bits == 0 ? 0 : UINT64_MAX >> (64 - bits);
+    const std::size_t bytes = H5Tget_size(type.id());
+    dataset.plain_bytes_ = H5Tget_precision(type.id()) == 8 * bytes ? bytes : 0;
   }
   if (H5Sget_simple_extent_type(space.id()) == H5S_NULL) {
     dataset.shape_ = {0};

@@ -45,6 +45,8 @@ class Hdf5Dataset {
   // Of whole numbers: whether the type has negative ones, and the largest that it holds.
   bool is_signed() const { return is_signed_; }
   std::uint64_t largest() const { return largest_; }
+  // How many bytes a whole number is, if all their bits are its; else 0.
+  std::size_t plain_bytes() const { return plain_bytes_; }
   std::uint64_t chunk_rows() const { return chunk_rows_; }  // rows that are stored together, >= 1
 
   // Rows [first, first + count) of the first axis, converted. Integers are read signed: -1 stays
@@ -55,6 +57,10 @@ class Hdf5Dataset {
   void read(std::uint64_t first, std::uint64_t count, std::span<std::int64_t> out) const;
   // Nothing is clipped. REQUIRES: not is_signed()
   void read(std::uint64_t first, std::uint64_t count, std::span<std::uint64_t> out) const;
+  // As bits, where values are plain numbers (this machine's order or the library's to turn) of just
+  // so many bytes. REQUIRES: plain_bytes() is 1, 2
+  void read_bits(std::uint64_t first, std::uint64_t count, std::span<std::uint8_t> out) const;
+  void read_bits(std::uint64_t first, std::uint64_t count, std::span<std::uint16_t> out) const;
   void read(std::uint64_t first, std::uint64_t count, std::span<float> out) const;
   void read(std::uint64_t first, std::uint64_t count, std::span<double> out) const;
   std::vector<std::string> read_strings() const;  // fixed or variable length; at most 1 M values
@@ -64,6 +70,8 @@ class Hdf5Dataset {
   void check_slab(std::uint64_t first, std::uint64_t count, std::size_t size,
                   Hdf5Kind wanted) const;
   void read_slab(std::uint64_t first, std::uint64_t count, std::int64_t type, void* out) const;
+  template <typename Bits>
+  void read_plain(std::uint64_t first, std::uint64_t count, std::span<Bits> out) const;
   template <typename To>
   void read_integers(std::uint64_t first, std::uint64_t count, std::span<To> out) const;
 
@@ -73,6 +81,7 @@ class Hdf5Dataset {
   Hdf5Kind kind_ = Hdf5Kind::Other;
   bool is_signed_ = false;
   std::uint64_t largest_ = 0;
+  std::size_t plain_bytes_ = 0;
   std::uint64_t chunk_rows_ = 1;
   std::shared_ptr<Hdf5Chunks> chunks_;  // the fast way, where the dataset lies so
 };

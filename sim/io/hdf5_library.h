@@ -2,13 +2,12 @@
 // a reason, and every identifier has an owner. Only for the files of the reader and the writer.
 #pragma once
 
-#include <hdf5.h>
-
 #include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "sim/io/hdf5_calls.h"
 #include "sim/io/hdf5_file.h"
 
 namespace moesim::sim::io {

@@ -1,9 +1,7 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <limits>
 
@@ -100,6 +98,7 @@ struct Hdf5Writer::Dataset {
 
 Hdf5Writer::Hdf5Writer(const std::filesystem::path& file)
     : target_(file), file_(std::make_unique<TemporaryFile>(file)), temporary_(file_->path()) {
+  load_hdf5(target_.string());
   const Hdf5Quiet quiet(temporary_.native());
   const Hdf5Handle access = own(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, target_.string(), kFailed);
   check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), target_.string(), kFailed);

@@ -1,18 +1,38 @@
 #include "sim/io/libraries.h"
 
 #include <fmt/core.h>
-#include <hdf5.h>
 #include <zlib.h>
 
 #include <nlohmann/json.hpp>
 
+#include "sim/error.h"
+#include "sim/io/hdf5_calls.h"
+
 namespace moesim::sim::io {
 
-std::vector<std::pair<std::string, std::string>> library_versions() {
+namespace {
+
+bool has_hdf5() {
+  try {
+    load_hdf5("");
+    return true;
+  } catch (const InputError&) {
+    return false;
+  }
+}
+
+std::string hdf5_version() {
+  if (!has_hdf5()) return "not there: traces cannot be read";
   unsigned major = 0, minor = 0, release = 0;
   H5get_libversion(&major, &minor, &release);
+  return fmt::format("{}.{}.{}", major, minor, release);
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> library_versions() {
   return {
-      {"HDF5", fmt::format("{}.{}.{}", major, minor, release)},
+      {"HDF5", hdf5_version()},
       {"yaml-cpp", MOESIM_YAML_CPP_VERSION},
       {"nlohmann-json", fmt::format("{}.{}.{}", NLOHMANN_JSON_VERSION_MAJOR,
                                     NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH)},
@@ -38,6 +58,7 @@ std::vector<std::string> hdf5_filters() {
       {32026, "blosc2"},
   };
   std::vector<std::string> names;
+  if (!has_hdf5()) return names;
   for (const auto& [filter, name] : kKnown) {
     if (H5Zfilter_avail(filter) > 0) names.emplace_back(name);
   }

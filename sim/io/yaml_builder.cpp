@@ -253,6 +253,12 @@ YamlNode::Value* build_yaml(std::string_view text, const YamlSource* source,
   if (const std::size_t zero = text.find('\0'); zero != std::string_view::npos) {
     throw ConfigError(fmt::format("{}: not YAML: a zero byte at offset {}", source->name, zero));
   }
+  if (YamlNode::Value* root = build_plain_yaml(text, source, contents)) return root;
+  return build_any_yaml(text, source, contents);
+}
+
+YamlNode::Value* build_any_yaml(std::string_view text, const YamlSource* source,
+                                YamlDocument::Contents& contents) {
   View view(text);
   std::istream stream(&view);
   Builder builder(source, contents);

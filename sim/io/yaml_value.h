@@ -77,5 +77,11 @@ struct YamlDocument::Contents {
 // the like; throws ConfigError where the text is no YAML.
 YamlNode::Value* build_yaml(std::string_view text, const YamlSource* source,
                             YamlDocument::Contents& contents);
+// The same by one of two readers: our own for the plain part of YAML, quick, null where the text is
+// more than that (yaml_plain.cpp); and yaml-cpp for all of it.
+YamlNode::Value* build_plain_yaml(std::string_view text, const YamlSource* source,
+                                  YamlDocument::Contents& contents);
+YamlNode::Value* build_any_yaml(std::string_view text, const YamlSource* source,
+                                YamlDocument::Contents& contents);
 
 }  // namespace moesim::sim::io

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "hardware/network/cluster_network.h"
 #include "hardware/network/network_model.h"
 #include "hardware/network/topology.h"
 #include "tests/support/all_to_all_sizes.h"
@@ -91,8 +92,9 @@ int main(int argc, char** argv) {
       const std::clock_t cpu_start = std::clock();
       const hardware::Cluster cluster = platform(one.ranks);
       sim::Engine engine;
+      hardware::ClusterNetwork links(cluster.topology);
       const auto network =
-          hardware::make_network_model(cluster, hardware::Fidelity::Fluid, engine, one.tolerance);
+          hardware::make_network_model(links, hardware::Fidelity::Fluid, engine, one.tolerance);
       LastDone listener(engine);
       for (const auto rank : exchange.participants) network->arrive(0, exchange, rank, listener);
       engine.run();

@@ -76,6 +76,23 @@ void read_trace_u1(benchmark::State& state) {
   read_trace(state, Hdf5Writer::Stored::U1, 1);
 }
 
+// As it lies, into bytes: how the ids of a trace are read to be counted.
+void read_trace_bytes(benchmark::State& state) {
+  const TraceFile file(Hdf5Writer::Stored::U1);
+  std::vector<std::uint8_t> out;
+  for (auto _ : state) {
+    const io::Hdf5Dataset set = io::Hdf5File::open(file.path()).dataset("/expert_ids");
+    for (std::uint64_t row = 0; row < set.rows(); row += set.chunk_rows()) {
+      const std::uint64_t count = std::min(set.chunk_rows(), set.rows() - row);
+      out.resize(count * set.row_size());
+      set.read_bits(row, count, std::span(out));
+      benchmark::DoNotOptimize(out.data());
+    }
+  }
+  state.SetBytesProcessed(state.iterations() *
+                          static_cast<std::int64_t>(kTokens * kLayers * kTopK));
+}
+
 // The yardstick: the same ids as 16 bits, shuffled by hand, deflated at level 1 in pieces of 1 MiB.
 void inflate_u2(benchmark::State& state) {
   const std::vector<std::int32_t> ids = make_ids();
@@ -122,10 +139,11 @@ void parse_csv(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(writer.text().size()));
 }
 
-void parse_yaml(benchmark::State& state) {
-  std::string text;
+// Plain YAML; with an anchor, the same by yaml-cpp.
+void parse_yaml(benchmark::State& state, const char* first) {
+  std::string text = fmt::format("device: {}1\ndevices:\n", first);
   for (int i = 0; i < 1000; ++i) {
-    text += fmt::format("device{}: {{name: H100, memory: 80 GiB, peak: 989 TFLOP/s}}\n", i);
+    text += fmt::format("- {{name: H{}, memory: 80 GiB, peak: 989 TFLOP/s}}\n", i);
   }
   for (auto _ : state) {
     const io::YamlDocument document = io::YamlDocument::parse(text, "x.yaml");
@@ -137,8 +155,10 @@ void parse_yaml(benchmark::State& state) {
 BENCHMARK(inflate_u2)->Unit(benchmark::kMillisecond);
 BENCHMARK(read_trace_u2)->Unit(benchmark::kMillisecond);
 BENCHMARK(read_trace_u1)->Unit(benchmark::kMillisecond);
+BENCHMARK(read_trace_bytes)->Unit(benchmark::kMillisecond);
 BENCHMARK(parse_csv)->Unit(benchmark::kMillisecond);
-BENCHMARK(parse_yaml)->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(parse_yaml, plain, "")->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(parse_yaml, by_yaml_cpp, "&a ")->Unit(benchmark::kMillisecond);
 
 }  // namespace
 

@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <cmath>
+#include <vector>
 
 #include "sim/random.h"
 #include "workloads/placement/dispatch.h"
@@ -55,12 +56,17 @@ void law_step(benchmark::State& state) {
 }
 BENCHMARK(law_step)->Unit(benchmark::kMillisecond);
 
-// 128 ranks in nodes of 8; 0: selections, 1: with tokens once a rank and once a node.
+// Ranks in nodes of 8, ids of one byte as traces give them; the second number is 0: selections, 1:
+// with tokens once a rank and once a node.
 void dispatch_counts(benchmark::State& state) {
-  const LayerRouting routing = one_layer();
-  const auto placement = linear_placement({256, 0, 128});
-  const auto sources = even_sources(128, kTokens / 128, 8);
-  const bool unique = state.range(0) == 1;
+  const LayerRouting wide = one_layer();
+  const std::vector<std::uint8_t> ids(wide.ids.begin(), wide.ids.end());
+  RoutingView routing = wide;
+  routing.ids = ids.data();
+  const auto ranks = static_cast<std::uint32_t>(state.range(0));
+  const auto placement = linear_placement({256, 0, ranks});
+  const auto sources = even_sources(ranks, kTokens / ranks, 8);
+  const bool unique = state.range(1) == 1;
   DispatchCounts counts;
   for (auto unused : state) {
     (void)unused;
@@ -69,7 +75,7 @@ void dispatch_counts(benchmark::State& state) {
     }
   }
 }
-BENCHMARK(dispatch_counts)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
+BENCHMARK(dispatch_counts)->ArgsProduct({{32, 128}, {0, 1}})->Unit(benchmark::kMillisecond);
 
 // 320 slots on 64 GPUs; 1: global, 8: hierarchical over 8 nodes.
 void eplb(benchmark::State& state) {

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "validation/cuda/emulation/machine.h"
+#include "validation/cuda/protocol/checks.h"
 #include "validation/cuda/protocol/run_plan.h"
 
 using namespace moesim::validation::cuda;
@@ -100,7 +101,7 @@ TEST_CASE("every operation of a plan is measured, and agrees with its reference"
   for (const char* op : {"empty", "copy", "read", "h2d", "d2h"}) {
     PlanPoint p;
     p.op = op;
-    p.bytes = 3200;
+    p.bytes = 100'000;  // two sets are more than three times the emulator's L2
     points.push_back(p);
   }
   PlanPoint attention;
@@ -215,4 +216,90 @@ TEST_CASE("a plan is run twice in different orders, and the budget ends it in th
   CHECK(cut.measured == 12);
   CHECK(cut.left_out == 4);
   CHECK(std::set<std::string>(order.begin(), order.begin() + 8).size() == 8);
+}
+
+TEST_CASE("a near-tie of the router may go to either, which is weighted by its own score") {
+  // Scores 0.5 and 0.6; the bias of 0.1 makes the choices equal but for a float's rounding.
+  const RouterRule rule{2, 1, true, 1, 1, false, 1};
+  const std::vector<float> logits{0, 0.405465108f}, bias{0.1f, 0};
+  const Chosen expected = reference_router(rule, logits, bias);
+  CHECK(expected.choice[0] == doctest::Approx(expected.choice[1]).epsilon(1e-6));
+  const auto compare = [&](int id, float weight, bool ties) {
+    RelativeError error;
+    const int wrong =
+        compare_routing(rule, expected, std::vector{id}, std::vector{weight}, ties, error);
+    return std::pair(wrong, error.value());
+  };
+  for (const auto& [id, weight] : {std::pair{0, 0.5f}, std::pair{1, 0.6f}}) {
+    const auto [wrong, error] = compare(id, weight, false);
+    CHECK(wrong == 0);
+    CHECK(error < 1e-6);
+  }
+  // The score of the other one is wrong: 0.6 for 0.5 is off by a fifth.
+  CHECK(compare(0, 0.6f, false).second == doctest::Approx(0.2).epsilon(1e-5));
+  // Where ties are asked for they go to the lower expert; and an expert there is not is wrong.
+  CHECK(compare(1 - expected.ids[0], 0.5f, true).first == 1);
+  CHECK(compare(2, 0.5f, false).first == 1);
+  CHECK(compare(-1, 0.5f, false).first == 1);
+  // One expert twice is no choice of two.
+  const RouterRule both{2, 2, true, 1, 1, false, 1};
+  RelativeError error;
+  CHECK(compare_routing(both, reference_router(both, logits, bias), std::vector{0, 0},
+                        std::vector{0.5f, 0.5f}, false, error) == 1);
+}
+
+TEST_CASE("a cold point whose sets are under three times the L2 is flagged") {
+  emulation::EmulatedMachine machine;  // an L2 of 65,536 bytes: 196,608 are wanted
+  PlanPoint p;
+  p.op = "copy";
+  p.bytes = 32768;  // six sets
+  MeasureOptions options;
+  options.most_sets = 5;
+  using Flags = std::vector<std::string>;
+  CHECK(measure(machine, p, options).flags == Flags{"no_graph", "not_cold"});
+  options.most_sets = 6;
+  CHECK(measure(machine, p, options).flags == Flags{"no_graph"});
+  options.most_sets = 5;
+  p.cold = false;
+  CHECK(measure(machine, p, options).flags == Flags{"no_graph"});
+  p.cold = true;
+  p.op = "empty";  // reads nothing
+  p.bytes = 0;
+  CHECK(measure(machine, p, options).flags == Flags{"no_graph"});
+}
+
+namespace {
+
+class Hot : public emulation::EmulatedMachine {
+ public:
+  explicit Hot(std::uint64_t reasons) : reasons_(reasons) {}
+  Health health() override {
+    Health health;
+    health.throttle = reasons_;
+    return health;
+  }
+
+ private:
+  std::uint64_t reasons_;
+};
+
+}  // namespace
+
+TEST_CASE("a card that slowed down is flagged, and the power cap by a name of its own") {
+  PlanPoint p;
+  p.op = "copy";
+  p.bytes = 320;
+  p.cold = false;
+  const auto flags = [&](std::uint64_t reasons) {
+    Hot machine(reasons);
+    return measure(machine, p, {}).flags;
+  };
+  using Flags = std::vector<std::string>;
+  CHECK(flags(0) == Flags{"no_graph"});
+  CHECK(flags(0x1) == Flags{"no_graph"});  // idle
+  CHECK(flags(0x4) == Flags{"no_graph", "power_cap"});
+  for (const std::uint64_t reason : {0x8, 0x20, 0x40, 0x80}) {
+    CHECK(flags(reason) == Flags{"no_graph", "throttled"});
+  }
+  CHECK(flags(0x44) == Flags{"no_graph", "throttled", "power_cap"});
 }

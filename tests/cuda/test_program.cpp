@@ -1,8 +1,12 @@
 #include <doctest/doctest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -49,6 +53,25 @@ std::string read(const std::string& file) {
   return text.str();
 }
 
+int count_of(const std::string& text, const std::string& part) {
+  int count = 0;
+  for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; at += part.size())
+    ++count;
+  return count;
+}
+
+PlanPoint stream_point(const std::string& op, int number, double bytes) {
+  PlanPoint p;
+  p.id = op + "-" + std::to_string(number);
+  p.role = "fit";
+  p.op = op;
+  p.impl = "moesim";
+  p.dtype = "bf16";
+  p.bytes = bytes;
+  p.cold = false;  // one set: the emulator is slow
+  return p;
+}
+
 }  // namespace
 
 TEST_CASE("a message is a line whatever its text, and a line of something else is none") {
@@ -73,9 +96,17 @@ TEST_CASE("a selftest goes on behind kernels that hang, crash or lose the GPU, a
                                "selftest --small --patience 5 --json '" + json + "'");
   CHECK(outcome.code == 1);
   CAPTURE(outcome.text);
-  // Seven checks of the router, four of the sort (numbers 10 to 13) and one of permute; a layer
-  // begins with its router too, three of them. The lost GPU costs no other check.
-  CHECK(has(outcome.text, " 15 FAILED:\n"));
+  // Of seven checks of the router and four of the sort (numbers 10 to 13) two each, and the one of
+  // permute; then none of them is asked again. A layer begins with its router: skipped, too. The
+  // lost GPU costs no other check.
+  CHECK(has(outcome.text, " 5 FAILED:\n"));
+  CHECK(has(outcome.text, " router (check 5): router went wrong twice before\n"));
+  CHECK(has(outcome.text, " sort (check 12): sort went wrong twice before\n"));
+  CHECK(has(outcome.text,
+            " layer moesim_mma 20x64x96 experts 8 top 2: router went wrong twice before\n"));
+  CHECK(has(outcome.text,
+            "not asked again: permute hung before\nnot asked again: router went wrong twice "
+            "before\nnot asked again: sort went wrong twice before\n"));
   CHECK(
       has(outcome.text, "  router (check 3): router: an illegal memory access was encountered\n"));
   CHECK(has(outcome.text, "  sort (check 10): its process ended with 9\n"));
@@ -86,10 +117,12 @@ TEST_CASE("a selftest goes on behind kernels that hang, crash or lose the GPU, a
   const auto report = nlohmann::json::parse(read(json));
   CHECK(report["format"] == "moesim selftest 1");
   CHECK(report["device"]["device"] == "emulator");
-  CHECK(report["failed"] == 15);
+  CHECK(report["failed"] == 5);
+  CHECK(report["complete"] == true);
+  CHECK(has(read(json), "\n  \"without\": \"permute,router,sort\",\n"));
   const std::size_t steps = selftest_steps(SelftestSize::Emulated).size();
   CHECK(report["checks"].size() == steps);
-  CHECK(report["passed"].get<std::size_t>() + report["skipped"].get<std::size_t>() + 15 == steps);
+  CHECK(report["passed"].get<std::size_t>() + report["skipped"].get<std::size_t>() + 5 == steps);
   CHECK(report["checks"][14]["kernel"] == "permute");
   CHECK(report["checks"][14]["verdict"] == "failed");
   CHECK(report["checks"][0]["verdict"] == "ok");
@@ -134,6 +167,63 @@ TEST_CASE("where there is no GPU the program says so and ends with 77") {
   CHECK(call("", "run --plan /nowhere --out o").code == 4);
 }
 
+TEST_CASE("a selftest's JSON is whole after each check, and its budget ends a hang") {
+  const tests::TemporaryFolder folder;
+  const std::string json = (folder.path() / "selftest.json").string();
+  const Outcome outcome =
+      call("hang:unpermute", "selftest --small --patience 60 --budget 3 --json '" + json + "'");
+  CHECK(outcome.code == 1);
+  const auto report = nlohmann::json::parse(read(json));
+  CHECK(report["complete"] == false);
+  CHECK(report["steps"] == selftest_steps(SelftestSize::Emulated).size());
+  // Fifteen checks come before, the hanging one is lost, and one line stands for the rest.
+  CHECK(report["checks"].size() == 17);
+  CHECK(report["checks"][15]["reason"] == "no answer when the time was up");
+  CHECK(report["checks"][16]["reason"] == "38 checks were not made: the time was up");
+  // It was not given all its patience: nothing is said of it.
+  CHECK(report["without"] == "");
+
+  // Ended from outside in the middle of the hang, with no time to say goodbye.
+  const std::string other = (folder.path() / "killed.json").string();
+  const std::string command = "MOESIM_FAULTS=hang:unpermute timeout -s KILL 3 '" MOESIM_STAND_IN
+                              "' selftest --small --json '" +
+                              other + "' > /dev/null 2>&1";
+  CHECK(std::system(command.c_str()) != 0);
+  const auto killed = nlohmann::json::parse(read(other));
+  CHECK(killed["complete"] == false);
+  CHECK(killed["checks"].size() == 15);
+}
+
+TEST_CASE("a kernel that gives wrong results is asked twice, and kernels are left out on demand") {
+  const Outcome wrong = call("wrong:router", "selftest --small");
+  CHECK(wrong.code == 1);
+  CHECK(has(wrong.text, " 2 FAILED:\n"));
+  CHECK(has(wrong.text, "not asked again: router went wrong twice before\n"));
+
+  // One check of permute; the three layers need it.
+  const Outcome without = call("", "selftest --small --without permute,swiglu");
+  CHECK(without.code == 0);
+  CHECK(has(without.text, "permute (check 14): permute is left out\n"));
+  CHECK(has(without.text, "swiglu (check 16): swiglu is left out\n"));
+  CHECK(has(without.text, "layer moesim_mma 20x64x96 experts 8 top 2: permute is left out\n"));
+  CHECK(call("", "selftest --small --without ''").code == 0);
+
+  const Outcome unknown = call("", "run --plan p --out o --without permut");
+  CHECK(unknown.code == 2);
+  CHECK(has(unknown.text,
+            "moesim-gpu: --without: no kernel is called \"permut\"; there are router, sort, "
+            "permute, unpermute, swiglu, quantise, grouped_gemm_mma, grouped_gemm_wgmma, "
+            "grouped_gemm_fp8, cublaslt, cublas_grouped, attention_decode, stream_copy, "
+            "stream_read, empty_kernel, fill_normal, count_nan, transfer, layer_mma, layer_wgmma, "
+            "layer_fp8, p2p, all_to_all, all_gather, reduce_scatter, all_reduce, memory\n"));
+}
+
+TEST_CASE("a GPU whose driver is too old is there, and fails") {
+  const Outcome outcome = call("old_driver", "info");
+  CHECK(outcome.code == 1);
+  CHECK(outcome.text == "moesim-gpu: the GPU cannot be used: it is too old\n");
+}
+
 TEST_CASE("a run goes on behind points that hang or lose the GPU, and flags them") {
   const tests::TemporaryFolder folder;
   const std::string plan_file = (folder.path() / "plan.csv").string(),
@@ -147,6 +237,7 @@ TEST_CASE("a run goes on behind points that hang or lose the GPU, and flags them
     p.impl = "moesim";
     p.dtype = "bf16";
     p.bytes = 3200;
+    p.cold = false;
     plan.points.push_back(p);
   }
   std::ofstream(plan_file) << plan_text(plan);
@@ -160,6 +251,7 @@ TEST_CASE("a run goes on behind points that hang or lose the GPU, and flags them
 
   const Outcome faulty = call("crash:stream_copy,lose:stream_read", arguments);
   CHECK(faulty.code == 0);
+  // Each fails in both passes: once is the same point.
   CHECK(has(faulty.text, "6 points measured, 6 of them flagged, 0 skipped; 0 left out\n"));
   const std::string text = read(out);
   CHECK(has(text, "failed: its process ended with 9"));
@@ -170,4 +262,67 @@ TEST_CASE("a run goes on behind points that hang or lose the GPU, and flags them
   for (std::string line; std::getline(lines, line);) {
     if (!has(line, "failed: ")) CHECK(has(whole, line + "\n"));
   }
+}
+
+TEST_CASE("a run with kernels that hang ends in time, and has measured all the rest") {
+  const tests::TemporaryFolder folder;
+  const std::string plan_file = (folder.path() / "plan.csv").string(),
+                    out = (folder.path() / "points.csv").string();
+  Plan plan;
+  for (int i = 0; i < 12; ++i) {
+    plan.points.push_back(stream_point(i < 6 ? "copy" : "read", i, 3200));
+  }
+  std::ofstream(plan_file) << plan_text(plan);
+  const auto start = std::chrono::steady_clock::now();
+  const Outcome outcome = call("hang:stream_copy", "run --plan '" + plan_file + "' --out '" + out +
+                                                       "' --patience 2 --budget 100s");
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  CHECK(outcome.code == 0);
+  // Six copies, twice: one hang of two seconds, eleven skipped. Twelve hangs were 24 s.
+  CHECK(took.count() < 15);
+  CHECK(has(outcome.text, "24 points measured, 13 of them flagged, 11 skipped; 0 left out\n"));
+  CHECK(has(outcome.text, "not asked again: stream_copy hung before\n"));
+  const std::string text = read(out);
+  CHECK(count_of(text,
+                 "failed: hung in stream_copy: no answer within 2 s: it hangs, and its process "
+                 "was ended\"\n") == 1);
+  CHECK(count_of(text, "skipped: stream_copy hung before\n") == 11);
+  CHECK(count_of(text, ",no_graph\n") == 12);
+}
+
+TEST_CASE("a run that was killed goes on where it was, and ends with the same points") {
+  const tests::TemporaryFolder folder;
+  const std::string plan_file = (folder.path() / "plan.csv").string(),
+                    out = (folder.path() / "points.csv").string();
+  Plan plan;
+  for (int i = 0; i < 6; ++i) plan.points.push_back(stream_point("copy", i, 3200.0 * (i + 1)));
+  std::ofstream(plan_file) << plan_text(plan);
+  const std::string arguments = "run --plan '" + plan_file + "' --out '" + out + "' --budget 100s";
+  CHECK(call("", arguments).code == 0);
+  const std::string whole = read(out);
+  std::filesystem::remove(out);
+
+  // Twelve points of a tenth of a second; ended after half a second, whatever it was doing.
+  const std::string command = "MOESIM_FAULTS=slow timeout -s KILL 0.7 '" MOESIM_STAND_IN "' " +
+                              arguments + " > /dev/null 2>&1";
+  CHECK(std::system(command.c_str()) != 0);
+  CHECK_FALSE(std::filesystem::exists(out));
+  const std::string part = read(out + ".partial");
+  CHECK(part.size() < whole.size());
+  CHECK(has(part, "# plan_hash: "));
+  std::ofstream(out + ".partial", std::ios::app) << "copy-3,fit,co";  // a line that was cut
+
+  const Outcome resumed = call("", arguments + " --resume");
+  CHECK(resumed.code == 0);
+  CHECK(has(resumed.text, " of 12 points in " + out + ".partial\n"));
+  CHECK(has(resumed.text, "12 points measured, 12 of them flagged, 0 skipped; 0 left out\n"));
+  CHECK(read(out) == whole);
+  // All is there: nothing is measured again.
+  const Outcome again = call("start", arguments + " --resume");
+  CHECK(again.code == 0);
+  CHECK(read(out) == whole);
+  // With another seed the points are of other steps.
+  const Outcome other = call("", arguments + " --resume --seed 2");
+  CHECK(other.code == 4);
+  CHECK(has(other.text, ": these are points of another plan or seed\n"));
 }

@@ -13,7 +13,8 @@ std::vector<fs::path> markdown_files() {
        ++at) {
     const std::string name = at->path().filename().string();
     if (at->is_directory()) {
-      if (name.starts_with('.') || name == "build" || fs::exists(at->path() / "CMakeCache.txt"))
+      if (name.starts_with('.') || name == "build" || name == "node_modules" ||
+          fs::exists(at->path() / "CMakeCache.txt"))
         at.disable_recursion_pending();
     } else if (at->path().extension() == ".md") {
       files.push_back(at->path().lexically_relative("."));

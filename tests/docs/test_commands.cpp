@@ -78,13 +78,14 @@ Guide guide_of(const std::string& text, bool strict = true) {
   return guide;
 }
 
-// A folder with configs/ and validation/ of the tree and a program of the name moesim, with a
-// stand-in for the one that measures a GPU beside it.
+// A folder with configs/, validation/ and the page of reports of the tree and a program of the name
+// moesim, with a stand-in for the one that measures a GPU beside it.
 class Checkout {
  public:
   Checkout() {
     fs::copy("configs", root() / "configs", fs::copy_options::recursive);
     fs::create_directory_symlink(fs::absolute("validation"), root() / "validation");
+    fs::copy_file("tools/report/template/report.html", root() / "report.html");
     fs::create_directory(root() / "bin");
     for (const char* name : {"MOESIM_PROGRAM", "MOESIM_GPU_PROGRAM"}) {
       const char* program = std::getenv(name);
@@ -101,8 +102,9 @@ class Checkout {
   // The exit code, and what was printed last.
   int run(const std::string& command, std::string& output) const {
     const fs::path log = root() / "bin" / "output";
-    const std::string line = "cd '" + root().string() + "' && PATH='" + (root() / "bin").string() +
-                             "':\"$PATH\" && { " + command + "\n} > '" + log.string() + "' 2>&1";
+    const std::string line = "cd '" + root().string() + "' && HOME=\"$PWD/home\" PATH='" +
+                             (root() / "bin").string() + "':\"$PATH\" && { " + command + "\n} > '" +
+                             log.string() + "' 2>&1";
     const int status = std::system(line.c_str());
     output = sim::io::read_text(log);
     if (output.size() > 2000) output = "…" + output.substr(output.size() - 2000);

@@ -33,6 +33,13 @@ if(NOT output MATCHES "\n  folder +${WORK}/prefix/share/moesim/configs\n")
   message(FATAL_ERROR "the configurations are found elsewhere: ${output}")
 endif()
 
+# Its own template of a page.
+run(${moesim} run mixtral-8x7b-decode-h100 --set step.count=1 --set network=bound --html page.html)
+file(STRINGS ${WORK}/elsewhere/page.html marks REGEX "<!-- moesim report template, sources [0-9a-f]+ -->")
+if(NOT marks)
+  message(FATAL_ERROR "the installed program writes no page")
+endif()
+
 # A scenario that ships: as the documents write it, and by its name.
 get_filename_component(name ${scenario} NAME_WE)
 foreach(called ${scenario} ${name})

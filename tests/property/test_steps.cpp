@@ -186,3 +186,28 @@ TEST_CASE("two batches that overlap hide exchanges and nothing else") {
   };
   CHECK(exposed("true") < 0.5 * exposed("false"));
 }
+
+TEST_CASE("a report is the same to the byte on 1, 2 and 7 threads") {
+  // Steps of two kinds, where prompts are prefilled beside the decode, and flows.
+  const std::string file = "configs/scenarios/mixtral-8x7b-decode-h100.yaml";
+  for (const char* network : {"network=bound", "network=fluid"}) {
+    const Scenario s = load_scenario(
+        file, {network, "step.count=3", "step.refill={prompt: 1000, output: 100, chunk: 500}"});
+    const auto report = [&](std::size_t threads) {
+      std::vector<std::int64_t> told;
+      const RunOptions options{
+          .keep_timeline = true,
+          .threads = threads,
+          .progress = [&](std::int64_t step, std::int64_t) { told.push_back(step); }};
+      RunResult result = run(s, options);
+      CHECK(told.size() >= 3);
+      CHECK(std::ranges::is_sorted(told));
+      REQUIRE(result.recording.has_value());
+      return sim::io::to_text(to_json(result.report, resolved(s))) + "\n" +
+             std::to_string(result.recording->timeline.finish.time_since_epoch().count());
+    };
+    const std::string alone = report(1);
+    CHECK(report(2) == alone);
+    CHECK(report(7) == alone);
+  }
+}

@@ -6,6 +6,7 @@
 
 #include "hardware/cluster.h"
 #include "hardware/collectives/models.h"
+#include "hardware/network/cluster_network.h"
 #include "hardware/network/network_model.h"
 #include "hardware/network/topology.h"
 #include "sim/engine.h"
@@ -51,7 +52,8 @@ class DoneTimes final : public sim::ExchangeListener {
 inline sim::Duration play(const hardware::Cluster& cluster, const sim::Exchange& exchange,
                           hardware::Fidelity fidelity, double tolerance = 0) {
   sim::Engine engine;
-  const auto network = hardware::make_network_model(cluster, fidelity, engine, tolerance);
+  hardware::ClusterNetwork links(cluster.topology);
+  const auto network = hardware::make_network_model(links, fidelity, engine, tolerance);
   DoneTimes listener(engine);
   for (const auto rank : exchange.participants) network->arrive(0, exchange, rank, listener);
   engine.run();

@@ -47,6 +47,12 @@ TEST_CASE("the diagnosis of a machine without a GPU is printed, and is fine") {
         "GPU (for calibration only)\n"
         "  device          none: no NVIDIA driver (libcuda.so.1 is not found)\n"
         "  toolkit         none: nvcc is not found\n"
+        "  moesim-gpu      not found\n"
+        "  cuBLASLt        not found: its yardsticks are skipped\n"
+        "  calibration     lacks\n"
+        "                  moesim-gpu: build it where CUDA is and bring it here, on the PATH "
+        "(validation/cuda/README.md)\n"
+        "                  a GPU: no NVIDIA driver (libcuda.so.1 is not found)\n"
         "\n"
         "Readers, each on a file of its own\n"
         "  YAML            works\n");
@@ -72,12 +78,17 @@ TEST_CASE("GPUs are listed with what calibration needs to know") {
                    .gpus = {{"NVIDIA H100 80GB HBM3", "9.0", 85'000'000'000}},
                    .why_none = {},
                    .toolkit = "/usr/local/cuda/bin/nvcc"};
+  diagnosis.gpu_program = "/p/moesim-gpu";
+  diagnosis.cublaslt = true;
   CHECK(to_text(diagnosis).find("GPU (for calibration only)\n"
                                 "  device          NVIDIA H100 80GB HBM3, compute capability 9.0, "
                                 "85 GB\n"
                                 "  driver          580.65\n"
                                 "  driver's CUDA   13.0\n"
-                                "  toolkit         /usr/local/cuda/bin/nvcc\n") !=
+                                "  toolkit         /usr/local/cuda/bin/nvcc\n"
+                                "  moesim-gpu      /p/moesim-gpu\n"
+                                "  cuBLASLt        found\n"
+                                "  calibration     ready: moesim calibrate run my-gpu\n") !=
         std::string::npos);
   const auto json = moesim::sim::io::parse_json(to_json(diagnosis), "doctor");
   CHECK(json.at("gpu").at("devices").at(0).at("compute_capability") == "9.0");
@@ -110,4 +121,19 @@ TEST_CASE("the command prints the diagnosis and ends with its verdict") {
   CHECK(command.run(arguments, Console{out, err}) == moesim::sim::ExitCode::Ok);
   CHECK(moesim::sim::io::parse_json(out.str(), "doctor").at("ok") == true);
   CHECK(err.str().empty());
+}
+
+TEST_CASE("what a calibration lacks is said with what would do") {
+  Diagnosis diagnosis = healthy();
+  diagnosis.gpu = {.driver = {},
+                   .cuda = {},
+                   .gpus = {{"Tesla V100-SXM2-16GB", "7.0", 16'000'000'000}},
+                   .why_none = {},
+                   .toolkit = "/usr/local/cuda/bin/nvcc"};
+  CHECK(calibration_lacks(diagnosis) ==
+        std::vector<std::string>{"moesim-gpu: configure and build again, with -DMOESIM_CUDA=ON",
+                                 "a GPU of compute capability 8.0: Tesla V100-SXM2-16GB has 7.0"});
+  diagnosis.gpu.gpus.front().capability = "8.0";
+  diagnosis.gpu_program = "/p/moesim-gpu";
+  CHECK(calibration_lacks(diagnosis).empty());
 }

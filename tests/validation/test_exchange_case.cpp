@@ -90,7 +90,7 @@ TEST_CASE("an exchange's case with mistakes was run before they were told") {
   CHECK(mistakes("cluster: no/such.yaml\nranks: 0\nalgorithm: nccl_tokens\ntokens: many\n"
                  "hidden: 7168\ntop_k: 8\nexperts: 256\nlaw: zip\nnetwork: ideal\nskew: -1\n"
                  "seed: -3\nsms: 0\ngroups: none\ndispatch: bf16\ncombine: bf16\n") ==
-        "case.yaml:2:8: ranks: expected a whole number from 1 to 65536, not \"0\"\n"
+        "case.yaml:2:8: ranks: expected a whole number from 1 to 1048576, not \"0\"\n"
         "case.yaml:4:9: tokens: expected a whole number from 1 to 1048576, not \"many\"\n"
         "case.yaml:8:6: law: expected one of balanced, uniform, zipf, power_law, log_normal, not "
         "\"zip\"; did you mean \"zipf\"?\n"

@@ -14,7 +14,7 @@ install(DIRECTORY sim hardware workloads validation
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/moesim COMPONENT devel
   FILES_MATCHING PATTERN "*.h"
   PATTERN cuda EXCLUDE
-  PATTERN hdf5_library.h EXCLUDE PATTERN hdf5_chunks.h EXCLUDE PATTERN yaml_value.h EXCLUDE PATTERN message.h EXCLUDE)
+  PATTERN hdf5_library.h EXCLUDE PATTERN hdf5_calls.h EXCLUDE PATTERN hdf5_chunks.h EXCLUDE PATTERN yaml_value.h EXCLUDE PATTERN message.h EXCLUDE)
 
 configure_package_config_file(${PROJECT_SOURCE_DIR}/tools/cmake/moesimConfig.cmake.in
   ${PROJECT_BINARY_DIR}/moesimConfig.cmake INSTALL_DESTINATION ${MOESIM_CMAKE_DIR})
@@ -24,3 +24,4 @@ install(FILES ${PROJECT_BINARY_DIR}/moesimConfig.cmake ${PROJECT_BINARY_DIR}/moe
   DESTINATION ${MOESIM_CMAKE_DIR} COMPONENT devel)
 
 install(DIRECTORY configs DESTINATION ${CMAKE_INSTALL_DATADIR}/moesim COMPONENT cli)
+install(FILES tools/report/template/report.html DESTINATION ${CMAKE_INSTALL_DATADIR}/moesim COMPONENT cli)

@@ -76,6 +76,7 @@ function(moesim_add_tests name)
     add_test(NAME ${folder}/${stem} COMMAND ${target} "--source-file=*/${source}"
              WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
     set_tests_properties(${folder}/${stem} PROPERTIES LABELS ${arg_LABEL} TIMEOUT ${arg_TIMEOUT}
+      ENVIRONMENT MOESIM_TRACE_CACHE=off
       FAIL_REGULAR_EXPRESSION "test cases: +0 " SKIP_REGULAR_EXPRESSION "SKIPPED: ")
   endforeach()
 endfunction()

@@ -45,6 +45,8 @@ class Arguments {
 struct Console {
   std::ostream& out;
   std::ostream& err;
+  // Whether the user has asked to stop (SIGINT), for a command that ends by itself.
+  std::function<bool()> interrupted = [] { return false; };
 };
 
 struct Command {
@@ -54,6 +56,8 @@ struct Command {
   std::vector<Option> options;
   std::vector<std::string> examples = {};  // whole command lines
   std::function<sim::ExitCode(const Arguments&, Console)> run;
+  // On SIGINT it asks Console::interrupted and ends with what it has, instead of being ended.
+  bool ends_itself = false;
 };
 
 // All commands, in the order of the help.

@@ -9,12 +9,14 @@
 #include "tools/moesim/doctor.h"
 #include "tools/moesim/network/network_commands.h"
 #include "tools/moesim/placement/placement_command.h"
+#include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/moesim/trace/trace_commands.h"
 
 namespace moesim::tools {
 
 // One a file, named like it.
 Command run_command();
+Command report_command();
 Command config_command();
 
 namespace {
@@ -24,8 +26,9 @@ std::vector<Command> all_commands() {
   const auto add = [&](std::vector<Command> more) {
     for (Command& command : more) all.push_back(std::move(command));
   };
-  add({run_command()});
+  add({run_command(), report_command()});
   add({config_command()});
+  add(sweep_commands());
   add({card_command(), memory_command()});
   add(network_commands());
   add(trace_commands());

@@ -66,7 +66,7 @@ void flatten(const Json& value, const std::string& path, const YamlNode& root,
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
   sim::io::YamlDocument document = workloads::open_scenario(
-      find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"));
+      find_config("scenarios", arguments.text("SCENARIO")), with_files(arguments.all("set")));
   Json json = resolved(workloads::read_scenario(document.root(), shipped()));
   std::vector<Line> lines;
   flatten(json, "", document.root(), lines);

@@ -1,5 +1,7 @@
 #include "tools/moesim/config_folder.h"
 
+#include <cstdlib>
+
 namespace moesim::tools {
 
 std::filesystem::path program_folder() {
@@ -24,6 +26,17 @@ std::optional<std::filesystem::path> config_folder() {
     above = above.parent_path();
     if (is_configs(above / "configs")) return above / "configs";
   }
+  return {};
+}
+
+std::filesystem::path own_config_folder() {
+  const auto set = [](const char* name) {
+    const char* value = std::getenv(name);
+    return std::filesystem::path(value == nullptr ? "" : value);
+  };
+  if (const auto own = set("MOESIM_CONFIGS"); !own.empty()) return own;
+  if (const auto data = set("XDG_DATA_HOME"); !data.empty()) return data / "moesim" / "configs";
+  if (const auto home = set("HOME"); !home.empty()) return home / ".local/share/moesim/configs";
   return {};
 }
 

@@ -13,4 +13,9 @@ std::optional<std::filesystem::path> config_folder();
 // The folder of this program; empty where the system does not say.
 std::filesystem::path program_folder();
 
+// The user's own configurations, that calibrate run adds to: $MOESIM_CONFIGS, else
+// $XDG_DATA_HOME/moesim/configs, else ~/.local/share/moesim/configs. Empty where none of the three
+// is set. It need not exist.
+std::filesystem::path own_config_folder();
+
 }  // namespace moesim::tools

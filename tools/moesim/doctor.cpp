@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <boost/version.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -12,11 +13,14 @@
 #include "sim/io/json.h"
 #include "sim/io/libraries.h"
 #include "sim/units_text.h"
+#include "tools/moesim/calibrate/calibrate_commands.h"
 #include "tools/moesim/config_folder.h"
 #include "tools/moesim/self_check.h"
 
 namespace moesim::tools {
 namespace {
+
+constexpr double kLeastCapability = 8;
 
 #if defined(__clang__)
 constexpr const char* kCompiler = "clang " __clang_version__;
@@ -51,6 +55,24 @@ bool Diagnosis::ok() const {
          std::all_of(checks.begin(), checks.end(), [](const SelfCheck& check) { return check.ok; });
 }
 
+std::vector<std::string> calibration_lacks(const Diagnosis& diagnosis) {
+  std::vector<std::string> lacks;
+  const GpuProbe& gpu = diagnosis.gpu;
+  if (!diagnosis.gpu_program) {
+    lacks.push_back(gpu.toolkit
+                        ? "moesim-gpu: configure and build again, with -DMOESIM_CUDA=ON"
+                        : "moesim-gpu: build it where CUDA is and bring it here, on the PATH "
+                          "(validation/cuda/README.md)");
+  }
+  if (gpu.gpus.empty()) {
+    lacks.push_back("a GPU: " + gpu.why_none);
+  } else if (std::strtod(gpu.gpus.front().capability.c_str(), nullptr) < kLeastCapability) {
+    lacks.push_back(fmt::format("a GPU of compute capability 8.0: {} has {}", gpu.gpus.front().name,
+                                gpu.gpus.front().capability));
+  }
+  return lacks;
+}
+
 Diagnosis diagnose() {
   Diagnosis diagnosis;
   diagnosis.version = MOESIM_VERSION;
@@ -63,6 +85,8 @@ Diagnosis diagnose() {
   diagnosis.hdf5_filters = sim::io::hdf5_filters();
   look_at_configs(diagnosis);
   diagnosis.gpu = probe_gpus();
+  if (const auto program = find_gpu_program({})) diagnosis.gpu_program = program->string();
+  diagnosis.cublaslt = has_cublaslt();
   diagnosis.checks = check_readers();
   return diagnosis;
 }
@@ -91,6 +115,11 @@ std::string to_text(const Diagnosis& diagnosis) {
   if (diagnosis.gpu.driver) text += line("driver", *diagnosis.gpu.driver);
   if (diagnosis.gpu.cuda) text += line("driver's CUDA", *diagnosis.gpu.cuda);
   text += line("toolkit", diagnosis.gpu.toolkit.value_or("none: nvcc is not found"));
+  text += line("moesim-gpu", diagnosis.gpu_program.value_or("not found"));
+  text += line("cuBLASLt", diagnosis.cublaslt ? "found" : "not found: its yardsticks are skipped");
+  const std::vector<std::string> lacks = calibration_lacks(diagnosis);
+  text += line("calibration", lacks.empty() ? "ready: moesim calibrate run my-gpu" : "lacks");
+  for (const std::string& lack : lacks) text += line("", lack);
 
   text += "\nReaders, each on a file of its own\n";
   for (const SelfCheck& check : diagnosis.checks) {
@@ -126,6 +155,9 @@ std::string to_json(const Diagnosis& diagnosis) {
   gpu["driver"] = or_null(diagnosis.gpu.driver);
   gpu["driver_cuda"] = or_null(diagnosis.gpu.cuda);
   gpu["nvcc"] = or_null(diagnosis.gpu.toolkit);
+  gpu["moesim_gpu"] = or_null(diagnosis.gpu_program);
+  gpu["cublaslt"] = diagnosis.cublaslt;
+  gpu["calibration_lacks"] = calibration_lacks(diagnosis);
   json["readers"] = sim::io::Json::array();
   for (const SelfCheck& check : diagnosis.checks) {
     json["readers"].push_back({{"name", check.name}, {"ok", check.ok}, {"message", check.message}});

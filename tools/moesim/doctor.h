@@ -27,10 +27,16 @@ struct Diagnosis {
   std::optional<std::string> configs;                     // the folder
   std::vector<std::pair<std::string, int>> config_files;  // per subfolder: "devices", 7
   GpuProbe gpu;
+  std::optional<std::string> gpu_program;  // moesim-gpu's file
+  bool cublaslt = false;                   // the yardstick of a calibration is there
   std::vector<SelfCheck> checks;
 
   bool ok() const;  // every check passed, and the configurations are there
 };
+
+// What `moesim calibrate run` lacks on this machine, one line each, with what would do; empty:
+// nothing.
+std::vector<std::string> calibration_lacks(const Diagnosis& diagnosis);
 
 Diagnosis diagnose();
 std::string to_text(const Diagnosis& diagnosis);

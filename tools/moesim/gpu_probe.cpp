@@ -98,6 +98,19 @@ void probe_toolkit(GpuProbe& probe) {
 
 }  // namespace
 
+bool has_cublaslt() {
+  const char* folder = std::getenv("MOESIM_CUBLAS_DIR");
+  // Opening it would read half a gigabyte: in folders the file is looked for, and nothing else.
+  for (const std::string& place :
+       {std::string(folder == nullptr ? "" : folder), std::string("/usr/local/cuda/lib64")}) {
+    for (const char* name : {"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"}) {
+      if (!place.empty() && access((place + "/" + name).c_str(), R_OK) == 0) return true;
+    }
+  }
+  return Library(dlopen("libcublasLt.so.13", RTLD_LAZY | RTLD_LOCAL)) ||
+         Library(dlopen("libcublasLt.so.12", RTLD_LAZY | RTLD_LOCAL));
+}
+
 GpuProbe probe_gpus() {
   GpuProbe probe;
   probe_cuda(probe);

@@ -25,4 +25,7 @@ struct GpuProbe {
 
 GpuProbe probe_gpus();
 
+// Whether libcublasLt is where moesim-gpu looks for it.
+bool has_cublaslt();
+
 }  // namespace moesim::tools

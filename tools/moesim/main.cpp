@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <exception>
 #include <iostream>
@@ -175,6 +176,16 @@ int report(const std::string& text, ExitCode code, bool json) {
   return static_cast<int>(code);
 }
 
+std::atomic<int> interrupts{0};
+static_assert(std::atomic<int>::is_always_lock_free);
+
+// The first one is a wish, the second an order.
+void note_interrupt(int) {
+  if (++interrupts <= 1) return;
+  moesim::sim::io::remove_temporaries();
+  std::_Exit(static_cast<int>(ExitCode::Interrupted));
+}
+
 int run(int argc, char** argv) {
   CLI::App app{
       "moesim: what a Mixture-of-Experts model does on a cluster, driven by real routing."};
@@ -196,7 +207,8 @@ int run(int argc, char** argv) {
   for (CLI::App* group : app.get_subcommands({})) {
     const auto children = group->get_subcommands({});
     if (children.empty()) continue;
-    group->require_subcommand(1);
+    const bool is_command = std::ranges::find(parsers, group) != parsers.end();
+    if (!is_command) group->require_subcommand(1);
     std::string names;
     for (const CLI::App* child : children) names += (names.empty() ? "" : ", ") + child->get_name();
     if (group->get_description().empty()) group->description(names);
@@ -217,8 +229,12 @@ int run(int argc, char** argv) {
         ExitCode::Configuration, asks_for_json(argc, argv));
   }
   for (std::size_t i = 0; i < all.size(); ++i) {
-    if (!parsers[i]->parsed()) continue;
-    const ExitCode code = all[i].run(arguments_of(all[i], typed[i]), Console{std::cout, std::cerr});
+    // A command that has others below it ("sweep", "sweep show") is parsed with them.
+    if (!parsers[i]->parsed() || !parsers[i]->get_subcommands().empty()) continue;
+    if (all[i].ends_itself) std::signal(SIGINT, note_interrupt);
+    const ExitCode code = all[i].run(
+        arguments_of(all[i], typed[i]),
+        Console{.out = std::cout, .err = std::cerr, .interrupted = [] { return interrupts != 0; }});
     std::cout.flush();
     if (!std::cout) {
       std::cerr << "moesim: standard output cannot be written\n";

@@ -48,6 +48,7 @@ Scenario routed_scenario(const RoutedQuestion& question) {
   // Prompts as long as they may be, as many as make up the tokens.
   std::int64_t prompt = std::min(question.tokens, longest);
   while (question.tokens % prompt != 0) --prompt;
+  // What a trace costs is asked of all its tokens alike: one that is short goes round.
   const std::string text = fmt::format(
       "name: routing\nmodel: {}\ncluster: {}\nparallelism: {{dp: {}, ep: {}}}\n"
       "routing: {{trace: {}, tokens: repeat}}\nnetwork: {}\nkernels: {{all_to_all: {}}}\nstep: "
@@ -100,7 +101,7 @@ RoutedQuestion routed_question(const Arguments& arguments) {
   question.tokens = arguments.integer("tokens", 1, 1'000'000);
   question.steps = arguments.integer("steps", 1, 1000);
   question.network = arguments.text("network");
-  question.overrides = arguments.all("set");
+  question.overrides = with_files(arguments.all("set"));
   return question;
 }
 

@@ -3,13 +3,18 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/command.h"
+#include "tools/moesim/html_output.h"
 #include "tools/moesim/shipped.h"
+#include "tools/moesim/trace_cache.h"
 #include "tools/report/chrome_trace.h"
+#include "tools/report/page_kinds.h"
+#include "tools/report/step_figures.h"
 #include "tools/report/text_report.h"
 
 namespace moesim::tools {
@@ -48,22 +53,30 @@ std::string changes(const Arguments& arguments) {
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const workloads::Scenario scenario = workloads::load_scenario(
-      find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"), shipped());
-  const auto timeline = arguments.find("timeline");
+  workloads::Scenario scenario =
+      workloads::load_scenario(find_config("scenarios", arguments.text("SCENARIO")),
+                               with_files(arguments.all("set")), shipped());
+  scenario.deployment.routing.cache = trace_cache(std::getenv);
+  const auto timeline = arguments.find("timeline"), html = arguments.find("html");
   Progress progress(console.err);
   workloads::RunResult result = workloads::run(
       scenario,
-      {.keep_timeline = timeline.has_value(),
+      {.keep_timeline = timeline || html,
+       .threads = static_cast<std::size_t>(arguments.integer("jobs", 1, 1024)),
        .progress = [&](std::int64_t step, std::int64_t steps) { progress(step, steps); }});
 
   result.report.command = command_line(arguments);
   result.report.title += changes(arguments);
   if (timeline)
-    sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.deployment.cluster));
-  const std::string text = arguments.json()
-                               ? sim::io::to_text(to_json(result.report, resolved(scenario)))
-                               : text_report(result.report);
+    sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.deployment.cluster,
+                                                result.report.memory));
+  const sim::io::Json json = to_json(result.report, resolved(scenario));
+  if (html) {
+    Page page = run_page(json);
+    add_step_figures(result, *scenario.deployment.cluster.topology, page);
+    write_page(*html, page, json);
+  }
+  const std::string text = arguments.json() ? sim::io::to_text(json) : text_report(result.report);
   if (const auto output = arguments.find("output")) {
     sim::io::write_file(*output, text);
   } else {
@@ -77,32 +90,41 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 }  // namespace
 
 Command run_command() {
-  return {.name = "run",
-          .summary = "simulates a scenario and reports where its time, bytes and memory go",
-          .description =
-              "Reads a scenario (model, cluster, layout, routing, step), plays its steps on every "
-              "GPU and link, and prints a report. Exit code 3 where the model does not fit.",
-          .options = {{.name = "SCENARIO",
-                       .help = "the scenario: a YAML file, or the name of one that ships",
-                       .required = true,
-                       .is_file = true},
-                      {.name = "--set",
-                       .value = "KEY=VALUE",
-                       .help = "replace a value of the scenario; may be given more than once",
-                       .repeated = true},
-                      {.name = "-o,--output",
-                       .value = "FILE",
-                       .help = "write the report there instead of to standard output",
-                       .is_file = true},
-                      {.name = "--timeline",
-                       .value = "FILE",
-                       .help = "write the first step for Perfetto or chrome://tracing",
-                       .is_file = true},
-                      format_option()},
-          .examples = {"moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
-                       "moesim run SCENARIO --set step.batch_per_rank=64 --set network=bound",
-                       "moesim run SCENARIO --format json -o report.json --timeline step.json"},
-          .run = run};
+  return {
+      .name = "run",
+      .summary = "simulates a scenario and reports where its time, bytes and memory go",
+      .description =
+          "Reads a scenario (model, cluster, layout, routing, step), plays its steps on every "
+          "GPU and link, and prints a report. Exit code 3 where the model does not fit. "
+          "Traces are kept unpacked in $XDG_CACHE_HOME/moesim/traces (~/.cache), at most 1 GiB; "
+          "MOESIM_TRACE_CACHE=off keeps none.",
+      .options = {{.name = "SCENARIO",
+                   .help = "the scenario: a YAML file, or the name of one that ships",
+                   .required = true,
+                   .is_file = true},
+                  {.name = "--set",
+                   .value = "KEY=VALUE",
+                   .help = "replace a value of the scenario; may be given more than once",
+                   .repeated = true},
+                  {.name = "-o,--output",
+                   .value = "FILE",
+                   .help = "write the report there instead of to standard output",
+                   .is_file = true},
+                  {.name = "--timeline",
+                   .value = "FILE",
+                   .help = "write the first step for Perfetto or chrome://tracing",
+                   .is_file = true},
+                  {.name = "-j,--jobs",
+                   .value = "N",
+                   .help = "steps at the same time; the result is the same",
+                   .fallback = "1"},
+                  html_option(),
+                  format_option()},
+      .examples = {"moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
+                   "moesim run SCENARIO --set step.batch_per_rank=64 --set network=bound",
+                   "moesim run SCENARIO --format json -o report.json --timeline step.json",
+                   "moesim run SCENARIO --html report.html"},
+      .run = run};
 }
 
 }  // namespace moesim::tools

@@ -65,18 +65,18 @@ fs::path find_config(const std::string& kind, const std::string& text) {
 
 fs::path find_shipped(const std::string& kind, const std::string& text) {
   std::error_code error;
-  const fs::path folder = shipped_folder(kind);
+  const fs::path folder = shipped_folder(kind), own = own_config_folder();
   std::vector<std::string> names;
-  if (!folder.empty()) {
-    for (const auto& entry : fs::directory_iterator(folder, error)) {
-      if (entry.path().extension() == ".yaml") names.push_back(entry.path().stem().string());
+  const std::string wanted = lower(name_of(kind, text));
+  for (const fs::path& place : {folder, own.empty() ? own : own / kind}) {
+    if (place.empty()) continue;
+    for (const auto& entry : fs::directory_iterator(place, error)) {
+      if (entry.path().extension() != ".yaml") continue;
+      names.push_back(entry.path().stem().string());
+      if (lower(names.back()) == wanted) return entry.path();
     }
   }
   std::sort(names.begin(), names.end());
-  const std::string wanted = lower(name_of(kind, text));
-  for (const std::string& name : names) {
-    if (lower(name) == wanted) return folder / (name + ".yaml");
-  }
   if (kind == "models" && text.find('/') != std::string::npos) {  // perhaps a hub id
     for (const std::string& name : names) {
       const fs::path file = folder / (name + ".yaml");
@@ -99,6 +99,18 @@ fs::path find_shipped(const std::string& kind, const std::string& text) {
   throw sim::ConfigError(fmt::format("\"{}\" is neither a file nor one of {}{}", text,
                                      (fs::path("configs") / kind).string(),
                                      meant.empty() ? "" : "; did you mean " + meant + "?"));
+}
+
+std::vector<std::string> with_files(std::vector<std::string> assignments) {
+  const std::string key = "cluster=";
+  for (std::string& assignment : assignments) {
+    if (assignment.rfind(key, 0) != 0) continue;
+    const std::string value = assignment.substr(key.size());
+    // A path, a file's name, or a cluster written out.
+    if (value.find_first_of("/{:") != std::string::npos || value.ends_with(".yaml")) continue;
+    assignment = key + fs::absolute(find_config("clusters", value)).string();
+  }
+  return assignments;
 }
 
 workloads::Shipped shipped() {

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "tools/report/trace_counters.h"
+
 namespace moesim::tools {
 namespace {
 
@@ -25,14 +27,22 @@ std::string us(sim::Duration time) {
 
 class Writer {
  public:
-  Writer(const workloads::Recording& recording, const hardware::Cluster& cluster)
-      : graph_(recording.graph), timeline_(recording.timeline), cluster_(cluster) {}
+  Writer(const workloads::Recording& recording, const hardware::Cluster& cluster,
+         const workloads::MemoryReport& memory)
+      : recording_(recording),
+        graph_(recording.graph),
+        timeline_(recording.timeline),
+        cluster_(cluster),
+        memory_(memory) {}
 
   std::string write() {
     for (sim::Rank rank = 0; rank < graph_.ranks(); ++rank) name(rank);
     for (OpId id = 0; id < graph_.size(); ++id) slice(id);
     for (sim::ExchangeId id = 0; id < graph_.exchanges().size(); ++id) in_flight(id);
+    flows();
     counters();
+    links();
+    memory();
     return fmt::format("{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n{}\n]}}\n", out_);
   }
 
@@ -53,6 +63,9 @@ class Writer {
       event(fmt::format(
           R"({{"ph":"M","pid":{},"tid":{},"name":"thread_name","args":{{"name":"{}"}}}})", rank,
           stream, kStreamNames[stream]));
+      event(fmt::format(
+          R"({{"ph":"M","pid":{},"tid":{},"name":"thread_sort_index","args":{{"sort_index":{}}}}})",
+          rank, stream, stream));
     }
   }
 
@@ -108,17 +121,60 @@ class Writer {
     }
   }
 
+  // An arrow from each rank's part of a dispatch to the experts that work on what it brought.
+  void flows() {
+    const std::vector<OpId> experts = experts_of_dispatches(graph_);
+    for (OpId id = 0; id < graph_.size(); ++id) {
+      if (experts[id] == sim::kNoOp) continue;
+      const auto end = [&](OpId op, const char* kind) {
+        event(fmt::format(
+            R"({{"ph":{},"id":{},"pid":{},"tid":{},"ts":{},"name":"dispatch","cat":"a2a"}})", kind,
+            id, graph_.op(op).rank, graph_.op(op).stream,
+            us(timeline_.spans[op].start.time_since_epoch())));
+      };
+      if (timeline_.spans[id].start == timeline_.spans[id].end) continue;  // has no slice
+      end(id, R"("s")");
+      end(experts[id], R"("f","bp":"e")");
+    }
+  }
+
+  void counter(sim::Rank pid, const Counter& counter, const char* key) {
+    for (const auto& [time, value] : counter.values) {
+      event(fmt::format(R"({{"ph":"C","pid":{},"ts":{},"name":{},"args":{{"{}":{:.6g}}}}})", pid,
+                        us(time.time_since_epoch()), quoted(counter.name), key, value));
+    }
+  }
+
+  void links() {
+    constexpr std::size_t kMostLinks = 64;
+    const sim::Rank pid = graph_.ranks() + 1;
+    event(fmt::format(
+        R"({{"ph":"M","pid":{},"name":"process_name","args":{{"name":"links, the {} busiest: share of capacity"}}}})",
+        pid, kMostLinks));
+    for (const Counter& link : link_counters(recording_, cluster_, kMostLinks))
+      counter(pid, link, "use");
+  }
+
+  void memory() {
+    if (memory_.capacity == 0) return;
+    sim::Rank rank = 0;
+    for (const Counter& one : memory_counters(recording_, memory_)) counter(rank++, one, "bytes");
+  }
+
+  const workloads::Recording& recording_;
   const sim::OpGraph& graph_;
   const sim::Timeline& timeline_;
   const hardware::Cluster& cluster_;
+  const workloads::MemoryReport& memory_;
   std::vector<std::pair<sim::Time, std::int64_t>> changes_;
   std::string out_;
 };
 
 }  // namespace
 
-std::string chrome_trace(const workloads::Recording& recording, const hardware::Cluster& cluster) {
-  return Writer(recording, cluster).write();
+std::string chrome_trace(const workloads::Recording& recording, const hardware::Cluster& cluster,
+                         const workloads::MemoryReport& memory) {
+  return Writer(recording, cluster, memory).write();
 }
 
 }  // namespace moesim::tools

@@ -9,7 +9,7 @@ moesim=$1
 out=${2:-configs/traces}
 "$moesim" trace make -o "$out/deepseek-like.h5" --model deepseek-v3-like --first-layer 3 \
   --layers 58 --experts 256 --top-k 8 --groups 8 --groups-per-token 4 --law log_normal --skew 0.6 \
-  --requests 64 --tokens-per-request 32 --domains 4 --domain-share 0.4 --repeat 0.25 --layer-link 0.2
+  --requests 256 --tokens-per-request 32 --domains 4 --domain-share 0.4 --repeat 0.25 --layer-link 0.2
 "$moesim" trace make -o "$out/mixtral-like.h5" --model mixtral-8x7b-like \
   --layers 32 --experts 8 --top-k 2 --law log_normal --skew 0.25 \
   --requests 128 --tokens-per-request 64 --domains 4 --domain-share 0.2 --repeat 0.1 --layer-link 0.2

@@ -39,9 +39,11 @@ cuda::Plan make_plan(const PlanOptions& options) {
   plan_layers(writer, options, models);
   plan_parts(writer, models);
   plan_ceilings(writer, options);
+  plan_dense(writer);
   plan_attention(writer);
   plan_transfers(writer);
   plan_memory(writer, models);
+  if (options.power) plan_power(writer, options);
   return std::move(writer).plan();
 }
 

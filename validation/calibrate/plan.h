@@ -23,6 +23,7 @@ struct PlanOptions {
   int points = 96;   // grouped GEMMs to fit on, for each implementation
   int holdout = 32;  // and of other shapes, to judge by
   std::vector<std::string> implementations{"moesim_mma", "moesim_wgmma", "moesim_fp8"};
+  bool power = false;          // long loads, for watts
   double most_ratio = 2.6;     // of any shard's n or k to the nearest that is fitted on
   double weight_bytes = 24e9;  // of one point, at most
   std::uint64_t seed = 1;

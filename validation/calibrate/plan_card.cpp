@@ -33,20 +33,45 @@ void plan_ceilings(PlanWriter& writer, const PlanOptions& options) {
   writer.add_gemm({"ceiling", "ceiling", "cublaslt", large, {8192}, true, ""});
 }
 
+void plan_dense(PlanWriter& writer) {
+  // Projections of attention and of the vocabulary, as tensor-parallel shards have them; the last
+  // one judges. By the library that everybody uses, and in fp8 by ours.
+  const std::array<WeightShape, 7> shapes{{{4096, 4096, "dense"},
+                                           {1280, 8192, "dense"},
+                                           {8192, 1024, "dense"},
+                                           {16384, 2048, "dense"},
+                                           {32768, 4096, "dense"},
+                                           {512, 7168, "dense"},
+                                           {7168, 3072, "dense"}}};
+  for (const char* impl : {"cublaslt", "moesim_fp8"}) {
+    for (const WeightShape& shape : shapes) {
+      const char* role = &shape == &shapes.back() ? "holdout" : "fit";
+      for (const int rows : {1, 8, 32, 128, 512, 2048, 8192}) {
+        writer.add_gemm({"dense", role, impl, shape, {rows}, true, ""});
+      }
+    }
+  }
+}
+
 void plan_attention(PlanWriter& writer) {
-  // Grouped-query attention of 64 heads, 8 of the cache, and of 32 with 8: `tokens` sequences of
-  // `k`.
-  for (const auto& [batch, heads, length] : {std::array{1, 64, 32768}, std::array{16, 64, 4096},
-                                             std::array{64, 64, 2048}, std::array{32, 32, 8192}}) {
-    PlanPoint p =
-        writer.point("attention", "fit", "attention_decode", "moesim", "heads of 128, 8 cached");
-    p.tokens = batch;
-    p.top_k = heads;
-    p.experts = 8;
-    p.k = length;
-    p.bytes = 2.0 * batch * 8 * length * 128 * 2;
-    p.flops = 4.0 * batch * heads * length * 128;
-    writer.add(std::move(p));
+  // Grouped-query attention: heads and cache heads of shards of tp 1 to 8; those with 16 and 2
+  // judge.
+  constexpr std::array<std::pair<int, int>, 5> kHeads{
+      {{64, 8}, {32, 8}, {8, 1}, {32, 32}, {16, 2}}};
+  constexpr std::array<std::pair<int, int>, 8> kCaches{
+      {{1, 512}, {1, 32768}, {4, 16384}, {8, 4096}, {16, 1024}, {64, 256}, {64, 2048}, {256, 512}}};
+  for (const auto& [heads, kv_heads] : kHeads) {
+    for (const auto& [batch, length] : kCaches) {
+      PlanPoint p = writer.point("attention", heads == 16 ? "holdout" : "fit", "attention_decode",
+                                 "moesim", fmt::format("heads of 128, {} cached", kv_heads));
+      p.tokens = batch;
+      p.top_k = heads;
+      p.experts = kv_heads;
+      p.k = length;
+      p.bytes = 2.0 * batch * kv_heads * length * 128 * 2;
+      p.flops = 4.0 * batch * heads * length * 128;
+      writer.add(std::move(p));
+    }
   }
 }
 
@@ -59,15 +84,28 @@ void plan_transfers(PlanWriter& writer) {
       writer.add(std::move(p));
     }
   }
-  for (const int gpus : {2, 4, 8}) {
-    for (const double bytes : {65536.0, 4194304.0, 268435456.0}) {
-      PlanPoint p =
-          writer.point("a2a", "extra", "all_to_all", "nccl", fmt::format("{} GPUs", gpus));
-      p.tokens = gpus;
-      p.bytes = bytes;
-      p.cold = false;
-      writer.add(std::move(p));
+  for (const char* op : {"all_to_all", "all_gather", "reduce_scatter", "all_reduce"}) {
+    for (const int gpus : {2, 4, 8}) {
+      for (const double bytes : {8192.0, 65536.0, 524288.0, 4194304.0, 33554432.0, 268435456.0}) {
+        PlanPoint p = writer.point("nccl", "fit", op, "nccl", fmt::format("{} GPUs", gpus));
+        p.tokens = gpus;
+        p.bytes = bytes;
+        p.cold = false;
+        writer.add(std::move(p));
+      }
     }
+  }
+}
+
+void plan_power(PlanWriter& writer, const PlanOptions& options) {
+  for (const char* op : {"copy", "read"}) {
+    PlanPoint p = writer.point("power", "power", op, "moesim", op);
+    p.bytes = 8'192'000'000;
+    writer.add(std::move(p));
+  }
+  const WeightShape large{8192, 8192, "8192 cubed"};
+  for (const std::string& impl : options.implementations) {
+    writer.add_gemm({"power", "power", impl, large, {8192}, true, ""});
   }
 }
 

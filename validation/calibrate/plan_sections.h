@@ -20,9 +20,13 @@ void plan_layers(PlanWriter& writer, const PlanOptions& options, const PlanModel
 void plan_parts(PlanWriter& writer, const PlanModels& models);
 // What the card can do: an empty kernel, memory, the L2, one large product.
 void plan_ceilings(PlanWriter& writer, const PlanOptions& options);
+// Products of one weight: the library's and fp8.
+void plan_dense(PlanWriter& writer);
 void plan_attention(PlanWriter& writer);
 // Between host and device, and between GPUs.
 void plan_transfers(PlanWriter& writer);
+// Loads of seconds, long enough for the power that is read to be theirs.
+void plan_power(PlanWriter& writer, const PlanOptions& options);
 // What things take of the card's memory.
 void plan_memory(PlanWriter& writer, const PlanModels& models);
 

@@ -23,7 +23,7 @@ sim::io::Json run_exchange_case(const YamlNode& node) {
                    "dispatch", "combine"});
   workloads::ExchangeQuestion question;
   auto& tokens = question.tokens;
-  question.ranks = node.at("ranks").integer(1, 65536);
+  question.ranks = node.at("ranks").integer(1, hardware::kMostDevices);
   const auto algorithms = workloads::exchange_algorithms();
   question.algorithm = algorithms[node.at("algorithm").one_of(algorithms)];
   tokens.tokens_per_rank = node.at("tokens").integer(1, 1 << 20);

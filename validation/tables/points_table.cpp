@@ -1,3 +1,6 @@
+#include "hardware/collectives/forms/nccl.h"
+#include "hardware/kernels/attention.h"
+#include "hardware/kernels/gemm.h"
 #include "hardware/kernels/moe.h"
 #include "validation/cuda/protocol/points.h"
 #include "validation/tables/kernel_tables.h"
@@ -20,6 +23,21 @@ hardware::GroupRows rows_of(const TableReader& reader, std::size_t row) {
   return rows;
 }
 
+bool is_dense(const TableReader& reader, std::size_t row) {
+  return reader.has("detail") && reader.text(row, "detail").starts_with("dense");
+}
+
+Item item_of(const TableReader& reader, std::size_t row) {
+  Item item = reader.item(row, "p50_us");
+  if (reader.has("flags")) item.anomalous = !reader.text(row, "flags").empty();
+  return item;
+}
+
+bool is_of(const TableReader& reader, std::size_t row, std::string_view op,
+           const std::string& impl) {
+  return reader.text(row, "op") == op && reader.text(row, "impl") == impl;
+}
+
 }  // namespace
 
 // Rows of other operations, and those of other implementations than `impl`, are passed over.
@@ -34,12 +52,11 @@ Tasks read_points(const sim::io::CsvTable& table, const hardware::Device& device
     const std::string_view op = reader.text(row, "op");
     const bool layer = op == "layer";
     if (!layer && op != "gemm" && op != "grouped_gemm") continue;
-    if (reader.text(row, "impl") != impl) continue;
+    if (reader.text(row, "impl") != impl || is_dense(reader, row)) continue;
     hardware::MoeInput x;
     x.precision = reader.precision(row, "dtype");
     x.rows = rows_of(reader, row);
-    Item item = reader.item(row, "p50_us");
-    if (reader.has("flags")) item.anomalous = !reader.text(row, "flags").empty();
+    Item item = item_of(reader, row);
     if (layer) {
       x.tokens = real(row, "tokens");
       x.top_k = real(row, "top_k");
@@ -56,6 +73,64 @@ Tasks read_points(const sim::io::CsvTable& table, const hardware::Device& device
       item.groups = {fmt::format("{}x{}", x.inter, x.hidden)};
     }
     builder.add(impl, std::string(name_of(x.precision)), x.precision, std::move(item), x);
+  }
+  return builder.take();
+}
+
+Tasks read_dense_points(const sim::io::CsvTable& table, const hardware::Device& device,
+                        const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::GemmModel> builder("gemm", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    if (!is_of(reader, row, "gemm", impl) || !is_dense(reader, row)) continue;
+    const hardware::GemmShape shape{.m = static_cast<std::int64_t>(rows_of(reader, row).rows),
+                                    .n = reader.count(row, "n"),
+                                    .k = reader.count(row, "k"),
+                                    .precision = reader.precision(row, "dtype")};
+    Item item = item_of(reader, row);
+    item.groups = {fmt::format("{:07}", shape.n), fmt::format("{:07}", shape.k)};
+    builder.add(impl, std::string(name_of(shape.precision)), shape.precision, std::move(item),
+                shape);
+  }
+  return builder.take();
+}
+
+Tasks read_attention_points(const sim::io::CsvTable& table, const hardware::Device& device,
+                            const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::DecodeAttentionModel> builder("generation_attention", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    if (!is_of(reader, row, "attention_decode", impl)) continue;
+    hardware::AttentionShape s;
+    s.batch = reader.count(row, "tokens");
+    s.heads = reader.count(row, "top_k");
+    s.kv_heads = reader.count(row, "experts");
+    s.kv_length = reader.count(row, "k");
+    if (s.kv_heads > s.heads) reader.fail(row, "experts", "at most as many cache heads as heads");
+    Item item = item_of(reader, row);
+    item.groups = {fmt::format("heads{:03}", s.heads), fmt::format("kv{:03}", s.kv_heads)};
+    builder.add(impl, "bf16_bf16", hardware::Precision::BF16, std::move(item),
+                {.shape = s, .most_packed = hardware::most_packed_heads(impl)});
+  }
+  return builder.take();
+}
+
+Tasks read_nccl_points(const sim::io::CsvTable& table, const hardware::Device& device,
+                       const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::NcclModel> builder("nccl", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    if (reader.text(row, "impl") != impl) continue;
+    const std::string_view op = reader.text(row, "op");
+    const std::string name = op == "all_to_all" ? "alltoall" : std::string(op);
+    const auto operation = hardware::parse_nccl_operation(name);
+    if (!operation) continue;
+    const hardware::NcclShape shape{.operation = *operation,
+                                    .ranks = static_cast<double>(reader.count(row, "tokens", 2)),
+                                    .bytes = static_cast<double>(reader.count(row, "bytes"))};
+    Item item = item_of(reader, row);
+    item.groups = {fmt::format("bytes{:012}", shape.bytes)};
+    builder.add(impl, name, hardware::Precision::BF16, std::move(item), shape);
   }
   return builder.take();
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "hardware/cluster.h"
@@ -29,6 +30,8 @@ struct RoutingChoice {
   Law law = Law::Uniform;
   double skew = 0;   // the law's; without meaning for balanced and uniform
   double drift = 0;  // of the law's popularities from step to step
+  // Where unpacked traces are kept; may be none. Changes no answer, and is no part of a scenario.
+  std::shared_ptr<const TraceCache> cache = nullptr;
 };
 
 struct PlacementChoice {

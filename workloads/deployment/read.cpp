@@ -97,8 +97,9 @@ void read_choice(const YamlNode& map, const char* key, const std::array<std::str
 }
 
 TraceMapping read_mapping(const YamlNode& node) {
-  // Short traces go round, which the report says; what changes who goes where has to be asked for.
-  TraceMapping mapping{.tokens = TokenMapping::Repeat};
+  // Of short traces whole requests are drawn again, which the report says; what changes who goes
+  // where has to be asked for.
+  TraceMapping mapping{.tokens = TokenMapping::Auto};
   read_choice(node, "layers", kLayerMappings, mapping.layers);
   read_choice(node, "tokens", kTokenMappings, mapping.tokens);
   read_choice(node, "experts", kExpertMappings, mapping.experts);

@@ -96,6 +96,11 @@ hardware::PricedExchange direct(const hardware::Cluster&, Group group, const Exc
   priced.exchange.name = "direct";
   priced.exchange.participants.assign(group.begin(), group.end());
   priced.exchange.transfers = q.transfers;
+  if (q.each_pair) {  // counted: 4 bytes a pair, where a transfer takes 16
+    priced.exchange.messages = {
+        std::make_shared<const std::vector<std::uint32_t>>(group.size() * group.size(), 1),
+        *q.each_pair};
+  }
   return priced;
 }
 
@@ -116,7 +121,10 @@ constexpr std::array kAlgorithms{
     Algorithm{"direct", ExchangeInput::Transfers, direct},
     Algorithm{"nccl", ExchangeInput::Transfers,
               [](const hardware::Cluster& c, Group g, const ExchangeQuestion& q) {
-                return hardware::all_to_all(c, g, q.transfers);
+                return hardware::all_to_all(
+                    c, g,
+                    q.each_pair ? uniform_transfers(static_cast<Rank>(q.ranks), *q.each_pair)
+                                : q.transfers);
               }},
     Algorithm{"all_reduce", ExchangeInput::Buffer, all_reduce<AllReduceLibrary::Trtllm>},
     Algorithm{"all_reduce_vllm", ExchangeInput::Buffer, all_reduce<AllReduceLibrary::Vllm>},

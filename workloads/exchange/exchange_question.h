@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -35,7 +36,8 @@ struct ExchangeQuestion {
   std::string algorithm = "direct";
   // Of the algorithms that carry given transfers (direct, nccl).
   std::vector<sim::Transfer> transfers = {};
-  sim::Bytes buffer;  // of the collectives: nccl-tests' size
+  std::optional<sim::Bytes> each_pair = {};  // instead: from every rank to every other
+  sim::Bytes buffer;                         // of the collectives: nccl-tests' size
   TokenQuestion tokens;
 };
 

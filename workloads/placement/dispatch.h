@@ -43,8 +43,8 @@ struct DispatchCounts {
   std::uint32_t rank_rows(std::uint32_t rank) const;  // sum over its slots
 };
 
-// What to count; the rest is left empty. Rows always are. The two that visit a token at a time to
-// de-duplicate cost about twice as much.
+// What to count; rows always are. The two that take a token once cost about twice as much, and give
+// all; else what is not wanted is left empty.
 struct DispatchWanted {
   bool selections = true;
   bool tokens = true;
@@ -55,7 +55,7 @@ struct DispatchWanted {
 // once in rows and once in selections.
 // REQUIRES: routing.tokens == sources.begin.back(), sources.ranks() == placement.ranks(),
 //           routing.experts == placement.experts()
-void count_dispatch(const LayerRouting& routing, const LayerPlacement& placement,
+void count_dispatch(const RoutingView& routing, const LayerPlacement& placement,
                     const TokenSources& sources, const DispatchWanted& wanted, DispatchCounts& out);
 
 }  // namespace moesim::workloads

@@ -55,8 +55,9 @@ PlacementScore evaluate(const ExpertPlacement& placement, RoutingSource& source,
   DispatchCounts counts;
   for (std::uint32_t s = 0; s < window.steps; ++s) {
     for (std::uint32_t l = 0; l < layers; ++l) {
-      source.route({window.first_step + s, l, 0, source.tokens_per_step()}, routing);
-      count_dispatch(routing, placement.layer(l), sources, {}, counts);
+      const RoutingView view =
+          source.view({window.first_step + s, l, 0, source.tokens_per_step()}, routing);
+      count_dispatch(view, placement.layer(l), sources, {}, counts);
       std::uint64_t most = 0, sum = 0;
       for (std::uint32_t r = 0; r < ranks; ++r) {
         most = std::max<std::uint64_t>(most, counts.rank_rows(r));

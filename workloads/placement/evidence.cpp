@@ -7,13 +7,14 @@
 namespace moesim::workloads {
 namespace {
 
-void add_pairs(const LayerRouting& routing, std::vector<std::uint32_t>& pairs) {
-  const std::size_t experts = routing.experts;
-  for (std::uint32_t t = 0; t < routing.tokens; ++t) {
-    const ExpertId* ids = routing.token(t);
-    for (std::uint32_t i = 0; i < routing.top_k; ++i) {
+template <class Id>
+void add_pairs(const TokenIds<Id>& routing, std::uint32_t tokens, std::size_t experts,
+               std::vector<std::uint32_t>& pairs) {
+  for (std::uint32_t t = 0; t < tokens; ++t) {
+    const Id* ids = routing.token(t);
+    for (std::size_t i = 0; i < routing.top_k; ++i) {
       if (ids[i] >= experts) continue;
-      for (std::uint32_t j = i + 1; j < routing.top_k; ++j) {
+      for (std::size_t j = i + 1; j < routing.top_k; ++j) {
         if (ids[j] >= experts || ids[i] == ids[j]) continue;
         ++pairs[ids[i] * experts + ids[j]];
         ++pairs[ids[j] * experts + ids[i]];
@@ -39,17 +40,23 @@ PlacementEvidence gather_evidence(RoutingSource& source, const std::vector<Token
   LayerRouting routing;
   for (std::uint32_t s = 0; s < wanted.steps; ++s) {
     for (std::uint32_t l = 0; l < source.layers(); ++l) {
-      for (const auto& [first_token, sources] : blocks) {
-        source.route({wanted.first_step + s, l, first_token, sources.begin.back()}, routing);
-        for (std::uint32_t r = 0; r < sources.ranks(); ++r) {
-          const std::uint32_t node = sources.node.empty() ? 0u : sources.node[r];
-          const auto counts = evidence.from_node[node].layer(l);
-          const ExpertId* end = routing.token(sources.begin[r + 1]);
-          for (const ExpertId* id = routing.token(sources.begin[r]); id != end; ++id) {
-            if (*id < counts.size()) ++counts[*id];
+      for (const TokenBlock& block : blocks) {
+        const TokenSources& sources = block.sources;
+        const RoutingView view = source.view(
+            {wanted.first_step + s, l, block.first_token, sources.begin.back()}, routing);
+        with_ids(view, [&]<class Id>(const TokenIds<Id>& ids) {
+          for (std::uint32_t r = 0; r < sources.ranks(); ++r) {
+            const std::uint32_t node = sources.node.empty() ? 0u : sources.node[r];
+            const auto counts = evidence.from_node[node].layer(l);
+            ids.for_each_run(sources.begin[r], sources.begin[r + 1],
+                             [&](const Id* id, const Id* end) {
+                               for (; id != end; ++id) {
+                                 if (*id < counts.size()) ++counts[*id];
+                               }
+                             });
           }
-        }
-        if (wanted.pairs) add_pairs(routing, evidence.pairs[l]);
+          if (wanted.pairs) add_pairs(ids, view.tokens, view.experts, evidence.pairs[l]);
+        });
       }
     }
   }

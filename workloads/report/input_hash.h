@@ -6,7 +6,7 @@
 
 namespace moesim::workloads {
 
-// FNV-1a, 64 bits, of the whole file, as 16 hex digits. Throws InputError.
+// XXH64 of the whole file (sim/io/content_hash.h), as 16 hex digits. Throws InputError.
 std::string hash_of_file(const std::filesystem::path& file);
 
 }  // namespace moesim::workloads

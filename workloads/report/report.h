@@ -44,6 +44,7 @@ struct LayerReport {
   std::int64_t layer = 0;  // of the model
   LoadReport experts;
   double rank_max_over_mean = 1;
+  std::vector<std::uint64_t> expert_counts = {};  // selections of each; not in the JSON
 };
 
 struct LinkReport {
@@ -110,7 +111,7 @@ struct CarriedReport {
 
 struct InputFile {
   std::string path;
-  std::string hash;  // FNV-1a of the contents, 16 hex digits
+  std::string hash;  // XXH64 of the contents, 16 hex digits
 };
 
 struct Report {

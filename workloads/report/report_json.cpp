@@ -181,7 +181,7 @@ Json to_json(const Report& report, const Json& scenario) {
                       {"command", report.command},
                       {"inputs", Json::array()}};
   for (const InputFile& input : report.inputs) {
-    json["manifest"]["inputs"].push_back({{"path", input.path}, {"fnv1a64", input.hash}});
+    json["manifest"]["inputs"].push_back({{"path", input.path}, {"xxh64", input.hash}});
   }
   return json;
 }

@@ -44,16 +44,14 @@ double mean_of(const std::vector<LayerReport>& layers, double LayerReport::*valu
 
 }  // namespace
 
-void Summary::add(const PlayedStep& played, double output, double weight) {
-  const BuiltStep& step = played.built;
+void Summary::add(const StepOutcome& step, double output, double weight) {
   steps_ += weight;
-  ranks_ = step.graph.ranks();
-  step_times_us_.push_back(sim::to_us(played.time()));
+  ranks_ = static_cast<double>(step.ranks.size());
+  step_times_us_.push_back(sim::to_us(step.time));
   weights_.push_back(weight);
-  waited_for_.resize(step.graph.ranks());
+  waited_for_.resize(step.ranks.size());
   std::size_t index = 0;
-  for (const sim::RankTime& rank :
-       rank_times(step.graph, played.timeline, kPhases, played.windows, step.first_op)) {
+  for (const sim::RankTime& rank : step.ranks) {
     for (std::size_t i = 0; i < kPhases; ++i) {
       phases_[i].busy += weight * picoseconds(rank.phases[i].busy);
       phases_[i].exposed += weight * picoseconds(rank.phases[i].exposed);
@@ -79,7 +77,6 @@ void Summary::add(const PlayedStep& played, double output, double weight) {
       most_rows_ = std::max(most_rows_, static_cast<std::int64_t>(rows));
     }
   }
-  add_bytes(step, weight);
 }
 
 void Summary::add_work(const StepAccount& account, double weight) {
@@ -87,6 +84,9 @@ void Summary::add_work(const StepAccount& account, double weight) {
     const Work& work = account.work[i];
     work_[i].time += weight * picoseconds(work.time);
     ledger_.add(i, work.priced, weight);
+    for (const sim::Bytes moved : account.payload[i]) {
+      bytes_[i] += weight * static_cast<double>(moved.count());
+    }
     const Work& exchanged = account.exchanged[i];
     exchanged_[i].time += weight * picoseconds(exchanged.time);
     exchanged_[i].low += weight * exchanged.p10_ps;
@@ -99,17 +99,6 @@ void Summary::add_work(const StepAccount& account, double weight) {
     for (std::size_t bound = 0; bound < work.by_bound.size(); ++bound) {
       work_[i].by_bound[bound] += weight * picoseconds(work.by_bound[bound]);
     }
-  }
-}
-
-// Of the exchanges that count: those whose parts were added from first_op on.
-void Summary::add_bytes(const BuiltStep& step, double weight) {
-  const auto& exchanges = step.graph.exchanges();
-  for (sim::ExchangeId id = 0; id < exchanges.size(); ++id) {
-    const sim::OpId part = step.graph.parts(id).front();
-    if (part < step.first_op) continue;
-    bytes_[step.graph.label(step.graph.op(part).label).phase] +=
-        weight * static_cast<double>(sim::payload_of(exchanges[id]).count());
   }
 }
 
@@ -158,7 +147,8 @@ void Summary::write_loads(Report& report) const {
                              .experts = {.max_over_mean = experts.max_over_mean,
                                          .normalised_entropy = experts.normalised_entropy,
                                          .dead_experts = experts.zeros},
-                             .rank_max_over_mean = spread_of(layer.rank_rows).max_over_mean});
+                             .rank_max_over_mean = spread_of(layer.rank_rows).max_over_mean,
+                             .expert_counts = layer.expert_counts});
     peak += experts.max_over_mean;
     entropy += experts.normalised_entropy;
     report.expert_load.dead_experts += experts.zeros;

@@ -16,7 +16,7 @@ class Summary {
  public:
   // `output`: the tokens that the step is worth, of all ranks. `weight`: how much it counts in
   // means; sums that must add up count every step whole.
-  void add(const PlayedStep& played, double output, double weight = 1);
+  void add(const StepOutcome& step, double output, double weight = 1);
 
   // Writes step times, phases, loads, bottleneck, intervals, trust and sums into the report.
   // REQUIRES: a step was added
@@ -27,7 +27,6 @@ class Summary {
 
  private:
   void add_work(const StepAccount& account, double weight);
-  void add_bytes(const BuiltStep& step, double weight);
   void write_phases(Report& report) const;
   void write_loads(Report& report) const;
   void write_bottleneck(Report& report) const;

@@ -16,6 +16,22 @@ BatchShape prompts(std::int64_t sequences, std::int64_t tokens, std::int64_t bef
           .encoder_length = before + tokens};
 }
 
+std::size_t hash_of(const RankBatch& batch) {
+  std::uint64_t hash = 0;
+  const auto mix = [&hash](std::int64_t value) {
+    hash = (hash ^ static_cast<std::uint64_t>(value)) * 0x9E37'79B9'7F4A'7C15u;
+    hash ^= hash >> 32;
+  };
+  for (const BatchShape& part : batch) {
+    mix(static_cast<std::int64_t>(part.phase));
+    mix(part.sequences);
+    mix(part.query_length);
+    mix(part.kv_length);
+    mix(part.encoder_length);
+  }
+  return hash;
+}
+
 std::int64_t tokens_of(const RankBatch& batch) {
   std::int64_t sum = 0;
   for (const BatchShape& part : batch) sum += part.tokens();

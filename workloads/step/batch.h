@@ -33,6 +33,9 @@ BatchShape prompts(std::int64_t sequences, std::int64_t tokens, std::int64_t bef
 // an attention core of its own.
 using RankBatch = std::vector<BatchShape>;
 
+// For tables of them.
+std::size_t hash_of(const RankBatch& batch);
+
 std::int64_t tokens_of(const RankBatch& batch);
 std::int64_t logits_of(const RankBatch& batch);
 // Sequences that a step gives a token to: those that decode, or where none does the prompts.

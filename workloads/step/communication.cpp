@@ -1,6 +1,7 @@
 #include "workloads/step/communication.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace moesim::workloads {
 namespace {
@@ -56,10 +57,11 @@ hardware::PricedExchange Communication::send(Rank source, Rank destination,
 }
 
 TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSources& sources,
-                                    const DispatchCounts& counts, const MoeFfn& moe,
+                                    DispatchCounts& counts, const MoeFfn& moe,
                                     std::int64_t hidden) const {
   const hardware::MulticastCounts multicast{
-      .selections = std::make_shared<const std::vector<std::uint32_t>>(counts.selections),
+      .selections =
+          std::make_shared<const std::vector<std::uint32_t>>(std::move(counts.selections)),
       .copies = counts.tokens,
       .node_copies = counts.node_tokens};
   const auto width = static_cast<double>(moe.dispatch_width(hidden));

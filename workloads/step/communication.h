@@ -37,8 +37,9 @@ class Communication {
   hardware::PricedExchange send(Rank source, Rank destination, sim::Bytes bytes) const;
 
   // `sources` and `counts` are of the group's ranks in their order; `hidden` is the model's width.
+  // Takes the counts of selections, which both exchanges keep.
   TokenExchange tokens(std::span<const Rank> group, const TokenSources& sources,
-                       const DispatchCounts& counts, const MoeFfn& moe, std::int64_t hidden) const;
+                       DispatchCounts& counts, const MoeFfn& moe, std::int64_t hidden) const;
 
   // Which counts are needed.
   DispatchWanted wanted() const;

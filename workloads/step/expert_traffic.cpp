@@ -9,10 +9,11 @@ std::int64_t sum(std::span<const std::int64_t> rows) {
   return std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
 }
 
-// Of a [source x ranks] matrix; zero where it was not counted.
-std::int64_t total(const std::vector<std::uint32_t>& matrix) {
-  return std::accumulate(matrix.begin(), matrix.end(), std::int64_t{0});
+// Zero where nothing was counted.
+std::int64_t total(const std::vector<std::uint32_t>& counts) {
+  return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
 }
+// On the diagonal of a [source x ranks] matrix.
 std::int64_t at_home(const std::vector<std::uint32_t>& matrix, std::size_t ranks) {
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < matrix.size(); i += ranks + 1) sum += matrix[i];
@@ -51,12 +52,12 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
   rows_.clear(from.placement->slots_per_rank());
   for (std::size_t g = 0; g < batch.groups.size(); ++g) {
     const ExpertGroup& group = batch.groups[g];
-    from.source->route({.step = step,
-                        .layer = from.layer,
-                        .first = batch.first_token + group.first_token,
-                        .count = group.tokens()},
-                       routing_);
-    count_dispatch(routing_, *from.placement, batch.sources[g], wanted_, counts_);
+    const RoutingView routing = from.source->view({.step = step,
+                                                   .layer = from.layer,
+                                                   .first = batch.first_token + group.first_token,
+                                                   .count = group.tokens()},
+                                                  routing_);
+    count_dispatch(routing, *from.placement, batch.sources[g], wanted_, counts_);
     add_to(account, index, group, moe, *from.placement);
     rows_.add(group, counts_);
     if (!sharded_) continue;
@@ -87,9 +88,13 @@ void ExpertTraffic::add_to(StepAccount& account, std::size_t index, const Expert
   account.routed_tokens += group.tokens();
   account.selections += std::int64_t{group.tokens()} * moe.top_k;
   account.missing += static_cast<std::int64_t>(counts_.missing);
-  account.copies += total(counts_.tokens);
-  account.copies_away += total(counts_.tokens) - at_home(counts_.tokens, counts_.ranks);
-  account.selections_away += total(counts_.selections) - at_home(counts_.selections, counts_.ranks);
+  const std::int64_t copies = total(counts_.tokens);
+  account.copies += copies;
+  account.copies_away += copies - at_home(counts_.tokens, counts_.ranks);
+  // Every selection is a row somewhere.
+  if (!counts_.selections.empty()) {
+    account.selections_away += total(counts_.rows) - at_home(counts_.selections, counts_.ranks);
+  }
   const auto slots = placement.slot_expert();
   for (std::size_t slot = 0; slot < slots.size(); ++slot) {
     load.expert_counts[slots[slot]] += counts_.rows[slot];

@@ -1,6 +1,7 @@
 #include "workloads/step/expert_work.h"
 
 #include <algorithm>
+#include <array>
 
 #include "sim/check.h"
 
@@ -47,25 +48,52 @@ std::span<const std::int64_t> ExpertRows::rows(Rank rank) const {
   return cell_rows(cell(rank));
 }
 
+// Which expert has how many rows does not matter, only how many experts have how many: in order,
+// 16 bits each. Nothing where they are more than 4, or one has more rows.
+std::optional<std::uint64_t> ExpertPricer::packed(std::span<const std::int64_t> rows) {
+  if (rows.size() > 4) return {};
+  std::array<std::int64_t, 4> sorted{};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    std::size_t at = i;
+    for (; at > 0 && sorted[at - 1] < rows[i]; --at) sorted[at] = sorted[at - 1];
+    sorted[at] = rows[i];
+  }
+  if (sorted[0] > 0xFFFF) return {};
+  std::uint64_t bits = 0;
+  for (const std::int64_t count : sorted) bits = bits << 16 | static_cast<std::uint64_t>(count);
+  return bits;
+}
+
 const Work& ExpertPricer::price(const MoeFfn& moe, std::span<const std::int64_t> rows,
                                 std::int64_t tokens) {
-  // Which expert has how many rows does not matter, only how many experts have how many.
-  Question question{.moe = &moe, .tokens = tokens, .rows = {rows.begin(), rows.end()}};
-  std::sort(question.rows.begin(), question.rows.end(), std::greater<>());
-  const auto [known, is_new] = known_.try_emplace(std::move(question));
-  if (is_new && known->first.rows.front() > 0) {
-    known->second += pricing_.kernels.moe({.tokens = tokens,
-                                           .hidden = moe.dispatch_width(pricing_.model.hidden),
-                                           .inter = (moe.inter + etp_ - 1) / etp_,
-                                           .top_k = moe.top_k,
-                                           .experts = moe.experts,
-                                           .rows = known->first.rows,
-                                           .precision = pricing_.precision.experts,
-                                           .gated = moe.gated,
-                                           .routed = !sorted_},
-                                          pricing_.share);
+  const auto bits = packed(rows);
+  if (!bits) {
+    Many question{.moe = &moe, .tokens = tokens, .rows = {rows.begin(), rows.end()}};
+    std::sort(question.rows.begin(), question.rows.end(), std::greater<>());
+    const auto [known, is_new] = many_.try_emplace(std::move(question));
+    if (is_new) known->second = work_of(moe, known->first.rows, tokens);
+    return known->second;
   }
+  const auto [known, is_new] = few_.try_emplace({&moe, rows.size(), tokens, *bits});
+  if (is_new) known->second = work_of(moe, rows, tokens);
   return known->second;
+}
+
+Work ExpertPricer::work_of(const MoeFfn& moe, std::span<const std::int64_t> rows,
+                           std::int64_t tokens) const {
+  Work work;
+  if (std::ranges::all_of(rows, [](std::int64_t n) { return n == 0; })) return work;
+  work += pricing_.kernels.moe({.tokens = tokens,
+                                .hidden = moe.dispatch_width(pricing_.model.hidden),
+                                .inter = (moe.inter + etp_ - 1) / etp_,
+                                .top_k = moe.top_k,
+                                .experts = moe.experts,
+                                .rows = rows,
+                                .precision = pricing_.precision.experts,
+                                .gated = moe.gated,
+                                .routed = !sorted_},
+                               pricing_.share);
+  return work;
 }
 
 }  // namespace moesim::workloads

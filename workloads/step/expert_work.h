@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "workloads/model/model_spec.h"
@@ -48,19 +50,39 @@ class ExpertPricer {
   ExpertPricer(const LayerPricing& pricing, bool sorted, std::int64_t etp)
       : pricing_(pricing), sorted_(sorted), etp_(etp) {}
 
+  // Good as long as this.
   const Work& price(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens);
 
  private:
-  struct Question {
+  static std::optional<std::uint64_t> packed(std::span<const std::int64_t> rows);
+  Work work_of(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens) const;
+
+  struct Many {
     const MoeFfn* moe;
     std::int64_t tokens;
-    std::vector<std::int64_t> rows;
-    auto operator<=>(const Question&) const = default;
+    std::vector<std::int64_t> rows;  // the most first
+    auto operator<=>(const Many&) const = default;
+  };
+  // Of a few experts a rank, which most large groups have: asked thousands of times a step.
+  struct Few {
+    const MoeFfn* moe;
+    std::size_t slots;
+    std::int64_t tokens;
+    std::uint64_t rows;
+    bool operator==(const Few&) const = default;
+  };
+  struct FewHash {
+    std::size_t operator()(const Few& few) const {
+      std::uint64_t bits = few.rows * 0x9E3779B97F4A7C15 + static_cast<std::uint64_t>(few.tokens) +
+                           reinterpret_cast<std::uintptr_t>(few.moe) + few.slots;
+      return (bits ^ bits >> 29) * 0xBF58476D1CE4E5B9 >> 7;
+    }
   };
   const LayerPricing& pricing_;
   bool sorted_;
   std::int64_t etp_;
-  std::map<Question, Work> known_;
+  std::map<Many, Work> many_;
+  std::unordered_map<Few, Work, FewHash> few_;  // looked up, never walked
 };
 
 }  // namespace moesim::workloads

@@ -32,7 +32,7 @@ std::unique_ptr<RoutingSource> make_source(const Deployment& deployment, const M
                               .tokens_per_step = static_cast<std::uint32_t>(tokens),
                               .steps = static_cast<std::uint32_t>(steps),
                               .seed = deployment.seed},
-                             choice.mapping);
+                             choice.mapping, choice.cache.get());
   }
   return std::make_unique<LawSource>(LawSpec{
       .law = choice.law,

@@ -15,12 +15,12 @@ Batch batch_part(Batch whole, std::int64_t parts, std::int64_t index) {
 TokenSources sources_of(const ExpertGroup& group, const hardware::Cluster& cluster) {
   TokenSources sources;
   sources.begin = group.begin;
-  for (const Rank rank : group.ranks) {
-    sources.node.push_back(static_cast<std::uint16_t>(cluster.node_of(rank)));
-  }
   // Nodes are counted from the group's first.
-  const std::uint16_t base = *std::min_element(sources.node.begin(), sources.node.end());
-  for (std::uint16_t& node : sources.node) node = static_cast<std::uint16_t>(node - base);
+  std::uint32_t base = cluster.node_of(group.ranks.front());
+  for (const Rank rank : group.ranks) base = std::min(base, cluster.node_of(rank));
+  for (const Rank rank : group.ranks) {
+    sources.node.push_back(static_cast<std::uint16_t>(cluster.node_of(rank) - base));
+  }
   return sources;
 }
 

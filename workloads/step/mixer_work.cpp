@@ -82,6 +82,20 @@ class Pricer {
     return work_;
   }
 
+  // Of the only part. REQUIRES: cp = 1
+  std::optional<Work> core(const Mixer& mixer) {
+    const BatchShape& part = parts_.front().core;
+    if (const auto* gqa = std::get_if<GqaAttention>(&mixer)) {
+      core(part, *gqa, split(gqa->heads, pricing_.tp), split(gqa->kv_heads, pricing_.tp),
+           part.kv_length, gqa->window);
+      return work_;
+    }
+    const auto* mla = std::get_if<MlaAttention>(&mixer);
+    if (mla == nullptr || mla->index.top_k > 0 || part.phase == StepPhase::Prefill) return {};
+    mla_core(part, *mla, split(mla->heads, pricing_.tp));
+    return work_;
+  }
+
   Work operator()(const CompressedAttention& a) {
     const std::int64_t heads = split(a.heads, pricing_.tp);
     const std::int64_t hidden = pricing_.model.hidden;
@@ -322,6 +336,11 @@ class Pricer {
 
 Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const RankBatch& batch) {
   return std::visit(Pricer(pricing, batch), mixer);
+}
+
+std::optional<Work> core_work(const LayerPricing& pricing, const Mixer& mixer,
+                              const BatchShape& part) {
+  return Pricer(pricing, {part}).core(mixer);
 }
 
 Work cross_attention_work(const LayerPricing& pricing, const GqaAttention& attention,

@@ -2,6 +2,8 @@
 // place.
 #pragma once
 
+#include <optional>
+
 #include "workloads/step/layer_work.h"
 
 namespace moesim::workloads {
@@ -9,6 +11,11 @@ namespace moesim::workloads {
 // Projections, cache write, core, output projection. A batch that decodes and prefills projects all
 // its tokens together; each part has an attention core of its own. REQUIRES: tokens_of(batch) > 0
 Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const RankBatch& batch);
+
+// The attention core of one part alone. Nothing where other work of the mixer depends on how many
+// keys there are, too. REQUIRES: no context parallelism
+std::optional<Work> core_work(const LayerPricing& pricing, const Mixer& mixer,
+                              const BatchShape& part);
 
 // A decoder's attention over the encoder's result; its keys are made once, with the prompt.
 Work cross_attention_work(const LayerPricing& pricing, const GqaAttention& attention,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hardware/network/cluster_network.h"
 #include "sim/check.h"
 #include "sim/engine.h"
 #include "sim/error.h"
@@ -40,40 +41,63 @@ std::vector<sim::Window> windows_of(const BuiltStep& step, const sim::Timeline& 
 }  // namespace
 
 struct StepPlayer::Shared {
-  Shared(const Deployment& d, const Envelope& envelope)
-      : deployment(checked(d)),
+  Shared(const Deployment& d, const Envelope& e, std::shared_ptr<const hardware::Kernels> known)
+      : deployment(d),
+        envelope(e),
         most_tokens(tokens_of(envelope.fullest, d.layout.dp)),
         routing_steps(envelope.routing_steps),
         layout(d.layout),
-        kernels(d.cluster.device, d.kernels),
+        kernels(std::move(known)),
         communication(d.cluster, d.all_reduce, d.tokens, d.formats.dispatch, d.formats.combine),
         routes(d, split_step(envelope.fullest, d, layout), routing_steps - 1 + rounds(d.layout)),
-        program(d, layout, kernels, communication, routes) {}
+        program(d, layout, *kernels, communication, routes),
+        network(d.cluster.topology) {}
+
+  // The step's plan, once it is known to lie in the envelope.
+  StepPlan plan(const Batch& batch, std::int64_t routing_step) const {
+    SIM_CHECK(tokens_of(batch, deployment.layout.dp) <= most_tokens, "a batch beyond the envelope");
+    SIM_CHECK(routing_step < routing_steps, "a step of the routing beyond the envelope");
+    return plan_step(batch, deployment, layout);
+  }
+  Loom loom(bool host) {
+    return {.program = program,
+            .deployment = deployment,
+            .layout = layout,
+            .communication = communication,
+            .host = host};
+  }
 
   const Deployment& deployment;
+  Envelope envelope;
   std::int64_t most_tokens, routing_steps;
   RankLayout layout;
-  hardware::Kernels kernels;
+  std::shared_ptr<const hardware::Kernels> kernels;
   Communication communication;
   LayerRoutes routes;
   Program program;
+  hardware::ClusterNetwork network;
 };
 
 StepPlayer::StepPlayer(const Deployment& deployment, const Envelope& envelope)
-    : shared_(std::make_unique<Shared>(deployment, envelope)) {}
+    : shared_(std::make_unique<Shared>(checked(deployment), envelope,
+                                       std::make_shared<const hardware::Kernels>(
+                                           deployment.cluster.device, deployment.kernels))) {}
+StepPlayer::StepPlayer(std::unique_ptr<Shared> shared) : shared_(std::move(shared)) {}
 StepPlayer::~StepPlayer() = default;
 StepPlayer::StepPlayer(StepPlayer&&) noexcept = default;
 
-PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step) {
+StepPlayer StepPlayer::another() const {
+  return StepPlayer(
+      std::make_unique<Shared>(shared_->deployment, shared_->envelope, shared_->kernels));
+}
+
+PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step, bool host) {
   const Deployment& d = shared_->deployment;
-  SIM_CHECK(tokens_of(batch, d.layout.dp) <= shared_->most_tokens, "a batch beyond the envelope");
-  SIM_CHECK(routing_step < shared_->routing_steps, "a step of the routing beyond the envelope");
-  BuiltStep built =
-      weave(shared_->program, plan_step(batch, d, shared_->layout),
-            static_cast<std::uint32_t>(routing_step), d, shared_->layout, shared_->communication);
+  BuiltStep built = weave(shared_->loom(host), shared_->plan(batch, routing_step),
+                          static_cast<std::uint32_t>(routing_step));
   sim::Engine engine;
-  const auto network =
-      hardware::make_network_model(d.cluster, d.network.fidelity, engine, d.network.tolerance);
+  const auto network = hardware::make_network_model(shared_->network, d.network.fidelity, engine,
+                                                    d.network.tolerance);
   sim::Timeline timeline = sim::execute(built.graph, engine, *network);
   std::vector<sim::Window> windows = windows_of(built, timeline, shared_->program.stage_ranks());
   return {.built = std::move(built),
@@ -82,8 +106,57 @@ PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step) {
           .links = network->link_use()};
 }
 
+StepOutcome StepPlayer::outcome(const Batch& batch, std::int64_t routing_step,
+                                const Wanted& wanted) {
+  if (shared_->deployment.network.fidelity != hardware::Fidelity::Bound)
+    return outcome_of(play(batch, routing_step, wanted.host));
+  hardware::BoundClocks network(shared_->network, wanted.links);
+  ClockedStep step =
+      clock(shared_->loom(wanted.host), shared_->plan(batch, routing_step),
+            static_cast<std::uint32_t>(routing_step), network,
+            {.ranks = wanted.ranks, .path = wanted.path, .meetings = wanted.meetings});
+  StepOutcome outcome{.time = step.clocks.time(),
+                      .whole = step.clocks.finish() - sim::Time{},
+                      .account = std::move(step.account)};
+  if (wanted.ranks) outcome.ranks = step.clocks.rank_times();
+  if (wanted.path) outcome.path = step.clocks.path();
+  if (wanted.meetings) outcome.meetings = step.clocks.meetings();
+  if (wanted.links) outcome.links = network.link_use();
+  return outcome;
+}
+
 std::string StepPlayer::routing() const {
   return shared_->routes.description();
+}
+
+std::int64_t StepPlayer::routing_steps() const {
+  return shared_->routing_steps;
+}
+
+std::int64_t StepPlayer::most_tokens() const {
+  return shared_->most_tokens;
+}
+
+const Deployment& StepPlayer::deployment() const {
+  return shared_->deployment;
+}
+
+const RankLayout& StepPlayer::layout() const {
+  return shared_->layout;
+}
+
+const Program& StepPlayer::program() const {
+  return shared_->program;
+}
+
+StepOutcome outcome_of(const PlayedStep& step) {
+  return {.time = step.time(),
+          .whole = step.timeline.finish - sim::Time{},
+          .account = step.built.account,
+          .ranks = rank_times(step.built.graph, step.timeline, kPhases, step.windows,
+                              step.built.first_op),
+          .path = path_of(step),
+          .links = step.links};
 }
 
 }  // namespace moesim::workloads

@@ -15,6 +15,7 @@
 
 #include "hardware/network/network_model.h"
 #include "sim/timeline.h"
+#include "workloads/step/factors.h"
 #include "workloads/step/weave.h"
 
 namespace moesim::workloads {
@@ -38,6 +39,25 @@ struct PlayedStep {
   sim::Duration time() const { return windows.front().to - windows.front().from; }
 };
 
+// What a step comes to, without its operations.
+struct StepOutcome {
+  sim::Duration time{};
+  sim::Duration whole{};  // with what filled a pipeline
+  StepAccount account;
+  std::vector<sim::RankTime> ranks = {};      // how each one's time divides, over its window
+  PhaseTimes path{};                          // what the step waited for (factors.h)
+  std::vector<hardware::LinkUse> links = {};  // of all of it
+  Meetings meetings = {};                     // of a step on clocks (rank_clocks.h)
+};
+StepOutcome outcome_of(const PlayedStep& step);
+
+// What of an outcome is wanted beside its time and account; the rest is left empty.
+struct Wanted {
+  bool ranks = true, path = true, links = true;
+  bool host = true;  // else as if the host took no time between steps
+  bool meetings = false;
+};
+
 class StepPlayer {
  public:
   // The deployment outlives the player. Throws ConfigError where check(deployment) finds something
@@ -45,15 +65,27 @@ class StepPlayer {
   StepPlayer(const Deployment& deployment, const Envelope& envelope);
   ~StepPlayer();
   StepPlayer(StepPlayer&&) noexcept;
+  // Another one of the same deployment and envelope, for another thread: it plays the same steps.
+  // What prices point to (Trust::use) is shared.
+  StepPlayer another() const;
 
   // REQUIRES: a batch of no more tokens than the envelope's, routing_step below its number
-  PlayedStep play(const Batch& batch, std::int64_t routing_step = 0);
+  PlayedStep play(const Batch& batch, std::int64_t routing_step = 0, bool host = true);
+  // outcome_of(play(…)), on clocks (rank_clocks.h) where the network is a closed form: no graph.
+  StepOutcome outcome(const Batch& batch, std::int64_t routing_step = 0, const Wanted& wanted = {});
 
   // What the routing is, and how it was mapped onto the model.
   std::string routing() const;
+  // Of the envelope: steps, and tokens of all dp ranks.
+  std::int64_t routing_steps() const;
+  std::int64_t most_tokens() const;
+  const Deployment& deployment() const;
+  const RankLayout& layout() const;
+  const Program& program() const;  // what a step is made of
 
  private:
   struct Shared;
+  explicit StepPlayer(std::unique_ptr<Shared> shared);
   std::unique_ptr<Shared> shared_;
 };
 

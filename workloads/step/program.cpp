@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "workloads/step/mixer_work.h"
+
 namespace moesim::workloads {
 namespace {
 
@@ -90,11 +92,31 @@ Program::Program(const Deployment& deployment, const RankLayout& layout,
   std::iota(each_rank_.begin(), each_rank_.end(), 0u);
 }
 
-// `price` of what each dp rank has.
+std::size_t Program::QuestionHash::operator()(const Question& question) const {
+  const std::size_t where = 2 * question.kind + (question.sums ? 1 : 0);
+  return hash_of(question.batch) + 8 * where + static_cast<std::size_t>(question.part);
+}
+
+// `price` of what each dp rank has; `layer` as in Task.
 template <class Price>
-RankWork Program::by_dp(const MicroBatch& batch, Price price) const {
+RankWork Program::by_dp(Part part, std::int64_t layer, const MicroBatch& batch, Price price) const {
+  constexpr std::size_t kMostKnown = 1 << 15;
+  if (known_.size() > kMostKnown) known_.clear();
+  Question question;
+  question.part = part;
+  if (layer >= 0) {
+    question.sums = part == Part::Attention && sums_before(layer);
+    question.kind = deployment_.model.layers[static_cast<std::size_t>(layer)];
+  }
   RankWork work;
-  for (const RankBatch& rank : batch.shape.ranks) work.works.push_back(price(rank));
+  work.works.reserve(batch.shape.ranks.size());
+  for (const RankBatch& rank : batch.shape.ranks) {
+    question.batch = rank;
+    const auto found = known_.find(question);
+    work.works.push_back(found != known_.end()
+                             ? found->second
+                             : known_.emplace(question, price(rank)).first->second);
+  }
   if (!batch.shape.same()) work.of = dp_of_;
   return work;
 }
@@ -154,7 +176,7 @@ Turn Program::embedding(const Place& at, const MicroBatch& batch) const {
   Turn turn;
   add({.what = "embedding",
        .work = by_dp(
-           batch,
+           Part::Embedding, -1, batch,
            [&](const RankBatch& rank) { return pricing_.embedding(tokens_of_cp_rank(rank)); })},
       turn);
   tensor_collective(
@@ -165,24 +187,38 @@ Turn Program::embedding(const Place& at, const MicroBatch& batch) const {
 
 Turn Program::head(const Place& at, const MicroBatch& batch) const {
   Turn turn;
-  const ModelSpec& model = deployment_.model;
-  if (!model.head) return turn;
+  if (!deployment_.model.head) return turn;
   add({.what = "head",
        .phase = Phase::Head,
-       .work = by_dp(batch, [&](const RankBatch& rank) { return pricing_.head(logits_of(rank)); })},
+       .work =
+           by_dp(Part::Head, -1, batch, [&](const RankBatch& rank) { return head_work(rank); })},
       turn);
   tensor_collective(
       {.what = "logits all-gather"}, at, &Communication::all_gather,
-      [&](Rank r) { return sim::Bytes(logits_of(of(batch, r)) * model.vocab * 2); }, turn);
+      [&](Rank r) { return logits_bytes(of(batch, r)); }, turn);
   return turn;
+}
+
+Work Program::head_work(const RankBatch& rank) const {
+  return pricing_.head(logits_of(rank));
+}
+
+sim::Bytes Program::logits_bytes(const RankBatch& rank) const {
+  return sim::Bytes(logits_of(rank) * deployment_.model.vocab * 2);
+}
+
+sim::Duration Program::gathering_logits(const RankBatch& rank) const {
+  if (deployment_.layout.tp == 1 || !deployment_.model.head || logits_of(rank) == 0) return {};
+  return communication_.all_gather(layout_.tp_group(0), logits_bytes(rank)).alone;
 }
 
 Turn Program::draft_input(const MicroBatch& batch) const {
   Turn turn;
   add({.what = "draft input",
        .phase = Phase::Head,
-       .work = by_dp(
-           batch, [&](const RankBatch& rank) { return pricing_.draft_input(sequences_of(rank)); })},
+       .work =
+           by_dp(Part::DraftInput, -1, batch,
+                 [&](const RankBatch& rank) { return pricing_.draft_input(sequences_of(rank)); })},
       turn);
   return turn;
 }
@@ -233,20 +269,33 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
   return {std::move(before), std::move(after)};
 }
 
+bool Program::sums_before(std::int64_t layer) const {
+  const MoeFfn* last = layer == 0 ? nullptr : deployment_.model.moe(layer - 1);
+  return last != nullptr && last->shared_width() + last->residual_inter > 0;
+}
+
+Work Program::attention_work(std::int64_t layer, const RankBatch& rank) const {
+  const LayerKind& kind = deployment_.model.layer(layer);
+  if (std::holds_alternative<NoMixer>(kind.mixer)) return {};
+  Work sum;
+  if (sums_before(layer)) sum = pricing_.sum(tokens_of_cp_rank(rank));
+  sum += pricing_.mixer(kind, rank);
+  return sum;
+}
+
+std::optional<Work> Program::core_work(std::int64_t layer, const BatchShape& part) const {
+  const LayerKind& kind = deployment_.model.layer(layer);
+  if (deployment_.layout.cp > 1 || kind.cross) return {};
+  return workloads::core_work(pricing_, kind.mixer, part);
+}
+
 void Program::attention(std::int64_t layer, const Place& at, const MicroBatch& batch,
                         Turn& turn) const {
   const LayerKind& kind = deployment_.model.layer(layer);
   if (std::holds_alternative<NoMixer>(kind.mixer)) return;
   gather_context(layer, at, batch, turn);
-  // Routed and shared experts of a layer add up before the norm that follows them.
-  const MoeFfn* last = layer == 0 ? nullptr : deployment_.model.moe(layer - 1);
-  const bool sums = last != nullptr && last->shared_width() + last->residual_inter > 0;
-  RankWork work = by_dp(batch, [&](const RankBatch& rank) {
-    Work sum;
-    if (sums) sum = pricing_.sum(tokens_of_cp_rank(rank));
-    sum += pricing_.mixer(kind, rank);
-    return sum;
-  });
+  RankWork work = by_dp(Part::Attention, layer, batch,
+                        [&](const RankBatch& rank) { return attention_work(layer, rank); });
   add({.what = "attention", .layer = layer, .phase = Phase::Attention, .work = std::move(work)},
       turn);
   merge_context(layer, at, batch, turn);
@@ -316,7 +365,7 @@ void Program::merge_context(std::int64_t layer, const Place& at, const MicroBatc
 
 void Program::dense(std::int64_t layer, const Place& at, const MicroBatch& batch,
                     Turn& turn) const {
-  RankWork work = by_dp(batch, [&](const RankBatch& rank) {
+  RankWork work = by_dp(Part::Dense, layer, batch, [&](const RankBatch& rank) {
     return pricing_.dense(deployment_.model.layer(layer), tokens_of_cp_rank(rank));
   });
   if (work.is_nothing()) return;
@@ -330,7 +379,7 @@ void Program::dense(std::int64_t layer, const Place& at, const MicroBatch& batch
 void Program::router(std::int64_t layer, const MicroBatch& batch, Turn& turn) const {
   const MoeFfn& moe = *deployment_.model.moe(layer);
   const auto format = communication_.quantised_before();
-  RankWork work = by_dp(batch, [&](const RankBatch& rank) {
+  RankWork work = by_dp(Part::Router, layer, batch, [&](const RankBatch& rank) {
     const std::int64_t tokens = routed_tokens_of_rank(rank);
     Work sum = pricing_.router(moe, tokens);
     if (sharded_ && format) {
@@ -352,7 +401,7 @@ void Program::shared_expert(std::int64_t layer, const MicroBatch& batch, Turn& t
   Task task{.what = "shared expert",
             .layer = layer,
             .phase = Phase::SharedExpert,
-            .work = by_dp(batch, [&](const RankBatch& rank) {
+            .work = by_dp(Part::Shared, layer, batch, [&](const RankBatch& rank) {
               return pricing_.shared(moe, routed_tokens_of_rank(rank), sharded_);
             })};
   task.beside = deployment_.overlap.shared_expert || deployment_.overlap.two_batch;

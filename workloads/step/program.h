@@ -9,7 +9,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "hardware/collectives/priced_exchange.h"
@@ -73,6 +75,16 @@ class Program {
   std::vector<Turn> layer(std::int64_t layer, const Place& at, const MicroBatch& batch,
                           StepAccount& account);
 
+  // Parts of the above for one dp rank: a layer's attention, before its collectives; the head;
+  // the time of gathering its logits alone.
+  Work attention_work(std::int64_t layer, const RankBatch& rank) const;
+  // The core of a part of it, if nothing else of the layer's attention depends on its keys.
+  std::optional<Work> core_work(std::int64_t layer, const BatchShape& part) const;
+  Work head_work(const RankBatch& rank) const;
+  sim::Duration gathering_logits(const RankBatch& rank) const;
+  // Whether routed and shared experts of the layer before add up before this one's norm.
+  bool sums_before(std::int64_t layer) const;
+
   // What goes from a rank to its like of the next stage.
   sim::Bytes to_next_stage(const MicroBatch& batch, Rank rank) const;
   Rank stage_ranks() const { return stage_ranks_; }
@@ -81,12 +93,26 @@ class Program {
   using Collective = hardware::PricedExchange (Communication::*)(std::span<const Rank>,
                                                                  sim::Bytes) const;
 
+  // What of a layer is priced for a dp rank by its batch, and remembered: of layers of one kind the
+  // same, but that attention may begin with a sum.
+  enum class Part : std::uint8_t { Embedding, Attention, Dense, Router, Shared, Head, DraftInput };
+  struct Question {
+    Part part{};
+    bool sums = false;
+    std::size_t kind = 0;  // of the layer
+    RankBatch batch;
+    friend bool operator==(const Question&, const Question&) = default;
+  };
+  struct QuestionHash {
+    std::size_t operator()(const Question& question) const;
+  };
   template <class Price>
-  RankWork by_dp(const MicroBatch& batch, Price price) const;
+  RankWork by_dp(Part part, std::int64_t layer, const MicroBatch& batch, Price price) const;
   std::int64_t tokens_of_cp_rank(const RankBatch& batch) const;
   std::int64_t routed_tokens_of_rank(const RankBatch& batch) const;
   const RankBatch& of(const MicroBatch& batch, Rank rank) const;
   sim::Bytes activations(std::int64_t tokens) const;
+  sim::Bytes logits_bytes(const RankBatch& rank) const;
   template <class Bytes>
   void tensor_collective(Task task, const Place& at, Collective collective, Bytes bytes,
                          Turn& turn) const;
@@ -115,6 +141,7 @@ class Program {
   std::vector<std::size_t> moe_index_;    // of a layer that has experts: which of those it is
   std::vector<std::uint32_t> dp_of_;      // of each rank of a stage
   std::vector<std::uint32_t> each_rank_;  // 0, 1, 2, …
+  mutable std::unordered_map<Question, Work, QuestionHash> known_;
 };
 
 }  // namespace moesim::workloads

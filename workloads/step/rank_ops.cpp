@@ -7,24 +7,19 @@
 
 namespace moesim::workloads {
 
-sim::LabelId RankOps::label(const char* what, std::int64_t layer, Phase phase, char suffix) {
+RankOps::Label RankOps::label(const char* what, std::int64_t layer, Phase phase, char suffix) {
   std::string name = what;
   if (layer >= 0) name += fmt::format(" L{}", layer);
   if (suffix != '\0') name += fmt::format(" {}", suffix);
   return graph_.add_label({.name = std::move(name), .phase = index_of(phase)});
 }
 
-OpId RankOps::think(Rank rank, sim::LabelId label, sim::Duration time, OpId after) {
+OpId RankOps::think(Rank rank, Label label, sim::Duration time, OpId after) {
   return host_[rank] = graph_.add_delay(rank, label, time, std::array{after, host_[rank]});
 }
 
-OpId RankOps::compute(Rank rank, sim::LabelId label, const Work& work, OpId after,
-                      StepAccount& account) {
-  account.work[graph_.label(label).phase] += work;
-  const double speed = cluster_.speed_of(rank);
-  const sim::Duration time =
-      speed == 1 ? work.time
-                 : sim::picoseconds_rounded_up(static_cast<double>(work.time.count()) / speed);
+OpId RankOps::compute(Rank rank, Label label, const Work& work, OpId after) {
+  const sim::Duration time = time_at(cluster_.speed_of(rank), work.time);
   if (per_launch_ == sim::Duration{}) {
     return graph_.add_compute(rank, kComputeStream, label, time, std::array{after});
   }
@@ -36,20 +31,16 @@ OpId RankOps::compute(Rank rank, sim::LabelId label, const Work& work, OpId afte
   return graph_.add_compute(rank, kComputeStream, label, time, std::array{after, launched});
 }
 
-void RankOps::exchange(hardware::PricedExchange what, sim::LabelId label, Chain& chain,
-                       StepAccount& account) {
-  const std::vector<Rank> participants = what.exchange.participants;
-  account.exchanged[graph_.label(label).phase].add(what, participants.size());
-  const sim::ExchangeId id = graph_.add_exchange(std::move(what.exchange));
+void RankOps::exchange(sim::Exchange what, Label label, Chain& chain) {
+  const std::vector<Rank> participants = what.participants;
+  const sim::ExchangeId id = graph_.add_exchange(std::move(what));
   for (const Rank rank : participants) {
     chain[rank] = graph_.add_part(id, rank, kNetworkStream, label, std::array{chain[rank]});
   }
 }
 
-void RankOps::send(hardware::PricedExchange what, Rank source, Rank destination, sim::LabelId label,
-                   Chain& chain, StepAccount& account) {
-  account.exchanged[graph_.label(label).phase].add(what, 2);
-  const sim::ExchangeId id = graph_.add_exchange(std::move(what.exchange));
+void RankOps::send(sim::Exchange what, Rank source, Rank destination, Label label, Chain& chain) {
+  const sim::ExchangeId id = graph_.add_exchange(std::move(what));
   graph_.add_part(id, source, kNetworkStream, label, std::array{chain[source]});
   chain[destination] = graph_.add_part(id, destination, kNetworkStream, label, {});
 }

@@ -29,6 +29,7 @@ struct StepAccount {
   std::array<Work, kPhases> work{};       // computations
   std::array<Work, kPhases> exchanged{};  // exchanges, each alone on an idle network, at each of
                                           // its ranks
+  std::array<std::vector<sim::Bytes>, kPhases> payload{};  // of each exchange
   std::vector<LayerLoad> layers;
 };
 

@@ -10,50 +10,43 @@ namespace {
 
 // Of a kernel that the host launches by itself; nothing where the step is a recorded graph.
 sim::Duration per_launch(const Host& host, const Batch& batch) {
-  const bool decode = !has_prompts(batch);
-  const bool graph = host.graphs == Graphs::All || (decode && host.graphs == Graphs::Decode);
-  return graph ? sim::Duration{} : host.per_launch;
+  return is_launched(host, batch) ? host.per_launch : sim::Duration{};
 }
 
-// A micro-batch on its way, and what its next operation waits for on each rank.
-struct Half {
-  const MicroBatch& batch;
-  Chain chain;
-  Chain fork = {};  // where what runs beside an exchange starts from
-};
-
+// `Ops`: RankOps or RankClocks, what the operations of ranks become.
+template <class Ops>
 class Weaver {
  public:
-  Weaver(Program& program, const StepPlan& plan, std::uint32_t routing_step,
-         const Deployment& deployment, const RankLayout& layout, const Communication& communication)
-      : program_(program),
+  Weaver(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step, Ops& ops)
+      : program_(loom.program),
         plan_(plan),
         routing_step_(routing_step),
-        deployment_(deployment),
-        layout_(layout),
-        communication_(communication),
-        stages_(split_stages(deployment.model, deployment.layout.pp)),
-        layers_(has_prompts(plan.batch) && !decodes(plan.batch) ? deployment.model.prefill_layers()
-                                                                : deployment.model.decode_layers()),
-        ops_(deployment.cluster, layout.ranks(), per_launch(deployment.host, plan.batch)) {}
+        deployment_(loom.deployment),
+        layout_(loom.layout),
+        communication_(loom.communication),
+        host_(loom.host),
+        stages_(split_stages(deployment_.model, deployment_.layout.pp)),
+        layers_(has_prompts(plan.batch) && !decodes(plan.batch)
+                    ? deployment_.model.prefill_layers()
+                    : deployment_.model.decode_layers()),
+        ops_(ops) {}
 
-  BuiltStep build() {
+  StepAccount pass() {
     std::vector<std::vector<Half>> micro_batches;
     for (const auto& parts : plan_.parts) {
       micro_batches.emplace_back();
       for (const MicroBatch& part : parts) {
         micro_batches.back().push_back(
-            {.batch = part, .chain = Chain(layout_.ranks(), sim::kNoOp)});
+            {.batch = part, .chain = Chain(layout_.ranks(), Ops::kNothing)});
       }
     }
     const auto stages = static_cast<std::int64_t>(stages_.size());
     const std::vector<Step> order =
         one_by_one(in_order(stages, static_cast<std::int64_t>(micro_batches.size())));
-    sim::OpId first_op = 0;
     for (std::int64_t round = 0; round < rounds(deployment_.layout); ++round) {
       account_ = {};
-      first_op = static_cast<sim::OpId>(ops_.graph().size());
-      think(micro_batches.front());
+      ops_.start_counting();
+      if (host_) think(micro_batches.front());
       for (const Step& step : order) {
         const std::size_t m = step.slot.micro_batch;
         pass_stage(step.stage, micro_batches[m]);
@@ -62,10 +55,21 @@ class Weaver {
       }
       ++routing_step_;
     }
-    return {.graph = std::move(ops_.graph()), .account = std::move(account_), .first_op = first_op};
+    return std::move(account_);
   }
 
  private:
+  using Node = typename Ops::Node;
+  using Chain = typename Ops::Chain;
+  using Label = typename Ops::Label;
+
+  // A micro-batch on its way, and what its next operation waits for on each rank.
+  struct Half {
+    const MicroBatch& batch;
+    Chain chain;
+    Chain fork = {};  // where what runs beside an exchange starts from
+  };
+
   static bool decodes(const Batch& batch) {
     return std::ranges::any_of(batch.ranks, [](const RankBatch& rank) {
       return std::ranges::any_of(
@@ -82,13 +86,13 @@ class Weaver {
   void think(std::vector<Half>& first) {
     const Host& host = deployment_.host;
     if (host.of_step(1, 1) == sim::Duration{}) return;
-    const sim::LabelId label = ops_.label("host", -1, Phase::Host, '\0');
+    const Label label = ops_.label("host", -1, Phase::Host, '\0');
     for (Rank r = 0; r < layout_.ranks(); ++r) {
       const RankBatch& batch = plan_.batch.of(static_cast<std::size_t>(layout_.dense(r).dp));
       const sim::Duration time =
           host.of_step(std::max<std::int64_t>(1, sequences_of(batch)), plan_.batch.drafted);
-      const OpId before = host.overlapped ? sim::kNoOp : first.front().chain[r];
-      const OpId done = ops_.think(r, label, time, before);
+      const Node before = host.overlapped ? Ops::kNothing : first.front().chain[r];
+      const Node done = ops_.think(r, label, time, before);
       if (host.overlapped) continue;
       for (Half& half : first) half.chain[r] = done;
     }
@@ -137,13 +141,15 @@ class Weaver {
       for (Rank r = 0; r < ranks; ++r) half.chain[r] = half.chain[last + r];
       return;
     }
-    const sim::LabelId label = ops_.label("to stage", static_cast<std::int64_t>(stage),
-                                          Phase::Pipeline, half.batch.suffix);
+    const Label label = ops_.label("to stage", static_cast<std::int64_t>(stage), Phase::Pipeline,
+                                   half.batch.suffix);
     const Rank first = at(stage).first;
     for (Rank r = first; r < first + ranks; ++r) {
       const Rank source = r - ranks;
-      ops_.send(communication_.send(source, r, program_.to_next_stage(half.batch, r)), source, r,
-                label, half.chain, account_);
+      hardware::PricedExchange sent =
+          communication_.send(source, r, program_.to_next_stage(half.batch, r));
+      count(Phase::Pipeline, sent);
+      ops_.send(std::move(sent.exchange), source, r, label, half.chain);
     }
   }
 
@@ -163,22 +169,32 @@ class Weaver {
 
   void add(Turn turn, const Place& place, Half& half) {
     for (Task& task : turn) {
-      const sim::LabelId label = ops_.label(task.what, task.layer, task.phase, half.batch.suffix);
+      const Label label = ops_.label(task.what, task.layer, task.phase, half.batch.suffix);
       for (hardware::PricedExchange& exchange : task.exchanges) {
-        ops_.exchange(std::move(exchange), label, half.chain, account_);
+        count(task.phase, exchange);
+        ops_.exchange(std::move(exchange.exchange), label, half.chain);
       }
       if (!task.work.works.empty()) compute(task, label, place, half);
       if (task.forks) half.fork = half.chain;
     }
   }
 
-  void compute(const Task& task, sim::LabelId label, const Place& place, Half& half) {
+  void compute(const Task& task, Label label, const Place& place, Half& half) {
+    Work& counted = account_.work[index_of(task.phase)];
+    if (task.work.of.empty()) counted.add(task.work[0], program_.stage_ranks());
     for (Rank r = 0; r < program_.stage_ranks(); ++r) {
       const Rank rank = place.first + r;
-      const OpId after = task.beside ? half.fork[rank] : half.chain[rank];
-      const OpId done = ops_.compute(rank, label, task.work[r], after, account_);
+      const Work& work = task.work[r];
+      if (!task.work.of.empty()) counted += work;
+      const Node done =
+          ops_.compute(rank, label, work, task.beside ? half.fork[rank] : half.chain[rank]);
       if (!task.beside) half.chain[rank] = done;
     }
+  }
+
+  void count(Phase phase, const hardware::PricedExchange& exchange) {
+    account_.exchanged[index_of(phase)].add(exchange, exchange.exchange.participants.size());
+    account_.payload[index_of(phase)].push_back(sim::payload_of(exchange.exchange));
   }
 
   Program& program_;
@@ -187,13 +203,20 @@ class Weaver {
   const Deployment& deployment_;
   const RankLayout& layout_;
   const Communication& communication_;
+  bool host_;
   std::vector<LayerRange> stages_;
   LayerRange layers_;  // that such a step passes
-  RankOps ops_;
+  Ops& ops_;
   StepAccount account_;
 };
 
 }  // namespace
+
+bool is_launched(const Host& host, const Batch& batch) {
+  const bool decode = !has_prompts(batch);
+  const bool graph = host.graphs == Graphs::All || (decode && host.graphs == Graphs::Decode);
+  return !graph && host.per_launch > sim::Duration{};
+}
 
 StepPlan plan_step(const Batch& batch, const Deployment& deployment, const RankLayout& layout) {
   StepPlan plan{.batch = batch, .parts = split_step(batch, deployment, layout)};
@@ -209,10 +232,20 @@ std::int64_t rounds(const Parallelism& layout) {
   return layout.pp > 1 ? 2 : 1;
 }
 
-BuiltStep weave(Program& program, const StepPlan& plan, std::uint32_t routing_step,
-                const Deployment& deployment, const RankLayout& layout,
-                const Communication& communication) {
-  return Weaver(program, plan, routing_step, deployment, layout, communication).build();
+BuiltStep weave(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step) {
+  RankOps ops(loom.deployment.cluster, loom.layout.ranks(),
+              per_launch(loom.deployment.host, plan.batch));
+  StepAccount account = Weaver<RankOps>(loom, plan, routing_step, ops).pass();
+  return {
+      .graph = std::move(ops.graph()), .account = std::move(account), .first_op = ops.first_op()};
+}
+
+ClockedStep clock(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step,
+                  hardware::BoundClocks& network, const Kept& kept) {
+  RankClocks clocks(loom.deployment.cluster, network, loom.layout.ranks(),
+                    loom.program.stage_ranks(), per_launch(loom.deployment.host, plan.batch), kept);
+  StepAccount account = Weaver<RankClocks>(loom, plan, routing_step, clocks).pass();
+  return {.clocks = std::move(clocks), .account = std::move(account)};
 }
 
 }  // namespace moesim::workloads

@@ -13,6 +13,7 @@
 #include "sim/op_graph.h"
 #include "workloads/step/micro_batch.h"
 #include "workloads/step/program.h"
+#include "workloads/step/rank_clocks.h"
 #include "workloads/step/step_account.h"
 
 namespace moesim::workloads {
@@ -31,12 +32,31 @@ struct BuiltStep {
   sim::OpId first_op = 0;  // of what counts
 };
 
+// A step as the clocks of its ranks, and what it is made of.
+struct ClockedStep {
+  RankClocks clocks;
+  StepAccount account;
+};
+
 // Steps of the routing that one weaving takes.
 std::int64_t rounds(const Parallelism& layout);
 
+// What weaving takes; all of it outlives the call.
+struct Loom {
+  Program& program;
+  const Deployment& deployment;
+  const RankLayout& layout;
+  const Communication& communication;
+  bool host = true;  // whether it thinks between steps; what it launches is launched either way
+};
+
+// Whether the host launches the kernels of such a step one by one: they are no recorded graph.
+bool is_launched(const Host& host, const Batch& batch);
+
 // `routing_step`: the first of those that it takes.
-BuiltStep weave(Program& program, const StepPlan& plan, std::uint32_t routing_step,
-                const Deployment& deployment, const RankLayout& layout,
-                const Communication& communication);
+BuiltStep weave(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step);
+// The same step on clocks, its exchanges in closed form. `network` outlives what is returned.
+ClockedStep clock(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step,
+                  hardware::BoundClocks& network, const Kept& kept);
 
 }  // namespace moesim::workloads

@@ -35,17 +35,26 @@ void Work::add(const hardware::Trust& trust, sim::Duration amount) {
 }
 
 Work& Work::operator+=(const Work& other) {
-  time += other.time;
-  flops += other.flops;
-  bytes += other.bytes;
-  launches += other.launches;
-  for (std::size_t i = 0; i < by_bound.size(); ++i) by_bound[i] += other.by_bound[i];
-  p10_ps += other.p10_ps;
-  p90_ps += other.p90_ps;
-  low_ps += other.low_ps;
-  high_ps += other.high_ps;
-  for (const PricedTime& part : other.priced) add(part);
+  add(other, 1);
   return *this;
+}
+
+void Work::add(const Work& other, std::int64_t times) {
+  time += other.time * times;
+  bytes += other.bytes * times;
+  launches += other.launches * times;
+  for (std::size_t i = 0; i < by_bound.size(); ++i) by_bound[i] += other.by_bound[i] * times;
+  for (std::int64_t t = 0; t < times; ++t) {
+    flops += other.flops;
+    p10_ps += other.p10_ps;
+    p90_ps += other.p90_ps;
+    low_ps += other.low_ps;
+    high_ps += other.high_ps;
+  }
+  for (PricedTime part : other.priced) {
+    part.time = part.time * times;
+    add(part);
+  }
 }
 
 void Work::add(const PricedTime& part) {

@@ -174,7 +174,8 @@ TEST_CASE("one slow rail slows every rank that uses it, and only those") {
   exchange.participants = ranks(4);
   exchange.transfers = {{0, 2, 1_GB}, {1, 3, 1_GB}};
   sim::Engine engine;
-  const auto network = hardware::make_network_model(cluster, Fidelity::Fluid, engine, 0);
+  hardware::ClusterNetwork links(cluster.topology);
+  const auto network = hardware::make_network_model(links, Fidelity::Fluid, engine, 0);
   testing::DoneTimes done(engine);
   for (const auto r : exchange.participants) network->arrive(0, exchange, r, done);
   engine.run();

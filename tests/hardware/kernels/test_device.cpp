@@ -82,6 +82,28 @@ TEST_CASE("a family that is not there and a circle of families are refused") {
   CHECK(circle.find("family: the families form a circle") != std::string::npos);
 }
 
+TEST_CASE("fitted models are those of the file's text, whenever it is read") {
+  // Texts are remembered: each of these comes back, and a file that changes is another text. One
+  // with a mistake is wrong each time.
+  const DeviceFolder folder("device-remembered");
+  const auto fits = [](int a) {
+    return "models:\n  - kind: gemm\n    implementation: trtllm\n    parameters: {a: " +
+           std::to_string(a) + "}\n    provenance: {origin: fitted, source: a test}\n";
+  };
+  for (int round = 0; round < 2; ++round) {
+    for (int a = 0; a < 20; ++a) {
+      const auto models = load_fitted(folder.write("f.yaml", fits(a)));
+      REQUIRE(models.size() == 1);
+      CHECK(models[0].parameters.at("a") == a);
+    }
+  }
+  folder.write("g.yaml", "models: 3\n");
+  folder.write("d.yaml", device_text("fitted: g.yaml\n"));
+  const std::string once = error_of(folder.write("d.yaml", device_text("fitted: g.yaml\n")));
+  CHECK(once.find("g.yaml:1:9: models: expected a list, not \"3\"") != std::string::npos);
+  CHECK(error_of(folder.write("d.yaml", device_text("fitted: g.yaml\n"))) == once);
+}
+
 TEST_CASE("a residual table must have a value for each crossing of its knots") {
   const DeviceFolder folder("device-residual");
   const auto error_with = [&](const std::string& permille) {

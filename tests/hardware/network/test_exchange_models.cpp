@@ -43,7 +43,8 @@ TEST_CASE("a rank is done when all it sends has left it and all it receives has 
   const auto exchange = exchange_of({0, 1, 2}, {{0, 2, 1_GB}});
   for (const auto fidelity : {Fidelity::Bound, Fidelity::Fluid}) {
     sim::Engine engine;
-    const auto network = hardware::make_network_model(cluster, fidelity, engine, 0);
+    hardware::ClusterNetwork links(cluster.topology);
+    const auto network = hardware::make_network_model(links, fidelity, engine, 0);
     DoneTimes done(engine);
     for (const sim::Rank r : {0u, 1u, 2u}) network->arrive(0, exchange, r, done);
     engine.run();
@@ -59,7 +60,8 @@ TEST_CASE("a transfer waits for both its ends and for nobody else") {
   const auto exchange = exchange_of({0, 1, 2}, {{0, 1, 1_GB}, {2, 0, 1_GB}});
   for (const auto fidelity : {Fidelity::Bound, Fidelity::Fluid}) {
     sim::Engine engine;
-    const auto network = hardware::make_network_model(cluster, fidelity, engine, 0);
+    hardware::ClusterNetwork links(cluster.topology);
+    const auto network = hardware::make_network_model(links, fidelity, engine, 0);
     DoneTimes done(engine);
     network->arrive(0, exchange, 0, done);
     network->arrive(0, exchange, 2, done);
@@ -78,7 +80,8 @@ TEST_CASE("a barrier holds everyone back until the last has come") {
   exchange.completion = 2us;
   for (const auto fidelity : {Fidelity::Bound, Fidelity::Fluid}) {
     sim::Engine engine;
-    const auto network = hardware::make_network_model(cluster, fidelity, engine, 0);
+    hardware::ClusterNetwork links(cluster.topology);
+    const auto network = hardware::make_network_model(links, fidelity, engine, 0);
     DoneTimes done(engine);
     network->arrive(0, exchange, 0, done);
     network->arrive(0, exchange, 2, done);
@@ -96,7 +99,8 @@ TEST_CASE("two exchanges at once share what they both use, and only the fluid pl
   const auto exchange = exchange_of({0, 1}, {{0, 1, 1_GB}});
   for (const auto fidelity : {Fidelity::Bound, Fidelity::Fluid}) {
     sim::Engine engine;
-    const auto network = hardware::make_network_model(cluster, fidelity, engine, 0);
+    hardware::ClusterNetwork links(cluster.topology);
+    const auto network = hardware::make_network_model(links, fidelity, engine, 0);
     DoneTimes done(engine);
     for (const sim::ExchangeId id : {0u, 1u}) {
       for (const sim::Rank r : {0u, 1u}) network->arrive(id, exchange, r, done);
@@ -116,7 +120,8 @@ TEST_CASE("a late exchange takes its share, and the first one gets it back") {
   const auto second = exchange_of({0, 1}, {{0, 1, 250_MB}});
   for (const double tolerance : {0.0, 0.01}) {
     sim::Engine engine;
-    const auto network = hardware::make_network_model(cluster, Fidelity::Fluid, engine, tolerance);
+    hardware::ClusterNetwork links(cluster.topology);
+    const auto network = hardware::make_network_model(links, Fidelity::Fluid, engine, tolerance);
     DoneTimes done(engine);
     for (const sim::Rank r : {0u, 1u}) network->arrive(0, first, r, done);
     engine.at(Time{10ms}, [&] {
@@ -143,7 +148,8 @@ TEST_CASE("limits of a rank and of a transfer hold besides those of the links") 
   exchange.send_limit = 60_GBps;
   CHECK(play(cluster, exchange, Fidelity::Bound) == 2_GB / 60_GBps);
   CHECK(play(cluster, exchange, Fidelity::Fluid) == 2_GB / 60_GBps + 500ns);
-  CHECK(hardware::lower_bound(cluster, exchange) == 2_GB / 60_GBps + 500ns);
+  hardware::ClusterNetwork links(cluster.topology);
+  CHECK(hardware::lower_bound(links, exchange) == 2_GB / 60_GBps + 500ns);
   exchange.send_limit = {};
   exchange.receive_limit = 20_GBps;
   for (const auto fidelity : {Fidelity::Bound, Fidelity::Fluid}) {
@@ -156,7 +162,8 @@ TEST_CASE("links carry what the wire factor makes of the bytes") {
   auto exchange = exchange_of({0, 1}, {{0, 1, 1_GB}});
   exchange.far.factor = 1.25;
   sim::Engine engine;
-  const auto network = hardware::make_network_model(cluster, Fidelity::Fluid, engine, 0);
+  hardware::ClusterNetwork links(cluster.topology);
+  const auto network = hardware::make_network_model(links, Fidelity::Fluid, engine, 0);
   DoneTimes done(engine);
   for (const sim::Rank r : {0u, 1u}) network->arrive(0, exchange, r, done);
   engine.run();

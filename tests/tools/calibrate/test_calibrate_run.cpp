@@ -1,64 +1,201 @@
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "hardware/device.h"
 #include "sim/error.h"
+#include "sim/io/csv.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
+#include "tools/moesim/shipped.h"
 
 using namespace moesim;
 
 namespace {
 
-// A program that writes its arguments to a file and ends with a code.
-std::filesystem::path program_that_ends_with(const std::filesystem::path& folder, int code) {
-  const std::filesystem::path file = folder / "stand-in";
-  std::ofstream(file) << "#!/bin/sh\necho \"$@\" > " << (folder / "arguments").string() << "\nexit "
-                      << code << "\n";
-  std::filesystem::permissions(file, std::filesystem::perms::owner_all);
-  return file;
+namespace fs = std::filesystem;
+
+// The user's own configurations and the stand-in's faults, for a while.
+class Environment {
+ public:
+  Environment(const fs::path& configs, const std::string& faults) {
+    setenv("MOESIM_CONFIGS", configs.c_str(), 1);
+    setenv("MOESIM_FAULTS", faults.c_str(), 1);
+  }
+  ~Environment() {
+    unsetenv("MOESIM_CONFIGS");
+    unsetenv("MOESIM_FAULTS");
+  }
+};
+
+struct Outcome {
+  sim::ExitCode code;
+  std::string out, err;
+};
+
+Outcome call(std::map<std::string, std::vector<std::string>> values) {
+  values.try_emplace("minutes", std::vector<std::string>{"3"});
+  values.try_emplace("program", std::vector<std::string>{MOESIM_STAND_IN});
+  values.try_emplace("format", std::vector<std::string>{"text"});
+  tools::Arguments arguments;
+  arguments.values = std::move(values);
+  std::ostringstream out, err;
+  const sim::ExitCode code = tools::calibrate_run_command().run(arguments, {out, err});
+  return {code, out.str(), err.str()};
 }
 
-tools::Command run_command() {
-  for (tools::Command& c : tools::calibrate_commands()) {
-    if (c.name == "calibrate run") return c;
-  }
-  throw std::runtime_error("no command calibrate run");
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
 }
 
 }  // namespace
 
-TEST_CASE("calibrate run hands the plan to the program and gives its exit code back") {
+TEST_CASE("one command measures a card, judges its fits, and the device is known by its name") {
   const tests::TemporaryFolder folder;
-  for (const auto& [code, expected] :
-       {std::pair{0, sim::ExitCode::Ok}, std::pair{77, sim::ExitCode::Skipped},
-        std::pair{5, sim::ExitCode::Partial}, std::pair{4, sim::ExitCode::DamagedInput},
-        std::pair{9, sim::ExitCode::Failed}}) {
-    tools::Arguments arguments;
-    arguments.values = {{"plan", {"p.csv"}},
-                        {"out", {"o.csv"}},
-                        {"budget", {"10s"}},
-                        {"seed", {"3"}},
-                        {"program", {program_that_ends_with(folder.path(), code).string()}}};
-    std::ostringstream out, err;
-    CHECK(run_command().run(arguments, {out, err}) == expected);
-    std::string line;
-    std::ifstream file(folder.path() / "arguments");
-    std::getline(file, line);
-    CHECK(line == "run --plan p.csv --out o.csv --budget 10s --seed 3");
+  const fs::path own = folder.path() / "own", out = folder.path() / "mine";
+  const Environment environment(own, "card,node");
+  const Outcome first = call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}});
+  CAPTURE(first.err);
+  CAPTURE(first.out);
+  REQUIRE(first.code == sim::ExitCode::Ok);
+  CHECK(has(first.err, "checking the kernels, 0.6 minutes at most\nmeasuring, "));
+  CHECK(has(first.err, "fitting\n"));
+
+  const auto json = nlohmann::json::parse(sim::io::read_text(out / "summary.json"));
+  CHECK(json["card"] == "made-up card");
+  CHECK(json["selftest"]["failed"] == 0);
+  // The made-up card copies 2.9 TB/s, and 30 launches of 1.9 us are off by 3 % at most.
+  CHECK(json["copy_bytes_per_s"].get<double>() == doctest::Approx(2.9e12).epsilon(0.1));
+  CHECK(json["launch_us"].get<double>() == doctest::Approx(1.9).epsilon(0.1));
+  // Experts by three kernels, dense products by two, decode attention, and four of NCCL.
+  REQUIRE(json["fits"].size() == 10);
+  std::map<std::string, int> kinds;
+  for (const auto& fit : json["fits"]) {
+    CAPTURE(fit.dump());
+    ++kinds[fit["kind"].get<std::string>()];
+    if (fit["kind"] == "moe") {
+      CHECK(fit["points"].get<int>() >= 40);
+      CHECK(fit["unseen_shapes"]["n"] == 8);
+      CHECK(fit["unseen_shapes"]["median_percent"].get<double>() < 10);
+      // 20 products and layers of the model that nothing was fitted on.
+      CHECK(fit["unseen_model"]["n"].get<int>() >= 20);
+      CHECK(fit["unseen_model"]["median_percent"].get<double>() < 8);
+    } else if (fit["kind"] == "nccl") {
+      CHECK(fit["points"] == 18);  // six sizes on 2, 4 and 8 GPUs
+    } else {
+      // Six shapes of seven rows and one unseen; four kinds of heads with eight caches and one.
+      CHECK(fit["points"] == (fit["kind"] == "gemm" ? 42 : 32));
+      CHECK(fit["unseen_shapes"]["n"] == (fit["kind"] == "gemm" ? 7 : 8));
+      CHECK(fit["unseen_shapes"]["median_percent"].get<double>() < 15);
+    }
   }
+  CHECK(kinds == std::map<std::string, int>{
+                     {"gemm", 2}, {"generation_attention", 1}, {"moe", 3}, {"nccl", 4}});
+  CHECK(sim::io::read_text(out / "summary.txt") == first.out);
+  CHECK(has(first.out, "  ceilings        copy 2.9"));
+  CHECK(has(first.out, "launch in a graph 1.9"));
+  CHECK(has(first.out, " us, was 2.4 us\n"));
+  CHECK(
+      has(first.out,
+          "  next            moesim run mixtral-8x7b-decode-h100 --set cluster=mine-1x8 --set "
+          "kernels.moe=moesim_wgmma --set kernels.gemm=cublaslt --set kernels.attention=moesim\n"));
+
+  // The device says what it is, and has the fits and, from its family, all others.
+  const hardware::Device device = hardware::load_device(own / "devices" / "mine.yaml");
+  CHECK(device.name == "mine");
+  CHECK(device.launch_latency < hardware::load_device("configs/devices/h100.yaml").launch_latency);
+  int measured = 0;
+  for (const auto& model : device.fitted) {
+    measured += model.carried_from.empty() ? 1 : 0;
+  }
+  CHECK(measured == 10);
+  CHECK(device.fitted.size() > 10);
+  CHECK(tools::with_files({"cluster=mine-1x8", "step.count=1"}) ==
+        std::vector<std::string>{"cluster=" + (own / "clusters/mine-1x8.yaml").string(),
+                                 "step.count=1"});
+  CHECK(tools::with_files({"cluster=a.yaml", "cluster=a/b"}) ==
+        std::vector<std::string>{"cluster=a.yaml", "cluster=a/b"});
+  CHECK_THROWS_WITH_AS(tools::with_files({"cluster=mine-1x9"}),
+                       "\"mine-1x9\" is neither a file nor one of configs/clusters; did you mean "
+                       "mine-1x1?",
+                       sim::ConfigError);
+
+  // Started again it has nothing left to measure, and says the same.
+  const Outcome again = call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}});
+  CHECK(again.code == sim::ExitCode::Ok);
+  CHECK(again.out == first.out);
+  CHECK(has(again.err, "the kernels were checked before\n"));
+
+  CHECK_THROWS_WITH_AS(
+      call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}, {"power", {""}}}),
+      (out.string() +
+       " holds a calibration of another plan (--minutes or --power was another): give "
+       "those again to go on with it, or another folder with -o")
+          .c_str(),
+      sim::ConfigError);
+}
+
+TEST_CASE(
+    "a calibration on no card, or on one that is not known, ends before anything is measured") {
+  const tests::TemporaryFolder folder;
+  const std::string out = (folder.path() / "mine").string();
+  {
+    const Environment environment(folder.path() / "own", "none");
+    const Outcome none = call({{"NAME", {"mine"}}, {"output", {out}}});
+    CHECK(none.code == sim::ExitCode::Skipped);
+    CHECK(none.err == "SKIPPED: no GPU to measure on (none was found)\n");
+  }
+  {
+    const Environment environment(folder.path() / "own", "old_driver");
+    const Outcome old = call({{"NAME", {"mine"}}, {"output", {out}}});
+    CHECK(old.code == sim::ExitCode::Failed);
+    CHECK(old.err == "moesim-gpu: the GPU cannot be used: it is too old\n");
+  }
+  {
+    const Environment environment(folder.path() / "own", "card");
+    CHECK_THROWS_WITH_AS(
+        call({{"NAME", {"mine"}}, {"output", {out}}}),
+        "no device that ships is known for \"made-up card\": name the nearest with "
+        "--base, such as h100",
+        sim::ConfigError);
+    CHECK_THROWS_WITH_AS(call({{"NAME", {"h100"}}, {"output", {out}}}),
+                         "NAME: a device \"h100\" ships already: call yours my-h100",
+                         sim::ConfigError);
+    CHECK_THROWS_WITH_AS(call({{"NAME", {"My H100"}}, {"output", {out}}}),
+                         "NAME: expected small letters, digits, - and _, such as my-h100, not \"My "
+                         "H100\"",
+                         sim::ConfigError);
+  }
+  CHECK_FALSE(fs::exists(out));
 }
 
 TEST_CASE("a program that is none is told so") {
   CHECK_THROWS_WITH_AS(tools::find_gpu_program("/nowhere/moesim-gpu"),
                        "--program: /nowhere/moesim-gpu is no program", sim::ConfigError);
   const tests::TemporaryFolder folder;
-  const std::filesystem::path file = folder.path() / "text";
+  const fs::path file = folder.path() / "text";
   std::ofstream(file) << "no program\n";
-  std::filesystem::permissions(file, std::filesystem::perms::owner_all);
-  CHECK_THROWS_WITH_AS(tools::run_program(file, {}),
+  fs::permissions(file, fs::perms::owner_all);
+  const auto ignore = [](const std::string&) {};
+  CHECK_THROWS_WITH_AS(tools::run_program(file, {}, ignore),
                        (file.string() + " cannot be started: Exec format error").c_str(),
                        sim::ConfigError);
+}
+
+TEST_CASE("what a program writes comes line by line, from both streams, and its exit code") {
+  const tests::TemporaryFolder folder;
+  const fs::path file = folder.path() / "speaks";
+  std::ofstream(file) << "#!/bin/sh\necho one\necho two $1 >&2\nprintf three\nexit 9\n";
+  fs::permissions(file, fs::perms::owner_all);
+  std::vector<std::string> lines;
+  const int code =
+      tools::run_program(file, {"2"}, [&](const std::string& line) { lines.push_back(line); });
+  CHECK(code == 9);
+  CHECK(lines == std::vector<std::string>{"one", "two 2", "three"});
+  std::ofstream(file) << "#!/bin/sh\nkill -9 $$\n";
+  CHECK(tools::run_program(file, {}, [](const std::string&) {}) == 137);
 }

@@ -104,12 +104,13 @@ TEST_CASE("passes are brought together by their geometric mean, and drift leaves
 
 TEST_CASE("points that cannot be trusted are left out and named") {
   const auto imported = validation::import_points(
-      table("a,fit,gemm,2,wrong\nb,fit,gemm,3,\nc,fit,gemm,,skipped: needs sm_90a\nd,fit,gemm,,\n"),
+      table("a,fit,gemm,2,wrong\nb,fit,gemm,3,power_cap\ne,fit,gemm,3,not_cold\nc,fit,gemm,,"
+            "skipped: needs sm_90a\nd,fit,gemm,,\n"),
       {});
   CHECK(imported.points == 1);
-  CHECK(imported.left_out == std::vector<std::string>{"p.csv:2: a: wrong",
-                                                      "p.csv:4: c: skipped: needs sm_90a",
-                                                      "p.csv:5: d: no time"});
+  CHECK(imported.left_out == std::vector<std::string>{"p.csv:2: a: wrong", "p.csv:4: e: not_cold",
+                                                      "p.csv:5: c: skipped: needs sm_90a",
+                                                      "p.csv:6: d: no time"});
   CHECK_THROWS_WITH_AS(validation::import_points(table("a,fit,gemm,2,wrong\n"), {}),
                        "p.csv: no point of the roles fit is left (1 left out)", sim::InputError);
   CHECK_THROWS_AS(

@@ -199,3 +199,22 @@ TEST_CASE("options that do not apply to an algorithm are refused") {
   CHECK(refused("direct", {{"bytes", {"10000 PB"}}}) ==
         "--bytes: \"10000 PB\" is more than 9.2e18 bytes, which is the most");
 }
+
+TEST_CASE("a drawing had no labels, no legend and no view box, and 72 devices ran off the screen") {
+  const auto svg = printed(topology_command(), {{"CLUSTER", {"gb200-nvl72"}}, {"format", {"svg"}}});
+  // Four rows of 18 devices, 26 apart, and 20 on either side.
+  CHECK(svg.find(" viewBox=\"0 0 508 ") != std::string::npos);
+  CHECK(svg.find("max-height:100vh") != std::string::npos);
+  for (const char* label : {">71</text>", ">node0.switch</text>", ">device</text>",
+                            ">switch</text>", ">scale_up 900 GB/s</text>"}) {
+    CAPTURE(label);
+    CHECK(svg.find(label) != std::string::npos);
+  }
+  CHECK(svg.find(">down</text>") == std::string::npos);
+  const auto broken =
+      printed(topology_command(), {{"CLUSTER", {"h100-2x8"}},
+                                   {"format", {"svg"}},
+                                   {"set", {"faults=[{at: node0.nic3, capacity: 0}]"}}});
+  CHECK(broken.find(">down</text>") != std::string::npos);
+  CHECK(broken.find(">NIC</text>") != std::string::npos);
+}

@@ -15,22 +15,35 @@ TEST_CASE("a timeline has a process a GPU, a thread a stream, and slices that do
                                                  {"step.count=1", "overlap.two_batch=true"});
   const auto result = workloads::run(scenario, {.keep_timeline = true});
   const auto json = sim::io::parse_json(
-      tools::chrome_trace(*result.recording, scenario.deployment.cluster), "timeline");
+      tools::chrome_trace(*result.recording, scenario.deployment.cluster, result.report.memory),
+      "timeline");
 
   std::map<std::pair<int, int>, std::vector<std::pair<double, double>>> slices;
   int names = 0;
   double end = 0;
   std::int64_t in_flight = -1;
+  std::map<int, std::vector<std::pair<double, int>>> arrows;  // by id: when, and whose
+  std::map<std::string, double> links;
+  std::map<int, double> most_memory, memory;
   for (const auto& event : json["traceEvents"]) {
     const std::string kind = event["ph"];
     if (kind == "M" && event["name"] == "process_name") ++names;
-    if (kind == "C") in_flight = event["args"]["bytes"];
+    if (kind == "C" && event["name"] == "bytes in flight") in_flight = event["args"]["bytes"];
+    if (kind == "C" && event["args"].contains("use")) {
+      CHECK(event["args"]["use"].get<double>() <= 1);
+      links[event["name"]] = event["args"]["use"];
+    }
+    if (kind == "C" && event["name"] == "memory") {
+      memory[event["pid"]] = event["args"]["bytes"];
+      most_memory[event["pid"]] = std::max(most_memory[event["pid"]], memory[event["pid"]]);
+    }
+    if (kind == "s" || kind == "f") arrows[event["id"]].emplace_back(event["ts"], event["pid"]);
     if (kind != "X") continue;
     const double start = event["ts"], length = event["dur"];
     slices[{event["pid"], event["tid"]}].emplace_back(start, start + length);
     end = std::max(end, start + length);
   }
-  CHECK(names == 8 + 1);          // the GPUs and the network
+  CHECK(names == 8 + 2);          // the GPUs, the network and its links
   CHECK(slices.size() == 8 * 2);  // both streams of every GPU
   for (auto& [thread, spans] : slices) {
     std::sort(spans.begin(), spans.end());
@@ -41,4 +54,20 @@ TEST_CASE("a timeline has a process a GPU, a thread a stream, and slices that do
   }
   CHECK(end == doctest::Approx(result.report.step_times_us[0]).epsilon(1e-9));
   CHECK(in_flight == 0);  // what was sent has arrived
+
+  // 32 layers of two batches on 8 GPUs: an arrow each, on its own GPU, forwards in time.
+  CHECK(arrows.size() == 32 * 2 * 8);
+  for (const auto& [id, ends] : arrows) {
+    REQUIRE(ends.size() == 2);
+    CHECK(ends[0].second == ends[1].second);
+    CHECK(ends[0].first < ends[1].first);
+  }
+  CHECK(links.size() == 16);  // each GPU to its switch, and back
+  for (const auto& [name, use] : links) CHECK(use == 0);
+  CHECK(memory.size() == 8);
+  const auto& plan = result.report.memory;
+  for (const auto& [gpu, bytes] : memory) {
+    CHECK(bytes == doctest::Approx(double(plan.peak - plan.activations)).epsilon(1e-5));
+    CHECK(most_memory[gpu] > bytes);
+  }
 }

@@ -75,7 +75,7 @@ TEST_CASE("the JSON of a run has every key that others rely on") {
                               "/manifest/version",
                               "/manifest/seed",
                               "/manifest/command",
-                              "/manifest/inputs/0/fnv1a64"}) {
+                              "/manifest/inputs/0/xxh64"}) {
     CAPTURE(pointer);
     CHECK(json.contains(nlohmann::ordered_json::json_pointer(pointer)));
   }

@@ -25,8 +25,9 @@ for p in got["placements"]:
 linear = by["linear", 0]
 for name in ("eplb", "greedy", "coactivation", "topology"):
     balanced = by[name, 32]
-    # Direction and rough size of what balancing is worth: the loads even out, the step gets shorter.
-    assert balanced["rank_max_over_mean"] < 1.1 < linear["rank_max_over_mean"], name
+    # Direction and rough size of what balancing is worth on tokens that it was not made from: the loads even out, the step
+    # gets shorter.
+    assert balanced["rank_max_over_mean"] < 1.15 < linear["rank_max_over_mean"], name
     assert balanced["step_time_us"] < linear["step_time_us"], name
 # 32 redundant slots of 58 layers over 32 GPUs: one expert a layer and GPU, 3 x 7168 x 2048 values.
 expert = 3 * 7168 * 2048

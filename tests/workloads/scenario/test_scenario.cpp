@@ -74,7 +74,7 @@ TEST_CASE("all mistakes of a scenario are told at once, each with its place") {
 
 TEST_CASE("a trace goes round where the scenario does not say otherwise") {
   const Scenario s = scenario("routing: {trace: configs/traces/mixtral-like.h5}");
-  CHECK(s.deployment.routing.mapping.tokens == TokenMapping::Repeat);
+  CHECK(s.deployment.routing.mapping.tokens == TokenMapping::Auto);
   CHECK(s.deployment.routing.mapping.layers == LayerMapping::Exact);
 }
 

@@ -13,9 +13,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Where device files may lie: here, and with the program.
+// Where device files may lie: here, among the user's own, and with the program.
 std::vector<fs::path> device_folders() {
   std::vector<fs::path> folders{"configs/devices"};
+  if (const fs::path own = own_config_folder(); !own.empty()) folders.push_back(own / "devices");
   if (const auto configs = config_folder()) folders.push_back(*configs / "devices");
   return folders;
 }

@@ -54,21 +54,21 @@ Command calibrate_import_command() {
           "log of "
           "DeepEP's tests (low latency or normal), or a CSV table of aiconfigurator (latency in "
           "milliseconds); what a log does not say is given by options.",
-      .options =
-          with_log_options({{.name = "POINTS",
-                             .value = "",
-                             .help = "what moesim-gpu run wrote, or the other tool",
-                             .required = true,
-                             .is_file = true},
-                            {.name = "--role",
-                             .value = "ROLE",
-                             .help = "which points: fit where it is not given",
-                             .repeated = true,
-                             .choices = {"fit", "holdout", "holdout_model", "ceiling", "extra"}},
-                            {.name = "-o,--output",
-                             .value = "FILE",
-                             .help = "the table; standard output where it is not given",
-                             .is_file = true}}),
+      .options = with_log_options(
+          {{.name = "POINTS",
+            .value = "",
+            .help = "what moesim-gpu run wrote, or the other tool",
+            .required = true,
+            .is_file = true},
+           {.name = "--role",
+            .value = "ROLE",
+            .help = "which points: fit where it is not given",
+            .repeated = true,
+            .choices = {"fit", "holdout", "holdout_model", "ceiling", "extra", "power"}},
+           {.name = "-o,--output",
+            .value = "FILE",
+            .help = "the table; standard output where it is not given",
+            .is_file = true}}),
       .examples =
           {"moesim calibrate import points.csv -o fit.csv",
            "moesim calibrate import points.csv --role holdout --role holdout_model -o "

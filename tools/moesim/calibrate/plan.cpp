@@ -23,6 +23,21 @@ namespace {
 const std::vector<std::string> kModels{"mixtral-8x7b",     "mixtral-8x22b",   "grok-1",
                                        "deepseek-v3",      "qwen3-235b-a22b", "qwen3-30b-a3b",
                                        "llama-4-maverick", "gpt-oss-120b"};
+constexpr const char* kHeldOut = "qwen3-235b-a22b";  // and the one that judges
+
+}  // namespace
+
+validation::PlanOptions standard_plan() {
+  validation::PlanOptions options;
+  for (const std::string& name : kModels) {
+    options.models.push_back(
+        validation::expert_shape(workloads::load_model(find_config("models", name))));
+    if (name == kHeldOut) options.holdout_model = options.models.back().model;
+  }
+  return options;
+}
+
+namespace {
 
 std::vector<std::string> split(const std::string& text) {
   std::vector<std::string> parts(1);
@@ -82,6 +97,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     throw sim::ConfigError("--holdout: at least 8 of the points are to fit on");
   }
   options.implementations = implementations_of(arguments.text("impl"));
+  options.power = arguments.has("power");
   options.seed = static_cast<std::uint64_t>(arguments.integer("seed", 0, 1'000'000'000));
 
   const validation::cuda::Plan plan = validation::make_plan(options);
@@ -153,11 +169,12 @@ Command calibrate_plan_command() {
                   {.name = "--holdout-model",
                    .value = "MODEL",
                    .help = "the model that nothing is fitted on, or none",
-                   .fallback = "qwen3-235b-a22b"},
+                   .fallback = kHeldOut},
                   {.name = "--impl",
                    .value = "LIST",
                    .help = "which of our kernels",
                    .fallback = "moesim_mma,moesim_wgmma,moesim_fp8"},
+                  {.name = "--power", .help = "loads of three seconds too, for watts"},
                   {.name = "--seed", .value = "N", .help = "of the routings", .fallback = "1"},
                   {.name = "-o,--output",
                    .value = "FILE",

@@ -1,93 +1,36 @@
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <ostream>
 
 #include "sim/error.h"
+#include "sim/io/atomic_file.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
-#include "tools/moesim/config_folder.h"
+#include "tools/moesim/calibrate/calibration.h"
+#include "tools/moesim/shipped.h"
 
 namespace moesim::tools {
-
-Command calibrate_plan_command();
-Command calibrate_import_command();
-
-std::optional<std::filesystem::path> find_gpu_program(const std::optional<std::string>& named) {
-  namespace fs = std::filesystem;
-  constexpr const char* kName = "moesim-gpu";
-  const auto runs = [](const fs::path& file) {
-    std::error_code ignored;
-    return fs::is_regular_file(file, ignored) && access(file.c_str(), X_OK) == 0;
-  };
-  if (named) {
-    if (!runs(*named)) throw sim::ConfigError("--program: " + *named + " is no program");
-    return fs::path(*named);
-  }
-  const fs::path here = program_folder();
-  if (!here.empty()) {
-    // Installed beside it; or built: tools/moesim and validation/cuda of one tree.
-    for (const fs::path& file : {here / kName, here / "../../validation/cuda" / kName}) {
-      if (runs(file)) return file.lexically_normal();
-    }
-  }
-  const char* path = std::getenv("PATH");
-  std::string folders = path == nullptr ? "" : path;
-  while (!folders.empty()) {
-    const std::size_t colon = folders.find(':');
-    const fs::path file = fs::path(folders.substr(0, colon)) / kName;
-    if (runs(file)) return file;
-    folders = colon == std::string::npos ? "" : folders.substr(colon + 1);
-  }
-  return std::nullopt;
-}
-
-int run_program(const std::filesystem::path& program, const std::vector<std::string>& arguments) {
-  std::string name = program.string();
-  std::vector<std::string> copies = arguments;
-  std::vector<char*> argv{name.data()};
-  for (std::string& argument : copies) argv.push_back(argument.data());
-  argv.push_back(nullptr);
-  // The child tells through a pipe why it could not become the program; a start closes the pipe.
-  std::array<int, 2> ends{};
-  if (pipe2(ends.data(), O_CLOEXEC) != 0) throw sim::ConfigError("no pipe can be made");
-  const pid_t child = fork();
-  if (child == 0) {
-    execv(name.c_str(), argv.data());
-    const int reason = errno;
-    if (write(ends[1], &reason, sizeof reason) < 0) _exit(126);
-    _exit(127);
-  }
-  close(ends[1]);
-  int reason = 0;
-  const bool failed = child < 0 || read(ends[0], &reason, sizeof reason) > 0;
-  close(ends[0]);
-  int status = 0;
-  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (failed) {
-    throw sim::ConfigError(name +
-                           " cannot be started: " + std::strerror(child < 0 ? errno : reason));
-  }
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-}
-
 namespace {
 
-sim::ExitCode exit_code_of(int code) {
-  for (const sim::ExitCode known :
-       {sim::ExitCode::Ok, sim::ExitCode::Configuration, sim::ExitCode::DamagedInput,
-        sim::ExitCode::Partial, sim::ExitCode::Skipped, sim::ExitCode::Interrupted}) {
-    if (static_cast<int>(known) == code) return known;
+// A name that can be a file's, and is none that ships.
+std::string own_name(const std::string& name) {
+  constexpr const char* kLetters = "abcdefghijklmnopqrstuvwxyz0123456789-_";
+  if (name.empty() || name.find_first_not_of(kLetters) != std::string::npos) {
+    throw sim::ConfigError(
+        "NAME: expected small letters, digits, - and _, such as my-h100, not \"" + name + "\"");
   }
-  return sim::ExitCode::Failed;
+  std::error_code error;
+  if (std::filesystem::exists(shipped_folder("devices") / (name + ".yaml"), error)) {
+    throw sim::ConfigError("NAME: a device \"" + name + "\" ships already: call yours my-" + name);
+  }
+  return name;
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
+  Calibration calibration;
+  CalibrationRequest& request = calibration.request;
+  request.name = own_name(arguments.text("NAME"));
+  request.folder = arguments.find("output").value_or(request.name);
+  request.base = arguments.find("base");
+  request.minutes = static_cast<int>(arguments.integer("minutes", 3, 20));
+  request.power = arguments.has("power");
   const auto program = find_gpu_program(arguments.find("program"));
   if (!program) {
     console.err
@@ -95,45 +38,62 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
            "CUDA toolkit is (validation/cuda/README.md), and runs where a GPU is\n";
     return sim::ExitCode::Skipped;
   }
-  console.out.flush();
-  return exit_code_of(run_program(
-      *program, {"run", "--plan", arguments.text("plan"), "--out", arguments.text("out"),
-                 "--budget", arguments.text("budget"), "--seed", arguments.text("seed")}));
+  request.program = *program;
+  if (const auto end = find_card(calibration, console)) return *end;
+  write_plan(calibration);
+  if (const auto end = measure(calibration, console)) return *end;
+  console.err << "fitting\n" << std::flush;
+  make_device(calibration);
+  const std::string text = calibration_text(calibration), json = calibration_json(calibration);
+  sim::io::write_file(request.folder / "summary.txt", text);
+  sim::io::write_file(request.folder / "summary.json", json);
+  console.out << (arguments.json() ? json : text);
+  return calibration.cut_short ? sim::ExitCode::Partial : sim::ExitCode::Ok;
 }
+
+}  // namespace
 
 Command calibrate_run_command() {
   return {
       .name = "calibrate run",
-      .summary = "measures a plan on this machine's GPU",
+      .summary = "measures this machine's GPU and makes a device of it, in minutes",
       .description =
-          "Runs moesim-gpu over a plan: every point is checked against a double-precision "
-          "reference, then timed, in two shuffled passes. No setting of the card is touched. Ends "
-          "with 77 where there is no GPU or no moesim-gpu, with 5 where the budget did not "
-          "suffice.",
-      .options = {{.name = "--plan",
-                   .value = "FILE",
-                   .help = "what calibrate plan wrote",
-                   .required = true,
+          "Plans, checks each kernel against a double-precision reference, measures, fits, judges "
+          "the fits on shapes and a model that they have not seen, and writes a device file, which "
+          "is known by its name from then on (--set cluster=NAME-1x8). What was measured lies in a "
+          "folder; a run that was cut off goes on where it was when it is started again. No "
+          "setting "
+          "of the card is touched. Ends with 77 where there is no GPU or no moesim-gpu, with 5 "
+          "where the time did not suffice for all points: the device is then made of those there "
+          "are.",
+      .options = {{.name = "NAME",
+                   .help = "what to call the device, such as my-h100",
+                   .required = true},
+                  {.name = "--minutes",
+                   .value = "N",
+                   .help = "how long it may take on the GPU",
+                   .fallback = "8",
+                   .choices = {"3", "8", "20"}},
+                  {.name = "--power", .help = "loads of three seconds too, for watts"},
+                  {.name = "--base",
+                   .value = "DEVICE",
+                   .help = "the device whose datasheet and other fits it takes over; that of the "
+                           "card's name where it is not given",
                    .is_file = true},
-                  {.name = "--out",
-                   .value = "FILE",
-                   .help = "the points, as comma-separated values",
-                   .required = true,
-                   .is_file = true},
-                  {.name = "--budget",
-                   .value = "TIME",
-                   .help = "how long it may take",
-                   .fallback = "240s"},
-                  {.name = "--seed", .value = "N", .help = "of data and order", .fallback = "1"},
                   {.name = "--program",
                    .value = "FILE",
                    .help = "moesim-gpu, where it is not beside this program or on the PATH",
-                   .is_file = true}},
-      .examples = {"moesim calibrate run --plan plan.csv --out points.csv --budget 240s"},
+                   .is_file = true},
+                  {.name = "-o,--output",
+                   .value = "FOLDER",
+                   .help = "for plan, points, log and summary; NAME where it is not given",
+                   .is_file = true},
+                  format_option()},
+      .examples = {"moesim calibrate run my-h100",
+                   "moesim calibrate run my-h100 --minutes 3 --power",
+                   "moesim run mixtral-8x7b-decode-h100 --set cluster=my-h100-1x8"},
       .run = run};
 }
-
-}  // namespace
 
 std::vector<Command> calibrate_commands() {
   return {calibrate_plan_command(), calibrate_run_command(), calibrate_import_command()};

@@ -11,8 +11,11 @@
 #include "sim/io/json.h"
 #include "sim/units_range.h"
 #include "sim/units_text.h"
+#include "tools/moesim/html_output.h"
 #include "tools/moesim/network/network_commands.h"
 #include "tools/moesim/shipped.h"
+#include "tools/report/page_kinds.h"
+#include "tools/report/step_figures.h"
 #include "workloads/exchange/exchange_question.h"
 
 namespace moesim::tools {
@@ -98,7 +101,7 @@ void read_tokens(const Arguments& arguments, workloads::TokenQuestion& tokens) {
 
 ExchangeQuestion question_of(const Arguments& arguments) {
   ExchangeQuestion question;
-  question.ranks = arguments.integer("ranks", 1, 65536);
+  question.ranks = arguments.integer("ranks", 1, hardware::kMostDevices);
   question.algorithm = arguments.text("algorithm");
   const auto ranks = static_cast<sim::Rank>(question.ranks);
   const auto seed = static_cast<std::uint64_t>(arguments.integer("seed", 0, 1LL << 62));
@@ -130,7 +133,7 @@ ExchangeQuestion question_of(const Arguments& arguments) {
         throw ConfigError(
             fmt::format("--law: bytes of pairs are uniform or zipf; {} is a law of tokens", *law));
       } else {
-        question.transfers = workloads::uniform_transfers(ranks, bytes_of(arguments));
+        question.each_pair = bytes_of(arguments);
       }
       break;
   }
@@ -206,41 +209,21 @@ void print_text(const ExchangeQuestion& question, const hardware::Cluster& clust
   }
 }
 
-sim::ExitCode run(const Arguments& arguments, Console console) {
-  const auto cluster = hardware::load_cluster_with(
-      find_config("clusters", arguments.text("CLUSTER")), overrides_of(arguments));
-  const ExchangeQuestion question = question_of(arguments);
-  const hardware::PricedExchange priced = make_exchange(cluster, question);
-  const sim::Exchange& exchange = priced.exchange;
-  const auto fidelity =
-      arguments.text("network") == "bound" ? hardware::Fidelity::Bound : hardware::Fidelity::Fluid;
-  const double tolerance = arguments.number("tolerance", 0, 0.5);
-  const auto start = std::chrono::steady_clock::now();
-  const auto played = hardware::play_exchange(cluster, exchange, fidelity, tolerance);
-  // How long it took here and now: told where it is asked for, so that equal questions have answers
-  // that are equal to the byte.
-  std::optional<double> wall;
-  if (arguments.has("time"))
-    wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const Bandwidths bandwidths = bandwidths_of(question, exchange, played.completion);
-  if (const auto file = arguments.find("timeline")) {
-    sim::io::write_file(*file, exchange_trace(exchange, played));
-  }
-  if (!arguments.json()) {
-    print_text(question, cluster, priced.trust, played, bandwidths, wall,
-               arguments.integer("links", 0, 1'000'000), console.out);
-    return sim::ExitCode::Ok;
-  }
+sim::io::Json to_json(const Arguments& arguments, const ExchangeQuestion& question,
+                      const hardware::Cluster& cluster, const hardware::Trust& trust,
+                      const hardware::PlayedExchange& played, const Bandwidths& bandwidths,
+                      std::optional<double> wall) {
   sim::io::Json json = sim::io::Json::object();
   json["schema_version"] = 1;
   json["cluster"] = cluster.name;
   json["ranks"] = question.ranks;
   json["algorithm"] = question.algorithm;
   json["network"] = arguments.text("network");
-  json["tolerance"] = fidelity == hardware::Fidelity::Fluid ? tolerance : 0.0;
+  json["tolerance"] =
+      arguments.text("network") == "fluid" ? arguments.number("tolerance", 0, 0.5) : 0.0;
   json["completion_us"] = sim::to_us(played.completion);
   json["lower_bound_us"] = sim::to_us(played.lower_bound);
-  if (const hardware::Trust& trust = priced.trust; trust.use != nullptr) {
+  if (trust.use != nullptr) {
     json["priced_by"] = trust.use->kind + " " + trust.use->used;
     json["interval"]["completion_us"] = {{"p10", sim::to_us(played.completion) * trust.p10},
                                          {"p90", sim::to_us(played.completion) * trust.p90}};
@@ -262,7 +245,42 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                      {"busy_fraction", sim::to_us(link.busy) / sim::to_us(played.completion)},
                      {"capacity_GBps", link.capacity.bytes_per_second() * 1e-9}});
   }
-  console.out << sim::io::to_text(json);
+  return json;
+}
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  const auto cluster = hardware::load_cluster_with(
+      find_config("clusters", arguments.text("CLUSTER")), overrides_of(arguments));
+  const ExchangeQuestion question = question_of(arguments);
+  const hardware::PricedExchange priced = make_exchange(cluster, question);
+  const sim::Exchange& exchange = priced.exchange;
+  const auto fidelity =
+      arguments.text("network") == "bound" ? hardware::Fidelity::Bound : hardware::Fidelity::Fluid;
+  const double tolerance = arguments.number("tolerance", 0, 0.5);
+  const auto start = std::chrono::steady_clock::now();
+  const auto played = hardware::play_exchange(cluster, exchange, fidelity, tolerance);
+  // How long it took here and now: told where it is asked for, so that equal questions have answers
+  // that are equal to the byte.
+  std::optional<double> wall;
+  if (arguments.has("time"))
+    wall = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const Bandwidths bandwidths = bandwidths_of(question, exchange, played.completion);
+  if (const auto file = arguments.find("timeline")) {
+    sim::io::write_file(*file, exchange_trace(exchange, played));
+  }
+  const sim::io::Json json =
+      to_json(arguments, question, cluster, priced.trust, played, bandwidths, wall);
+  if (const auto html = arguments.find("html")) {
+    Page page = exchange_page(json);
+    add_exchange_figures(exchange, played, *cluster.topology, page);
+    write_page(*html, page, json);
+  }
+  if (arguments.json()) {
+    console.out << sim::io::to_text(json);
+  } else {
+    print_text(question, cluster, priced.trust, played, bandwidths, wall,
+               arguments.integer("links", 0, 1'000'000), console.out);
+  }
   return sim::ExitCode::Ok;
 }
 
@@ -341,6 +359,7 @@ Command exchange_command() {
                   {.name = "--timeline",
                    .value = "FILE",
                    .help = "a Chrome/Perfetto trace of ranks and busiest links"},
+                  html_option(),
                   format_option()},
       .examples =
           {"moesim exchange h800-16x8 --ranks 128 --bytes 1MiB",

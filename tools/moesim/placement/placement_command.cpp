@@ -6,10 +6,12 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "tools/moesim/html_output.h"
 #include "tools/moesim/placement/study.h"
 #include "tools/moesim/placement/study_report.h"
 #include "tools/moesim/routed_scenario.h"
 #include "tools/moesim/shipped.h"
+#include "tools/report/page_kinds.h"
 #include "workloads/placement/balanced.h"
 
 namespace moesim::tools {
@@ -38,9 +40,10 @@ sim::ExitCode run_command(const Arguments& arguments, Console console) {
   // Every placement plays the same steps: what is to be known of one is to be known of all.
   const auto& notes = entries.front().report.notes;
   study.notes.insert(study.notes.end(), notes.begin(), notes.end());
-  console.out << (arguments.json()
-                      ? sim::io::to_text(to_json(study, entries, source->description()))
-                      : to_text(study, entries, source->description()));
+  const sim::io::Json json = to_json(study, entries, source->description());
+  if (const auto html = arguments.find("html")) write_page(*html, placement_page(json), json);
+  console.out << (arguments.json() ? sim::io::to_text(json)
+                                   : to_text(study, entries, source->description()));
   return sim::ExitCode::Ok;
 }
 
@@ -65,6 +68,7 @@ std::vector<Option> options() {
       {.name = "--windows", .value = "N", .help = "windows for ageing", .fallback = "4"},
   };
   for (const Option& option : routed_options()) all.push_back(option);
+  all.push_back(html_option());
   all.push_back(format_option());
   return all;
 }

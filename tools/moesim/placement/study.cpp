@@ -103,12 +103,14 @@ PlacementStudy placement_study(Scenario scenario, std::uint32_t windows) {
   const TraceInfo info = RoutingTrace::open(s.deployment.routing.trace).info();
   const std::uint64_t taken = std::uint64_t{study.sources.begin.back()} *
                               static_cast<std::uint64_t>(s.step()->count) * windows;
-  if (info.per_token && s.deployment.routing.mapping.tokens == TokenMapping::Repeat &&
-      s.deployment.routing.mapping.experts == ExpertMapping::Exact && taken > info.tokens) {
-    study.notes.push_back(
-        fmt::format("the {} windows take {} tokens of a trace of {}: they repeat each other, so "
-                    "placements age and move less than they would",
-                    windows, taken, info.tokens));
+  const TokenMapping mapped = s.deployment.routing.mapping.tokens;
+  if (info.per_token && s.deployment.routing.mapping.experts == ExpertMapping::Exact &&
+      mapped != TokenMapping::Exact && taken > info.tokens) {
+    study.notes.push_back(fmt::format(
+        "the {} windows take {} tokens of a trace of {}: they {}, so placements age and move less "
+        "than they would",
+        windows, taken, info.tokens,
+        mapped == TokenMapping::Repeat ? "repeat each other" : "draw its requests again"));
   }
   return study;
 }

@@ -2,13 +2,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 
 #include "sim/io/atomic_file.h"
+#include "tools/moesim/html_output.h"
 #include "tools/moesim/routed_scenario.h"
 #include "tools/moesim/trace/step_cost.h"
 #include "tools/moesim/trace/svg.h"
 #include "tools/moesim/trace/trace_commands.h"
+#include "tools/report/number_text.h"
+#include "tools/report/page_kinds.h"
 #include "workloads/routing/statistics/comparison.h"
 
 namespace moesim::tools {
@@ -40,119 +46,200 @@ HeatMap heat_map(const TraceAnalysis& analysis) {
   return map;
 }
 
-LineChart load_curves(const TraceAnalysis& analysis) {
-  LineChart chart{"Loads from the busiest to the idlest expert, a line a layer",
-                  "rank of the expert",
-                  "load over the mean",
-                  {},
-                  true,
-                  true};
+// Loads from the busiest to the idlest expert, a line a layer.
+Figure load_curves(const HeatMap& map) {
+  Lines chart{.x = {.name = "rank of the expert", .log = true},
+              .y = {.name = "load over the mean", .log = true},
+              .series = {}};
+  Table table{{"layer", "busiest", "median", "idlest"}, {}};
+  for (std::size_t l = 0; l < map.row_names.size(); ++l) {
+    const auto first = map.values.begin() + static_cast<std::ptrdiff_t>(l * map.columns);
+    std::vector<double> loads(first, first + static_cast<std::ptrdiff_t>(map.columns));
+    std::ranges::sort(loads, std::greater{});
+    Lines::Series series{"layer " + map.row_names[l], {}};
+    for (std::size_t i = 0; i < loads.size(); ++i) {
+      series.points.push_back({static_cast<double>(i + 1), loads[i],
+                               fmt::format("number {}: {} x", i + 1, factor_text(loads[i]))});
+    }
+    chart.series.push_back(std::move(series));
+    table.rows.push_back({map.row_names[l], factor_text(loads.front()),
+                          factor_text(loads[loads.size() / 2]), factor_text(loads.back())});
+  }
+  return {.title = "Sorted loads",
+          .sentence =
+              "Loads of a layer's experts over their mean, from the busiest to the idlest, "
+              "a line a layer.",
+          .chart = std::move(chart),
+          .table = std::move(table)};
+}
+
+Figure experts_by_layer(const HeatMap& map) {
+  Heat heat{.x = map.x_name,
+            .y = map.y_name,
+            .unit = "x the mean",
+            .columns = {},
+            .rows = map.row_names,
+            .values = map.values,
+            .log2 = true};
+  for (std::size_t i = 0; i < map.columns; ++i) heat.columns.push_back(std::to_string(i));
+  auto [chart, note] = binned(std::move(heat));
+  return {.title = "Experts by layer",
+          .sentence = map.title + ".",
+          .chart = std::move(chart),
+          .note = std::move(note)};
+}
+
+// A line a trace (or a pair of them), by layer.
+struct OfLayers {
+  std::string name;
+  std::vector<std::pair<std::int64_t, double>> values;
+};
+Figure by_layer(std::string title, std::string sentence, std::string y,
+                const std::vector<OfLayers>& all) {
+  Lines chart{.x = {.name = "layer", .whole = true}, .y = {.name = std::move(y)}, .series = {}};
+  Table table{{"layer"}, {}};
+  for (const OfLayers& one : all) {
+    Lines::Series series{one.name, {}};
+    table.columns.push_back(one.name);
+    for (std::size_t l = 0; l < one.values.size(); ++l) {
+      const auto& [layer, value] = one.values[l];
+      const std::string text = fmt::format("{:.3f}", value);
+      series.points.push_back(
+          {static_cast<double>(layer), value, fmt::format("layer {}: {}", layer, text)});
+      if (table.rows.size() == l) table.rows.push_back({std::to_string(layer)});
+      table.rows[l].push_back(text);
+    }
+    chart.series.push_back(std::move(series));
+  }
+  return {.title = std::move(title),
+          .sentence = std::move(sentence),
+          .chart = std::move(chart),
+          .table = std::move(table)};
+}
+
+Section compared(const std::vector<TraceAnalysis>& analyses) {
+  std::vector<OfLayers> busiest, distances;
+  for (std::size_t i = 0; i < analyses.size(); ++i) {
+    OfLayers ratios{base_name(analyses[i]), {}};
+    for (const auto& layer : analyses[i].layers)
+      ratios.values.emplace_back(layer.layer_id, layer.max_over_mean);
+    busiest.push_back(std::move(ratios));
+    if (i == 0) continue;
+    OfLayers apart{base_name(analyses[i - 1]) + " to " + base_name(analyses[i]), {}};
+    for (const auto& layer : workloads::compare(analyses[i - 1], analyses[i]).layers)
+      apart.values.emplace_back(layer.layer_id, layer.distance);
+    distances.push_back(std::move(apart));
+  }
+  return {.title = "Side by side",
+          .figures = {by_layer("Busiest expert", "The busiest expert over the mean, by layer.",
+                               "max / mean", busiest),
+                      by_layer("From each trace to the next",
+                               "How far the loads of a layer lie apart: 0 is the same, 1 nothing "
+                               "in common.",
+                               "distance (Jensen-Shannon)", distances)}};
+}
+
+Section costs_section(const StepCosts& costs) {
+  Bars chart{.unit = "step, ms", .categories = {}, .series = {{"step", {}}}};
+  Table table{{"routed by", "step", "of it wait", "rank max/mean", "dead experts"}, {}};
+  const auto add = [&](const std::string& name, double us) {
+    chart.categories.push_back(name);
+    chart.series[0].values.push_back({us / 1000, time_text(us)});
+  };
+  Section section{.title = "Cost", .text = {costs.what + "."}};
+  if (costs.even_us > 0) {
+    add("every expert alike", costs.even_us);
+    table.rows.push_back({"every expert alike", time_text(costs.even_us), "-", "1.00", "0"});
+  }
+  for (const StepCost& cost : costs.traces) {
+    const std::string name = std::filesystem::path(cost.trace).filename().string();
+    add(name, cost.step_us);
+    table.rows.push_back({name, time_text(cost.step_us),
+                          percent_text(cost.waiting_us / cost.step_us),
+                          factor_text(cost.rank_max_over_mean), std::to_string(cost.dead_experts)});
+    section.text.push_back(cost.routing);
+    if (cost.missing) section.text.push_back(*cost.missing);
+  }
+  section.figures.push_back({.title = "What the routing costs",
+                             .sentence = "The step of the model, routed by each trace.",
+                             .chart = std::move(chart),
+                             .table = std::move(table)});
+  return section;
+}
+
+// A trace's own page, with its loads.
+Page page_of_trace(const TraceAnalysis& analysis) {
+  Page page = routing_page(to_json(analysis));
+  if (analysis.info.ambiguous_expert) page.warnings.push_back(ambiguity(analysis.info));
   const HeatMap map = heat_map(analysis);
-  for (std::uint32_t l = 0; l < analysis.info.layers; ++l) {
-    std::vector<double> loads(
-        map.values.begin() + static_cast<std::ptrdiff_t>(l * map.columns),
-        map.values.begin() + static_cast<std::ptrdiff_t>((l + 1) * map.columns));
-    std::sort(loads.rbegin(), loads.rend());
-    Series series{fmt::format("layer {}", analysis.info.layer_ids[l]), {}};
-    for (std::size_t i = 0; i < loads.size(); ++i) series.points.emplace_back(i + 1, loads[i]);
-    chart.series.push_back(std::move(series));
-  }
-  return chart;
+  auto& figures = page.sections.front().figures;
+  figures.insert(figures.begin() + 1, {experts_by_layer(map), load_curves(map)});
+  return page;
 }
 
-LineChart by_layer(const std::vector<TraceAnalysis>& analyses) {
-  LineChart chart{
-      "Busiest expert over the mean, by layer", "layer", "max / mean", {}, false, false};
-  for (const auto& analysis : analyses) {
-    Series series{base_name(analysis), {}};
-    for (const auto& layer : analysis.layers)
-      series.points.emplace_back(layer.layer_id, layer.max_over_mean);
-    chart.series.push_back(std::move(series));
+// One trace: its page. Several: what they differ in first, then the sections of each.
+Page page_of(const std::vector<TraceAnalysis>& analyses, const std::optional<StepCosts>& costs) {
+  Page page = page_of_trace(analyses.front());
+  if (analyses.size() > 1) {
+    page.what = fmt::format("{} traces of one model", analyses.size());
+    page.title = "Routing of " + page.title;
+    for (Section& section : page.sections)
+      section.title = base_name(analyses.front()) + ": " + section.title;
+    for (std::size_t i = 1; i < analyses.size(); ++i) {
+      Page next = page_of_trace(analyses[i]);
+      page.title += (i + 1 == analyses.size() ? " and " : ", ") + next.title;
+      if (i == 1) page.answer = fmt::format("{}: {}", base_name(analyses[0]), page.answer);
+      page.answer += fmt::format(" {}: {}", next.title, next.answer);
+      for (std::string& warning : next.warnings) page.warnings.push_back(std::move(warning));
+      for (Section& section : next.sections) {
+        section.title = base_name(analyses[i]) + ": " + section.title;
+        page.sections.push_back(std::move(section));
+      }
+    }
+    page.sections.insert(page.sections.begin(), compared(analyses));
   }
-  return chart;
+  if (costs) page.sections.insert(page.sections.begin(), costs_section(*costs));
+  return page;
 }
 
-LineChart drift(const TraceAnalysis& analysis) {
-  LineChart chart{"Drift: distance of the loads (Jensen-Shannon), by window", "window", "distance",
-                  {{"from the first", {}}, {"from the one before", {}}},      false,    false};
-  for (std::size_t w = 1; w < analysis.windows.size(); ++w) {
-    chart.series[0].points.emplace_back(w, analysis.windows[w].from_first);
-    chart.series[1].points.emplace_back(w, analysis.windows[w].from_previous);
-  }
-  return chart;
+// What the page was made from.
+sim::io::Json json_of(const std::vector<TraceAnalysis>& analyses,
+                      const std::optional<StepCosts>& costs) {
+  sim::io::Json traces = sim::io::Json::array();
+  for (const TraceAnalysis& analysis : analyses) traces.push_back(to_json(analysis));
+  sim::io::Json json = {{"traces", std::move(traces)}};
+  if (costs) json["costs"] = to_json(*costs);
+  return json;
 }
 
-LineChart coverage(const TraceAnalysis& analysis) {
-  LineChart chart{"Distinct experts that a batch needs, mean of the layers", "tokens", "experts",
-                  {{"random tokens", {}}, {"consecutive tokens", {}}},       true,     false};
-  for (const auto& point : analysis.coverage) {
-    chart.series[0].points.emplace_back(point.batch, point.random);
-    if (point.consecutive > 0) chart.series[1].points.emplace_back(point.batch, point.consecutive);
+// -o, or --html as the other commands have it.
+std::string output_of(const Arguments& arguments) {
+  const auto output = arguments.find("output"), html = arguments.find("html");
+  if (output.has_value() == html.has_value()) {
+    throw sim::ConfigError(
+        "moesim trace report: expected one of --html FILE, the page, and --output FILE, the page "
+        "(.html) or heat map (.svg)");
   }
-  return chart;
-}
-
-LineChart distances(const std::vector<TraceAnalysis>& analyses) {
-  LineChart chart{"From each trace to the next: distance of the loads, by layer",
-                  "layer",
-                  "distance",
-                  {},
-                  false,
-                  false};
-  for (std::size_t i = 1; i < analyses.size(); ++i) {
-    const auto found = workloads::compare(analyses[i - 1], analyses[i]);
-    Series series{base_name(analyses[i - 1]) + " to " + base_name(analyses[i]), {}};
-    for (const auto& layer : found.layers)
-      series.points.emplace_back(layer.layer_id, layer.distance);
-    chart.series.push_back(std::move(series));
-  }
-  return chart;
-}
-
-std::string page(const std::vector<TraceAnalysis>& analyses, const std::string& costs) {
-  std::string text =
-      "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Routing "
-      "report</title>\n<style>"
-      "body{font-family:sans-serif;max-width:1000px;margin:2em auto;padding:0 1em;color:#222}"
-      "svg{max-width:100%;height:auto;display:block;margin:1em "
-      "0}pre{overflow-x:auto;background:#f6f6f6;padding:1em;font-size:12px}pre.wrap{white-space:"
-      "pre-wrap}"
-      "</style></head><body>\n<h1>Routing report</h1>\n";
-  if (analyses.size() > 1) text += svg(by_layer(analyses)) + svg(distances(analyses));
-  if (!costs.empty())
-    text += fmt::format("<h2>What the routing costs</h2>\n<pre class=\"wrap\">{}</pre>\n",
-                        escaped(costs));
-  for (const auto& analysis : analyses) {
-    text += fmt::format("<h2>{}</h2>\n", escaped(base_name(analysis)));
-    if (!analysis.info.source.empty())
-      text += fmt::format("<p>Source: {}</p>\n", escaped(analysis.info.source));
-    text += svg(heat_map(analysis)) + svg(load_curves(analysis));
-    if (analyses.size() == 1) text += svg(by_layer(analyses));
-    if (analysis.windows.size() > 1) text += svg(drift(analysis));
-    text += svg(coverage(analysis));
-    text += fmt::format("<pre>{}</pre>\n", escaped(to_text(analysis)));
-  }
-  return text + "</body></html>\n";
+  return output ? *output : *html;
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
+  const std::string file = output_of(arguments);
   std::vector<TraceAnalysis> analyses;
-  for (const std::string& file : arguments.all("TRACE")) {
-    analyses.push_back(workloads::analyse(workloads::RoutingTrace::open(file)));
+  for (const std::string& trace : arguments.all("TRACE")) {
+    analyses.push_back(workloads::analyse(workloads::RoutingTrace::open(trace)));
     const auto& first = analyses.front().info;
     const auto& last = analyses.back().info;
     if (first.layers != last.layers || first.experts != last.experts)
       workloads::compare(analyses.front(), analyses.back());
     console.err << warnings(analyses.back());
   }
-  const std::string file = arguments.text("output");
-  if (file.ends_with(".svg")) {
+  if (!arguments.has("html") && file.ends_with(".svg")) {
     sim::io::write_file(file, svg(heat_map(analyses.front())));
   } else {
-    const auto costs = wants_step_cost(arguments)
-                           ? to_text(step_costs(arguments.all("TRACE"), arguments))
-                           : std::string();
-    sim::io::write_file(file, page(analyses, costs));
+    std::optional<StepCosts> costs;
+    if (wants_step_cost(arguments)) costs = step_costs(arguments.all("TRACE"), arguments);
+    write_page(file, page_of(analyses, costs), json_of(analyses, costs));
   }
   console.err << fmt::format("{}: written\n", file);
   return sim::ExitCode::Ok;
@@ -168,8 +255,8 @@ std::vector<Option> options() {
                              {.name = "-o,--output",
                               .value = "FILE",
                               .help = "the page (.html) or heat map (.svg) to write",
-                              .required = true,
-                              .is_file = true}};
+                              .is_file = true},
+                             html_option()};
   for (const Option& option : step_cost_options()) all.push_back(option);
   for (const Option& option : routed_options()) all.push_back(option);
   return all;

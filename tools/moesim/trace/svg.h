@@ -1,8 +1,7 @@
-// Two kinds of plot as SVG text that stands alone: a heat map and a line chart.
+// A heat map as SVG text that stands alone.
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace moesim::tools {
@@ -17,16 +16,5 @@ struct HeatMap {
   std::vector<double> values;  // [rows x columns]: 1 is the mean; colours by log2, from 1/8 to 8
 };
 std::string svg(const HeatMap& map);
-
-struct Series {
-  std::string name;
-  std::vector<std::pair<double, double>> points;
-};
-struct LineChart {
-  std::string title, x_name, y_name;
-  std::vector<Series> series;
-  bool log_x = false, log_y = false;  // log axes leave out what is not above zero
-};
-std::string svg(const LineChart& chart);
 
 }  // namespace moesim::tools

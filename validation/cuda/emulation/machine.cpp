@@ -14,7 +14,7 @@ constexpr std::align_val_t kAlignment{256};  // cudaMalloc's
 
 EmulatedMachine::EmulatedMachine(const Options& options) : options_(options) {
   info_.multiprocessors = 3;
-  info_.l2_bytes = 1 << 20;
+  info_.l2_bytes = 1 << 16;
   info_.memory_bytes = std::size_t{1} << 30;
   info_.free_bytes = info_.memory_bytes;
 }

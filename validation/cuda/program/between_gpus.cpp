@@ -10,14 +10,17 @@
 namespace moesim::validation::cuda {
 namespace {
 
-// Of nccl.h: results are 0 for success; ncclInt8 is 0.
+// Of nccl.h: results are 0 for success; ncclInt8 is 0, ncclBfloat16 is 9, ncclSum is 0.
 using Comm = void*;
 using InitAll = int(Comm*, int, const int*);
 using Plain = int();
 using Destroy = int(Comm);
 using Send = int(const void*, std::size_t, int, int, Comm, cudaStream_t);
 using Receive = int(void*, std::size_t, int, int, Comm, cudaStream_t);
-constexpr int kInt8 = 0;
+using Gather = int(const void*, void*, std::size_t, int, Comm, cudaStream_t);
+using Reduce = int(const void*, void*, std::size_t, int, int, Comm, cudaStream_t);
+constexpr int kInt8 = 0, kBf16 = 9, kSum = 0;
+constexpr std::size_t kBf16Bytes = 2;
 
 void check_nccl(int result, const char* what) {
   if (result != 0)
@@ -130,7 +133,11 @@ std::variant<Timing, Unsupported> time_between_gpus(const std::string& what, int
   const auto send = nccl.find<Send>("ncclSend");
   const auto receive = nccl.find<Receive>("ncclRecv");
   const auto destroy = nccl.find<Destroy>("ncclCommDestroy");
-  if (!init || !group_start || !group_end || !send || !receive || !destroy) {
+  const auto gather = nccl.find<Gather>("ncclAllGather");
+  const auto scatter = nccl.find<Reduce>("ncclReduceScatter");
+  const auto reduce = nccl.find<Reduce>("ncclAllReduce");
+  if (!init || !group_start || !group_end || !send || !receive || !destroy || !gather || !scatter ||
+      !reduce) {
     return Unsupported{"libnccl was not found"};
   }
   const auto count = static_cast<std::size_t>(gpus);
@@ -140,17 +147,32 @@ std::variant<Timing, Unsupported> time_between_gpus(const std::string& what, int
   std::iota(devices.begin(), devices.end(), 0);
   check_nccl(init(comms.data(), gpus, devices.data()), "ncclCommInitAll");
   const std::size_t part = size / count;
+  const auto to_each = [&](std::size_t i) {
+    auto& m = all.members()[i];
+    for (std::size_t j = 0; j < count; ++j) {
+      const auto peer = static_cast<int>(j);
+      check_nccl(send(static_cast<char*>(m.send) + j * part, part, kInt8, peer, comms[i], m.stream),
+                 "ncclSend");
+      check_nccl(
+          receive(static_cast<char*>(m.receive) + j * part, part, kInt8, peer, comms[i], m.stream),
+          "ncclRecv");
+    }
+  };
   const Timing timing = all.time(request, [&] {
     check_nccl(group_start(), "ncclGroupStart");
     for (std::size_t i = 0; i < count; ++i) {
-      for (std::size_t j = 0; j < count; ++j) {
-        auto& m = all.members()[i];
-        check_nccl(send(static_cast<char*>(m.send) + j * part, part, kInt8, static_cast<int>(j),
-                        comms[i], m.stream),
-                   "ncclSend");
-        check_nccl(receive(static_cast<char*>(m.receive) + j * part, part, kInt8,
-                           static_cast<int>(j), comms[i], m.stream),
-                   "ncclRecv");
+      auto& m = all.members()[i];
+      if (what == "all_gather") {
+        check_nccl(gather(m.send, m.receive, part / kBf16Bytes, kBf16, comms[i], m.stream),
+                   "ncclAllGather");
+      } else if (what == "reduce_scatter") {
+        check_nccl(scatter(m.send, m.receive, part / kBf16Bytes, kBf16, kSum, comms[i], m.stream),
+                   "ncclReduceScatter");
+      } else if (what == "all_reduce") {
+        check_nccl(reduce(m.send, m.receive, size / kBf16Bytes, kBf16, kSum, comms[i], m.stream),
+                   "ncclAllReduce");
+      } else {
+        to_each(i);
       }
     }
     check_nccl(group_end(), "ncclGroupEnd");

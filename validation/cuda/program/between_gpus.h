@@ -1,4 +1,4 @@
-// What several GPUs of one machine do together: a peer copy, and an all-to-all by NCCL (opened at
+// What several GPUs of one machine do together: a peer copy, and collectives by NCCL (opened at
 // run time).
 #pragma once
 

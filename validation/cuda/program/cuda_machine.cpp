@@ -1,30 +1,13 @@
 #include "validation/cuda/program/cuda_machine.h"
 
-#include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <cstring>
-
 #include "validation/cuda/program/between_gpus.h"
 #include "validation/cuda/program/cuda_check.h"
+#include "validation/cuda/program/cuda_replays.h"
 #include "validation/cuda/program/launches.h"
 #include "validation/cuda/protocol/points.h"
 
 namespace moesim::validation::cuda {
 namespace {
-
-double seconds() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
-
-std::string version_text(int version) {  // 13000 -> 13.0
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
-
-// One graph lasts at least this long, so that what surrounds a replay is small beside it.
-constexpr double kGraphSeconds = 400e-6;
-constexpr int kMostRepeatsInGraph = 50;
 
 class Graph {
  public:
@@ -53,19 +36,19 @@ auto naming(const Operation& operation, Action&& action) {
 
 }  // namespace
 
-std::string why_no_gpu() {
-  int count = 0;
-  const cudaError_t error = cudaGetDeviceCount(&count);
-  if (error != cudaSuccess) return cudaGetErrorString(error);
-  if (count == 0) return "no CUDA device";
+Availability look_for_gpu() {
+  GpuAnswer answer;
+  cudaRuntimeGetVersion(&answer.runtime);
+  if (cudaDriverGetVersion(&answer.driver) != cudaSuccess) answer.driver = 0;
+  cudaError_t error = cudaGetDeviceCount(&answer.count);
   cudaDeviceProp properties{};
-  if (cudaGetDeviceProperties(&properties, 0) != cudaSuccess) return "the device cannot be asked";
-  if (properties.major < 8) {
-    return std::string(properties.name) + " has compute capability " +
-           std::to_string(properties.major) + "." + std::to_string(properties.minor) +
-           ", and 8.0 is needed";
-  }
-  return "";
+  if (error == cudaSuccess && answer.count > 0) error = cudaGetDeviceProperties(&properties, 0);
+  answer.error = error;
+  answer.error_text = cudaGetErrorString(error);
+  answer.name = properties.name;
+  answer.major = properties.major;
+  answer.minor = properties.minor;
+  return judge(answer);
 }
 
 CudaMachine::CudaMachine(int device) {
@@ -77,8 +60,6 @@ CudaMachine::CudaMachine(int device) {
   check_cuda(cudaFree(nullptr), "make a context");
   if (const auto after = nvml_.used_bytes(); before && after) context_bytes_ = *after - *before;
   check_cuda(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "make a stream");
-  check_cuda(cudaEventCreate(&begin_), "make an event");
-  check_cuda(cudaEventCreate(&end_), "make an event");
 
   cudaDeviceProp properties{};
   check_cuda(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
@@ -97,16 +78,14 @@ CudaMachine::CudaMachine(int device) {
        std::to_string(properties.major) + "." + std::to_string(properties.minor)},
       {"device_id", std::to_string(text_hash(uuid))},
       {"driver", nvml_.driver_version().value_or("unknown")},
-      {"cuda_driver", version_text(driver)},
-      {"cuda_runtime", version_text(runtime)},
+      {"cuda_driver", cuda_version_text(driver)},
+      {"cuda_runtime", cuda_version_text(runtime)},
       {"cublaslt", cublas_.version()},
       {"free_bytes", std::to_string(info_.free_bytes)},
   };
 }
 
 CudaMachine::~CudaMachine() {
-  cudaEventDestroy(begin_);
-  cudaEventDestroy(end_);
   cudaStreamDestroy(stream_);
 }
 
@@ -184,11 +163,9 @@ void CudaMachine::enqueue(const Operation& operation) {
   }
 }
 
-void CudaMachine::enqueue_all(std::span<const Operations> sets, int times) {
-  for (int i = 0; i < times; ++i) {
-    for (const Operations& set : sets) {
-      for (const Operation& operation : set) enqueue(operation);
-    }
+void CudaMachine::enqueue_all(std::span<const Operations> sets) {
+  for (const Operations& set : sets) {
+    for (const Operation& operation : set) enqueue(operation);
   }
 }
 
@@ -204,76 +181,17 @@ bool CudaMachine::usable() {
   return cudaStreamSynchronize(stream_) == cudaSuccess && cudaGetLastError() == cudaSuccess;
 }
 
-// Seconds of one replay (or, without a graph, of as many runs).
-double CudaMachine::replay(cudaGraphExec_t graph, std::span<const Operations> sets, int times) {
-  check_cuda(cudaEventRecord(begin_, stream_), "cudaEventRecord");
-  if (graph != nullptr) {
-    check_cuda(cudaGraphLaunch(graph, stream_), "cudaGraphLaunch");
-  } else {
-    enqueue_all(sets, times);
-  }
-  check_cuda(cudaEventRecord(end_, stream_), "cudaEventRecord");
-  check_cuda(cudaEventSynchronize(end_), "wait for the GPU");
-  float milliseconds = 0;
-  check_cuda(cudaEventElapsedTime(&milliseconds, begin_, end_), "cudaEventElapsedTime");
-  return milliseconds * 1e-3;
-}
-
 Timing CudaMachine::time(std::span<const Operations> sets, const TimingRequest& request) {
   return naming(sets.front().front(), [&] { return time_named(sets, request); });
 }
 
 Timing CudaMachine::time_named(std::span<const Operations> sets, const TimingRequest& request) {
-  enqueue_all(sets, 1);  // loads code, makes what libraries keep
+  enqueue_all(sets);  // loads code, makes what libraries keep
   wait();
-  const auto capture = [&](Graph& into, int times) {
-    if (cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed) != cudaSuccess) return false;
-    bool queued = true;
-    try {
-      enqueue_all(sets, times);
-    } catch (const MachineError&) {
-      queued = false;  // a library that does not let itself be captured
-    }
-    const bool ended = cudaStreamEndCapture(stream_, &into.graph) == cudaSuccess;
-    const bool good =
-        queued && ended && cudaGraphInstantiate(&into.executable, into.graph, 0) == cudaSuccess;
-    if (!good) cudaGetLastError();
-    return good;
-  };
-  Graph once, several;
-  const bool graph = capture(once, 1);
-  replay(once.executable, sets, 1);
-  const double alone = replay(once.executable, sets, 1);
-  const int times = std::clamp(static_cast<int>(std::ceil(kGraphSeconds / std::max(alone, 1e-7))),
-                               1, kMostRepeatsInGraph);
-  cudaGraphExec_t executable = once.executable;
-  int in_graph = 1;
-  if (times > 1 && (!graph || capture(several, times))) {
-    if (graph) executable = several.executable;
-    in_graph = times;
-  }
-  for (int i = 0; i < 3; ++i) replay(executable, sets, in_graph);
-
-  Timing timing;
-  timing.graph = graph;
-  const double runs = static_cast<double>(sets.size()) * in_graph;
-  const double start = seconds();
-  bool read = false;
-  while (true) {
-    const double elapsed = seconds() - start;
-    const auto count = static_cast<int>(timing.us.size());
-    if (count >= request.repeats && elapsed >= request.least_seconds) break;
-    if (count >= 5 && elapsed >= request.most_seconds) break;
-    timing.us.push_back(replay(executable, sets, in_graph) / runs * 1e6);
-    if (!read && (elapsed >= request.least_seconds / 2 || count >= request.repeats / 2)) {
-      // Read while the GPU works: a replay more, not waited for.
-      read = true;
-      if (executable != nullptr) cudaGraphLaunch(executable, stream_);
-      health_ = nvml_.read();
-      wait();
-    }
-  }
-  return timing;
+  CudaReplays queue(stream_, nvml_, [&] { enqueue_all(sets); });
+  Replayed replayed = time_replays(queue, sets.size(), request);
+  health_ = replayed.health;
+  return std::move(replayed.timing);
 }
 
 std::variant<Timing, Unsupported> CudaMachine::between_gpus(const std::string& what, int gpus,
@@ -294,7 +212,7 @@ std::optional<double> CudaMachine::footprint(const std::string& what, double siz
     const std::size_t before = free_memory();
     Graph graph;
     check_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "capture");
-    enqueue_all(std::span(&thousand, 1), 1);
+    enqueue_all(std::span(&thousand, 1));
     check_cuda(cudaStreamEndCapture(stream_, &graph.graph), "capture");
     check_cuda(cudaGraphInstantiate(&graph.executable, graph.graph, 0), "cudaGraphInstantiate");
     check_cuda(cudaGraphLaunch(graph.executable, stream_), "cudaGraphLaunch");

@@ -6,12 +6,12 @@
 
 #include "validation/cuda/program/cublas.h"
 #include "validation/cuda/program/nvml.h"
+#include "validation/cuda/protocol/availability.h"
 #include "validation/cuda/protocol/machine.h"
 
 namespace moesim::validation::cuda {
 
-// Why no GPU can be used ("no CUDA-capable device is detected"); empty: one can.
-std::string why_no_gpu();
+Availability look_for_gpu();
 
 class CudaMachine : public Machine {
  public:
@@ -38,17 +38,15 @@ class CudaMachine : public Machine {
 
  private:
   void enqueue(const Operation& operation);
-  void enqueue_all(std::span<const Operations> sets, int times);
+  void enqueue_all(std::span<const Operations> sets);
   void wait();
   Timing time_named(std::span<const Operations> sets, const TimingRequest& request);
-  double replay(cudaGraphExec_t graph, std::span<const Operations> sets, int times);
 
   MachineInfo info_;
   bool hopper_ = false;
   Nvml nvml_;
   std::optional<double> context_bytes_;
   cudaStream_t stream_ = nullptr;
-  cudaEvent_t begin_ = nullptr, end_ = nullptr;
   Cublas cublas_;
   Health health_;
 };

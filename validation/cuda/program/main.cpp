@@ -11,5 +11,5 @@ int main(int argc, char** argv) {
   if (readlink("/proc/self/exe", self.data(), self.size() - 1) < 0) self = {};
   return gpu_program(
       self.data(), {argv + 1, argv + argc},
-      {.why_none = why_no_gpu, .make = [] { return std::make_unique<CudaMachine>(); }});
+      {.look = look_for_gpu, .make = [] { return std::make_unique<CudaMachine>(); }});
 }

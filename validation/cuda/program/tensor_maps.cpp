@@ -11,10 +11,15 @@ namespace {
 PFN_cuTensorMapEncodeTiled_v12000 driver_encode() {
   void* function = nullptr;
   cudaDriverEntryPointQueryResult result{};
+#if CUDART_VERSION >= 12050
   constexpr unsigned kVersion = 12000;  // the first that has it
-  check_cuda(cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, kVersion,
-                                              cudaEnableDefault, &result),
-             "look for cuTensorMapEncodeTiled");
+  const cudaError_t error = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function,
+                                                             kVersion, cudaEnableDefault, &result);
+#else  // a toolkit that knows its own version only
+  const cudaError_t error =
+      cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &function, cudaEnableDefault, &result);
+#endif
+  check_cuda(error, "look for cuTensorMapEncodeTiled");
   if (result != cudaDriverEntryPointSuccess || function == nullptr) {
     throw MachineError("the driver has no cuTensorMapEncodeTiled: CUDA 12.0 or later is needed");
   }

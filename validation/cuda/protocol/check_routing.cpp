@@ -4,6 +4,36 @@
 #include "validation/cuda/protocol/check_support.h"
 
 namespace moesim::validation::cuda {
+namespace {
+
+// How many of a token's experts are not those of the reference. Floats may order two choices the
+// other way that are closer than a float can tell; true ties go to the lower expert.
+int wrong_choices(const Chosen& expected, std::span<const int> ids, bool ties) {
+  int wrong = 0;
+  for (std::size_t k = 0; k < ids.size(); ++k) {
+    const int id = ids[k], best = expected.ids[k];
+    if (id == best) continue;
+    const auto none = static_cast<int>(expected.choice.size());
+    if (ties || id < 0 || id >= none ||
+        std::find(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(k), id) !=
+            ids.begin() + static_cast<std::ptrdiff_t>(k) ||
+        !(std::fabs(expected.choice[at(best)] - expected.choice[at(id)]) <= 1e-6)) {
+      ++wrong;
+    }
+  }
+  return wrong;
+}
+
+}  // namespace
+
+int compare_routing(const RouterRule& rule, const Chosen& expected, std::span<const int> ids,
+                    std::span<const float> weights, bool ties, RelativeError& error) {
+  const int wrong = wrong_choices(expected, ids, ties);
+  const std::vector<double> own =
+      wrong > 0 ? expected.weights : reference_weights(rule, expected.score, ids);
+  for (std::size_t k = 0; k < ids.size(); ++k) error.add(weights[k], own[k]);
+  return wrong;
+}
 
 Check check_router(Machine& machine, const RouterCase& c, std::uint64_t seed) {
   const RouterRule& rule = c.rule;
@@ -47,21 +77,12 @@ Check check_router(Machine& machine, const RouterCase& c, std::uint64_t seed) {
   const std::vector<float> out_weights = weights.read();
   RelativeError error;
   int wrong = 0;
-  for (int t = 0; t < c.tokens; ++t) {
-    const Chosen expected = reference_router(
-        rule, std::span(logits).subspan(at(t) * at(rule.experts), at(rule.experts)), bias);
-    for (int k = 0; k < rule.top_k; ++k) {
-      const std::size_t place = at(t) * at(rule.top_k) + at(k);
-      const int id = out_ids[place], best = expected.ids[at(k)];
-      if (id < 0 || id >= rule.experts) {
-        ++wrong;
-      } else if (id != best) {
-        // Floats may order two choices the other way that are closer than a float can tell.
-        const double gap = expected.choice[at(best)] - expected.choice[at(id)];
-        if (c.ties || !(std::fabs(gap) <= 1e-6)) ++wrong;
-      }
-      error.add(out_weights[place], expected.weights[at(k)]);
-    }
+  const std::size_t experts = at(rule.experts), top_k = at(rule.top_k);
+  for (std::size_t t = 0; t < at(c.tokens); ++t) {
+    const Chosen expected =
+        reference_router(rule, std::span(logits).subspan(t * experts, experts), bias);
+    wrong += compare_routing(rule, expected, std::span(out_ids).subspan(t * top_k, top_k),
+                             std::span(out_weights).subspan(t * top_k, top_k), c.ties, error);
   }
   check.error = error.value();
   check.compared = error.count();

@@ -37,6 +37,11 @@ struct RouterCase {
 };
 Check check_router(Machine& machine, const RouterCase& c, std::uint64_t seed);
 
+// Of one token: how many of its experts are wrong. A near-tie may go to either, and each expert is
+// to be weighted by its own score; the weights' error is added to `error`.
+int compare_routing(const RouterRule& rule, const Chosen& expected, std::span<const int> ids,
+                    std::span<const float> weights, bool ties, RelativeError& error);
+
 struct SortCase {
   int tokens = 0, top_k = 0, first = 0, experts = 0, all_experts = 0;
 };

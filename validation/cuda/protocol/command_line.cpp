@@ -1,6 +1,9 @@
 #include "validation/cuda/protocol/command_line.h"
 
+#include <algorithm>
 #include <charconv>
+
+#include "validation/cuda/protocol/kernel_record.h"
 
 namespace moesim::validation::cuda {
 namespace {
@@ -28,6 +31,22 @@ double seconds_of(const std::string& option, const std::string& text) {
   return unit == "m" ? value * 60 : value;
 }
 
+// "permute,sort": what a selftest's JSON says of kernels; nothing is nothing.
+void add_kernels(const std::string& text, std::vector<std::string>& kernels) {
+  const std::vector<std::string>& known = kernel_names();
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    const std::string name = text.substr(begin, end - begin);
+    begin = end + 1;
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      std::string all;
+      for (const std::string& kernel : known) all += (all.empty() ? "" : ", ") + kernel;
+      throw UsageError("--without: no kernel is called \"" + name + "\"; there are " + all);
+    }
+    kernels.push_back(name);
+  }
+}
+
 }  // namespace
 
 CommandLine parse_command_line(const std::vector<std::string>& arguments) {
@@ -50,10 +69,15 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
       (option == "--small" ? line.small : line.one_process) = true;
       continue;
     }
-    const bool known =
-        (run && (option == "--plan" || option == "--out" || option == "--budget")) ||
-        (selftest && option == "--json") ||
-        ((run || selftest) && (option == "--seed" || option == "--patience" || option == "--from"));
+    if (run && option == "--resume") {
+      line.resume = true;
+      continue;
+    }
+    const bool known = (run && (option == "--plan" || option == "--out")) ||
+                       (selftest && option == "--json") ||
+                       ((run || selftest) &&
+                        (option == "--seed" || option == "--patience" || option == "--budget" ||
+                         option == "--without" || option == "--from" || option == "--record"));
     if (!known) throw UsageError("unknown option \"" + option + "\" of " + line.command);
     if (i + 1 == arguments.size()) throw UsageError(option + ": a value is missing");
     const std::string& value = arguments[++i];
@@ -63,6 +87,8 @@ CommandLine parse_command_line(const std::vector<std::string>& arguments) {
     if (option == "--budget") line.budget_seconds = seconds_of(option, value);
     if (option == "--patience") line.patience_seconds = seconds_of(option, value);
     if (option == "--seed") line.seed = number_of<std::uint64_t>(option, value);
+    if (option == "--without") add_kernels(value, line.without);
+    if (option == "--record") line.record = value;
     if (option == "--from") line.from = number_of<std::int64_t>(option, value);
   }
   if (line.command == "run" && (line.plan.empty() || line.out.empty())) {

@@ -113,7 +113,9 @@ class Machine {
   virtual Timing time(std::span<const Operations> sets, const TimingRequest& request) = 0;
   virtual Health health() = 0;
   // Times what several GPUs do together: "p2p" (the run time's copy from the first to the second,
-  // of `bytes`) or "all_to_all" (NCCL; each sends `bytes` in all, an equal part to each).
+  // of `bytes`), or of NCCL "all_to_all" (each sends `bytes` in all, an equal part to each),
+  // "all_gather", "reduce_scatter" and "all_reduce" (in bf16; `bytes` of the whole buffer, as
+  // nccl-tests counts them).
   virtual std::variant<Timing, Unsupported> between_gpus(const std::string& what, int gpus,
                                                          double bytes,
                                                          const TimingRequest& request) = 0;

@@ -6,12 +6,15 @@
 #include <memory>
 
 #include "validation/cuda/protocol/checks.h"
+#include "validation/cuda/protocol/guarded_machine.h"
 #include "validation/cuda/protocol/layer.h"
 #include "validation/cuda/protocol/measured_set.h"
 #include "validation/cuda/protocol/statistics.h"
 
 namespace moesim::validation::cuda {
 namespace {
+
+constexpr double kPowerSeconds = 3;
 
 struct Job {
   std::function<std::unique_ptr<Set>(std::uint64_t seed)> make;
@@ -28,6 +31,7 @@ Job job_of(Machine& machine, const PlanPoint& point) {
     return [&machine, &point, make](std::uint64_t seed) { return make(machine, point, seed); };
   };
   if (op == "empty") {
+    job.set_bytes = 0;
     job.executions = 100;  // one alone is shorter than what surrounds it
     job.make = [](std::uint64_t) { return make_empty_set(100); };
   } else if (op == "gemm" || op == "grouped_gemm") {
@@ -77,11 +81,12 @@ void summarise(const Timing& timing, int executions, Machine& machine, PointResu
   result.health = machine.health();
   if (!timing.graph) result.flags.push_back("no_graph");
   if (result.p90_us > 1.2 * result.p10_us) result.flags.push_back("noisy");
-  // NVML's clock event reasons: hardware slowdown, thermal (software, hardware), power brake.
-  constexpr std::uint64_t kThrottled = 0x8 | 0x20 | 0x40 | 0x80;
-  if (result.health.throttle && (*result.health.throttle & kThrottled) != 0) {
-    result.flags.push_back("throttled");
-  }
+  // NVML's clock event reasons: hardware slowdown, thermal (software, hardware), power brake. The
+  // software power cap is how a card runs under a long load: said, and another flag.
+  constexpr std::uint64_t kThrottled = 0x8 | 0x20 | 0x40 | 0x80, kPowerCap = 0x4;
+  const std::uint64_t reasons = result.health.throttle.value_or(0);
+  if ((reasons & kThrottled) != 0) result.flags.push_back("throttled");
+  if ((reasons & kPowerCap) != 0) result.flags.push_back("power_cap");
 }
 
 void measure_between(Machine& machine, const PlanPoint& point, const MeasureOptions& options,
@@ -91,7 +96,9 @@ void measure_between(Machine& machine, const PlanPoint& point, const MeasureOpti
   if (const auto* reason = std::get_if<Unsupported>(&answer)) {
     result.flags.push_back("skipped: " + reason->why);
   } else {
-    summarise(std::get<Timing>(answer), 1, machine, result);
+    Timing timing = std::get<Timing>(answer);
+    timing.graph = true;  // ten in a row between two events: what launches them is not in it
+    summarise(timing, 1, machine, result);
   }
 }
 
@@ -132,10 +139,17 @@ void measure_time(Machine& machine, const PlanPoint& point, const MeasureOptions
       }
     }
   }
+  const bool cold = !point.cold || job.set_bytes <= 0 ||
+                    static_cast<double>(sets.size()) * job.set_bytes >=
+                        options.cold_over_l2 * static_cast<double>(machine.info().l2_bytes);
   std::vector<Operations> programs;
   for (const auto& set : sets) programs.push_back(set->operations());
-  const Timing timing = machine.time(programs, options.timing);
+  TimingRequest request = options.timing;
+  // NVML's power is a mean over a second: a load of three, which is read in its middle.
+  if (point.role == "power") request.least_seconds = request.most_seconds = kPowerSeconds;
+  const Timing timing = machine.time(programs, request);
   summarise(timing, job.executions, machine, result);
+  if (!cold) result.flags.push_back("not_cold");
 }
 
 }  // namespace
@@ -147,11 +161,13 @@ PointResult measure(Machine& machine, const PlanPoint& point, const MeasureOptio
       measure_memory(machine, point, result);
     } else if (const std::string reason = unfit(point); !reason.empty()) {
       result.flags.push_back("failed: " + reason);
-    } else if (point.op == "p2p" || point.op == "all_to_all") {
+    } else if (is_between_gpus(point.op)) {
       measure_between(machine, point, options, result);
     } else {
       measure_time(machine, point, options, result);
     }
+  } catch (const LeftOut& left_out) {
+    result.flags.push_back(std::string("skipped: ") + left_out.what());
   } catch (const std::exception& error) {
     std::string what = error.what();
     std::replace(what.begin(), what.end(), ';', ',');

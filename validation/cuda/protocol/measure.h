@@ -10,7 +10,7 @@ struct MeasureOptions {
   TimingRequest timing;
   // Cold: sets of operands are rotated until they hold this many times the L2.
   double cold_over_l2 = 3;
-  int most_sets = 256;
+  int most_sets = 1024;  // a point of which so many are not enough is flagged: not_cold
 };
 
 // Never throws for what a point or the machine cannot do: the flags say it.

@@ -38,6 +38,9 @@ std::unique_ptr<Set> make_transfer_set(Machine& machine, const PlanPoint& point)
 // As many empty kernels one after another.
 std::unique_ptr<Set> make_empty_set(int executions);
 
+// What several GPUs do together.
+bool is_between_gpus(const std::string& op);
+
 // Why a shape is none that the kernels take; empty: it is one.
 std::string unfit(const PlanPoint& point);
 

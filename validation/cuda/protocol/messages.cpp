@@ -8,7 +8,7 @@ namespace {
 constexpr char kFieldSeparator = '\x1f';
 
 bool is_kind(const std::string& word) {
-  return word == "note" || word == "begin" || word == "done";
+  return word == "note" || word == "begin" || word == "at" || word == "done";
 }
 
 }  // namespace

@@ -9,7 +9,8 @@
 namespace moesim::validation::cuda {
 
 struct Message {
-  std::string kind;       // "note", "begin" (of a step), "done" (with it)
+  // "note"; "begin" (of a step), "at" (a kernel of it that is about to run), "done" (with it).
+  std::string kind;
   std::int64_t step = 0;  // from 0 on; of a note 0
   std::string text;       // anything
 };

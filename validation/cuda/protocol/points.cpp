@@ -52,25 +52,6 @@ std::string metadata_lines(const Metadata& metadata) {
   return text;
 }
 
-std::vector<std::string> split_line(const std::string& line) {
-  std::vector<std::string> values(1);
-  bool inside = false;
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    const char c = line[i];
-    if (inside && c == '"' && i + 1 < line.size() && line[i + 1] == '"') {
-      values.back() += '"';
-      ++i;
-    } else if (c == '"') {
-      inside = !inside;
-    } else if (c == ',' && !inside) {
-      values.emplace_back();
-    } else {
-      values.back() += c;
-    }
-  }
-  return values;
-}
-
 template <class T>
 std::optional<T> parsed(const std::string& text) {
   T value{};
@@ -154,6 +135,35 @@ PlanPoint point_of(const Row& row) {
 }
 
 }  // namespace
+
+std::vector<std::string> split_line(const std::string& line) {
+  std::vector<std::string> values(1);
+  bool inside = false;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (inside && c == '"' && i + 1 < line.size() && line[i + 1] == '"') {
+      values.back() += '"';
+      ++i;
+    } else if (c == '"') {
+      inside = !inside;
+    } else if (c == ',' && !inside) {
+      values.emplace_back();
+    } else {
+      values.back() += c;
+    }
+  }
+  return values;
+}
+
+std::vector<std::string> split_flags(const std::string& text) {
+  std::vector<std::string> flags;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find(';', begin), text.size());
+    flags.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return flags;
+}
 
 int PlanPoint::rows() const {
   long long sum = 0;
@@ -269,6 +279,19 @@ Plan parse_plan(const std::string& text, const std::string& name) {
 
 std::string points_header(const Metadata& metadata) {
   return metadata_lines(metadata) + joined(plan_columns()) + ',' + joined(result_columns()) + '\n';
+}
+
+Metadata parse_metadata(const std::string& text) {
+  Metadata metadata;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    const std::size_t colon = line.find(": ");
+    if (line.rfind("# ", 0) != 0 || colon == std::string::npos) continue;
+    metadata.emplace_back(line.substr(2, colon - 2), line.substr(colon + 2));
+  }
+  return metadata;
 }
 
 std::string point_line(const PlanPoint& point, const PointResult& r) {

@@ -54,7 +54,12 @@ std::string plan_text(const Plan& plan);
 Plan parse_plan(const std::string& text, const std::string& name);
 
 std::string points_header(const Metadata& metadata);
+Metadata parse_metadata(const std::string& text);  // of its "# key: value" lines
 std::string point_line(const PlanPoint& point, const PointResult& result);
+
+// The values of a line, without their quotes; the flags of a point, "noisy;wrong".
+std::vector<std::string> split_line(const std::string& line);
+std::vector<std::string> split_flags(const std::string& text);
 
 // The columns of a plan, and those that results add.
 const std::vector<std::string>& plan_columns();

@@ -8,12 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "validation/cuda/protocol/availability.h"
 #include "validation/cuda/protocol/machine.h"
 
 namespace moesim::validation::cuda {
 
 struct ProgramMachine {
-  std::function<std::string()> why_none;  // "no CUDA device"; empty: there is one
+  std::function<Availability()> look;  // for a GPU
   std::function<std::unique_ptr<Machine>()> make;
 };
 

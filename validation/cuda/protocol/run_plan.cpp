@@ -2,9 +2,18 @@
 
 #include <algorithm>
 
+#include "validation/cuda/protocol/guarded_machine.h"
 #include "validation/cuda/protocol/statistics.h"
 
 namespace moesim::validation::cuda {
+
+namespace {
+
+bool has_flag(const PointResult& result, const std::string& flag) {
+  return std::find(result.flags.begin(), result.flags.end(), flag) != result.flags.end();
+}
+
+}  // namespace
 
 std::vector<RunStep> run_steps(std::size_t points, std::uint64_t seed) {
   std::vector<RunStep> steps;
@@ -39,6 +48,9 @@ RunSummary run_plan(Machine& machine, const Plan& plan, const RunOptions& option
   RunSummary summary;
   const double start = options.clock();
   const std::vector<RunStep> steps = run_steps(plan.points.size(), options.seed);
+  KernelRecord mine;
+  KernelRecord& record = options.record != nullptr ? *options.record : mine;
+  GuardedMachine guarded(machine, record, listener.at);
   for (auto step = static_cast<std::size_t>(options.from); step < steps.size(); ++step) {
     const auto& [pass, place] = steps[step];
     const PlanPoint& point = plan.points[place];
@@ -54,8 +66,17 @@ RunSummary run_plan(Machine& machine, const Plan& plan, const RunOptions& option
         std::min(how.timing.most_seconds, 0.5 * left / static_cast<double>(steps.size() - step));
     const auto number = static_cast<std::int64_t>(step);
     listener.begin(number, point);
-    PointResult result = measure(machine, point, how);
+    guarded.step(point.id, kernel_of(point));
+    PointResult result;
+    if (const std::string why = record.why_not(kernel_of(point)); !why.empty()) {
+      result.flags = {"skipped: " + why};
+    } else {
+      result = measure(guarded, point, how);
+    }
     result.pass = pass;
+    if (has_flag(result, "wrong") || has_flag(result, "unwritten")) {
+      record.wrong(kernel_of(point), point.id);
+    }
     summary.count(result);
     if (!listener.done(number, point, result)) break;
   }

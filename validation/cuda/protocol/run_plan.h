@@ -3,6 +3,7 @@
 
 #include <functional>
 
+#include "validation/cuda/protocol/kernel_record.h"
 #include "validation/cuda/protocol/measure.h"
 
 namespace moesim::validation::cuda {
@@ -11,8 +12,9 @@ struct RunOptions {
   double budget_seconds = 240;  // from now on
   std::uint64_t seed = 1;
   MeasureOptions measure;
-  std::function<double()> clock;  // seconds since some start
-  std::int64_t from = 0;          // the step to begin with: those before are measured already
+  std::function<double()> clock;   // seconds since some start
+  std::int64_t from = 0;           // the step to begin with: those before are measured already
+  KernelRecord* record = nullptr;  // kernels to leave out, and those that this run finds to be
 };
 
 // A point of the plan in one of the two passes.
@@ -29,9 +31,11 @@ struct RunSummary {
   bool complete() const { return left_out == 0; }
 };
 
-// Hears of each step before and after it; `done` returns whether the run goes on.
+// Hears of each step before and after it, and of each kernel before it runs (may be empty); `done`
+// returns whether the run goes on.
 struct RunListener {
   std::function<void(std::int64_t step, const PlanPoint&)> begin;
+  std::function<void(const std::string& kernel)> at = {};
   std::function<bool(std::int64_t step, const PlanPoint&, const PointResult&)> done;
 };
 

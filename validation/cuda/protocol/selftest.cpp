@@ -1,5 +1,7 @@
 #include "validation/cuda/protocol/selftest.h"
 
+#include "validation/cuda/protocol/guarded_machine.h"
+
 namespace moesim::validation::cuda {
 namespace {
 
@@ -20,6 +22,13 @@ std::vector<int> skewed(int groups, int most) {
   std::vector<int> loads;
   for (int g = 0; g < groups; ++g) loads.push_back(g % 5 == 3 ? 0 : most / (1 + g));
   return loads;
+}
+
+std::string kernel_of(GemmKind kind) {
+  PlanPoint point;
+  point.op = "grouped_gemm";
+  point.impl = name_of(kind);
+  return cuda::kernel_of(point);
 }
 
 std::vector<GemmCase> gemm_cases(SelftestSize size) {
@@ -63,14 +72,14 @@ std::vector<SelftestStep> selftest_steps(SelftestSize size) {
   const auto add_sort = [&](const SortCase& c) {
     add("sort", [c](Machine& m, std::uint64_t seed) { return check_sort(m, c, seed); });
   };
-  // A check of whole numbers: add_sized("fill", check_fill, 5).
+  // A check of whole numbers: add_sized("fill_normal", check_fill, 5).
   const auto add_sized = [&](const std::string& kernel, auto check, auto... sizes) {
     add(kernel, [=](Machine& m, std::uint64_t seed) { return check(m, sizes..., seed); });
   };
 
-  add_sized("fill", check_fill, full ? 100'000'001 : 5'001);
-  add_sized("copy, read", check_copy, full ? 40'000'003 : 5'003);
-  add_sized("copy, read", check_copy, 1);
+  add_sized("fill_normal", check_fill, full ? 100'000'001 : 5'001);
+  add_sized("stream_copy", check_copy, full ? 40'000'003 : 5'003);
+  add_sized("stream_copy", check_copy, 1);
 
   const int tokens = full ? 5'000 : 9;
   add_router({softmax(8, 2), tokens, false, false});
@@ -94,7 +103,7 @@ std::vector<SelftestStep> selftest_steps(SelftestSize size) {
   for (const GemmKind kind : {GemmKind::Mma, GemmKind::Wgmma, GemmKind::Fp8, GemmKind::CublasLt,
                               GemmKind::CublasGrouped}) {
     for (const GemmCase& c : gemm_cases(size)) {
-      add("grouped_gemm " + name_of(kind), [kind, c](Machine& m, std::uint64_t seed) {
+      add(kernel_of(kind), [kind, c](Machine& m, std::uint64_t seed) {
         return check_grouped_gemm(m, kind, c, seed);
       });
     }
@@ -113,7 +122,7 @@ std::vector<SelftestStep> selftest_steps(SelftestSize size) {
                                 : std::vector<LayerCase>{{softmax(8, 2), 20, 64, 96}};
   for (const GemmKind kind : {GemmKind::Mma, GemmKind::Wgmma, GemmKind::Fp8}) {
     for (const LayerCase& c : layer_cases) {
-      add("layer " + name_of(kind),
+      add("layer_" + name_of(kind).substr(std::string("moesim_").size()),
           [kind, c](Machine& m, std::uint64_t seed) { return check_layer(m, kind, c, seed); });
     }
   }
@@ -122,13 +131,35 @@ std::vector<SelftestStep> selftest_steps(SelftestSize size) {
 
 Check run_step(Machine& machine, const std::vector<SelftestStep>& steps, std::size_t step,
                std::uint64_t seed) {
+  Check check;
+  check.name = steps[step].kernel + " (check " + std::to_string(step) + ")";
   try {
     return steps[step].check(machine, seed + step);
+  } catch (const LeftOut& left_out) {
+    check.skipped = left_out.what();
   } catch (const std::exception& error) {
-    Check check;
-    check.name = steps[step].kernel + " (check " + std::to_string(step) + ")";
     check.trouble = error.what();
-    return check;
+  }
+  return check;
+}
+
+void run_selftest(Machine& machine, const std::vector<SelftestStep>& steps, std::size_t from,
+                  std::uint64_t seed, KernelRecord& record, const SelftestListener& listener) {
+  GuardedMachine guarded(machine, record, listener.at);
+  for (std::size_t i = from; i < steps.size(); ++i) {
+    const std::string& kernel = steps[i].kernel;
+    guarded.step(std::to_string(i), kernel);
+    listener.begin(i);
+    Check check;
+    if (const std::string why = record.why_not(kernel); !why.empty()) {
+      check.name = kernel + " (check " + std::to_string(i) + ")";
+      check.skipped = why;
+    } else {
+      check = run_step(guarded, steps, i, seed);
+    }
+    // Of a failure the machine has put the kernel on the record that it was at.
+    if (!check.ok() && check.compared > 0) record.wrong(kernel, std::to_string(i));
+    listener.done(i, check);
   }
 }
 

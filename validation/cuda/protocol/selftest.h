@@ -6,13 +6,14 @@
 #include <vector>
 
 #include "validation/cuda/protocol/checks.h"
+#include "validation/cuda/protocol/kernel_record.h"
 
 namespace moesim::validation::cuda {
 
 enum class SelftestSize { Emulated, Full };
 
 struct SelftestStep {
-  std::string kernel;  // "grouped GEMM moesim_wgmma"
+  std::string kernel;  // as a record calls it (kernel_record.h)
   std::function<Check(Machine&, std::uint64_t seed)> check;
 };
 std::vector<SelftestStep> selftest_steps(SelftestSize size);
@@ -22,8 +23,20 @@ std::vector<SelftestStep> selftest_steps(SelftestSize size);
 Check run_step(Machine& machine, const std::vector<SelftestStep>& steps, std::size_t step,
                std::uint64_t seed);
 
-// All of them; calls `report` after each. Returns whether all passed (skipped ones do not count
-// against it).
+// Hears of each check before and after it, and of each kernel before it runs (may be empty).
+struct SelftestListener {
+  std::function<void(std::size_t step)> begin;
+  std::function<void(const std::string& kernel)> at;
+  std::function<void(std::size_t step, const Check&)> done;
+};
+
+// The checks from one on, but for those of kernels that the record leaves out: they are skipped.
+// What fails is put on the record.
+void run_selftest(Machine& machine, const std::vector<SelftestStep>& steps, std::size_t from,
+                  std::uint64_t seed, KernelRecord& record, const SelftestListener& listener);
+
+// All of them, whatever fails; calls `report` after each. Returns whether all passed (skipped ones
+// do not count against it).
 bool selftest(Machine& machine, SelftestSize size, std::uint64_t seed,
               const std::function<void(const Check&)>& report);
 

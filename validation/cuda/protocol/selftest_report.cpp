@@ -4,8 +4,6 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "validation/cuda/protocol/messages.h"
-
 namespace moesim::validation::cuda {
 namespace {
 
@@ -72,7 +70,8 @@ std::string check_line(const Check& check) {
   return line + "\n";
 }
 
-std::string selftest_summary(const std::vector<SelftestResult>& results) {
+std::string selftest_summary(const SelftestReport& report) {
+  const std::vector<SelftestResult>& results = report.results;
   const Count sum = count(results);
   std::string text = "selftest: " + std::to_string(sum.passed) + " of " +
                      std::to_string(results.size()) + " checks agree with their references, " +
@@ -83,18 +82,29 @@ std::string selftest_summary(const std::vector<SelftestResult>& results) {
     const bool named = r.check.name.rfind(r.kernel, 0) == 0;
     text += "  " + (named ? "" : r.kernel + ": ") + r.check.name + ": " + reason(r.check) + "\n";
   }
+  for (const std::string& kernel : report.record.distrusted()) {
+    text += "not asked again: " + report.record.why_not(kernel) + "\n";
+  }
   return text;
 }
 
-std::string selftest_json(const Metadata& device, const std::vector<SelftestResult>& results) {
+std::string selftest_json(const SelftestReport& report) {
+  const auto& [device, steps, complete, results, record] = report;
   const Count sum = count(results);
+  std::string without;
+  for (const std::string& kernel : record.distrusted()) {
+    without += (without.empty() ? "" : ",") + kernel;
+  }
   std::string text = "{\n  \"format\": \"moesim selftest 1\",\n  \"device\": {";
   for (std::size_t i = 0; i < device.size(); ++i) {
     text += (i > 0 ? ", " : "") + json_text(device[i].first) + ": " + json_text(device[i].second);
   }
-  text += "},\n  \"passed\": " + std::to_string(sum.passed) +
+  text += std::string("},\n  \"complete\": ") + (complete ? "true" : "false") +
+          ",\n  \"steps\": " + std::to_string(steps) +
+          ",\n  \"passed\": " + std::to_string(sum.passed) +
           ",\n  \"failed\": " + std::to_string(sum.failed) +
-          ",\n  \"skipped\": " + std::to_string(sum.skipped) + ",\n  \"checks\": [";
+          ",\n  \"skipped\": " + std::to_string(sum.skipped) +
+          ",\n  \"without\": " + json_text(without) + ",\n  \"checks\": [";
   for (std::size_t i = 0; i < results.size(); ++i) {
     const auto& [kernel, check, seconds] = results[i];
     text += std::string(i > 0 ? "," : "") + "\n    {\"kernel\": " + json_text(kernel) +
@@ -113,14 +123,18 @@ std::string selftest_json(const Metadata& device, const std::vector<SelftestResu
   return text + "\n  ]\n}\n";
 }
 
-std::string result_text(const SelftestResult& r) {
-  return join_fields({r.kernel, r.check.name, number(r.check.error), number(r.check.bound),
-                      std::to_string(r.check.compared), r.check.trouble, r.check.skipped,
-                      number(r.seconds)});
+std::vector<std::string> result_fields(const SelftestResult& r) {
+  return {r.kernel,
+          r.check.name,
+          number(r.check.error),
+          number(r.check.bound),
+          std::to_string(r.check.compared),
+          r.check.trouble,
+          r.check.skipped,
+          number(r.seconds)};
 }
 
-SelftestResult parse_result(const std::string& text) {
-  const std::vector<std::string> fields = split_fields(text);
+SelftestResult parse_result(const std::vector<std::string>& fields) {
   SelftestResult r;
   if (fields.size() != 8) {
     r.check.trouble = "a result that cannot be read";

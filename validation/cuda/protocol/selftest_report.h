@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "validation/cuda/protocol/checks.h"
+#include "validation/cuda/protocol/kernel_record.h"
 #include "validation/cuda/protocol/points.h"
 
 namespace moesim::validation::cuda {
@@ -18,13 +19,24 @@ struct SelftestResult {
 // "ok       1.72e-03 (at most 5.0e-03) swiglu 11x264\n"
 std::string check_line(const Check& check);
 
-// How many agree, and every one that does not, by kernel and reason.
-std::string selftest_summary(const std::vector<SelftestResult>& results);
+struct SelftestReport {
+  Metadata device;
+  std::size_t steps = 0;  // that there are
+  bool complete = false;  // all of them were made, skipped or lost
+  std::vector<SelftestResult> results;
+  KernelRecord record;
+};
 
-// {"format": "moesim selftest 1", "device": {...}, "passed", "failed", "skipped", "checks": [...]}
-std::string selftest_json(const Metadata& device, const std::vector<SelftestResult>& results);
+// How many agree, every one that does not, by kernel and reason, and the kernels that were not
+// asked any more.
+std::string selftest_summary(const SelftestReport& report);
 
-std::string result_text(const SelftestResult& result);
-SelftestResult parse_result(const std::string& text);
+// {"format": "moesim selftest 1", "device": {...}, "complete", "passed", "failed", "skipped",
+// "without", "checks": [...]}; "without" has a line of its own, for `run --without`: the kernels
+// that hung or were wrong twice, with commas between.
+std::string selftest_json(const SelftestReport& report);
+
+std::vector<std::string> result_fields(const SelftestResult& result);
+SelftestResult parse_result(const std::vector<std::string>& fields);
 
 }  // namespace moesim::validation::cuda

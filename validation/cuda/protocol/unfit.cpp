@@ -5,6 +5,11 @@
 
 namespace moesim::validation::cuda {
 
+bool is_between_gpus(const std::string& op) {
+  return op == "p2p" || op == "all_to_all" || op == "all_gather" || op == "reduce_scatter" ||
+         op == "all_reduce";
+}
+
 std::string unfit(const PlanPoint& p) {
   const auto one_of = [](const std::string& value, std::initializer_list<const char*> values) {
     return std::any_of(values.begin(), values.end(), [&](const char* v) { return value == v; });
@@ -37,7 +42,7 @@ std::string unfit(const PlanPoint& p) {
     if (p.tokens < 1 || p.k < 1 || p.experts < 1 || p.top_k < 1 || p.top_k % p.experts != 0) {
       return "the heads are not a multiple of the cache heads";
     }
-  } else if (one_of(p.op, {"copy", "read", "h2d", "d2h", "p2p", "all_to_all"})) {
+  } else if (is_between_gpus(p.op) || one_of(p.op, {"copy", "read", "h2d", "d2h"})) {
     if (p.bytes < 32) return "too few bytes";
   } else if (!one_of(p.op, {"empty"})) {
     return "no operation is called " + p.op;

@@ -53,16 +53,22 @@ Chosen reference_router(const RouterRule& rule, std::span<const float> logits,
   std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
     return chosen.choice[static_cast<std::size_t>(a)] > chosen.choice[static_cast<std::size_t>(b)];
   });
-  double total = 0;
-  for (int k = 0; k < rule.top_k; ++k) {
-    chosen.ids.push_back(order[static_cast<std::size_t>(k)]);
-    chosen.weights.push_back(score[static_cast<std::size_t>(chosen.ids.back())]);
-    total += chosen.weights.back();
-  }
-  for (double& weight : chosen.weights) {
-    weight = (rule.normalise ? weight / total : weight) * rule.scale;
-  }
+  chosen.ids.assign(order.begin(), order.begin() + rule.top_k);
+  chosen.weights = reference_weights(rule, score, chosen.ids);
+  chosen.score = std::move(score);
   return chosen;
+}
+
+std::vector<double> reference_weights(const RouterRule& rule, std::span<const double> score,
+                                      std::span<const int> ids) {
+  std::vector<double> weights;
+  double total = 0;
+  for (const int id : ids) {
+    weights.push_back(score[static_cast<std::size_t>(id)]);
+    total += weights.back();
+  }
+  for (double& weight : weights) weight = (rule.normalise ? weight / total : weight) * rule.scale;
+  return weights;
 }
 
 Sorted reference_sort(std::span<const int> ids, int top_k, int first, int experts) {

@@ -32,11 +32,16 @@ struct Chosen {
   std::vector<int> ids;
   std::vector<double> weights;
   std::vector<double> choice;  // score + bias of every expert; -inf outside the best groups
+  std::vector<double> score;   // of every expert, before any bias
 };
 
 // Of one token. `bias` may be empty.
 Chosen reference_router(const RouterRule& rule, std::span<const float> logits,
                         std::span<const float> bias);
+
+// The weights of any choice of experts: their own scores, which a bias does not touch.
+std::vector<double> reference_weights(const RouterRule& rule, std::span<const double> score,
+                                      std::span<const int> ids);
 
 struct Sorted {
   std::vector<int> offsets, row_of, token_of;

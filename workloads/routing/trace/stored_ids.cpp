@@ -51,6 +51,54 @@ std::optional<StrayId> read_as(const Hdf5Dataset& ids, std::uint32_t experts, st
   return StrayId{static_cast<std::size_t>(found - wide.begin()), std::to_string(*found)};
 }
 
+// All bits set is the mark of both kinds of numbers, where every expert's number is another one.
+template <typename Stored, typename Id>
+bool read_stored_as(const Hdf5Dataset& ids, std::uint32_t experts, std::uint64_t first,
+                    std::uint64_t count, std::vector<Id>& out) {
+  constexpr Stored kMark = static_cast<Stored>(-1);
+  // Bits of negative numbers are those of experts from here on.
+  if (ids.is_signed() && experts > std::size_t{kMark} / 2 + 1) return false;
+  out.resize(count * ids.row_size());
+  std::vector<Stored> room;
+  std::span<Stored> stored;
+  if constexpr (std::is_same_v<Stored, Id>) {
+    stored = out;
+  } else {
+    room.resize(out.size());
+    stored = room;
+  }
+  ids.read_bits(first, count, stored);
+  // Without branches, in the numbers' own type: as many at once as fit a register.
+  const auto last = static_cast<Stored>(experts - 1);
+  Stored stray = 0, missing = 0;
+  for (const Stored number : stored) {
+    const auto is_mark = static_cast<Stored>(number == kMark);
+    missing = static_cast<Stored>(missing | is_mark);
+    stray = static_cast<Stored>(stray | (static_cast<Stored>(number > last) & ~is_mark));
+  }
+  // Where the mark is an expert's number, too, it is missing: stored_ids.h.
+  if (stray != 0 || (missing != 0 && experts > static_cast<Id>(-1))) return false;
+  if constexpr (!std::is_same_v<Stored, Id>) {
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<Id>(stored[i]);
+  }
+  return true;
+}
+
+template <typename Id>
+bool read_narrow(const Hdf5Dataset& ids, std::uint32_t experts, std::uint64_t first,
+                 std::uint64_t count, std::vector<Id>& out) {
+  switch (ids.plain_bytes()) {
+    case 1:
+      // A number of one byte that is missing would be an expert's of two.
+      if constexpr (sizeof(Id) > 1) return false;
+      return read_stored_as<std::uint8_t>(ids, experts, first, count, out);
+    case 2:
+      return read_stored_as<std::uint16_t>(ids, experts, first, count, out);
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 std::string missing_mark(const Hdf5Dataset& ids) {
@@ -67,6 +115,16 @@ std::optional<StrayId> read_stored_ids(const Hdf5Dataset& ids, std::uint32_t exp
   if (ids.largest() <= INT32_MAX) return read_as<std::int32_t>(ids, experts, first, count, out);
   if (ids.largest() <= INT64_MAX) return read_as<std::int64_t>(ids, experts, first, count, out);
   return read_as<std::uint64_t>(ids, experts, first, count, out);
+}
+
+bool read_narrow_ids(const Hdf5Dataset& ids, std::uint32_t experts, std::uint64_t first,
+                     std::uint64_t count, std::vector<std::uint8_t>& out) {
+  return read_narrow(ids, experts, first, count, out);
+}
+
+bool read_narrow_ids(const Hdf5Dataset& ids, std::uint32_t experts, std::uint64_t first,
+                     std::uint64_t count, std::vector<std::uint16_t>& out) {
+  return read_narrow(ids, experts, first, count, out);
 }
 
 }  // namespace moesim::workloads

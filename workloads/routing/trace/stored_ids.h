@@ -33,4 +33,13 @@ std::optional<StrayId> read_stored_ids(const sim::io::Hdf5Dataset& ids, std::uin
                                        std::uint64_t first, std::uint64_t count,
                                        std::vector<std::int32_t>& out);
 
+// The same rows in a type of one or two bytes, its largest number where missing, straight from the
+// file where they lie so that this is quick. False, and `out` of no use, elsewhere: where numbers
+// lie in another way, one is a stray, or one is missing and the type has no number left to say so
+// (one byte, 256 experts). REQUIRES: experts <= 256, or 65,535
+bool read_narrow_ids(const sim::io::Hdf5Dataset& ids, std::uint32_t experts, std::uint64_t first,
+                     std::uint64_t count, std::vector<std::uint8_t>& out);
+bool read_narrow_ids(const sim::io::Hdf5Dataset& ids, std::uint32_t experts, std::uint64_t first,
+                     std::uint64_t count, std::vector<std::uint16_t>& out);
+
 }  // namespace moesim::workloads

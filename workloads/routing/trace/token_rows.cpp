@@ -14,6 +14,10 @@ namespace {
 constexpr std::uint64_t kRunWithoutRequests = 256;
 constexpr std::uint64_t kSlab = 1 << 16;
 
+bool needs_runs(const TraceMapping& mapping) {
+  return mapping.order != TokenOrder::Recorded || mapping.tokens == TokenMapping::Resample;
+}
+
 }  // namespace
 
 std::vector<RequestRun> request_runs(const RoutingTrace& trace) {
@@ -37,24 +41,27 @@ std::vector<RequestRun> request_runs(const RoutingTrace& trace) {
 
 TokenRows::TokenRows(const RoutingTrace& trace, const TraceMapping& mapping,
                      std::uint32_t tokens_per_step, std::uint64_t seed)
-    : tokens_(trace.info().tokens),
+    : TokenRows(trace.info(), needs_runs(mapping) ? request_runs(trace) : std::vector<RequestRun>(),
+                mapping, tokens_per_step, seed) {}
+
+TokenRows::TokenRows(const TraceInfo& info, std::vector<RequestRun> runs_of_trace,
+                     const TraceMapping& mapping, std::uint32_t tokens_per_step, std::uint64_t seed)
+    : tokens_(info.tokens),
       mapping_(mapping),
       tokens_per_step_(tokens_per_step),
-      key_(sim::Random(seed, "routing/trace").bits()) {
-  const bool whole =
-      mapping.order == TokenOrder::Recorded && mapping.tokens != TokenMapping::Resample;
-  if (!whole) runs_ = request_runs(trace);
+      key_(sim::Random(seed, "routing/trace").bits()),
+      runs_(std::move(runs_of_trace)) {
   double sum = 0;
   for (const auto& [name, share] : mapping.mix) {
-    const auto& domains = trace.info().domains;
+    const auto& domains = info.domains;
     const auto found = std::find(domains.begin(), domains.end(), name);
     std::vector<std::uint32_t> runs;
     for (std::uint32_t r = 0; r < runs_.size() && found != domains.end(); ++r) {
       if (runs_[r].domain == static_cast<std::uint32_t>(found - domains.begin())) runs.push_back(r);
     }
-    if (!trace.info().has_domains || runs.empty()) {
+    if (!info.has_domains || runs.empty()) {
       throw sim::ConfigError(fmt::format(
-          "routing.mix: {} has no tokens of the domain \"{}\"; it has {}", trace.info().file, name,
+          "routing.mix: {} has no tokens of the domain \"{}\"; it has {}", info.file, name,
           domains.empty() ? "none" : fmt::format("{}", fmt::join(domains, ", "))));
     }
     sum += share;
@@ -105,7 +112,10 @@ void TokenRows::of_step(std::uint32_t step, std::vector<std::uint64_t>& rows) co
   const std::uint64_t key = counter_bits(key_, step);
   for (std::uint64_t draw = 0; rows.size() < tokens_per_step_; ++draw) {
     const RequestRun& run = drawn(counter_bits(key, draw));
-    for (std::uint64_t i = 0; i < run.count && rows.size() < tokens_per_step_; ++i) {
+    // The first one is entered anywhere, as the last one is left anywhere: a step that is shorter
+    // than its requests would see their beginnings alone.
+    const std::uint64_t skipped = draw == 0 ? counter_bits(key ^ 0x656E746572, 0) % run.count : 0;
+    for (std::uint64_t i = skipped; i < run.count && rows.size() < tokens_per_step_; ++i) {
       rows.push_back(run.first + i);
     }
   }

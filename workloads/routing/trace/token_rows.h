@@ -26,6 +26,9 @@ class TokenRows {
   // Throws ConfigError where the mix names a domain that the trace lacks.
   TokenRows(const RoutingTrace& trace, const TraceMapping& mapping, std::uint32_t tokens_per_step,
             std::uint64_t seed);
+  // The same where the runs are known.
+  TokenRows(const TraceInfo& info, std::vector<RequestRun> runs, const TraceMapping& mapping,
+            std::uint32_t tokens_per_step, std::uint64_t seed);
 
   // The row of each token of a step, [tokens_per_step].
   void of_step(std::uint32_t step, std::vector<std::uint64_t>& rows) const;

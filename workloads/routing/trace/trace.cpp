@@ -50,12 +50,11 @@ void RoutingTrace::read_ids(std::uint64_t first, std::uint64_t count,
   std::vector<std::int32_t> raw;
   const std::uint64_t slab =
       std::max<std::uint64_t>((std::uint64_t{1} << 18) / data_.row_size(), 1);
-  const bool as_stored = info_.layers == stored_layers_ && logical_.empty();
   for (std::uint64_t done = 0; done < count; done += slab) {
     const std::uint64_t part = std::min(slab, count - done);
     read_raw_ids(first + done, part, raw);
     ExpertId* to = out.data() + done * row;
-    if (as_stored) {
+    if (as_stored()) {
       static_assert(static_cast<ExpertId>(-1) == kMissingExpert);
       for (std::size_t i = 0; i < raw.size(); ++i) to[i] = static_cast<ExpertId>(raw[i]);
       continue;
@@ -72,6 +71,32 @@ void RoutingTrace::read_ids(std::uint64_t first, std::uint64_t count,
       }
     }
   }
+}
+
+template <class Id>
+bool RoutingTrace::read_narrow(std::uint64_t first, std::uint64_t count,
+                               std::vector<Id>& out) const {
+  SIM_CHECK(info_.per_token && first + count <= info_.tokens, "the tokens are the trace's");
+  if (as_stored() && read_narrow_ids(data_, stored_experts_, first, count, out)) return true;
+  std::vector<ExpertId> wide;
+  read_ids(first, count, wide);
+  out.resize(wide.size());
+  bool missing = false;
+  for (std::size_t i = 0; i < wide.size(); ++i) {
+    missing |= wide[i] == kMissingExpert;
+    out[i] = static_cast<Id>(wide[i]);
+  }
+  return !missing || info_.experts <= static_cast<Id>(-1);
+}
+
+bool RoutingTrace::read_ids(std::uint64_t first, std::uint64_t count,
+                            std::vector<std::uint8_t>& out) const {
+  return read_narrow(first, count, out);
+}
+
+bool RoutingTrace::read_ids(std::uint64_t first, std::uint64_t count,
+                            std::vector<std::uint16_t>& out) const {
+  return read_narrow(first, count, out);
 }
 
 void RoutingTrace::read_weights(std::uint64_t first, std::uint64_t count,

@@ -63,6 +63,11 @@ class RoutingTrace {
   // Tokens [first, first + count): [count x layers x top_k], kMissingExpert where none (which
   // numbers mean that: stored_ids.h). REQUIRES: per_token
   void read_ids(std::uint64_t first, std::uint64_t count, std::vector<ExpertId>& out) const;
+  // The same in one or two bytes an id, the type's largest number where none, and quicker. False,
+  // and `out` of no use, where one is missing and no number is left to say so (one byte, 256
+  // experts). REQUIRES: per_token, experts <= 256, or 65,535
+  bool read_ids(std::uint64_t first, std::uint64_t count, std::vector<std::uint8_t>& out) const;
+  bool read_ids(std::uint64_t first, std::uint64_t count, std::vector<std::uint16_t>& out) const;
   // The same shape; REQUIRES: has_weights
   void read_weights(std::uint64_t first, std::uint64_t count, std::vector<float>& out) const;
   // [count x layers x experts]; REQUIRES: has_gate_scores
@@ -92,6 +97,9 @@ class RoutingTrace {
   void check_phases(const char* name, const std::optional<sim::io::Hdf5Dataset>& phases) const;
   void read_map(const sim::io::Hdf5File& file);
   void read_raw_ids(std::uint64_t first, std::uint64_t count, std::vector<std::int32_t>& out) const;
+  template <class Id>
+  bool read_narrow(std::uint64_t first, std::uint64_t count, std::vector<Id>& out) const;
+  bool as_stored() const { return info_.layers == stored_layers_ && logical_.empty(); }
   [[noreturn]] void fail(const std::string& dataset, const std::string& what) const;
 
   TraceInfo info_;

@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "sim/check.h"
 #include "sim/error.h"
 #include "workloads/routing/counter_random.h"
 #include "workloads/routing/laws/load_source.h"
+#include "workloads/routing/trace/layer_ids.h"
 #include "workloads/routing/trace/missing.h"
 #include "workloads/routing/trace/token_rows.h"
+#include "workloads/routing/trace/trace_cache.h"
 
 namespace moesim::workloads {
 namespace {
@@ -22,15 +25,24 @@ class TraceSource final : public RoutingSource {
  public:
   TraceSource(RoutingTrace trace, const RoutingTarget& target, const TraceMapping& mapping,
               std::string description)
-      : trace_(std::move(trace)),
+      : info_(trace.info()),
+        trace_(std::move(trace)),
         target_(target),
         mapping_(mapping),
-        rows_(trace_, mapping, target.tokens_per_step, target.seed),
+        rows_(*trace_, mapping, target.tokens_per_step, target.seed),
         description_(std::move(description)) {
-    const TraceInfo& info = trace_.info();
-    whole_ = info.tokens <= kKept / (std::uint64_t{info.layers} * info.top_k) &&
-             info.tokens <= std::uint64_t{target.tokens_per_step} * target.steps;
+    whole_ = info_.tokens <= kKept / (std::uint64_t{info_.layers} * info_.top_k) &&
+             info_.tokens <= std::uint64_t{target.tokens_per_step} * target.steps;
   }
+  TraceSource(std::shared_ptr<const UnpackedTrace> unpacked, const RoutingTarget& target,
+              const TraceMapping& mapping, std::string description)
+      : info_(unpacked->info),
+        unpacked_(std::move(unpacked)),
+        target_(target),
+        mapping_(mapping),
+        rows_(info_, unpacked_->runs, mapping, target.tokens_per_step, target.seed),
+        description_(std::move(description)),
+        whole_(true) {}
 
   std::uint32_t layers() const override { return target_.layers; }
   std::uint32_t experts() const override { return target_.experts; }
@@ -38,30 +50,25 @@ class TraceSource final : public RoutingSource {
   std::uint32_t tokens_per_step() const override { return target_.tokens_per_step; }
   std::string description() const override { return description_; }
 
-  void route(const RoutingRange& range, LayerRouting& out) override {
+  void route(const RoutingRange& range, LayerRouting& out) override { copy(view(range, out), out); }
+
+  RoutingView view(const RoutingRange& range, LayerRouting&) override {
     SIM_CHECK(range.layer < target_.layers, "the layer is one of the model's");
     SIM_CHECK(range.first + range.count <= target_.tokens_per_step, "the tokens are the step's");
     if (!loaded_ || step_ != range.step) load(range.step);
-    const std::uint32_t from = trace_layer(range.layer);
-    const std::size_t k = target_.top_k;
-    out.tokens = range.count;
-    out.top_k = target_.top_k;
-    out.experts = target_.experts;
-    out.ids.resize(std::size_t{range.count} * k);
-    const ExpertId* layer = ids_.data() + from * stored_ * k;
-    ExpertId* to = out.ids.data();
-    // Tokens that lie one after another, as most do, are copied together.
-    for (std::uint32_t t = range.first, end = t + range.count; t < end;) {
-      std::uint32_t run = 1;
-      while (t + run < end && index_[t + run] == index_[t] + run) ++run;
-      to = std::copy_n(layer + std::size_t{index_[t]} * k, run * k, to);
-      t += run;
-    }
+    RoutingView view;
+    view.tokens = range.count;
+    view.top_k = target_.top_k;
+    view.experts = target_.experts;
+    const std::uint32_t layer = trace_layer(range.layer);
+    view.ids = unpacked_ ? unpacked_->layer(layer) : ids_.layer(layer);
+    view.rows = index_.data() + range.first;
+    return view;
   }
 
  private:
   std::uint32_t trace_layer(std::uint32_t layer) const {
-    const std::uint32_t layers = trace_.info().layers;
+    const std::uint32_t layers = info_.layers;
     if (mapping_.layers == LayerMapping::Stretch) {
       return static_cast<std::uint32_t>(std::uint64_t{layer} * layers / target_.layers);
     }
@@ -73,10 +80,9 @@ class TraceSource final : public RoutingSource {
     rows_.of_step(step, rows);
     index_.resize(rows.size());
     if (whole_) {
-      if (!loaded_) {
-        stored_ = trace_.info().tokens;
-        ids_.resize(stored_ * trace_.info().layers * target_.top_k);
-        read(0, stored_, 0);
+      if (!loaded_ && !unpacked_) {
+        ids_.start(*trace_, info_.tokens);
+        ids_.read(*trace_, 0, info_.tokens, 0);
       }
       for (std::size_t i = 0; i < rows.size(); ++i) index_[i] = static_cast<std::uint32_t>(rows[i]);
     } else {
@@ -84,12 +90,11 @@ class TraceSource final : public RoutingSource {
       std::vector<std::uint64_t> needed = rows;
       std::sort(needed.begin(), needed.end());
       needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
-      stored_ = needed.size();
-      ids_.resize(stored_ * trace_.info().layers * target_.top_k);
+      ids_.start(*trace_, needed.size());
       for (std::size_t i = 0; i < needed.size();) {
         std::size_t j = i + 1;
         while (j < needed.size() && needed[j] == needed[j - 1] + 1) ++j;
-        read(needed[i], j - i, i);
+        ids_.read(*trace_, needed[i], j - i, i);
         i = j;
       }
       for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -101,26 +106,9 @@ class TraceSource final : public RoutingSource {
     step_ = step;
   }
 
-  // Rows of the file to places of ids_, layer by layer.
-  void read(std::uint64_t first, std::uint64_t count, std::uint64_t place) {
-    const std::size_t layers = trace_.info().layers, k = target_.top_k;
-    const std::uint64_t slab = std::max<std::uint64_t>(trace_.chunk_tokens(), 1);
-    std::vector<ExpertId> part;
-    for (std::uint64_t done = 0; done < count;) {
-      // Up to the end of a chunk, so that the next piece starts with one.
-      const std::uint64_t n = std::min(count - done, slab - (first + done) % slab);
-      trace_.read_ids(first + done, n, part);
-      for (std::size_t l = 0; l < layers; ++l) {
-        ExpertId* to = ids_.data() + (l * stored_ + place + done) * k;
-        for (std::uint64_t t = 0; t < n; ++t, to += k) {
-          std::copy_n(part.data() + (t * layers + l) * k, k, to);
-        }
-      }
-      done += n;
-    }
-  }
-
-  RoutingTrace trace_;
+  TraceInfo info_;
+  std::optional<RoutingTrace> trace_;              // that rows are read from,
+  std::shared_ptr<const UnpackedTrace> unpacked_;  // where they do not lie here
   RoutingTarget target_;
   TraceMapping mapping_;
   TokenRows rows_;
@@ -128,8 +116,7 @@ class TraceSource final : public RoutingSource {
   bool whole_ = false;
   bool loaded_ = false;
   std::uint32_t step_ = 0;
-  std::uint64_t stored_ = 0;          // tokens in ids_
-  std::vector<ExpertId> ids_;         // [trace layers x stored x top_k]
+  LayerIds ids_;
   std::vector<std::uint32_t> index_;  // of each token of the step: its place in ids_
 };
 
@@ -192,6 +179,19 @@ ExpertLoads mapped(const ExpertLoads& from, const RoutingTarget& target, LayerMa
   return to;
 }
 
+std::uint64_t tokens_of(const RoutingTarget& target) {
+  return std::uint64_t{target.tokens_per_step} * target.steps;
+}
+
+// What Auto comes to. Where tokens are drawn from loads it comes to nothing.
+TraceMapping settled(TraceMapping mapping, const TraceInfo& info, const RoutingTarget& target) {
+  if (mapping.tokens != TokenMapping::Auto) return mapping;
+  const bool drawn = !info.per_token || mapping.experts == ExpertMapping::Rescale;
+  const bool enough = tokens_of(target) <= info.tokens && mapping.mix.empty();
+  mapping.tokens = drawn || enough ? TokenMapping::Exact : TokenMapping::Resample;
+  return mapping;
+}
+
 void check_target(const TraceInfo& info, const RoutingTarget& target, const TraceMapping& mapping) {
   const auto need = [&](const std::string& what, const std::string& write) {
     throw sim::ConfigError(fmt::format("{}: {}: write {}", info.file, what, write));
@@ -208,7 +208,7 @@ void check_target(const TraceInfo& info, const RoutingTarget& target, const Trac
          "routing.experts: rescale (keeps the shape of the loads, not which experts go together)");
   }
   const bool drawn = !info.per_token || mapping.experts == ExpertMapping::Rescale;
-  const std::uint64_t taken = std::uint64_t{target.tokens_per_step} * target.steps;
+  const std::uint64_t taken = tokens_of(target);
   if (!drawn && mapping.tokens == TokenMapping::Exact && taken > info.tokens) {
     need(fmt::format("holds {} tokens, but {} steps of {} take {}", info.tokens, target.steps,
                      target.tokens_per_step, taken),
@@ -249,9 +249,12 @@ std::string describe(const TraceInfo& info, const RoutingTarget& target,
     return text;
   }
   if (!info.per_token) return text;
-  const double taken = static_cast<double>(target.tokens_per_step) * target.steps;
+  const auto taken = static_cast<double>(tokens_of(target));
   if (mapping.tokens == TokenMapping::Resample) {
     text += info.has_requests ? "; requests resampled" : "; runs of 256 tokens resampled";
+    if (taken > static_cast<double>(info.tokens)) {
+      text += fmt::format(" for {:.3g} times its tokens", taken / static_cast<double>(info.tokens));
+    }
     for (const auto& [domain, share] : mapping.mix) text += fmt::format(", {} {}", domain, share);
   } else if (taken > static_cast<double>(info.tokens)) {
     text += fmt::format("; tokens repeated {:.3g} times", taken / static_cast<double>(info.tokens));
@@ -264,15 +267,20 @@ std::string describe(const TraceInfo& info, const RoutingTarget& target,
 
 std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& file,
                                                  const RoutingTarget& target,
-                                                 const TraceMapping& mapping) {
-  RoutingTrace trace = RoutingTrace::open(file);
-  const TraceInfo& info = trace.info();
+                                                 const TraceMapping& asked,
+                                                 const TraceCache* cache) {
+  std::shared_ptr<const UnpackedTrace> unpacked = cache == nullptr ? nullptr : cache->open(file);
+  std::optional<RoutingTrace> trace;
+  if (!unpacked) trace = RoutingTrace::open(file);
+  const TraceInfo info = unpacked ? unpacked->info : trace->info();
+  const TraceMapping mapping = settled(asked, info, target);
   check_target(info, target, mapping);
   std::string description = describe(info, target, mapping);
   const bool other = info.experts != target.experts || info.top_k != target.top_k;
   if (!info.per_token || other) {
+    if (!trace) trace = RoutingTrace::open(file);
     TakenSelections taken{static_cast<std::int64_t>(info.tokens * info.layers * info.top_k), 0};
-    const ExpertLoads loads = loads_of(trace, target.steps, taken.missing);
+    const ExpertLoads loads = loads_of(*trace, target.steps, taken.missing);
     if (taken.missing > 0) {
       description += fmt::format("; {} are missing and drawn as the others", missing_share(taken));
     }
@@ -280,7 +288,10 @@ std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& fi
                                         target.tokens_per_step, target.seed,
                                         std::move(description));
   }
-  return std::make_unique<TraceSource>(std::move(trace), target, mapping, std::move(description));
+  if (unpacked)
+    return std::make_unique<TraceSource>(std::move(unpacked), target, mapping,
+                                         std::move(description));
+  return std::make_unique<TraceSource>(std::move(*trace), target, mapping, std::move(description));
 }
 
 }  // namespace moesim::workloads

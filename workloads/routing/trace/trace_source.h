@@ -25,6 +25,7 @@ enum class LayerMapping {
   Stretch,  // the trace's layer floor(l x L / the model's layers)
 };
 enum class TokenMapping {
+  Auto,      // as it is where it holds enough tokens and no mix is asked for, else Resample
   Exact,     // the trace holds as many tokens as the steps take
   Repeat,    // from the start again when it is through
   Resample,  // whole requests (or runs of 256 tokens) drawn with replacement
@@ -44,7 +45,8 @@ enum class MissingMapping {
   Drop,    // dropped by the router (a full expert): they cost nothing
 };
 inline constexpr std::array<std::string_view, 3> kLayerMappings = {"exact", "cycle", "stretch"};
-inline constexpr std::array<std::string_view, 3> kTokenMappings = {"exact", "repeat", "resample"};
+inline constexpr std::array<std::string_view, 4> kTokenMappings = {"auto", "exact", "repeat",
+                                                                   "resample"};
 inline constexpr std::array<std::string_view, 2> kExpertMappings = {"exact", "rescale"};
 inline constexpr std::array<std::string_view, 2> kTokenOrders = {"recorded", "one_per_request"};
 inline constexpr std::array<std::string_view, 2> kMissingMappings = {"refuse", "drop"};
@@ -59,6 +61,8 @@ struct TraceMapping {
   std::vector<std::pair<std::string, double>> mix = {};
 };
 
+class TraceCache;
+
 // What the model and the run ask for.
 struct RoutingTarget {
   std::uint32_t layers = 1;  // MoE layers
@@ -71,8 +75,10 @@ struct RoutingTarget {
 
 // The routing that a trace gives. Throws InputError as RoutingTrace::open does, ConfigError where
 // trace and model differ and the mapping does not say what to do; the message says what to write.
+// The same routing with a cache and without.
 std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& file,
                                                  const RoutingTarget& target,
-                                                 const TraceMapping& mapping);
+                                                 const TraceMapping& mapping,
+                                                 const TraceCache* cache = nullptr);
 
 }  // namespace moesim::workloads

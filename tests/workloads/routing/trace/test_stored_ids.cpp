@@ -4,6 +4,7 @@
 #include <hdf5.h>
 
 #include <limits>
+#include <optional>
 
 #include "sim/error.h"
 #include "tests/workloads/routing/trace_files.h"
@@ -81,16 +82,41 @@ std::string damage(const std::filesystem::path& path) {
   });
 }
 
-// 4 experts, 2 tokens, 1 layer: the mark is read as missing, each of `strays` is damage.
+// As few bytes: nothing where no number is left for a missing one.
+template <typename Id>
+std::optional<std::vector<Id>> narrow_ids_of(const std::filesystem::path& path) {
+  const auto trace = RoutingTrace::open(path);
+  std::vector<Id> ids;
+  if (!trace.read_ids(0, trace.info().tokens, ids)) return {};
+  return ids;
+}
+
+template <typename Id>
+std::string narrow_damage(const std::filesystem::path& path) {
+  return failure(path, [](const RoutingTrace& trace) {
+    std::vector<Id> ids;
+    trace.read_ids(0, trace.info().tokens, ids);
+  });
+}
+
+// 4 experts, 2 tokens, 1 layer: the mark is read as missing, each of `strays` is damage, in however
+// few bytes an id is read.
 template <typename Number>
 void check_type(hid_t stored, hid_t native, Number mark, const std::vector<Number>& strays) {
   const Folder folder;
   CAPTURE(std::to_string(mark));
-  CHECK(ids_of(make<Number>(folder, stored, native, 4, {0, mark, 3, 1})) == Ids{0, no, 3, 1});
+  const auto well = make<Number>(folder, stored, native, 4, {0, mark, 3, 1});
+  CHECK(ids_of(well) == Ids{0, no, 3, 1});
+  CHECK(narrow_ids_of<std::uint8_t>(well) == std::vector<std::uint8_t>{0, 255, 3, 1});
+  CHECK(narrow_ids_of<std::uint16_t>(well) == std::vector<std::uint16_t>{0, 65535, 3, 1});
   for (const Number stray : strays) {
-    CHECK(damage(make<Number>(folder, stored, native, 4, {0, mark, 3, stray})) ==
-          "/expert_ids: [1, 0, 1]: expected an expert, 0 to 3, or " + std::to_string(mark) +
-              " for a missing one, not " + std::to_string(stray));
+    const auto path = make<Number>(folder, stored, native, 4, {0, mark, 3, stray});
+    const std::string said = "/expert_ids: [1, 0, 1]: expected an expert, 0 to 3, or " +
+                             std::to_string(mark) + " for a missing one, not " +
+                             std::to_string(stray);
+    CHECK(damage(path) == said);
+    CHECK(narrow_damage<std::uint8_t>(path) == said);
+    CHECK(narrow_damage<std::uint16_t>(path) == said);
   }
 }
 
@@ -148,6 +174,12 @@ TEST_CASE(
   const auto wide =
       make<std::uint16_t>(folder, H5T_STD_U16LE, H5T_NATIVE_UINT16, 256, {255, 65535, 0, 254});
   CHECK(ids_of(wide) == Ids{255, no, 0, 254});
+  // One byte has a number for each of 256 experts and none for a missing one.
+  CHECK_FALSE(narrow_ids_of<std::uint8_t>(wide).has_value());
+  CHECK(narrow_ids_of<std::uint16_t>(wide) == std::vector<std::uint16_t>{255, 65535, 0, 254});
+  const auto whole =
+      make<std::uint16_t>(folder, H5T_STD_U16LE, H5T_NATIVE_UINT16, 256, {255, 1, 0, 254});
+  CHECK(narrow_ids_of<std::uint8_t>(whole) == std::vector<std::uint8_t>{255, 1, 0, 254});
   CHECK_FALSE(RoutingTrace::open(wide).info().ambiguous_expert.has_value());
   // 255 experts are 0 to 254: the mark is free.
   const auto free =

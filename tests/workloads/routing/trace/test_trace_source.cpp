@@ -47,6 +47,40 @@ std::string refusal(const std::filesystem::path& file, const RoutingTarget& targ
 
 }  // namespace
 
+TEST_CASE("ids are seen where they lie, in as few bytes as tell experts and missing ones apart") {
+  // Three tokens of top-1; the last expert of 255, of 256, of 300. Of 256 and a missing one, one
+  // byte has no number for the missing one, and two are taken.
+  struct Case {
+    std::uint32_t experts;
+    ExpertId last;
+    std::size_t type;  // of RoutingView::ids: 4, 2, 1 bytes
+  };
+  for (const Case& known :
+       {Case{255, 254, 2}, Case{255, kMissingExpert, 2}, Case{256, 255, 2},
+        Case{256, kMissingExpert, 1}, Case{300, 299, 1}, Case{65'536, 65'535, 0}}) {
+    const std::uint32_t experts = known.experts;
+    const ExpertId last = known.last;
+    CAPTURE(experts);
+    CAPTURE(last);
+    const Folder folder;
+    TraceWriter writer(folder / "t.h5", {.layers = 1, .experts = experts, .top_k = 1});
+    const Ids ids{3, last, experts - 2};
+    writer.append({.ids = ids});
+    writer.close();
+    const auto source =
+        open_trace_source(folder / "t.h5", {.experts = experts, .tokens_per_step = 5},
+                          {.tokens = TokenMapping::Repeat, .missing = MissingMapping::Drop});
+    LayerRouting room;
+    const RoutingView view = source->view({0, 0, 1, 4}, room);
+    CHECK(view.ids.index() == known.type);
+    CHECK(room.ids.empty());
+    LayerRouting copied;
+    copy(view, copied);
+    CHECK(copied.ids == Ids{last, experts - 2, 3, last});  // tokens 1, 2, and 0, 1 again
+    CHECK(copied.tokens == 4);
+  }
+}
+
 TEST_CASE("a trace that fits its model is played token by token") {
   const Folder folder;
   const auto source = open_trace_source(
@@ -105,24 +139,69 @@ TEST_CASE("tokens are repeated from the start") {
         "trace six.h5 (6 tokens, 2 MoE layers, 1 of 8 experts); tokens repeated 2 times");
 }
 
+TEST_CASE("of a trace that is too short whole requests are drawn again, unless told otherwise") {
+  const Folder folder;
+  const auto file = six_tokens(folder);
+  // Two steps of three are its six tokens.
+  RoutingTarget target{.layers = 2, .experts = 8, .tokens_per_step = 3, .steps = 2};
+  const auto whole = open_trace_source(file, target, {.tokens = TokenMapping::Auto});
+  CHECK(layer_of(*whole, 1, 0) == Ids{3, 4, 5});
+  CHECK(whole->description() == "trace six.h5 (6 tokens, 2 MoE layers, 1 of 8 experts)");
+  // 60 are ten times as many, and no two steps are alike by necessity.
+  target = {.layers = 2, .experts = 8, .tokens_per_step = 30, .steps = 2};
+  const auto drawn = open_trace_source(file, target, {.tokens = TokenMapping::Auto});
+  const auto asked = open_trace_source(file, target, {.tokens = TokenMapping::Resample});
+  for (const std::uint32_t step : {0u, 1u}) {
+    CHECK(layer_of(*drawn, step, 1) == layer_of(*asked, step, 1));
+  }
+  CHECK(layer_of(*drawn, 0, 0) != layer_of(*drawn, 1, 0));
+  CHECK(
+      drawn->description() ==
+      "trace six.h5 (6 tokens, 2 MoE layers, 1 of 8 experts); requests resampled for 10 times its "
+      "tokens");
+  // A mix is drawn, however long the trace is; what is drawn from loads needs no tokens.
+  target.tokens_per_step = 3;
+  const auto mixed =
+      open_trace_source(file, target, {.tokens = TokenMapping::Auto, .mix = {{"b", 1}}});
+  for (const ExpertId id : layer_of(*mixed, 0, 0)) CHECK(id >= 3);
+  CHECK(mixed->description().ends_with("; requests resampled, b 1"));
+  target = {.layers = 2, .experts = 4, .tokens_per_step = 30, .steps = 2};
+  CHECK(open_trace_source(file, target,
+                          {.tokens = TokenMapping::Auto, .experts = ExpertMapping::Rescale})
+            ->description()
+            .find("resampled") == std::string::npos);
+}
+
 TEST_CASE("requests are resampled whole, and domains by the mix") {
   const Folder folder;
-  const RoutingTarget target{.layers = 2, .experts = 8, .tokens_per_step = 30, .steps = 4};
+  const RoutingTarget target{.layers = 2, .experts = 8, .tokens_per_step = 30, .steps = 40};
   const auto source =
       open_trace_source(six_tokens(folder), target, {.tokens = TokenMapping::Resample});
-  std::set<Ids> seen;
-  const Ids ids = layer_of(*source, 2, 0);
-  for (std::size_t i = 0; i < 30; i += 3) {
-    seen.insert(Ids(ids.begin() + static_cast<std::ptrdiff_t>(i),
-                    ids.begin() + static_cast<std::ptrdiff_t>(i + 3)));
+  // Tokens 0 1 2 are a request, 3 4 5 the other. Within a step each goes on to its end, and after
+  // it one or the other begins; the step's first is entered anywhere, or steps of one token would
+  // see no other than 0 and 3.
+  std::set<ExpertId> begun, entered;
+  for (std::uint32_t step = 0; step < 40; ++step) {
+    const Ids ids = layer_of(*source, step, 0);
+    entered.insert(ids.front());
+    for (std::size_t i = 1; i < ids.size(); ++i) {
+      if (ids[i - 1] % 3 == 2) {
+        begun.insert(ids[i]);
+      } else {
+        CHECK(ids[i] == ids[i - 1] + 1);
+      }
+    }
   }
-  CHECK(seen == std::set<Ids>{{0, 1, 2}, {3, 4, 5}});
+  CHECK(begun == std::set<ExpertId>{0, 3});
+  CHECK(entered == std::set<ExpertId>{0, 1, 2, 3, 4, 5});
   // All of the domain "b": the second request alone.
   const auto only = open_trace_source(six_tokens(folder), target,
                                       {.tokens = TokenMapping::Resample, .mix = {{"b", 2}}});
   for (const ExpertId id : layer_of(*only, 0, 0)) CHECK(id >= 3);
-  CHECK(only->description() ==
-        "trace six.h5 (6 tokens, 2 MoE layers, 1 of 8 experts); requests resampled, b 2");
+  CHECK(
+      only->description() ==
+      "trace six.h5 (6 tokens, 2 MoE layers, 1 of 8 experts); requests resampled for 200 times its "
+      "tokens, b 2");
   CHECK(refusal(six_tokens(folder), target, {.tokens = TokenMapping::Resample, .mix = {{"c", 1}}})
             .ends_with("has no tokens of the domain \"c\"; it has a, b"));
 }

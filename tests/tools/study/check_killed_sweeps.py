@@ -1,0 +1,89 @@
+"""Kills a sweep at many instants and goes on with it; shards, threads and Ctrl-C: one result.
+
+    check_killed_sweeps.py MOESIM
+"""
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+moesim = sys.argv[1]
+study = ["mixtral-8x7b-decode-h100", "--vary", "step.batch_per_rank=1..12",
+         "--vary", "kernels.all_to_all=nccl,deepep_low_latency",
+         "--set", "network=bound", "--set", "step.count=1"]
+
+
+def sweep(store, *more, kill_after=None, how=signal.SIGKILL):
+    process = subprocess.Popen([moesim, "sweep", *study, "-o", store, *more],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if kill_after is not None:
+        time.sleep(kill_after)
+        process.send_signal(how)
+    _, error = process.communicate(timeout=300)
+    return process.returncode, error.decode()
+
+
+def export(store):
+    return subprocess.run([moesim, "sweep", "export", store], check=True, capture_output=True).stdout
+
+
+def check(condition, what):
+    if not condition:
+        sys.exit(f"failed: {what}")
+
+
+with tempfile.TemporaryDirectory() as folder:
+    path = lambda name: os.path.join(folder, name)
+    begin = time.monotonic()
+    code, error = sweep(path("whole.db"))
+    length = time.monotonic() - begin
+    check(code == 0, f"a whole sweep ends with {code}: {error}")
+    whole = export(path("whole.db"))
+    check(whole.count(b"\n") == 25, "24 points and a header")
+
+    instants = random.Random(1)
+    for i in range(12):
+        store = path(f"killed{i}.db")
+        kills = 0
+        while True:
+            code, error = sweep(store, "--resume", "-j", "2",
+                                kill_after=instants.uniform(0, length) if kills < 2 else None)
+            kills += 1
+            if code == 0:
+                break
+            check(code == -signal.SIGKILL, f"ended with {code}: {error}")
+        check(export(store) == whole, f"killed sweep {i} has other results")
+
+    code, error = sweep(path("stopped.db"), kill_after=length / 3, how=signal.SIGINT)
+    check(code in (0, 5, 130), f"after Ctrl-C {code}: {error}")
+    code, _ = sweep(path("stopped.db"), "--resume")
+    check(code == 0 and export(path("stopped.db")) == whole, "after Ctrl-C and --resume")
+    check(not os.path.exists(path("stopped.db-wal")), "a log is left beside the store")
+
+    for jobs in ("2", "7"):
+        sweep(path(f"j{jobs}.db"), "-j", jobs)
+        check(export(path(f"j{jobs}.db")) == whole, f"-j {jobs}")
+    shards = [path(f"s{i}.db") for i in range(5)]
+    for i, store in enumerate(shards):
+        check(sweep(store, "--shard", f"{i}/5")[0] == 0, f"shard {i}")
+    subprocess.run([moesim, "sweep", "merge", path("merged.db"), *shards], check=True,
+                   capture_output=True)
+    check(export(path("merged.db")) == whole, "five shards merged")
+
+    # A disk that is full: what was committed stays, and the sweep goes on later.
+    try:
+        os.posix_fallocate  # only where limits can be set
+        import resource
+        limited = lambda: (signal.signal(signal.SIGXFSZ, signal.SIG_IGN),
+                           resource.setrlimit(resource.RLIMIT_FSIZE, (90_000, 90_000)))
+        full = subprocess.run([moesim, "sweep", *study, "-o", path("full.db")],
+                              capture_output=True, preexec_fn=limited)
+        check(full.returncode == 4, f"a full disk ends with {full.returncode}: {full.stderr}")
+        code, error = sweep(path("full.db"), "--resume")
+        check(code == 0 and export(path("full.db")) == whole, f"after a full disk: {error}")
+    except ImportError:
+        pass
+print("one result, whatever happened on the way")

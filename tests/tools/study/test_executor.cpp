@@ -1,0 +1,124 @@
+#include "tools/study/executor.h"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <nlohmann/json.hpp>
+
+#include "sim/error.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/thrown.h"
+#include "tools/study/point_id.h"
+#include "tools/study/table.h"
+
+using namespace moesim;
+using namespace moesim::tools;
+using moesim::tests::TemporaryFolder;
+using moesim::tests::thrown;
+
+namespace {
+
+const std::filesystem::path kScenario = "configs/scenarios/mixtral-8x7b-decode-h100.yaml";
+
+StudySpec study(const std::vector<std::string>& vary, const std::vector<std::string>& where = {}) {
+  return read_study(kScenario,
+                    {.vary = vary, .where = where, .set = {"network=bound", "step.count=1"}},
+                    [](const std::string& name) { return std::filesystem::path(name); });
+}
+
+struct Run {
+  SweepCounts counts;
+  std::string csv;
+};
+
+Run run(const TemporaryFolder& folder, const StudySpec& spec, const std::string& name,
+        SweepOptions options = {}) {
+  options.version = "1.0";
+  const auto file = folder.path() / name;
+  Store store =
+      std::filesystem::exists(file) ? Store::open(file) : Store::create(file, spec, "1.0");
+  const SweepCounts counts = sweep(spec, store, options);
+  return {counts, to_csv(table_of(store, {}))};
+}
+
+}  // namespace
+
+TEST_CASE("every point ends, and says how") {
+  const TemporaryFolder folder;
+  const auto spec = study({"step.batch_per_rank=1,1024,0", "parallelism.dp=8"},
+                          {"step.batch_per_rank < 1024 or parallelism.ep == 8"});
+  const Run r = run(folder, spec, "a.db");
+  CHECK(r.counts.done == 1);
+  CHECK(r.counts.infeasible == 1);  // 1,024 sequences of 2,048 keys
+  CHECK(r.counts.invalid == 1);
+  CHECK(r.counts.unmeasured.empty());
+  const Store store = Store::open(folder.path() / "a.db");
+  const auto points = store.points();
+  CHECK(points[1].reason.find("GB") != std::string::npos);
+  CHECK(points[1].metrics.size() == 5);
+  CHECK(points[2].reason ==
+        "--set: step.batch_per_rank: expected a whole number from 1 to 67108864, not \"0\"");
+  CHECK(store.report(2).empty());
+}
+
+TEST_CASE("equal bytes on any number of threads, in shards, and stopped half-way") {
+  const TemporaryFolder folder;
+  const auto spec =
+      study({"step.batch_per_rank=1..8", "kernels.all_to_all=nccl,deepep_low_latency"});
+  const std::string one = run(folder, spec, "1.db").csv;
+  for (const unsigned jobs : {2u, 7u})
+    CHECK(run(folder, spec, std::to_string(jobs) + ".db", {.jobs = jobs}).csv == one);
+  std::atomic<int> asked{0};
+  const Run half = run(folder, spec, "half.db", {.jobs = 2, .stop = [&] { return ++asked > 6; }});
+  CHECK(half.counts.stopped);
+  CHECK(half.counts.done == 6);
+  const Run whole = run(folder, spec, "half.db");
+  CHECK_FALSE(whole.counts.stopped);
+  CHECK(whole.csv == one);
+  std::size_t rows = 0;
+  for (const std::uint64_t shard : {0u, 1u, 2u}) {
+    const Run part = run(folder, spec, "s" + std::to_string(shard), {.shard = shard, .shards = 3});
+    rows += part.counts.done;
+  }
+  CHECK(rows == 16);
+}
+
+TEST_CASE("a run that several points ask for is played once, or taken over") {
+  const TemporaryFolder folder;
+  const auto spec = study({"step.batch_per_rank=4,5,4"});
+  int played = 0;
+  const Run r =
+      run(folder, spec, "a.db", {.progress = [&](std::uint64_t, std::uint64_t) { ++played; }});
+  CHECK(r.counts.done == 3);
+  const auto points = Store::open(folder.path() / "a.db").points();
+  CHECK(points[0].id == points[2].id);
+  CHECK(points[0].id != points[1].id);
+  CHECK(points[0].metrics == points[2].metrics);
+  const Store known = Store::open(folder.path() / "a.db");
+  const auto wider = study({"step.batch_per_rank=4..6"});
+  const Run extended = run(folder, wider, "b.db", {.known = {&known}});
+  CHECK(extended.counts.taken_over == 2);
+  CHECK(extended.csv == run(folder, wider, "c.db").csv);
+}
+
+TEST_CASE("an id is of what is run, not of where its files lie or what it is called") {
+  const auto scenario = workloads::load_scenario(kScenario);
+  auto renamed = scenario;
+  renamed.name = "another";
+  CHECK(point_id(scenario, "1") == point_id(renamed, "1"));
+  CHECK(point_id(scenario, "1").size() == 32);
+  CHECK(point_id(scenario, "1") != point_id(scenario, "2"));
+  CHECK(point_id(scenario, "1") != point_id(workloads::load_scenario(kScenario, {"seed=2"}), "1"));
+}
+
+TEST_CASE("conditions see what the scenario says, and measures that no report has are told") {
+  const TemporaryFolder folder;
+  auto spec = study({"step.batch_per_rank=1..2"}, {"step.batch_per_rank * parallelism.ep > 8"});
+  spec.measures = {"step_time_us.mean", "step_time.mean"};
+  const Run r = run(folder, spec, "a.db");
+  CHECK(r.counts.left_out == 1);
+  CHECK(r.counts.unmeasured == std::vector<std::string>{"step_time.mean"});
+  auto unknown = study({"step.batch_per_rank=1..2"}, {"paralelism.ep > 8"});
+  CHECK(thrown<sim::ConfigError>([&] { run(folder, unknown, "b.db"); }) ==
+        "--where, column 1: there is no value \"paralelism.ep\"");
+}

@@ -1,0 +1,189 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "sim/error.h"
+#include "sim/io/atomic_file.h"
+#include "sim/io/csv.h"
+#include "tools/moesim/calibrate/calibrate_commands.h"
+#include "tools/moesim/calibrate/calibration.h"
+#include "tools/moesim/calibrate/cost_commands.h"
+#include "validation/calibrate/device_file.h"
+
+namespace moesim::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+// What fits into the minutes: about a fifth of a second a point and pass on a card.
+struct PlanSize {
+  int minutes, points, holdout;
+};
+constexpr std::array<PlanSize, 3> kSizes{{{3, 36, 8}, {8, 128, 32}, {20, 256, 64}}};
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// moesim-gpu's lines into the log, and now and then one about how far it is.
+class Progress {
+ public:
+  Progress(const fs::path& log, std::ostream& err) : log_(log, std::ios::app), err_(err) {}
+
+  void begin(const std::string& what, double most_seconds) {
+    what_ = what;
+    most_ = most_seconds;
+    start_ = last_ = Clock::now();
+    err_ << fmt::format("{}, {:.1f} minutes at most\n", what, most_seconds / 60) << std::flush;
+  }
+  void operator()(const std::string& line) {
+    log_ << line << '\n' << std::flush;
+    last_line_ = line;
+    // "317/1296 pass 1 grouped-017 …", and whatever else moesim-gpu says of its own.
+    std::int64_t done = 0, all = 0;
+    if (std::sscanf(line.c_str(), "%ld/%ld pass", &done, &all) == 2) {
+      if (line.find("[failed") != std::string::npos) err_ << "  " << line << '\n';
+      if (seconds_since(last_) < 5 && done != all) return;
+      last_ = Clock::now();
+      err_ << fmt::format("  {} of {} points, {:.0f} s\n", done, all, seconds_since(start_))
+           << std::flush;
+    } else if (line.rfind("WRONG", 0) == 0 || line.rfind("not asked", 0) == 0 ||
+               line.rfind("moesim-gpu:", 0) == 0 || line.rfind("goes on", 0) == 0 ||
+               line.rfind("SKIPPED", 0) == 0) {
+      err_ << "  " << line << '\n' << std::flush;
+    }
+  }
+  const std::string& last_line() const { return last_line_; }
+
+ private:
+  std::ofstream log_;
+  std::ostream& err_;
+  std::string what_, last_line_;
+  double most_ = 0;
+  Clock::time_point start_, last_;
+};
+
+std::optional<SelftestFound> read_selftest(const fs::path& file, bool& complete) {
+  complete = false;
+  std::error_code error;
+  if (!fs::exists(file, error)) return {};
+  const auto json = nlohmann::json::parse(sim::io::read_text(file), nullptr, false);
+  if (json.is_discarded() || !json.contains("checks")) return {};
+  SelftestFound found;
+  complete = json.value("complete", false);
+  found.passed = json.value("passed", 0);
+  found.failed = json.value("failed", 0);
+  found.skipped = json.value("skipped", 0);
+  found.without = json.value("without", "");
+  for (const auto& check : json["checks"]) {
+    if (check.value("verdict", "") != "failed") continue;
+    found.failures.push_back(check.value("check", "") + ": " + check.value("reason", ""));
+  }
+  return found;
+}
+
+// The exit code of a program that ended the whole calibration; empty: it goes on.
+std::optional<sim::ExitCode> fatal(int code, bool left_something) {
+  if (code == 77) return sim::ExitCode::Skipped;
+  if (code == 4) return sim::ExitCode::DamagedInput;
+  if (code == 130) return sim::ExitCode::Interrupted;
+  if (code >= 128 || !left_something) return sim::ExitCode::Failed;
+  return {};
+}
+
+}  // namespace
+
+std::optional<sim::ExitCode> find_card(Calibration& c, Console console) {
+  std::string said;
+  const int code = run_program(c.request.program, {"info"}, [&](const std::string& line) {
+    const std::string key = "device: ";
+    if (line.rfind(key, 0) == 0) c.card = line.substr(key.size());
+    said += line + "\n";
+  });
+  if (code != 0) {
+    console.err << said;
+    return code == 77 ? sim::ExitCode::Skipped : sim::ExitCode::Failed;
+  }
+  c.base_name = c.request.base.value_or(validation::shipped_device_of(c.card));
+  if (c.base_name.empty()) {
+    throw sim::ConfigError(fmt::format(
+        "no device that ships is known for \"{}\": name the nearest with --base, such as h100",
+        c.card));
+  }
+  c.base = find_device(c.base_name);
+  return {};
+}
+
+void write_plan(Calibration& c) {
+  const auto size = std::ranges::find(kSizes, c.request.minutes, &PlanSize::minutes);
+  validation::PlanOptions options = standard_plan();
+  options.points = size->points - size->holdout;
+  options.holdout = size->holdout;
+  options.power = c.request.power;
+  const validation::cuda::Plan plan = validation::make_plan(options);
+  c.plan_text = validation::cuda::plan_text(plan);
+  c.planned = 2 * static_cast<std::int64_t>(plan.points.size());
+  const fs::path file = c.request.folder / "plan.csv";
+  std::error_code error;
+  fs::create_directories(c.request.folder, error);
+  if (fs::exists(file, error) && sim::io::read_text(file) != c.plan_text) {
+    throw sim::ConfigError(fmt::format(
+        "{} holds a calibration of another plan (--minutes or --power was another): give those "
+        "again to go on with it, or another folder with -o",
+        c.request.folder.string()));
+  }
+  sim::io::write_file(file, c.plan_text);
+}
+
+std::optional<sim::ExitCode> measure(Calibration& c, Console console) {
+  const CalibrationRequest& request = c.request;
+  const auto file = [&](const char* name) { return (request.folder / name).string(); };
+  const Clock::time_point start = Clock::now();
+  const double most = 60.0 * request.minutes;
+  Progress progress(file("log.txt"), console.err);
+  const auto call = [&](const std::string& what, double seconds,
+                        std::vector<std::string> arguments) {
+    progress.begin(what, seconds);
+    arguments.insert(arguments.end(), {"--budget", fmt::format("{:.0f}s", seconds)});
+    if (!c.selftest.without.empty()) {
+      arguments.insert(arguments.end(), {"--without", c.selftest.without});
+    }
+    return run_program(request.program, arguments,
+                       [&](const std::string& line) { progress(line); });
+  };
+
+  const std::string report = file("selftest.json");
+  bool complete = false;
+  auto found = read_selftest(report, complete);
+  if (!complete) {
+    std::vector<std::string> arguments{"selftest", "--patience", "5s", "--json", report};
+    if (request.minutes < 8) arguments.push_back("--small");
+    const int code = call("checking the kernels", 0.2 * most, arguments);
+    found = read_selftest(report, complete);
+    if (const auto end = fatal(code, found.has_value())) return end;
+  } else {
+    console.err << "the kernels were checked before\n";
+  }
+  c.selftest = *found;
+
+  const double left = std::max(10.0, most - seconds_since(start));
+  const int code = call("measuring", left,
+                        {"run", "--plan", file("plan.csv"), "--out", file("points.csv"),
+                         "--patience", "15s", "--resume"});
+  std::error_code error;
+  if (const auto end =
+          fatal(code, fs::exists(file("points.csv"), error) && (code == 0 || code == 5)))
+    return end;
+  c.cut_short = code == 5;
+  c.points = validation::summarise_points(sim::io::read_text(file("points.csv")), "points.csv");
+  return {};
+}
+
+}  // namespace moesim::tools

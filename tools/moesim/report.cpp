@@ -1,0 +1,51 @@
+// moesim report: a saved report as a page.
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "tools/moesim/html_output.h"
+#include "tools/report/page_kinds.h"
+
+namespace moesim::tools {
+namespace {
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  const std::string file = arguments.text("FILE"), page = arguments.text("output");
+  if (file.ends_with(".yaml") || file.ends_with(".yml")) {
+    throw sim::ConfigError(fmt::format(
+        "{}: a scenario, not a report: moesim run {} --html {} runs it and writes its page", file,
+        file, page));
+  }
+  const sim::io::Json report = sim::io::read_json(file);
+  write_page(page, page_of(report, file), report);
+  console.err << fmt::format("{}: written\n", page);
+  return sim::ExitCode::Ok;
+}
+
+}  // namespace
+
+Command report_command() {
+  std::string commands;
+  for (const PageKind& kind : page_kinds())
+    commands += fmt::format("{}{}", commands.empty() ? "" : ", ", kind.command);
+  return {
+      .name = "report",
+      .summary = "a saved report as a page of charts and tables",
+      .description = "Reads what " + commands +
+                     " print with --format json and writes one HTML file that needs nothing "
+                     "else: the answer in a sentence, then charts, each with its table. What "
+                     "only the run itself knows (experts by layer, bytes from rank to rank, the "
+                     "machine, a timeline) is on the page that the command writes with --html.",
+      .options = {{.name = "FILE", .help = "a report in JSON", .required = true, .is_file = true},
+                  {.name = "-o,--output",
+                   .value = "FILE",
+                   .help = "the page to write",
+                   .required = true,
+                   .is_file = true}},
+      .examples = {"moesim run mixtral-8x7b-decode-h100 --format json -o report.json",
+                   "moesim report report.json -o report.html"},
+      .run = run};
+}
+
+}  // namespace moesim::tools

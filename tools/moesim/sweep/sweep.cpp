@@ -1,0 +1,225 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <set>
+
+#include "sim/error.h"
+#include "tools/moesim/shipped.h"
+#include "tools/moesim/sweep/sweep_commands.h"
+#include "tools/study/executor.h"
+#include "tools/study/table.h"
+
+namespace moesim::tools {
+namespace {
+
+constexpr std::size_t kRowsAtTheEnd = 20;
+
+// "120 of 1000 points, 25 s left", at most once a second.
+class Progress {
+ public:
+  explicit Progress(std::ostream& err) : err_(err) {}
+  void operator()(std::uint64_t done, std::uint64_t all) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < std::chrono::seconds(1)) return;
+    if (last_ == begin_) first_ = done - 1;  // those of a resumed study took no time
+    last_ = now;
+    const double each = std::chrono::duration<double>(now - begin_).count() /
+                        static_cast<double>(std::max<std::uint64_t>(1, done - first_));
+    err_ << fmt::format("{} of {} points, {:.0f} s left\n", done, all,
+                        each * static_cast<double>(all - done))
+         << std::flush;
+  }
+
+ private:
+  std::ostream& err_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now(), last_ = begin_;
+  std::uint64_t first_ = 0;
+};
+
+std::filesystem::path study_file(const Arguments& arguments) {
+  const auto given = arguments.find("FILE");
+  if (!given) {
+    throw sim::ConfigError(
+        "sweep: say a study's file or a scenario: moesim sweep SCENARIO --vary KEY=VALUES");
+  }
+  return find_config("scenarios", *given);
+}
+
+// "2/5"
+void read_shard(const Arguments& arguments, SweepOptions& options) {
+  const auto text = arguments.find("shard");
+  if (!text) return;
+  const std::size_t slash = text->find('/');
+  const auto part = [&](std::string_view digits) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+    return error == std::errc{} && end == digits.data() + digits.size() ? number
+                                                                        : ~std::uint64_t{0};
+  };
+  if (slash != std::string::npos) {
+    options.shard = part(std::string_view(*text).substr(0, slash));
+    options.shards = part(std::string_view(*text).substr(slash + 1));
+  }
+  if (slash == std::string::npos || options.shards == 0 || options.shards > kMostPoints ||
+      options.shard >= options.shards) {
+    throw sim::ConfigError(fmt::format(
+        "--shard: expected I/N with I from 0 to N - 1, such as 0/4, not \"{}\"", *text));
+  }
+}
+
+Store open_store(const Arguments& arguments, const StudySpec& spec) {
+  const std::filesystem::path file = arguments.text("output");
+  if (!arguments.has("resume") || !std::filesystem::exists(file))
+    return Store::create(file, spec, MOESIM_VERSION);
+  Store store = Store::open(file);
+  if (store.spec() != to_json(spec).dump()) {
+    throw sim::ConfigError(fmt::format(
+        "{}: is of another study; --resume wants the same one, and --extend {} takes over what it "
+        "has in a new file",
+        file.string(), file.string()));
+  }
+  if (store.version() != MOESIM_VERSION) {
+    throw sim::ConfigError(fmt::format("{}: was made by version {}, and this is {}", file.string(),
+                                       store.version(), MOESIM_VERSION));
+  }
+  return store;
+}
+
+std::string counts_text(const SweepCounts& counts) {
+  std::string text = fmt::format("{} done", counts.done);
+  const auto add = [&](std::uint64_t n, std::string_view what) {
+    if (n > 0) text += fmt::format(", {} {}", n, what);
+  };
+  add(counts.infeasible, counts.infeasible == 1 ? "does not fit" : "do not fit");
+  add(counts.invalid, "invalid");
+  add(counts.failed, "failed");
+  add(counts.left_out, "left out by a condition");
+  add(counts.taken_over, "taken over");
+  return text;
+}
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  const auto find = [](const std::string& name) { return find_config("scenarios", name); };
+  const StudySpec spec = read_study(study_file(arguments),
+                                    {.vary = arguments.all("vary"),
+                                     .zip = arguments.all("zip"),
+                                     .derive = arguments.all("derive"),
+                                     .where = arguments.all("where"),
+                                     .measure = arguments.all("measure"),
+                                     .set = arguments.all("set")},
+                                    find);
+  SweepOptions options{.jobs = static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
+                       .shipped = shipped(),
+                       .version = MOESIM_VERSION,
+                       .stop = console.interrupted};
+  read_shard(arguments, options);
+  std::vector<Store> known;
+  for (const std::string& file : arguments.all("extend")) known.push_back(Store::open(file));
+  for (const Store& store : known) options.known.push_back(&store);
+  Progress progress(console.err);
+  options.progress = [&](std::uint64_t done, std::uint64_t all) { progress(done, all); };
+
+  Store store = open_store(arguments, spec);
+  const SweepCounts counts = sweep(spec, store, options);
+  for (const std::string& measure : counts.unmeasured)
+    console.err << fmt::format("moesim sweep: no report has \"{}\"\n", measure);
+  if (arguments.json()) {
+    console.out << sim::io::to_text({{"store", arguments.text("output")},
+                                     {"done", counts.done},
+                                     {"infeasible", counts.infeasible},
+                                     {"invalid", counts.invalid},
+                                     {"failed", counts.failed},
+                                     {"left_out", counts.left_out},
+                                     {"taken_over", counts.taken_over},
+                                     {"stopped", counts.stopped}});
+  } else {
+    console.out << to_text(table_of(store, {}), kRowsAtTheEnd) << counts_text(counts) << "; "
+                << arguments.text("output") << '\n';
+  }
+  store.close();
+  if (counts.stopped) {
+    console.err << "moesim sweep: stopped before all points were there; --resume goes on\n";
+    return sim::ExitCode::Partial;
+  }
+  if (counts.failed > 0) return sim::ExitCode::Partial;
+  if (counts.done + counts.infeasible + counts.invalid == 0) {
+    console.err << "moesim sweep: no point meets the conditions\n";
+    return sim::ExitCode::Configuration;
+  }
+  if (counts.done > 0) return sim::ExitCode::Ok;
+  return counts.infeasible > 0 ? sim::ExitCode::Infeasible : sim::ExitCode::Configuration;
+}
+
+}  // namespace
+
+std::vector<Command> sweep_commands() {
+  return {sweep_command(), sweep_show_command(), sweep_export_command(), sweep_merge_command()};
+}
+
+Command sweep_command() {
+  return {
+      .name = "sweep",
+      .summary = "runs a scenario at many points and keeps the results in one file",
+      .description =
+          "FILE is a study (docs/guide/what_if.md) or a scenario that the options vary. Every "
+          "point ends as done, infeasible, invalid or failed, the last three with their reason. "
+          "The store is SQLite: select * from result. Exit code 5 where points failed or it was "
+          "stopped.",
+      .options = {{.name = "FILE",
+                   .help = "a study, or a scenario: a file or the name of one that ships",
+                   .is_file = true},
+                  {.name = "--vary",
+                   .value = "KEY=VALUES",
+                   .help = "8,16,32; 1..9; 0..1+0.25; 1..256*2; 50..800~9 (even in log)",
+                   .repeated = true},
+                  {.name = "--zip",
+                   .value = "KEY=VALUES,KEY=VALUES",
+                   .help = "keys that vary together",
+                   .repeated = true},
+                  {.name = "--derive",
+                   .value = "KEY=EXPRESSION",
+                   .help = "a key that follows from others",
+                   .repeated = true},
+                  {.name = "--where",
+                   .value = "EXPRESSION",
+                   .help = "only points of which it holds",
+                   .repeated = true},
+                  {.name = "--measure",
+                   .value = "KEY",
+                   .help = "a number of the report that gets a column: step_time_us.mean",
+                   .repeated = true},
+                  {.name = "--set",
+                   .value = "KEY=VALUE",
+                   .help = "replace a value of the scenario at all points",
+                   .repeated = true},
+                  {.name = "-j,--jobs",
+                   .value = "N",
+                   .help = "points at the same time; the results are the same",
+                   .fallback = "1"},
+                  {.name = "-o,--output",
+                   .value = "FILE",
+                   .help = "the store",
+                   .fallback = "sweep.db",
+                   .is_file = true},
+                  {.name = "--resume", .help = "go on with a store that is there"},
+                  {.name = "--extend",
+                   .value = "FILE",
+                   .help = "take over the points that another store has",
+                   .repeated = true,
+                   .is_file = true},
+                  {.name = "--shard",
+                   .value = "I/N",
+                   .help = "only every N-th point, from the I-th on (from 0); see sweep merge"},
+                  format_option()},
+      .examples = {"moesim sweep mixtral-8x7b-decode-h100 --vary step.batch_per_rank=1..256*2 "
+                   "--set network=bound -j 2",
+                   "moesim sweep study.yaml -o study.db --resume",
+                   "sqlite3 sweep.db 'select * from result'"},
+      .run = run,
+      .ends_itself = true};
+}
+
+}  // namespace moesim::tools

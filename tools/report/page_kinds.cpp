@@ -1,0 +1,44 @@
+#include "tools/report/page_kinds.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "sim/error.h"
+
+namespace moesim::tools {
+
+namespace {
+
+constexpr std::array kKinds{
+    PageKind{"run", "moesim run", "phases_us", run_page},
+    PageKind{"exchange", "moesim exchange", "algbw_GBps", exchange_page},
+    PageKind{"placement", "moesim placement", "placements", placement_page},
+    PageKind{"routing", "moesim trace info", "top_k", routing_page},
+};
+
+}  // namespace
+
+std::span<const PageKind> page_kinds() {
+  return kKinds;
+}
+
+Page page_of(const sim::io::Json& report, const std::string& name) {
+  std::string commands;
+  for (const PageKind& kind : kKinds) {
+    if (report.is_object() && report.contains(kind.key)) {
+      try {
+        return kind.page(report);
+      } catch (const nlohmann::json::exception& error) {
+        throw sim::InputError(
+            fmt::format("{}: not a whole report of {}: {}", name, kind.command, error.what()));
+      }
+    }
+    commands += fmt::format("{}{}", commands.empty() ? "" : ", ", kind.command);
+  }
+  throw sim::InputError(fmt::format(
+      "{}: no report: expected what one of these prints with --format json: {}", name, commands));
+}
+
+}  // namespace moesim::tools

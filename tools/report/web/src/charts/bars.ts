@@ -1,0 +1,48 @@
+import type { Bars } from '../page';
+import type { Theme } from '../theme';
+import { axis, legend, legendRows, shortened, tip, tooltip, type Drawing } from './drawing';
+
+const kRow = 30, kGroup = 16;
+
+// Lying bars: names of categories are read, on a phone too.
+export function bars(chart: Bars, theme: Theme, width: number): Drawing {
+  const names = chart.series.map(series => series.name);
+  const top = 24 * legendRows(names, width) + (chart.limit ? 24 : 8);
+  const row = chart.stacked || names.length === 1 ? kRow : kGroup * names.length + 12;
+  const letters = width < 500 ? 17 : 36;
+  const left = Math.min(width * 0.44,
+    20 + 7 * Math.min(letters, Math.max(...chart.categories.map(name => name.length))));
+  return {
+    height: top + row * chart.categories.length + 54,
+    marks: chart.categories.length * names.length,
+    lengths: chart.series.map(series => series.values.length),
+    patterns: names.length > 1,
+    option: {
+      color: theme.colours,
+      legend: legend(theme, names),
+      grid: { left, right: 24, top, bottom: 44 },
+      tooltip: tooltip(theme, point =>
+        tip(chart.categories[point.dataIndex], names.length > 1 ? point.seriesName : '',
+          chart.series[point.seriesIndex].texts[point.dataIndex])),
+      xAxis: axis(theme, {
+        type: 'value', name: chart.unit, nameGap: 26, splitNumber: width < 500 ? 3 : 6,
+        max: chart.limit ? (most: { max: number }) => Math.max(most.max, chart.limit!.value * 1.04) : undefined,
+        axisLabel: { color: theme.text, hideOverlap: true, showMaxLabel: chart.limit ? false : undefined },
+      }),
+      yAxis: axis(theme, {
+        type: 'category', inverse: true, data: chart.categories, z: 3, axisTick: { show: false },
+        axisLabel: { color: theme.text, interval: 0, formatter: (text: string) => shortened(text, letters) },
+      }),
+      series: chart.series.map((series, s) => ({
+        type: 'bar', name: series.name, data: series.values, barMaxWidth: 20,
+        stack: chart.stacked ? 'all' : undefined,
+        itemStyle: { borderColor: theme.ground, borderWidth: chart.stacked ? 1 : 0 },
+        markLine: s === 0 && chart.limit ? {
+          symbol: 'none', silent: true, data: [{ xAxis: chart.limit.value }],
+          lineStyle: { color: theme.text, type: 'dashed', width: 1.5 },
+          label: { formatter: chart.limit.text, color: theme.text, position: 'start' },
+        } : undefined,
+      })),
+    },
+  };
+}

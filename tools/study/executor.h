@@ -1,0 +1,41 @@
+// Plays the points of a study, several at a time, and keeps each as it ends.
+//
+// What is kept does not depend on the number of threads: a point is a function of its scenario, and
+// whoever reads a store sorts by ord.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tools/study/store.h"
+#include "tools/study/study_spec.h"
+#include "workloads/deployment/read.h"
+
+namespace moesim::tools {
+
+struct SweepOptions {
+  unsigned jobs = 1;
+  std::uint64_t shard = 0, shards = 1;  // only points with ord mod shards = shard
+  workloads::Shipped shipped = {};
+  std::string version = {};              // of the program, for ids
+  std::vector<const Store*> known = {};  // whose points of the same id are taken over
+  std::function<bool()> stop = {};       // asked before each point
+  // After each point: how many are done of how many.
+  std::function<void(std::uint64_t, std::uint64_t)> progress = {};
+};
+
+struct SweepCounts {
+  std::uint64_t done = 0, infeasible = 0, invalid = 0, failed = 0;  // of all that the store has
+  std::uint64_t left_out = 0;                                       // by a condition
+  std::uint64_t taken_over = 0;                                     // from a store that had them
+  bool stopped = false;                                             // before all were there
+  std::vector<std::string> unmeasured = {};                         // measures that no report has
+};
+
+// Every point of the study that the store has not yet. Throws ConfigError: an expression that names
+// what is not there; what adding to the store throws.
+SweepCounts sweep(const StudySpec& spec, Store& store, const SweepOptions& options);
+
+}  // namespace moesim::tools

@@ -1,0 +1,49 @@
+#include "tools/study/merge.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "sim/error.h"
+#include "tools/study/store.h"
+
+namespace moesim::tools {
+
+Merged merge(const std::filesystem::path& target,
+             const std::vector<std::filesystem::path>& inputs) {
+  std::vector<Store> stores;
+  for (const auto& input : inputs) stores.push_back(Store::open(input));
+  for (std::size_t i = 1; i < stores.size(); ++i) {
+    if (stores[i].spec() != stores[0].spec() || stores[i].version() != stores[0].version()) {
+      throw sim::ConfigError(
+          fmt::format("{} and {}: are of different studies, or made by different versions",
+                      inputs[0].string(), inputs[i].string()));
+    }
+  }
+  Store out = Store::create_like(target, stores[0]);
+  Merged merged;
+  std::map<std::uint64_t, std::size_t> from;  // by ord, the input
+  for (std::size_t i = 0; i < stores.size(); ++i) {
+    for (Point& point : stores[i].points()) {
+      point.report = stores[i].report(point.ord);
+      const auto [first, is_new] = from.emplace(point.ord, i);
+      if (is_new) {
+        out.add(point);
+        ++merged.points;
+        continue;
+      }
+      const auto other = stores[first->second].find_ord(point.ord);
+      if (other->id != point.id || other->report != point.report || other->status != point.status) {
+        throw sim::Error(sim::ExitCode::Failed,
+                         fmt::format("{} and {}: have different results for point {} ({}, {})",
+                                     inputs[first->second].string(), inputs[i].string(), point.ord,
+                                     other->id, point.id));
+      }
+      ++merged.already;
+    }
+  }
+  out.close();
+  return merged;
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,328 @@
+#include "tools/study/store.h"
+
+#include <fmt/format.h>
+#include <zlib.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "sim/check.h"
+#include "sim/error.h"
+#include "tools/study/sqlite.h"
+
+namespace moesim::tools {
+namespace {
+
+using sim::io::Json;
+using sqlite::Connection;
+using sqlite::Statement;
+
+constexpr std::array<const char*, 4> kStatus{"done", "infeasible", "invalid", "failed"};
+
+// Of a report that is read back: a point's is some 20 kB.
+constexpr std::size_t kMostReport = std::size_t{256} << 20;
+
+const char* const kTables = R"(
+create table study(key text primary key, value text) without rowid;
+create table axis(position integer, key text, unit text, "values" text);
+create table point(ord integer primary key, id text, status text not null, reason text,
+                   params text not null);
+create index point_id on point(id);
+create table metric(ord integer, name text, value real, primary key(ord, name)) without rowid;
+create table report(ord integer primary key, json blob);
+)";
+
+std::string quoted(const std::string& name) {
+  std::string text = "\"";
+  for (const char c : name) text += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return text + '"';
+}
+std::string literal(const std::string& value) {
+  std::string text = "'";
+  for (const char c : value) text += c == '\'' ? std::string("''") : std::string(1, c);
+  return text + '\'';
+}
+
+// One row a point: a column for each axis, derived key and measure.
+std::string result_view(const Json& spec) {
+  std::string columns;
+  const auto param = [&](const std::string& key) {
+    columns +=
+        fmt::format(", json_extract(p.params, {}) as {}", literal("$." + quoted(key)), quoted(key));
+  };
+  for (const Json& group : spec.at("axes")) {
+    for (const auto& [key, values] : group.items()) param(key);
+  }
+  for (const auto& [key, text] : spec.at("derive").items()) param(key);
+  for (const Json& measure : spec.at("measure")) {
+    const auto name = measure.get<std::string>();
+    columns +=
+        fmt::format(", (select value from metric m where m.ord = p.ord and m.name = {}) as {}",
+                    literal(name), quoted(name));
+  }
+  return fmt::format("create view result as select p.ord, p.id, p.status, p.reason{} from point p;",
+                     columns);
+}
+
+// zlib, with the length before it: 8 bytes, the lowest first.
+std::string packed(const std::string& text) {
+  uLongf size = compressBound(static_cast<uLong>(text.size()));
+  std::string bytes(8 + size, '\0');
+  for (std::size_t i = 0; i < 8; ++i)
+    bytes[i] = static_cast<char>(std::uint64_t{text.size()} >> (8 * i) & 0xff);
+  const int code = compress2(reinterpret_cast<Bytef*>(bytes.data() + 8), &size,
+                             reinterpret_cast<const Bytef*>(text.data()),
+                             static_cast<uLong>(text.size()), Z_BEST_SPEED);
+  SIM_CHECK(code == Z_OK, "zlib did not compress");
+  bytes.resize(8 + size);
+  return bytes;
+}
+std::optional<std::string> unpacked(const std::string& bytes) {
+  if (bytes.size() < 8) return {};
+  std::uint64_t length = 0;
+  for (std::size_t i = 0; i < 8; ++i)
+    length |= std::uint64_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+  if (length > kMostReport) return {};
+  std::string text(length, '\0');
+  auto size = static_cast<uLongf>(length);
+  const int code = uncompress(reinterpret_cast<Bytef*>(text.data()), &size,
+                              reinterpret_cast<const Bytef*>(bytes.data() + 8),
+                              static_cast<uLong>(bytes.size() - 8));
+  if (code != Z_OK || size != length) return {};
+  return text;
+}
+
+std::string params_json(const Assignments& params) {
+  Json json = Json::object();
+  for (const auto& [key, text] : params) {
+    const Value value = value_of(text);
+    if (const auto* yes = std::get_if<bool>(&value))
+      json[key] = *yes;
+    else if (const auto* whole = std::get_if<std::int64_t>(&value); whole && to_text(value) == text)
+      json[key] = *whole;
+    else if (const auto* number = std::get_if<double>(&value); number && to_text(value) == text)
+      json[key] = *number;
+    else
+      json[key] = text;  // with its unit, as it was given
+  }
+  return json.dump();
+}
+
+Assignments params_of(const std::string& text, const std::string& name) {
+  Assignments params;
+  const Json json = sim::io::parse_json(text, name);
+  for (const auto& [key, value] : json.items())
+    params.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+  return params;
+}
+
+PointStatus status_of(const std::string& text, const std::string& name) {
+  for (std::size_t i = 0; i < kStatus.size(); ++i) {
+    if (text == kStatus[i]) return static_cast<PointStatus>(i);
+  }
+  throw sim::InputError(
+      fmt::format("{}: a point is \"{}\", which this program does not know", name, text));
+}
+
+}  // namespace
+
+const char* name_of(PointStatus status) {
+  return kStatus[static_cast<std::size_t>(status)];
+}
+
+struct Store::Database {
+  explicit Database(Connection opened)
+      : connection(std::move(opened)),
+        point(connection.prepare("insert into point values(?, ?, ?, ?, ?)")),
+        metric(connection.prepare("insert into metric values(?, ?, ?)")),
+        report(connection.prepare("insert into report values(?, ?)")) {}
+
+  std::string setting(std::string_view key) const {
+    Statement select = connection.prepare("select value from study where key = ?");
+    select.bind(key);
+    return select.step() ? select.text(0) : std::string();
+  }
+
+  Connection connection;
+  Statement point, metric, report;
+};
+
+Store::Store(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+Store::~Store() = default;
+Store::Store(Store&&) noexcept = default;
+
+namespace {
+
+void prepare_to_write(const Connection& connection) {
+  // A write-ahead log, where the file system can have one; else the other journal, whole as well.
+  connection.execute(
+      "pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = normal;");
+}
+
+}  // namespace
+
+Store Store::create(const std::filesystem::path& file, const StudySpec& spec,
+                    const std::string& version) {
+  return create(file, to_json(spec), version);
+}
+Store Store::create_like(const std::filesystem::path& file, const Store& other) {
+  return create(file, sim::io::parse_json(other.spec(), "the study's spec"), other.version());
+}
+
+Store Store::create(const std::filesystem::path& file, const Json& spec,
+                    const std::string& version) {
+  if (std::filesystem::exists(file)) {
+    throw sim::ConfigError(
+        fmt::format("{}: is there already; --resume goes on with it, another name makes a new one",
+                    file.string()));
+  }
+  {
+    const Connection connection(file, Connection::Mode::Create);
+    prepare_to_write(connection);
+    connection.execute("begin");
+    connection.execute(kTables);
+    connection.execute(result_view(spec));
+    Statement setting = connection.prepare("insert into study values(?, ?)");
+    const auto set = [&](std::string_view key, std::string_view value) {
+      setting.bind(key).bind(value).run();
+    };
+    set("format", "moesim-study");
+    set("version", "1");
+    set("kind", "sweep");
+    set("spec", spec.dump());
+    set("program_version", version);
+    Statement axis = connection.prepare("insert into axis values(?, ?, null, ?)");
+    std::int64_t position = 0;
+    for (const Json& group : spec.at("axes")) {
+      for (const auto& [key, values] : group.items())
+        axis.bind(position).bind(key).bind(values.dump()).run();
+      ++position;
+    }
+    connection.execute("commit");
+  }
+  return open(file);
+}
+
+Store Store::open(const std::filesystem::path& file) {
+  if (!std::filesystem::is_regular_file(file))
+    throw sim::InputError(fmt::format("{}: there is no such file", file.string()));
+  Connection connection(file, Connection::Mode::ReadWrite);
+  prepare_to_write(connection);
+  Statement format = connection.prepare(
+      "select count(*) from sqlite_master where name in ('study', 'point', 'metric', 'report')");
+  if (!format.step() || format.integer(0) != 4)
+    throw sim::InputError(fmt::format("{}: is a database, but no study of moesim", file.string()));
+  format.run();
+  Store store(std::make_unique<Database>(std::move(connection)));
+  if (const std::string v = store.database_->setting("version"); v != "1") {
+    throw sim::InputError(
+        fmt::format("{}: a study of version \"{}\"; this program reads 1", file.string(), v));
+  }
+  return store;
+}
+
+std::string Store::spec() const {
+  return database_->setting("spec");
+}
+std::string Store::version() const {
+  return database_->setting("program_version");
+}
+
+void Store::add(const Point& point) {
+  const Connection& connection = database_->connection;
+  const auto ord = static_cast<std::int64_t>(point.ord);
+  connection.execute("begin immediate");
+  try {
+    Statement& row =
+        database_->point.bind(ord).bind(point.id).bind(std::string_view(name_of(point.status)));
+    (point.reason.empty() ? row.bind_null() : row.bind(point.reason))
+        .bind(params_json(point.params))
+        .run();
+    for (const auto& [name, value] : point.metrics)
+      database_->metric.bind(ord).bind(name).bind(value).run();
+    if (!point.report.empty()) database_->report.bind(ord).bind_blob(packed(point.report)).run();
+    connection.execute("commit");
+  } catch (...) {
+    try {
+      connection.execute("rollback");
+    } catch (const sim::Error&) {
+      // What failed is what is told.
+    }
+    throw;
+  }
+}
+
+std::set<std::uint64_t> Store::ords() const {
+  std::set<std::uint64_t> ords;
+  Statement select = database_->connection.prepare("select ord from point");
+  while (select.step()) ords.insert(static_cast<std::uint64_t>(select.integer(0)));
+  return ords;
+}
+
+namespace {
+
+Point point_of(const Statement& row, const Connection& connection) {
+  Point point;
+  point.ord = static_cast<std::uint64_t>(row.integer(0));
+  point.id = row.text(1);
+  point.status = status_of(row.text(2), connection.name());
+  point.reason = row.text(3);
+  point.params = params_of(row.text(4), connection.name());
+  Statement metrics = connection.prepare("select name, value from metric where ord = ?");
+  metrics.bind(row.integer(0));
+  while (metrics.step()) point.metrics.emplace_back(metrics.text(0), metrics.number(1));
+  return point;
+}
+
+}  // namespace
+
+std::vector<Point> Store::points() const {
+  std::vector<Point> points;
+  Statement select = database_->connection.prepare(
+      "select ord, id, status, reason, params from point order by ord");
+  while (select.step()) points.push_back(point_of(select, database_->connection));
+  return points;
+}
+
+std::optional<Point> Store::find(const std::string& id) const {
+  Statement select = database_->connection.prepare(
+      "select ord, id, status, reason, params from point where id = ? order by ord limit 1");
+  select.bind(id);
+  if (!select.step()) return {};
+  Point point = point_of(select, database_->connection);
+  point.report = report(point.ord);
+  return point;
+}
+
+std::optional<Point> Store::find_ord(std::uint64_t ord) const {
+  Statement select = database_->connection.prepare(
+      "select ord, id, status, reason, params from point where ord = ?");
+  select.bind(static_cast<std::int64_t>(ord));
+  if (!select.step()) return {};
+  Point point = point_of(select, database_->connection);
+  point.report = report(ord);
+  return point;
+}
+
+std::string Store::report(std::uint64_t ord) const {
+  Statement select = database_->connection.prepare("select json from report where ord = ?");
+  select.bind(static_cast<std::int64_t>(ord));
+  if (!select.step()) return {};
+  auto text = unpacked(select.blob(0));
+  if (!text) {
+    throw sim::InputError(
+        fmt::format("{}: the report of point {} is damaged", database_->connection.name(), ord));
+  }
+  return *text;
+}
+
+void Store::close() {
+  if (database_ == nullptr) return;
+  const std::string name = database_->connection.name();
+  database_.reset();
+  const Connection connection(name, Connection::Mode::ReadWrite);
+  connection.execute(
+      "pragma busy_timeout = 2000; pragma wal_checkpoint(truncate); pragma journal_mode = delete;");
+}
+
+}  // namespace moesim::tools

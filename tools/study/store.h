@@ -1,0 +1,80 @@
+// A study's results in one SQLite file: a row for every point, what it measured, its whole report.
+//
+// One point is one transaction: what is there is whole, whatever ended the program. A file is
+// written by one process at a time. Tables and columns are in README.md; `select * from result`
+// has a row for every point, with a column for each axis and measure.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/io/json.h"
+#include "tools/study/study_spec.h"
+
+namespace moesim::tools {
+
+// How a point ended.
+enum class PointStatus {
+  Done,
+  Infeasible,  // it ran, and does not fit; its report is there
+  Invalid,     // no such configuration can be: its reason says why
+  Failed,
+};
+const char* name_of(PointStatus status);  // "done", …
+
+struct Point {
+  std::uint64_t ord = 0;  // in the order of the axes as they are written, the first the slowest
+  std::string id = {};    // of what was run: point_id.h
+  PointStatus status = PointStatus::Done;
+  std::string reason = {};  // empty where it is done
+  Assignments params = {};
+  std::vector<std::pair<std::string, double>> metrics = {};
+  std::string report = {};  // JSON text; empty where none was made
+};
+
+class Store {
+ public:
+  // A new file. Throws ConfigError where there is one, InputError where it cannot be written.
+  static Store create(const std::filesystem::path& file, const StudySpec& spec,
+                      const std::string& version);
+  // A new file for points of the same study.
+  static Store create_like(const std::filesystem::path& file, const Store& other);
+  // One that is there. Throws InputError where it is no study or damaged, ConfigError where another
+  // process writes it.
+  static Store open(const std::filesystem::path& file);
+  ~Store();
+  Store(Store&&) noexcept;
+
+  // Of the study: the JSON of its spec, and the program's version.
+  std::string spec() const;
+  std::string version() const;
+
+  // Throws InputError where the disk is full; nothing of the point is then there.
+  void add(const Point& point);
+
+  std::set<std::uint64_t> ords() const;
+  std::optional<Point> find(const std::string& id) const;  // any that has it
+  std::optional<Point> find_ord(std::uint64_t ord) const;
+  // All points by ord, without their reports.
+  std::vector<Point> points() const;
+  std::string report(std::uint64_t ord) const;  // empty where there is none
+
+  // Back to one file beside which nothing lies.
+  void close();
+
+ private:
+  struct Database;
+  static Store create(const std::filesystem::path& file, const sim::io::Json& spec,
+                      const std::string& version);
+  explicit Store(std::unique_ptr<Database> database);
+  std::unique_ptr<Database> database_;
+};
+
+}  // namespace moesim::tools

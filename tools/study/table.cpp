@@ -1,0 +1,199 @@
+#include "tools/study/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "sim/error.h"
+
+namespace moesim::tools {
+namespace {
+
+using sim::io::Json;
+
+Lookup lookup_of(const Point& point) {
+  return [&](std::string_view key) { return value_at(point, key); };
+}
+
+bool known(const Table& table, std::string_view key) {
+  const auto has = [&](const std::vector<std::string>& names) {
+    return std::ranges::find(names, key) != names.end();
+  };
+  return key == "ord" || key == "id" || key == "status" || has(table.params) || has(table.measures);
+}
+
+std::string all_keys(const Table& table) {
+  std::vector<std::string> keys = table.params;
+  keys.insert(keys.end(), table.measures.begin(), table.measures.end());
+  return fmt::format("ord, status, {}", fmt::join(keys, ", "));
+}
+
+// Conditions hold of points that have what they name: those that did not run have no measures.
+bool holds(const Expression& condition, const Point& point) {
+  for (const std::string& key : condition.keys()) {
+    if (!value_at(point, key)) return false;
+  }
+  return condition.holds(lookup_of(point));
+}
+
+void sort(Table& table, std::string key) {
+  const bool down = key.starts_with('-');
+  if (down) key.erase(0, 1);
+  if (!known(table, key)) {
+    throw sim::ConfigError(
+        fmt::format("--sort: no point has \"{}\"; there are {}", key, all_keys(table)));
+  }
+  // Numbers before words before nothing; equal ones by ord.
+  const auto rank = [&](const Point& p) {
+    const auto value = value_at(p, key);
+    const auto number = value ? number_of(*value) : std::nullopt;
+    struct Rank {
+      int kind;
+      double number;
+      std::string text;
+      auto operator<=>(const Rank&) const = default;
+    };
+    if (number) return Rank{0, down ? -*number : *number, {}};
+    if (value) return Rank{1, 0, to_text(*value)};
+    return Rank{2, 0, {}};
+  };
+  std::ranges::stable_sort(
+      table.rows, [&](const Point& a, const Point& b) { return (rank(a) <=> rank(b)) < 0; });
+}
+
+std::string csv_cell(const std::string& text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + '"';
+}
+
+std::string cell(const Point& point, const std::string& key) {
+  const auto value = value_at(point, key);
+  return value ? to_text(*value) : std::string();
+}
+
+// What a person compares: five digits.
+std::string short_cell(const Point& point, const std::string& key) {
+  const auto value = value_at(point, key);
+  if (!value) return "-";
+  if (const auto* number = std::get_if<double>(&*value)) return fmt::format("{:.5g}", *number);
+  return to_text(*value);
+}
+
+}  // namespace
+
+std::optional<Value> value_at(const Point& point, std::string_view key) {
+  if (key == "ord") return static_cast<std::int64_t>(point.ord);
+  if (key == "id") return point.id;
+  if (key == "status") return std::string(name_of(point.status));
+  for (const auto& [name, text] : point.params) {
+    if (name == key) return value_of(text);
+  }
+  for (const auto& [name, number] : point.metrics) {
+    if (name == key) return number;
+  }
+  return {};
+}
+
+Table table_of(const Store& store, const TableOptions& options) {
+  Table table;
+  const Json spec = sim::io::parse_json(store.spec(), "the study's spec");
+  for (const Json& group : spec.at("axes")) {
+    for (const auto& [key, values] : group.items()) table.params.push_back(key);
+  }
+  for (const auto& [key, text] : spec.at("derive").items()) table.params.push_back(key);
+  for (const Json& name : spec.at("measure")) table.measures.push_back(name.get<std::string>());
+  std::vector<Expression> conditions;
+  for (const std::string& text : options.where) {
+    conditions.emplace_back(text, "--where");
+    for (const std::string& key : conditions.back().keys()) {
+      if (!known(table, key))
+        throw sim::ConfigError(
+            fmt::format("--where: no point has \"{}\"; there are {}", key, all_keys(table)));
+    }
+  }
+  for (Point& point : store.points()) {
+    if (std::ranges::all_of(conditions, [&](const Expression& c) { return holds(c, point); }))
+      table.rows.push_back(std::move(point));
+  }
+  if (!options.sort.empty()) sort(table, options.sort);
+  return table;
+}
+
+std::string to_csv(const Table& table) {
+  std::string text = "ord,id,status,reason";
+  for (const std::string& key : table.params) text += "," + csv_cell(key);
+  for (const std::string& key : table.measures) text += "," + csv_cell(key);
+  text += "\n";
+  for (const Point& point : table.rows) {
+    text += fmt::format("{},{},{},{}", point.ord, point.id, name_of(point.status),
+                        csv_cell(point.reason));
+    for (const std::string& key : table.params) text += "," + csv_cell(cell(point, key));
+    for (const std::string& key : table.measures) text += "," + csv_cell(cell(point, key));
+    text += "\n";
+  }
+  return text;
+}
+
+Json to_json(const Table& table, const Store& store, bool reports) {
+  Json points = Json::array();
+  for (const Point& point : table.rows) {
+    Json params = Json::object(), metrics = Json::object();
+    for (const auto& [key, text] : point.params) {
+      const Value value = value_of(text);
+      std::visit([&, k = key](const auto& v) { params[k] = v; }, value);
+    }
+    for (const auto& [name, number] : point.metrics) metrics[name] = number;
+    Json one{{"ord", point.ord},
+             {"id", point.id},
+             {"status", name_of(point.status)},
+             {"reason", point.reason},
+             {"params", std::move(params)},
+             {"metrics", std::move(metrics)}};
+    if (reports) {
+      const std::string report = store.report(point.ord);
+      one["report"] = report.empty() ? Json() : sim::io::parse_json(report, "a report");
+    }
+    points.push_back(std::move(one));
+  }
+  return {{"study", sim::io::parse_json(store.spec(), "the study's spec")},
+          {"program_version", store.version()},
+          {"points", std::move(points)}};
+}
+
+std::string to_text(const Table& table, std::size_t rows) {
+  std::vector<std::string> keys{"ord"};
+  keys.insert(keys.end(), table.params.begin(), table.params.end());
+  keys.insert(keys.end(), table.measures.begin(), table.measures.end());
+  const std::size_t shown = std::min(rows, table.rows.size());
+  std::vector<std::vector<std::string>> lines{keys};
+  for (std::size_t i = 0; i < shown; ++i) {
+    const Point& point = table.rows[i];
+    std::vector<std::string> line;
+    for (const std::string& key : keys) line.push_back(short_cell(point, key));
+    if (point.status != PointStatus::Done) {
+      const std::string first = point.reason.substr(0, point.reason.find('\n'));
+      line.push_back(fmt::format("{}: {}", name_of(point.status), first));
+    }
+    lines.push_back(std::move(line));
+  }
+  std::vector<std::size_t> widths(keys.size(), 0);
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < keys.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  }
+  std::string text;
+  for (const auto& line : lines) {
+    for (std::size_t i = 0; i < keys.size(); ++i)
+      text += fmt::format("{}{:>{}}", i == 0 ? "" : "  ", line[i], widths[i]);
+    if (line.size() > keys.size()) text += "  " + line.back();
+    text += "\n";
+  }
+  if (shown < table.rows.size())
+    text += fmt::format("{} of {} points; --rows shows more\n", shown, table.rows.size());
+  return text;
+}
+
+}  // namespace moesim::tools

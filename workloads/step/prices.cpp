@@ -1,0 +1,543 @@
+#include "workloads/step/prices.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "sim/check.h"
+#include "workloads/step/program.h"
+#include "workloads/step/rank_ops.h"
+#include "workloads/step/rank_price.h"
+#include "workloads/step/step_table.h"
+
+namespace moesim::workloads {
+namespace {
+
+using sim::Duration;
+
+// Points of a table whose contexts are not an axis, and where the tokens' cells are made.
+constexpr std::int64_t kReferenceContext = 1024;
+// Batches of a rank whose attention is remembered.
+constexpr std::size_t kMostRankPrices = 1 << 16;
+
+// The mean; parts of it sum to it: what rounding leaves goes to the largest.
+StepPrice mean_of(const std::vector<StepPrice>& prices) {
+  const auto count = static_cast<std::int64_t>(prices.size());
+  StepPrice mean{.low = prices.front().low, .high = prices.front().high};
+  for (const StepPrice& price : prices) {
+    mean.time += price.time;
+    mean.low = std::min(mean.low, price.low);
+    mean.high = std::max(mean.high, price.high);
+    for (std::size_t f = 0; f < kFactors; ++f) mean.parts[f] += price.parts[f];
+    mean.extrapolated = mean.extrapolated || price.extrapolated;
+  }
+  mean.time = (mean.time + Duration(count / 2)) / count;
+  for (Duration& part : mean.parts) part /= count;
+  return mean;
+}
+
+void make_parts_sum(StepPrice& price) {
+  Duration left = price.time;
+  for (const Duration part : price.parts) left -= part;
+  *std::ranges::max_element(price.parts) += left;
+}
+
+// What is priced exactly of a group of dp ranks, and how many tokens they have.
+struct ExactPart {
+  Duration attention{}, cores{}, head{}, logits{}, host{};
+  std::int64_t total = 0, fullest = 0;  // tokens
+  bool extrapolated = false;
+  // Where attention and the rest add up, of each rank in ps: attention of each stretch between
+  // meetings (RankPricer), [stretch][rank]; of the last one with the head.
+  std::vector<std::vector<double>> stretches;
+  std::vector<double> at_end;
+  std::size_t fullest_rank = 0;  // the first of them
+
+  // What comes on top of the rest, the host apart.
+  Duration time(bool attention_adds_up) const {
+    return (attention_adds_up ? attention : Duration{}) + head + logits;
+  }
+  void add_to(FactorTimes& parts, bool attention_adds_up, std::int64_t sign) const {
+    of(parts, Factor::Gemm) += sign * head;
+    of(parts, Factor::Collectives) += sign * logits;
+    if (!attention_adds_up) return;
+    of(parts, Factor::Attention) += sign * cores;
+    of(parts, Factor::Gemm) += sign * (attention - cores);
+  }
+};
+
+// The largest of a[i] + b[i], eight at a time.
+double largest_sum(const double* a, const double* b, std::size_t count) {
+  constexpr std::size_t kLanes = 8;
+  std::array<double, kLanes> most;
+  most.fill(-std::numeric_limits<double>::infinity());
+  std::size_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (std::size_t k = 0; k < kLanes; ++k) {
+      const double sum = a[i + k] + b[i + k];
+      most[k] = most[k] < sum ? sum : most[k];
+    }
+  }
+  for (; i < count; ++i) most[0] = std::max(most[0], a[i] + b[i]);
+  return *std::ranges::max_element(most);
+}
+
+// From the start to the end of the slowest rank, where each takes as long as it does for what is
+// priced exactly: at a meeting the last to come counts.
+double time_of(const GroupMeetings& group, const ExactPart& exact,
+               const RankPricer::Stretches& stretches) {
+  const std::size_t ranks = exact.at_end.size();
+  const double* after = group.after.data();
+  double sum = group.more + static_cast<double>(exact.logits.count());
+  for (std::size_t m = 0; m + 1 < stretches.before.size(); ++m, after += ranks) {
+    sum += largest_sum(after, exact.stretches[stretches.before[m]].data(), ranks);
+  }
+  return sum + largest_sum(after, exact.at_end.data(), ranks);
+}
+
+// How a batch is looked up.
+struct Family {
+  bool prompts = false;    // its points are of prompts, not of sequences that decode
+  std::int64_t query = 1;  // tokens of a sequence that decodes
+  std::int64_t drafted = 0;
+  bool adds_up = true;    // attention and the rest do
+  bool launched = false;  // kernel by kernel, after the host has thought
+  auto operator<=>(const Family&) const = default;
+};
+
+// Orders questions that are played one by one.
+std::vector<std::int64_t> key_of(const Batch& batch) {
+  std::vector<std::int64_t> key{batch.drafted};
+  for (const RankBatch& rank : batch.ranks) {
+    key.push_back(static_cast<std::int64_t>(rank.size()));
+    for (const BatchShape& part : rank) {
+      key.insert(key.end(), {static_cast<std::int64_t>(part.phase), part.sequences,
+                             part.query_length, part.kv_length, part.encoder_length});
+    }
+  }
+  return key;
+}
+
+bool is_prompts_only(const Batch& batch) {
+  return std::ranges::none_of(batch.ranks, [](const RankBatch& rank) {
+    return std::ranges::any_of(rank, [](const BatchShape& part) {
+      return part.phase == StepPhase::Decode && part.sequences > 0;
+    });
+  });
+}
+
+// The dp ranks that wait for each other: those of an expert-parallel group.
+std::vector<std::vector<std::size_t>> groups_of(const RankLayout& layout) {
+  const Parallelism& p = layout.parallelism();
+  std::vector<std::size_t> group(static_cast<std::size_t>(p.dp));
+  for (std::size_t i = 0; i < group.size(); ++i) group[i] = i;
+  const auto join = [&](std::size_t a, std::size_t b) {
+    const std::size_t from = std::max(group[a], group[b]), to = std::min(group[a], group[b]);
+    std::ranges::replace(group, from, to);
+  };
+  if (tokens_are_sharded(p)) {
+    for (Rank rank = 0; rank < layout.ranks(); ++rank) {
+      for (const Rank other : {layout.ep_group(rank).front(), layout.etp_group(rank).front()}) {
+        join(static_cast<std::size_t>(layout.dense(rank).dp),
+             static_cast<std::size_t>(layout.dense(other).dp));
+      }
+    }
+  }
+  std::map<std::size_t, std::vector<std::size_t>> members;
+  for (std::size_t i = 0; i < group.size(); ++i) members[group[i]].push_back(i);
+  std::vector<std::vector<std::size_t>> groups;
+  for (auto& [first, ranks] : members) groups.push_back(std::move(ranks));
+  return groups;
+}
+
+}  // namespace
+
+double PriceCheck::error() const {
+  return std::abs(static_cast<double>(priced.count()) / static_cast<double>(played.count()) - 1);
+}
+
+struct StepPrices::State {
+  State(StepPlayer& p, const PriceOptions& o)
+      : player(p),
+        options(o),
+        deployment(p.deployment()),
+        groups(groups_of(p.layout())),
+        speed(static_cast<std::size_t>(deployment.layout.dp), 1),
+        ranks_of(speed.size()),
+        pricer(p.program(), deployment, kMostRankPrices) {
+    for (Rank rank = 0; rank < p.layout().ranks(); ++rank) {
+      const auto dp = static_cast<std::size_t>(p.layout().dense(rank).dp);
+      speed[dp] = std::min(speed[dp], deployment.cluster.speed_of(rank));
+      ranks_of[dp].push_back(rank);
+    }
+  }
+
+  std::optional<Family> family_of(const Batch& batch) const;
+  Batch batch_of(const Family& family, const TablePoint& point) const;
+  ExactPart exact_part(const Batch& batch, const std::vector<std::size_t>& group, bool by_rank);
+  std::vector<GroupMeetings> meetings_of(const Meetings& step, const Batch& batch);
+  TableSample play(const Family& family, const TablePoint& point);
+  StepTable& table_of(const Family& family);
+  StepPrice outcome(const Batch& batch, std::int64_t routing);
+  StepPrice price_of(const Family& family, const ExactPart& exact, const ExactPart& fullest_first,
+                     const TableBlend& blend, std::size_t group, std::size_t routing,
+                     const RankPricer::Stretches& stretches) const;
+  std::vector<StepPrice> prices(const Batch& batch, std::int64_t first, std::int64_t last);
+  std::vector<StepPrice> looked_up(const Family& family, const Batch& batch, std::int64_t first,
+                                   std::int64_t last);
+  StepPrice remembered(const Batch& batch, std::int64_t routing);
+  void keep_within_bounds();
+
+  StepPlayer& player;
+  PriceOptions options;
+  const Deployment& deployment;
+  std::vector<std::vector<std::size_t>> groups;
+  std::vector<double> speed;                // of each dp rank's slowest GPU
+  std::vector<std::vector<Rank>> ranks_of;  // of each dp rank
+  RankPricer pricer;
+  std::map<Family, StepTable> tables;
+  // Of batches that no table is for.
+  std::map<std::vector<std::int64_t>, StepPrice> played;
+  std::size_t played_bytes = 0;
+};
+
+// Nothing where each batch is played: what ranks have beside their tokens moves the rest.
+std::optional<Family> StepPrices::State::family_of(const Batch& batch) const {
+  std::int64_t prompts = 0, decodes = 0, query = 0;
+  bool alike = true;
+  for (const RankBatch& rank : batch.ranks) {
+    for (const BatchShape& part : rank) {
+      if (part.tokens() == 0) continue;
+      if (part.phase == StepPhase::Prefill) {
+        prompts += part.tokens();
+        continue;
+      }
+      decodes += part.tokens();
+      alike = alike && (query == 0 || query == part.query_length);
+      query = part.query_length;
+    }
+  }
+  const Parallelism& p = deployment.layout;
+  Family family{.launched = is_launched(deployment.host, batch)};
+  family.adds_up = p.pp == 1 && !deployment.overlap.two_batch && !family.launched;
+  if (p.cp > 1 && prompts > 0) return {};  // keys and values of the prompts are gathered
+  if (batch.drafted > 0) {
+    if (prompts > 0 || !alike || query != 1 + batch.drafted) return {};
+    family.query = query;
+    family.drafted = batch.drafted;
+    family.adds_up = false;  // drafts attend, too
+    return family;
+  }
+  const ModelSpec& model = deployment.model;
+  const bool same_layers = model.prefill_layers() == model.decode_layers();
+  family.prompts =
+      decodes == 0 || (same_layers && (family.launched ? prompts > 0 : prompts > decodes));
+  if (family.launched && prompts > 0 && !family.prompts) return {};
+  return family;
+}
+
+// As many prompts on a rank as a step is cut in parts.
+Batch StepPrices::State::batch_of(const Family& family, const TablePoint& point) const {
+  const std::int64_t cuts = deployment.layout.pp * (deployment.overlap.two_batch ? 2 : 1);
+  const auto rank_with = [&](std::int64_t count) {
+    RankBatch rank;
+    if (count == 0) return rank;
+    if (!family.prompts) {
+      rank.push_back(decoding(count, point.context + family.query - 1));
+      rank.back().query_length = family.query;
+      return rank;
+    }
+    const std::int64_t each = count / cuts, left = count % cuts;
+    if (each > 0) rank.push_back(moesim::workloads::prompts(cuts - left, each, point.context - 1));
+    if (left > 0) rank.push_back(moesim::workloads::prompts(left, each + 1, point.context - 1));
+    return rank;
+  };
+  const auto size = static_cast<std::int64_t>(groups.front().size());
+  Batch batch{.ranks = {}, .drafted = family.drafted};
+  if (point.fullest * size == point.total) {
+    batch.ranks = {rank_with(point.fullest)};
+    return batch;
+  }
+  batch.ranks.resize(speed.size());
+  for (const auto& group : groups) {
+    for (std::int64_t i = 0; i < size; ++i) {
+      const std::int64_t count =
+          i == 0 ? point.fullest : part_of(point.total - point.fullest, size - 1, i - 1);
+      batch.ranks[group[static_cast<std::size_t>(i)]] = rank_with(count);
+    }
+  }
+  return batch;
+}
+
+ExactPart StepPrices::State::exact_part(const Batch& batch, const std::vector<std::size_t>& group,
+                                        bool by_rank) {
+  ExactPart exact;
+  const bool prompts_only = is_prompts_only(batch);
+  const RankPricer::Stretches& stretches = pricer.stretches(prompts_only);
+  const auto& counts = stretches.counts;
+  if (by_rank) {
+    exact.stretches.assign(counts.size(), std::vector<double>(group.size(), 0));
+    exact.at_end.assign(group.size(), 0);
+  }
+  const Host& host = deployment.host;
+  const bool thinks = host.of_step(1, 1) > Duration{};
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    const RankBatch& rank = batch.of(group[i]);
+    const std::int64_t tokens = tokens_of(rank);
+    exact.total += tokens;
+    if (tokens > exact.fullest) {
+      exact.fullest = tokens;
+      exact.fullest_rank = i;
+    }
+    if (thinks) {
+      exact.host = std::max(
+          exact.host, host.of_step(std::max<std::int64_t>(1, sequences_of(rank)), batch.drafted));
+    }
+    if (tokens == 0) continue;
+    const RankPrice& price = pricer.of(rank, prompts_only);
+    const double slowest = speed[group[i]];
+    const Duration attention = time_at(slowest, price.attention);
+    if (attention > exact.attention) {
+      exact.attention = attention;
+      exact.cores = time_at(slowest, price.cores);
+    }
+    exact.head = std::max(exact.head, time_at(slowest, price.head));
+    exact.logits = std::max(exact.logits, price.logits);
+    exact.extrapolated = exact.extrapolated || price.extrapolated;
+    if (!by_rank) continue;
+    for (std::size_t s = 0; s < counts.size(); ++s) {
+      Duration sum{};
+      for (std::size_t c = 0; c < counts[s].size(); ++c) {
+        sum += time_at(slowest, price.layer[c]) * counts[s][c];
+      }
+      exact.stretches[s][i] = static_cast<double>(sum.count());
+    }
+    exact.at_end[i] = exact.stretches[stretches.before.back()][i] +
+                      static_cast<double>(time_at(slowest, price.head).count());
+  }
+  return exact;
+}
+
+// A dp rank is there when the last of its GPUs is.
+std::vector<GroupMeetings> StepPrices::State::meetings_of(const Meetings& step,
+                                                          const Batch& batch) {
+  std::vector<GroupMeetings> all;
+  const auto& stretches = pricer.stretches(is_prompts_only(batch));
+  const std::size_t meetings = stretches.before.size();
+  for (const auto& group : groups) {
+    GroupMeetings& of_it = all.emplace_back();
+    of_it.after.assign(meetings * group.size(), 0);
+    // What is priced exactly of this very batch, and what it took.
+    const ExactPart exact = exact_part(batch, group, true);
+    sim::Time done{};
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      for (const Rank rank : ranks_of[group[i]]) {
+        SIM_CHECK(step.after[rank].size() == meetings, "ranks meet at each dispatch");
+        done = std::max(done, step.done[rank]);
+        for (std::size_t m = 0; m < meetings; ++m) {
+          double& after = of_it.after[m * group.size() + i];
+          after = std::max(after, static_cast<double>(step.after[rank][m].count()));
+        }
+      }
+    }
+    of_it.more =
+        static_cast<double>(done.time_since_epoch().count()) - time_of(of_it, exact, stretches);
+  }
+  return all;
+}
+
+TableSample StepPrices::State::play(const Family& family, const TablePoint& point) {
+  const Batch batch = batch_of(family, point);
+  const ExactPart exact = exact_part(batch, groups.front(), false);
+  TableSample sample;
+  for (std::int64_t r = 0; r < player.routing_steps(); ++r) {
+    const StepOutcome step = player.outcome(batch, r,
+                                            {.ranks = false,
+                                             .path = true,
+                                             .links = false,
+                                             .host = family.launched,
+                                             .meetings = family.adds_up});
+    TableRest rest{.time = step.time - exact.time(family.adds_up),
+                   .parts = factors_of(step.path, step.account)};
+    exact.add_to(rest.parts, family.adds_up, -1);
+    sample.mean_rest += static_cast<double>(rest.time.count());
+    sample.mean_time += static_cast<double>(step.time.count());
+    sample.extrapolated = sample.extrapolated || extrapolated(step.account);
+    sample.routings.push_back(rest);
+    if (!step.meetings.done.empty()) sample.meetings.push_back(meetings_of(step.meetings, batch));
+  }
+  sample.mean_rest /= static_cast<double>(player.routing_steps());
+  sample.mean_time /= static_cast<double>(player.routing_steps());
+  return sample;
+}
+
+StepTable& StepPrices::State::table_of(const Family& family) {
+  if (const auto found = tables.find(family); found != tables.end()) return found->second;
+  const StepTable::Axes axes{.ranks = static_cast<std::int64_t>(groups.front().size()),
+                             .most = player.most_tokens() / (deployment.layout.dp * family.query),
+                             .tolerance = options.tolerance,
+                             .adds_up = family.adds_up,
+                             .reference_context = family.prompts ? 1 : kReferenceContext};
+  return tables
+      .emplace(family,
+               StepTable(
+                   axes, [this, family](const TablePoint& at) { return play(family, at); },
+                   [this, family](const TablePoint& at) {
+                     return exact_part(batch_of(family, at), groups.front(), false).attention;
+                   }))
+      .first->second;
+}
+
+StepPrice StepPrices::State::outcome(const Batch& batch, std::int64_t routing) {
+  const StepOutcome step =
+      player.outcome(batch, routing, {.ranks = false, .path = true, .links = false});
+  return {.time = step.time,
+          .low = step.time,
+          .high = step.time,
+          .parts = factors_of(step.path, step.account),
+          .extrapolated = extrapolated(step.account)};
+}
+
+// A group's, of one routing. Ranks are exposed to what is priced exactly as far as others wait for
+// it.
+StepPrice StepPrices::State::price_of(const Family& family, const ExactPart& exact,
+                                      const ExactPart& fullest_first, const TableBlend& blend,
+                                      std::size_t group, std::size_t routing,
+                                      const RankPricer::Stretches& stretches) const {
+  const TableRest rest = blend.of(routing);
+  Duration exposed = exact.time(family.adds_up);
+  if (!blend.parts.front().sample->meetings.empty()) {
+    double time = 0;
+    for (const TableBlend::Part& part : blend.parts) {
+      time += part.weight * time_of(part.sample->meetings[routing][group],
+                                    part.unequal ? fullest_first : exact, stretches);
+    }
+    exposed = Duration(std::llround(time)) - rest.time;
+  }
+  const Duration pass = rest.time + exposed;
+  FactorTimes own{};
+  exact.add_to(own, family.adds_up, 1);
+  StepPrice price{.time = pass, .parts = rest.parts};
+  const Duration whole = exact.time(family.adds_up);
+  const double seen =
+      whole > Duration{} ? static_cast<double>(exposed.count()) / static_cast<double>(whole.count())
+                         : 0;
+  for (std::size_t f = 0; f < kFactors; ++f) {
+    price.parts[f] += exposed == whole
+                          ? own[f]
+                          : Duration(std::llround(seen * static_cast<double>(own[f].count())));
+  }
+  // Beside the pass the host is seen where it takes longer.
+  const Duration host = family.launched ? Duration{} : exact.host;
+  if (!deployment.host.overlapped) {
+    price.time += host;
+    workloads::of(price.parts, Factor::Host) += host;
+  } else if (host > pass) {
+    price.time = host;
+    price.parts = {};
+    workloads::of(price.parts, Factor::Host) = host;
+  }
+  make_parts_sum(price);
+  price.low = price.high = price.time;
+  price.extrapolated = exact.extrapolated || blend.extrapolated();
+  return price;
+}
+
+// The slowest group's.
+std::vector<StepPrice> StepPrices::State::looked_up(const Family& family, const Batch& batch,
+                                                    std::int64_t first, std::int64_t last) {
+  StepTable& table = table_of(family);
+  const auto& stretches = pricer.stretches(is_prompts_only(batch));
+  std::vector<StepPrice> prices(static_cast<std::size_t>(last - first));
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const ExactPart exact = exact_part(batch, groups[g], family.adds_up);
+    if (exact.total == 0) continue;
+    const TableBlend blend = table.blend({.prompts = family.prompts,
+                                          .query = family.query,
+                                          .total = exact.total / family.query,
+                                          .fullest = exact.fullest / family.query},
+                                         exact.attention);
+    // In points of unequal ranks the first is the fullest.
+    ExactPart swapped = exact;
+    for (auto& ranks : swapped.stretches) std::swap(ranks[0], ranks[exact.fullest_rank]);
+    if (family.adds_up) std::swap(swapped.at_end[0], swapped.at_end[exact.fullest_rank]);
+    for (std::int64_t r = first; r < last; ++r) {
+      const StepPrice price =
+          price_of(family, exact, swapped, blend, g, static_cast<std::size_t>(r), stretches);
+      StepPrice& slowest = prices[static_cast<std::size_t>(r - first)];
+      if (price.time > slowest.time) slowest = price;
+    }
+  }
+  return prices;
+}
+
+StepPrice StepPrices::State::remembered(const Batch& batch, std::int64_t routing) {
+  std::vector<std::int64_t> key = key_of(batch);
+  key.push_back(routing);
+  if (const auto found = played.find(key); found != played.end()) return found->second;
+  played_bytes += sizeof(StepPrice) + key.size() * sizeof(key.front());
+  return played.emplace(std::move(key), outcome(batch, routing)).first->second;
+}
+
+// Everything is forgotten at once: what is made anew is the same.
+void StepPrices::State::keep_within_bounds() {
+  std::size_t bytes = played_bytes;
+  for (const auto& [family, table] : tables) bytes += table.bytes();
+  if (bytes < options.most_bytes) return;
+  for (auto& [family, table] : tables) table.forget();
+  played.clear();
+  played_bytes = 0;
+}
+
+// Of the routings [first, last).
+std::vector<StepPrice> StepPrices::State::prices(const Batch& batch, std::int64_t first,
+                                                 std::int64_t last) {
+  keep_within_bounds();
+  const std::optional<Family> family = family_of(batch);
+  if (family && tokens_of(batch, deployment.layout.dp) > 0) {
+    const std::int64_t most =
+        player.most_tokens() / (deployment.layout.dp * family->query) * family->query;
+    const bool fits = std::ranges::all_of(groups, [&](const auto& group) {
+      std::int64_t total = 0;
+      for (const std::size_t dp : group) total += tokens_of(batch.of(dp));
+      return total <= most * static_cast<std::int64_t>(group.size());
+    });
+    if (fits) return looked_up(*family, batch, first, last);
+  }
+  std::vector<StepPrice> prices;
+  for (std::int64_t r = first; r < last; ++r) prices.push_back(remembered(batch, r));
+  return prices;
+}
+
+StepPrices::StepPrices(StepPlayer& player, const PriceOptions& options)
+    : state_(std::make_unique<State>(player, options)) {}
+StepPrices::~StepPrices() = default;
+StepPrices::StepPrices(StepPrices&&) noexcept = default;
+
+std::int64_t StepPrices::routings() const {
+  return state_->player.routing_steps();
+}
+
+StepPrice StepPrices::exact(const Batch& batch, std::int64_t routing) {
+  return state_->outcome(batch, routing);
+}
+
+StepPrice StepPrices::of(const Batch& batch, std::int64_t routing) {
+  return state_->prices(batch, routing, routing + 1).front();
+}
+
+StepPrice StepPrices::of(const Batch& batch) {
+  StepPrice mean = mean_of(state_->prices(batch, 0, routings()));
+  make_parts_sum(mean);
+  return mean;
+}
+
+PriceCheck StepPrices::check(const Batch& batch, std::int64_t routing) {
+  return {.priced = of(batch, routing).time, .played = exact(batch, routing).time};
+}
+
+}  // namespace moesim::workloads

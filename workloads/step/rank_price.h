@@ -1,0 +1,84 @@
+// What of a step is priced for each dp rank by itself, from its own batch: attention of all layers
+// and the head. The rest depends on how many tokens there are and where they are routed.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+#include <vector>
+
+#include "workloads/step/batch.h"
+#include "workloads/step/program.h"
+
+namespace moesim::workloads {
+
+struct RankPrice {
+  std::vector<sim::Duration> layer = {};  // attention of a layer of each class
+  sim::Duration attention{};  // of all layers that such a step passes, norms and projections too
+  sim::Duration cores{};      // of it
+  sim::Duration head{};
+  sim::Duration logits{};  // gathering them, alone
+  bool extrapolated = false;
+};
+
+class RankPricer {
+ public:
+  // Both outlive this. Of at most so many batches the price is remembered; then all are forgotten.
+  RankPricer(const Program& program, const Deployment& deployment, std::size_t most_remembered);
+
+  // `prompts_only`: no rank of the step decodes. Valid until the next call.
+  const RankPrice& of(const RankBatch& batch, bool prompts_only);
+
+  // The layers that such a step passes between the meetings of its ranks (rank_clocks.h), counted
+  // by class: of each meeting which of `counts`, the end of the layers last.
+  struct Stretches {
+    std::vector<std::vector<std::int64_t>> counts;  // different ones; [stretch][class]
+    std::vector<std::uint32_t> before;              // of each meeting
+  };
+  const Stretches& stretches(bool prompts_only) const {
+    return (prompts_only ? prefill_ : decode_).stretches;
+  }
+
+ private:
+  struct Key {
+    RankBatch batch;
+    bool prompts_only = false;
+    friend bool operator==(const Key&, const Key&) = default;
+  };
+  struct Hash {
+    std::size_t operator()(const Key& key) const;
+  };
+  // Layers that are priced alike are a class.
+  struct Class {
+    std::int64_t layer = 0;  // one of them
+    std::int64_t count = 0;
+    std::size_t kind = 0;  // of the model's
+  };
+  struct Layers {
+    std::vector<Class> classes;
+    Stretches stretches;
+  };
+  Layers classify(const LayerRange& layers) const;
+  const Layers& layers_of(const Key& key) const { return key.prompts_only ? prefill_ : decode_; }
+  RankPrice price(const Key& key);
+  // Of each class, where cores stand apart: all but the cores. Otherwise all of it.
+  struct Base {
+    sim::Duration time{}, cores{};
+    bool apart = false;
+    bool extrapolated = false;
+  };
+  struct Bases {
+    std::vector<Base> classes;
+    sim::Duration head{}, logits{};
+    bool extrapolated = false;  // the head
+  };
+  const Bases& bases_of(const Key& key);
+
+  const Program& program_;
+  const Deployment& deployment_;
+  std::size_t most_remembered_;
+  Layers prefill_, decode_;
+  std::unordered_map<Key, RankPrice, Hash> known_;
+  std::unordered_map<Key, Bases, Hash> bases_;  // of batches as if no key were there before
+};
+
+}  // namespace moesim::workloads

@@ -1,0 +1,119 @@
+// A table of played steps over the tokens of a group of dp ranks, made finer where a straight line
+// between its points is not good enough. Points are played when a question first needs them.
+//
+// Along the tokens x of the mean rank: whole numbers; a cell [2^k, 2^(k+1)] is halved until the
+// point in its middle lies within `tolerance` of the line between its ends, or it is one wide: so
+// both sides of a step at which a kernel changes are found. Unequal ranks: the fullest has 1, 2, 4,
+// … times the mean's, or all; a line between.
+// Fewer tokens than ranks are points of their own. Where attention and the rest do not add up, a
+// second axis: contexts of 1, 2, 4, … keys, halved likewise at each point, read by attention's
+// time.
+//
+// Which points an answer is made of depends on the question alone, not on what was asked before.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "sim/units.h"
+#include "workloads/step/factors.h"
+
+namespace moesim::workloads {
+
+// A step that is played for the table: every group of `ranks` dp ranks has `total` sequences (or,
+// of prompts, tokens), `fullest` of them on its first rank, the rest shared out evenly.
+struct TablePoint {
+  bool prompts = false;
+  std::int64_t query = 1;  // tokens of a sequence that decodes
+  std::int64_t total = 1, fullest = 1;
+  std::int64_t context = 1;  // keys of each sequence, the first new one included
+  auto operator<=>(const TablePoint&) const = default;
+};
+
+// What of a step is not priced exactly.
+struct TableRest {
+  sim::Duration time{};
+  FactorTimes parts{};
+};
+// How the ranks of a group meet in a step (Meetings), where attention and the rest add up.
+struct GroupMeetings {
+  std::vector<double> after;  // [meeting][rank of the group], ps
+  double more = 0;            // of the played time, beyond what meetings and head come to
+};
+// A played point, by routing.
+struct TableSample {
+  std::vector<TableRest> routings;
+  std::vector<std::vector<GroupMeetings>> meetings;  // [routing][group]; or none
+  double mean_rest = 0;                              // ps, over the routings
+  double mean_time = 0;                              // of the whole step
+  bool extrapolated = false;
+};
+
+// A sum of samples, by weights that add up to 1.
+struct TableBlend {
+  struct Part {
+    const TableSample* sample = nullptr;
+    double weight = 1;
+    bool unequal = false;  // the point's first rank is fuller than the others
+  };
+  std::vector<Part> parts;
+  bool outside = false;  // attention's time beyond that of any context
+
+  TableRest of(std::size_t routing) const;
+  bool extrapolated() const;
+};
+
+class StepTable {
+ public:
+  struct Axes {
+    std::int64_t ranks = 1;  // of a group
+    std::int64_t most = 1;   // tokens of the mean rank, at most
+    double tolerance = 0.005;
+    bool adds_up = true;                 // attention and the rest do
+    std::int64_t reference_context = 1;  // at which the tokens' cells are halved
+  };
+  using Play = std::function<TableSample(const TablePoint&)>;
+  // The time of attention of such a step, priced exactly: grows with the context.
+  using Attention = std::function<sim::Duration(const TablePoint&)>;
+
+  StepTable(const Axes& axes, Play play, Attention attention)
+      : axes_(axes), play_(std::move(play)), attention_(std::move(attention)) {}
+
+  // `at`: without a context; attention's time instead. Valid until forget().
+  // REQUIRES: 0 < total <= ranks x most
+  TableBlend blend(const TablePoint& at, sim::Duration attention);
+  // What it remembers, about.
+  std::size_t bytes() const { return bytes_; }
+  void forget();
+
+ private:
+  // Two neighbouring points of an axis; one, where `from` is `to`.
+  struct Cell {
+    std::int64_t from = 0, to = 0;
+  };
+  using Cells = std::vector<Cell>;  // ascending, those that are known
+  struct Axis {
+    std::int64_t most = 1;
+    std::int64_t parts = 1;  // an octave has at least so many cells
+  };
+
+  const TableSample& sample(const TablePoint& point);
+  template <class Before, class Sample>
+  Cell cell(Cells& known, const Axis& axis, Before before, Sample sample);
+  void along_tokens(TablePoint at, std::int64_t ratio, sim::Duration attention, double weight,
+                    TableBlend& blend);
+  void along_contexts(TablePoint at, sim::Duration attention, double weight, TableBlend& blend);
+  TablePoint point(TablePoint at, std::int64_t ratio, std::int64_t tokens) const;
+
+  Axes axes_;
+  std::size_t bytes_ = 0;
+  Play play_;
+  Attention attention_;
+  std::map<TablePoint, TableSample> samples_;
+  std::map<TablePoint, Cells> token_cells_, context_cells_;  // of each line of the table
+};
+
+}  // namespace moesim::workloads
