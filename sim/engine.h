@@ -31,10 +31,11 @@ class Engine {
   }
 
   // Runs the action that much later; with no delay: at this instant, after all that is scheduled
-  // for it already. REQUIRES: delay >= 0
+  // for it already. Throws InfeasibleError where that is beyond the end of the clock, 106 days: a
+  // rate of next to nothing makes such delays, and their sums are negative. REQUIRES: delay >= 0
   template <class Action>
   EventId after(Duration delay, Action&& action) {
-    return at(now_ + delay, std::forward<Action>(action));
+    return at(later(delay), std::forward<Action>(action));
   }
 
   // Returns whether the event was still pending. Harmless after it has run.
@@ -51,6 +52,8 @@ class Engine {
   std::uint64_t events() const { return events_; }
 
  private:
+  Time later(Duration delay) const;
+
   void step(Time time) {
     now_ = time;
     ++events_;

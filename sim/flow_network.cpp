@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "sim/check.h"
+#include "sim/error.h"
 
 namespace moesim::sim {
 
@@ -131,8 +132,13 @@ void FlowNetwork::begin_window() {
   const double merged = tolerance_ / 2 * youngest_age() / kPerSecond;
   const Duration length =
       std::max(whole_time(std::max({merged, links_.next_end(), 0.0})), Duration(1));
-  SIM_CHECK(length < kForever, "flows without a rate");
   const Time start = engine_.now();
+  if (length >= kForever - start.time_since_epoch()) {
+    throw InfeasibleError(
+        "a transfer takes more than 106 days, the most that is simulated: its links have next to "
+        "no "
+        "capacity for its size");
+  }
   window_end_ = start + length;
   // Times are whole picoseconds: what is left after the last one by rounding is nothing.
   ending_.clear();

@@ -1,5 +1,7 @@
 #include "sim/units_text.h"
 
+#include "sim/units_range.h"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -19,7 +21,7 @@ struct Unit {
 constexpr std::array kBytesUnits{Unit{"PB", 1e15},    Unit{"TB", 1e12},    Unit{"GB", 1e9},
                                  Unit{"MB", 1e6},     Unit{"kB", 1e3},     Unit{"B", 1},
                                  Unit{"TiB", 0x1p40}, Unit{"GiB", 0x1p30}, Unit{"MiB", 0x1p20},
-                                 Unit{"KiB", 0x1p10}};
+                                 Unit{"KiB", 0x1p10}, Unit{"PiB", 0x1p50}};
 constexpr std::array kDurationUnits{Unit{"s", 1e12}, Unit{"ms", 1e9}, Unit{"us", 1e6},
                                     Unit{"ns", 1e3}, Unit{"ps", 1}};
 constexpr std::array kBandwidthUnits{
@@ -64,6 +66,25 @@ std::string format(double amount, std::span<const Unit> units) {
 }
 
 }  // namespace
+
+namespace {
+
+std::string wrong_amount(std::string_view text, std::span<const Unit> units,
+                         std::string_view most) {
+  const bool negative = text.starts_with('-');
+  const auto amount = parse(negative ? text.substr(1) : text, units);
+  if (!amount || (!negative && whole(amount))) return {};
+  return negative ? "is negative" : fmt::format("is more than {}, which is the most", most);
+}
+
+}  // namespace
+
+std::string wrong_bytes(std::string_view text) {
+  return wrong_amount(text, kBytesUnits, "9.2e18 bytes");
+}
+std::string wrong_duration(std::string_view text) {
+  return wrong_amount(text, kDurationUnits, "106 days");
+}
 
 std::optional<Bytes> parse_bytes(std::string_view text) {
   const auto count = whole(parse(text, kBytesUnits));

@@ -114,6 +114,7 @@ Json resolved(const Scenario& s) {
   json["name"] = s.name;
   json["model"] = s.inputs.model.generic_string();
   json["cluster"] = s.inputs.cluster.generic_string();
+  for (const auto& [path, value] : s.inputs.cluster_changes) json["cluster_changes"][path] = value;
   json["precision"] = formats_json(d.formats);
   const Parallelism& p = d.layout;
   json["parallelism"] = {{"tp", p.tp},   {"pp", p.pp}, {"dp", p.dp},     {"ep", p.ep},

@@ -141,6 +141,9 @@ void apply_faults(const YamlNode& node, Topology& topology, std::vector<SlowDevi
           speed->error("a device that does not compute is absent: say absent: true");
         }
       }
+      if (!item.find("absent") && !item.find("speed") && !item.find("capacity")) {
+        item.error("says nothing of the GPU: absent: true, or a speed such as 0.5");
+      }
       if (item.find("capacity")) item.error("capacity is of links: say at: gpu3 or between: [..]");
       continue;
     }

@@ -61,6 +61,7 @@ void Hdf5Dataset::read_slab(std::uint64_t first, std::uint64_t count, std::int64
     check(H5Dread(handle_.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out), where_, kHdf5Damaged);
     return;
   }
+  check_stored_chunks(where_, handle_.id(), shape_, first, count);
   std::array<hsize_t, H5S_MAX_RANK> start{}, extent{};
   std::copy(shape_.begin(), shape_.end(), extent.begin());
   start[0] = first;
@@ -185,6 +186,7 @@ std::vector<std::string> Hdf5Dataset::read_strings() const {
     throw InputError(fmt::format("{}: its texts hold {} bytes; at most {} are read", where_, bytes,
                                  kMostStringBytes));
   }
+  check_stored_chunks(where_, handle_.id(), shape_, 0, rows());
   return text.read(static_cast<std::size_t>(count), space.id(), [&](void* out) {
     return H5Dread(handle_.id(), text.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
   });

@@ -31,6 +31,7 @@ class Hdf5Handle {
 };
 
 class Hdf5Chunks;
+class TemporaryFile;
 
 enum class Hdf5Kind { Integer, Float, String, Other };
 
@@ -140,7 +141,8 @@ class Hdf5Writer {
   void append_rows(std::size_t dataset, std::span<const Value> rows, std::int64_t type);
 
   std::filesystem::path target_;
-  std::filesystem::path temporary_;
+  std::unique_ptr<TemporaryFile> file_;
+  std::filesystem::path temporary_;  // its path
   Hdf5Handle handle_;
   std::vector<Dataset> datasets_;
 };

@@ -58,6 +58,15 @@ inline constexpr const char* kHdf5Damaged = "cannot be read";
 std::uint64_t check_hdf5_layout(const std::string& where, hid_t dataset, hid_t type,
                                 std::span<const std::uint64_t> shape);
 
+// Throws InputError where a heap of texts, or a text in one, goes on beyond its end.
+void check_hdf5_heaps(const std::filesystem::path& file);
+
+// Throws InputError where a chunk that these rows lie in unpacks to another size than its shape's:
+// the library would read beyond it.
+void check_stored_chunks(const std::string& where, hid_t dataset,
+                         std::span<const std::uint64_t> shape, std::uint64_t first,
+                         std::uint64_t count);
+
 // Text in memory as the file has it: of fixed or of variable length.
 class Hdf5TextType {
  public:

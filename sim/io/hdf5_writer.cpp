@@ -1,15 +1,14 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
 #include <limits>
 
 #include "sim/check.h"
 #include "sim/error.h"
 #include "sim/io/hdf5_library.h"
+#include "sim/io/temporary_file.h"
 
 namespace moesim::sim::io {
 namespace {
@@ -97,14 +96,10 @@ struct Hdf5Writer::Dataset {
   std::uint64_t row_size = 1;
 };
 
-Hdf5Writer::Hdf5Writer(const std::filesystem::path& file) : target_(file), temporary_(file) {
+Hdf5Writer::Hdf5Writer(const std::filesystem::path& file)
+    : target_(file), file_(std::make_unique<TemporaryFile>(file)), temporary_(file_->path()) {
   load_hdf5(target_.string());
-  temporary_ += fmt::format(".tmp.{}", ::getpid());
   const Hdf5Quiet quiet(temporary_.native());
-  const std::filesystem::path folder = target_.has_parent_path() ? target_.parent_path() : ".";
-  if (::access(folder.c_str(), W_OK) != 0) {
-    throw InputError(fmt::format("{}: {}: {}", target_.string(), kFailed, std::strerror(errno)));
-  }
   const Hdf5Handle access = own(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, target_.string(), kFailed);
   check(H5Pset_fclose_degree(access.id(), H5F_CLOSE_STRONG), target_.string(), kFailed);
   handle_ = own(H5Fcreate(temporary_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.id()), H5Fclose,
@@ -115,8 +110,6 @@ Hdf5Writer::~Hdf5Writer() {
   if (handle_.id() < 0) return;
   datasets_.clear();
   handle_ = Hdf5Handle();
-  std::error_code ignored;
-  std::filesystem::remove(temporary_, ignored);
 }
 
 void Hdf5Writer::attribute(const std::string& name, const std::string& value) {
@@ -266,12 +259,7 @@ void Hdf5Writer::close() {
   // Flushed first: closing does not say that the disk was full.
   check(H5Fflush(handle_.id(), H5F_SCOPE_LOCAL), target_.string(), kFailed);
   handle_ = Hdf5Handle();
-  std::error_code error;
-  std::filesystem::rename(temporary_, target_, error);
-  if (!error) return;
-  const std::string why = error.message();
-  std::filesystem::remove(temporary_, error);
-  throw InputError(fmt::format("{}: {}: {}", target_.string(), kFailed, why));
+  file_->commit();
 }
 
 }  // namespace moesim::sim::io

@@ -46,8 +46,10 @@ class Reader {
 // each key that is added; here a set finds the doubled ones.
 class Builder : public nlohmann::json_sax<Json> {
  public:
-  Builder(std::string_view text, const std::string& name, const JsonLimits& limits)
-      : text_(text), name_(name), limits_(limits), seen_(text.data()) {}
+  // `grown`: places after which the text is a character longer than the file's.
+  Builder(std::string_view text, const std::string& name, const JsonLimits& limits,
+          const std::vector<std::size_t>& grown)
+      : text_(text), name_(name), limits_(limits), grown_(grown), seen_(text.data()) {}
 
   Json build() {
     const char* const end = text_.data() + text_.size();
@@ -111,7 +113,10 @@ class Builder : public nlohmann::json_sax<Json> {
     const std::string_view before = text_.substr(0, place);
     const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     const std::size_t newline = before.rfind('\n');
-    const std::size_t column = newline == std::string_view::npos ? place + 1 : place - newline;
+    const std::size_t start = newline == std::string_view::npos ? 0 : newline + 1;
+    const auto longer = std::count_if(grown_.begin(), grown_.end(),
+                                      [&](std::size_t at) { return at >= start && at < place; });
+    const std::size_t column = place + 1 - start - static_cast<std::size_t>(longer);
     throw InputError(fmt::format("{}:{}:{}: {}", name_, line, column, why));
   }
 
@@ -154,10 +159,40 @@ class Builder : public nlohmann::json_sax<Json> {
   std::string_view text_;
   const std::string& name_;
   const JsonLimits& limits_;
+  const std::vector<std::size_t>& grown_;
   const char* seen_;
   Json root_;
   std::vector<Level> levels_;
 };
+
+// Python's json module writes numbers that are none as Infinity, -Infinity and NaN, which JSON does
+// not know. They say nothing, as null does. Text within quotes stays as it is.
+std::string without_infinities(std::string_view text, std::vector<std::size_t>& grown) {
+  std::string plain;
+  plain.reserve(text.size());
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size();) {
+    const char c = text[i];
+    const std::string_view rest = text.substr(i);
+    if (!quoted && rest.starts_with("NaN")) {
+      plain += "null";
+      grown.push_back(plain.size() - 1);
+      i += 3;
+    } else if (!quoted && (rest.starts_with("Infinity") || rest.starts_with("-Infinity"))) {
+      const std::size_t length = c == '-' ? 9 : 8;
+      plain.append("null").append(length - 4, ' ');
+      i += length;
+    } else if (quoted && c == '\\' && i + 1 < text.size()) {
+      plain.append(text.substr(i, 2));
+      i += 2;
+    } else {
+      quoted = quoted != (c == '"');
+      plain += c;
+      ++i;
+    }
+  }
+  return plain;
+}
 
 }  // namespace
 
@@ -166,7 +201,13 @@ Json parse_json(std::string_view text, const std::string& name, const JsonLimits
     throw InputError(fmt::format("{}: holds more than {} bytes, which is the most that is read",
                                  name, limits.bytes));
   }
-  return Builder(text, name, limits).build();
+  std::vector<std::size_t> grown;
+  if (text.find("NaN") == std::string_view::npos &&
+      text.find("Infinity") == std::string_view::npos) {
+    return Builder(text, name, limits, grown).build();
+  }
+  const std::string plain = without_infinities(text, grown);
+  return Builder(plain, name, limits, grown).build();
 }
 
 Json read_json(const std::filesystem::path& file, const JsonLimits& limits) {

@@ -225,6 +225,22 @@ class Builder : public YAML::EventHandler {
   std::size_t unfolded_ = 0;  // values so far, aliases unfolded
 };
 
+// The tab with which the line, or the one before it, begins; yaml-cpp complains where it first
+// matters.
+std::optional<YamlMark> tab_in_indentation(std::string_view text, std::size_t line) {
+  std::size_t at = 1;
+  std::optional<YamlMark> found;
+  for (std::size_t start = 0; start < text.size() && at <= line; ++at) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    const std::size_t first = text.find_first_not_of(' ', start);
+    if (first < end && text[first] == '\t' && at + 1 >= line) {
+      found = YamlMark{at, first - start + 1};
+    }
+    start = end + 1;
+  }
+  return found;
+}
+
 }  // namespace
 
 YamlNode::Value* build_yaml(std::string_view text, const YamlSource* source,
@@ -251,6 +267,10 @@ YamlNode::Value* build_any_yaml(std::string_view text, const YamlSource* source,
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
+    if (const auto tab = tab_in_indentation(text, place(error.mark).line)) {
+      throw ConfigError(
+          fmt::format("{}: not YAML: a tab; YAML is indented by spaces", source->where(*tab)));
+    }
     throw ConfigError(fmt::format("{}: not YAML: {}", source->where(place(error.mark)),
                                   printable(error.msg, 200)));
   }

@@ -94,6 +94,15 @@ class Setter {
       map->kind = Kind::Map;
       map->source = source_;
     }
+    if (map->kind == Kind::Scalar && walked_ == "cluster") {
+      // The path of a file gains what is otherwise than in it.
+      Value& file = contents_.values.emplace_back(*map);
+      *map = Value{};
+      map->kind = Kind::Map;
+      map->source = file.source;
+      map->mark = file.mark;
+      map->entries.push_back({"file", file.source, file.mark, &file});
+    }
     if (map->kind != Kind::Map) {
       fail(fmt::format("{} is {}, which has no {}", quote(walked_), kind_text(map->kind),
                        quote(key)));
@@ -141,14 +150,16 @@ const Value::Entry* YamlNode::Value::find(std::string_view key) const {
   return const_cast<Value*>(this)->find(key);
 }
 
-void YamlDocument::Contents::note(const YamlSource* source, YamlMark mark, std::string text) {
-  mistakes.push_back({source, mark, std::move(text)});
+void YamlDocument::Contents::note(const YamlSource* source, YamlMark mark, std::string text,
+                                  const Value* of) {
+  mistakes.push_back({source, mark, std::move(text), of});
 }
 
 YamlDocument YamlDocument::load(const std::filesystem::path& file) {
   YamlDocument document =
       parse(read_text(file, std::size_t{64} << 20), file.lexically_normal().string());
-  document.contents_->folder = file.parent_path();
+  // What comes from a pipe lies nowhere: its paths are relative to where the program runs.
+  if (file != "/dev/stdin") document.contents_->folder = file.parent_path();
   return document;
 }
 
@@ -191,7 +202,21 @@ void YamlDocument::throw_errors() const {
 void YamlDocument::Contents::throw_errors() const {
   if (mistakes.empty()) return;
   constexpr std::size_t kMost = 100;
-  std::vector<Mistake> in_order = mistakes;
+  std::vector<Mistake> in_order;
+  // What is said of one value after it was found wrong is about the default that stands for it.
+  const auto is_again = [&](const Mistake& later) {
+    const auto about = [](const Mistake& m) { return m.text.substr(0, m.text.find(": ")); };
+    return std::any_of(in_order.begin(), in_order.end(), [&](const Mistake& first) {
+      return first.of == nullptr && first.source == later.source && first.mark == later.mark &&
+             about(first) == about(later);
+    });
+  };
+  for (const Mistake& mistake : mistakes) {
+    const bool follows = mistake.of != nullptr ? std::find(puzzling.begin(), puzzling.end(),
+                                                           mistake.of) != puzzling.end()
+                                               : is_again(mistake);
+    if (!follows) in_order.push_back(mistake);
+  }
   const auto order = [](const Mistake& a) {
     return std::tuple(!a.source->is_file, a.mark.line, a.mark.column);
   };

@@ -61,7 +61,8 @@ bool YamlNode::is_scalar() const {
 void YamlNode::error(const std::string& message) const {
   if (value_ == nullptr) return;  // that it is missing was said
   document_->note(value_->source, value_->mark,
-                  path_.empty() ? message : fmt::format("{}: {}", printable(path_, 200), message));
+                  path_.empty() ? message : fmt::format("{}: {}", printable(path_, 200), message),
+                  is_map() ? value_ : nullptr);
 }
 
 void YamlNode::expected(std::string_view what) const {
@@ -120,6 +121,7 @@ void YamlNode::allow_only(std::span<const std::string_view> keys) const {
   if (!is_map()) return expected("a map");
   for (const Value::Entry& entry : value_->entries) {
     if (std::find(keys.begin(), keys.end(), entry.key) != keys.end()) continue;
+    document_->puzzling.push_back(value_);
     const std::string meant = suggestion(entry.key, keys);
     document_->note(
         entry.source, entry.mark,

@@ -8,6 +8,7 @@
 
 #include "sim/io/message.h"
 #include "sim/io/yaml_value.h"
+#include "sim/units_range.h"
 #include "sim/units_text.h"
 
 namespace moesim::sim::io {
@@ -83,6 +84,10 @@ double YamlNode::number(double least, double most) const {
 Bytes YamlNode::bytes() const {
   if (is_scalar()) {
     if (const auto amount = parse_bytes(value_->text)) return *amount;
+    if (const std::string why = wrong_bytes(value_->text); !why.empty()) {
+      error(fmt::format("{} {}", quote(value_->text), why));
+      return {};
+    }
   }
   expected(unit_text(kBytesExample));
   return {};
@@ -91,6 +96,10 @@ Bytes YamlNode::bytes() const {
 Duration YamlNode::duration() const {
   if (is_scalar()) {
     if (const auto time = parse_duration(value_->text)) return *time;
+    if (const std::string why = wrong_duration(value_->text); !why.empty()) {
+      error(fmt::format("{} {}", quote(value_->text), why));
+      return {};
+    }
   }
   expected(unit_text(kDurationExample));
   return {};

@@ -54,6 +54,9 @@ struct YamlDocument::Contents {
     const YamlSource* source;
     YamlMark mark;
     std::string text;
+    // The map as a whole that it is about ("key x is missing"), or null. Where that map has a key
+    // that is not known, it is most likely what follows from it, and is not told.
+    const YamlNode::Value* of = nullptr;
   };
 
   std::filesystem::path folder;
@@ -61,9 +64,11 @@ struct YamlDocument::Contents {
   std::deque<YamlNode::Value> values;  // all of them; addresses are stable
   YamlNode::Value* root = nullptr;
   std::vector<Mistake> mistakes;
-  std::size_t aliased = 0;  // values that aliases stand for, unfolded
+  std::vector<const YamlNode::Value*> puzzling;  // maps with keys that are not known
+  std::size_t aliased = 0;                       // values that aliases stand for, unfolded
 
-  void note(const YamlSource* source, YamlMark mark, std::string text);
+  void note(const YamlSource* source, YamlMark mark, std::string text,
+            const YamlNode::Value* of = nullptr);
   const std::string& name() const { return sources.front().name; }
   void throw_errors() const;
 };

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "sim/engine.h"
+#include "sim/error.h"
 
 using namespace moesim::sim;
 using namespace moesim::sim::literals;
@@ -45,4 +46,17 @@ TEST_CASE("a cancelled event neither runs nor moves the clock") {
   engine.run();
   CHECK(engine.now() == Time{});
   CHECK(engine.events() == 0);
+}
+
+TEST_CASE("a delay beyond the end of the clock is refused, not wrapped into the past") {
+  Engine engine;
+  engine.after(1us, [&] {
+    CHECK_THROWS_WITH_AS(
+        engine.after(kForever - 1us, [] {}),
+        "something takes more than 106 days, the most that is simulated: a rate or a size of the "
+        "cluster, the device or the question is far from any machine's",
+        InfeasibleError);
+    CHECK_NOTHROW(engine.cancel(engine.after(kForever - 2us, [] {})));
+  });
+  engine.run();
 }

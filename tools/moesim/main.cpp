@@ -10,9 +10,14 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <nlohmann/json.hpp>
 
 #include "sim/io/hdf5_guard.h"
+#include "sim/io/json.h"
+#include "sim/io/temporary_file.h"
+#include "sim/io/yaml_reader.h"
 #include "tools/moesim/command.h"
+#include "tools/moesim/printable_buffer.h"
 
 #ifndef MOESIM_VERSION
 #define MOESIM_VERSION "unknown"
@@ -101,12 +106,84 @@ CLI::App* subcommand_for(CLI::App& app, const std::string& name) {
   return at;
 }
 
+// "moesim help run" is "moesim run --help".
+std::vector<std::string> words_of(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + std::max(argc, 1));
+  if (!words.empty() && words.front() == "help") {
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  // "topology" is a command itself, which has a cluster behind it.
+  if (words.size() > 1 && words[0] == "topology" && words[1] == "import") {
+    words[0] = "topology-import";
+    words.erase(words.begin() + 1);
+  }
+  return words;
+}
+
+// The option of the command that was probably meant: "; did you mean "--format"?".
+std::string near_option(const std::vector<std::string>& words) {
+  for (const Command& command : moesim::tools::commands()) {
+    std::string start;
+    for (const std::string& word : words) {
+      start += (start.empty() ? "" : " ") + word;
+      if (start.size() >= command.name.size()) break;
+    }
+    if (start != command.name) continue;
+    std::vector<std::string_view> known{"--help"};
+    for (const auto& option : command.options) {
+      const std::string_view name = option.name;
+      if (name.starts_with('-')) known.push_back(name.substr(name.rfind(',') + 1));
+    }
+    for (const std::string& word : words) {
+      const std::string name = word.substr(0, word.find('='));
+      if (!name.starts_with("--") || std::find(known.begin(), known.end(), name) != known.end()) {
+        continue;
+      }
+      const std::string meant = moesim::sim::io::did_you_mean(name, known);
+      if (!meant.empty()) return fmt::format("; did you mean {}?", meant);
+    }
+  }
+  return {};
+}
+
+// Whether the results, and so what went wrong, are for a program.
+bool asks_for_json(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--format=json") return true;
+    if (word == "--format" && i + 1 < argc && std::string_view(argv[i + 1]) == "json") return true;
+  }
+  return false;
+}
+
+// What went wrong, on standard error: a line each, or {"error": {"exit_code", "messages"}}.
+int report(const std::string& text, ExitCode code, bool json) {
+  if (!json) {
+    std::cerr << text << '\n';
+    return static_cast<int>(code);
+  }
+  moesim::sim::io::Json error = moesim::sim::io::Json::object();
+  auto& messages = error["error"];
+  messages["exit_code"] = static_cast<int>(code);
+  messages["messages"] = moesim::sim::io::Json::array();
+  for (std::size_t start = 0; start <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    messages["messages"].push_back(text.substr(start, end - start));
+    start = end + 1;
+  }
+  std::cerr << moesim::sim::io::to_text(error);
+  return static_cast<int>(code);
+}
+
 std::atomic<int> interrupts{0};
 static_assert(std::atomic<int>::is_always_lock_free);
 
 // The first one is a wish, the second an order.
 void note_interrupt(int) {
-  if (++interrupts > 1) std::_Exit(static_cast<int>(ExitCode::Interrupted));
+  if (++interrupts <= 1) return;
+  moesim::sim::io::remove_temporaries();
+  std::_Exit(static_cast<int>(ExitCode::Interrupted));
 }
 
 int run(int argc, char** argv) {
@@ -138,15 +215,18 @@ int run(int argc, char** argv) {
   }
 
   try {
-    app.parse(argc, argv);
+    std::vector<std::string> words = words_of(argc, argv);
+    std::reverse(words.begin(), words.end());  // as CLI11 takes them
+    app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     std::vector<std::string> words;
     for (int i = 1; i < argc && argv[i][0] != '-'; ++i) words.push_back(argv[i]);
     const std::string wrong = moesim::tools::wrong_command(words);
-    std::cerr << "moesim: " << (wrong.empty() ? error.what() : wrong)
-              << "\nmoesim --help lists the commands and options.\n";
-    return static_cast<int>(ExitCode::Configuration);
+    return report(
+        fmt::format("moesim: {}\nmoesim --help lists the commands and options.",
+                    wrong.empty() ? error.what() + near_option(words_of(argc, argv)) : wrong),
+        ExitCode::Configuration, asks_for_json(argc, argv));
   }
   for (std::size_t i = 0; i < all.size(); ++i) {
     // A command that has others below it ("sweep", "sweep show") is parsed with them.
@@ -168,17 +248,24 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Never destroyed: the streams are flushed after everything else.
+  std::cout.rdbuf(new moesim::tools::PrintableBuffer(std::cout.rdbuf()));
+  std::cerr.rdbuf(new moesim::tools::PrintableBuffer(std::cerr.rdbuf()));
   try {
-    std::signal(SIGINT, [](int) { std::_Exit(static_cast<int>(ExitCode::Interrupted)); });
+    for (const int signal : {SIGINT, SIGTERM}) {
+      std::signal(signal, [](int) {
+        moesim::sim::io::remove_temporaries();
+        std::_Exit(static_cast<int>(ExitCode::Interrupted));
+      });
+    }
     moesim::sim::io::guard_hdf5_calls();
     return run(argc, argv);
   } catch (const moesim::sim::Error& error) {
-    std::cerr << error.what() << '\n';
-    return static_cast<int>(error.code());
+    return report(error.what(), error.code(), asks_for_json(argc, argv));
   } catch (const std::bad_alloc&) {
-    std::cerr << "moesim: out of memory\n";
+    return report("moesim: out of memory", ExitCode::Failed, asks_for_json(argc, argv));
   } catch (const std::exception& error) {
-    std::cerr << "moesim: internal error: " << error.what() << '\n';
+    return report(fmt::format("moesim: internal error: {}", error.what()), ExitCode::Failed,
+                  asks_for_json(argc, argv));
   }
-  return static_cast<int>(ExitCode::Failed);
 }

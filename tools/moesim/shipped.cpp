@@ -30,6 +30,20 @@ std::string name_of(const std::string& kind, const std::string& text) {
   return shipped && path.extension() == ".yaml" ? path.stem().string() : text;
 }
 
+// The file of the same folder whose name is nearest; empty where none is near.
+std::string near_file(const fs::path& path) {
+  std::error_code error;
+  std::vector<std::string> names;
+  constexpr std::size_t kMost = 10'000;
+  for (const auto& entry : fs::directory_iterator(path.parent_path(), error)) {
+    if (names.size() < kMost) names.push_back(entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  const std::string meant = sim::io::did_you_mean(path.filename().string(), views);
+  return meant.empty() ? meant : (path.parent_path() / meant).string();
+}
+
 }  // namespace
 
 fs::path shipped_folder(const std::string& kind) {
@@ -41,10 +55,16 @@ fs::path shipped_folder(const std::string& kind) {
 
 fs::path find_config(const std::string& kind, const std::string& text) {
   std::error_code error;
+  if (kind == "scenarios" && text == "-") return "/dev/stdin";
   // A pipe is a file, too.
   if (fs::exists(text, error) && !fs::is_directory(text, error)) return text;
   // A checkpoint's folder.
   if (kind == "models" && fs::is_regular_file(fs::path(text) / "config.json", error)) return text;
+  return find_shipped(kind, text);
+}
+
+fs::path find_shipped(const std::string& kind, const std::string& text) {
+  std::error_code error;
   const fs::path folder = shipped_folder(kind), own = own_config_folder();
   std::vector<std::string> names;
   const std::string wanted = lower(name_of(kind, text));
@@ -74,6 +94,8 @@ fs::path find_config(const std::string& kind, const std::string& text) {
       }
     }
   }
+  // A path that leads nowhere: perhaps to a file beside.
+  if (meant.empty() && fs::path(text).has_parent_path()) meant = near_file(text);
   throw sim::ConfigError(fmt::format("\"{}\" is neither a file nor one of {}{}", text,
                                      (fs::path("configs") / kind).string(),
                                      meant.empty() ? "" : "; did you mean " + meant + "?"));
@@ -92,7 +114,7 @@ std::vector<std::string> with_files(std::vector<std::string> assignments) {
 }
 
 workloads::Shipped shipped() {
-  return {.engines = shipped_folder("engines")};
+  return {.engines = shipped_folder("engines"), .find = find_shipped};
 }
 
 }  // namespace moesim::tools

@@ -13,11 +13,14 @@ namespace moesim::tools {
 // config_folder(). Empty where there is none.
 std::filesystem::path shipped_folder(const std::string& kind);
 
-// `text` where that is a file; else, of what ships and of the user's own (own_config_folder()),
-// TEXT.yaml, whatever the case of its letters, which may also be called configs/KIND/TEXT.yaml; of
-// a model else the file that has TEXT among its aliases ("Qwen/Qwen3-32B"). Throws ConfigError that
-// names the closest ones that ship.
+// `text` where that is a file ("-" for a scenario is standard input); else, of what ships and of
+// the user's own (own_config_folder()), TEXT.yaml, whatever the case of its letters, which may also
+// be called configs/KIND/TEXT.yaml; of a model else the file that has TEXT among its aliases
+// ("Qwen/Qwen3-32B"). Throws ConfigError that names the closest ones that ship.
 std::filesystem::path find_config(const std::string& kind, const std::string& text);
+
+// The same of names alone, whatever files are where the program runs.
+std::filesystem::path find_shipped(const std::string& kind, const std::string& text);
 
 // Assignments of a command line (--set) with files in place of names: "cluster=h200-1x8" where
 // there is no file of that name here. Throws ConfigError as find_config does.

@@ -10,124 +10,12 @@
 
 #include "sim/error.h"
 #include "sim/io/json.h"
+#include "validation/calibrate/import_text.h"
 
 namespace moesim::validation {
 namespace {
 
-std::vector<std::string_view> lines_of(std::string_view text) {
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    lines.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
-}
-
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  std::size_t at = 0;
-  while ((at = line.find_first_not_of(" \t\r", at)) != std::string_view::npos) {
-    const std::size_t end = std::min(line.find_first_of(" \t\r", at), line.size());
-    words.push_back(line.substr(at, end - at));
-    at = end;
-  }
-  return words;
-}
-
-std::optional<double> number(std::string_view word) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc{} || end != word.data() + word.size()) return {};
-  return value;
-}
-
-// The number right after a piece of text; nothing where it is not there.
-std::optional<double> number_after(std::string_view line, std::string_view before) {
-  const std::size_t at = line.find(before);
-  if (at == std::string_view::npos) return {};
-  const std::string_view rest = line.substr(at + before.size());
-  double value = 0;
-  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
-  if (error != std::errc{}) return {};
-  return value;
-}
-
-[[noreturn]] void fail(const std::string& name, std::size_t line, const std::string& what) {
-  throw sim::InputError(fmt::format("{}:{}: {}", name, line + 1, what));
-}
-
 constexpr const char* kPerftestHeader = "bytes,bandwidth_GBps,latency_us\n";
-
-std::string nccl_header() {
-  return "op_name,dtype,num_gpus,bytes,latency_us\n";
-}
-
-std::string nccl_from_json(const sim::io::Json& json, const std::string& name,
-                           const std::string& operation, int ranks) {
-  if (!json.contains("results") || !json["results"].is_array())
-    throw sim::InputError(fmt::format("{}: no list \"results\"; is this of nccl-tests -J?", name));
-  std::string csv = nccl_header();
-  for (const auto& r : json["results"]) {
-    if (!r.contains("size") || !r["size"].is_number() || !r.contains("out_of_place") ||
-        !r["out_of_place"].contains("time") || !r["out_of_place"]["time"].is_number() ||
-        !(r["out_of_place"]["time"].get<double>() > 0))
-      throw sim::InputError(
-          fmt::format("{}: a result without size and an out_of_place.time above zero", name));
-    const std::string type = r.value("type", "float");
-    csv += fmt::format("{},{},{},{},{}\n", operation, type, ranks, r["size"].get<std::int64_t>(),
-                       r["out_of_place"]["time"].get<double>());
-  }
-  return csv;
-}
-
-}  // namespace
-
-std::string import_nccl_tests(std::string_view text, const std::string& name,
-                              const std::string& operation, int ranks) {
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && text[first] == '{') {
-    if (ranks == 0) throw sim::ConfigError(fmt::format("{}: how many GPUs? --ranks N", name));
-    return nccl_from_json(sim::io::parse_json(text, name), name, operation, ranks);
-  }
-  const std::vector<std::string_view> lines = lines_of(text);
-  int seen = 0;
-  std::optional<std::size_t> size_at, time_at, type_at;
-  std::string rows;
-  for (std::size_t i = 0; i < lines.size(); ++i) {
-    std::vector<std::string_view> words = words_of(lines[i]);
-    if (words.empty()) continue;
-    if (words[0] == "#") {
-      words.erase(words.begin());
-      if (words.size() > 1 && words[0] == "Rank") ++seen;
-      const auto place = [&](std::string_view word) -> std::optional<std::size_t> {
-        const auto found = std::ranges::find(words, word);
-        if (found == words.end()) return {};
-        return static_cast<std::size_t>(found - words.begin());
-      };
-      if (place("size") && place("time"))
-        size_at = place("size"), time_at = place("time"), type_at = place("type");
-      continue;
-    }
-    if (!size_at || !number(words[0])) continue;  // what a launcher prints
-    if (words.size() <= *time_at) fail(name, i, "the line has fewer columns than the header");
-    const auto bytes = number(words[*size_at]), time = number(words[*time_at]);
-    if (!bytes || !time || *time <= 0) fail(name, i, "expected a size and a time above zero");
-    if (*bytes < 1) continue;  // zero bytes
-    rows += fmt::format("{},{},@,{:.0f},{}\n", operation,
-                        type_at ? words[*type_at] : std::string_view("float"), *bytes, *time);
-  }
-  if (!size_at)
-    throw sim::InputError(
-        fmt::format("{}: no header line with \"size\" and \"time\"; is this of nccl-tests?", name));
-  const int gpus = ranks > 0 ? ranks : seen;
-  if (gpus < 2) throw sim::ConfigError(fmt::format("{}: how many GPUs? --ranks N", name));
-  for (std::size_t at = 0; (at = rows.find('@', at)) != std::string::npos;)
-    rows.replace(at, 1, std::to_string(gpus));
-  return nccl_header() + rows;
-}
-
-namespace {
 
 // What DeepEP's tests print of their shape, where they do, over what is given.
 DeepEpRun shape_in(std::string_view line, DeepEpRun run) {
@@ -142,10 +30,46 @@ DeepEpRun shape_in(std::string_view line, DeepEpRun run) {
   return run;
 }
 
-std::string low_latency_csv(const std::vector<std::string_view>& lines, const std::string& name,
-                            const DeepEpRun& run) {
-  double dispatch = 0, combine = 0;
+// The ranks that a log's lines "[rank 3] …" name: one more than the largest.
+int ranks_in(const std::vector<std::string_view>& lines) {
   int ranks = 0;
+  for (const std::string_view line : lines) {
+    const auto rank = number_after(line, "[rank ");
+    if (rank && *rank >= 0 && *rank < 1e6) ranks = std::max(ranks, static_cast<int>(*rank) + 1);
+  }
+  return ranks;
+}
+
+// Nodes that the log does not say and nobody gave.
+int nodes_of(const std::vector<std::string_view>& lines, const std::string& name,
+             const DeepEpRun& given) {
+  constexpr int kUsual = 8;  // GPUs of a node
+  if (given.nodes > 0) return given.nodes;
+  if (const int ranks = ranks_in(lines); ranks > kUsual) {
+    throw sim::ConfigError(
+        fmt::format("{}: {} ranks are more than a node of {}: on how many nodes? --nodes N", name,
+                    ranks, kUsual));
+  }
+  for (const std::string_view line : lines) {
+    if (line.find("(RDMA)") == std::string_view::npos) continue;
+    throw sim::ConfigError(
+        fmt::format("{}: the log is of several nodes (RDMA): how many? --nodes N", name));
+  }
+  return 1;
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+std::string low_latency_csv(const std::vector<std::string_view>& lines, const std::string& name,
+                            const DeepEpRun& run, ImportNotes notes) {
+  struct Rank {
+    std::size_t line;
+    double dispatch, combine;
+  };
+  std::vector<Rank> all;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const std::size_t second = lines[i].find("| Combine bandwidth:");
     if (lines[i].find("Dispatch bandwidth:") == std::string_view::npos ||
@@ -155,9 +79,26 @@ std::string low_latency_csv(const std::vector<std::string_view>& lines, const st
     const auto c = number_after(lines[i].substr(second), "avg_t=");
     if (!d || !c) continue;
     if (!(*d > 0 && *c > 0)) fail(name, i, "expected an avg_t above zero");
-    dispatch += *d, combine += *c, ++ranks;
+    all.push_back({i, *d, *c});
   }
-  if (ranks == 0) return {};
+  if (all.empty()) return {};
+  std::vector<double> dispatches, combines;
+  for (const Rank& rank : all) {
+    dispatches.push_back(rank.dispatch);
+    combines.push_back(rank.combine);
+  }
+  const double usual_dispatch = median(dispatches), usual_combine = median(combines);
+  double dispatch = 0, combine = 0;
+  int ranks = 0;
+  for (const Rank& rank : all) {
+    if (rank.dispatch > 2 * usual_dispatch || rank.combine > 2 * usual_combine) {
+      note(notes, name, rank.line,
+           fmt::format("left out: the rank is stalled, {} and {} us where {} and {} are usual",
+                       rank.dispatch, rank.combine, usual_dispatch, usual_combine));
+      continue;
+    }
+    dispatch += rank.dispatch, combine += rank.combine, ++ranks;
+  }
   return fmt::format(
       "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
       "{},{},{},{},{},{:.6g},{:.6g}\n",
@@ -179,6 +120,10 @@ std::string normal_csv(const std::vector<std::string_view>& lines, const std::st
     auto transmit = number_after(lines[i], "transmit: ");
     if (!transmit) transmit = number_after(lines[i], " avg_t: ");
     if (!transmit) transmit = number_after(lines[i], " t: ");
+    if (sms && !transmit && lines[i].find("GB/s") != std::string_view::npos)
+      fail(name, i,
+           "this version of DeepEP prints bandwidths and no times, which a table needs: measure "
+           "with one that prints \"transmit: … us\"");
     if (!sms || !transmit || !(*sms > 0 && *transmit > 0))
       fail(name, i, "expected SMs and a time (transmit: … us) above zero");
     Best& best = out ? dispatch : combine;
@@ -197,11 +142,13 @@ std::string normal_csv(const std::vector<std::string_view>& lines, const std::st
 
 }  // namespace
 
-std::string import_deepep(std::string_view text, const std::string& name, const DeepEpRun& given) {
+std::string import_deepep(std::string_view text, const std::string& name, const DeepEpRun& given,
+                          std::vector<std::string>* notes) {
   const std::vector<std::string_view> lines = lines_of(text);
   DeepEpRun run = given;
   for (const std::string_view line : lines) run = shape_in(line, run);
-  std::string csv = low_latency_csv(lines, name, run);
+  run.nodes = nodes_of(lines, name, given);
+  std::string csv = low_latency_csv(lines, name, run, notes);
   if (csv.empty()) csv = normal_csv(lines, name, run);
   if (csv.empty())
     throw sim::InputError(
@@ -214,6 +161,15 @@ std::string import_deepep(std::string_view text, const std::string& name, const 
 
 namespace {
 
+// How many directions a bandwidth is the sum of: two in a bidirectional test.
+double directions(std::string_view text) {
+  return text.find("Bidirectional") != std::string_view::npos ||
+                 text.find("bidirectional\": true") != std::string_view::npos ||
+                 text.find("bidirectional\": \"ON") != std::string_view::npos
+             ? 2
+             : 1;
+}
+
 // perftest's --out_json: one result, or a list of them.
 std::string perftest_from_json(const sim::io::Json& json, std::string_view text,
                                const std::string& name, double mib, double gbit) {
@@ -221,7 +177,8 @@ std::string perftest_from_json(const sim::io::Json& json, std::string_view text,
     throw sim::InputError(fmt::format("{}: no \"results\"; is this of perftest?", name));
   const auto& results = json["results"];
   std::string csv = kPerftestHeader;
-  const double unit = text.find("Gb/sec") != std::string_view::npos ? gbit : mib;
+  const double unit =
+      (text.find("Gb/sec") != std::string_view::npos ? gbit : mib) / directions(text);
   const auto add = [&](const sim::io::Json& r) {
     const auto real = [&](const char* key) -> std::optional<double> {
       if (!r.contains(key) || !r[key].is_number()) return {};
@@ -250,7 +207,7 @@ std::string import_perftest(std::string_view text, const std::string& name) {
   if (first != std::string_view::npos && text[first] == '{')
     return perftest_from_json(sim::io::parse_json(text, name), text, name, kMiB, kGbit);
   std::optional<std::size_t> bandwidth_at, latency_at;
-  double unit = kMiB;
+  double unit = kMiB, summed = 1;
   std::string csv = kPerftestHeader;
   std::size_t rows = 0;
   const std::vector<std::string_view> lines = lines_of(text);
@@ -258,6 +215,16 @@ std::string import_perftest(std::string_view text, const std::string& name) {
     const std::string_view line = lines[at_line];
     const std::vector<std::string_view> words = words_of(line);
     if (words.empty()) continue;
+    // Each test's title stands before its table.
+    if (line.find("Bidirectional") != std::string_view::npos) summed = 2;
+    if (line.find(" BW Test") != std::string_view::npos &&
+        line.find("Bidirectional") == std::string_view::npos) {
+      summed = 1;
+    }
+    if (line.find("Completion with error") != std::string_view::npos ||
+        line.find("Failed status") != std::string_view::npos) {
+      fail(name, at_line, "the test failed: measure again");
+    }
     if (words[0] == "#bytes") {
       bandwidth_at = latency_at = {};
       unit = line.find("Gb/sec") != std::string_view::npos ? kGbit : kMiB;
@@ -273,7 +240,7 @@ std::string import_perftest(std::string_view text, const std::string& name) {
     if (!value) continue;
     if (!(*value > 0)) fail(name, at_line, "expected a bandwidth or a time above zero");
     if (bandwidth_at)
-      csv += fmt::format("{:.0f},{:.6g},\n", *bytes, *value * unit);
+      csv += fmt::format("{:.0f},{:.6g},\n", *bytes, *value * unit / summed);
     else
       csv += fmt::format("{:.0f},,{:.6g}\n", *bytes, *value);
     ++rows;

@@ -3,28 +3,39 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "sim/io/csv.h"
 
 namespace moesim::validation {
 
-// nccl-tests' text (columns found by their names) or its JSON (-J). Out-of-place times, bytes as
-// printed. `operation`: all_reduce, all_gather, reduce_scatter, alltoall. `ranks`: 0 takes them
-// from the lines "#  Rank  0 …". Throws InputError with the line that cannot be.
+// Notes of what was left out, and of what looks odd, go to `notes`, where it is not null.
+
+// nccl-tests' text (columns found by their names; several runs; behind what launchers put before a
+// line) or its JSON (-J). Out-of-place times, bytes as printed. `operation`: all_reduce,
+// all_gather, reduce_scatter, alltoall, or empty where the log names it; runs of others are left
+// out. `ranks`: for logs that do not list them; 0: none given. Rows with wrong values or without a
+// time are left out, and so are all of a run that failed. Throws InputError with the line that
+// cannot be, or where no row is left; ConfigError where what is asked for is not there.
 std::string import_nccl_tests(std::string_view text, const std::string& name,
-                              const std::string& operation, int ranks);
+                              const std::string& operation, int ranks,
+                              std::vector<std::string>* notes = nullptr);
 
 // DeepEP's test logs: of low latency, lines "Dispatch bandwidth: x GB/s, avg_t=y us | Combine
 // bandwidth: …", one row of the mean over ranks; of the normal kernels, "Best dispatch (FP8): SMs
 // n, …, transmit: x us, notify: y us" and "Best combine: …", one row. The shape is taken from what
-// the log says ("num_tokens=", "hidden=", "num_topk=", "num_experts="), else from `given`.
+// the log says ("num_tokens=", "hidden=", "num_topk=", "num_experts="), else from `given`. Nodes: 1
+// where none are given and the log's ranks fit one of eight and speak of no RDMA, else they are
+// asked for (ConfigError). A rank that took twice the others' median is stalled and left out.
 struct DeepEpRun {
-  int nodes = 1, hidden = 7168, tokens = 128, top_k = 8, experts = 256;
+  int nodes = 0, hidden = 7168, tokens = 128, top_k = 8, experts = 256;
 };
-std::string import_deepep(std::string_view text, const std::string& name, const DeepEpRun& given);
+std::string import_deepep(std::string_view text, const std::string& name, const DeepEpRun& given,
+                          std::vector<std::string>* notes = nullptr);
 
 // perftest's text or JSON (--out_json; ib_write_bw, ib_write_lat): bytes, bandwidth_GBps,
-// latency_us (typical).
+// latency_us (typical). A bidirectional test prints the sum of both directions: half of it is
+// one's.
 std::string import_perftest(std::string_view text, const std::string& name);
 
 // aiconfigurator's CSV in our columns: latency in milliseconds becomes latency_us; message_size in

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "workloads/placement/model_layout.h"
+
 namespace moesim::workloads {
 namespace {
 
@@ -36,6 +38,9 @@ std::vector<Problem> check(const Deployment& d) {
   if (p.pp > d.model.layer_count()) {
     problems.push_back(
         {"parallelism", fmt::format("pp = {} stages for {} layers", p.pp, d.model.layer_count())});
+  }
+  for (std::string& problem : layout_problems(d.model, p)) {
+    problems.push_back({"parallelism", std::move(problem)});
   }
   check_slots(d, problems);
   if (!d.model.is_moe() && p.ep > 1) {

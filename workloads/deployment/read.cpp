@@ -33,6 +33,13 @@ T load_part(const YamlNode& node, const std::filesystem::path& file, Load&& load
   return {};
 }
 
+// In single quotes, as YAML text; a quote within is doubled.
+std::string quoted(const std::string& text) {
+  std::string all = "'";
+  for (const char c : text) all += c == '\'' ? "''" : std::string(1, c);
+  return all + "'";
+}
+
 void read_precision(const YamlNode& node, Precision& precision) {
   precision = hardware::kPrecisions[node.one_of(hardware::kPrecisionNames)];
 }
@@ -106,6 +113,8 @@ TraceMapping read_mapping(const YamlNode& node) {
   return mapping;
 }
 
+constexpr double kMostSkew = 10;  // that a law takes (laws.cpp)
+
 RoutingChoice read_routing(const std::optional<YamlNode>& node) {
   RoutingChoice routing;
   if (!node) return routing;
@@ -129,7 +138,7 @@ RoutingChoice read_routing(const std::optional<YamlNode>& node) {
   routing.law = static_cast<Law>(node->at("law").one_of(kLawNames));
   routing.skew = default_skew(routing.law);
   // Without meaning for balanced and uniform, so that a study may change the law alone.
-  if (const auto skew = node->find("skew")) routing.skew = skew->number(0, 100);
+  if (const auto skew = node->find("skew")) routing.skew = skew->number(0, kMostSkew);
   if (const auto drift = node->find("drift")) {
     const double value = drift->number(0, 3);
     if (routing.law != Law::Balanced) routing.drift = value;
@@ -182,6 +191,51 @@ Overlap read_overlap(const std::optional<YamlNode>& node) {
   return overlap;
 }
 
+// A value as YAML text, on one line; every scalar in quotes, which readers do not mind.
+std::string flow_text(const YamlNode& node) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  if (node.is_map()) {
+    for (const auto& [key, value] : node.entries()) add(quoted(key) + ": " + flow_text(value));
+    return "{" + text + "}";
+  }
+  if (node.is_list()) {
+    for (const YamlNode& item : node.items()) add(flow_text(item));
+    return "[" + text + "]";
+  }
+  return node.is_scalar() ? quoted(node.text()) : "null";
+}
+
+// What a map says beside `file`, as values to set in that file: (dotted path, YAML text).
+void collect(const YamlNode& node, const std::string& path,
+             std::vector<std::pair<std::string, std::string>>& overrides) {
+  if (!node.is_map()) {
+    overrides.emplace_back(path, flow_text(node));
+    return;
+  }
+  for (const auto& [key, value] : node.entries()) {
+    if (path.empty() && key == "file") continue;
+    collect(value, path.empty() ? key : path + "." + key, overrides);
+  }
+}
+
+// A file, or {file: a file, and what is otherwise than in it}: `--set cluster.faults=...` makes the
+// second of the first.
+hardware::Cluster read_cluster(const YamlNode& node, const Shipped& shipped, Inputs& inputs) {
+  if (!node.is_map()) {
+    inputs.cluster = shipped_file(node, "clusters", shipped);
+    if (inputs.cluster.empty() && node.is_scalar()) return {};
+    return load_part<hardware::Cluster>(node, inputs.cluster, hardware::load_cluster);
+  }
+  const YamlNode file = node.at("file");
+  inputs.cluster = shipped_file(file, "clusters", shipped);
+  if (inputs.cluster.empty()) return {};
+  collect(node, "", inputs.cluster_changes);
+  return load_part<hardware::Cluster>(file, inputs.cluster, [&](const std::filesystem::path& path) {
+    return hardware::load_cluster_with(path, inputs.cluster_changes);
+  });
+}
+
 // The path of a file, or the name of one of `engines`. Empty where it is neither, which is noted.
 std::filesystem::path engine_file(const YamlNode& node, const std::filesystem::path& engines,
                                   Inputs& inputs) {
@@ -208,6 +262,26 @@ std::filesystem::path engine_file(const YamlNode& node, const std::filesystem::p
   return found.file;
 }
 
+// That the device has the implementations that are named; of an engine's own the file says so.
+void check_kernels(const YamlNode& root, const Deployment& d) {
+  const auto kernels = root.find("kernels");
+  if (!kernels || d.cluster.topology == nullptr) return;
+  try {
+    (void)hardware::resolve(d.cluster.device, d.kernels);
+  } catch (const sim::ConfigError& error) {
+    // "kernels.moe: there is no implementation …"
+    const std::string_view text = error.what();
+    constexpr std::string_view kStart = "kernels.";
+    const std::size_t colon = text.find(": ");
+    if (!text.starts_with(kStart) || colon == std::string_view::npos) {
+      kernels->error(std::string(text));
+      return;
+    }
+    const auto named = kernels->find(text.substr(kStart.size(), colon - kStart.size()));
+    (named ? *named : *kernels).error(std::string(text.substr(colon + 2)));
+  }
+}
+
 // The engine's own, then what the scenario says.
 void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, Inputs& inputs) {
   KernelNames names;
@@ -224,6 +298,7 @@ void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, In
   if (const auto host = root.find("host")) read_host(*host, d.host);
   if (const auto kernels = root.find("kernels")) read_kernels(*kernels, names);
   d.kernels = std::move(names.kernels);
+  check_kernels(root, d);
   d.all_reduce = hardware::all_reduce_named(
       names.all_reduce.empty() ? hardware::default_all_reduce(d.kernels.gemm) : names.all_reduce);
   if (const auto tokens = hardware::parse_multicast(names.all_to_all)) d.tokens = *tokens;
@@ -238,13 +313,42 @@ std::span<const std::string_view> deployment_keys() {
   return kKeys;
 }
 
+std::filesystem::path shipped_file(const YamlNode& node, const std::string& kind,
+                                   const Shipped& shipped) {
+  if (node.is_missing() || !node.is_scalar()) return {};
+  std::filesystem::path file = node.file();
+  const std::string name = node.text();
+  const std::filesystem::path path(name);
+  // Of a path that leads nowhere the loader says so; a hub's id has a slash, too.
+  const bool hub_id = kind == "models" && std::count(name.begin(), name.end(), '/') == 1 &&
+                      name.front() != '.' && name.front() != '/';
+  const bool is_path = (path.has_parent_path() && !hub_id) || path.extension() == ".yaml" ||
+                       path.extension() == ".json";
+  std::error_code error;
+  const bool there = std::filesystem::exists(file, error);
+  const bool checkpoint = std::filesystem::exists(file / "config.json", error);
+  if (!shipped.find || name.empty() || is_path || checkpoint ||
+      (there && !std::filesystem::is_directory(file, error))) {
+    return file;
+  }
+  try {
+    return shipped.find(kind, name);
+  } catch (const sim::ConfigError& wrong) {
+    if (hub_id) return file;
+    node.error(wrong.what());
+    return {};
+  }
+}
+
 Deployment read_deployment(const YamlNode& root, const Shipped& shipped, Inputs& inputs) {
   Deployment d;
-  inputs.model = model_file(root.at("model").file());
-  inputs.cluster = root.at("cluster").file();
-  d.model = load_part<ModelSpec>(root.at("model"), root.at("model").file(), load_model);
-  d.cluster =
-      load_part<hardware::Cluster>(root.at("cluster"), inputs.cluster, hardware::load_cluster);
+  const YamlNode model = root.at("model"), cluster = root.at("cluster");
+  const std::filesystem::path model_path = shipped_file(model, "models", shipped);
+  inputs.model = model_file(model_path);
+  if (!model_path.empty() || !model.is_scalar()) {
+    d.model = load_part<ModelSpec>(model, model_path, load_model);
+  }
+  d.cluster = read_cluster(cluster, shipped, inputs);
   d.formats = read_formats(root.find("precision"), d.model);
   d.layout = read_parallelism(root.find("parallelism"), d.model.is_moe());
   d.routing = read_routing(root.find("routing"));

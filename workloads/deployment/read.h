@@ -2,9 +2,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sim/io/yaml_reader.h"
@@ -12,19 +14,29 @@
 
 namespace moesim::workloads {
 
-// Folders of files that may be given by name instead of by path; empty: there are no names.
+// Files that may be given by name instead of by path; empty: there are no names.
 struct Shipped {
-  std::filesystem::path engines = {};
+  std::filesystem::path engines = {};  // their folder
+  // The file that a name stands for, of a kind ("models", "clusters"). Throws ConfigError that
+  // names the closest ones where there is none.
+  std::function<std::filesystem::path(const std::string& kind, const std::string& name)> find = {};
 };
 
 // The files that a scenario was read from; empty where there is none.
 struct Inputs {
   std::filesystem::path scenario = {}, model = {}, cluster = {}, engine = {};
+  // What the scenario says otherwise than the cluster's file: (dotted path, YAML text).
+  std::vector<std::pair<std::string, std::string>> cluster_changes = {};
   std::vector<std::string> defaults = {};  // what was chosen where the scenario leaves it open
 };
 
 // The keys that read_deployment() looks at.
 std::span<const std::string_view> deployment_keys();
+
+// The file that a node names: by its path, or where there is no such file and it looks like a name,
+// what ships under it. Notes a mistake where it is neither.
+std::filesystem::path shipped_file(const sim::io::YamlNode& node, const std::string& kind,
+                                   const Shipped& shipped);
 
 // Notes mistakes in the node's document; what is returned may be used once throw_errors() returned.
 Deployment read_deployment(const sim::io::YamlNode& node, const Shipped& shipped, Inputs& inputs);

@@ -5,29 +5,11 @@
 #include <algorithm>
 
 #include "sim/error.h"
+#include "workloads/placement/model_layout.h"
 
 namespace moesim::workloads {
 
 namespace {
-
-// Whether the mixer's query heads divide over tp ranks. States are divided by channels.
-struct HeadsDivide {
-  std::int64_t tp;
-
-  bool operator()(const NoMixer&) const { return true; }
-  bool operator()(const GqaAttention& a) const { return a.heads % tp == 0; }
-  bool operator()(const MlaAttention& a) const { return a.heads % tp == 0; }
-  bool operator()(const CompressedAttention& a) const { return a.heads % tp == 0; }
-  bool operator()(const LinearAttention&) const { return true; }
-  bool operator()(const MambaMixer&) const { return true; }
-  bool operator()(const LstmMixer&) const { return true; }
-};
-
-bool heads_divide(const ModelSpec& model, std::int64_t tp) {
-  return std::ranges::all_of(model.layers, [&](std::size_t kind) {
-    return std::visit(HeadsDivide{tp}, model.kinds[kind].mixer);
-  });
-}
 
 CardFit fit(const ModelSpec& model, const CardOptions& options, const Formats& weights,
             std::string precision, const hardware::Device& device) {
@@ -36,7 +18,7 @@ CardFit fit(const ModelSpec& model, const CardOptions& options, const Formats& w
   found.device = device.name;
   ServingOptions serving;
   serving.formats = weights;
-  serving.formats.kv_cache = options.kv_cache;
+  serving.formats.kv_cache = options.kv_cache.value_or(model.stored.kv_cache);
   ServingLoad load;
   load.context = model.max_context > 0 ? std::min(options.serving_context, model.max_context)
                                        : options.serving_context;
@@ -62,13 +44,14 @@ std::vector<Parallelism> card_layouts(const ModelSpec& model, std::int64_t gpus)
   std::vector<Parallelism> layouts;
   const MoeFfn* moe = model.largest_moe();
   for (const std::int64_t tp : {8, 4, 2, 1}) {
-    if (gpus % tp != 0 || !heads_divide(model, tp)) continue;
+    if (gpus % tp != 0) continue;
+    const auto add = [&](const Parallelism& layout) {
+      if (layout_problems(model, layout).empty()) layouts.push_back(layout);
+    };
     if (moe != nullptr && moe->experts % gpus == 0) {
-      layouts.push_back({.tp = tp, .dp = gpus / tp, .ep = gpus});
+      add({.tp = tp, .dp = gpus / tp, .ep = gpus});
     }
-    if (gpus / tp <= model.layer_count()) {
-      layouts.push_back({.tp = tp, .pp = gpus / tp, .etp = tp});
-    }
+    if (gpus / tp <= model.layer_count()) add({.tp = tp, .pp = gpus / tp, .etp = tp});
   }
   std::erase_if(layouts, [](const Parallelism& p) { return !check_layout(p).empty(); });
   return layouts;
@@ -98,9 +81,10 @@ ModelCard make_card(const ModelSpec& model, const CardOptions& options) {
     card.shared_experts = moe->shared_experts;
   }
   card.moe_layers = static_cast<std::int64_t>(model.moe_layers().size());
-  card.kv_precision = options.kv_cache;
-  card.kv_bytes_per_token = kv_bytes_per_token(model, options.kv_cache);
-  card.state_bytes = kv_bytes(model, options.kv_cache, 0);
+  const hardware::Precision kv = options.kv_cache.value_or(model.stored.kv_cache);
+  card.kv_precision = kv;
+  card.kv_bytes_per_token = kv_bytes_per_token(model, kv);
+  card.state_bytes = kv_bytes(model, kv, 0);
   for (const hardware::Precision p : hardware::kPrecisions) {
     card.weight_bytes.emplace_back(hardware::name_of(p),
                                    weight_bytes(model, precision_of_weights(model, p)).total());
@@ -110,7 +94,7 @@ ModelCard make_card(const ModelSpec& model, const CardOptions& options) {
   card.prefill = prefill_flops(model, context);
   card.decode = decode_flops(model, context);
   card.training = training_flops(model, context);
-  card.decode_bytes = decode_bytes(model, model.stored, options.kv_cache, context);
+  card.decode_bytes = decode_bytes(model, model.stored, kv, context);
   card.prefill_bytes = card.stored_bytes / static_cast<double>(context) + card.kv_bytes_per_token;
   card.dense = dense_equivalents(model);
   for (const hardware::Device& device : options.devices) {

@@ -18,9 +18,9 @@
 namespace moesim::workloads {
 
 struct CardOptions {
-  std::vector<hardware::Precision> precisions;  // of the weights, to find GPUs for; empty: the
-                                                // checkpoint's own
-  hardware::Precision kv_cache = hardware::Precision::BF16;
+  std::vector<hardware::Precision> precisions;       // of the weights, to find GPUs for; empty: the
+                                                     // checkpoint's own
+  std::optional<hardware::Precision> kv_cache = {};  // nothing: as the checkpoint says
   std::optional<std::int64_t> context = {};  // of FLOP and bytes a token; nothing: 1024, or what
                                              // the model takes
   std::int64_t serving_context = 4096;       // of the sequences that a layout must hold

@@ -1,5 +1,7 @@
 #include "workloads/memory/request.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
@@ -8,6 +10,7 @@
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "workloads/memory/model_card.h"
+#include "workloads/placement/model_layout.h"
 
 namespace moesim::workloads {
 
@@ -45,6 +48,21 @@ Parallelism read_layout(const YamlNode& node) {
   const std::string wrong = check_layout(p);
   if (!wrong.empty()) node.error(wrong);
   return p;
+}
+
+// What no engine can start, at the layout.
+void check_division(const YamlNode& node, const MemoryRequest& request) {
+  for (const std::string& problem : layout_problems(request.model, request.parallelism)) {
+    node.error(problem);
+  }
+  for (const std::int64_t layer : request.model.moe_layers()) {
+    const std::string problem = slots_problem(
+        request.model.moe(layer)->experts, request.trains ? 0 : request.options.redundant_experts,
+        request.parallelism.ep);
+    if (problem.empty()) continue;
+    node.error(problem);
+    return;
+  }
 }
 
 Recompute read_recompute(const YamlNode& list) {
@@ -110,7 +128,7 @@ void read_serving(const YamlNode& node, MemoryRequest& request) {
     options.formats =
         precision_of_weights(request.model, precision(node, "weights", Precision::BF16));
   }
-  options.formats.kv_cache = precision(node, "kv_cache", Precision::BF16);
+  options.formats.kv_cache = precision(node, "kv_cache", request.model.stored.kv_cache);
   options.formats.activations = precision(node, "activations", Precision::BF16);
   options.formats.dispatch = precision(node, "dispatch", Precision::BF16);
   options.redundant_experts = integer(node, "redundant", 0, 0);
@@ -123,6 +141,10 @@ void read_serving(const YamlNode& node, MemoryRequest& request) {
   ServingLoad& load = request.serving;
   load.sequences = integer(node, "sequences", 1, 0);
   load.context = integer(node, "context", 0, 0);
+  if (const std::int64_t most = request.model.max_context; most > 0 && load.context > most) {
+    node.at("context").error(
+        fmt::format("{} takes {} tokens at most, not {}", request.model.name, most, load.context));
+  }
   load.step_tokens = integer(node, "step_tokens", std::max<std::int64_t>(load.sequences, 1));
   load.logits = integer(node, "logits", std::max<std::int64_t>(load.sequences, 1));
   if (const auto v = node.find("expert_rows")) load.expert_rows = v->integer(0, kMost);
@@ -189,7 +211,8 @@ MemoryRequest read_memory_request(const YamlNode& node) {
     if (!layers.empty()) request.model = keep_layers(request.model, layers);
   }
   request.model.vocab = integer(node, "vocab", request.model.vocab, 1, std::int64_t{1} << 24);
-  if (const auto layout = node.find("parallelism")) request.parallelism = read_layout(*layout);
+  const auto layout = node.find("parallelism");
+  if (layout) request.parallelism = read_layout(*layout);
   const auto training = node.find("training"), serving = node.find("serving");
   if (training.has_value() == serving.has_value()) {
     node.error("expected exactly one of training and serving");
@@ -199,6 +222,7 @@ MemoryRequest read_memory_request(const YamlNode& node) {
   } else {
     read_serving(*serving, request);
   }
+  if (layout && check_layout(request.parallelism).empty()) check_division(*layout, request);
   return request;
 }
 
@@ -219,6 +243,7 @@ Json answer(const MemoryRequest& r) {
     return json;
   }
   Json json = plan_json(plan_serving(r.model, r.parallelism, r.options, r.serving, r.device));
+  json["notes"] = cut_blocks(r.model, r.parallelism, r.options.formats);
   json["largest_batch_per_dp_rank"] =
       largest_batch(r.model, r.parallelism, r.options, r.serving, r.device);
   json["largest_context"] = largest_context(r.model, r.parallelism, r.options, r.serving, r.device);
@@ -231,7 +256,7 @@ Json answer_card(const YamlNode& node) {
   if (model.is_missing()) throw sim::ConfigError(node.where() + ": card: model is missing");
   CardOptions options;
   if (const auto v = node.find("context")) options.context = v->integer(1, std::int64_t{1} << 24);
-  options.kv_cache = precision(node, "kv_cache", Precision::BF16);
+  if (node.find("kv_cache")) options.kv_cache = precision(node, "kv_cache", Precision::BF16);
   return to_json(make_card(load_model(model.file()), options));
 }
 

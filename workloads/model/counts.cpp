@@ -9,7 +9,7 @@ namespace {
 
 MixerParams index_params(const SparseIndex& index, std::int64_t query_rank, std::int64_t hidden) {
   // Queries from the low-rank queries, one key a token, a weight a head, LayerNorm of the key.
-  if (index.top_k == 0) return {};
+  if (index.heads == 0) return {};
   return {.replicated = query_rank * index.heads * index.head_dim + hidden * index.head_dim +
                         hidden * index.heads,
           .vectors = 2 * index.head_dim};
@@ -43,6 +43,9 @@ struct CountMixer {
     if (a.qkv_bias) p.vectors += a.query_width() + kv_width;
     if (a.output_bias) p.vectors += hidden;
     if (a.sinks) p.vectors += a.heads;
+    const MixerParams index = index_params(a.index, hidden, hidden);
+    p.replicated += index.replicated;
+    p.vectors += index.vectors;
     return p;
   }
 
@@ -80,7 +83,7 @@ struct CountMixer {
       p.replicated += compressor(hidden, a.head_dim, a.compress_overlap);
       p.vectors += compressor_vectors(a.head_dim, a.compress_overlap, a.compress);
     }
-    if (a.index.top_k > 0) {
+    if (a.index.heads > 0) {
       p.replicated += a.q_lora_rank * a.index.heads * a.index.head_dim + hidden * a.index.heads +
                       compressor(hidden, a.index.head_dim, a.compress_overlap);
       p.vectors += compressor_vectors(a.index.head_dim, a.compress_overlap, a.compress);

@@ -95,8 +95,13 @@ struct LayerCache {
   double window_bytes_per_token = 0;  // beside a compressed cache: raw entries, ...
   std::int64_t window_beside = 0;     // ... of so many tokens
   double state_bytes = 0;
+  // Sparse attention: the index's share of bytes_per_token, which a decode step reads of all
+  // tokens, and how many entries of the rest it reads at most (0: all).
+  double index_bytes_per_token = 0;
+  std::int64_t entries_read = 0;
 
-  double bytes(std::int64_t tokens) const;  // of one sequence
+  double bytes(std::int64_t tokens) const;       // of one sequence
+  double read_bytes(std::int64_t tokens) const;  // of those, what a decode step reads
 };
 LayerCache layer_cache(const LayerKind& kind, hardware::Precision kv);
 
@@ -121,7 +126,8 @@ TokenFlops decode_flops(const ModelSpec& model, std::int64_t context);
 // every logit.
 double training_flops(const ModelSpec& model, std::int64_t tokens);
 
-// Bytes that one decode step of one sequence reads: the weights it uses, and its cache.
+// Bytes that one decode step of one sequence reads: the weights it uses, and what it sees of its
+// cache (sparse attention: the index, and the chosen entries).
 struct DecodeBytes {
   double weights = 0, cache = 0;
 };

@@ -14,6 +14,14 @@ namespace moesim::workloads {
 // How query and key vectors are normalised before they meet.
 enum class QkNorm { None, PerHead, PerLayer };  // a weight vector of head_dim; of heads x head_dim
 
+// The lightning indexer of DeepSeek Sparse Attention, and what scores blocks of keys in MiniMax-M3:
+// scores all keys cheaply; attention then sees the top_k best.
+struct SparseIndex {
+  std::int64_t heads = 0;  // 0: the choice of a layer before is used, nothing is scored or cached
+  std::int64_t head_dim = 0;
+  std::int64_t top_k = 0;  // keys that attention sees at most; 0: no index
+};
+
 // Multi-head, grouped-query and multi-query attention, full or within a sliding window.
 struct GqaAttention {
   std::int64_t heads = 0;
@@ -33,20 +41,13 @@ struct GqaAttention {
   std::int64_t query_rank = 0;
   // Width of a gate on the result: heads x head_dim (Qwen3.5), heads (Step-3), or 0.
   std::int64_t output_gate = 0;
+  SparseIndex index = {};  // top_k == 0: none
 
   std::int64_t query_width() const { return heads * head_dim; }
   std::int64_t key_width() const { return kv_heads * head_dim; }
   std::int64_t value_head() const { return value_dim > 0 ? value_dim : head_dim; }
   std::int64_t value_width() const { return kv_heads * value_head(); }
   std::int64_t output_width() const { return heads * value_head(); }
-};
-
-// The lightning indexer of DeepSeek Sparse Attention: scores all keys cheaply; attention then sees
-// the top_k best.
-struct SparseIndex {
-  std::int64_t heads = 0;
-  std::int64_t head_dim = 0;
-  std::int64_t top_k = 0;  // keys that attention sees at most
 };
 
 // Multi-head latent attention (DeepSeek-V2). A token caches kv_lora_rank + rope_dim numbers a

@@ -29,7 +29,8 @@ struct Magnitude {
   double operator()(const GqaAttention& a) const {
     return 4 * (hidden + number(a.query_rank)) * number(std::max(a.heads, a.kv_heads)) *
                number(std::max(a.head_dim, a.value_dim)) +
-           hidden * number(a.output_gate);
+           hidden * number(a.output_gate) +
+           hidden * number(a.index.heads) * number(a.index.head_dim);
   }
   double operator()(const MlaAttention& a) const {
     const double ranks = hidden + number(a.q_lora_rank) + number(a.kv_lora_rank);
@@ -103,6 +104,7 @@ class Checker {
     range(at_ + "window", a.window, 0, std::int64_t{1} << 40);
     optional_width(at_ + "output_gate", a.output_gate);
     optional_width(at_ + "query_rank", a.query_rank);
+    index(a.index);
     if (a.kv_heads > 0 && a.heads > 0 && a.heads % a.kv_heads != 0) {
       mistake(fmt::format("{}heads: {} query heads do not share {} key heads evenly", at_, a.heads,
                           a.kv_heads));
@@ -200,7 +202,7 @@ class Checker {
  private:
   void index(const SparseIndex& index) {
     range(at_ + "index.top_k", index.top_k, 0, std::int64_t{1} << 40);
-    if (index.top_k == 0) return;
+    if (index.top_k == 0 || (index.heads == 0 && index.head_dim == 0)) return;
     width(at_ + "index.heads", index.heads);
     width(at_ + "index.head_dim", index.head_dim);
   }

@@ -31,10 +31,21 @@ bool flag(const YamlNode& node, std::string_view key, bool fallback) {
   return value ? value->boolean() : fallback;
 }
 
+// Without heads: the choice of a layer before is used.
+SparseIndex read_index(const YamlNode& node) {
+  const auto index = node.find("index");
+  if (!index) return {};
+  index->allow_only({"heads", "head_dim", "top_k"});
+  const std::int64_t top_k = required(*index, "top_k");
+  if (!index->find("heads") && !index->find("head_dim")) return {.top_k = top_k};
+  return {
+      .heads = required(*index, "heads"), .head_dim = required(*index, "head_dim"), .top_k = top_k};
+}
+
 GqaAttention read_gqa(const YamlNode& node) {
   node.allow_only({"kind", "heads", "kv_heads", "head_dim", "value_dim", "window", "qk_norm",
                    "qkv_bias", "output_bias", "sinks", "key_is_value", "output_gate",
-                   "reuses_cache", "query_rank"});
+                   "reuses_cache", "query_rank", "index"});
   GqaAttention a;
   a.heads = required(node, "heads");
   a.kv_heads = count(node, "kv_heads", a.heads);
@@ -52,16 +63,8 @@ GqaAttention read_gqa(const YamlNode& node) {
   a.output_gate = count(node, "output_gate");
   a.reuses_cache = flag(node, "reuses_cache", false);
   a.query_rank = count(node, "query_rank");
+  a.index = read_index(node);
   return a;
-}
-
-SparseIndex read_index(const YamlNode& node) {
-  const auto index = node.find("index");
-  if (!index) return {};
-  index->allow_only({"heads", "head_dim", "top_k"});
-  return {.heads = required(*index, "heads"),
-          .head_dim = required(*index, "head_dim"),
-          .top_k = required(*index, "top_k")};
 }
 
 MlaAttention read_mla(const YamlNode& node) {

@@ -41,7 +41,10 @@ struct MixerFlops {
   double operator()(const NoMixer&) const { return 0; }
   double operator()(const LstmMixer&) const { return 0; }
   double operator()(const GqaAttention& a) const {
-    return 2 * keys(a.window) * static_cast<double>(a.heads * (a.head_dim + a.value_head()));
+    const double scored = keys(a.window);
+    const double seen = a.index.top_k > 0 ? std::min(keys(a.index.top_k), scored) : scored;
+    return 2 * seen * static_cast<double>(a.heads * (a.head_dim + a.value_head())) +
+           2 * scored * static_cast<double>(a.index.heads * a.index.head_dim);
   }
   double operator()(const MlaAttention& a) const {
     const double scored = keys(0);
@@ -216,13 +219,19 @@ struct MixerCache {
   }
   LayerCache operator()(const GqaAttention& a) const {
     if (a.reuses_cache) return {};
-    return {.bytes_per_token = element * static_cast<double>(a.key_width() + a.value_width()),
-            .window = a.window};
+    const double index = index_bytes(a.index);
+    return {
+        .bytes_per_token = element * static_cast<double>(a.key_width() + a.value_width()) + index,
+        .window = a.window,
+        .index_bytes_per_token = index,
+        .entries_read = a.index.top_k};
   }
   LayerCache operator()(const MlaAttention& a) const {
     // The indexer's key is kept in fp8 with an fp32 scale for 128 numbers (DeepSeek-V3.2).
-    return {.bytes_per_token =
-                element * static_cast<double>(a.cache_width()) + index_bytes(a.index)};
+    const double index = index_bytes(a.index);
+    return {.bytes_per_token = element * static_cast<double>(a.cache_width()) + index,
+            .index_bytes_per_token = index,
+            .entries_read = a.index.top_k};
   }
   LayerCache operator()(const CompressedAttention& a) const {
     const double raw = element * static_cast<double>(a.head_dim);
@@ -230,7 +239,9 @@ struct MixerCache {
     return {.bytes_per_token = raw + index_bytes(a.index),
             .compress = a.compress,
             .window_bytes_per_token = raw,
-            .window_beside = a.window};
+            .window_beside = a.window,
+            .index_bytes_per_token = index_bytes(a.index),
+            .entries_read = a.index.top_k};
   }
   // The state is kept in fp32, the convolution's last inputs in 16 bits.
   LayerCache operator()(const LinearAttention& a) const {
@@ -250,7 +261,7 @@ struct MixerCache {
   }
 
   static double index_bytes(const SparseIndex& index) {
-    if (index.top_k == 0) return 0;
+    if (index.heads == 0) return 0;
     return static_cast<double>(index.head_dim) +
            4 * std::ceil(static_cast<double>(index.head_dim) / 128);
   }
@@ -271,6 +282,14 @@ double LayerCache::bytes(std::int64_t tokens) const {
   };
   return bytes_per_token * within(window) / static_cast<double>(compress) +
          window_bytes_per_token * within(window_beside) + state_bytes;
+}
+
+double LayerCache::read_bytes(std::int64_t tokens) const {
+  if (entries_read == 0) return bytes(tokens);
+  const auto entries = static_cast<double>(window > 0 ? std::min(tokens, window) : tokens) /
+                       static_cast<double>(compress);
+  const double skipped = std::max(entries - static_cast<double>(entries_read), 0.0);
+  return bytes(tokens) - skipped * (bytes_per_token - index_bytes_per_token);
 }
 
 double kv_bytes_per_token(const ModelSpec& model, Precision kv) {
@@ -306,7 +325,9 @@ DecodeBytes decode_bytes(const ModelSpec& model, const Formats& stored, Precisio
   // The head whole, one row of the embedding.
   read.weights +=
       bytes_of((model.head ? model.vocab * model.hidden : 0) + model.hidden, stored.other, stored);
-  read.cache = kv_bytes(model, kv, context);
+  for (std::int64_t l = layers.first; l < layers.last; ++l) {
+    read.cache += layer_cache(model.layer(l), kv).read_bytes(context);
+  }
   return read;
 }
 

@@ -105,6 +105,11 @@ std::string check_layout(const Parallelism& p) {
         "etp = {} does not divide the {} GPUs of a stage (tp x cp x dp = {} x {} x {})", p.etp,
         stage, p.tp, p.cp, p.dp);
   }
+  if (stage == 1 && p.ep > 1) {
+    return fmt::format(
+        "ep = {} needs {} GPUs to spread the experts over, the layout has 1: add dp: {}", p.ep,
+        p.ep * p.etp, p.ep * p.etp);
+  }
   if (stage / p.etp % p.ep != 0) {
     return fmt::format(
         "etp x ep = {} x {} does not divide the {} GPUs of a stage (tp x cp x dp = {} x {} x {}); "

@@ -6,21 +6,80 @@
 
 namespace moesim::workloads {
 
+namespace {
+
+using Slots = std::vector<std::vector<ExpertId>>;
+using sim::io::YamlNode;
+
+// Lists of experts, a layer each: `slots`, and SGLang's physical_to_logical_map.
+void read_lists(const YamlNode& list, std::uint32_t experts, Slots& slots) {
+  for (const YamlNode& layer : list.items()) {
+    auto& row = slots.emplace_back();
+    for (const YamlNode& slot : layer.items()) {
+      row.push_back(static_cast<ExpertId>(slot.integer(0, std::int64_t{experts} - 1)));
+    }
+  }
+}
+
+// vLLM-Ascend's expert map: {layer_list: [{layer_id, device_list: [{device_id, device_expert:
+// [...]}]}]}. Layers and devices stand in the order of their numbers.
+void read_ascend(const YamlNode& root, std::uint32_t experts, std::uint32_t ranks, Slots& slots) {
+  root.allow_only({"moe_layer_count", "layer_list"});
+  std::int64_t layers = 0;
+  for (const YamlNode& layer : root.at("layer_list").items()) {
+    layer.allow_only({"layer_id", "device_count", "device_list"});
+    if (const auto id = layer.find("layer_id"); id && id->integer(0, 1 << 20) != layers) {
+      id->error(fmt::format("expected layer {}: layers stand in their order", layers));
+    }
+    ++layers;
+    auto& row = slots.emplace_back();
+    std::int64_t devices = 0;
+    for (const YamlNode& device : layer.at("device_list").items()) {
+      device.allow_only({"device_id", "device_expert"});
+      if (const auto id = device.find("device_id"); id && id->integer(0, 1 << 20) != devices) {
+        id->error(fmt::format("expected device {}: devices stand in their order", devices));
+      }
+      ++devices;
+      for (const YamlNode& expert : device.at("device_expert").items()) {
+        row.push_back(static_cast<ExpertId>(expert.integer(0, std::int64_t{experts} - 1)));
+      }
+    }
+    if (devices != std::int64_t{ranks}) {
+      layer.error(
+          fmt::format("a map of {} devices, but the experts are over {} ranks", devices, ranks));
+    }
+  }
+}
+
+// The list that messages are about.
+YamlNode read_slots(const YamlNode& root, std::uint32_t experts, std::uint32_t ranks,
+                    Slots& slots) {
+  if (root.is_map() && root.find("layer_list")) {
+    read_ascend(root, experts, ranks, slots);
+    return root.at("layer_list");
+  }
+  for (const char* key : {"physical_to_logical_map", "physical_to_logical"}) {
+    if (!root.is_map() || !root.find(key)) continue;
+    const YamlNode list = root.at(key);
+    read_lists(list, experts, slots);
+    return list;
+  }
+  root.allow_only({"name", "slots"});
+  const YamlNode list = root.at("slots");
+  read_lists(list, experts, slots);
+  return list;
+}
+
+}  // namespace
+
 ExpertPlacement placement_from_file(const std::filesystem::path& file, std::uint32_t experts,
                                     std::uint32_t ranks, std::uint32_t layers) {
   const auto document = sim::io::YamlDocument::load(file);
   const auto root = document.root();
-  root.allow_only({"name", "slots"});
   ExpertPlacement placement{file.filename().string(), {}};
   if (const auto name = root.find("name")) placement.name = name->text();
-  const auto list = root.at("slots");
-  std::vector<std::vector<ExpertId>> slots;
-  for (const auto& layer : list.items()) {
-    auto& row = slots.emplace_back();
-    for (const auto& slot : layer.items()) {
-      row.push_back(static_cast<ExpertId>(slot.integer(0, std::int64_t{experts} - 1)));
-    }
-  }
+  Slots slots;
+  const YamlNode list = read_slots(root, experts, ranks, slots);
   if (slots.size() != 1 && slots.size() != layers) {
     list.error(fmt::format("expected a list for each of {} MoE layers, or one for all, not {}",
                            layers, slots.size()));

@@ -38,8 +38,11 @@ class Pricer {
     normalise(a, heads * a.head_dim, a.reuses_cache ? 0 : keys);
     // Rotary embedding and the write of keys and values to the cache.
     touch(2 * (heads * a.head_dim + keys + values));
+    if (a.index.heads > 0) index(a.index, pricing_.model.hidden);
+    // A query that chooses keys sees as many as through a window of their number.
+    const std::int64_t seen = a.index.top_k > 0 ? a.index.top_k : a.window;
     for (const ContextPart& part : parts_) {
-      core(part.core, a, heads, kv_heads, part.core.kv_length, a.window);
+      core(part.core, a, heads, kv_heads, part.core.kv_length, seen);
       merge(part.core, heads * a.value_head());
     }
     multiply_by_gate(heads * a.value_head(), gate);
@@ -59,7 +62,7 @@ class Pricer {
     }
     // Norms of the latent vectors; rotation, in place.
     touch(2 * (a.q_lora_rank + a.cache_width() + heads * a.rope_dim));
-    if (a.index.top_k > 0) index(a.index, a.q_lora_rank > 0 ? a.q_lora_rank : hidden);
+    if (a.index.heads > 0) index(a.index, a.q_lora_rank > 0 ? a.q_lora_rank : hidden);
     for (const ContextPart& part : parts_) {
       if (part.own.phase == StepPhase::Decode) {
         batched(part.own.tokens(), heads, a.kv_lora_rank, a.nope_dim);
@@ -99,7 +102,7 @@ class Pricer {
     gemm(a.q_lora_rank + a.head_dim, hidden);
     gemm(heads * a.head_dim, a.q_lora_rank);
     if (a.compress > 0) gemm(2 * a.compress_overlap * a.head_dim, hidden);
-    if (a.index.top_k > 0) index(a.index, a.q_lora_rank);
+    if (a.index.heads > 0) index(a.index, a.q_lora_rank);
     const GqaAttention as_multi_query{.heads = a.heads, .kv_heads = 1, .head_dim = a.head_dim};
     for (const ContextPart& part : parts_) {
       // Raw keys in the window, and one key for every `compress` tokens, the chosen ones of them.

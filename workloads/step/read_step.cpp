@@ -170,6 +170,21 @@ std::vector<Problem> check(const Deployment& d, const StepQuestion& question) {
     problems.push_back({"step", fmt::format("batch lists {} ranks; dp = {} has {}", ranks,
                                             d.layout.dp, d.layout.dp)});
   }
+  // The routing of every token of a layer is held and counted: gigabytes and minutes beyond this.
+  constexpr double kMostTokensOfStep = 8'388'608;
+  double tokens = 0;
+  for (const auto& rank : question.ranks) {
+    for (const BatchShape& shape : rank) {
+      tokens += static_cast<double>(shape.sequences) * static_cast<double>(shape.query_length);
+    }
+  }
+  if (ranks == 1) tokens *= static_cast<double>(d.layout.dp);
+  if (d.model.is_moe() && tokens > kMostTokensOfStep) {
+    problems.push_back(
+        {"step",
+         fmt::format("{:.4g} tokens in a step over dp = {} ranks; at most {:.0f} are routed",
+                     tokens, d.layout.dp, kMostTokensOfStep)});
+  }
   const std::int64_t longest =
       std::max(longest_context(question, StepPhase::Decode), question.refill.prompt);
   if (d.model.max_context > 0 && longest > d.model.max_context) {

@@ -155,6 +155,11 @@ TEST_CASE("what a cluster lacks is said") {
   CHECK(message(kTwoNodes + "faults: [{gpu: 1, speed: 0}]\n") ==
         "cluster.yaml:7:26: faults[0].speed: a device that does not compute is absent: say absent: "
         "true");
+  CHECK(message(kTwoNodes + "faults: [{gpu: 1}]\n") ==
+        "cluster.yaml:7:10: faults[0]: says nothing of the GPU: absent: true, or a speed such as "
+        "0.5");
+  CHECK(message(kTwoNodes + "faults: [{gpu: 1, speed: 2}]\n") ==
+        "cluster.yaml:7:26: faults[0].speed: expected a number from 0 to 1, not \"2\"");
   CHECK(message(kTwoNodes + "faults: [{between: [gpu0, gpu1], capacity: 0}]\n") ==
         "cluster.yaml:7:20: faults[0].between: there is no link between these two");
 }

@@ -390,7 +390,7 @@ TEST_CASE("a damaged chunk is refused by the dataset's name") {
   const Hdf5Dataset set = Hdf5File::open(damaged).dataset("/v");
   std::vector<std::int32_t> out(50'000);
   CHECK(thrown<InputError>([&] { set.read(0, 50'000, std::span(out)); }) ==
-        damaged.string() + ": /v: cannot be read: inflate() failed");
+        damaged.string() + ": /v: is damaged: a chunk does not unpack");
 }
 
 TEST_CASE("a shape that nothing is stored for is refused") {
@@ -519,4 +519,29 @@ TEST_CASE("a scalar, an empty dataset and one without values are read") {
   const Hdf5Dataset empty = opened.dataset("/empty");
   CHECK(empty.shape() == std::vector<std::uint64_t>{0, 3});
   empty.read(0, 0, std::span<std::int32_t>());
+}
+
+TEST_CASE("a chunk that unpacks to less than its shape takes is refused, not read beyond") {
+  for (const char* name :
+       {"chunk_unpacks_short.h5", "chunk_unpacks_short_i4.h5", "chunk_short_no_filter.h5"}) {
+    CAPTURE(name);
+    const std::string file = std::string("tests/sim/io/hostile/") + name;
+    const std::string message = thrown<InputError>([&] {
+      const Hdf5Dataset ids = Hdf5File::open(file).dataset("/expert_ids");
+      std::vector<std::int32_t> values(ids.rows() * ids.row_size());
+      ids.read(0, ids.rows(), std::span<std::int32_t>(values));
+    });
+    CHECK(message.starts_with(file + ": /expert_ids: is damaged: a chunk holds only "));
+  }
+}
+
+TEST_CASE("a text that goes on beyond its heap is refused with its place") {
+  CHECK(thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/text_past_its_heap.h5"); }) ==
+        "tests/sim/io/hostile/text_past_its_heap.h5: is damaged: the heap of texts at byte 2048 "
+        "has a "
+        "text of 6000 bytes where 3872 are left");
+  CHECK(
+      thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/flip_text_length.h5"); }) ==
+      "tests/sim/io/hostile/flip_text_length.h5: is damaged: the heap of texts at byte 2048 has a "
+      "text of 2147483652 bytes where 4000 are left");
 }

@@ -53,9 +53,6 @@ TEST_CASE("what is no JSON is refused with its place") {
   CHECK(refused("[\"\xff\"]") ==
         "c.json:1:3: not JSON: syntax error while parsing value - invalid string: ill-formed UTF-8 "
         "byte; last read: '\"\\xff'");
-  CHECK(
-      refused("[NaN]") ==
-      "c.json:1:2: not JSON: syntax error while parsing value - invalid literal; last read: '[N'");
 }
 
 TEST_CASE("a key given twice is refused, at any depth") {
@@ -136,4 +133,14 @@ TEST_CASE("a number that is not finite is not written") {
         "links[1].busy: nan cannot be written as JSON, which has finite numbers only");
   CHECK(thrown<ConfigError>([] { to_text(std::numeric_limits<double>::infinity()); }) ==
         "the value: inf cannot be written as JSON, which has finite numbers only");
+}
+
+TEST_CASE("Infinity and NaN, as Python writes them, say nothing") {
+  CHECK(parse_json("[NaN, Infinity, -Infinity, 1]", "c.json").dump() == "[null,null,null,1]");
+  CHECK(parse_json("{\"a\": \"NaN \\\" Infinity\"}", "c.json").dump() ==
+        "{\"a\":\"NaN \\\" Infinity\"}");
+  // Places in messages are the file's: the text that is parsed is longer.
+  CHECK(refused("[NaN, NaN, x]") ==
+        "c.json:1:12: not JSON: syntax error while parsing value - invalid literal; last read: "
+        "'[null, null, x'");
 }

@@ -386,3 +386,46 @@ TEST_CASE("the name that was meant is found by edit distance") {
   CHECK(io::did_you_mean("xy", known) == "");  // all letters wrong
   CHECK(io::did_you_mean("", known) == "");
 }
+
+TEST_CASE("what follows from an unknown key is not told beside it") {
+  const auto read = [](const YamlNode& root) {
+    const YamlNode step = root.at("step");
+    step.allow_only({"decode", "phase"});
+    step.at("phase").text();
+    step.error("expected exactly one of decode and prefill");
+  };
+  CHECK(mistakes("step: {decod: 3}\n", read) ==
+        "x.yaml:1:8: step: unknown key \"decod\"; did you mean \"decode\"?");
+  // Values of that map and other maps are told as before.
+  CHECK(mistakes("step: {decode: 3}\n", read) ==
+        "x.yaml:1:7: step: key \"phase\" is missing\n"
+        "x.yaml:1:7: step: expected exactly one of decode and prefill");
+}
+
+TEST_CASE("a tab is called a tab") {
+  CHECK(refused("a:\n\tb: 1\n") == "x.yaml:2:1: not YAML: a tab; YAML is indented by spaces");
+  CHECK(refused("a:\n  \tb: 1\n  \tc: 2\n").find("not YAML: a tab; YAML is indented by spaces") !=
+        std::string::npos);
+}
+
+TEST_CASE("an amount that is too large is not blamed on its form") {
+  CHECK(mistakes("t: 1e8 s\n", [](const YamlNode& root) { root.at("t").duration(); }) ==
+        "x.yaml:1:4: t: \"1e8 s\" is more than 106 days, which is the most");
+  CHECK(mistakes("t: -3 us\n", [](const YamlNode& root) { root.at("t").duration(); }) ==
+        "x.yaml:1:4: t: \"-3 us\" is negative");
+  CHECK(mistakes("b: 1e5 PB\n", [](const YamlNode& root) { root.at("b").bytes(); }) ==
+        "x.yaml:1:4: b: \"1e5 PB\" is more than 9.2e18 bytes, which is the most");
+  CHECK(mistakes("b: 1 PiB\n", [](const YamlNode& root) {
+          CHECK(root.at("b").bytes() == Bytes(std::int64_t{1} << 50));
+        }) == kNothing);
+}
+
+TEST_CASE("what is said of a value after it was found wrong is not told") {
+  const auto read = [](const YamlNode& root) {
+    const YamlNode speed = root.at("speed");
+    if (speed.number(0, 1) == 0) speed.error("nothing is left");
+  };
+  CHECK(mistakes("speed: 2\n", read) ==
+        "x.yaml:1:8: speed: expected a number from 0 to 1, not \"2\"");
+  CHECK(mistakes("speed: 0\n", read) == "x.yaml:1:8: speed: nothing is left");
+}

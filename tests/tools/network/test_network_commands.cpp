@@ -174,6 +174,32 @@ TEST_CASE("a topology is counted, and drawn") {
   CHECK(svg.ends_with("</svg>\n"));
 }
 
+TEST_CASE("options that do not apply to an algorithm are refused") {
+  const auto refused = [](const std::string& algorithm,
+                          std::map<std::string, std::vector<std::string>> more) {
+    more.insert({{"CLUSTER", {"h100-1x4"}}, {"ranks", {"4"}}, {"algorithm", {algorithm}}});
+    return message([&] { printed(exchange_command(), more); });
+  };
+  CHECK(refused("deepep_low_latency", {{"matrix", {"no-such-file.csv"}}}) ==
+        "--matrix: does not apply to --algorithm deepep_low_latency, which takes tokens: --tokens, "
+        "--hidden");
+  CHECK(refused("deepep_normal", {{"bytes", {"1MiB"}}}) ==
+        "--bytes: does not apply to --algorithm deepep_normal, which takes tokens: --tokens, "
+        "--hidden");
+  CHECK(refused("all_reduce", {{"bytes", {"1MiB"}}, {"tokens", {"4"}}}) ==
+        "--tokens: does not apply to --algorithm all_reduce, which takes one buffer: --bytes");
+  CHECK(refused("all_reduce", {{"bytes", {"1MiB"}}, {"law", {"zipf"}}}) ==
+        "--law: does not apply to --algorithm all_reduce, which takes one buffer: --bytes");
+  CHECK(refused("direct", {{"bytes", {"1MiB"}}, {"experts", {"4"}}}) ==
+        "--experts: does not apply to --algorithm direct, which takes bytes of pairs: --bytes or "
+        "--matrix");
+  CHECK(refused("direct", {{"bytes", {"1MiB"}}, {"skew", {"1"}}}) ==
+        "--skew: does not apply to --algorithm direct, where all pairs are alike: --law zipf has a "
+        "skew");
+  CHECK(refused("direct", {{"bytes", {"10000 PB"}}}) ==
+        "--bytes: \"10000 PB\" is more than 9.2e18 bytes, which is the most");
+}
+
 TEST_CASE("a drawing had no labels, no legend and no view box, and 72 devices ran off the screen") {
   const auto svg = printed(topology_command(), {{"CLUSTER", {"gb200-nvl72"}}, {"format", {"svg"}}});
   // Four rows of 18 devices, 26 apart, and 20 on either side.

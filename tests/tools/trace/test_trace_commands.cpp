@@ -154,6 +154,22 @@ TEST_CASE("a heat map draws each cell in the colour of its load") {
   CHECK(text.find("fill=\"#8b1e2d\" d=\"M2 0h1v1h-1z\"") != std::string::npos);  // over 8 times
 }
 
+TEST_CASE("groups that experts do not divide into are refused") {
+  const Folder folder;
+  const std::string file = (folder / "t.h5").string();
+  CHECK_THROWS_WITH_AS(
+      output(trace_make_command(),
+             {{"output", {file}}, {"experts", {"8"}}, {"top-k", {"2"}}, {"groups", {"3"}}}),
+      "--groups: 8 experts do not divide into 3 groups of one size", sim::ConfigError);
+  CHECK_THROWS_WITH_AS(output(trace_make_command(), {{"output", {file}},
+                                                     {"experts", {"8"}},
+                                                     {"top-k", {"2"}},
+                                                     {"groups", {"2"}},
+                                                     {"groups-per-token", {"4"}}}),
+                       "--groups-per-token: 4 of 2 groups", sim::ConfigError);
+  CHECK_FALSE(std::filesystem::exists(file));
+}
+
 TEST_CASE("a heat map is marked at round numbers") {
   // 256 columns: five steps of 50 come to 250, which is not all of 255, so the next: 100.
   const auto text = svg(HeatMap{"t", "x", "y", {"0"}, 256, std::vector<double>(256, 1)});

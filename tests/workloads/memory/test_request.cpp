@@ -94,3 +94,33 @@ TEST_CASE("a question that is wrong is refused with its place") {
           .find("plan.yaml:3:14: keep_layers: expected a whole number from 1 to 32, not \"40\"") ==
       0);
 }
+
+TEST_CASE("a layout that no engine can start is refused") {
+  // 32 heads over three ranks, experts of 14,336 likewise.
+  CHECK(
+      message_of(kPlan + "parallelism: {tp: 3}\nserving: {sequences: 1, context: 1024}\n") ==
+      "plan.yaml:3:14: parallelism: 32 heads do not divide over tp = 3 ranks; tp 2 or 1 would do\n"
+      "plan.yaml:3:14: parallelism: experts of width 14336 do not divide over etp = 3 ranks; etp 2 "
+      "or 1 would do");
+  CHECK(
+      message_of(kPlan + "parallelism: {dp: 3, ep: 3}\nserving: {sequences: 1, context: 1024}\n") ==
+      "plan.yaml:3:14: parallelism: 8 experts and 0 redundant ones do not divide over ep = 3 "
+      "ranks; "
+      "1 redundant ones would do");
+  // Eight key heads on sixteen ranks are replicated.
+  CHECK(message_of(kPlan + "parallelism: {tp: 16}\nserving: {sequences: 1, context: 1024}\n") ==
+        "nothing thrown");
+}
+
+TEST_CASE("quantisation blocks that a layout cuts are told with their padding") {
+  // 14,336 / 64 = 224 = 1.75 blocks of 128: 256.
+  const Json cut = asked(kPlan +
+                         "parallelism: {tp: 1, dp: 64, etp: 64}\n"
+                         "serving: {weights: fp8_block, sequences: 1, context: 1024}\n");
+  CHECK(cut["notes"] ==
+        Json::array(
+            {"experts of width 14336 over etp = 64 are 224 wide on a rank, no whole number of "
+             "fp8_block's blocks of 128: engines refuse it or pad it to 256, 14 % more"}));
+  CHECK(asked(kPlan + "serving: {weights: fp8_block, sequences: 1, context: 1024}\n")["notes"]
+            .empty());
+}

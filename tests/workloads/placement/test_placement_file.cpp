@@ -87,3 +87,20 @@ TEST_CASE("slots that are no placement are refused with the layer") {
 TEST_CASE("a placement's file that is not there is unreadable input") {
   CHECK_THROWS_AS(placement_from_file("no/such/slots.yaml", 4, 2, 2), sim::InputError);
 }
+
+TEST_CASE("maps of SGLang and of vLLM-Ascend are placements") {
+  const ExpertPlacement sglang =
+      File(R"({"physical_to_logical_map": [[0, 2, 1, 3], [3, 2, 1, 0]]})").read();
+  CHECK(slots(sglang, 0) == std::vector<ExpertId>{0, 2, 1, 3});
+  CHECK(slots(sglang, 1) == std::vector<ExpertId>{3, 2, 1, 0});
+  const ExpertPlacement ascend =
+      File(
+          R"({"moe_layer_count": 1, "layer_list": [{"layer_id": 0, "device_count": 2, "device_list": [
+          {"device_id": 0, "device_expert": [0, 2]}, {"device_id": 1, "device_expert": [1, 3]}]}]})")
+          .read();
+  CHECK(slots(ascend, 0) == std::vector<ExpertId>{0, 2, 1, 3});
+  CHECK(
+      File(R"({"layer_list": [{"device_list": [{"device_expert": [0, 1, 2, 3]}]}]})").mistakes() ==
+      "slots.yaml:1:17: layer_list[0]: a map of 1 devices, but the experts are "
+      "over 2 ranks");
+}

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -66,7 +67,7 @@ TEST_CASE("a law has the skew that is usual for it") {
 TEST_CASE("all mistakes of a scenario are told at once, each with its place") {
   CHECK_THROWS_WITH_AS(scenario("netwrok: bound\nrouting: {law: uniform, skew: -2}\nseed: -1"),
                        "x.yaml:6:1: unknown key \"netwrok\"; did you mean \"network\"?\n"
-                       "x.yaml:7:31: routing.skew: expected a number from 0 to 100, not \"-2\"\n"
+                       "x.yaml:7:31: routing.skew: expected a number from 0 to 10, not \"-2\"\n"
                        "x.yaml:8:7: seed: expected a whole number of at least 0, not \"-1\"",
                        sim::ConfigError);
 }
@@ -282,4 +283,126 @@ TEST_CASE(
   CHECK_FALSE(has(vllm, "custom_allreduce trtllm"));
   CHECK(has(sources("{all_to_all: deepep_low_latency}", "{dp: 8, ep: 8}"),
             "deepep_ll deepep dispatch: "));
+}
+
+namespace {
+
+// Names stand for files of configs.
+const Shipped kNames{.find = [](const std::string& kind, const std::string& name) {
+  if (name == "mixtral-8x7" || name == "h100") {
+    throw sim::ConfigError("\"" + name + "\" is neither a file nor one of configs/" + kind +
+                           "; did you mean another?");
+  }
+  return std::filesystem::path("configs") / kind / (name + ".yaml");
+}};
+
+Scenario named(const std::string& model, const std::string& cluster,
+               const std::vector<std::string>& overrides = {}) {
+  auto document =
+      sim::io::YamlDocument::parse("name: test\nmodel: " + model + "\ncluster: " + cluster +
+                                       "\nparallelism: {dp: 8, ep: 8}\n"
+                                       "step: {phase: decode, batch_per_rank: 4, context: "
+                                       "128}\n",
+                                   "x.yaml");
+  apply_overrides(document, overrides);
+  return read_scenario(document.root(), kNames);
+}
+
+std::string wrong(const std::string& model, const std::string& cluster,
+                  const std::vector<std::string>& overrides = {}) {
+  try {
+    named(model, cluster, overrides);
+  } catch (const sim::Error& error) {
+    return error.what();
+  }
+  return "nothing thrown";
+}
+
+}  // namespace
+
+TEST_CASE("models and clusters that ship go by their names") {
+  CHECK(named("mixtral-8x7b", "h100-1x8").deployment.model.name == "Mixtral-8x7B");
+  CHECK(named("configs/models/mixtral-8x7b.yaml", "h100-1x8").deployment.cluster.ranks() == 8);
+  CHECK(named("x", "h100-1x8", {"model=mixtral-8x7b"}).deployment.model.name == "Mixtral-8x7B");
+  CHECK(wrong("mixtral-8x7", "h100-1x8") ==
+        "x.yaml:2:8: model: \"mixtral-8x7\" is neither a file nor one of configs/models; did you "
+        "mean "
+        "another?");
+  CHECK(
+      wrong("mixtral-8x7b", "h100") ==
+      "x.yaml:3:10: cluster: \"h100\" is neither a file nor one of configs/clusters; did you mean "
+      "another?");
+}
+
+TEST_CASE("what --set says of the cluster reaches into its file") {
+  const auto bandwidth = [](const Scenario& s) {
+    return s.deployment.cluster.scale_up.bandwidth.bytes_per_second();
+  };
+  CHECK(bandwidth(named("mixtral-8x7b", "h100-1x8", {"cluster.scale_up.bandwidth=100 GB/s"})) ==
+        100e9);
+  // The same in the scenario itself.
+  const Scenario inline_one =
+      named("mixtral-8x7b", "{file: h100-1x8, scale_up: {bandwidth: 100 GB/s}}");
+  CHECK(bandwidth(inline_one) == 100e9);
+  CHECK(inline_one.inputs.cluster_changes ==
+        std::vector<std::pair<std::string, std::string>>{{"scale_up.bandwidth", "'100 GB/s'"}});
+  const Scenario slow =
+      named("mixtral-8x7b", "h100-1x8", {"cluster.faults=[{gpu: 3, speed: 0.5}]"});
+  CHECK(slow.deployment.cluster.speed_of(3) == 0.5);
+  CHECK(wrong("mixtral-8x7b", "h100-1x8", {"cluster.scale_up.bandwith=1 GB/s"})
+            .find("unknown key \"bandwith\"; did you mean \"bandwidth\"?") != std::string::npos);
+}
+
+TEST_CASE("ep alone says which dp would do") {
+  try {
+    scenario("", "{phase: decode, batch_per_rank: 4, context: 128}", "{ep: 8}");
+    FAIL("nothing thrown");
+  } catch (const sim::ConfigError& error) {
+    CHECK(
+        std::string(error.what()) ==
+        "x.yaml:4:14: parallelism: ep = 8 needs 8 GPUs to spread the experts over, the layout has "
+        "1: add dp: 8");
+  }
+}
+
+TEST_CASE("heads that do not divide over tp are refused before anything is played") {
+  try {
+    scenario("", "{phase: decode, batch_per_rank: 4, context: 128}", "{tp: 3}");
+    FAIL("nothing thrown");
+  } catch (const sim::ConfigError& error) {
+    CHECK(
+        std::string(error.what()) ==
+        "x.yaml:4:14: parallelism: 32 heads do not divide over tp = 3 ranks; tp 2 or 1 would do\n"
+        "x.yaml:4:14: parallelism: experts of width 14336 do not divide over etp = 3 ranks; etp 2 "
+        "or 1 would do");
+  }
+}
+
+TEST_CASE("a step of more tokens than a machine can route is refused before it is played") {
+  // 8,000,000 on each of 8 ranks.
+  try {
+    scenario("", "{phase: decode, batch_per_rank: 8000000, context: 128}");
+    FAIL("nothing thrown");
+  } catch (const sim::ConfigError& error) {
+    CHECK(
+        std::string(error.what()) ==
+        "x.yaml:5:7: step: 6.4e+07 tokens in a step over dp = 8 ranks; at most 8388608 are routed");
+  }
+  CHECK_NOTHROW(scenario("", "{phase: decode, batch_per_rank: 1048576, context: 128}"));
+}
+
+TEST_CASE("kernels and skews that there are not are told with their place") {
+  const auto told = [](const std::string& lines) {
+    try {
+      scenario(lines);
+    } catch (const sim::ConfigError& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing thrown");
+  };
+  CHECK(told("kernels: {moe: foo}")
+            .starts_with("x.yaml:6:16: kernels.moe: there is no implementation \"foo\"; those "
+                         "known are roofline"));
+  CHECK(told("routing: {law: zipf, skew: 99}") ==
+        "x.yaml:6:28: routing.skew: expected a number from 0 to 10, not \"99\"");
 }

@@ -20,7 +20,8 @@ std::vector<Command> cost_commands();
 // What `calibrate import --from TOOL` does for the logs and tables of other tools: the table as
 // CSV.
 std::vector<Option> log_import_options();
-std::string import_log(const Arguments& arguments, const std::string& file);
+std::string import_log(const Arguments& arguments, const std::string& file,
+                       std::vector<std::string>& notes);
 
 // The options that several of them have.
 Option device_option();

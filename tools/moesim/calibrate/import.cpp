@@ -11,7 +11,9 @@ namespace {
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
   if (arguments.text("from") != "moesim-gpu") {
-    const std::string table = import_log(arguments, arguments.text("POINTS"));
+    std::vector<std::string> notes;
+    const std::string table = import_log(arguments, arguments.text("POINTS"), notes);
+    for (const std::string& line : notes) console.err << line << '\n';
     if (const auto file = arguments.find("output"))
       sim::io::write_file(*file, table);
     else

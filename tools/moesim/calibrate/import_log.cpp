@@ -13,7 +13,8 @@ constexpr std::int64_t kMost = 1 << 20;
 
 }  // namespace
 
-std::string import_log(const Arguments& arguments, const std::string& file) {
+std::string import_log(const Arguments& arguments, const std::string& file,
+                       std::vector<std::string>& notes) {
   const std::string format = arguments.text("from");
   if (format == "aiconfigurator")
     return validation::import_aiconfigurator(sim::io::CsvTable::read(file));
@@ -24,19 +25,17 @@ std::string import_log(const Arguments& arguments, const std::string& file) {
       return static_cast<int>(arguments.integer(name, 1, kMost));
     };
     return validation::import_deepep(text, file,
-                                     {.nodes = of("nodes"),
+                                     {.nodes = arguments.has("nodes") ? of("nodes") : 0,
                                       .hidden = of("hidden"),
                                       .tokens = of("tokens"),
                                       .top_k = of("top-k"),
-                                      .experts = of("experts")});
+                                      .experts = of("experts")},
+                                     &notes);
   }
-  if (!arguments.has("operation"))
-    throw sim::ConfigError(
-        "calibrate import: nccl-tests' output does not name its operation; "
-        "--operation all_reduce, all_gather, reduce_scatter or alltoall");
   const int ranks =
       arguments.has("ranks") ? static_cast<int>(arguments.integer("ranks", 2, kMost)) : 0;
-  return validation::import_nccl_tests(text, file, arguments.text("operation"), ranks);
+  return validation::import_nccl_tests(text, file, arguments.find("operation").value_or(""), ranks,
+                                       &notes);
 }
 
 std::vector<Option> log_import_options() {
@@ -48,12 +47,14 @@ std::vector<Option> log_import_options() {
        .choices = {"moesim-gpu", "nccl-tests", "perftest", "deepep", "aiconfigurator"}},
       {.name = "--operation",
        .value = "NAME",
-       .help = "of nccl-tests",
+       .help = "of nccl-tests, where its log does not name it or has several",
        .choices = {"all_reduce", "all_gather", "reduce_scatter", "alltoall"}},
       {.name = "--ranks",
        .value = "N",
        .help = "GPUs, where nccl-tests' output does not list them"},
-      {.name = "--nodes", .value = "N", .help = "of DeepEP's run", .fallback = "1"},
+      {.name = "--nodes",
+       .value = "N",
+       .help = "of DeepEP's run; default 1, where its log speaks of no more"},
       {.name = "--hidden", .value = "N", .help = "of DeepEP's run", .fallback = "7168"},
       {.name = "--tokens", .value = "N", .help = "of a rank in DeepEP's run", .fallback = "128"},
       {.name = "--top-k", .value = "N", .help = "of DeepEP's run", .fallback = "8"},

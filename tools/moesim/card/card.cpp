@@ -1,5 +1,7 @@
 #include "tools/moesim/card/card.h"
 
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -22,11 +24,13 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   for (const std::string& name : arguments.all("precision")) {
     options.precisions.push_back(precision_of(name));
   }
-  options.kv_cache = precision_of(arguments.text("kv-cache"));
+  if (arguments.has("kv-cache")) options.kv_cache = precision_of(arguments.text("kv-cache"));
   if (arguments.has("context")) {
     options.context = arguments.integer("context", 1, std::int64_t{1} << 24);
   }
-  options.serving_context = arguments.integer("serving-context", 1, std::int64_t{1} << 24);
+  if (arguments.has("serving-context")) {
+    options.serving_context = arguments.integer("serving-context", 1, std::int64_t{1} << 24);
+  }
   std::vector<std::string> devices = arguments.all("device");
   if (devices.empty()) devices = {"a100", "h100", "h200", "b200"};
   for (const std::string& device : devices) {
@@ -34,7 +38,13 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   }
   std::vector<workloads::ModelCard> cards;
   for (const std::string& name : arguments.all("MODEL")) {
-    cards.push_back(make_card(workloads::load_model(find_config("models", name)), options));
+    const workloads::ModelSpec model = workloads::load_model(find_config("models", name));
+    if (model.max_context > 0 && options.serving_context > model.max_context &&
+        arguments.has("serving-context")) {
+      throw sim::ConfigError(fmt::format("--serving-context {}: {} takes {} tokens at most",
+                                         options.serving_context, model.name, model.max_context));
+    }
+    cards.push_back(make_card(model, options));
   }
   const std::string format = arguments.text("format");
   if (format != "json") {
@@ -77,8 +87,7 @@ Command card_command() {
             .choices = precision_names()},
            {.name = "--kv-cache",
             .value = "PRECISION",
-            .help = "of the cache",
-            .fallback = "bf16",
+            .help = "of the cache; default: as the checkpoint says, else bf16",
             .choices = precision_names()},
            {.name = "--context",
             .value = "TOKENS",
@@ -86,8 +95,8 @@ Command card_command() {
                     "1024, or what the model takes"},
            {.name = "--serving-context",
             .value = "TOKENS",
-            .help = "for memory: what each sequence caches",
-            .fallback = "4096"},
+            .help =
+                "for memory: what each sequence caches; default: 4096, or what the model takes"},
            {.name = "--device",
             .value = "DEVICE",
             .help = "to look for; a device's .yaml or a name in configs/devices; default: a100, "

@@ -38,6 +38,11 @@ std::string to_text(const workloads::MemoryRequest& request, const Json& answer)
                         answer["largest_batch_per_dp_rank"].get<std::int64_t>(),
                         answer["largest_context"].get<std::int64_t>());
   }
+  if (answer.contains("notes")) {
+    for (const auto& note : answer["notes"]) {
+      text += fmt::format("  note: {}\n", note.get<std::string>());
+    }
+  }
   return text;
 }
 

@@ -9,6 +9,7 @@
 
 #include "sim/io/atomic_file.h"
 #include "sim/io/json.h"
+#include "sim/units_range.h"
 #include "sim/units_text.h"
 #include "tools/moesim/html_output.h"
 #include "tools/moesim/network/network_commands.h"
@@ -31,6 +32,9 @@ Bytes bytes_of(const Arguments& arguments) {
   auto bytes = sim::parse_bytes(text);
   // The option's name is the unit of a plain number.
   if (!bytes) bytes = sim::parse_bytes(text + " B");
+  if (const std::string why = sim::wrong_bytes(text); !bytes && !why.empty()) {
+    throw ConfigError(fmt::format("--bytes: \"{}\" {}", text, why));
+  }
   if (!bytes) {
     throw ConfigError(fmt::format("--bytes: expected a size, such as {} or 1048576, not \"{}\"",
                                   sim::kBytesExample, text));
@@ -38,15 +42,51 @@ Bytes bytes_of(const Arguments& arguments) {
   return *bytes;
 }
 
+// Options that say what is sent, by what an algorithm takes.
+void refuse(const Arguments& arguments, const std::string& algorithm,
+            std::initializer_list<const char*> options, const char* why) {
+  for (const char* option : options) {
+    if (arguments.has(option)) {
+      throw ConfigError(
+          fmt::format("--{}: does not apply to --algorithm {}, {}", option, algorithm, why));
+    }
+  }
+}
+
+void refuse_what_does_not_apply(const Arguments& arguments, const std::string& algorithm) {
+  switch (workloads::input_of(algorithm)) {
+    case ExchangeInput::Tokens:
+      refuse(arguments, algorithm, {"bytes", "matrix"}, "which takes tokens: --tokens, --hidden");
+      return;
+    case ExchangeInput::Buffer:
+      refuse(arguments, algorithm,
+             {"matrix", "law", "skew", "tokens", "hidden", "top-k", "experts", "precision",
+              "combine", "sms"},
+             "which takes one buffer: --bytes");
+      return;
+    case ExchangeInput::Transfers:
+      refuse(arguments, algorithm,
+             {"tokens", "hidden", "top-k", "experts", "precision", "combine", "sms"},
+             "which takes bytes of pairs: --bytes or --matrix");
+      if (arguments.has("matrix")) {
+        refuse(arguments, algorithm + " --matrix", {"law", "skew"},
+               "which says every pair's bytes");
+      }
+      if (arguments.find("law").value_or("uniform") == "uniform") {
+        refuse(arguments, algorithm, {"skew"}, "where all pairs are alike: --law zipf has a skew");
+      }
+  }
+}
+
 void read_tokens(const Arguments& arguments, workloads::TokenQuestion& tokens) {
-  const auto count = [&](const char* name, std::int64_t most) {
-    return arguments.integer(name, 1, most);
+  const auto count = [&](const char* name, std::int64_t most, std::int64_t fallback) {
+    return arguments.has(name) ? arguments.integer(name, 1, most) : fallback;
   };
-  tokens.tokens_per_rank = count("tokens", 1 << 20);
-  tokens.hidden = count("hidden", 1 << 20);
-  tokens.top_k = static_cast<std::uint32_t>(count("top-k", 1024));
-  tokens.experts = static_cast<std::uint32_t>(count("experts", workloads::kMostExperts));
-  tokens.sms = count("sms", 1024);
+  tokens.tokens_per_rank = count("tokens", 1 << 20, 128);
+  tokens.hidden = count("hidden", 1 << 20, 7168);
+  tokens.top_k = static_cast<std::uint32_t>(count("top-k", 1024, 8));
+  tokens.experts = static_cast<std::uint32_t>(count("experts", workloads::kMostExperts, 256));
+  tokens.sms = count("sms", 1024, 20);
   tokens.back = arguments.has("combine");
   const std::string law = arguments.find("law").value_or("uniform");
   tokens.law = workloads::law_from_name(law);
@@ -66,6 +106,7 @@ ExchangeQuestion question_of(const Arguments& arguments) {
   const auto ranks = static_cast<sim::Rank>(question.ranks);
   const auto seed = static_cast<std::uint64_t>(arguments.integer("seed", 0, 1LL << 62));
   question.tokens.seed = seed;
+  refuse_what_does_not_apply(arguments, question.algorithm);
   switch (workloads::input_of(question.algorithm)) {
     case ExchangeInput::Tokens:
       read_tokens(arguments, question.tokens);
@@ -293,18 +334,17 @@ Command exchange_command() {
                        "how much of a full link may stay unused before rates are computed anew; "
                        "0: at every completion",
                    .fallback = "0.0005"},
-                  {.name = "--tokens", .value = "N", .help = "of each rank", .fallback = "128"},
-                  {.name = "--hidden", .value = "N", .help = "numbers a token", .fallback = "7168"},
-                  {.name = "--top-k", .value = "K", .help = "experts a token", .fallback = "8"},
-                  {.name = "--experts", .value = "E", .help = "of the layer", .fallback = "256"},
+                  {.name = "--tokens", .value = "N", .help = "of each rank; default 128"},
+                  {.name = "--hidden", .value = "N", .help = "numbers a token; default 7168"},
+                  {.name = "--top-k", .value = "K", .help = "experts a token; default 8"},
+                  {.name = "--experts", .value = "E", .help = "of the layer; default 256"},
                   {.name = "--precision",
                    .value = "PRECISION",
                    .help = "of a token's numbers; default fp8_block, with --combine bf16"},
                   {.name = "--combine", .value = "", .help = "the way back"},
                   {.name = "--sms",
                    .value = "N",
-                   .help = "multiprocessors that the kernel holds",
-                   .fallback = "20"},
+                   .help = "multiprocessors that the kernel holds; default 20"},
                   {.name = "--seed", .value = "N", .help = "of the law", .fallback = "1"},
                   set_option(),
                   {.name = "--links",

@@ -5,7 +5,7 @@
 namespace moesim::tools {
 
 std::vector<Command> network_commands() {
-  return {exchange_command(), topology_command()};
+  return {exchange_command(), topology_command(), topology_import_command()};
 }
 
 std::vector<std::pair<std::string, std::string>> overrides_of(const Arguments& arguments) {

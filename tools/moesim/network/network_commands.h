@@ -14,6 +14,7 @@ namespace moesim::tools {
 std::vector<Command> network_commands();
 Command exchange_command();
 Command topology_command();
+Command topology_import_command();
 
 // --set PATH=VALUE of a command, as load_cluster takes them. Throws ConfigError without a "=".
 std::vector<std::pair<std::string, std::string>> overrides_of(const Arguments& arguments);

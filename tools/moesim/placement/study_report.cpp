@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "sim/units_text.h"
@@ -18,6 +20,25 @@ std::string hottest_link(const Report& report) {
 
 std::string title(const PlacementEntry& entry) {
   return entry.redundant > 0 ? fmt::format("{} +{}", entry.name, entry.redundant) : entry.name;
+}
+
+// The step of the best placement that is never moved; infinite where none was asked for.
+double unmoved_us(const std::vector<PlacementEntry>& entries) {
+  double least = std::numeric_limits<double>::infinity();
+  for (const PlacementEntry& entry : entries) {
+    if (entry.intervals.empty()) least = std::min(least, entry.report.step_time_us.mean);
+  }
+  return least;
+}
+
+// How often rebalancing is worth its moves; never where nothing moves, or where a placement that
+// stays is as fast as every interval that was tried.
+std::string what_pays(const PlacementEntry& entry, std::uint32_t best, const PlacementStudy& study,
+                      double unmoved) {
+  if (entry.moves.total == 0) return "nothing moves";
+  if (!(entry.intervals.at(best - 1).with_moves_us < unmoved)) return "none that was tried";
+  return fmt::format("every {} steps{}", best * study.scenario.step()->count,
+                     best + 1 == study.windows ? " or more" : "");
 }
 
 std::string bytes(double amount) {
@@ -108,6 +129,7 @@ std::string to_text(const PlacementStudy& study, const std::vector<PlacementEntr
       "instead.\n\n";
   text += fmt::format("  {:<16} {:>13} {:>11}  {:<20}  {}\n", "rebalancing", "experts moved",
                       "takes", "what pays", "busiest rank over the mean, 1, 2 … windows after");
+  const double unmoved = unmoved_us(entries);
   for (const PlacementEntry& e : entries) {
     if (e.intervals.empty()) continue;
     std::string ages;
@@ -116,10 +138,7 @@ std::string to_text(const PlacementStudy& study, const std::vector<PlacementEntr
     ages.pop_back();
     const std::uint32_t best = best_interval(e.intervals);
     text += fmt::format("  {:<16} {:>13} {:>8.2f} ms  {:<20}  {}\n", title(e), e.moves.total,
-                        e.move_us / 1000,
-                        fmt::format("every {} steps{}", best * study.scenario.step()->count,
-                                    best + 1 == study.windows ? " or more" : ""),
-                        ages);
+                        e.move_us / 1000, what_pays(e, best, study, unmoved), ages);
   }
   text += fmt::format("\n  A window is {} steps; up to {} windows were tried.\n",
                       study.scenario.step()->count, study.windows - 1);

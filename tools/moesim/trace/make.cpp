@@ -23,6 +23,15 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   spec.law.groups_per_token = arguments.has("groups-per-token")
                                   ? count("groups-per-token", workloads::kMostExperts)
                                   : spec.law.groups;
+  if (spec.law.experts % spec.law.groups != 0) {
+    throw sim::ConfigError(
+        fmt::format("--groups: {} experts do not divide into {} groups of one size",
+                    spec.law.experts, spec.law.groups));
+  }
+  if (spec.law.groups_per_token > spec.law.groups) {
+    throw sim::ConfigError(fmt::format("--groups-per-token: {} of {} groups",
+                                       spec.law.groups_per_token, spec.law.groups));
+  }
   spec.law.seed = static_cast<std::uint64_t>(arguments.integer("seed", 0, INT64_MAX));
   spec.requests = static_cast<std::uint64_t>(arguments.integer("requests", 1, 4'000'000'000));
   spec.tokens_per_request = count("tokens-per-request", 1'000'000'000);

@@ -17,7 +17,7 @@ class MixerReader {
     if (config_.has("compress_ratios")) return compressed_layers();
     if ((config_.has("kv_lora_rank") || config_.has("attention_kv_lora_dim")) &&
         !config_.has("linear_attn_config")) {
-      return std::vector<NamedMixer>(count(), {"mla", mla()});
+      return mla_layers();
     }
     if (const auto linear = config_.child("linear_attn_config")) return kimi_layers(*linear);
     if (config_.has("attn_type_list")) return lightning_layers();
@@ -115,6 +115,79 @@ class MixerReader {
     a.index = index();
     a.output_gate = config_.flag({"mla_use_output_gate"}).value_or(false);
     return a;
+  }
+
+  // Every layer has its indexer, or some use the choice of a layer before (GLM-5's and DeepSeek's
+  // shared indexers).
+  std::vector<NamedMixer> mla_layers() {
+    const MlaAttention own = mla();
+    std::vector<NamedMixer> list(count(), {"mla", own});
+    if (own.index.top_k == 0) return list;
+    MlaAttention shared = own;
+    shared.index.heads = shared.index.head_dim = 0;
+    const std::vector<bool> shares = sharing_layers();
+    for (std::size_t l = 0; l < shares.size(); ++l) {
+      if (shares[l]) list[l] = {"mla-shared-index", shared};
+    }
+    return list;
+  }
+
+  // Which layers have no indexer of their own. "full" or "shared" a layer, "F" or "S" a layer, or
+  // one of every `index_topk_freq` layers, counted from the second.
+  std::vector<bool> sharing_layers() {
+    std::vector<bool> shares(count(), false);
+    const auto list = config_.texts("indexer_types");
+    const std::string pattern = config_.text({"index_topk_pattern"}).value_or("");
+    if (!list.empty() && fits("indexer_types", list, true)) {
+      for (std::size_t l = 0; l < count(); ++l) {
+        if (list[l] != "full" && list[l] != "shared") {
+          config_.mistake(
+              "indexer_types",
+              fmt::format("\"{}\" is not supported; full and shared are", list[l].substr(0, 40)));
+        }
+        shares[l] = list[l] == "shared";
+      }
+    } else if (!pattern.empty() && fits("index_topk_pattern", pattern, true)) {
+      for (std::size_t l = 0; l < count(); ++l) {
+        if (pattern[l] != 'F' && pattern[l] != 'S') {
+          config_.mistake("index_topk_pattern", "expected F or S for each layer");
+          break;
+        }
+        shares[l] = pattern[l] == 'S';
+      }
+    } else if (const auto every = config_.integer({"index_topk_freq"}, 1, kMostLayers)) {
+      for (std::size_t l = 0; l < count(); ++l) {
+        shares[l] = std::max<std::int64_t>(static_cast<std::int64_t>(l) - 1, 0) % *every != 0;
+      }
+    }
+    if (!shares.empty() && shares.front()) {
+      config_.mistake("indexer_types",
+                      "the first layer has none before it whose index it could share");
+    }
+    return shares;
+  }
+
+  // MiniMax-M3: in the layers that the list names a query sees the blocks of keys that score best.
+  SparseIndex block_sparse(const HfConfig& sparse, std::vector<bool>& layers) {
+    SparseIndex i;
+    if (!sparse.flag({"use_sparse_attention"}).value_or(true)) return i;
+    const auto blocks = sparse.integer({"sparse_topk_blocks", "topk_blocks"}, 1, kMostWidth);
+    if (!blocks) return i;
+    const std::int64_t block = sparse.required({"sparse_block_size", "block_size"});
+    i.top_k = *blocks * block;
+    i.heads = sparse.required({"sparse_num_index_heads", "num_index_heads"});
+    i.head_dim = sparse.required({"sparse_index_dim", "index_dim", "index_head_dim"});
+    layers.assign(count(), true);
+    const auto list = sparse.integers("sparse_attention_freq", 1);
+    if (!list.empty() && fits("sparse_attention_config.sparse_attention_freq", list, true)) {
+      for (std::size_t l = 0; l < count(); ++l) layers[l] = list[l] == 1;
+    }
+    model_.notes.push_back(
+        fmt::format("sparse attention: a query sees {} blocks of {} keys; the index that chooses "
+                    "them is counted "
+                    "as DeepSeek's is",
+                    *blocks, block));
+    return i;
   }
 
   SparseIndex index() {
@@ -306,9 +379,18 @@ class MixerReader {
     const std::int64_t share = config_.flag({"use_cla"}).value_or(false)
                                    ? config_.required({"cla_share_factor"}, kMostLayers)
                                    : 1;
+    std::vector<bool> sparse_layers(count(), false);
+    SparseIndex sparse;
+    if (const auto block = config_.child("sparse_attention_config")) {
+      sparse = block_sparse(*block, sparse_layers);
+    }
     std::vector<NamedMixer> list;
     for (const std::string& kind : types) {
-      if (kind == "full_attention" || kind == "attention" || kind == "global") {
+      if (sparse.top_k > 0 && sparse_layers[list.size()] && kind == "full_attention") {
+        GqaAttention a = full(base);
+        a.index = sparse;
+        list.push_back({"sparse", a});
+      } else if (kind == "full_attention" || kind == "attention" || kind == "global") {
         const bool has_keys = share < 2 || list.size() % static_cast<std::size_t>(share) == 0;
         list.push_back({has_keys ? "full" : "full-shared", full(base)});
         if (!has_keys) std::get<GqaAttention>(list.back().mixer).reuses_cache = true;

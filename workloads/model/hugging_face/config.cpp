@@ -33,7 +33,21 @@ std::optional<std::int64_t> whole(const Json& value) {
     return static_cast<std::int64_t>(n);
   }
   if (value.is_number_integer()) return value.get<std::int64_t>();
+  if (value.is_number_float()) {  // 32768.0; every whole number below 2^53 is exact
+    const double n = value.get<double>();
+    if (std::abs(n) < 9007199254740992.0 && n == std::floor(n)) return static_cast<std::int64_t>(n);
+  }
   return {};
+}
+
+bool never(const Json&) {
+  return false;
+}
+bool is_false(const Json& value) {
+  return value.is_boolean() && !value.get<bool>();
+}
+bool is_zero(const Json& value) {
+  return is_false(value) || (value.is_number() && value.get<double>() == 0);
 }
 
 }  // namespace
@@ -55,11 +69,14 @@ const Json* HfConfig::find(std::string_view key) const {
   return found == object_->end() || found->is_null() ? nullptr : &*found;
 }
 
-const Json* HfConfig::first(Keys keys, std::string& found) const {
+const Json* HfConfig::first(Keys keys, std::string& found, Absent absent) const {
   const Json* value = nullptr;
   for (const std::string_view key : keys) {
     const Json* candidate = find(key);
     if (candidate == nullptr) continue;
+    if (candidate->is_array() && candidate->size() == 1) candidate = &candidate->front();
+    const bool empty = candidate->is_array() && candidate->empty();
+    if (empty || candidate->is_null() || absent(*candidate)) continue;
     if (value == nullptr) {
       value = candidate;
       found = key;
@@ -71,6 +88,11 @@ const Json* HfConfig::first(Keys keys, std::string& found) const {
 }
 
 bool HfConfig::has(std::string_view key) const {
+  const Json* value = find(key);
+  return value != nullptr && !is_zero(*value);
+}
+
+bool HfConfig::given(std::string_view key) const {
   return find(key) != nullptr;
 }
 
@@ -86,8 +108,27 @@ bool HfConfig::is_text(std::string_view key) const {
 
 std::optional<std::int64_t> HfConfig::integer(Keys keys, std::int64_t least,
                                               std::int64_t most) const {
+  return whole_number(keys, least, most, least > 0 ? is_zero : is_false);
+}
+
+std::optional<std::int64_t> HfConfig::either(Keys keys, std::int64_t least, std::int64_t most,
+                                             std::vector<std::string>& differ) const {
+  std::optional<std::int64_t> chosen;
+  for (const std::string_view key : keys) {
+    const auto value = integer({key}, least, most);
+    if (!chosen) {
+      chosen = value;
+    } else if (value && *value != *chosen) {
+      differ.push_back(fmt::format("{} is {}", key, *value));
+    }
+  }
+  return chosen;
+}
+
+std::optional<std::int64_t> HfConfig::whole_number(Keys keys, std::int64_t least, std::int64_t most,
+                                                   Absent absent) const {
   std::string key;
-  const Json* value = first(keys, key);
+  const Json* value = first(keys, key, absent);
   if (value == nullptr) return {};
   const auto n = whole(*value);
   if (!n || *n < least || *n > most) {
@@ -100,7 +141,7 @@ std::optional<std::int64_t> HfConfig::integer(Keys keys, std::int64_t least,
 
 std::optional<double> HfConfig::number(Keys keys, double least, double most) const {
   std::string key;
-  const Json* value = first(keys, key);
+  const Json* value = first(keys, key, is_false);
   if (value == nullptr) return {};
   const double n = value->is_number() ? value->get<double>() : NAN;
   if (!(n >= least && n <= most)) {
@@ -113,8 +154,9 @@ std::optional<double> HfConfig::number(Keys keys, double least, double most) con
 
 std::optional<bool> HfConfig::flag(Keys keys) const {
   std::string key;
-  const Json* value = first(keys, key);
+  const Json* value = first(keys, key, never);
   if (value == nullptr) return {};
+  if (value->is_number_integer() && (*value == 0 || *value == 1)) return *value == 1;
   if (!value->is_boolean()) {
     mistake(key, fmt::format("expected true or false, not {}", shown(*value)));
     return {};
@@ -124,7 +166,7 @@ std::optional<bool> HfConfig::flag(Keys keys) const {
 
 std::optional<std::string> HfConfig::text(Keys keys) const {
   std::string key;
-  const Json* value = first(keys, key);
+  const Json* value = first(keys, key, is_false);
   if (value == nullptr) return {};
   if (!value->is_string()) {
     mistake(key, fmt::format("expected a text, not {}", shown(*value)));
@@ -137,12 +179,13 @@ std::vector<std::int64_t> HfConfig::integers(std::string_view key, std::int64_t 
   const Json* value = find(key);
   if (value == nullptr) return {};
   std::vector<std::int64_t> list;
+  if (is_false(*value)) return {};
   if (!value->is_array()) {
     mistake(key, fmt::format("expected a list of whole numbers, not {}", shown(*value)));
     return {};
   }
   for (const Json& item : *value) {
-    const auto n = whole(item);
+    const auto n = item.is_boolean() ? (item.get<bool>() ? 1 : 0) : whole(item);
     if (!n || *n < 0 || *n > most) {
       mistake(key, fmt::format("expected whole numbers from 0 to {}, not {}", most, shown(item)));
       return {};
@@ -156,6 +199,7 @@ std::vector<std::string> HfConfig::texts(std::string_view key) const {
   const Json* value = find(key);
   if (value == nullptr) return {};
   std::vector<std::string> list;
+  if (is_false(*value)) return {};
   if (!value->is_array()) {
     mistake(key, fmt::format("expected a list of texts, not {}", shown(*value)));
     return {};
@@ -172,7 +216,7 @@ std::vector<std::string> HfConfig::texts(std::string_view key) const {
 
 std::optional<HfConfig> HfConfig::child(std::string_view key) const {
   const Json* value = find(key);
-  if (value == nullptr) return {};
+  if (value == nullptr || is_false(*value)) return {};
   if (!value->is_object()) {
     mistake(key, fmt::format("expected an object, not {}", shown(*value)));
     return {};
@@ -181,8 +225,12 @@ std::optional<HfConfig> HfConfig::child(std::string_view key) const {
 }
 
 std::int64_t HfConfig::required(Keys keys, std::int64_t most) const {
-  const bool there = std::any_of(keys.begin(), keys.end(), [&](auto key) { return has(key); });
-  if (there) return integer(keys, 1, most).value_or(1);
+  const bool there = std::any_of(keys.begin(), keys.end(), [&](auto key) {
+    const Json* value = find(key);
+    return value != nullptr && !is_false(*value);
+  });
+  // Where the number must be, 0 is no way to leave it out.
+  if (there) return whole_number(keys, 1, most, is_false).value_or(1);
   std::string others;
   for (const std::string_view key : keys) {
     if (key != *keys.begin()) others += fmt::format("{}{}", others.empty() ? "" : ", ", key);

@@ -28,8 +28,9 @@ class HfConfig {
   // `object` must outlive this. `name` is the file in messages.
   HfConfig(const sim::io::Json& object, std::string name);
 
-  // The value under the first of the spellings that is there and not null. Spellings that are both
-  // there and differ are a mistake.
+  // The value under the first of the spellings that says something. As Python's writers spell it, a
+  // list of one is its item, and false, or 0 where counts begin at 1, is "absent". Spellings that
+  // both say something and differ are a mistake; for those that mean different things use `either`.
   std::optional<std::int64_t> integer(Keys keys, std::int64_t least, std::int64_t most) const;
   std::optional<double> number(Keys keys, double least, double most) const;
   std::optional<bool> flag(Keys keys) const;
@@ -38,7 +39,12 @@ class HfConfig {
   std::vector<std::string> texts(std::string_view key) const;
   // An object within this one: what is read from it is named "text_config.hidden_size".
   std::optional<HfConfig> child(std::string_view key) const;
-  bool has(std::string_view key) const;  // there and not null
+  bool has(std::string_view key) const;    // there, and neither null, false nor 0
+  bool given(std::string_view key) const;  // there and not null
+  // Of keys that mean nearly the same (modules trained, modules shipped) the first that says
+  // something; the others that differ are appended to `differ`: "num_mtp_modules is 7".
+  std::optional<std::int64_t> either(Keys keys, std::int64_t least, std::int64_t most,
+                                     std::vector<std::string>& differ) const;
   bool is_list(std::string_view key) const;
   bool is_text(std::string_view key) const;
 
@@ -59,8 +65,12 @@ class HfConfig {
   struct Shared;
   HfConfig(const sim::io::Json& object, std::string prefix, std::shared_ptr<Shared> shared);
   const sim::io::Json* find(std::string_view key) const;
-  // The first spelling that is there; its name in `found`.
-  const sim::io::Json* first(Keys keys, std::string& found) const;
+  // The first spelling that says something; its name in `found`. Null, and what `absent` takes,
+  // says nothing.
+  using Absent = bool (*)(const sim::io::Json&);
+  const sim::io::Json* first(Keys keys, std::string& found, Absent absent) const;
+  std::optional<std::int64_t> whole_number(Keys keys, std::int64_t least, std::int64_t most,
+                                           Absent absent) const;
 
   const sim::io::Json* object_;
   std::string prefix_;

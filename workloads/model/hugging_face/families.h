@@ -28,6 +28,8 @@ struct HfFamily {
   std::int64_t norms = 2;    // of a layer
   std::int64_t final_norms = 1;
   bool gated = true;
+  // Of a mixture's type: its code builds a dense model where the config says no experts.
+  bool dense_members = false;
   bool tied_by_default = false;
   Counting counting = {};
   std::string_view counting_source = {};

@@ -18,17 +18,65 @@ void keep(std::vector<bool>& is, const Wanted& wanted) {
 
 }  // namespace
 
-// Whether the config speaks of experts at all; one of a mixture's type that has none is a mistake.
+bool is_dense_member(const HfConfig& config, const HfFamily* family) {
+  if (family == nullptr || !family->dense_members) return false;
+  bool says = false;
+  for (const std::string_view key : kExpertCounts) {
+    const auto& object = config.json();
+    const auto found = object.find(std::string(key));
+    if (found == object.end()) continue;
+    config.has(key);
+    if (found->is_array()) return false;
+    const bool none =
+        found->is_null() || *found == false || (found->is_number() && found->get<double>() <= 1);
+    if (!none) return false;
+    says = true;
+  }
+  return says;
+}
+
+// Whether the config speaks of experts at all; one of a mixture's type that has none is a mistake,
+// unless its type knows dense members.
 bool HfFfns::has_experts() const {
   if (config_.child("ffn_config")) return true;
+  if (is_dense_member(config_, family_)) {
+    for (const std::string_view key : kExpertsPerToken) config_.has(key);
+    return false;
+  }
   const bool mixture =
       family_ != nullptr && std::any_of(family_->keys.begin(), family_->keys.end(), [](auto key) {
         return key.find("experts") != std::string_view::npos;
       });
-  const auto experts = config_.integer({"n_routed_experts", "num_local_experts", "num_experts",
-                                        "moe_num_experts", "num_routed_experts"},
-                                       mixture ? 1 : 0, kMostWidth);
-  return mixture || (experts && *experts > 1);
+  if (mixture) return true;
+  const bool listed = std::any_of(kExpertCounts.begin(), kExpertCounts.end(),
+                                  [&](auto key) { return config_.is_list(key); });
+  const auto experts =
+      listed ? of_all_layers(kExpertCounts, 0) : config_.integer(kExpertCounts, 0, kMostWidth);
+  if (experts && *experts > 1) return true;
+  if (!experts || *experts == 0) refuse_unknown_experts();
+  return false;
+}
+
+// A model whose experts are under names that nobody knows is no dense model.
+void HfFfns::refuse_unknown_experts() const {
+  std::string keys;
+  for (const auto& [key, value] : config_.json().items()) {
+    const bool speaks = key.find("expert") != std::string::npos || key.starts_with("moe") ||
+                        key.find("_moe_") != std::string::npos;
+    const bool says = (value.is_number() && value.get<double>() >= 1) ||
+                      (value.is_structured() && !value.empty());
+    const bool aside = key.find("loss") != std::string::npos ||
+                       key.find("coef") != std::string::npos ||
+                       key.find("factor") != std::string::npos;
+    if (speaks && says && !aside && keys.size() < 200) {
+      keys += (keys.empty() ? "" : ", ") + key.substr(0, 60);
+    }
+  }
+  if (keys.empty()) return;
+  config_.mistake("num_experts",
+                  fmt::format("missing, and the keys that speak of experts are not understood: {}; "
+                              "describe the model in a .yaml file",
+                              keys));
 }
 
 // A count that some write once and others for each layer; layers that differ are a mistake.
@@ -58,13 +106,9 @@ MoeFfn HfFfns::moe() {
     f.top_k = nested->required({"moe_top_k"});
     f.inter = nested->required({"ffn_hidden_size"});
   } else {
-    f.experts = required_of_all_layers({"n_routed_experts", "num_local_experts", "num_experts",
-                                        "moe_num_experts", "num_routed_experts"});
-    f.top_k = required_of_all_layers({"num_experts_per_tok", "num_experts_per_token",
-                                      "experts_per_token", "top_k_experts", "moe_top_k", "moe_topk",
-                                      "moe_k", "num_selected_experts"});
-    const auto inter = of_all_layers(
-        {"moe_intermediate_size", "expert_intermediate_size", "expert_ffn_hidden_size"}, 1);
+    f.experts = required_of_all_layers(kExpertCounts);
+    f.top_k = required_of_all_layers(kExpertsPerToken);
+    const auto inter = of_all_layers(kExpertWidths, 1);
     f.inter = inter ? *inter : config_.required({"intermediate_size"});
     config_.has("intermediate_size");  // of dense layers, of which there may be none
   }
@@ -96,13 +140,26 @@ DenseFfn HfFfns::dense() {
       return f;
     }
   }
+  if (is_dense_member(config_, family_) && !config_.has("intermediate_size")) {
+    // What beside experts would be the shared one is all of a dense member's FFN.
+    f.inter = config_.required({"shared_intermediate_size", "shared_expert_intermediate_size"});
+    return f;
+  }
+  if (type() == "granitemoehybrid" && is_dense_member(config_, family_)) {
+    f.inter = config_.required({"shared_intermediate_size"});
+    config_.has("intermediate_size");  // of experts, of which there are none
+    return f;
+  }
   f.inter = config_.required({"intermediate_size", "ffn_dim", "n_inner", "ffn_hidden_size"});
   return f;
 }
 
 std::vector<bool> HfFfns::mixtures() {
   std::vector<bool> is(static_cast<std::size_t>(layers_), has_experts());
-  if (!has_experts()) return is;
+  if (is_dense_member(config_, family_)) {
+    model_.notes.push_back("no experts: a dense member of a mixture's type");
+  }
+  if (is.empty() || !is.front()) return is;
   for (const char* key : {"first_k_dense_replace", "num_dense_layers", "moe_layer_num_skipped"}) {
     if (const auto first = config_.integer({key}, 0, kMostLayers)) {
       keep(is, [&](std::int64_t l) { return l >= *first; });

@@ -9,7 +9,9 @@
 #include "sim/error.h"
 #include "workloads/model/hugging_face/config.h"
 #include "workloads/model/hugging_face/families.h"
+#include "workloads/model/hugging_face/ffn.h"
 #include "workloads/model/hugging_face/layers.h"
+#include "workloads/model/hugging_face/nested.h"
 #include "workloads/model/hugging_face/quantisation.h"
 
 namespace moesim::workloads {
@@ -112,12 +114,16 @@ std::string list_of(const std::vector<std::string>& keys) {
 }
 
 void require_keys(const HfConfig& config, const HfFamily& family) {
+  const bool dense = is_dense_member(config, &family);
   for (const std::string_view alternatives : family.keys) {
-    bool found = false;
+    const bool of_experts = alternatives.find("expert") != std::string_view::npos ||
+                            alternatives.find("moe") != std::string_view::npos ||
+                            alternatives == "first_k_dense_replace";
+    bool found = dense && of_experts;
     std::size_t start = 0;
     while (start <= alternatives.size()) {
       const std::size_t end = std::min(alternatives.find('|', start), alternatives.size());
-      found = found || config.has(alternatives.substr(start, end - start));
+      found = found || config.given(alternatives.substr(start, end - start));
       start = end + 1;
     }
     if (!found) {
@@ -133,13 +139,16 @@ void require_keys(const HfConfig& config, const HfFamily& family) {
 }
 
 void read_dtype(const HfConfig& config, ModelSpec& model) {
-  const auto dtype = config.text({"torch_dtype", "dtype"});
+  // "dtype" is the newer name, which transformers believes where both are there.
+  const char* const key = config.has("dtype") ? "dtype" : "torch_dtype";
+  config.has("torch_dtype");
+  auto dtype = config.text({key});
   if (!dtype) return;
+  if (dtype->starts_with("torch.")) dtype->erase(0, 6);
   const auto precision = hardware::parse_precision(*dtype);
   if (!precision || hardware::bytes_per_element(*precision) < 2) {
-    config.mistake("torch_dtype",
-                   fmt::format("\"{}\" is not supported; bfloat16, float16 and float32 are",
-                               dtype->substr(0, 40)));
+    config.mistake(key, fmt::format("\"{}\" is not supported; bfloat16, float16 and float32 are",
+                                    dtype->substr(0, 40)));
     return;
   }
   Formats& stored = model.stored;
@@ -172,9 +181,14 @@ void add_vision(const HfConfig& root, std::string_view type, ModelSpec& model) {
 }
 
 void read_prediction(const HfConfig& config, ModelSpec& model) {
-  const auto modules = config.integer(
+  // Some count the modules that were trained, some those that the checkpoint holds.
+  std::vector<std::string> differ;
+  const auto modules = config.either(
       {"num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules", "num_mtp_layers"}, 0,
-      kMostLayers);
+      kMostLayers, differ);
+  for (const std::string& other : differ) {
+    model.notes.push_back(fmt::format("{} prediction modules are taken, but {}", *modules, other));
+  }
   if (!modules || *modules == 0 || model.layers.empty()) return;
   if (config.has("hybrid_override_pattern")) {
     model.notes.push_back("multi-token prediction modules are not counted");
@@ -182,6 +196,66 @@ void read_prediction(const HfConfig& config, ModelSpec& model) {
   }
   model.prediction_layers = *modules;
   model.prediction_kind = model.layers.back();
+}
+
+void read_context(const HfConfig& config, ModelSpec& model) {
+  // model_max_length is the tokenizer's, max_seq_len may be what a demo allocates.
+  std::vector<std::string> differ;
+  model.max_context =
+      config
+          .either({"max_position_embeddings", "max_seq_len", "max_sequence_length", "n_positions",
+                   "model_max_length", "max_position_embedding", "seq_length"},
+                  1, kMostTokens, differ)
+          .value_or(0);
+  for (const std::string& other : differ) {
+    model.notes.push_back(
+        fmt::format("a context of {} tokens is taken, but {}", model.max_context, other));
+  }
+}
+
+// The number of layers, or of the entries of a list that has one for each.
+std::int64_t layer_count(const HfConfig& config) {
+  static const HfConfig::Keys kKeys{"num_hidden_layers", "n_layers", "n_layer", "num_layers"};
+  if (std::any_of(kKeys.begin(), kKeys.end(), [&](auto key) { return config.given(key); })) {
+    return config.required(kKeys, kMostLayers);
+  }
+  for (const char* key :
+       {"hybrid_override_pattern", "layers_block_type", "layer_types", "hybrid_layer_pattern",
+        "attn_type_list", "mlp_layer_types", "moe_layer_freq", "is_moe_layer", "no_rope_layers"}) {
+    if (!config.is_list(key) && !config.is_text(key)) continue;
+    const Json& list = config.json()[key];
+    const std::size_t entries =
+        list.is_string() ? list.get_ref<const std::string&>().size() : list.size();
+    if (entries >= 1 && entries <= static_cast<std::size_t>(kMostLayers)) {
+      return static_cast<std::int64_t>(entries);
+    }
+    config.mistake(key, fmt::format("expected 1 to {} {}", kMostLayers,
+                                    list.is_string() ? "letters" : "entries"));
+    return 1;
+  }
+  return config.required(kKeys, kMostLayers);
+}
+
+// The block that says how the weights are quantised, of the outermost level that has one. One under
+// a name that is not known is a mistake: its weights are not in 16 bits.
+std::optional<HfConfig> quantisation_of(const std::vector<HfConfig>& levels) {
+  std::optional<HfConfig> block;
+  for (const HfConfig& level : levels) {
+    for (const char* key : {"quantization_config", "compression_config"}) {
+      if (!block && level.has(key)) block = level.child(key);
+    }
+    for (const auto& [key, value] : level.json().items()) {
+      const bool named = key.find("quant") != std::string::npos && key != "quantization_config";
+      const bool says = (value.is_object() || value.is_string()) && !value.empty() &&
+                        value != "none" && value != "";
+      if (named && says && !block) {
+        level.mistake(key,
+                      "a quantisation under this name is not understood; quantization_config and "
+                      "compression_config are");
+      }
+    }
+  }
+  return block;
 }
 
 // xAI's Grok 2 calls its type "git"; its architecture is Grok 1's with a dense branch.
@@ -196,14 +270,10 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
   if (!json.is_object())
     throw sim::ConfigError(name + ": expected an object with the keys of a model");
   const HfConfig root(json, name);
-  std::optional<HfConfig> nested;
-  for (const char* key : {"text_config", "llm_config", "language_config"}) {
-    if (!nested) nested = root.child(key);
-  }
-  const HfConfig& config = nested ? *nested : root;
+  const std::vector<HfConfig> levels = text_model_levels(root);
+  const HfConfig& config = levels.back();
   ModelSpec model;
-  std::string type = config.text({"model_type"}).value_or("");
-  if (type.empty()) type = root.text({"model_type"}).value_or("");
+  std::string type = type_of(levels);
   root.throw_mistakes();
   if (type.empty())
     config.mistake("model_type", "missing; it names the architecture, such as mixtral");
@@ -219,15 +289,11 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
 
   model.hidden = config.required({"hidden_size", "d_model", "n_embd"});
   model.vocab = config.required({"vocab_size"});
-  model.max_context = config
-                          .integer({"max_position_embeddings", "max_seq_len", "max_sequence_length",
-                                    "n_positions", "model_max_length", "max_position_embedding"},
-                                   1, kMostTokens)
-                          .value_or(0);
-  const auto tied = config.flag({"tie_word_embeddings"});
-  const auto outer_tied = nested ? root.flag({"tie_word_embeddings"}) : std::nullopt;
-  const bool default_tied = t5 || (family != nullptr && family->tied_by_default);
-  model.tied_embeddings = tied ? *tied : outer_tied.value_or(default_tied);
+  read_context(config, model);
+  model.tied_embeddings = t5 || (family != nullptr && family->tied_by_default);
+  for (const HfConfig& level : levels) {
+    model.tied_embeddings = level.flag({"tie_word_embeddings"}).value_or(model.tied_embeddings);
+  }
   if (family != nullptr) {
     model.counting = family->counting;
     model.final_norms = family->final_norms;
@@ -239,37 +305,24 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
     }
     if (family->type == "glm4_moe" && model.hidden == 5120) model.counting.prediction_layers = true;
   }
-  read_dtype(root, model);
-  if (nested) read_dtype(config, model);
+  for (const HfConfig& level : levels) read_dtype(level, model);
 
   if (t5) {
     read_hf_t5(config, switching, model);
   } else {
-    std::int64_t layers = 0;
-    if (const auto pattern = config.text({"hybrid_override_pattern"});
-        pattern && !config.has("num_hidden_layers")) {
-      layers = static_cast<std::int64_t>(pattern->size());
-      if (layers < 1 || layers > kMostLayers)
-        config.mistake("hybrid_override_pattern",
-                       fmt::format("expected 1 to {} letters", kMostLayers));
-    } else {
-      layers =
-          config.required({"num_hidden_layers", "n_layers", "n_layer", "num_layers"}, kMostLayers);
-    }
+    const std::int64_t layers = layer_count(config);
     root.throw_mistakes();
     read_hf_layers(config, family, layers, model);
   }
   root.throw_mistakes();
 
-  const auto block = root.has("quantization_config") ? root.child("quantization_config")
-                                                     : config.child("quantization_config");
-  if (block) read_hf_quantisation(*block, config, model);
+  const std::optional<HfConfig> block = quantisation_of(levels);
+  if (block) read_hf_quantisation(*block, config, modelopt != nullptr, model);
   if (modelopt != nullptr) {
     if (!modelopt->is_object()) throw sim::ConfigError("hf_quant_config.json: expected an object");
     const HfConfig file(*modelopt, "hf_quant_config.json");
     // The block in the config repeats it, or is of another tool; mixed formats are only here.
-    const bool repeats =
-        block && block->text({"quant_method"}).value_or("").rfind("modelopt", 0) != 0;
+    const bool repeats = block && !quantisation_method(*block).starts_with("modelopt");
     if (!repeats) read_modelopt_file(file, model);
     file.throw_mistakes();
   }

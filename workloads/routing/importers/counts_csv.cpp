@@ -1,14 +1,78 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "sim/error.h"
 #include "sim/io/csv.h"
+#include "sim/io/json.h"
+#include "sim/io/packed_stream.h"
 #include "workloads/routing/importers/importers.h"
 #include "workloads/routing/trace/trace_writer.h"
 
 namespace moesim::workloads {
+
+namespace {
+
+using Json = sim::io::Json;
+
+// The first of the columns that is there: SGLang's older recorder writes layer_id, expert_id.
+std::size_t column_of(const sim::io::CsvTable& csv, const char* name, const char* other) {
+  const auto found = csv.find_column(other);
+  return csv.find_column(name) || !found ? csv.column(name) : *found;
+}
+
+bool is_json(const std::filesystem::path& file) {
+  const std::string extension = file.extension().string();
+  if (extension == ".json" || extension == ".jsonl") return true;
+  sim::io::PackedStream in(file);
+  char c = ' ';
+  while (in.get(c) && (c == ' ' || c == '\n' || c == '\r' || c == '\t')) {
+  }
+  return in && (c == '{' || c == '[');
+}
+
+// [layers][experts] or [steps][layers][experts], as SGLang's recorder keeps it under logical_count.
+template <class Add>
+void read_logical_count(const Json& json, const std::string& name, const Add& add) {
+  const auto fail = [&](const std::string& what) {
+    throw sim::InputError(fmt::format("{}: {}", name, what));
+  };
+  if (!json.is_object() || !json.contains("logical_count") || !json["logical_count"].is_array()) {
+    fail("no list \"logical_count\" of layers and experts; is this of SGLang's recorder?");
+  }
+  const Json& list = json["logical_count"];
+  const bool steps =
+      !list.empty() && list[0].is_array() && !list[0].empty() && list[0][0].is_array();
+  const Json one = Json::array({list});
+  const Json& all = steps ? list : one;
+  std::size_t experts = 0;
+  for (std::size_t s = 0; s < all.size(); ++s) {
+    if (!all[s].is_array()) fail(fmt::format("logical_count: step {} is no list", s));
+    for (std::size_t l = 0; l < all[s].size(); ++l) {
+      const Json& row = all[s][l];
+      if (!row.is_array() || row.empty())
+        fail(fmt::format("logical_count: layer {} is no list", l));
+      if (experts == 0) experts = row.size();
+      if (row.size() != experts) {
+        fail(fmt::format("logical_count: layer {} has {} experts, those before {}", l, row.size(),
+                         experts));
+      }
+      for (std::size_t e = 0; e < row.size(); ++e) {
+        if (!row[e].is_number() || !(row[e].get<double>() >= 0) ||
+            row[e].get<double>() > 0xFFFFFFFFp0 ||
+            row[e].get<double>() != std::floor(row[e].get<double>())) {
+          fail(fmt::format("logical_count: layer {}, expert {}: expected a count", l, e));
+        }
+        add(s, l, e, static_cast<std::int64_t>(row[e].get<double>()));
+      }
+    }
+  }
+}
+
+}  // namespace
 
 ImportSummary import_counts(const Files& files, const std::filesystem::path& out,
                             const ImportOptions& options) {
@@ -21,9 +85,29 @@ ImportSummary import_counts(const Files& files, const std::filesystem::path& out
   std::map<std::int64_t, bool> layer_set;
   std::int64_t first_step = 0, most_expert = -1;
   for (const auto& file : files) {
+    if (is_json(file)) {
+      std::int64_t last = first_step;
+      read_logical_count(
+          sim::io::read_json(file), file.string(),
+          [&](std::size_t s, std::size_t l, std::size_t e, std::int64_t n) {
+            const std::int64_t most = options.experts > 0 ? options.experts : kMostExperts;
+            if (static_cast<std::int64_t>(e) >= most || l > 100'000 || s > 1'000'000) {
+              throw sim::InputError(
+                  fmt::format("{}: logical_count: expert {} of layer {}: there are {} experts",
+                              file.string(), e, l, most));
+            }
+            last = first_step + static_cast<std::int64_t>(s);
+            table[last][static_cast<std::int64_t>(l)][static_cast<std::int64_t>(e)] = n;
+            layer_set[static_cast<std::int64_t>(l)] = true;
+            most_expert = std::max(most_expert, static_cast<std::int64_t>(e));
+            ++summary.records;
+          });
+      first_step = last + 1;
+      continue;
+    }
     const auto csv = sim::io::CsvTable::read(file);
-    const std::size_t layer = csv.column("layer"), expert = csv.column("expert"),
-                      count = csv.column("count");
+    const std::size_t layer = column_of(csv, "layer", "layer_id"),
+                      expert = column_of(csv, "expert", "expert_id"), count = csv.column("count");
     const auto step = csv.find_column("step"), domain = csv.find_column("domain");
     std::int64_t last_step = first_step;
     for (std::size_t row = 0; row < csv.rows(); ++row) {

@@ -9,6 +9,7 @@
 #include "sim/error.h"
 #include "sim/io/atomic_file.h"
 #include "sim/io/csv.h"
+#include "sim/io/temporary_file.h"
 #include "workloads/routing/importers/base64.h"
 #include "workloads/routing/importers/safetensors.h"
 #include "workloads/routing/statistics/analysis.h"
@@ -20,16 +21,8 @@ namespace {
 class StreamedFile {
  public:
   explicit StreamedFile(std::filesystem::path target)
-      : target_(std::move(target)),
-        temporary_(target_.string() + ".part"),
-        out_(temporary_, std::ios::binary) {
+      : target_(std::move(target)), temporary_(target_), out_(temporary_.path(), std::ios::binary) {
     check();
-  }
-  ~StreamedFile() {
-    if (!out_.is_open()) return;
-    out_.close();
-    std::error_code ignored;
-    std::filesystem::remove(temporary_, ignored);
   }
   StreamedFile(const StreamedFile&) = delete;
   StreamedFile& operator=(const StreamedFile&) = delete;
@@ -41,18 +34,15 @@ class StreamedFile {
   void close() {
     out_.close();
     check();
-    std::error_code error;
-    std::filesystem::rename(temporary_, target_, error);
-    if (error)
-      throw sim::InputError(
-          fmt::format("{}: cannot be written: {}", target_.string(), error.message()));
+    temporary_.commit();
   }
 
  private:
   void check() {
     if (!out_) throw sim::InputError(fmt::format("{}: cannot be written", target_.string()));
   }
-  std::filesystem::path target_, temporary_;
+  std::filesystem::path target_;
+  sim::io::TemporaryFile temporary_;
   std::ofstream out_;
 };
 

@@ -46,7 +46,9 @@ struct Importer {
 inline constexpr Importer kImporters[] = {
     {"vllm",
      "responses of --enable-return-routed-experts (JSON; one, a list, or one a line), with "
-     "prompt_routed_experts and choices[].routed_experts [tokens, MoE layers, top_k]",
+     "prompt_routed_experts and choices[].routed_experts [tokens, MoE layers, top_k], as lists or "
+     "as "
+     "the base64 of a NumPy array",
      import_vllm},
     {"npy", "arrays of integers [tokens, layers, top_k] in NumPy's format, a request a file",
      import_npy},
@@ -60,7 +62,9 @@ inline constexpr Importer kImporters[] = {
      "expert statistics, safetensors with \"{iteration}_{layer}\" int32 [experts], summed over the "
      "files (one a rank)",
      import_tensorrt_llm},
-    {"counts", "a CSV table of layer, expert, count, and optionally step and domain",
+    {"counts",
+     "a CSV table of layer, expert, count (SGLang's layer_id, expert_id), and optionally step and "
+     "domain; or SGLang's JSON with logical_count [layers][experts]",
      import_counts},
     {"matrices",
      "square all-to-all matrices as CSV without a header, rows are senders: an expert stands for "

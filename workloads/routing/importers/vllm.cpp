@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "sim/error.h"
+#include "workloads/routing/importers/base64.h"
 #include "workloads/routing/importers/json_events.h"
+#include "workloads/routing/importers/npy_reader.h"
 #include "workloads/routing/importers/token_sink.h"
 
 namespace moesim::workloads {
@@ -90,9 +93,34 @@ class Responses final : public JsonEvents {
     found_.ids.push_back(static_cast<std::int32_t>(value));
     ++layer_ids_;
   }
-  void text(std::string&) override {
-    if (wanted_ != nullptr)
-      fail("text where lists of experts belong (SGLang's form is --from sglang)");
+  // vLLM's servers send the base64 of a .npy, of uint8 or uint16 by the number of experts.
+  void text(std::string& value) override {
+    if (wanted_ == nullptr) return;
+    if (depth_ > 0) fail("text where expert numbers belong");
+    std::vector<std::uint8_t> bytes;
+    if (!decode_base64(value, bytes) || bytes.size() < 6 ||
+        std::string_view(reinterpret_cast<const char*>(bytes.data()), 6) != "\x93NUMPY") {
+      fail("text that is not the base64 of a NumPy array (SGLang's form is --from sglang)");
+    }
+    std::istringstream in(std::string(bytes.begin(), bytes.end()));
+    NpyReader reader(
+        in, fmt::format("{}: {}", where_, is_prompt_ ? "prompt_routed_experts" : "routed_experts"));
+    const NpyHeader& header = reader.header();
+    found_.layers = static_cast<std::uint32_t>(header.shape[1]);
+    found_.top_k = static_cast<std::uint32_t>(header.shape[2]);
+    const std::size_t row = std::size_t{found_.layers} * found_.top_k;
+    if (header.shape[0] > bytes.size() / row) fail("a NumPy array that ends early");
+    found_.ids.resize(static_cast<std::size_t>(header.shape[0]) * row);
+    for (std::size_t t = 0; t * row < found_.ids.size(); ++t) {
+      reader.read(std::span(found_.ids).subspan(t * row, row), t);
+    }
+    reader.expect_end();
+    if (is_prompt_) {
+      prompt_ = std::move(found_);
+    } else {
+      choices_.push_back(std::move(found_));
+    }
+    wanted_ = nullptr;
   }
   void other() override {
     if (wanted_ == nullptr) return;

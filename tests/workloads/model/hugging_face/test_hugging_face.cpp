@@ -8,7 +8,7 @@
 #include "sim/error.h"
 #include "workloads/model/counts.h"
 #include "workloads/model/hugging_face/hugging_face.h"
-#include "workloads/model/hugging_face/quantisation.h"
+#include "workloads/model/hugging_face/module_pattern.h"
 
 using namespace moesim;
 using namespace moesim::workloads;
@@ -106,8 +106,8 @@ TEST_CASE("a key that is missing, of the wrong kind or out of range is named wit
         "config.json: hidden_size: expected a whole number from 1 to 16777216, not 1e+20");
   CHECK(message_of(replaced(kMixtral, "4096", "\"4096\"")) ==
         "config.json: hidden_size: expected a whole number from 1 to 16777216, not \"4096\"");
-  CHECK(message_of(replaced(kMixtral, "4096", "[4096]")) ==
-        "config.json: hidden_size: expected a whole number from 1 to 16777216, not [4096]");
+  CHECK(message_of(replaced(kMixtral, "4096", "[4096, 1]")) ==
+        "config.json: hidden_size: expected a whole number from 1 to 16777216, not [4096,1]");
   CHECK(message_of(replaced(kMixtral, "4096", "4096.5")) ==
         "config.json: hidden_size: expected a whole number from 1 to 16777216, not 4096.5");
   CHECK(message_of(replaced(kMixtral, "4096", "null")) ==
@@ -228,7 +228,7 @@ TEST_CASE("a quantisation that is not supported is named") {
   CHECK(message_of(with("\"quantization_config\": {\"quant_method\": \"quip\"}")) ==
         "config.json: quantization_config.quant_method: \"quip\" is not supported; fp8, mxfp4, "
         "compressed-tensors, "
-        "modelopt, awq and gptq are");
+        "modelopt, awq, gptq and auto-round are");
   CHECK(message_of(with("\"quantization_config\": {\"quant_method\": \"fp8\", "
                         "\"weight_block_size\": [64, 64]}")) ==
         "config.json: quantization_config.weight_block_size: only blocks of [128, 128] are "
@@ -268,6 +268,24 @@ TEST_CASE("a regular expression with alternatives names each of them") {
   CHECK_FALSE(names_module("re:.*mlp\\.(gate|up)_proj.*", "model.layers.3.mlp.down_proj"));
   CHECK(names_module("re:model\\.layers\\.\\d+\\.self_attn.*", "model.layers.31.self_attn.q_proj"));
   CHECK_FALSE(names_module("re:(((", "model.layers.3.mlp.down_proj"));
+}
+
+TEST_CASE("a regular expression is read from the start of a name, as Python's re.match reads it") {
+  const std::string q = "model.layers.12.self_attn.q_proj";
+  CHECK(names_module("re:model\\.layers\\.([0-9]|1[0-2])\\.self_attn", q));
+  CHECK_FALSE(names_module("re:model\\.layers\\.([0-9]|1[0-1])\\.self_attn", q));
+  CHECK_FALSE(names_module("re:self_attn", q));  // not from the start
+  CHECK(names_module("re:^(?!.*experts).*proj$", q));
+  CHECK_FALSE(names_module("re:^(?!.*self_attn).*proj$", q));
+  CHECK(names_module("re:.*layers\\.\\d{2}\\.(?:self_attn|mlp).*", q));
+  CHECK_FALSE(names_module("re:.*layers\\.\\d{3,}\\..*", q));
+  // Nested repeats that would keep a backtracking matcher busy for ever.
+  CHECK_FALSE(names_module("re:((((.*)*)*)*)*x", std::string(200, 'y')));
+  for (const char* wrong :
+       {"re:(a", "re:a)", "re:*a", "re:[a", "re:a{2,1}", "re:\\bword", "re:(?<=a)b"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(names_module(wrong, q));
+  }
 }
 
 TEST_CASE("int4 groups have a 16-bit scale each") {

@@ -114,11 +114,10 @@ TEST_CASE("a damaged vLLM response is refused with the record at fault") {
   CHECK(failure(import_vllm, R"({"prompt_routed_experts": [[[[1]]]]})") ==
         "in: record 1: prompt_routed_experts: lists nested deeper than [tokens][layers][top_k]");
   CHECK(failure(import_vllm, R"({"routed_experts": "AAAA"})") ==
-        "in: record 1: routed_experts: text where lists of experts belong (SGLang's form is --from "
-        "sglang)");
+        "in: record 1: routed_experts: text that is not the base64 of a NumPy array (SGLang's form "
+        "is --from sglang)");
   CHECK(failure(import_vllm, R"({"routed_experts": [[["a"]]]})") ==
-        "in: record 1: routed_experts: text where lists of experts belong (SGLang's form is --from "
-        "sglang)");
+        "in: record 1: routed_experts: text where expert numbers belong");
   CHECK(failure(import_vllm, R"({"routed_experts": [[[1.5]]]})") ==
         "in: record 1: routed_experts: something that is no expert");
   CHECK(failure(import_vllm, R"({"routed_experts": [[[99999999999]]]})") ==
@@ -366,4 +365,45 @@ TEST_CASE(
   RoutingTrace::open(folder / "d.h5").read_counts(0, d);
   CHECK(c == d);
   CHECK(c[299] == 1);
+}
+
+TEST_CASE("vLLM's base64 of a NumPy array is read, prompt first") {
+  // 3 tokens of the prompt and 5 of the choice, 4 layers, 2 of 8 experts in a byte each: the first
+  // token's first layer chose 5 and 1.
+  const Folder folder;
+  const ImportSummary summary =
+      import_vllm({"tests/workloads/routing/importers/recordings/t1-vllm-base64-npy.json"},
+                  folder / "out.h5", {.experts = 8});
+  CHECK(summary.tokens == 8);
+  const auto trace = RoutingTrace::open(folder / "out.h5");
+  CHECK(trace.info().layers == 4);
+  CHECK(trace.info().top_k == 2);
+  const Ids ids = ids_of(folder / "out.h5");
+  CHECK(ids[0] == 5);
+  CHECK(ids[1] == 1);
+  CHECK(
+      failure(import_vllm, R"({"prompt_routed_experts": "AAAA"})") ==
+      "in: record 1: prompt_routed_experts: text that is not the base64 of a NumPy array (SGLang's "
+      "form is --from sglang)");
+}
+
+TEST_CASE("SGLang's recorder is read as counts, as CSV and as JSON") {
+  // 24 + 40 = 64 choices of 2: 32 tokens.
+  for (const char* name : {"t2-sglang-legacy.csv", "t3-sglang-logical-count.json"}) {
+    CAPTURE(name);
+    const Folder folder;
+    const ImportSummary summary = import_counts(
+        {std::filesystem::path("tests/workloads/routing/importers/recordings") / name},
+        folder / "out.h5", {.top_k = 2});
+    CHECK(summary.tokens == 32);
+    const auto trace = RoutingTrace::open(folder / "out.h5");
+    CHECK(trace.info().layers == 2);
+    CHECK(trace.info().experts == 4);
+  }
+  CHECK(failure(import_counts, R"({"logical_count": [[1, 2], [3]]})", {.top_k = 1}) ==
+        "in: logical_count: layer 1 has 1 experts, those before 2");
+  CHECK(failure(import_counts, R"({"logical_count": [[1, -2]]})", {.top_k = 1}) ==
+        "in: logical_count: layer 0, expert 1: expected a count");
+  CHECK(failure(import_counts, "[1]", {.top_k = 1}) ==
+        "in: no list \"logical_count\" of layers and experts; is this of SGLang's recorder?");
 }

@@ -1,0 +1,90 @@
+// Texts of variable length lie in heaps of the file ("GCOL"), which the library walks without
+// looking at where they end.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+
+#include "sim/error.h"
+#include "sim/io/hdf5_library.h"
+
+namespace moesim::sim::io {
+namespace {
+
+constexpr std::string_view kHeap{"GCOL\x01\0\0\0", 8};  // signature, version, reserved
+constexpr std::uint64_t kHead = 16;                     // of a heap, and of an object in it
+
+std::uint64_t number_at(const char* bytes, std::size_t width) {
+  std::uint64_t value = 0;
+  for (std::size_t i = width; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+class Heaps {
+ public:
+  explicit Heaps(const std::filesystem::path& file)
+      : name_(file.string()), in_(file, std::ios::binary) {
+    in_.seekg(0, std::ios::end);
+    size_ = in_ ? static_cast<std::uint64_t>(in_.tellg()) : 0;
+  }
+
+  void check() {
+    std::string part;
+    // Parts overlap, so that a signature is whole in one of them.
+    for (std::uint64_t at = 0; at + kHeap.size() <= size_; at += kPart) {
+      part.resize(static_cast<std::size_t>(std::min(kPart + kHeap.size() - 1, size_ - at)));
+      if (!read(at, part)) return;  // the library says so
+      for (std::size_t found = part.find(kHeap); found != std::string::npos;
+           found = part.find(kHeap, found + 1)) {
+        check_heap(at + found);
+      }
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t kPart = std::uint64_t{1} << 20;
+
+  bool read(std::uint64_t at, std::string& out) {
+    in_.clear();
+    in_.seekg(static_cast<std::streamoff>(at));
+    in_.read(out.data(), static_cast<std::streamsize>(out.size()));
+    return static_cast<std::size_t>(in_.gcount()) == out.size();
+  }
+
+  // Objects follow each other, each with a head and its bytes in eights; number 0 is what is free.
+  void check_heap(std::uint64_t heap) {
+    std::string head(kHead, '\0');
+    if (!read(heap, head)) fail(heap, "ends early");
+    const std::uint64_t size = number_at(head.data() + 8, 8);
+    if (size < kHead || size > size_ - heap) fail(heap, "goes on beyond the end of the file");
+    std::uint64_t at = kHead;
+    while (at + kHead <= size) {
+      if (!read(heap + at, head)) fail(heap, "ends early");
+      const std::uint64_t number = number_at(head.data(), 2), bytes = number_at(head.data() + 8, 8);
+      if (number == 0) return;
+      const std::uint64_t left = size - at - kHead;
+      if (bytes > left) {
+        fail(heap, fmt::format("has a text of {} bytes where {} are left", bytes, left));
+      }
+      at += kHead + (bytes + 7) / 8 * 8;
+    }
+  }
+
+  [[noreturn]] void fail(std::uint64_t heap, const std::string& what) const {
+    throw InputError(
+        fmt::format("{}: is damaged: the heap of texts at byte {} {}", name_, heap, what));
+  }
+
+  std::string name_;
+  std::ifstream in_;
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace
+
+void check_hdf5_heaps(const std::filesystem::path& file) {
+  Heaps(file).check();
+}
+
+}  // namespace moesim::sim::io

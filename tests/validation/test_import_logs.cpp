@@ -1,0 +1,179 @@
+// Logs as launchers, failures and several runs leave them: the smallest of each, in logs/.
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "sim/error.h"
+#include "tests/support/thrown.h"
+#include "validation/calibrate/import.h"
+
+using namespace moesim::validation;
+using moesim::sim::ConfigError;
+using moesim::sim::InputError;
+using moesim::tests::thrown;
+using Notes = std::vector<std::string>;
+
+namespace {
+
+std::string log_of(const std::string& name) {
+  std::ifstream file("tests/validation/logs/" + name);
+  REQUIRE(file);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+std::string nccl(const std::string& log, Notes* notes = nullptr,
+                 const std::string& operation = "all_reduce", int ranks = 0) {
+  return import_nccl_tests(log, "a.log", operation, ranks, notes);
+}
+
+const std::string kHeader = "op_name,dtype,num_gpus,bytes,latency_us\n";
+const std::string kOne = kHeader + "all_reduce,float,4,1048576,40\n";
+
+}  // namespace
+
+TEST_CASE("what launchers put before a line is not nccl-tests'") {
+  const std::string log = log_of("l1-tagged.log");  // mpirun --tag-output
+  CHECK(nccl(log) == kOne);
+  const std::string tag = "[1,0]<stdout>:";
+  CHECK(nccl(replaced(log, tag, "0: ")) == kOne);                              // srun --label
+  CHECK(nccl(replaced(log, tag, "2026-03-01T10:11:12.123456789Z ")) == kOne);  // timestamps
+  CHECK(nccl(replaced(log, tag, "[pod/nccl-0/worker] ")) == kOne);             // kubectl --prefix
+  CHECK(nccl(replaced(log, tag, "2026-03-01 10:11:12,123 node3 | ")) == kOne);
+  CHECK(nccl(replaced(log, tag, "")) == kOne);
+}
+
+TEST_CASE("a test that failed before its first row is no table") {
+  CHECK(thrown<InputError>([] { nccl(log_of("l2-failed-no-rows.log")); }) ==
+        "a.log: the test failed and no row is left: line 10: Test NCCL failure common.cu:1 "
+        "'unhandled cuda error'");
+}
+
+TEST_CASE("rows with wrong values are left out, and said") {
+  Notes notes;
+  CHECK(thrown<InputError>([&] { nccl(log_of("l3-wrong-values.log"), &notes); }) ==
+        "a.log: the test failed and no row is left: 1 with wrong values");
+  CHECK(notes == Notes{"a.log:10: left out: 1024 values are wrong"});
+  // A second row that is right stays.
+  notes.clear();
+  const std::string log = replaced(log_of("l3-wrong-values.log"), "# Out of bounds",
+                                   "     2097152        524288     float     sum      -1    60.00  "
+                                   " 34.95   52.43      0    59.50 "
+                                   "  35.25   52.87      0\n# Out of bounds");
+  CHECK(nccl(log, &notes) == kHeader + "all_reduce,float,4,2097152,60\n");
+  CHECK(notes.size() == 1);
+}
+
+TEST_CASE("a run whose bounds failed is left out whole where no row says which") {
+  const std::string log = replaced(
+      replaced(log_of("l1-tagged.log"), "39.32      0 ", "39.32    N/A "), "0 OK", "1 FAILED");
+  CHECK(thrown<InputError>([&] { nccl(log); }) ==
+        "a.log: the test failed and no row is left: line 11: values out of bounds: FAILED");
+}
+
+TEST_CASE("of several runs in a file those of the operation are taken, each with its ranks") {
+  Notes notes;
+  CHECK(nccl(log_of("l4-two-runs.log"), &notes) == kOne);
+  CHECK(notes == Notes{"a.log: runs of alltoall are left out"});
+  CHECK(nccl(log_of("l4-two-runs.log"), nullptr, "alltoall") ==
+        kHeader + "alltoall,float,4,1048576,90\n");
+  // Without --operation each run is of its own.
+  CHECK(nccl(log_of("l4-two-runs.log"), nullptr, "") == kOne + "alltoall,float,4,1048576,90\n");
+  CHECK(thrown<ConfigError>([] { nccl(log_of("l1-tagged.log"), nullptr, "all_gather"); }) ==
+        "a.log: the log is of all_reduce, not of all_gather");
+}
+
+TEST_CASE("ranks that a log lists are believed, and what was given is said not to be used") {
+  Notes notes;
+  CHECK(nccl(log_of("l1-tagged.log"), &notes, "all_reduce", 8) == kOne);
+  CHECK(notes == Notes{"a.log: the log lists 4 GPUs: --ranks 8 is not used"});
+}
+
+TEST_CASE("a log that does not name its operation asks for it") {
+  const std::string log = replaced(log_of("l1-tagged.log"), "# Collective test starting", "# x");
+  CHECK(thrown<ConfigError>([&] { nccl(log, nullptr, ""); }) ==
+        "a.log: the log does not name its operation; --operation all_reduce, all_gather, "
+        "reduce_scatter or alltoall");
+  CHECK(nccl(log) == kOne);
+}
+
+TEST_CASE("a time that is none is left out, and one far from its neighbours pointed at") {
+  const auto row = [](int bytes, const char* us) {
+    return std::to_string(bytes) + " 1 float sum -1 " + us + " 1 1 0 1 1 1 0\n";
+  };
+  const std::string head =
+      "# Rank 0 Pid 1\n# Rank 1 Pid 2\n# size count type redop root time algbw busbw "
+      "#wrong time algbw busbw #wrong\n";
+  Notes notes;
+  CHECK(nccl(head + row(1, "10") + row(2, "nan") + row(4, "100") + row(8, "12"), &notes) ==
+        kHeader + "all_reduce,float,2,1,10\nall_reduce,float,2,4,100\nall_reduce,float,2,8,12\n");
+  CHECK(notes == Notes{"a.log:5: left out: its time is nan",
+                       "a.log:6: an outlier? 100 us for 4 bytes, but 10 and 12 us for the sizes "
+                       "beside"});
+}
+
+TEST_CASE("nccl-tests' JSON says its ranks, its operation and what was wrong") {
+  const std::string json = R"({"test": "all_reduce_perf", "devices": [{}, {}], "results": [
+      {"size": 4, "type": "half", "out_of_place": {"time": 7.5, "nwrong": 0}},
+      {"size": 8, "type": "half", "out_of_place": {"time": 8.5, "nwrong": 3}},
+      {"size": 16, "type": "half", "out_of_place": {"time": NaN}}]})";
+  Notes notes;
+  CHECK(nccl(json, &notes, "") == kHeader + "all_reduce,half,2,4,7.5\n");
+  CHECK(notes == Notes{"a.log: result 2: left out: 3 values are wrong",
+                       "a.log: result 3: left out: it has no time"});
+}
+
+TEST_CASE("a bidirectional bandwidth is the sum of two directions") {
+  // 775 Gb/s are 96.875 GB/s, 48.4375 each way.
+  CHECK(import_perftest(log_of("p1-bidirectional.log"), "p.log") ==
+        "bytes,bandwidth_GBps,latency_us\n8388608,48.4375,\n");
+  CHECK(import_perftest(replaced(log_of("p1-bidirectional.log"), "Bidirectional ", ""), "p.log") ==
+        "bytes,bandwidth_GBps,latency_us\n8388608,96.875,\n");
+}
+
+TEST_CASE("a perftest that failed is refused") {
+  CHECK(thrown<InputError>([] {
+          import_perftest(" Completion with error at client\n Failed status 12\n", "p.log");
+        }) == "p.log:1: the test failed: measure again");
+}
+
+TEST_CASE("more ranks than a node has, and RDMA, ask for the nodes") {
+  const std::string sixteen = log_of("d1-sixteen-ranks.log");
+  CHECK(thrown<ConfigError>([&] { import_deepep(sixteen, "d.log", {}); }) ==
+        "d.log: 16 ranks are more than a node of 8: on how many nodes? --nodes N");
+  CHECK(import_deepep(sixteen, "d.log", {.nodes = 2}) ==
+        "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
+        "2,7168,128,8,256,190,340\n");
+  CHECK(thrown<ConfigError>([] { import_deepep(log_of("d3-bandwidth-only.log"), "d.log", {}); }) ==
+        "d.log: the log is of several nodes (RDMA): how many? --nodes N");
+}
+
+TEST_CASE("a version of DeepEP that prints no times is told from a damaged log") {
+  CHECK(thrown<InputError>(
+            [] { import_deepep(log_of("d3-bandwidth-only.log"), "d.log", {.nodes = 2}); }) ==
+        "d.log:2: this version of DeepEP prints bandwidths and no times, which a table needs: "
+        "measure with one that prints \"transmit: … us\"");
+}
+
+TEST_CASE("a stalled rank is left out, and said") {
+  const std::string log = replaced(log_of("d1-sixteen-ranks.log"),
+                                   "[rank 3] Dispatch bandwidth: 39.10 GB/s, avg_t=190.00",
+                                   "[rank 3] Dispatch bandwidth: 0.10 GB/s, avg_t=9000.00");
+  Notes notes;
+  CHECK(import_deepep(log, "d.log", {.nodes = 2}, &notes) ==
+        "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
+        "2,7168,128,8,256,190,340\n");
+  CHECK(notes == Notes{"d.log:4: left out: the rank is stalled, 9000 and 340 us where 190 and 340 "
+                       "are usual"});
+}

@@ -1,0 +1,28 @@
+// Whether a model can be divided as a layout says: what no engine can start is refused, what it
+// pads is told.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "workloads/model/model_spec.h"
+#include "workloads/placement/parallelism.h"
+
+namespace moesim::workloads {
+
+// What cannot be, a sentence each, with what would do: query heads that do not divide over tp, key
+// heads of which neither number divides the other (fewer than ranks, they are replicated), states
+// of linear attention likewise, widths of FFNs over tp and of experts over etp.
+// REQUIRES: check_layout(layout) is empty
+std::vector<std::string> layout_problems(const ModelSpec& model, const Parallelism& layout);
+
+// Why `experts` and `redundant` slots do not divide over `ep` ranks, with what would do; empty
+// where they do.
+std::string slots_problem(std::int64_t experts, std::int64_t redundant, std::int64_t ep);
+
+// Quantisation blocks that tp or etp cuts: a sentence for each part whose width on a rank is no
+// whole number of its format's blocks, with the padding that it costs.
+std::vector<std::string> cut_blocks(const ModelSpec& model, const Parallelism& layout,
+                                    const Formats& formats);
+
+}  // namespace moesim::workloads
