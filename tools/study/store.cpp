@@ -176,9 +176,13 @@ Store Store::create(const std::filesystem::path& file, const Json& spec,
         fmt::format("{}: is there already; --resume goes on with it, another name makes a new one",
                     file.string()));
   }
+  // Under another name until its tables are there: whoever is killed meanwhile leaves no half
+  // study.
+  std::filesystem::path part = file;
+  part += ".part";
+  std::filesystem::remove(part);
   {
-    const Connection connection(file, Connection::Mode::Create);
-    prepare_to_write(connection);
+    const Connection connection(part, Connection::Mode::Create);
     connection.execute("begin");
     connection.execute(kTables);
     connection.execute(result_view(spec));
@@ -200,6 +204,7 @@ Store Store::create(const std::filesystem::path& file, const Json& spec,
     }
     connection.execute("commit");
   }
+  std::filesystem::rename(part, file);
   return open(file);
 }
 

@@ -141,10 +141,6 @@ void read_serving(const YamlNode& node, MemoryRequest& request) {
   ServingLoad& load = request.serving;
   load.sequences = integer(node, "sequences", 1, 0);
   load.context = integer(node, "context", 0, 0);
-  if (const std::int64_t most = request.model.max_context; most > 0 && load.context > most) {
-    node.at("context").error(
-        fmt::format("{} takes {} tokens at most, not {}", request.model.name, most, load.context));
-  }
   load.step_tokens = integer(node, "step_tokens", std::max<std::int64_t>(load.sequences, 1));
   load.logits = integer(node, "logits", std::max<std::int64_t>(load.sequences, 1));
   if (const auto v = node.find("expert_rows")) load.expert_rows = v->integer(0, kMost);
@@ -243,7 +239,13 @@ Json answer(const MemoryRequest& r) {
     return json;
   }
   Json json = plan_json(plan_serving(r.model, r.parallelism, r.options, r.serving, r.device));
-  json["notes"] = cut_blocks(r.model, r.parallelism, r.options.formats);
+  std::vector<std::string> notes = cut_blocks(r.model, r.parallelism, r.options.formats);
+  if (const std::int64_t most = r.model.max_context; most > 0 && r.serving.context > most) {
+    notes.push_back(fmt::format(
+        "{} takes {} tokens at most: {} are a cache's capacity, not a sequence's length",
+        r.model.name, most, r.serving.context));
+  }
+  json["notes"] = std::move(notes);
   json["largest_batch_per_dp_rank"] =
       largest_batch(r.model, r.parallelism, r.options, r.serving, r.device);
   json["largest_context"] = largest_context(r.model, r.parallelism, r.options, r.serving, r.device);

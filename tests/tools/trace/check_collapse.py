@@ -2,8 +2,11 @@
 
 usage: check_collapse.py MOESIM FOLDER_WITH_TRACES (run in the source tree)
 """
+import base64
+import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -52,7 +55,8 @@ assert placed["step_time_us"] - even < 0.3 * (bad["step_time_us"] - even), place
 with tempfile.TemporaryDirectory() as out:
     page = os.path.join(out, "collapse.html")
     subprocess.run([moesim, "trace", "report", balanced, collapsed, "-o", page, *step], check=True, stderr=subprocess.DEVNULL)
-    text = open(page, encoding="utf-8").read()
+    packed = re.search(r'<script type="application/octet-stream"[^>]*>([^<]*)', open(page, encoding="utf-8").read()).group(1)
+    text = gzip.decompress(base64.b64decode(packed)).decode()
     assert "What the routing costs" in text and f"{bad['step_time_us'] / 1000:.3f} ms" in text
 # One of the two files alone is a question without an answer.
 out = subprocess.run([moesim, "trace", "compare", balanced, collapsed, *step[:2]], stdout=subprocess.PIPE,
