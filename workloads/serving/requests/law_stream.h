@@ -37,6 +37,7 @@ class LawStream final : public RequestStream {
   std::optional<sim::Time> next_arrival() override;
   Request take() override;
   void answered(const Request& request, sim::Time at) override;
+  bool follows_answers() const override { return laws_.prefixes.turns > 1; }
 
  private:
   void draw_lengths(Request& request);

@@ -18,6 +18,8 @@ class RequestStream {
   virtual Request take() = 0;
   // The client has all of the answer: the conversation may go on.
   virtual void answered(const Request& request, sim::Time at) = 0;
+  // Whether answers bring requests about.
+  virtual bool follows_answers() const { return false; }
   // What was left out of a trace and why, a line each, so far.
   virtual std::vector<std::string> notes() const { return {}; }
 };
