@@ -18,10 +18,6 @@
 
 namespace moesim::workloads::serving {
 
-// Which dp rank a request goes to. vllm_score: least 4 x waiting + running of a snapshot taken
-// every 100 ms, own choices added, ties from a start that goes round.
-enum class RankChoice { VllmScore, RoundRobin, LeastRequests, LeastTokens };
-
 struct ReplicaRules {
   SchedulerRules scheduler = {};
   GraphRules graphs = {};

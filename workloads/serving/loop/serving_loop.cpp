@@ -237,9 +237,12 @@ void ServingLoop::begin_moves() {
       left.push_back(id);
       continue;
     }
-    transfers_.start(id, static_cast<std::int64_t>(move.sender),
-                     static_cast<std::int64_t>(move.receiver), move.from->input, now_,
-                     move.computing);
+    // Ports are those of dp ranks.
+    const auto port = [&](std::size_t replica, const Job& job) {
+      return static_cast<std::int64_t>(replica << 20) + job.record.rank;
+    };
+    transfers_.start(id, port(move.sender, *move.from), port(move.receiver, *move.to),
+                     move.from->input, now_, move.computing);
   }
   unreserved_ = std::move(left);
 }

@@ -19,11 +19,6 @@ namespace moesim::workloads::serving {
 enum class SchedulerKind { Vllm, Sglang, Trtllm };
 inline constexpr std::array<std::string_view, 3> kSchedulerKindNames{"vllm", "sglang", "trtllm"};
 
-// TensorRT-LLM: a request starts only if it can end, or as soon as it can start.
-enum class Admission { NoEvict, MaxUtilization };
-inline constexpr std::array<std::string_view, 2> kAdmissionNames{"guaranteed_no_evict",
-                                                                 "max_utilization"};
-
 inline constexpr std::int64_t kNoLimit = std::int64_t{1} << 40;
 
 struct SchedulerRules {
