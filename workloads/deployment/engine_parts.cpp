@@ -87,10 +87,27 @@ EngineMemory read_engine_memory(const YamlNode& node) {
 }
 
 EngineScheduler read_engine_scheduler(const YamlNode& node) {
-  node.allow_only({"tokens", "sequences", "chunked", "order", "prefill_interval", "ahead",
-                   "receive_interval", "batch_wait", "stream_interval", "expert_parallel", "chunk",
-                   "chunk_by_dp", "mixed", "late", "admission", "conservativeness", "agree_every",
-                   "ranks", "balance_iterations", "prefix_cache", "reserve_full_prompt",
+  node.allow_only({"tokens",
+                   "sequences",
+                   "chunked",
+                   "order",
+                   "prefill_interval",
+                   "ahead",
+                   "receive_interval",
+                   "batch_wait",
+                   "stream_interval",
+                   "expert_parallel",
+                   "chunk",
+                   "chunk_by_dp",
+                   "mixed",
+                   "late",
+                   "admission",
+                   "conservativeness",
+                   "agree_every",
+                   "ranks",
+                   "balance_iterations",
+                   "prefix_cache",
+                   "reserve_full_prompt",
                    "watermark"});
   EngineScheduler scheduler;
   read_count(node, "tokens", scheduler.tokens);

@@ -80,8 +80,8 @@ enum class Admission { NoEvict, MaxUtilization };
 inline constexpr std::array<std::string_view, 2> kAdmissionNames{"guaranteed_no_evict",
                                                                  "max_utilization"};
 
-// Which dp rank of an engine a request goes to. vllm_score: least 4 x waiting + running of a snapshot
-// taken every 100 ms, own choices added, ties from a start that goes round.
+// Which dp rank of an engine a request goes to. vllm_score: least 4 x waiting + running of a
+// snapshot taken every 100 ms, own choices added, ties from a start that goes round.
 enum class RankChoice { VllmScore, RoundRobin, LeastRequests, LeastTokens };
 inline constexpr std::array<std::string_view, 4> kRankChoiceNames{"vllm_score", "round_robin",
                                                                   "least_requests", "least_tokens"};
@@ -103,12 +103,12 @@ struct EngineScheduler {
   std::optional<bool> mixed;          // SGLang: decodes go along with a prefill
   std::optional<bool> late;           // results come one iteration late: an ended one is in it, too
   std::optional<Admission> admission;
-  std::optional<double> conservativeness;        // SGLang: of what running ones will still need
-  std::optional<std::int64_t> agree_every;       // iterations between agreements that all are done
-  std::optional<RankChoice> ranks;               // dp ranks
+  std::optional<double> conservativeness;   // SGLang: of what running ones will still need
+  std::optional<std::int64_t> agree_every;  // iterations between agreements that all are done
+  std::optional<RankChoice> ranks;          // dp ranks
   std::optional<std::int64_t> balance_iterations;  // that prompts wait until every dp rank has one
   std::optional<bool> prefix_cache, reserve_full_prompt;
-  std::optional<double> watermark;               // of the blocks, left free beside running work
+  std::optional<double> watermark;  // of the blocks, left free beside running work
 };
 
 // `rules:`: the sizes of a layout that the engine can start, each a number or an expression

@@ -34,10 +34,11 @@ ServingOptions options_of(const Deployment& d, const Pool& pool, std::int64_t st
 
 CachePlan plan_cache(const Deployment& deployment, const Pool& pool, double mean_context) {
   const Deployment d = deployment_of(deployment, pool);
-  const std::int64_t step_tokens = std::min(
-      pool.scheduler.kind == SchedulerKind::Sglang ? std::min(pool.scheduler.tokens, pool.scheduler.chunk)
-                                                   : pool.scheduler.tokens,
-      kNoLimit);
+  const std::int64_t step_tokens =
+      std::min(pool.scheduler.kind == SchedulerKind::Sglang
+                   ? std::min(pool.scheduler.tokens, pool.scheduler.chunk)
+                   : pool.scheduler.tokens,
+               kNoLimit);
   // A pool that does nothing but decode has small passes.
   const ServingOptions options = options_of(d, pool, step_tokens);
   ServingLoad load{.sequences = 0, .step_tokens = step_tokens};
@@ -54,12 +55,11 @@ CachePlan plan_cache(const Deployment& deployment, const Pool& pool, double mean
   for (std::size_t s = 0; s < with.stages.size(); ++s) {
     const GpuMemory& gpu = plan.memory.stages[s];
     const auto fixed = static_cast<double>(gpu.peak() - gpu.kv_cache);
-    const double all = pool.cache.of == FractionOf::Card
-                           ? capacity * pool.cache.fraction - fixed
-                           : (capacity - fixed) * pool.cache.fraction;
+    const double all = pool.cache.of == FractionOf::Card ? capacity * pool.cache.fraction - fixed
+                                                         : (capacity - fixed) * pool.cache.fraction;
     const double room = all - static_cast<double>(pool.cache.reserve.count());
-    const double per_token = static_cast<double>(with.stages[s].kv_cache) /
-                             static_cast<double>(kSequences * context);
+    const double per_token =
+        static_cast<double>(with.stages[s].kv_cache) / static_cast<double>(kSequences * context);
     plan.sent_per_token += per_token * static_cast<double>(d.layout.tp * d.layout.cp);
     if (per_token == 0) continue;
     const double blocks = room / (per_token * static_cast<double>(pool.cache.block));
@@ -74,7 +74,8 @@ CachePlan plan_cache(const Deployment& deployment, const Pool& pool, double mean
   const GpuMemory& gpu = plan.memory.gpu();
   if (plan.blocks < 1) {
     throw sim::InfeasibleError(fmt::format(
-        "{}: no room for a cache: weights, activations of {} tokens, buffers and context take {} of "
+        "{}: no room for a cache: weights, activations of {} tokens, buffers and context take {} "
+        "of "
         "{} of {} {}; parallelism (tp, pp, ep) divides weights, a smaller scheduler.tokens the "
         "activations",
         pool.name, step_tokens, sim::to_text(sim::Bytes(gpu.peak() - gpu.kv_cache)),

@@ -63,7 +63,7 @@ struct ServingQuestion {
   std::variant<RequestLaws, RequestTrace> requests = RequestLaws{};
   std::int64_t warm_up = 0;
   ClientRules client = {};
-  Pool pool = {};                   // that generates tokens
+  Pool pool = {};                    // that generates tokens
   std::optional<Pool> prefill = {};  // that reads prompts, if another does
   TransferChoice transfer = {};
   std::vector<double> accepted = {};  // of drafted tokens

@@ -157,7 +157,8 @@ class Reader {
     if (const auto part = node_.find("iteration")) read_iteration(*part, q.iteration);
     if (!kind_of(deployment_.engine)) {
       defaults_.push_back(
-          "scheduler: vLLM's order, 8192 tokens and 1024 sequences an iteration, no host (no engine "
+          "scheduler: vLLM's order, 8192 tokens and 1024 sequences an iteration, no host (no "
+          "engine "
           "of vllm, sglang or trtllm is named)");
     }
     return q;
@@ -240,7 +241,8 @@ void check_pool(const Deployment& all, const Pool& pool, std::vector<Problem>& p
     return;
   }
   for (const Problem& problem : workloads::check(deployment_of(all, pool))) {
-    problems.push_back({"serving", fmt::format("{}: {}: {}", pool.name, problem.key, problem.text)});
+    problems.push_back(
+        {"serving", fmt::format("{}: {}: {}", pool.name, problem.key, problem.text)});
   }
 }
 
@@ -261,8 +263,9 @@ std::vector<Problem> check(const Deployment& deployment, const ServingQuestion& 
   }
   const auto* laws = std::get_if<RequestLaws>(&q.requests);
   if (laws != nullptr && laws->arrivals.law == ArrivalLaw::Closed && !q.client.concurrency) {
-    problems.push_back({"serving", "a closed loop has so many requests in flight: give "
-                                   "client.concurrency"});
+    problems.push_back({"serving",
+                        "a closed loop has so many requests in flight: give "
+                        "client.concurrency"});
   }
   if (!q.accepted.empty() && deployment.model.prediction_layers == 0) {
     problems.push_back(

@@ -20,8 +20,8 @@ double read_rate(const YamlNode& node, double least = 1e-9) {
   double rate = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
   const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  if (node.is_scalar() && (error != std::errc{} || (rest != " /s" && rest != "/s") ||
-                           !(rate >= least) || rate > 1e9)) {
+  if (node.is_scalar() &&
+      (error != std::errc{} || (rest != " /s" && rest != "/s") || !(rate >= least) || rate > 1e9)) {
     node.error(fmt::format("expected a rate such as 24 /s, not \"{}\"", text));
   }
   return rate;
@@ -54,8 +54,7 @@ Lengths read_lengths(const YamlNode& node, const char* column, const char* histo
         node.allow_only({"law", "file", "column"});
         const auto own = node.find("column");
         const YamlNode file = node.at("file");
-        return file.is_missing() ? lengths
-                                 : length_table(file.file(), own ? own->text() : column);
+        return file.is_missing() ? lengths : length_table(file.file(), own ? own->text() : column);
       }
       case LengthLaw::Histogram: {
         node.allow_only({"law", "file"});
@@ -126,8 +125,8 @@ Arrivals read_arrivals(const YamlNode& node) {
 }
 
 RequestLaws read_laws(const YamlNode& node) {
-  node.allow_only({"arrivals", "stages", "ramp", "input", "output", "prefix", "count", "for",
-                   "warm_up"});
+  node.allow_only(
+      {"arrivals", "stages", "ramp", "input", "output", "prefix", "count", "for", "warm_up"});
   RequestLaws laws;
   laws.arrivals = read_arrivals(node);
   laws.input = read_lengths(node.at("input"), "input_length", "input_tokens");
@@ -146,18 +145,18 @@ RequestLaws read_laws(const YamlNode& node) {
   const auto count = node.find("count"), until = node.find("for");
   if (count) laws.count = count->integer(1, kMost);
   if (until) laws.until = until->duration();
-  const bool ends = !laws.arrivals.stages.empty() &&
-                    laws.arrivals.stages.back().time != sim::kForever;
+  const bool ends =
+      !laws.arrivals.stages.empty() && laws.arrivals.stages.back().time != sim::kForever;
   if (!count && !ends && (!until || !laws.arrivals.has_rate())) {
-    node.error(laws.arrivals.has_rate()
-                   ? "requests would come for ever: give count, or for: 600 s"
-                   : "requests would come for ever: give count");
+    node.error(laws.arrivals.has_rate() ? "requests would come for ever: give count, or for: 600 s"
+                                        : "requests would come for ever: give count");
   }
   return laws;
 }
 
 RequestTrace read_trace(const YamlNode& node) {
-  node.allow_only({"trace", "format", "scale", "from", "to", "count", "input", "output", "warm_up"});
+  node.allow_only(
+      {"trace", "format", "scale", "from", "to", "count", "input", "output", "warm_up"});
   RequestTrace trace;
   trace.file = node.at("trace").file();
   trace.format = static_cast<TraceFormat>(node.at("format").one_of(kTraceFormatNames));

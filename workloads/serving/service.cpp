@@ -37,8 +37,8 @@ void check_longest(const ServingQuestion& question, const Pool& pool, const Cach
   if (laws == nullptr) return;
   const Prefixes& p = laws->prefixes;
   const std::int64_t turn = laws->input.largest() + laws->output.largest();
-  const std::int64_t input = laws->input.largest() + (p.groups > 0 ? p.tokens : 0) +
-                             (p.turns - 1) * turn;
+  const std::int64_t input =
+      laws->input.largest() + (p.groups > 0 ? p.tokens : 0) + (p.turns - 1) * turn;
   const std::string why = never_served(pool.scheduler, cache.blocks, cache.block, input,
                                        decodes ? laws->output.largest() : 1);
   if (!why.empty()) {
@@ -76,7 +76,8 @@ Service::Service(const Deployment& deployment, const ServingQuestion& question)
     own_prefill_ = std::make_unique<Deployment>(deployment_of(deployment, *question.prefill));
     prefill_cache_ = plan_cache(deployment, *question.prefill, question.mean_input());
     check_longest(question, *question.prefill, prefill_cache_, false);
-    prefill_cost_ = std::make_unique<StepCost>(*own_prefill_, *question.prefill, question.iteration);
+    prefill_cost_ =
+        std::make_unique<StepCost>(*own_prefill_, *question.prefill, question.iteration);
   }
   cost_ = std::make_unique<StepCost>(*own_, question.pool, question.iteration);
 }
@@ -128,7 +129,7 @@ PlayedService Service::play(const ServingQuestion& load, const PlayOptions& opti
   bool stopped = false;
   for (std::int64_t events = 0; loop.next_event(); ++events) {
     loop.step();
-    if (options.stop != nullptr && options.stop->load(std::memory_order_relaxed)) {
+    if (options.stop && events % 64 == 0 && options.stop()) {
       stopped = true;
       break;
     }

@@ -1,7 +1,6 @@
 // A deployment that serves: its caches planned, its costs opened once, and runs of it.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,7 +17,7 @@ struct PlayOptions {
   std::optional<sim::Duration> sample = {};
   // Called now and then, with how many are done.
   std::function<void(std::int64_t completed)> progress = {};
-  const std::atomic<bool>* stop = nullptr;  // true: what is done is reported
+  std::function<bool()> stop = {};  // true: what is done is reported
 };
 
 struct PlayedService {

@@ -149,8 +149,7 @@ ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question
   report.accepted_per_step =
       c.decodes > 0 ? 1 + static_cast<double>(c.accepted) / static_cast<double>(c.decodes) : 1;
   const auto span = static_cast<double>((loop.now() - sim::Time{}).count());
-  report.busy_share =
-      busy / std::max(1.0, span * static_cast<double>(question.pool.replicas));
+  report.busy_share = busy / std::max(1.0, span * static_cast<double>(question.pool.replicas));
   const ReplicaRules& rules = loop.replica(0).rules();
   const auto blocks = static_cast<double>(rules.blocks * rules.ranks);
   report.kv_blocks = rules.blocks;
@@ -227,9 +226,9 @@ Json to_json(const ServingReport& r) {
 }
 
 std::string requests_csv(const std::deque<RequestRecord>& records) {
-  sim::io::CsvWriter csv({"request", "replica", "rank", "input_tokens", "output_tokens", "arrival_s",
-                          "queued_s", "scheduled_s", "prefilled_s", "moved_s", "first_token_s",
-                          "last_token_s", "preemptions", "cached_tokens"});
+  sim::io::CsvWriter csv({"request", "replica", "rank", "input_tokens", "output_tokens",
+                          "arrival_s", "queued_s", "scheduled_s", "prefilled_s", "moved_s",
+                          "first_token_s", "last_token_s", "preemptions", "cached_tokens"});
   std::vector<const RequestRecord*> sorted;
   for (const RequestRecord& r : records) sorted.push_back(&r);
   std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->id < b->id; });

@@ -33,7 +33,8 @@ struct ServingReport {
   double duration_s = 0;
   std::int64_t total_input_tokens = 0, total_output_tokens = 0;
   double request_throughput = 0, output_throughput = 0, total_token_throughput = 0;
-  std::optional<double> request_goodput, attained;  // requests a second, and the part, in all targets
+  std::optional<double> request_goodput,
+      attained;  // requests a second, and the part, in all targets
   double attained_target = 0.99;
   std::int64_t max_concurrent_requests = 0;
   Quantiles ttft, tpot, itl, e2el, queue, transfer;

@@ -54,8 +54,7 @@ Batch batch_of(std::span<const BatchPlan> ranks, std::int64_t draft) {
   Batch batch{.ranks = {}};
   bool decodes = false;
   for (const BatchPlan& plan : ranks) {
-    batch.ranks.push_back(
-        rank_batch(plan, draft, plan.decodes > 0 ? mean_context(plan) : 1));
+    batch.ranks.push_back(rank_batch(plan, draft, plan.decodes > 0 ? mean_context(plan) : 1));
     decodes = decodes || plan.decodes > 0;
   }
   if (decodes) batch.drafted = draft;
@@ -69,13 +68,15 @@ StepCost::StepCost(const Deployment& deployment, const Pool& pool, const Iterati
       player_(deployment,
               [&] {
                 const SchedulerRules& s = pool.scheduler;
-                const std::int64_t graphs = pool.graphs.sizes.empty() ? 0 : pool.graphs.sizes.back();
-                const std::int64_t decodes = std::min(s.sequences, std::int64_t{1} << 14) * (1 + s.draft);
-                const std::int64_t prompts = s.kind == SchedulerKind::Sglang
-                                                 ? std::min(s.tokens, s.chunk)
-                                                 : s.tokens;
+                const std::int64_t graphs =
+                    pool.graphs.sizes.empty() ? 0 : pool.graphs.sizes.back();
+                const std::int64_t decodes =
+                    std::min(s.sequences, std::int64_t{1} << 14) * (1 + s.draft);
+                const std::int64_t prompts =
+                    s.kind == SchedulerKind::Sglang ? std::min(s.tokens, s.chunk) : s.tokens;
                 std::int64_t most = std::max({prompts, decodes, graphs});
-                if (s.kind != SchedulerKind::Vllm) most = std::max(most, prompts + (s.mixed ? decodes : 0));
+                if (s.kind != SchedulerKind::Vllm)
+                  most = std::max(most, prompts + (s.mixed ? decodes : 0));
                 return Envelope{.fullest = on_every_rank({workloads::prompts(1, most)}),
                                 .routing_steps = rules.draws};
               }()),
