@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
-#include "workloads/report/describe.h"
+#include "sim/error.h"
+#include "sim/units_text.h"
 #include "workloads/report/summary.h"
 
 namespace moesim::workloads {
@@ -141,6 +143,17 @@ void write_intervals(const ServingReport& low, const ServingReport& high, Servin
   if (low.attained && high.attained) add("attained", *low.attained, *high.attained);
 }
 
+std::string targets_text(const serving::Targets& t) {
+  std::string text;
+  const auto add = [&](const char* name, const std::optional<sim::Duration>& value) {
+    if (value) text += fmt::format("{} {}, ", name, sim::to_text(*value));
+  };
+  add("TTFT", t.ttft);
+  add("TPOT", t.tpot);
+  add("latency", t.e2el);
+  return text + fmt::format("{:.1f} % of requests", 100 * t.attained);
+}
+
 }  // namespace
 
 RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
@@ -202,6 +215,70 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
                    .fits = true};
   result.serving = std::move(played);
   return result;
+}
+
+CostBand band_of(serving::Service& service) {
+  Report ignored;
+  return write_checked(service, service.cost().check(), ignored);
+}
+
+ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options) {
+  const ServingQuestion* asked = scenario.serving();
+  const auto* laws = asked ? std::get_if<serving::RequestLaws>(&asked->requests) : nullptr;
+  if (laws == nullptr || !laws->arrivals.has_rate() || laws->arrivals.stages.size() != 1) {
+    throw sim::ConfigError(fmt::format(
+        "{}: capacity is a rate: expected a scenario with serving.requests.arrivals.rate",
+        scenario.inputs.scenario.generic_string()));
+  }
+  if (!asked->targets.any()) {
+    throw sim::ConfigError(fmt::format(
+        "{}: capacity is what a deployment carries within targets: give serving.targets, "
+        "such as {{ttft: 2 s, tpot: 80 ms}}",
+        scenario.inputs.scenario.generic_string()));
+  }
+  serving::Service service(scenario.deployment, *asked);
+  ServingCapacity capacity{.target = targets_text(asked->targets), .gpus = asked->gpus()};
+  capacity.saturation = service.capacity();
+
+  const auto at_rate = [&](double rate, const StepCost::Mode& mode) {
+    ServingQuestion load = *asked;
+    std::get<serving::RequestLaws>(load.requests).arrivals.stages = {{.from = rate, .to = rate}};
+    ++capacity.runs;
+    if (options.progress) options.progress(capacity.runs, 0);
+    return service.play(load, {.stop = options.stop}, mode).report;
+  };
+  const auto meets = [&](const ServingReport& report) {
+    return report.completed > 0 && report.attained.value_or(0) >= asked->targets.attained;
+  };
+  // Between a rate that attains the targets and one that does not, to 1 %.
+  const auto highest = [&](const StepCost::Mode& mode, double guess) {
+    double good = 0, bad = 0, rate = guess;
+    for (int i = 0; i < 12 && (good == 0 || bad == 0); ++i) {
+      (meets(at_rate(rate, mode)) ? good : bad) = rate;
+      rate = bad == 0 ? rate * 1.5 : good == 0 ? rate / 2 : rate;
+    }
+    if (good == 0) return 0.0;
+    if (bad == 0) return good;
+    while (bad / good > 1.01) {
+      const double middle = std::sqrt(good * bad);
+      (meets(at_rate(middle, mode)) ? good : bad) = middle;
+    }
+    return good;
+  };
+  capacity.p50 = highest({}, 0.8 * capacity.saturation.capacity);
+  if (capacity.p50 == 0) {
+    throw sim::InfeasibleError(
+        fmt::format("{}: no rate attains {}: at {:.3g} requests/s it is missed still",
+                    scenario.inputs.scenario.generic_string(), capacity.target,
+                    0.8 * capacity.saturation.capacity / 2048));
+  }
+  capacity.at = at_rate(capacity.p50, {});
+  const CostBand band = band_of(service);
+  capacity.p10 = highest({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high},
+                         capacity.p50 / band.decode_high);
+  capacity.p90 = highest({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low},
+                         capacity.p50 / band.decode_low);
+  return capacity;
 }
 
 }  // namespace moesim::workloads

@@ -68,18 +68,31 @@ std::int64_t descriptors_of(const ModelSpec& model) {
 
 Service::Service(const Deployment& deployment, const ServingQuestion& question)
     : deployment_(deployment), question_(question) {
-  const double context = question.mean_input() + question.mean_output() / 2;
-  own_ = std::make_unique<Deployment>(deployment_of(deployment, question.pool));
-  cache_ = plan_cache(deployment, question.pool, context);
-  check_longest(question, question.pool, cache_, true);
-  if (question.prefill) {
-    own_prefill_ = std::make_unique<Deployment>(deployment_of(deployment, *question.prefill));
-    prefill_cache_ = plan_cache(deployment, *question.prefill, question.mean_input());
-    check_longest(question, *question.prefill, prefill_cache_, false);
-    prefill_cost_ =
-        std::make_unique<StepCost>(*own_prefill_, *question.prefill, question.iteration);
-  }
-  cost_ = std::make_unique<StepCost>(*own_, question.pool, question.iteration);
+  plan_caches();
+  own_ = std::make_shared<Deployment>(deployment_of(deployment, question.pool));
+  cost_ = std::make_shared<StepCost>(*own_, question.pool, question.iteration);
+  if (!question.prefill) return;
+  own_prefill_ = std::make_shared<Deployment>(deployment_of(deployment, *question.prefill));
+  prefill_cost_ = std::make_shared<StepCost>(*own_prefill_, *question.prefill, question.iteration);
+}
+
+Service::Service(const ServingQuestion& question, const Service& like)
+    : deployment_(like.deployment_),
+      question_(question),
+      own_(like.own_),
+      own_prefill_(like.own_prefill_),
+      cost_(like.cost_),
+      prefill_cost_(like.prefill_cost_) {
+  plan_caches();
+}
+
+void Service::plan_caches() {
+  const double context = question_.mean_input() + question_.mean_output() / 2;
+  cache_ = plan_cache(deployment_, question_.pool, context);
+  check_longest(question_, question_.pool, cache_, true);
+  if (!question_.prefill) return;
+  prefill_cache_ = plan_cache(deployment_, *question_.prefill, question_.mean_input());
+  check_longest(question_, *question_.prefill, prefill_cache_, false);
 }
 
 Service::~Service() = default;

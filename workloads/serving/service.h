@@ -33,6 +33,9 @@ class Service {
   // Both outlive it. Throws ConfigError, InputError for what they name, InfeasibleError where the
   // model does not fit, or the cache could not hold one of the longest requests of a law.
   Service(const Deployment& deployment, const ServingQuestion& question);
+  // Another question of the same engines: prices that one of the two asked for both know.
+  // REQUIRES: pools that differ in nothing but their caches' rules; one thread for both
+  Service(const ServingQuestion& question, const Service& like);
   ~Service();
 
   // A function of the question and the mode: each run has streams of its own.
@@ -52,9 +55,10 @@ class Service {
 
   const Deployment& deployment_;
   const ServingQuestion& question_;
-  std::unique_ptr<Deployment> own_, own_prefill_;
+  void plan_caches();
+  std::shared_ptr<const Deployment> own_, own_prefill_;
   CachePlan cache_, prefill_cache_;
-  std::unique_ptr<StepCost> cost_, prefill_cost_;
+  std::shared_ptr<StepCost> cost_, prefill_cost_;
 };
 
 // Self-check: errors of the sampled iterations. Above 1 % on average a run is not to be trusted.

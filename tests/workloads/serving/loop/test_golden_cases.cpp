@@ -77,7 +77,7 @@ TEST_CASE("TensorRT-LLM that uses all it can pauses the latest") {
   // Both start, as with vLLM; at 5.24 A's 13th token needs a block: B is paused. It starts again as
   // soon as its 13 tokens have room beside A, which is when A is done.
   LoopRules rules = one_replica(SchedulerKind::Trtllm);
-  rules.serving.replica.scheduler.admission = Admission::MaxUtilization;
+  rules.serving.replica.scheduler.admission = workloads::Admission::MaxUtilization;
   rules.serving.replica.blocks = 6;
   rules.serving.replica.block = 4;
   const Served s = serve_list(rules, {request(0us, 8, 9), request(0us, 8, 9)});

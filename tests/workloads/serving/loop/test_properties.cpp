@@ -36,7 +36,8 @@ ReplicaRules random_replica(Random& r) {
   s.receive_interval = r.chance(0.2) ? r.from(2, 5) : 1;
   s.stream_interval = r.chance(0.2) ? r.from(2, 5) : 1;
   if (r.chance(0.2)) s.batch_wait = {.iterations = r.from(1, 5), .share = 0.5};
-  s.admission = r.chance(0.5) ? Admission::NoEvict : Admission::MaxUtilization;
+  s.admission =
+      r.chance(0.5) ? workloads::Admission::NoEvict : workloads::Admission::MaxUtilization;
   s.prefix_cache = r.chance(0.7);
   s.reserve_full_prompt = r.chance(0.5);
   s.watermark = r.chance(0.3) ? 0.1 : 0;
@@ -50,7 +51,7 @@ ReplicaRules random_replica(Random& r) {
   replica.block = r.chance(0.5) ? 4 : r.from(1, 16);
   // At least one request of 64 + 40 tokens and drafted ones.
   replica.blocks = (64 + 40 + 4 + replica.block - 1) / replica.block + r.from(0, 40);
-  replica.choice = static_cast<RankChoice>(r.from(0, 3));
+  replica.choice = static_cast<workloads::RankChoice>(r.from(0, 3));
   if (r.chance(0.5)) replica.graphs = {.sizes = {1, 2, 4, 8}, .mixed = r.chance(0.3)};
   if (r.chance(0.2)) replica.balance_iterations = r.from(1, 5);
   return replica;
