@@ -126,7 +126,8 @@ void add(const SchedulerRules& rules, RankState& rank, Sequence& sequence, std::
   }
   sequence.most_computed = std::max(sequence.most_computed, sequence.computed);
   if (rules.prefix_cache && !sequence.names.empty()) {
-    const auto full = static_cast<std::size_t>(sequence.computed / rank.pool.block_tokens());
+    const auto full = static_cast<std::size_t>(
+        std::min(sequence.computed / rank.pool.block_tokens(), sequence.held.count));
     rank.pool.name(sequence.held,
                    std::span(sequence.names).first(std::min(full, sequence.names.size())));
   }

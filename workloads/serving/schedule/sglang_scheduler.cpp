@@ -135,9 +135,8 @@ void add_decodes(const SchedulerRules& rules, RankState& rank, BatchPlan& plan) 
     const bool wasted = rules.late && done(*s);  // its end is not known yet
     if ((done(*s) && !wasted) || half_read(rank, s) || s->rest() != 1) continue;
     const std::int64_t tokens = wanted(rules, *s);
-    const std::int64_t blocks = blocks_for(rank, *s, s->computed + tokens);
-    if (wasted && rank.pool.free() < blocks) continue;
-    rank.pool.take(s->held, blocks);
+    // What a wasted pass would cache is nobody's: it takes no block from those that go on.
+    if (!wasted) rank.pool.take(s->held, blocks_for(rank, *s, s->computed + tokens));
     add(rules, rank, *s, tokens, plan);
   }
 }

@@ -135,6 +135,25 @@ TEST_CASE("SGLang: the reserved part shrinks with every decode, and jumps when t
   CHECK(rank.state.ratio == 1);  // (7 + 20) / 10, at most 1
 }
 
+TEST_CASE("SGLang: the wasted pass of one that has ended takes no block that another needs") {
+  // 17 tokens. Both read 8 and have a token; A, which has ended, is in the next pass, too: its 9th
+  // token is nobody's, and B has the last block.
+  Rank rank(SchedulerKind::Sglang, 17, 1);
+  rank.rules.late = true;
+  rank.add(8, 1);
+  (void)rank.next();
+  rank.add(8, 5);
+  rank.state.ratio = 0;
+  rank.sequences[1]->limit = 1;  // so that it is admitted
+  CHECK(ids(rank.next()) == Ids{1});
+  rank.sequences[1]->limit = 5;
+  CHECK(rank.state.pool.free() == 1);
+  CHECK(ids(rank.next()) == Ids{0, 1});
+  CHECK(rank.state.pool.free() == 0);
+  CHECK(rank.sequences[0]->held.count == 8);
+  CHECK(rank.sequences[1]->held.count == 9);
+}
+
 TEST_CASE("SGLang: one prompt at a time is cut, and mixed batches decode beside it") {
   Rank rank(SchedulerKind::Sglang, 1000, 1);
   rank.rules.chunk = 30;
