@@ -66,6 +66,9 @@ std::string known_fault(E2eRow& row, const Label&) {
       row.precision == "fp8" && row.layout.gpus() <= 4) {
     return "DeepSeek fp8 on four B200: fits by its memory options alone";
   }
+  if (row.precision.empty()) return "no format is stated";
+  // 128 heads over 72 ranks: no engine starts so.
+  if (row.layout.tp == 72) return "layout labels do not multiply up";
   // The recipe turns expert parallelism on whatever the label says.
   if (row.engine == "vllm" && row.model.find("MiniMax") != std::string::npos &&
       (row.system == "h200_sxm" || (row.system == "b200_sxm" && starts(row.version, "0.17")))) {
