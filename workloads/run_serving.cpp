@@ -250,34 +250,33 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
   const auto meets = [&](const ServingReport& report) {
     return report.completed > 0 && report.attained.value_or(0) >= asked->targets.attained;
   };
-  // Between a rate that attains the targets and one that does not, to 1 %.
-  const auto highest = [&](const StepCost::Mode& mode, double guess) {
-    double good = 0, bad = 0, rate = guess;
-    for (int i = 0; i < 12 && (good == 0 || bad == 0); ++i) {
+  // Between a rate that attains the targets and one that does not, to 1 %. Beyond saturation a run
+  // attains them only by being short: its queue has no time to grow.
+  const auto highest = [&](const StepCost::Mode& mode) {
+    const double most = capacity.saturation.capacity / mode.decode_factor;
+    if (meets(at_rate(most, mode))) return most;
+    double good = 0, bad = most;
+    for (int i = 0; i < 12 && good == 0; ++i) {
+      const double rate = bad / (i == 0 ? 1.25 : 2);
       (meets(at_rate(rate, mode)) ? good : bad) = rate;
-      rate = bad == 0 ? rate * 1.5 : good == 0 ? rate / 2 : rate;
     }
-    if (good == 0) return 0.0;
-    if (bad == 0) return good;
-    while (bad / good > 1.01) {
+    while (good > 0 && bad / good > 1.01) {
       const double middle = std::sqrt(good * bad);
       (meets(at_rate(middle, mode)) ? good : bad) = middle;
     }
     return good;
   };
-  capacity.p50 = highest({}, 0.8 * capacity.saturation.capacity);
+  capacity.p50 = highest({});
   if (capacity.p50 == 0) {
     throw sim::InfeasibleError(
         fmt::format("{}: no rate attains {}: at {:.3g} requests/s it is missed still",
                     scenario.inputs.scenario.generic_string(), capacity.target,
-                    0.8 * capacity.saturation.capacity / 2048));
+                    capacity.saturation.capacity / 2560));
   }
   capacity.at = at_rate(capacity.p50, {});
   const CostBand band = band_of(service);
-  capacity.p10 = highest({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high},
-                         capacity.p50 / band.decode_high);
-  capacity.p90 = highest({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low},
-                         capacity.p50 / band.decode_low);
+  capacity.p10 = highest({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high});
+  capacity.p90 = highest({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low});
   return capacity;
 }
 

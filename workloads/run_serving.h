@@ -20,8 +20,8 @@ struct CostBand {
 CostBand band_of(serving::Service& service);
 
 // The highest rate, in requests a second, at which the part of requests that the targets ask for
-// meets all of them: by halving, with costs at the p90, as they are, and at the p10 of their
-// interval.
+// meets all of them, at most the saturation's: by halving, with costs at the p90, as they are, and
+// at the p10 of their interval.
 struct ServingCapacity {
   std::string target;                                  // "TTFT 2 s, TPOT 80 ms, 99.0 % of requests"
   double p10 = 0, p50 = 0, p90 = 0;                    // requests a second
