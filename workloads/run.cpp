@@ -12,6 +12,7 @@
 #include "workloads/report/input_hash.h"
 #include "workloads/report/summary.h"
 #include "workloads/routing/trace/missing.h"
+#include "workloads/run_serving.h"
 #include "workloads/step/player.h"
 #include "workloads/step/read_step.h"
 
@@ -156,9 +157,8 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
 }  // namespace
 
 RunResult run(const Scenario& scenario, const RunOptions& options) {
-  return std::visit(
-      [&](const StepQuestion& question) { return run_steps(scenario, question, options); },
-      scenario.question);
+  if (const StepQuestion* steps = scenario.step()) return run_steps(scenario, *steps, options);
+  return run_serving(scenario, options);
 }
 
 }  // namespace moesim::workloads

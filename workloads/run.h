@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -14,13 +15,22 @@
 
 namespace moesim::workloads {
 
+namespace serving {
+struct PlayedService;
+}
+
 struct RunOptions {
   bool keep_timeline = false;  // of the first step
   // Steps are played by so many threads; the result is the same.
   std::size_t threads = 1;
   // Called when a step is played, one after another, on the caller's thread, which decides whether
   // to tell anyone.
+  // Of a service: with the requests that are answered, of 0.
   std::function<void(std::int64_t step, std::int64_t steps)> progress = {};
+  // Of a service: how often its state is written down; and, once true, that it is to stop and
+  // report what is done.
+  std::optional<sim::Duration> sample = {};
+  std::function<bool()> stop = {};
 };
 
 // What a timeline is drawn from.
@@ -30,8 +40,9 @@ struct Recording {
 };
 
 struct RunResult {
-  Report report;
+  Report report;  // of a service: of a sample of its iterations
   std::optional<Recording> recording;
+  std::shared_ptr<const serving::PlayedService> serving;  // null: single steps were asked for
 };
 
 // Throws ConfigError, InputError for what the scenario names (a trace that does not fit the model),

@@ -5,6 +5,7 @@
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "workloads/deployment/check.h"
+#include "workloads/serving/read_question.h"
 #include "workloads/step/read_step.h"
 
 namespace moesim::workloads {
@@ -24,20 +25,27 @@ void note(const YamlNode& node, const std::vector<Problem>& problems) {
 }  // namespace
 
 Scenario read_scenario(const YamlNode& node, const Shipped& shipped) {
-  std::vector<std::string_view> keys{"name", "step"};
+  std::vector<std::string_view> keys{"name", "step", "serving"};
   keys.insert(keys.end(), deployment_keys().begin(), deployment_keys().end());
   node.allow_only(keys);
   Scenario s;
   s.name = node.at("name").text();
   s.inputs.scenario = node.document_name();
   s.deployment = read_deployment(node, shipped, s.inputs);
-  StepQuestion step = read_step(node.at("step"));
+  const auto serving = node.find("serving");
+  if (serving && node.find("step")) {
+    serving->error("a scenario asks one thing: leave out step or serving");
+  }
+  if (serving) {
+    s.question = serving::read_question(*serving, s.deployment, s.inputs.defaults);
+  } else {
+    s.question = read_step(node.at("step"));
+  }
   node.throw_errors();
   note(node, check(s.deployment));
   node.throw_errors();
-  note(node, check(s.deployment, step));
+  note(node, std::visit([&](const auto& asked) { return check(s.deployment, asked); }, s.question));
   node.throw_errors();
-  s.question = std::move(step);
   return s;
 }
 

@@ -10,6 +10,7 @@
 #include "sim/io/json.h"
 #include "workloads/deployment/deployment.h"
 #include "workloads/deployment/read.h"
+#include "workloads/serving/question.h"
 #include "workloads/step/step_question.h"
 
 namespace moesim::sim::io {
@@ -20,7 +21,7 @@ class YamlNode;
 namespace moesim::workloads {
 
 // To add one: its alternative here, its key and reader in scenario.cpp, its visit in run.cpp.
-using Question = std::variant<StepQuestion>;
+using Question = std::variant<StepQuestion, serving::ServingQuestion>;
 
 struct Scenario {
   std::string name;
@@ -29,6 +30,9 @@ struct Scenario {
   Question question;
 
   const StepQuestion* step() const { return std::get_if<StepQuestion>(&question); }
+  const serving::ServingQuestion* serving() const {
+    return std::get_if<serving::ServingQuestion>(&question);
+  }
   StepQuestion* step() { return std::get_if<StepQuestion>(&question); }
 };
 

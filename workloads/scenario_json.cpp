@@ -2,6 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "workloads/scenario.h"
+#include "workloads/serving/read_question.h"
 
 namespace moesim::workloads {
 namespace {
@@ -137,7 +138,8 @@ Json resolved(const Scenario& s) {
                      {"shared_expert", d.overlap.shared_expert}};
   if (!s.inputs.engine.empty()) json["engine"] = s.inputs.engine.generic_string();
   json["host"] = host_json(d.host);
-  std::visit([&](const StepQuestion& step) { json["step"] = question_json(step); }, s.question);
+  if (const StepQuestion* step = s.step()) json["step"] = question_json(*step);
+  if (const auto* asked = s.serving()) json["serving"] = serving::to_json(*asked);
   json["seed"] = d.seed;
   return json;
 }

@@ -2,7 +2,7 @@ cmake_minimum_required(VERSION 3.25)
 # Each floor includes only itself and the floors below it; headers open with #pragma once.
 #   sim <- hardware <- workloads <- validation <- tools
 # Inside workloads a room includes itself and those that are named for it; only its root sees all.
-#   routing, model <- placement <- deployment <- step <- memory, report; memory <- training
+#   routing, model <- placement <- deployment <- step <- memory, report; memory <- serving, training
 set(floors sim hardware workloads validation tools)
 set(allowed "")
 set(mistakes "")
@@ -36,6 +36,7 @@ set(rooms_step routing model placement deployment)
 set(rooms_training routing model placement deployment step memory)
 set(rooms_memory model placement deployment step)
 set(rooms_report routing model placement deployment step)
+set(rooms_serving routing model placement deployment step memory)
 file(GLOB children RELATIVE "${ROOT}/workloads" "${ROOT}/workloads/*")
 foreach(room IN LISTS children)
   if(NOT IS_DIRECTORY "${ROOT}/workloads/${room}")

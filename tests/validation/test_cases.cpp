@@ -61,7 +61,7 @@ TEST_CASE("a case may name its engine where it is told which there are") {
       "measured:\n  - {metric: gpus, value: 8, within: 1%}\n";
   Json report;
   (void)run_case(written(text), &report, {.engines = "configs/engines"});
-  CHECK(report["defaults"] == Json{"engine sglang: sglang-0.4.6.yaml, the newest of its files"});
+  CHECK(report["defaults"] == Json{"engine sglang: sglang-0.5.6.yaml, the newest of its files"});
   CHECK(error_of(text).find("sglang: cannot be read") != std::string::npos);
 }
 

@@ -9,6 +9,7 @@
 #include "tools/moesim/doctor.h"
 #include "tools/moesim/network/network_commands.h"
 #include "tools/moesim/placement/placement_command.h"
+#include "tools/moesim/serving/serving_commands.h"
 #include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/moesim/trace/trace_commands.h"
 
@@ -28,12 +29,14 @@ std::vector<Command> all_commands() {
   };
   add({run_command(), report_command()});
   add({config_command()});
+  add({capacity_command()});
   add(sweep_commands());
   add({card_command(), memory_command()});
   add(network_commands());
   add(trace_commands());
   add({placement_command()});
   add(cost_commands());
+  add({validate_serving_command()});
   add(calibrate_commands());
   add({doctor_command()});
   add({completion_command()});

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "sim/error.h"
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/command.h"
 #include "tools/moesim/html_output.h"
@@ -14,6 +15,7 @@
 #include "tools/moesim/trace_cache.h"
 #include "tools/report/chrome_trace.h"
 #include "tools/report/page_kinds.h"
+#include "tools/report/serving_text.h"
 #include "tools/report/step_figures.h"
 #include "tools/report/text_report.h"
 
@@ -28,7 +30,9 @@ class Progress {
     const auto now = std::chrono::steady_clock::now();
     if (now - last_ < std::chrono::seconds(1)) return;
     last_ = now;
-    err_ << fmt::format("step {} of {}\n", step + 1, steps) << std::flush;
+    err_ << (steps == 0 ? fmt::format("{} requests answered\n", step)
+                        : fmt::format("step {} of {}\n", step + 1, steps))
+         << std::flush;
   }
 
  private:
@@ -52,21 +56,82 @@ std::string changes(const Arguments& arguments) {
   return text;
 }
 
+void write_or_print(const Arguments& arguments, const std::string& text, Console console) {
+  if (const auto output = arguments.find("output")) {
+    sim::io::write_file(*output, text);
+  } else {
+    console.out << text;
+  }
+}
+
+// What is of a service: its report, and the files that were asked for.
+sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenario& scenario,
+                             const workloads::RunResult& result, Console console) {
+  const workloads::serving::PlayedService& played = *result.serving;
+  if (const auto file = arguments.find("timeline")) {
+    sim::io::write_file(*file, serving_trace(played));
+  }
+  if (const auto file = arguments.find("requests")) {
+    sim::io::write_file(*file, workloads::serving::requests_csv(played.records));
+  }
+  if (const auto file = arguments.find("timeseries")) {
+    sim::io::write_file(*file, workloads::serving::timeseries_csv(played.samples));
+  }
+  if (arguments.json()) {
+    sim::io::Json json = to_json(result.report, resolved(scenario));
+    json["serving"] = workloads::serving::to_json(played.report);
+    write_or_print(arguments, sim::io::to_text(json), console);
+  } else {
+    write_or_print(arguments, serving_text(played.report, result.report, *scenario.serving()),
+                   console);
+  }
+  if (played.report.partial) {
+    console.err << "moesim run: broken off: the report is of what was done\n";
+    return sim::ExitCode::Partial;
+  }
+  const double error = played.report.iteration_error.mean_percent;
+  if (error > workloads::serving::kMostMeanErrorPercent) {
+    console.err << fmt::format(
+        "moesim run: iterations played again differ by {:.2f} % on average, more than {} %: a "
+        "smaller "
+        "serving.iteration.error, or cost: exact, would do\n",
+        error, workloads::serving::kMostMeanErrorPercent);
+    return sim::ExitCode::Partial;
+  }
+  return sim::ExitCode::Ok;
+}
+
 sim::ExitCode run(const Arguments& arguments, Console console) {
   workloads::Scenario scenario =
       workloads::load_scenario(find_config("scenarios", arguments.text("SCENARIO")),
                                with_files(arguments.all("set")), shipped());
   scenario.deployment.routing.cache = trace_cache(std::getenv);
   const auto timeline = arguments.find("timeline"), html = arguments.find("html");
+  const bool serving = scenario.serving() != nullptr;
+  for (const char* option : {"requests", "timeseries"}) {
+    if (arguments.has(option) && !serving) {
+      throw sim::ConfigError(fmt::format("--{}: only a scenario with serving has that", option));
+    }
+  }
+  if (html && serving) throw sim::ConfigError("--html: there is no page of a service yet");
   Progress progress(console.err);
-  workloads::RunResult result = workloads::run(
-      scenario,
-      {.keep_timeline = timeline || html,
-       .threads = static_cast<std::size_t>(arguments.integer("jobs", 1, 1024)),
-       .progress = [&](std::int64_t step, std::int64_t steps) { progress(step, steps); }});
+  workloads::RunOptions options{
+      .keep_timeline = timeline || html,
+      .threads = static_cast<std::size_t>(arguments.integer("jobs", 1, 1024)),
+      .progress = [&](std::int64_t step, std::int64_t steps) {
+        // Of steps there is nothing to tell before the last one.
+        if (steps > 0 && console.interrupted()) {
+          throw sim::Error(sim::ExitCode::Interrupted, "moesim run: interrupted");
+        }
+        progress(step, steps);
+      }};
+  if (arguments.has("timeseries")) options.sample = std::chrono::seconds(1);
+  options.stop = console.interrupted;
+  workloads::RunResult result = workloads::run(scenario, options);
 
   result.report.command = command_line(arguments);
   result.report.title += changes(arguments);
+  if (result.serving) return report_service(arguments, scenario, result, console);
   if (timeline)
     sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.deployment.cluster,
                                                 result.report.memory));
@@ -76,12 +141,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     add_step_figures(result, *scenario.deployment.cluster.topology, page);
     write_page(*html, page, json);
   }
-  const std::string text = arguments.json() ? sim::io::to_text(json) : text_report(result.report);
-  if (const auto output = arguments.find("output")) {
-    sim::io::write_file(*output, text);
-  } else {
-    console.out << text;
-  }
+  write_or_print(arguments, arguments.json() ? sim::io::to_text(json) : text_report(result.report),
+                 console);
   if (result.report.memory.fits) return sim::ExitCode::Ok;
   console.err << fmt::format("moesim run: does not fit: {}\n", result.report.memory.advice);
   return sim::ExitCode::Infeasible;
@@ -94,8 +155,10 @@ Command run_command() {
       .name = "run",
       .summary = "simulates a scenario and reports where its time, bytes and memory go",
       .description =
-          "Reads a scenario (model, cluster, layout, routing, step), plays its steps on every "
-          "GPU and link, and prints a report. Exit code 3 where the model does not fit. "
+          "Reads a scenario (model, cluster, layout, routing, step or serving), plays its steps on "
+          "every GPU and link, or the service of its requests, and prints a report. Exit code 3 "
+          "where the model does not fit; 5 where a service was broken off by Ctrl-C, or its "
+          "self-check failed. "
           "Traces are kept unpacked in $XDG_CACHE_HOME/moesim/traces (~/.cache), at most 1 GiB; "
           "MOESIM_TRACE_CACHE=off keeps none.",
       .options = {{.name = "SCENARIO",
@@ -112,7 +175,17 @@ Command run_command() {
                    .is_file = true},
                   {.name = "--timeline",
                    .value = "FILE",
-                   .help = "write the first step for Perfetto or chrome://tracing",
+                   .help = "write the first step, or a service's iterations, for Perfetto or "
+                           "chrome://tracing",
+                   .is_file = true},
+                  {.name = "--requests",
+                   .value = "FILE",
+                   .help = "serving: write a row a request: when it was sent, queued, scheduled, "
+                           "answered",
+                   .is_file = true},
+                  {.name = "--timeseries",
+                   .value = "FILE",
+                   .help = "serving: write who runs and waits, blocks and tokens, each second",
                    .is_file = true},
                   {.name = "-j,--jobs",
                    .value = "N",
@@ -124,7 +197,8 @@ Command run_command() {
                    "moesim run SCENARIO --set step.batch_per_rank=64 --set network=bound",
                    "moesim run SCENARIO --format json -o report.json --timeline step.json",
                    "moesim run SCENARIO --html report.html"},
-      .run = run};
+      .run = run,
+      .ends_itself = true};
 }
 
 }  // namespace moesim::tools

@@ -106,7 +106,9 @@ void add_links(const Report& report, std::string& out) {
   }
 }
 
-constexpr std::size_t kMostReasons = 6;
+}  // namespace
+
+static constexpr std::size_t kMostReasons = 6;
 
 void add_trust(const Report& report, std::string& out) {
   const auto& extrapolated = report.extrapolated;
@@ -153,7 +155,12 @@ void add_memory(const Report& report, std::string& out) {
                   bytes(memory.buffers), bytes(memory.context));
 }
 
-}  // namespace
+void add_notes(const Report& report, std::string& out) {
+  if (report.defaults.empty() && report.notes.empty()) return;
+  out += "\n  notes\n";
+  for (const std::string& one : report.defaults) out += fmt::format("    {}\n", one);
+  for (const std::string& note : report.notes) out += fmt::format("    {}\n", note);
+}
 
 std::string text_report(const Report& report) {
   std::string out;
@@ -165,11 +172,7 @@ std::string text_report(const Report& report) {
   add_links(report, out);
   add_memory(report, out);
   add_trust(report, out);
-  if (!report.defaults.empty() || !report.notes.empty()) {
-    out += "\n  notes\n";
-    for (const std::string& one : report.defaults) out += fmt::format("    {}\n", one);
-    for (const std::string& note : report.notes) out += fmt::format("    {}\n", note);
-  }
+  add_notes(report, out);
   return out;
 }
 

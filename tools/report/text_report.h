@@ -9,4 +9,9 @@ namespace moesim::tools {
 
 std::string text_report(const workloads::Report& report);
 
+// Parts of it, each with an empty line before it.
+void add_memory(const workloads::Report& report, std::string& out);
+void add_trust(const workloads::Report& report, std::string& out);
+void add_notes(const workloads::Report& report, std::string& out);
+
 }  // namespace moesim::tools

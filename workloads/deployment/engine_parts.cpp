@@ -87,8 +87,28 @@ EngineMemory read_engine_memory(const YamlNode& node) {
 }
 
 EngineScheduler read_engine_scheduler(const YamlNode& node) {
-  node.allow_only({"tokens", "sequences", "chunked", "order", "prefill_interval", "ahead",
-                   "receive_interval", "batch_wait", "stream_interval", "expert_parallel"});
+  node.allow_only({"tokens",
+                   "sequences",
+                   "chunked",
+                   "order",
+                   "prefill_interval",
+                   "ahead",
+                   "receive_interval",
+                   "batch_wait",
+                   "stream_interval",
+                   "expert_parallel",
+                   "chunk",
+                   "chunk_by_dp",
+                   "mixed",
+                   "late",
+                   "admission",
+                   "conservativeness",
+                   "agree_every",
+                   "ranks",
+                   "balance_iterations",
+                   "prefix_cache",
+                   "reserve_full_prompt",
+                   "watermark"});
   EngineScheduler scheduler;
   read_count(node, "tokens", scheduler.tokens);
   read_count(node, "sequences", scheduler.sequences);
@@ -100,6 +120,20 @@ EngineScheduler read_engine_scheduler(const YamlNode& node) {
   if (const auto found = node.find("batch_wait")) scheduler.batch_wait = read_batch_wait(*found);
   read_count(node, "stream_interval", scheduler.stream_interval);
   read_flag(node, "expert_parallel", scheduler.expert_parallel);
+  read_count(node, "chunk", scheduler.chunk);
+  read_flag(node, "chunk_by_dp", scheduler.chunk_by_dp);
+  read_flag(node, "mixed", scheduler.mixed);
+  read_flag(node, "late", scheduler.late);
+  read_name(node, "admission", kAdmissionNames, scheduler.admission);
+  if (const auto found = node.find("conservativeness")) {
+    scheduler.conservativeness = found->number(0.01, 10);
+  }
+  read_count(node, "agree_every", scheduler.agree_every);
+  read_name(node, "ranks", kRankChoiceNames, scheduler.ranks);
+  read_count(node, "balance_iterations", scheduler.balance_iterations);
+  read_flag(node, "prefix_cache", scheduler.prefix_cache);
+  read_flag(node, "reserve_full_prompt", scheduler.reserve_full_prompt);
+  if (const auto found = node.find("watermark")) scheduler.watermark = found->number(0, 0.99);
   return scheduler;
 }
 

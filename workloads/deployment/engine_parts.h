@@ -49,6 +49,7 @@ struct Composition {
 struct CapturedGraphs {
   std::vector<std::int64_t> sizes;  // tokens, ascending
   bool pad = true;                  // a smaller batch is padded up to the next size
+  bool mixed = false;               // batches with prompts have graphs, too
 };
 
 // What `fraction` is a part of: the card's memory, or what is free once weights are loaded.
@@ -74,6 +75,17 @@ struct BatchWait {
   double share = 0;
 };
 
+// TensorRT-LLM: a request starts only if it can end, or as soon as it can start.
+enum class Admission { NoEvict, MaxUtilization };
+inline constexpr std::array<std::string_view, 2> kAdmissionNames{"guaranteed_no_evict",
+                                                                 "max_utilization"};
+
+// Which dp rank of an engine a request goes to. vllm_score: least 4 x waiting + running of a
+// snapshot taken every 100 ms, own choices added, ties from a start that goes round.
+enum class RankChoice { VllmScore, RoundRobin, LeastRequests, LeastTokens };
+inline constexpr std::array<std::string_view, 4> kRankChoiceNames{"vllm_score", "round_robin",
+                                                                  "least_requests", "least_tokens"};
+
 // `scheduler:`
 struct EngineScheduler {
   std::optional<std::int64_t> tokens;     // of one iteration
@@ -86,6 +98,17 @@ struct EngineScheduler {
   std::optional<BatchWait> batch_wait;
   std::optional<std::int64_t> stream_interval;  // tokens in one message to the client
   std::optional<bool> expert_parallel;
+  std::optional<std::int64_t> chunk;  // of one prompt (SGLang: of all prompts) in an iteration
+  std::optional<bool> chunk_by_dp;    // the chunk is divided by the dp ranks
+  std::optional<bool> mixed;          // SGLang: decodes go along with a prefill
+  std::optional<bool> late;           // results come one iteration late: an ended one is in it, too
+  std::optional<Admission> admission;
+  std::optional<double> conservativeness;   // SGLang: of what running ones will still need
+  std::optional<std::int64_t> agree_every;  // iterations between agreements that all are done
+  std::optional<RankChoice> ranks;          // dp ranks
+  std::optional<std::int64_t> balance_iterations;  // that prompts wait until every dp rank has one
+  std::optional<bool> prefix_cache, reserve_full_prompt;
+  std::optional<double> watermark;  // of the blocks, left free beside running work
 };
 
 // `rules:`: the sizes of a layout that the engine can start, each a number or an expression

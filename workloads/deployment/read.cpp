@@ -69,27 +69,6 @@ Formats read_formats(const std::optional<YamlNode>& node, const ModelSpec& model
   return formats;
 }
 
-// Without experts `etp` has no meaning; with them it is tp's where the experts are not divided
-// otherwise, as engines do with tensor parallelism alone.
-Parallelism read_parallelism(const std::optional<YamlNode>& node, bool has_experts) {
-  Parallelism p;
-  if (!node) return p;
-  node->allow_only({"tp", "pp", "dp", "ep", "etp", "cp", "order"});
-  const auto read = [&](const char* key, std::int64_t& size) {
-    if (const auto value = node->find(key)) size = value->integer(1, kMostGpus);
-  };
-  read("tp", p.tp);
-  read("pp", p.pp);
-  read("dp", p.dp);
-  read("ep", p.ep);
-  p.etp = p.ep == 1 ? p.tp : 1;
-  read("etp", p.etp);
-  if (!has_experts && p.ep == 1) p.etp = p.tp;
-  read("cp", p.cp);
-  if (const auto order = node->find("order")) p.order = order->text();
-  return p;
-}
-
 template <typename Enum, std::size_t N>
 void read_choice(const YamlNode& map, const char* key, const std::array<std::string_view, N>& names,
                  Enum& value) {
@@ -305,6 +284,27 @@ void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, In
 }
 
 }  // namespace
+
+// Without experts `etp` has no meaning; with them it is tp's where the experts are not divided
+// otherwise, as engines do with tensor parallelism alone.
+Parallelism read_parallelism(const std::optional<YamlNode>& node, bool has_experts) {
+  Parallelism p;
+  if (!node) return p;
+  node->allow_only({"tp", "pp", "dp", "ep", "etp", "cp", "order"});
+  const auto read = [&](const char* key, std::int64_t& size) {
+    if (const auto value = node->find(key)) size = value->integer(1, kMostGpus);
+  };
+  read("tp", p.tp);
+  read("pp", p.pp);
+  read("dp", p.dp);
+  read("ep", p.ep);
+  p.etp = p.ep == 1 ? p.tp : 1;
+  read("etp", p.etp);
+  if (!has_experts && p.ep == 1) p.etp = p.tp;
+  read("cp", p.cp);
+  if (const auto order = node->find("order")) p.order = order->text();
+  return p;
+}
 
 std::span<const std::string_view> deployment_keys() {
   static constexpr std::array<std::string_view, 12> kKeys{

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,9 @@ std::span<const std::string_view> deployment_keys();
 // what ships under it. Notes a mistake where it is neither.
 std::filesystem::path shipped_file(const sim::io::YamlNode& node, const std::string& kind,
                                    const Shipped& shipped);
+
+// `parallelism:`, there or in a part of a question that has a layout of its own.
+Parallelism read_parallelism(const std::optional<sim::io::YamlNode>& node, bool has_experts);
 
 // Notes mistakes in the node's document; what is returned may be used once throw_errors() returned.
 Deployment read_deployment(const sim::io::YamlNode& node, const Shipped& shipped, Inputs& inputs);

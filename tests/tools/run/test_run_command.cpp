@@ -100,16 +100,16 @@ TEST_CASE("an engine that ships is found by its name, with or without its versio
     return sim::io::parse_json(output.out, "report")["defaults"];
   };
   CHECK(defaults("sglang") ==
-        nlohmann::ordered_json{"engine sglang: sglang-0.4.6.yaml, the newest of its files"});
+        nlohmann::ordered_json{"engine sglang: sglang-0.5.6.yaml, the newest of its files"});
   CHECK(defaults("sglang-0.4.6").empty());
   const Output text =
       call(tools::run_command(),
            {{"SCENARIO", {kMixtral}}, {"set", {"network=bound", "step.count=1", "engine=sglang"}}});
-  CHECK(text.out.find("  notes\n    engine sglang: sglang-0.4.6.yaml, the newest of its files\n") !=
+  CHECK(text.out.find("  notes\n    engine sglang: sglang-0.5.6.yaml, the newest of its files\n") !=
         std::string::npos);
   const Output config =
       call(tools::config_command(), {{"SCENARIO", {kMixtral}}, {"set", {"engine=sglang"}}});
-  CHECK(config.out.find("engine: configs/engines/sglang-0.4.6.yaml ") != std::string::npos);
+  CHECK(config.out.find("engine: configs/engines/sglang-0.5.6.yaml ") != std::string::npos);
 }
 
 TEST_CASE("the manifest has a hash of every file that the run was made from") {

@@ -1,0 +1,249 @@
+// What always holds, on random services: 500 seeds.
+#include <doctest/doctest.h>
+
+#include "tests/workloads/serving/hand_service.h"
+
+using namespace moesim;
+using namespace moesim::tests;
+using namespace moesim::workloads::serving;
+
+namespace {
+
+struct Random {
+  sim::Random random;
+  std::int64_t from(std::int64_t low, std::int64_t high) {
+    return low +
+           static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(high - low + 1)));
+  }
+  bool chance(double p) { return random.uniform() < p; }
+};
+
+struct Service {
+  LoopRules rules;
+  std::vector<Request> requests;
+};
+
+ReplicaRules random_replica(Random& r) {
+  ReplicaRules replica;
+  SchedulerRules& s = replica.scheduler;
+  s.kind = static_cast<SchedulerKind>(r.from(0, 2));
+  s.tokens = r.from(40, 300);
+  s.sequences = r.from(1, 12);
+  if (r.chance(0.4)) s.chunk = r.from(16, 100);
+  s.ahead = r.chance(0.5);
+  s.late = s.ahead && r.chance(0.5);
+  s.prefill_interval = r.chance(0.3) ? r.from(2, 4) : 1;
+  s.receive_interval = r.chance(0.2) ? r.from(2, 5) : 1;
+  s.stream_interval = r.chance(0.2) ? r.from(2, 5) : 1;
+  if (r.chance(0.2)) s.batch_wait = {.iterations = r.from(1, 5), .share = 0.5};
+  s.admission =
+      r.chance(0.5) ? workloads::Admission::NoEvict : workloads::Admission::MaxUtilization;
+  s.prefix_cache = r.chance(0.7);
+  s.reserve_full_prompt = r.chance(0.5);
+  s.watermark = r.chance(0.3) ? 0.1 : 0;
+  s.mixed = r.chance(0.3);
+  if (r.chance(0.3)) {
+    s.draft = r.from(1, 3);
+    replica.accepted.assign(static_cast<std::size_t>(s.draft), 0.6);
+  }
+  replica.ranks = r.from(1, 3);
+  replica.agree_every = r.chance(0.5) ? 1 : 32;
+  replica.block = r.chance(0.5) ? 4 : r.from(1, 16);
+  // At least one request of 64 + 40 tokens and drafted ones.
+  replica.blocks = (64 + 40 + 4 + replica.block - 1) / replica.block + r.from(0, 40);
+  replica.choice = static_cast<workloads::RankChoice>(r.from(0, 3));
+  if (r.chance(0.5)) replica.graphs = {.sizes = {1, 2, 4, 8}, .mixed = r.chance(0.3)};
+  if (r.chance(0.2)) replica.balance_iterations = r.from(1, 5);
+  return replica;
+}
+
+Service random_service(std::uint64_t seed) {
+  Random r{sim::Random(seed, "service")};
+  Service service;
+  LoopRules& rules = service.rules;
+  rules.seed = seed;
+  rules.serving.replica = random_replica(r);
+  rules.serving.replicas = r.from(1, 3);
+  rules.serving.router.policy = static_cast<RouterPolicy>(r.from(0, 6));
+  rules.serving.router.snapshot = r.chance(0.5) ? 20ms : 0ms;
+  if (r.chance(0.3)) {
+    rules.prefill = rules.serving;
+    rules.prefill->replica.scheduler.draft = 0;
+    rules.prefill->replicas = r.from(1, 2);
+    rules.serving.replica.blocks += 2;
+    rules.transfer = {.mode = r.chance(0.5) ? TransferMode::Push : TransferMode::Pull,
+                      .setup = 300us,
+                      .post = 1us,
+                      .bytes_per_token = 1e5,
+                      .sender = 10_GBps,
+                      .receiver = 20_GBps,
+                      .layerwise = r.chance(0.5),
+                      .layers = 4};
+  }
+  if (r.chance(0.4)) rules.client.concurrency = r.from(1, 20);
+  rules.client.send = r.chance(0.5) ? 100us : 0us;
+  rules.client.receive = r.chance(0.5) ? 50us : 0us;
+  rules.client.think = r.chance(0.2) ? 5ms : 0us;
+  const std::int64_t count = r.from(1, 40);
+  sim::Duration at{};
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (r.chance(0.8)) at += std::chrono::microseconds(r.from(0, 8000));
+    Request request = tests::request(at, r.from(1, 64), r.from(1, 40));
+    if (r.chance(0.5))
+      request.prompt = {{static_cast<std::uint64_t>(r.from(1, 3)), 20},
+                        {100 + static_cast<std::uint64_t>(i), 0}};
+    if (r.chance(0.2)) request.most_output = request.output + r.from(0, 40 - request.output);
+    request.priority = r.from(-1, 1);
+    service.requests.push_back(request);
+  }
+  if (r.chance(0.2)) rules.serving.replica.scheduler.order = workloads::RequestOrder::Priority;
+  return service;
+}
+
+struct Played {
+  std::deque<RequestRecord> records;
+  RunCounters counters;
+  std::int64_t failed = 0;
+  std::uint64_t request_time = 0;
+};
+
+HandCost random_cost(std::uint64_t seed) {
+  Random r{sim::Random(seed, "cost")};
+  return HandCost(std::chrono::microseconds(r.from(100, 2000)),
+                  std::chrono::nanoseconds(r.from(1, 20'000)),
+                  std::chrono::nanoseconds(r.from(0, 50)));
+}
+
+Played play(const Service& service, std::uint64_t seed, bool look = false) {
+  ListStream stream(service.requests);
+  HandCost cost = random_cost(seed), prefill = random_cost(seed + 1000);
+  ServingLoop loop(service.rules, stream, cost, service.rules.prefill ? &prefill : nullptr);
+  while (loop.next_event()) {
+    loop.step();
+    if (!look) continue;
+    for (std::size_t i = 0; i < loop.replicas(); ++i) {
+      const Replica& replica = loop.replica(i);
+      // No replica stands while somebody could be served. (Apart, caches may be awaited.)
+      if (!service.rules.prefill && !replica.busy()) CHECK(replica.requests() == 0);
+      for (std::size_t k = 0; k < replica.ranks(); ++k) {
+        const RankState& rank = replica.rank(k);
+        CHECK(rank.pool.free() >= 0);
+        CHECK(rank.pool.used() >= 0);
+        CHECK(static_cast<std::int64_t>(rank.running.size()) <=
+              replica.rules().scheduler.sequences);
+      }
+    }
+  }
+  for (std::size_t i = 0; i < loop.replicas(); ++i) {
+    for (std::size_t k = 0; k < loop.replica(i).ranks(); ++k) {
+      CHECK(loop.replica(i).rank(k).pool.used() == 0);
+      CHECK(loop.replica(i).rank(k).pool.users() == 0);
+    }
+  }
+  CHECK(loop.in_flight() == 0);
+  return {loop.records(), loop.counters(), loop.failed(),
+          static_cast<std::uint64_t>(loop.request_time())};
+}
+
+constexpr std::uint64_t kSeeds = 500;
+
+}  // namespace
+
+TEST_CASE("every request is answered, and all blocks come back") {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    CAPTURE(seed);
+    const Service service = random_service(seed);
+    const Played o = play(service, seed, true);
+    CHECK(o.failed == 0);
+    CHECK(o.records.size() == service.requests.size());
+    std::uint64_t latencies = 0;
+    for (const RequestRecord& r : o.records) {
+      latencies += static_cast<std::uint64_t>(r.latency().count());
+      CHECK(r.sent >= service.requests[static_cast<std::size_t>(r.id)].arrival);
+      CHECK(r.queued >= r.sent);
+      CHECK(r.scheduled >= r.queued);
+      CHECK(r.prefilled > r.scheduled);
+      CHECK(r.moved >= r.prefilled);
+      CHECK(r.emitted >= r.moved);
+      CHECK(r.first >= r.emitted);
+      CHECK(r.last >= r.first);
+    }
+    // Little: what the service's own integral has is the sum of what each had.
+    CHECK(o.request_time == latencies);
+  }
+}
+
+TEST_CASE("equal services give equal records") {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    CAPTURE(seed);
+    const Service service = random_service(seed);
+    CHECK(play(service, seed).records == play(service, seed).records);
+  }
+}
+
+TEST_CASE("many iterations at once are what they are one by one") {
+  std::int64_t at_once = 0;
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    CAPTURE(seed);
+    Service service = random_service(seed);
+    const Played fast = play(service, seed);
+    service.rules.serving.replica.step_by_step = true;
+    if (service.rules.prefill) service.rules.prefill->replica.step_by_step = true;
+    const Played slow = play(service, seed);
+    CHECK(fast.records == slow.records);
+    CHECK(fast.counters.gaps == slow.counters.gaps);
+    CHECK(fast.counters.iterations == slow.counters.iterations);
+    CHECK(fast.counters.dummies == slow.counters.dummies);
+    CHECK(fast.counters.tokens == slow.counters.tokens);
+    CHECK(fast.counters.padding == slow.counters.padding);
+    CHECK(fast.counters.running == doctest::Approx(slow.counters.running).epsilon(1e-12));
+    CHECK(fast.counters.blocks == doctest::Approx(slow.counters.blocks).epsilon(1e-12));
+    CHECK(fast.counters.most_blocks == slow.counters.most_blocks);
+    CHECK(slow.counters.fast == 0);
+    at_once += fast.counters.fast;
+  }
+  CHECK(at_once > 1000);  // there is something to compare
+}
+
+TEST_CASE("first come, first served: nobody of a rank starts before an earlier one") {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    CAPTURE(seed);
+    Service service = random_service(seed);
+    service.rules.serving.replica.scheduler.order = workloads::RequestOrder::Fcfs;
+    service.rules.prefill.reset();
+    const Played o = play(service, seed);
+    std::map<std::pair<std::int64_t, std::int64_t>, std::vector<RequestRecord>> by_rank;
+    for (const RequestRecord& r : o.records) by_rank[{r.replica, r.rank}].push_back(r);
+    for (auto& [rank, records] : by_rank) {
+      std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) {
+        return std::pair(a.queued, a.id) < std::pair(b.queued, b.id);
+      });
+      for (std::size_t i = 1; i < records.size(); ++i) {
+        CHECK(records[i - 1].scheduled <= records[i].scheduled);
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "tokens that are computed are those that are asked for, those read again and those spared") {
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    CAPTURE(seed);
+    Service service = random_service(seed);
+    if (service.rules.prefill || service.rules.serving.replica.scheduler.draft > 0 ||
+        service.rules.serving.replica.scheduler.late) {
+      continue;
+    }
+    for (Request& r : service.requests) r.most_output = 0;
+    const Played o = play(service, seed);
+    std::int64_t expected = 0;
+    bool preempted = false;
+    for (const RequestRecord& r : o.records) {
+      // The last token is never an input.
+      expected += r.input + r.output - 1 + r.recomputed - r.cached;
+      preempted = preempted || r.preemptions > 0;
+    }
+    // After a preemption a prefix may be found again, or a pass be withdrawn: those apart.
+    if (!preempted) CHECK(o.counters.tokens == expected);
+  }
+}

@@ -1,0 +1,168 @@
+// `serving:` from YAML: an engine's defaults, what overrides them, and every mistake.
+#include <doctest/doctest.h>
+
+#include "sim/error.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/thrown.h"
+#include "workloads/scenario.h"
+
+using namespace moesim;
+using namespace moesim::sim::literals;
+using namespace moesim::workloads;
+using namespace moesim::workloads::serving;
+
+namespace {
+
+std::string configs(const std::string& file) {
+  return std::filesystem::absolute("configs/" + file).string();
+}
+
+std::string text_of(const std::string& serving, const std::string& more = {}) {
+  return "name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") +
+         "\ncluster: " + configs("clusters/h100-1x8.yaml") +
+         "\nparallelism: {tp: 2}\nnetwork: bound\n" + more + "serving:\n" + serving;
+}
+
+Scenario read(const std::string& text) {
+  return read_scenario(sim::io::YamlDocument::parse(text, "s").root(),
+                       {.engines = "configs/engines"});
+}
+
+std::string mistake(const std::string& serving, const std::string& more = {}) {
+  return tests::thrown<sim::ConfigError>([&] { (void)read(text_of(serving, more)); });
+}
+
+const std::string kRequests =
+    "  requests: {arrivals: {law: poisson, rate: 2 /s}, input: 10, output: 5, count: 9}\n";
+
+}  // namespace
+
+TEST_CASE("a service takes what its engine's file says, then what the scenario says") {
+  const Scenario s = read(text_of(
+      kRequests +
+          "  scheduler: {sequences: 7}\n  kv: {memory: 0.8, prefix_cache: false}\n  replicas: "
+          "2\n  targets: {ttft: 2 s}\n",
+      "engine: vllm-0.19\nkernels: {moe: trtllm}\n"));
+  const ServingQuestion& q = *s.serving();
+  CHECK(q.pool.scheduler.kind == SchedulerKind::Vllm);
+  CHECK(q.pool.scheduler.tokens == 8192);  // the file's
+  CHECK(q.pool.scheduler.ahead);
+  CHECK(q.pool.scheduler.sequences == 7);  // the scenario's
+  CHECK(q.pool.graphs.sizes.back() == 512);
+  CHECK(q.pool.graphs.mixed);
+  CHECK(q.pool.cache.fraction == 0.8);
+  CHECK(q.pool.cache.block == 16);
+  CHECK_FALSE(q.pool.scheduler.prefix_cache);
+  CHECK(q.pool.replicas == 2);
+  CHECK(q.pool.layout.tp == 2);
+  CHECK(q.gpus() == 4);
+  CHECK(*q.targets.ttft == 2s);
+  CHECK(q.targets.attained == 0.99);
+  CHECK(s.inputs.defaults.empty());
+}
+
+TEST_CASE("a service without an engine is told whose rules it gets") {
+  const Scenario s = read(text_of(kRequests));
+  CHECK(s.inputs.defaults ==
+        std::vector<std::string>{
+            "scheduler: vLLM's order, 8192 tokens and 1024 sequences an iteration, no host (no "
+            "engine of vllm, sglang or trtllm is named)"});
+}
+
+TEST_CASE("dp ranks that share no experts are engines of their own") {
+  Scenario s =
+      read("name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") +
+           "\ncluster: " + configs("clusters/h100-1x8.yaml") +
+           "\nparallelism: {tp: 2, dp: 4, etp: 2}\nnetwork: bound\nserving:\n" + kRequests);
+  CHECK(s.serving()->pool.replicas == 4);
+  CHECK(s.serving()->pool.layout.dp == 1);
+  s = read("name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") +
+           "\ncluster: " + configs("clusters/h100-1x8.yaml") +
+           "\nparallelism: {dp: 8, ep: 8}\nnetwork: bound\nserving:\n" + kRequests);
+  CHECK(s.serving()->pool.replicas == 1);
+  CHECK(s.serving()->pool.layout.dp == 8);
+}
+
+TEST_CASE("SGLang divides its chunk by the dp ranks") {
+  const Scenario s =
+      read("name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") +
+           "\ncluster: " + configs("clusters/h100-1x8.yaml") +
+           "\nparallelism: {dp: 8, ep: 8}\nnetwork: bound\nengine: sglang-0.5.6\nserving:\n" +
+           kRequests);
+  CHECK(s.serving()->pool.scheduler.chunk == 1024);
+  CHECK(s.serving()->pool.scheduler.conservativeness == 0.3);
+}
+
+TEST_CASE("pools have layouts of their own") {
+  const Scenario s =
+      read(text_of(kRequests + "  pools:\n    prefill: {replicas: 2, scheduler: {tokens: 100}}\n   "
+                               " decode: {parallelism: {tp: "
+                               "4}}\n  transfer: {setup: 1 ms, post: 3 us, layerwise: true}\n"));
+  const ServingQuestion& q = *s.serving();
+  REQUIRE(q.prefill);
+  CHECK(q.prefill->replicas == 2);
+  CHECK(q.prefill->scheduler.tokens == 100);
+  CHECK(q.pool.layout.tp == 4);
+  CHECK(q.pool.scheduler.tokens == 8192);
+  CHECK(q.gpus() == 8);
+  CHECK(q.transfer.mode == TransferMode::Pull);
+  CHECK(q.transfer.setup == 1ms);
+  CHECK(q.transfer.layerwise);
+}
+
+TEST_CASE("stages, ramps and laws of requests are read") {
+  const auto laws = [](const std::string& requests) {
+    return std::get<RequestLaws>(
+        read(text_of("  requests: {" + requests + ", input: 10, output: 5}\n"))
+            .serving()
+            ->requests);
+  };
+  RequestLaws l =
+      laws("arrivals: {law: gamma, burstiness: 0.5}, stages: [{rate: 8 /s, for: 600 s}]");
+  CHECK(l.arrivals.shape == 0.5);
+  REQUIRE(l.arrivals.stages.size() == 1);
+  CHECK(l.arrivals.stages[0].time == 600s);
+  l = laws("arrivals: {law: constant}, ramp: {from: 0 /s, to: 4 /s, over: 10 s}, for: 20 s");
+  REQUIRE(l.arrivals.stages.size() == 2);
+  CHECK(l.arrivals.stages[0].to == 4);
+  CHECK(l.until == 20s);
+}
+
+TEST_CASE("what is wrong with a service is told with its place") {
+  CHECK(mistake("  requests: {arrivals: {law: poisson, rate: 2 /s}, input: 10, output: 5}\n") ==
+        "s:7:13: serving.requests: requests would come for ever: give count, or for: 600 s");
+  CHECK(mistake("  requests: {arrivals: {law: closed}, input: 10, output: 5, count: 4}\n") ==
+        "s:7:3: serving: a closed loop has so many requests in flight: give client.concurrency");
+  CHECK(mistake(
+            "  requests: {arrivals: {law: poisson, rate: 2}, input: 10, output: 5, count: 4}\n") ==
+        "s:7:45: serving.requests.arrivals.rate: expected a rate such as 24 /s, not \"2\"");
+  CHECK(mistake("  requests: {arrivals: {law: poisson}, input: 10, output: 5, count: 4}\n") ==
+        "s:7:13: serving.requests: expected one of arrivals.rate, stages and ramp, to say how many "
+        "requests come a second");
+  CHECK(
+      mistake("  requests: {arrivals: {law: at_once, rate: 2 /s}, input: 10, output: 5, count: "
+              "4}\n") ==
+      "s:7:45: serving.requests.arrivals.rate: all requests are there at once: leave the rate out");
+  CHECK(
+      mistake("  requests: {arrivals: {law: poisson, rate: 2 /s, shape: 2}, input: 10, output: 5, "
+              "count: 4}\n") ==
+      "s:7:58: serving.requests.arrivals.shape: belongs to the law weibull");
+  CHECK(mistake(kRequests + "  replicas: 5\n") ==
+        "s:7:3: serving: its engines take 10 GPUs, the cluster has 8");
+  CHECK(mistake(kRequests + "  transfer: {setup: 1 ms}\n") ==
+        "s:8:13: serving.transfer: nothing is sent where prompts are read in the same place: give "
+        "pools");
+  CHECK(mistake(kRequests + "  speculation: {draft: 2, accepted: [0.5]}\n") ==
+        "s:8:37: serving.speculation.accepted: expected the chances of 2 drafted tokens, not 1");
+  CHECK(mistake(kRequests + "  speculation: {draft: 1, accepted: [0.5]}\n") ==
+        "s:7:3: serving: speculation: the model has no layers that predict further tokens");
+  CHECK(mistake(kRequests + "  targets: {attained: 0.9}\n") ==
+        "s:8:12: serving.targets: expected at least one of ttft, tpot, e2el");
+  CHECK(
+      mistake(kRequests + "  kv: {host: {size: 4 GB}}\n") ==
+      "s:8:21: serving.kv.host.size: a cache in the host's memory is not simulated: leave it out");
+  CHECK(mistake(kRequests + "  shedule: {}\n") ==
+        "s:8:3: serving: unknown key \"shedule\"; did you mean \"scheduler\"?");
+  CHECK(mistake(kRequests, "step: {phase: decode, batch_per_rank: 1, context: 8}\n") ==
+        "s:8:3: serving: a scenario asks one thing: leave out step or serving");
+}

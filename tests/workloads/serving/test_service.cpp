@@ -1,0 +1,89 @@
+// Whole services on a real model: what a run gives, and that it does not depend on anything else.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sim/error.h"
+#include "tests/support/thrown.h"
+#include "workloads/run_serving.h"
+#include "workloads/scenario.h"
+
+using namespace moesim;
+using namespace moesim::workloads;
+using namespace moesim::workloads::serving;
+
+namespace {
+
+Scenario mixtral(std::vector<std::string> sets = {}) {
+  sets.insert(sets.begin(), {"serving.requests.count=120", "serving.requests.warm_up=20",
+                             "serving.iteration.draws=2", "serving.iteration.checks=8"});
+  return load_scenario("configs/scenarios/mixtral-8x7b-serving-h100.yaml", sets,
+                       {.engines = "configs/engines"});
+}
+
+}  // namespace
+
+TEST_CASE("a service's report adds up") {
+  const Scenario s = mixtral();
+  Service service(s.deployment, *s.serving());
+  const PlayedService played = service.play({.sample = std::chrono::seconds(1)});
+  const ServingReport& r = played.report;
+  CHECK(r.completed == 100);
+  CHECK(r.failed == 0);
+  CHECK(played.records.size() == 120);
+  const auto& p = r.ttft_parts_ms;
+  CHECK(p.client + p.router + p.queue + p.prefill + p.transfer + p.first_decode ==
+        doctest::Approx(r.ttft.mean).epsilon(1e-12));
+  CHECK(r.output_throughput * r.duration_s ==
+        doctest::Approx(static_cast<double>(r.total_output_tokens)));
+  CHECK(r.ttft.median <= r.ttft.p90);
+  CHECK(r.itl.count == r.total_output_tokens - r.completed);  // every token but the first
+  // Prices agree with the steps played again, far within what a run asks for.
+  CHECK(error_of(service.cost().check()).mean_percent < 0.3);
+  CHECK(service.capacity().capacity > r.request_throughput);
+  CHECK(requests_csv(played.records)
+            .starts_with("request,replica,rank,input_tokens,output_tokens,arrival_s,"));
+}
+
+TEST_CASE("a run does not depend on what was run before") {
+  const Scenario s = mixtral();
+  Service service(s.deployment, *s.serving());
+  const auto first = service.play().records;
+  (void)service.play({}, {.mean = true});
+  CHECK(service.play().records == first);
+  Service other(s.deployment, *s.serving());
+  CHECK(other.play().records == first);
+  // Twice the time an iteration: slower in all.
+  const auto slow = service.play({}, {.decode_factor = 2, .prompt_factor = 2}).report;
+  CHECK(slow.tpot.mean > 1.8 * service.play().report.tpot.mean);
+}
+
+TEST_CASE("what is played again is what a lattice was asked for") {
+  const Scenario lattice = mixtral(), exact = mixtral({"serving.iteration.cost=exact"});
+  Service a(lattice.deployment, *lattice.serving()), b(exact.deployment, *exact.serving());
+  const ServingReport x = a.play().report, y = b.play().report;
+  CHECK(x.tpot.mean == doctest::Approx(y.tpot.mean).epsilon(0.003));
+  CHECK(x.ttft.mean == doctest::Approx(y.ttft.mean).epsilon(0.01));
+}
+
+TEST_CASE("a cache that could not hold the longest request ends before the run") {
+  const Scenario s = mixtral({"serving.requests.input={law: constant, value: 1000}",
+                              "serving.requests.output={law: constant, value: 24}",
+                              "serving.requests.prefix={turns: 1}", "serving.kv.blocks=63"});
+  CHECK(
+      tests::thrown<sim::InfeasibleError>([&] { Service(s.deployment, *s.serving()); }) ==
+      "replicas: the longest request is never served: 1000 tokens in and 24 out need 64 blocks of "
+      "16 tokens, the cache has 63");
+}
+
+TEST_CASE("blocks are what the engine's part of the card leaves") {
+  const Scenario s = mixtral();
+  const CachePlan plan = plan_cache(s.deployment, s.serving()->pool, 1000);
+  // 32 layers x 8 heads / 2 x 128 x 2 (keys, values) x 2 bytes = 65,536 bytes a token on each GPU.
+  CHECK(plan.bytes_per_token == doctest::Approx(65'536).epsilon(0.03));  // whole blocks of 1,000
+  const GpuMemory& gpu = plan.memory.gpu();
+  const double room = 0.9 * static_cast<double>(plan.memory.capacity) -
+                      static_cast<double>(gpu.peak() - gpu.kv_cache);
+  CHECK(static_cast<double>(plan.blocks) ==
+        doctest::Approx(room / (plan.bytes_per_token * 16)).epsilon(1e-4));
+}

@@ -1,0 +1,193 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "sim/error.h"
+#include "sim/io/json.h"
+#include "tools/moesim/serving/serving_commands.h"
+#include "tools/moesim/shipped.h"
+#include "validation/serving/e2e_validation.h"
+
+namespace moesim::tools {
+namespace {
+
+using sim::io::Json;
+using validation::E2eError;
+using validation::E2ePrediction;
+
+constexpr std::size_t kWorst = 10;
+
+double rounded(double value) {
+  return std::round(value * 100) / 100;
+}
+
+Json error_json(const E2eError& e) {
+  return {{"n", e.n},
+          {"median", rounded(e.median)},
+          {"p90", rounded(e.p90)},
+          {"mean", rounded(e.mean)},
+          {"bias", rounded(e.bias)},
+          {"coverage80", rounded(e.coverage80)}};
+}
+
+struct Result {
+  validation::E2eRows rows = {};
+  std::vector<E2ePrediction> predictions = {};
+  validation::E2eSummary summary = {};
+  std::vector<validation::SkippedRows> skipped = {};
+  std::vector<const E2ePrediction*> worst = {};
+};
+
+Json to_json(const Result& r) {
+  Json json;
+  json["n"] = r.summary.tpot.n;
+  json["tpot"] = error_json(r.summary.tpot);
+  json["ttft"] = error_json(r.summary.ttft);
+  json["ttft_all"] = error_json(r.summary.ttft_all);
+  json["mean_of_groups"] = {{"tpot", error_json(r.summary.tpot_of_groups)},
+                            {"ttft", error_json(r.summary.ttft_of_groups)}};
+  for (const auto& [name, values] : r.summary.by) {
+    for (const auto& [value, errors] : values) {
+      json["by"][name][value] = {{"tpot", error_json(errors.first)},
+                                 {"ttft", error_json(errors.second)}};
+    }
+  }
+  json["skipped"] = Json::array();
+  for (const auto& one : r.skipped)
+    json["skipped"].push_back({{"reason", one.reason}, {"n", one.n}});
+  json["worst"] = Json::array();
+  for (const E2ePrediction* p : r.worst) {
+    json["worst"].push_back({{"case", p->row.name},
+                             {"deployment", p->row.deployment()},
+                             {"isl", p->row.isl},
+                             {"osl", p->row.osl},
+                             {"concurrency", p->row.concurrency},
+                             {"measured_tpot_ms", p->row.tpot_ms},
+                             {"predicted_tpot_ms", p->tpot_ms},
+                             {"measured_ttft_ms", p->row.ttft_ms},
+                             {"predicted_ttft_ms", p->ttft_ms}});
+  }
+  return json;
+}
+
+std::string line(const std::string& name, const E2eError& tpot, const E2eError& ttft) {
+  return fmt::format(
+      "  {:<52} {:>5}  {:>5.1f} {:>6.1f} {:>+6.1f}   {:>5}  {:>5.1f} {:>6.1f} {:>+6.1f}\n", name,
+      tpot.n, tpot.median, tpot.p90, tpot.bias, ttft.n, ttft.median, ttft.p90, ttft.bias);
+}
+
+std::string to_text(const Result& r) {
+  std::string out =
+      fmt::format("  {:<52} {:>5}  {:>5} {:>6} {:>6}   {:>5}  {:>5} {:>6} {:>6}\n", "error in %",
+                  "TPOT", "med.", "p90", "bias", "TTFT", "med.", "p90", "bias");
+  out += line("all", r.summary.tpot, r.summary.ttft);
+  out += line("mean of groups", r.summary.tpot_of_groups, r.summary.ttft_of_groups);
+  for (const auto& [name, values] : r.summary.by) {
+    out += fmt::format("\n  by {}\n", name);
+    for (const auto& [value, errors] : values) out += line(value, errors.first, errors.second);
+  }
+  out += "\n  set apart\n";
+  for (const auto& one : r.skipped) out += fmt::format("  {:>5}  {}\n", one.n, one.reason);
+  return out;
+}
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  std::vector<std::filesystem::path> files;
+  for (const std::string& file : arguments.all("FILE")) files.emplace_back(file);
+  Result result{.rows = validation::read_e2e(files)};
+  result.skipped = result.rows.skipped;
+
+  validation::E2eOptions options{.configs = shipped_folder("engines").parent_path().string()};
+  options.full = arguments.has("full");
+  options.threads = static_cast<int>(arguments.integer("jobs", 1, 256));
+  std::map<std::string, std::string> models;
+  for (const std::string& pair : arguments.all("model")) {
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string::npos) {
+      throw sim::ConfigError(
+          fmt::format("--model {}: expected ID=FILE, such as Qwen/Qwen3-32B=mine.yaml", pair));
+    }
+    models[pair.substr(0, equals)] = pair.substr(equals + 1);
+  }
+  // Files once, so that rows of unknown models are told apart from those that cannot be played.
+  std::map<std::string, std::int64_t> unknown;
+  std::vector<validation::E2eRow> rows;
+  for (const validation::E2eRow& row : result.rows.rows) {
+    auto found = models.find(row.model);
+    if (found == models.end()) {
+      // A checkpoint's format is in its name.
+      const std::string plain = row.model.substr(0, row.model.rfind("-FP8"));
+      try {
+        found = models.emplace(row.model, find_config("models", plain).string()).first;
+      } catch (const sim::ConfigError&) {
+        found = models.emplace(row.model, "").first;
+      }
+    }
+    if (found->second.empty()) {
+      ++unknown["no model file is called or has the alias " + row.model];
+    } else {
+      rows.push_back(row);
+    }
+  }
+  options.model_file = [&](const std::string& model) {
+    return std::filesystem::absolute(models.at(model)).string();
+  };
+  options.progress = [&](std::size_t done, std::size_t all) {
+    if (done % 50 == 0) console.err << fmt::format("{} of {} rows\n", done, all) << std::flush;
+  };
+  options.configs = std::filesystem::absolute(options.configs).string();
+  result.predictions = predict_e2e(rows, options);
+  for (const E2ePrediction& p : result.predictions) {
+    if (!p.failed.empty()) ++unknown[p.failed];
+  }
+  for (const auto& [reason, n] : unknown) result.skipped.push_back({reason, n});
+  result.summary = summarise_e2e(result.predictions);
+  for (const E2ePrediction& p : result.predictions) {
+    if (p.failed.empty()) result.worst.push_back(&p);
+  }
+  std::stable_sort(result.worst.begin(), result.worst.end(), [](const auto* a, const auto* b) {
+    const auto off = [](const E2ePrediction* p) {
+      return std::abs(std::log(p->tpot_ms / p->row.tpot_ms));
+    };
+    return off(a) > off(b);
+  });
+  if (!arguments.has("rows") && result.worst.size() > kWorst) result.worst.resize(kWorst);
+  console.out << (arguments.json() ? sim::io::to_text(to_json(result)) : to_text(result));
+  return sim::ExitCode::Ok;
+}
+
+}  // namespace
+
+Command validate_serving_command() {
+  return {
+      .name = "validate serving",
+      .summary = "predicted TTFT and TPOT of whole engines beside measured ones",
+      .description =
+          "Plays each row of a table of measured engines (aiconfigurator's silicon samples) as a "
+          "closed loop and compares. Rows whose labels cannot be right are set apart and "
+          "counted; rows of prefill and decode apart are not played.",
+      .options = {{.name = "FILE",
+                   .help = "the measured table (.csv, .csv.gz)",
+                   .required = true,
+                   .repeated = true,
+                   .is_file = true},
+                  {.name = "--model",
+                   .value = "ID=FILE",
+                   .help = "the model file of a hub id that none that ships has among its aliases",
+                   .repeated = true},
+                  {.name = "--full", .help = "ten times the concurrency, as the benchmark does"},
+                  {.name = "--rows", .help = "all rows under worst, not the first ten"},
+                  {.name = "-j,--jobs",
+                   .value = "N",
+                   .help = "deployments at a time; changes no result",
+                   .fallback = "1"},
+                  format_option()},
+      .examples = {"moesim validate serving e2e_serving.csv.gz -j 2",
+                   "moesim validate serving mine.csv --model my/model=mine.yaml --format json"},
+      .run = run};
+}
+
+}  // namespace moesim::tools

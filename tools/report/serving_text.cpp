@@ -1,0 +1,184 @@
+#include "tools/report/serving_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/units_text.h"
+#include "tools/report/text_report.h"
+#include "workloads/report/report.h"
+
+namespace moesim::tools {
+namespace {
+
+using workloads::serving::Quantiles;
+using workloads::serving::ServingReport;
+
+std::string time(double ms) {
+  return sim::to_text(sim::picoseconds_rounded_up(ms * 1e9));
+}
+
+void add_line(const char* name, const Quantiles& q, const ServingReport& r, const char* metric,
+              std::string& out) {
+  if (q.count == 0) return;
+  out += fmt::format("  {:<13} {:>10}  {:>10}  {:>10}  {:>10}", name, time(q.mean), time(q.median),
+                     time(q.p90), time(q.p99));
+  if (const auto band = r.interval.find(metric); band != r.interval.end()) {
+    out += fmt::format("   {} to {}", time(band->second.p10), time(band->second.p90));
+  }
+  out += '\n';
+}
+
+std::string targets_text(const workloads::serving::Targets& t) {
+  std::string text;
+  const auto add = [&](const char* name, const std::optional<sim::Duration>& value) {
+    if (value) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, sim::to_text(*value));
+  };
+  add("TTFT", t.ttft);
+  add("TPOT", t.tpot);
+  add("latency", t.e2el);
+  return text;
+}
+
+void add_answer(const ServingReport& r, const workloads::serving::ServingQuestion& q,
+                std::string& out) {
+  out += fmt::format("  requests      {} answered in {:.1f} s, {:.2f} requests/s", r.completed,
+                     r.duration_s, r.request_throughput);
+  if (r.failed > 0) out += fmt::format("; {} refused", r.failed);
+  if (r.partial) out += "; BROKEN OFF, what follows is of those";
+  out += fmt::format(
+      "\n  throughput    {:.0f} tokens/s out, {:.1f} per GPU ({} GPUs); {:.0f} in and out\n",
+      r.output_throughput,
+      r.output_throughput / static_cast<double>(std::max<std::int64_t>(r.gpus, 1)), r.gpus,
+      r.total_token_throughput);
+  if (r.attained) {
+    const bool met = *r.attained >= r.attained_target;
+    out += fmt::format(
+        "  targets       {}: {:.1f} % of requests in all, {:.1f} % asked: {}; goodput "
+        "{:.2f} requests/s\n",
+        targets_text(q.targets), 100 * *r.attained, 100 * r.attained_target, met ? "met" : "MISSED",
+        r.request_goodput.value_or(0));
+  }
+  out += "\n                      mean         p50         p90         p99";
+  out += r.interval.empty() ? "\n" : "   80 % interval of the mean\n";
+  add_line("TTFT", r.ttft, r, "mean_ttft_ms", out);
+  add_line("TPOT", r.tpot, r, "mean_tpot_ms", out);
+  add_line("ITL", r.itl, r, "mean_itl_ms", out);
+  add_line("latency", r.e2el, r, "mean_e2el_ms", out);
+}
+
+void add_ttft(const ServingReport& r, std::string& out) {
+  const auto& p = r.ttft_parts_ms;
+  std::vector<std::pair<const char*, double>> parts{{"client and network", p.client},
+                                                    {"router", p.router},
+                                                    {"queue", p.queue},
+                                                    {"reading the prompt", p.prefill},
+                                                    {"cache transfer", p.transfer},
+                                                    {"first decode", p.first_decode}};
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  out += "\n  where the time to the first token goes\n";
+  for (const auto& [name, ms] : parts) {
+    if (ms > 0)
+      out += fmt::format("    {:>5.1f} %  {:>10}  {}\n", 100 * ms / r.ttft.mean, time(ms), name);
+  }
+}
+
+void add_engine(const ServingReport& r, std::string& out) {
+  out += fmt::format(
+      "\n  iterations    {} of {} on average, {:.0f} tokens (p99 {:.0f}); busy {:.0f} % of the "
+      "time\n",
+      r.iterations, time(r.iteration_ms), r.tokens_per_iteration_mean, r.tokens_per_iteration_p99,
+      100 * r.busy_share);
+  out += fmt::format("  sequences     {:.1f} run (at most {}), {:.1f} wait (at most {})\n",
+                     r.running_mean, r.running_max, r.waiting_mean, r.waiting_max);
+  out += fmt::format(
+      "  cache         {} blocks of {} tokens a dp rank, {:.0f} % used (at most {:.0f} %)",
+      r.kv_blocks, r.kv_block_tokens, 100 * r.kv_usage_mean, 100 * r.kv_usage_max);
+  out += fmt::format("; {} preemptions", r.preemptions);
+  if (r.prefix_hit_rate > 0)
+    out += fmt::format("; {:.0f} % of prompts cached", 100 * r.prefix_hit_rate);
+  out += '\n';
+  if (r.accepted_per_step > 1) {
+    out += fmt::format("  speculation   {:.2f} tokens a pass\n", r.accepted_per_step);
+  }
+  if (r.balance_ratio < 0.995 || r.dummy_iterations > 0) {
+    out +=
+        fmt::format("  dp ranks      mean / fullest {:.2f}; {} idle passes beside others' work\n",
+                    r.balance_ratio, r.dummy_iterations);
+  }
+  if (r.padding_share > 0.005) {
+    out += fmt::format("  padding       {:.1f} % of rows; {:.0f} % of iterations from graphs\n",
+                       100 * r.padding_share, 100 * r.graph_share);
+  }
+}
+
+void add_bounds(const ServingReport& r, std::string& out) {
+  sim::Duration all{};
+  for (const sim::Duration d : r.factors) all += d;
+  if (all == sim::Duration{}) return;
+  std::vector<std::size_t> order;
+  for (std::size_t f = 0; f < workloads::kFactors; ++f) order.push_back(f);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return r.factors[a] > r.factors[b]; });
+  out += "\n  what bounds the iterations\n";
+  for (const std::size_t f : order) {
+    const double share =
+        static_cast<double>(r.factors[f].count()) / static_cast<double>(all.count());
+    if (share < 0.005) continue;
+    out += fmt::format("    {:>5.1f} %  {}\n", 100 * share, workloads::kFactorNames[f]);
+  }
+  if (r.saturation) {
+    const auto& s = *r.saturation;
+    out += fmt::format(
+        "\n  saturation    at about {:.2f} requests/s ({}): this load is {:.0f} % of it\n",
+        s.capacity, s.by, 100 * (1 - s.distance));
+  }
+}
+
+}  // namespace
+
+std::string serving_text(const ServingReport& r, const workloads::Report& report,
+                         const workloads::serving::ServingQuestion& question) {
+  std::string out = fmt::format("{}\n  {}\n\n", report.title, report.what);
+  add_answer(r, question, out);
+  if (r.completed > 0) {
+    add_ttft(r, out);
+    add_engine(r, out);
+    add_bounds(r, out);
+  }
+  add_memory(report, out);
+  out += fmt::format(
+      "\n  self-check    {} iterations played again: off by {:.2f} % on average, {:.2f} % at "
+      "most\n",
+      r.iteration_error.checks, r.iteration_error.mean_percent, r.iteration_error.max_percent);
+  add_trust(report, out);
+  add_notes(report, out);
+  return out;
+}
+
+std::string serving_trace(const workloads::serving::PlayedService& played) {
+  std::string out = "{\"traceEvents\":[\n";
+  const char* separator = "";
+  for (std::size_t i = 0; i < played.iterations.size(); ++i) {
+    out += fmt::format(
+        "{}{{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":{},\"args\":{{\"name\":\"replica "
+        "{}\"}}}}",
+        separator, i, i);
+    separator = ",\n";
+    for (const auto& one : played.iterations[i]) {
+      const double begin = sim::to_us(one.begin - sim::Time{}),
+                   length = sim::to_us(one.end - one.begin);
+      const char* name = one.prompt_tokens == 0 ? (one.decodes == 0 ? "idle pass" : "decode")
+                         : one.decodes == 0     ? "prefill"
+                                                : "mixed";
+      out += fmt::format(
+          "{}{{\"name\":\"{}\",\"ph\":\"X\",\"pid\":{},\"tid\":0,\"ts\":{:.6f},\"dur\":{:.6f},"
+          "\"args\":{{\"prompt_tokens\":{},\"decodes\":{},\"waiting\":{}}}}}",
+          separator, name, i, begin, length, one.prompt_tokens, one.decodes, one.waiting);
+    }
+  }
+  return out + "\n]}\n";
+}
+
+}  // namespace moesim::tools

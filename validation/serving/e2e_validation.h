@@ -1,0 +1,50 @@
+// Predicted beside measured, for whole engines in a closed loop.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "validation/serving/e2e_rows.h"
+
+namespace moesim::validation {
+
+struct E2eError {
+  std::int64_t n = 0;
+  double median = 0, p90 = 0, mean = 0, bias = 0,
+         coverage80 = 0;  // percent; bias: median of errors
+};
+
+struct E2ePrediction {
+  E2eRow row;
+  double ttft_ms = 0, tpot_ms = 0;
+  double tpot_low = 0, tpot_high = 0, ttft_low = 0, ttft_high = 0;
+  double demand = 0;   // tokens that the clients want cached, of those that there is room for
+  std::string failed;  // why there is no prediction
+
+  bool counts_for_ttft() const { return !row.cold && !row.saturated && demand <= 0.8; }
+};
+
+struct E2eOptions {
+  // The file of a model's hub id; throws ConfigError where there is none.
+  std::function<std::string(const std::string& model)> model_file = {};
+  std::string configs = {};  // the folder with clusters and engines
+  bool full = false;         // all requests of the benchmark, ten times the concurrency
+  int threads = 1;
+  std::function<void(std::size_t done, std::size_t all)> progress = {};
+};
+
+// One a row, in their order; equal for any number of threads.
+std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options);
+
+struct E2eSummary {
+  E2eError tpot, ttft, ttft_all;
+  // by engine, system, model, mode, load, group; and the means over groups of their medians and
+  // p90s
+  std::map<std::string, std::map<std::string, std::pair<E2eError, E2eError>>> by;  // {tpot, ttft}
+  E2eError tpot_of_groups, ttft_of_groups;
+};
+E2eSummary summarise_e2e(const std::vector<E2ePrediction>& predictions);
+
+}  // namespace moesim::validation

@@ -1,0 +1,283 @@
+#include "workloads/run_serving.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/error.h"
+#include "sim/units_text.h"
+#include "workloads/report/summary.h"
+
+namespace moesim::workloads {
+namespace {
+
+using serving::ServingQuestion;
+using serving::ServingReport;
+using serving::StepCost;
+
+std::string lengths_text(const serving::Lengths& l) {
+  using serving::LengthLaw;
+  switch (l.law) {
+    case LengthLaw::Constant:
+      return fmt::format("{}", l.low);
+    case LengthLaw::Uniform:
+      return fmt::format("{} to {}", l.low, l.high);
+    case LengthLaw::LogNormal:
+      return fmt::format("about {:.0f} (log-normal)", l.median);
+    case LengthLaw::Table:
+    case LengthLaw::Histogram:
+      break;
+  }
+  return fmt::format("{:.0f} on average ({})", l.mean(), l.file.filename().string());
+}
+
+std::string load_text(const ServingQuestion& q) {
+  std::string text;
+  if (const auto* laws = std::get_if<serving::RequestLaws>(&q.requests)) {
+    const auto& arrivals = laws->arrivals;
+    if (arrivals.has_rate() && arrivals.stages.size() == 1) {
+      text = fmt::format("{:g} requests/s ({})", arrivals.stages[0].from,
+                         serving::kArrivalLawNames[static_cast<std::size_t>(arrivals.law)]);
+    } else if (arrivals.has_rate()) {
+      text = fmt::format("{} stages of rates ({})", arrivals.stages.size(),
+                         serving::kArrivalLawNames[static_cast<std::size_t>(arrivals.law)]);
+    } else {
+      text = "all requests at once";
+    }
+    text += fmt::format(", {} tokens in, {} out", lengths_text(laws->input),
+                        lengths_text(laws->output));
+  } else {
+    const auto& trace = std::get<serving::RequestTrace>(q.requests);
+    text = fmt::format("requests of {}", trace.file.filename().string());
+    if (trace.scale != 1) text += fmt::format(" at {:g} times their rate", trace.scale);
+  }
+  if (q.client.concurrency) text += fmt::format(", {} in flight at most", *q.client.concurrency);
+  return text;
+}
+
+std::string engines_text(const Deployment& d, const serving::Pool& pool) {
+  std::string layout;
+  const Parallelism& p = pool.layout;
+  for (const auto& [name, size] : {std::pair{"tp", p.tp},
+                                   {"cp", p.cp},
+                                   {"pp", p.pp},
+                                   {"dp", p.dp},
+                                   {"ep", p.ep},
+                                   {"etp", p.etp}}) {
+    if (size > 1) layout += fmt::format(", {} {}", name, size);
+  }
+  return fmt::format("{} engine{} of {} {}{}", pool.replicas, pool.replicas == 1 ? "" : "s",
+                     p.gpus(), d.cluster.device.name, layout);
+}
+
+std::string what_of(const Deployment& d, const ServingQuestion& q) {
+  std::string text = d.model.name + ": ";
+  if (q.prefill) {
+    text += fmt::format("prompts on {}; tokens on {}", engines_text(d, *q.prefill),
+                        engines_text(d, q.pool));
+  } else {
+    text += engines_text(d, q.pool);
+  }
+  return text + "; " + load_text(q);
+}
+
+bool reads_prompts(const Batch& batch) {
+  return has_prompts(batch);
+}
+
+// The sampled iterations as a step's report: where their time goes, how far it can be trusted.
+CostBand write_checked(serving::Service& service, const std::vector<StepCost::Checked>& checks,
+                       Report& report) {
+  CostBand band;
+  const auto summarised = [&](auto wanted, Report& into) {
+    Summary summary;
+    bool any = false;
+    for (const StepCost::Checked& one : checks) {
+      if (!wanted(one.batch)) continue;
+      const StepOutcome step = service.cost().player().outcome(one.batch, one.routing);
+      double output = 0;
+      for (std::size_t dp = 0; dp < static_cast<std::size_t>(service.deployment().layout.dp);
+           ++dp) {
+        output += static_cast<double>(tokens_of(one.batch.of(dp)));
+      }
+      summary.add(step, output);
+      any = true;
+    }
+    if (any) summary.write(service.deployment(), into);
+    return any;
+  };
+  const auto part = [&](auto wanted, double& low, double& high) {
+    Report one;
+    if (!summarised(wanted, one)) return;
+    const auto found = one.interval.find("step_time_us");
+    if (found == one.interval.end() || one.step_time_us.mean <= 0) return;
+    low = found->second.p10 / one.step_time_us.mean;
+    high = found->second.p90 / one.step_time_us.mean;
+  };
+  part([](const Batch& b) { return !reads_prompts(b); }, band.decode_low, band.decode_high);
+  part([](const Batch& b) { return reads_prompts(b); }, band.prompt_low, band.prompt_high);
+  // Only prompts, or only decodes, were in the sample: the other's is taken to be as wide.
+  const auto stand_in = [](double& low, double& high, double l, double h) {
+    if (low == 1 && high == 1) low = l, high = h;
+  };
+  stand_in(band.decode_low, band.decode_high, band.prompt_low, band.prompt_high);
+  stand_in(band.prompt_low, band.prompt_high, band.decode_low, band.decode_high);
+  summarised([](const Batch&) { return true; }, report);
+  return band;
+}
+
+void write_intervals(const ServingReport& low, const ServingReport& high, ServingReport& report) {
+  const auto add = [&](const char* name, double a, double b) {
+    report.interval[name] = {std::min(a, b), std::max(a, b)};
+  };
+  add("mean_ttft_ms", low.ttft.mean, high.ttft.mean);
+  add("p99_ttft_ms", low.ttft.p99, high.ttft.p99);
+  add("mean_tpot_ms", low.tpot.mean, high.tpot.mean);
+  add("p99_tpot_ms", low.tpot.p99, high.tpot.p99);
+  add("mean_itl_ms", low.itl.mean, high.itl.mean);
+  add("p99_itl_ms", low.itl.p99, high.itl.p99);
+  add("mean_e2el_ms", low.e2el.mean, high.e2el.mean);
+  add("request_throughput", low.request_throughput, high.request_throughput);
+  add("output_throughput", low.output_throughput, high.output_throughput);
+  if (low.attained && high.attained) add("attained", *low.attained, *high.attained);
+}
+
+std::string targets_text(const serving::Targets& t) {
+  std::string text;
+  const auto add = [&](const char* name, const std::optional<sim::Duration>& value) {
+    if (value) text += fmt::format("{} {}, ", name, sim::to_text(*value));
+  };
+  add("TTFT", t.ttft);
+  add("TPOT", t.tpot);
+  add("latency", t.e2el);
+  return text + fmt::format("{:.1f} % of requests", 100 * t.attained);
+}
+
+}  // namespace
+
+RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
+  const auto& question = std::get<ServingQuestion>(scenario.question);
+  const Deployment& d = scenario.deployment;
+  serving::Service service(d, question);
+
+  RunResult result;
+  serving::PlayOptions play{
+      .keep_iterations = options.keep_timeline, .sample = options.sample, .stop = options.stop};
+  if (options.progress) {
+    play.progress = [&](std::int64_t completed) { options.progress(completed, 0); };
+  }
+  auto played = std::make_shared<serving::PlayedService>(service.play(play));
+  ServingReport& serving = played->report;
+  serving.what = what_of(d, question);
+
+  const auto checks = service.cost().check();
+  serving.iteration_error = serving::error_of(checks);
+  Report& report = result.report;
+  const CostBand band = write_checked(service, checks, report);
+  if (!serving.partial) {
+    const auto at = [&](double decode, double prompt) {
+      return service
+          .play({.stop = options.stop}, {.decode_factor = decode, .prompt_factor = prompt})
+          .report;
+    };
+    write_intervals(at(band.decode_low, band.prompt_low), at(band.decode_high, band.prompt_high),
+                    serving);
+    const ServingReport even = service.play({.stop = options.stop}, {.mean = true}).report;
+    const double own = serving.itl.median > 0 ? serving.itl.p99 / serving.itl.median : 1;
+    const double mean = even.itl.median > 0 ? even.itl.p99 / even.itl.median : 1;
+    serving.itl_p99_over_p50_by_routing = own / mean;
+  }
+  auto saturation = service.capacity();
+  saturation.rate = serving.request_throughput;
+  saturation.distance = 1 - saturation.rate / saturation.capacity;
+  serving.saturation = saturation;
+
+  report.title = scenario.name;
+  report.what = serving.what;
+  report.gpus = question.gpus();
+  report.seed = d.seed;
+  report.routing = service.cost().player().routing();
+  report.tokens_per_s = serving.output_throughput;
+  report.tokens_per_s_per_gpu = report.tokens_per_s / static_cast<double>(report.gpus);
+  report.notes = d.model.notes;
+  for (const std::string& note : serving.notes) report.notes.push_back(note);
+  report.defaults = scenario.inputs.defaults;
+  report.inputs = inputs_of(scenario);
+  const GpuMemory& gpu = service.cache().memory.gpu();
+  report.memory = {.weights = gpu.weights(),
+                   .kv_cache = gpu.kv_cache,
+                   .activations = gpu.activations,
+                   .buffers = gpu.buffers + gpu.graphs,
+                   .context = gpu.context,
+                   .peak = gpu.peak(),
+                   .capacity = service.cache().memory.capacity,
+                   .fits = true};
+  result.serving = std::move(played);
+  return result;
+}
+
+CostBand band_of(serving::Service& service) {
+  Report ignored;
+  return write_checked(service, service.cost().check(), ignored);
+}
+
+ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options) {
+  const ServingQuestion* asked = scenario.serving();
+  const auto* laws = asked ? std::get_if<serving::RequestLaws>(&asked->requests) : nullptr;
+  if (laws == nullptr || !laws->arrivals.has_rate() || laws->arrivals.stages.size() != 1) {
+    throw sim::ConfigError(fmt::format(
+        "{}: capacity is a rate: expected a scenario with serving.requests.arrivals.rate",
+        scenario.inputs.scenario.generic_string()));
+  }
+  if (!asked->targets.any()) {
+    throw sim::ConfigError(fmt::format(
+        "{}: capacity is what a deployment carries within targets: give serving.targets, "
+        "such as {{ttft: 2 s, tpot: 80 ms}}",
+        scenario.inputs.scenario.generic_string()));
+  }
+  serving::Service service(scenario.deployment, *asked);
+  ServingCapacity capacity{.target = targets_text(asked->targets), .gpus = asked->gpus()};
+  capacity.saturation = service.capacity();
+
+  const auto at_rate = [&](double rate, const StepCost::Mode& mode) {
+    ServingQuestion load = *asked;
+    std::get<serving::RequestLaws>(load.requests).arrivals.stages = {{.from = rate, .to = rate}};
+    ++capacity.runs;
+    if (options.progress) options.progress(capacity.runs, 0);
+    return service.play(load, {.stop = options.stop}, mode).report;
+  };
+  const auto meets = [&](const ServingReport& report) {
+    return report.completed > 0 && report.attained.value_or(0) >= asked->targets.attained;
+  };
+  // Between a rate that attains the targets and one that does not, to 1 %. Beyond saturation a run
+  // attains them only by being short: its queue has no time to grow.
+  const auto highest = [&](const StepCost::Mode& mode) {
+    const double most = capacity.saturation.capacity / mode.decode_factor;
+    if (meets(at_rate(most, mode))) return most;
+    double good = 0, bad = most;
+    for (int i = 0; i < 12 && good == 0; ++i) {
+      const double rate = bad / (i == 0 ? 1.25 : 2);
+      (meets(at_rate(rate, mode)) ? good : bad) = rate;
+    }
+    while (good > 0 && bad / good > 1.01) {
+      const double middle = std::sqrt(good * bad);
+      (meets(at_rate(middle, mode)) ? good : bad) = middle;
+    }
+    return good;
+  };
+  capacity.p50 = highest({});
+  if (capacity.p50 == 0) {
+    throw sim::InfeasibleError(
+        fmt::format("{}: no rate attains {}: at {:.3g} requests/s it is missed still",
+                    scenario.inputs.scenario.generic_string(), capacity.target,
+                    capacity.saturation.capacity / 2560));
+  }
+  capacity.at = at_rate(capacity.p50, {});
+  const CostBand band = band_of(service);
+  capacity.p10 = highest({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high});
+  capacity.p90 = highest({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low});
+  return capacity;
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,36 @@
+// Runs a scenario that serves: the load as it is, its costs at both ends of their interval, and a
+// sample of its iterations played again.
+#pragma once
+
+#include "workloads/run.h"
+#include "workloads/serving/service.h"
+
+namespace moesim::workloads {
+
+// REQUIRES: the scenario's question is of serving
+RunResult run_serving(const Scenario& scenario, const RunOptions& options);
+
+// What of the deployment's cost models is known of such steps: p10 and p90 of their time over what
+// it is, of those with prompts and of those without. 1 where there are none.
+struct CostBand {
+  double decode_low = 1, decode_high = 1, prompt_low = 1, prompt_high = 1;
+};
+
+// From the service's sampled iterations. Played again: some milliseconds each.
+CostBand band_of(serving::Service& service);
+
+// The highest rate, in requests a second, at which the part of requests that the targets ask for
+// meets all of them, at most the saturation's: by halving, with costs at the p90, as they are, and
+// at the p10 of their interval.
+struct ServingCapacity {
+  std::string target;                                  // "TTFT 2 s, TPOT 80 ms, 99.0 % of requests"
+  double p10 = 0, p50 = 0, p90 = 0;                    // requests a second
+  serving::ServingReport::Saturation saturation = {};  // the largest steady batch's
+  std::int64_t gpus = 0, runs = 0;
+  serving::ServingReport at = {};  // at p50
+};
+// Throws ConfigError where the scenario has no targets, or its requests have no single rate;
+// InfeasibleError where no rate attains them.
+ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options);
+
+}  // namespace moesim::workloads

@@ -1,0 +1,82 @@
+// `serving:` of a scenario: what load a deployment gets, how it is run, what it is to attain.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "workloads/deployment/deployment.h"
+#include "workloads/serving/loop/serving_loop.h"
+#include "workloads/serving/requests/law_stream.h"
+#include "workloads/serving/requests/trace_stream.h"
+
+namespace moesim::workloads::serving {
+
+// The cache of a dp rank.
+struct CacheRules {
+  double fraction = 0.9;  // of the memory that the engine takes
+  FractionOf of = FractionOf::Card;
+  sim::Bytes reserve{};
+  std::int64_t block = 16;                  // tokens
+  std::optional<std::int64_t> blocks = {};  // instead of what the memory's plan gives
+};
+
+// Replicas of one layout. Where ranks of dp share no experts, each is an engine of its own.
+struct Pool {
+  std::string name = "replicas";
+  std::int64_t replicas = 1;  // engines
+  Parallelism layout = {};    // of one
+  SchedulerRules scheduler = {};
+  GraphRules graphs = {};
+  CacheRules cache = {};
+  RankChoice ranks = RankChoice::RoundRobin;
+  std::int64_t agree_every = 1, balance_iterations = 0;
+  RouterRules router = {};
+};
+
+struct Targets {
+  std::optional<sim::Duration> ttft = {}, tpot = {}, e2el = {};
+  double attained = 0.99;  // of the requests
+  bool any() const { return ttft || tpot || e2el; }
+};
+
+struct TransferChoice {
+  TransferMode mode = TransferMode::Pull;
+  sim::Duration post{}, setup{};
+  bool layerwise = false;
+};
+
+enum class CostKind { Lattice, Exact };
+inline constexpr std::array<std::string_view, 2> kCostKindNames{"lattice", "exact"};
+
+struct IterationRules {
+  CostKind cost = CostKind::Lattice;
+  double error = 0.005;
+  std::int64_t draws = 32;   // windows of the routing
+  std::int64_t checks = 16;  // iterations that are played again
+};
+
+struct ServingQuestion {
+  std::variant<RequestLaws, RequestTrace> requests = RequestLaws{};
+  std::int64_t warm_up = 0;
+  ClientRules client = {};
+  Pool pool = {};                    // that generates tokens
+  std::optional<Pool> prefill = {};  // that reads prompts, if another does
+  TransferChoice transfer = {};
+  std::vector<double> accepted = {};  // of drafted tokens
+  Targets targets = {};
+  IterationRules iteration = {};
+
+  // Lengths, of all requests: of a trace as far as it is known.
+  double mean_input() const;
+  double mean_output() const;
+  std::int64_t gpus() const;  // of all engines
+};
+
+// The deployment of one engine of a pool.
+Deployment deployment_of(const Deployment& all, const Pool& pool);
+
+}  // namespace moesim::workloads::serving

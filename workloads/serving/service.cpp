@@ -1,0 +1,267 @@
+#include "workloads/serving/service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/error.h"
+
+namespace moesim::workloads::serving {
+namespace {
+
+std::unique_ptr<RequestStream> open(const ServingQuestion& question, std::uint64_t seed) {
+  if (const auto* laws = std::get_if<RequestLaws>(&question.requests)) {
+    return std::make_unique<LawStream>(*laws, seed);
+  }
+  return open_trace(std::get<RequestTrace>(question.requests), seed);
+}
+
+ReplicaRules replica_rules(const Pool& pool, const CachePlan& cache,
+                           const std::vector<double>& accepted) {
+  ReplicaRules rules{.scheduler = pool.scheduler, .graphs = pool.graphs};
+  rules.ranks = pool.layout.dp;
+  rules.blocks = cache.blocks;
+  rules.block = cache.block;
+  rules.agree_every = pool.layout.dp > 1 ? pool.agree_every : 1;
+  rules.choice = pool.ranks;
+  rules.balance_iterations = pool.balance_iterations;
+  if (pool.scheduler.draft > 0) rules.accepted = accepted;
+  return rules;
+}
+
+// Whether the longest request that a law draws would be refused.
+void check_longest(const ServingQuestion& question, const Pool& pool, const CachePlan& cache,
+                   bool decodes) {
+  const auto* laws = std::get_if<RequestLaws>(&question.requests);
+  if (laws == nullptr) return;
+  const Prefixes& p = laws->prefixes;
+  const std::int64_t turn = laws->input.largest() + laws->output.largest();
+  const std::int64_t input =
+      laws->input.largest() + (p.groups > 0 ? p.tokens : 0) + (p.turns - 1) * turn;
+  const std::string why = never_served(pool.scheduler, cache.blocks, cache.block, input,
+                                       decodes ? laws->output.largest() : 1);
+  if (!why.empty()) {
+    throw sim::InfeasibleError(
+        fmt::format("{}: the longest request is never served: {}", pool.name, why));
+  }
+}
+
+// A dp rank's share of what joins two engines: NVLink where all are in one node, else its NICs.
+sim::Bandwidth port_of(const hardware::Cluster& cluster, const Pool& pool, bool one_node) {
+  const double gpus = static_cast<double>(pool.layout.tp * pool.layout.cp * pool.layout.pp);
+  if (one_node) return cluster.scale_up.bandwidth * gpus;
+  const auto per_gpu = static_cast<double>(cluster.scale_out.nics_per_node) /
+                       static_cast<double>(cluster.gpus_per_node);
+  return cluster.scale_out.bandwidth * (per_gpu * gpus);
+}
+
+std::int64_t descriptors_of(const ModelSpec& model) {
+  std::int64_t count = 0;
+  for (std::int64_t l = model.encoder_layers; l < model.layer_count(); ++l) {
+    count += std::holds_alternative<MlaAttention>(model.layer(l).mixer) ? 1 : 2;
+  }
+  return count;
+}
+
+}  // namespace
+
+Service::Service(const Deployment& deployment, const ServingQuestion& question)
+    : deployment_(deployment), question_(question) {
+  plan_caches();
+  own_ = std::make_shared<Deployment>(deployment_of(deployment, question.pool));
+  cost_ = std::make_shared<StepCost>(*own_, question.pool, question.iteration);
+  if (!question.prefill) return;
+  own_prefill_ = std::make_shared<Deployment>(deployment_of(deployment, *question.prefill));
+  prefill_cost_ = std::make_shared<StepCost>(*own_prefill_, *question.prefill, question.iteration);
+}
+
+Service::Service(const ServingQuestion& question, const Service& like)
+    : deployment_(like.deployment_),
+      question_(question),
+      own_(like.own_),
+      own_prefill_(like.own_prefill_),
+      cost_(like.cost_),
+      prefill_cost_(like.prefill_cost_) {
+  plan_caches();
+}
+
+void Service::plan_caches() {
+  const double context = question_.mean_input() + question_.mean_output() / 2;
+  cache_ = plan_cache(deployment_, question_.pool, context);
+  check_longest(question_, question_.pool, cache_, true);
+  if (!question_.prefill) return;
+  prefill_cache_ = plan_cache(deployment_, *question_.prefill, question_.mean_input());
+  check_longest(question_, *question_.prefill, prefill_cache_, false);
+}
+
+Service::~Service() = default;
+
+LoopRules Service::loop_rules(const ServingQuestion& load) const {
+  LoopRules rules{.client = load.client};
+  rules.warm_up = load.warm_up;
+  rules.seed = deployment_.seed;
+  const auto pool_rules = [&](const Pool& pool, const CachePlan& cache) {
+    PoolRules p{.name = pool.name, .replica = replica_rules(pool, cache, load.accepted)};
+    p.replicas = pool.replicas;
+    p.router = pool.router;
+    return p;
+  };
+  rules.serving = pool_rules(load.pool, cache_);
+  if (load.prefill) {
+    rules.prefill = pool_rules(*load.prefill, prefill_cache_);
+    const bool one_node = load.gpus() <= deployment_.cluster.gpus_per_node;
+    const std::int64_t layers = deployment_.model.layer_count();
+    rules.transfer = {.mode = load.transfer.mode,
+                      .setup = load.transfer.setup,
+                      .post = load.transfer.post,
+                      .bytes_per_token = cache_.sent_per_token,
+                      .descriptors_per_block = descriptors_of(deployment_.model),
+                      .block = prefill_cache_.block,
+                      .sender = port_of(deployment_.cluster, *load.prefill, one_node),
+                      .receiver = port_of(deployment_.cluster, load.pool, one_node),
+                      .layerwise = load.transfer.layerwise,
+                      .layers = layers};
+  }
+  return rules;
+}
+
+PlayedService Service::play(const PlayOptions& options, const StepCost::Mode& mode) {
+  return play(question_, options, mode);
+}
+
+PlayedService Service::play(const ServingQuestion& load, const PlayOptions& options,
+                            const StepCost::Mode& mode) {
+  LoopRules rules = loop_rules(load);
+  rules.keep_iterations = options.keep_iterations;
+  rules.sample = options.sample;
+  cost_->set_mode(mode);
+  if (prefill_cost_) prefill_cost_->set_mode(mode);
+  const auto stream = open(load, deployment_.seed);
+  ServingLoop loop(rules, *stream, *cost_, prefill_cost_.get());
+  bool stopped = false;
+  for (std::int64_t events = 0; loop.next_event(); ++events) {
+    loop.step();
+    if (options.stop && events % 64 == 0 && options.stop()) {
+      stopped = true;
+      break;
+    }
+    if (options.progress && events % 256 == 0) {
+      options.progress(static_cast<std::int64_t>(loop.records().size()));
+    }
+  }
+  PlayedService played{.report = summarise(loop, load)};
+  ServingReport& report = played.report;
+  report.partial = stopped;
+  report.gpus = load.gpus();
+  report.prefill_kv_blocks = load.prefill ? prefill_cache_.blocks : 0;
+  played.parts = cost_->parts();
+  report.factors = played.parts.times;
+  if (played.parts.all > sim::Duration{}) {
+    report.extrapolated_share = static_cast<double>(played.parts.extrapolated.count()) /
+                                static_cast<double>(played.parts.all.count());
+  }
+  report.notes = stream->notes();
+  if (report.failed > 0) {
+    report.notes.push_back(fmt::format(
+        "{} requests are longer than the cache or the iteration could ever take: refused",
+        report.failed));
+  }
+  played.records = loop.records();
+  played.samples = loop.samples();
+  played.iterations = loop.iterations();
+  return played;
+}
+
+// A steady state: as many sequences as may run decode, half-way through their output on average,
+// and the prompts of those that follow are read beside them (vLLM, TensorRT-LLM) or between
+// (SGLang).
+ServingReport::Saturation Service::capacity() {
+  const auto of_pool = [&](const Pool& pool, const CachePlan& cache, StepCost& cost, bool reads,
+                           bool decodes) {
+    const SchedulerRules& rules = pool.scheduler;
+    const double input = question_.mean_input(), output = std::max(1.0, question_.mean_output());
+    const double context = input + output / 2;
+    const auto ranks = static_cast<std::size_t>(pool.layout.dp);
+    const double engines = static_cast<double>(pool.replicas) * static_cast<double>(ranks);
+    ServingReport::Saturation found{.by = pool.name + ": "};
+    const auto seconds = [&](const BatchPlan& plan) {
+      const std::vector<BatchPlan> plans(ranks, plan);
+      return sim::to_seconds(cost.of(plans, 0));
+    };
+    const auto prompt_plan = [&](double tokens) {
+      BatchPlan plan;
+      std::int64_t left = std::max<std::int64_t>(1, std::llround(tokens));
+      const auto whole = std::max<std::int64_t>(1, std::llround(input));
+      while (left > 0) {
+        plan.chunks.push_back({.tokens = std::min(left, whole)});
+        left -= plan.chunks.back().tokens;
+      }
+      return plan;
+    };
+    const double budget = static_cast<double>(
+        rules.kind == SchedulerKind::Sglang ? std::min(rules.tokens, rules.chunk) : rules.tokens);
+    if (!decodes) {
+      found.capacity = engines * budget / input / seconds(prompt_plan(budget));
+      found.by += "reading prompts";
+      return found;
+    }
+    double batch = static_cast<double>(rules.sequences);
+    found.by += fmt::format("{} sequences a dp rank run at once", rules.sequences);
+    const double held = static_cast<double>(cache.blocks * cache.block) / context;
+    if (held < batch) {
+      batch = held;
+      found.by = fmt::format("{}: the cache holds {:.0f} sequences a dp rank", pool.name, held);
+    }
+    if (question_.client.concurrency) {
+      const double clients = static_cast<double>(*question_.client.concurrency) / engines;
+      if (clients < batch) {
+        batch = clients;
+        found.by = fmt::format("{}: the clients send no more than {} at once", pool.name,
+                               *question_.client.concurrency);
+      }
+    }
+    batch = std::max(1.0, std::floor(batch));
+    double prompts = reads ? batch * input / output : 0;  // of an iteration
+    const bool beside = rules.kind != SchedulerKind::Sglang;
+    const double most = budget - (beside ? batch : 0);
+    if (beside && prompts > most) {
+      batch = std::max(1.0, std::floor(budget / (1 + input / output)));
+      prompts = batch * input / output;
+      found.by = fmt::format("{}: {:.0f} tokens an iteration", pool.name, budget);
+    }
+    BatchPlan plan;
+    if (reads && beside && prompts >= 1) plan = prompt_plan(prompts);
+    plan.decodes = static_cast<std::int64_t>(batch);
+    plan.keys = static_cast<std::int64_t>(batch * context);
+    plan.longest = static_cast<std::int64_t>(context);
+    double time = seconds(plan);
+    if (reads && !beside) time += prompts / budget * seconds(prompt_plan(budget));
+    found.capacity = engines * batch / output / time;
+    return found;
+  };
+  const StepCost::Mode mean{.mean = true};
+  cost_->set_mode(mean);
+  ServingReport::Saturation least =
+      of_pool(question_.pool, cache_, *cost_, !question_.prefill, true);
+  if (question_.prefill) {
+    prefill_cost_->set_mode(mean);
+    const auto reading = of_pool(*question_.prefill, prefill_cache_, *prefill_cost_, true, false);
+    if (reading.capacity < least.capacity) least = reading;
+  }
+  return least;
+}
+
+ServingReport::IterationError error_of(const std::vector<StepCost::Checked>& checks) {
+  ServingReport::IterationError error{.checks = static_cast<std::int64_t>(checks.size())};
+  if (checks.empty()) return error;
+  std::vector<double> percent;
+  for (const StepCost::Checked& one : checks) percent.push_back(100 * one.result.error());
+  const Quantiles q = quantiles_of(percent);
+  error.mean_percent = q.mean;
+  error.p99_percent = q.p99;
+  error.max_percent = *std::max_element(percent.begin(), percent.end());
+  return error;
+}
+
+}  // namespace moesim::workloads::serving

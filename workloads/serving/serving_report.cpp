@@ -1,0 +1,257 @@
+#include "workloads/serving/serving_report.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "sim/io/csv.h"
+
+namespace moesim::workloads::serving {
+namespace {
+
+using sim::io::Json;
+
+double ms(sim::Duration d) {
+  return static_cast<double>(d.count()) * 1e-9;
+}
+
+Quantiles of_histogram(const DurationHistogram& h) {
+  if (h.count() == 0) return {};
+  const auto q = [&](double p) { return h.quantile(p) * 1e-9; };
+  return {.mean = h.mean() * 1e-9,
+          .median = q(0.5),
+          .deviation = h.deviation() * 1e-9,
+          .p90 = q(0.9),
+          .p95 = q(0.95),
+          .p99 = q(0.99),
+          .count = h.count()};
+}
+
+bool within(const RequestRecord& r, const Targets& t) {
+  if (t.ttft && r.ttft() > *t.ttft) return false;
+  if (t.e2el && r.latency() > *t.e2el) return false;
+  if (t.tpot && r.output > 1 && (r.latency() - r.ttft()) / (r.output - 1) > *t.tpot) return false;
+  return true;
+}
+
+void add(Json& json, const char* name, const Quantiles& q) {
+  const auto key = [&](const char* stat) { return std::string(stat) + "_" + name + "_ms"; };
+  json[key("mean")] = q.mean;
+  json[key("median")] = q.median;
+  json[key("std")] = q.deviation;
+  json[key("p50")] = q.median;
+  json[key("p90")] = q.p90;
+  json[key("p95")] = q.p95;
+  json[key("p99")] = q.p99;
+}
+
+}  // namespace
+
+Quantiles quantiles_of(std::vector<double> sample) {
+  Quantiles q{.count = static_cast<std::int64_t>(sample.size())};
+  if (sample.empty()) return q;
+  std::sort(sample.begin(), sample.end());
+  const auto n = static_cast<double>(sample.size());
+  q.mean = std::accumulate(sample.begin(), sample.end(), 0.0) / n;
+  double squares = 0;
+  for (const double x : sample) squares += (x - q.mean) * (x - q.mean);
+  q.deviation = std::sqrt(squares / n);
+  const auto at = [&](double p) {
+    const double place = p * (n - 1);
+    const auto low = static_cast<std::size_t>(place);
+    const std::size_t high = std::min(low + 1, sample.size() - 1);
+    return sample[low] + (sample[high] - sample[low]) * (place - static_cast<double>(low));
+  };
+  q.median = at(0.5);
+  q.p90 = at(0.9);
+  q.p95 = at(0.95);
+  q.p99 = at(0.99);
+  return q;
+}
+
+ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question) {
+  ServingReport report;
+  std::vector<double> ttft, tpot, e2el, queue, transfer;
+  sim::Time first = sim::Time::max(), last = sim::Time::min();
+  std::int64_t good = 0, cached = 0;
+  auto& parts = report.ttft_parts_ms;
+  const double client = ms(question.client.send) + ms(question.client.receive);
+  for (const RequestRecord& r : loop.records()) {
+    if (r.id < question.warm_up) continue;
+    ++report.completed;
+    first = std::min(first, r.sent);
+    last = std::max(last, r.last);
+    report.total_input_tokens += r.input;
+    report.total_output_tokens += r.output;
+    report.preemptions += r.preemptions;
+    report.recomputed_tokens += r.recomputed;
+    cached += r.cached;
+    ttft.push_back(ms(r.ttft()));
+    e2el.push_back(ms(r.latency()));
+    queue.push_back(ms(r.scheduled - r.queued));
+    if (question.prefill) transfer.push_back(ms(r.moved - r.prefilled));
+    if (r.output > 1) {
+      tpot.push_back(ms(r.latency() - r.ttft()) / static_cast<double>(r.output - 1));
+    }
+    if (within(r, question.targets)) ++good;
+    parts.client += client;
+    parts.router += ms(r.queued - r.sent - question.client.send);
+    parts.queue += ms(r.scheduled - r.queued);
+    parts.prefill += ms(r.prefilled - r.scheduled);
+    parts.transfer += ms(r.moved - r.prefilled);
+    parts.first_decode += ms(r.emitted - r.moved);
+  }
+  report.failed = loop.failed();
+  report.max_concurrent_requests = loop.most_in_flight();
+  if (report.completed == 0) return report;
+  const auto n = static_cast<double>(report.completed);
+  for (double* part : {&parts.client, &parts.router, &parts.queue, &parts.prefill, &parts.transfer,
+                       &parts.first_decode}) {
+    *part /= n;
+  }
+  report.duration_s = sim::to_seconds(last - first);
+  report.request_throughput = n / report.duration_s;
+  report.output_throughput = static_cast<double>(report.total_output_tokens) / report.duration_s;
+  report.total_token_throughput =
+      static_cast<double>(report.total_input_tokens + report.total_output_tokens) /
+      report.duration_s;
+  report.attained_target = question.targets.attained;
+  if (question.targets.any()) {
+    report.attained = static_cast<double>(good) / n;
+    report.request_goodput = static_cast<double>(good) / report.duration_s;
+  }
+  report.ttft = quantiles_of(std::move(ttft));
+  report.tpot = quantiles_of(std::move(tpot));
+  report.e2el = quantiles_of(std::move(e2el));
+  report.queue = quantiles_of(std::move(queue));
+  report.transfer = quantiles_of(std::move(transfer));
+  report.itl = of_histogram(loop.counters().gaps);
+  report.prefix_hit_rate =
+      static_cast<double>(cached) / static_cast<double>(report.total_input_tokens);
+
+  const RunCounters& c = loop.counters();
+  const auto iterations = static_cast<double>(std::max<std::int64_t>(c.iterations, 1));
+  const auto busy = static_cast<double>(std::max<std::int64_t>(c.busy.count(), 1));
+  report.iterations = c.iterations;
+  report.dummy_iterations = c.dummies;
+  report.tokens_per_iteration_mean = static_cast<double>(c.tokens) / iterations;
+  if (c.iterations > 0) report.tokens_per_iteration_p99 = c.iteration_tokens.quantile(0.99);
+  report.iteration_ms = ms(c.busy) / iterations;
+  report.running_mean = c.running / busy;
+  report.waiting_mean = c.waiting / busy;
+  report.running_max = c.most_running;
+  report.waiting_max = c.most_waiting;
+  report.padding_share = static_cast<double>(c.padding) /
+                         static_cast<double>(std::max<std::int64_t>(c.padding + c.tokens, 1));
+  report.balance_ratio = c.balance / iterations;
+  report.graph_share = static_cast<double>(c.graph_iterations) / iterations;
+  report.accepted_per_step =
+      c.decodes > 0 ? 1 + static_cast<double>(c.accepted) / static_cast<double>(c.decodes) : 1;
+  const auto span = static_cast<double>((loop.now() - sim::Time{}).count());
+  report.busy_share = busy / std::max(1.0, span * static_cast<double>(question.pool.replicas));
+  const ReplicaRules& rules = loop.replica(0).rules();
+  const auto blocks = static_cast<double>(rules.blocks * rules.ranks);
+  report.kv_blocks = rules.blocks;
+  report.kv_block_tokens = rules.block;
+  report.kv_usage_mean = c.blocks / busy / blocks;
+  report.kv_usage_max = static_cast<double>(c.most_blocks) / blocks;
+  return report;
+}
+
+Json to_json(const ServingReport& r) {
+  Json json;
+  json["completed"] = r.completed;
+  json["failed"] = r.failed;
+  json["partial"] = r.partial;
+  json["duration_s"] = r.duration_s;
+  json["total_input_tokens"] = r.total_input_tokens;
+  json["total_output_tokens"] = r.total_output_tokens;
+  json["request_throughput"] = r.request_throughput;
+  json["request_goodput"] = r.request_goodput ? Json(*r.request_goodput) : Json(nullptr);
+  json["attained"] = r.attained ? Json(*r.attained) : Json(nullptr);
+  json["output_throughput"] = r.output_throughput;
+  json["total_token_throughput"] = r.total_token_throughput;
+  json["max_concurrent_requests"] = r.max_concurrent_requests;
+  add(json, "ttft", r.ttft);
+  add(json, "tpot", r.tpot);
+  add(json, "itl", r.itl);
+  add(json, "e2el", r.e2el);
+  add(json, "queue", r.queue);
+  add(json, "transfer", r.transfer);
+  json["iterations"] = r.iterations;
+  json["dummy_iterations"] = r.dummy_iterations;
+  json["iteration_ms"] = {{"mean", r.iteration_ms}};
+  json["tokens_per_iteration"] = {{"mean", r.tokens_per_iteration_mean},
+                                  {"p99", r.tokens_per_iteration_p99}};
+  json["running"] = {{"mean", r.running_mean}, {"max", r.running_max}};
+  json["waiting"] = {{"mean", r.waiting_mean}, {"max", r.waiting_max}};
+  json["kv_usage"] = {{"mean", r.kv_usage_mean}, {"max", r.kv_usage_max}};
+  json["kv_blocks"] = r.kv_blocks;
+  json["kv_block_tokens"] = r.kv_block_tokens;
+  if (r.prefill_kv_blocks > 0) json["prefill_kv_blocks"] = r.prefill_kv_blocks;
+  json["preemptions"] = r.preemptions;
+  json["recomputed_tokens"] = r.recomputed_tokens;
+  json["prefix_hit_rate"] = r.prefix_hit_rate;
+  json["accepted_per_step"] = r.accepted_per_step;
+  json["padding_share"] = r.padding_share;
+  json["balance_ratio"] = r.balance_ratio;
+  json["graph_share"] = r.graph_share;
+  json["busy_share"] = r.busy_share;
+  const auto& parts = r.ttft_parts_ms;
+  json["ttft_parts_ms"] = {{"client", parts.client},     {"router", parts.router},
+                           {"queue", parts.queue},       {"prefill", parts.prefill},
+                           {"transfer", parts.transfer}, {"first_decode", parts.first_decode}};
+  json["factors_us"] = Json::object();
+  for (std::size_t f = 0; f < kFactors; ++f) {
+    json["factors_us"][std::string(kFactorNames[f])] = sim::to_us(r.factors[f]);
+  }
+  if (r.saturation) {
+    json["saturation"] = {{"rate", r.saturation->rate},
+                          {"capacity", r.saturation->capacity},
+                          {"distance", r.saturation->distance},
+                          {"by", r.saturation->by}};
+  }
+  json["iteration_error"] = {{"mean_percent", r.iteration_error.mean_percent},
+                             {"p99_percent", r.iteration_error.p99_percent},
+                             {"max_percent", r.iteration_error.max_percent},
+                             {"checks", r.iteration_error.checks}};
+  json["extrapolated_share"] = r.extrapolated_share;
+  json["interval"] = Json::object();
+  for (const auto& [metric, band] : r.interval) {
+    json["interval"][metric] = {{"p10", band.p10}, {"p90", band.p90}};
+  }
+  json["notes"] = r.notes;
+  return json;
+}
+
+std::string requests_csv(const std::deque<RequestRecord>& records) {
+  sim::io::CsvWriter csv({"request", "replica", "rank", "input_tokens", "output_tokens",
+                          "arrival_s", "queued_s", "scheduled_s", "prefilled_s", "moved_s",
+                          "first_token_s", "last_token_s", "preemptions", "cached_tokens"});
+  std::vector<const RequestRecord*> sorted;
+  for (const RequestRecord& r : records) sorted.push_back(&r);
+  std::sort(sorted.begin(), sorted.end(), [](auto* a, auto* b) { return a->id < b->id; });
+  const auto at = [](sim::Time t) { return sim::to_seconds(t - sim::Time{}); };
+  for (const RequestRecord* r : sorted) {
+    csv.add(r->id).add(r->replica).add(r->rank).add(r->input).add(r->output);
+    csv.add(at(r->sent)).add(at(r->queued)).add(at(r->scheduled)).add(at(r->prefilled));
+    csv.add(at(r->moved)).add(at(r->first)).add(at(r->last)).add(r->preemptions).add(r->cached);
+    csv.end_row();
+  }
+  return csv.text();
+}
+
+std::string timeseries_csv(const std::vector<ServiceSample>& samples) {
+  sim::io::CsvWriter csv({"time_s", "running", "waiting", "kv_blocks", "tokens"});
+  std::int64_t before = 0;
+  for (const ServiceSample& s : samples) {
+    csv.add(sim::to_seconds(s.at - sim::Time{})).add(s.running).add(s.waiting).add(s.blocks);
+    csv.add(s.tokens - before);
+    csv.end_row();
+    before = s.tokens;
+  }
+  return csv.text();
+}
+
+}  // namespace moesim::workloads::serving

@@ -1,0 +1,83 @@
+// What a run of a service found: plain values, and the same as JSON, with the names of `vllm bench
+// serve` (workloads/serving/README.md).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/io/json.h"
+#include "workloads/serving/cache_plan.h"
+#include "workloads/serving/loop/serving_loop.h"
+#include "workloads/step/factors.h"
+
+namespace moesim::workloads::serving {
+
+// Milliseconds; percentiles as numpy has them, linear between order statistics.
+struct Quantiles {
+  double mean = 0, median = 0, deviation = 0, p90 = 0, p95 = 0, p99 = 0;
+  std::int64_t count = 0;
+};
+
+struct Band {
+  double p10 = 0, p90 = 0;
+};
+
+struct ServingReport {
+  std::string what;  // the load, in words
+  std::int64_t completed = 0, failed = 0, gpus = 0;
+  double duration_s = 0;
+  std::int64_t total_input_tokens = 0, total_output_tokens = 0;
+  double request_throughput = 0, output_throughput = 0, total_token_throughput = 0;
+  std::optional<double> request_goodput,
+      attained;  // requests a second, and the part, in all targets
+  double attained_target = 0.99;
+  std::int64_t max_concurrent_requests = 0;
+  Quantiles ttft, tpot, itl, e2el, queue, transfer;
+  // Of the mean ttft; they sum to it.
+  struct TtftParts {
+    double client = 0, router = 0, queue = 0, prefill = 0, transfer = 0, first_decode = 0;
+  } ttft_parts_ms;
+
+  std::int64_t iterations = 0, dummy_iterations = 0;
+  double tokens_per_iteration_mean = 0, tokens_per_iteration_p99 = 0, iteration_ms = 0;
+  double running_mean = 0, waiting_mean = 0, kv_usage_mean = 0;
+  std::int64_t running_max = 0, waiting_max = 0;
+  double kv_usage_max = 0;
+  std::int64_t kv_blocks = 0, kv_block_tokens = 0, prefill_kv_blocks = 0;  // of a dp rank
+  std::int64_t preemptions = 0, recomputed_tokens = 0;
+  double prefix_hit_rate = 0, accepted_per_step = 1, padding_share = 0, balance_ratio = 1,
+         graph_share = 0, busy_share = 0;
+  FactorTimes factors{};  // of all iterations, by cost model; they sum to the time in iterations
+  double factors_share = 1;
+  struct Saturation {
+    double rate = 0, capacity = 0, distance = 0;  // requests a second; 1 - rate / capacity
+    std::string by;                               // what bounds it
+  };
+  std::optional<Saturation> saturation;
+  double itl_p99_over_p50_by_routing = 1;  // with a draw an iteration, over the mean draw
+  struct IterationError {
+    double mean_percent = 0, p99_percent = 0, max_percent = 0;
+    std::int64_t checks = 0;
+  } iteration_error;
+  double extrapolated_share = 0;
+  std::map<std::string, Band> interval;
+  std::vector<std::string> notes;
+  bool partial = false;  // it was broken off
+};
+
+// From a loop that has run. `targets` of each request; warm-up is left out.
+ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question);
+
+sim::io::Json to_json(const ServingReport& report);
+// A row a request, in order of their ids.
+std::string requests_csv(const std::deque<RequestRecord>& records);
+std::string timeseries_csv(const std::vector<ServiceSample>& samples);
+
+Quantiles quantiles_of(std::vector<double> sample);
+
+}  // namespace moesim::workloads::serving

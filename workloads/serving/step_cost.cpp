@@ -1,0 +1,197 @@
+#include "workloads/serving/step_cost.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace moesim::workloads::serving {
+namespace {
+
+constexpr std::size_t kMostLines = std::size_t{1} << 18;
+
+// The contexts at which decodes are priced: 1, 2, ... 64, then 32 an octave.
+struct GridCell {
+  std::int64_t from = 1, to = 2;
+};
+GridCell cell_of(std::int64_t context) {
+  std::int64_t step = 1;
+  while ((context >> 6) >= step) step *= 2;
+  const std::int64_t from = std::max<std::int64_t>(1, context / step * step);
+  return {from, context / step * step + step};
+}
+
+std::int64_t mean_context(const BatchPlan& plan) {
+  return (plan.keys + plan.decodes / 2) / plan.decodes;
+}
+
+RankBatch rank_batch(const BatchPlan& plan, std::int64_t draft, std::int64_t context) {
+  RankBatch rank;
+  if (plan.decodes > 0) {
+    BatchShape shape = decoding(plan.decodes, context);
+    shape.query_length = plan.queries;
+    rank.push_back(shape);
+  }
+  for (const BatchPlan::Chunk& chunk : plan.chunks) {
+    const BatchShape shape = prompts(1, chunk.tokens, chunk.before);
+    const auto same = std::find_if(rank.begin(), rank.end(), [&](const BatchShape& other) {
+      return other.phase == shape.phase && other.query_length == shape.query_length &&
+             other.kv_length == shape.kv_length;
+    });
+    if (same == rank.end()) {
+      rank.push_back(shape);
+    } else {
+      ++same->sequences;
+    }
+  }
+  // Rows that are computed for nothing; and a rank that runs along has one.
+  const std::int64_t idle = plan.padding + (plan.dummy ? 1 : 0);
+  if (idle > 0 && draft == 0) rank.push_back(decoding(idle, 1));
+  return rank;
+}
+
+}  // namespace
+
+Batch batch_of(std::span<const BatchPlan> ranks, std::int64_t draft) {
+  Batch batch{.ranks = {}};
+  bool decodes = false;
+  for (const BatchPlan& plan : ranks) {
+    batch.ranks.push_back(rank_batch(plan, draft, plan.decodes > 0 ? mean_context(plan) : 1));
+    decodes = decodes || plan.decodes > 0;
+  }
+  if (decodes) batch.drafted = draft;
+  return batch;
+}
+
+StepCost::StepCost(const Deployment& deployment, const Pool& pool, const IterationRules& rules)
+    : deployment_(deployment),
+      draft_(pool.scheduler.draft),
+      rules_(rules),
+      player_(deployment,
+              [&] {
+                const SchedulerRules& s = pool.scheduler;
+                const std::int64_t graphs =
+                    pool.graphs.sizes.empty() ? 0 : pool.graphs.sizes.back();
+                const std::int64_t decodes =
+                    std::min(s.sequences, std::int64_t{1} << 14) * (1 + s.draft);
+                const std::int64_t prompts =
+                    s.kind == SchedulerKind::Sglang ? std::min(s.tokens, s.chunk) : s.tokens;
+                std::int64_t most = std::max({prompts, decodes, graphs});
+                if (s.kind != SchedulerKind::Vllm)
+                  most = std::max(most, prompts + (s.mixed ? decodes : 0));
+                return Envelope{.fullest = on_every_rank({workloads::prompts(1, most)}),
+                                .routing_steps = rules.draws};
+              }()),
+      prices_(player_, {.tolerance = rules.error}),
+      sample_(deployment.seed, "serving/checks") {
+  sim::Random random(deployment.seed, "serving/draws");
+  start_ = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(rules.draws)));
+}
+
+std::int64_t StepCost::routing_of(std::int64_t iteration) const {
+  return (start_ + iteration) % rules_.draws;
+}
+
+void StepCost::set_mode(const Mode& mode) {
+  mode_ = mode;
+  parts_ = {};
+  checked_.clear();
+  seen_ = 0;
+  next_sample_ = 0;
+  weight_ = 1;
+  sample_ = sim::Random(deployment_.seed, "serving/checks");
+}
+
+// Algorithm L (Li 1994): a reservoir that skips.
+void StepCost::maybe_remember(std::span<const BatchPlan> ranks, std::int64_t routing) {
+  const std::int64_t at = seen_++;
+  const auto room = static_cast<std::size_t>(rules_.checks);
+  if (checked_.size() >= room && static_cast<double>(at) < next_sample_) return;
+  Checked one{.batch = batch_of(ranks, draft_), .routing = routing};
+  if (checked_.size() < room) {
+    checked_.push_back(std::move(one));
+    if (checked_.size() < room) return;
+  } else {
+    checked_[sample_.below(room)] = std::move(one);
+  }
+  weight_ *= std::exp(std::log(1 - sample_.uniform()) / static_cast<double>(room));
+  next_sample_ = static_cast<double>(at) + 1 +
+                 std::floor(std::log(1 - sample_.uniform()) / std::log(1 - weight_));
+}
+
+std::size_t StepCost::Hash::operator()(const Key& key) const {
+  std::size_t hash = 0;
+  for (const std::int64_t n : key.numbers) {
+    hash ^= static_cast<std::size_t>(n) + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
+  }
+  return hash;
+}
+
+StepPrice StepCost::price(std::span<const BatchPlan> ranks, std::int64_t routing) {
+  const Batch batch = batch_of(ranks, draft_);
+  if (rules_.cost == CostKind::Exact) return prices_.exact(batch, routing);
+  return mode_.mean ? prices_.of(batch) : prices_.of(batch, routing);
+}
+
+// All ranks between neighbouring contexts of the grid: as far between as their sums of keys are.
+StepPrice StepCost::on_line(std::span<const BatchPlan> ranks, std::int64_t routing) {
+  std::vector<std::int64_t>& numbers = key_.numbers;
+  numbers.assign({mode_.mean ? -1 : routing});
+  std::int64_t keys = 0, from = 0, to = 0;
+  for (const BatchPlan& plan : ranks) {
+    const GridCell cell = plan.decodes > 0 ? cell_of(mean_context(plan)) : GridCell{0, 0};
+    numbers.insert(numbers.end(),
+                   {plan.decodes, plan.padding, plan.dummy ? 1 : 0, plan.queries, cell.from});
+    keys += plan.keys;
+    from += cell.from * plan.decodes;
+    to += cell.to * plan.decodes;
+  }
+  auto found = lines_.find(key_);
+  if (found == lines_.end()) {
+    if (lines_.size() >= kMostLines) lines_.clear();
+    std::vector<BatchPlan> ends(ranks.begin(), ranks.end());
+    const auto price_at = [&](auto context) {
+      for (BatchPlan& plan : ends) {
+        if (plan.decodes > 0) plan.keys = context(cell_of(mean_context(plan))) * plan.decodes;
+      }
+      return price(ends, routing);
+    };
+    Line line{.from = price_at([](GridCell c) { return c.from; })};
+    ends.assign(ranks.begin(), ranks.end());
+    line.to = price_at([](GridCell c) { return c.to; });
+    found = lines_.emplace(key_, line).first;
+  }
+  const auto& [a, b] = found->second;
+  if (from == to) return a;
+  const double part = static_cast<double>(keys - from) / static_cast<double>(to - from);
+  const auto between = [&](sim::Duration x, sim::Duration y) {
+    return x + sim::Duration(std::llround(static_cast<double>((y - x).count()) * part));
+  };
+  StepPrice price{.time = between(a.time, b.time),
+                  .extrapolated = a.extrapolated || b.extrapolated};
+  for (std::size_t f = 0; f < kFactors; ++f) price.parts[f] = between(a.parts[f], b.parts[f]);
+  return price;
+}
+
+sim::Duration StepCost::of(std::span<const BatchPlan> ranks, std::int64_t iteration) {
+  const std::int64_t routing = routing_of(iteration);
+  maybe_remember(ranks, routing);
+  const bool decodes = std::all_of(ranks.begin(), ranks.end(),
+                                   [](const BatchPlan& plan) { return plan.decode_only(); });
+  const StepPrice price = decodes && rules_.cost == CostKind::Lattice ? on_line(ranks, routing)
+                                                                      : this->price(ranks, routing);
+  for (std::size_t f = 0; f < kFactors; ++f) parts_.times[f] += price.parts[f];
+  parts_.all += price.time;
+  if (price.extrapolated) parts_.extrapolated += price.time;
+  const double factor = decodes ? mode_.decode_factor : mode_.prompt_factor;
+  if (factor == 1) return price.time;
+  return sim::Duration(std::llround(static_cast<double>(price.time.count()) * factor));
+}
+
+std::vector<StepCost::Checked> StepCost::check() {
+  for (Checked& one : checked_) {
+    // As the run has it: on the line between two contexts where nothing but decodes is in it.
+    one.result = prices_.check(one.batch, one.routing);
+  }
+  return checked_;
+}
+
+}  // namespace moesim::workloads::serving
