@@ -170,11 +170,18 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
   auto played = std::make_shared<serving::PlayedService>(service.play(play));
   ServingReport& serving = played->report;
   serving.what = what_of(d, question);
+  if (serving.completed == 0 && !serving.partial) {
+    throw sim::ConfigError(
+        fmt::format("{}: serving.requests: no request is left to count after {} of warm-up",
+                    scenario.inputs.scenario.generic_string(), question.warm_up));
+  }
 
   const auto checks = service.cost().check();
   serving.iteration_error = serving::error_of(checks);
   Report& report = result.report;
+  report.gpus = question.gpus();
   const CostBand band = write_checked(service, checks, report);
+  report.interval.erase("tokens_per_s_per_gpu");  // of the iterations alone
   if (!serving.partial) {
     const auto at = [&](double decode, double prompt) {
       return service
@@ -195,11 +202,16 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
 
   report.title = scenario.name;
   report.what = serving.what;
-  report.gpus = question.gpus();
   report.seed = d.seed;
   report.routing = service.cost().player().routing();
   report.tokens_per_s = serving.output_throughput;
   report.tokens_per_s_per_gpu = report.tokens_per_s / static_cast<double>(report.gpus);
+  if (const auto found = serving.interval.find("output_throughput");
+      found != serving.interval.end()) {
+    const double gpus = static_cast<double>(report.gpus);
+    report.interval["tokens_per_s_per_gpu"] = {.p10 = found->second.p10 / gpus,
+                                               .p90 = found->second.p90 / gpus};
+  }
   report.notes = d.model.notes;
   for (const std::string& note : serving.notes) report.notes.push_back(note);
   report.defaults = scenario.inputs.defaults;

@@ -61,7 +61,6 @@ class Ascents {
 
   const Topology& topology_;
   const std::vector<bool>& can_limit_;
-  bool layered_;
   // Of each vertex: the links to those above it that are up, each with the one back.
   std::vector<std::vector<Step>> steps_;
   std::vector<bool> crooked_;             // of each vertex: not each way up of it has one way back

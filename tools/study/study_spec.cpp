@@ -16,10 +16,20 @@ namespace {
 using sim::io::YamlDocument;
 using sim::io::YamlNode;
 
-// What is told where nothing else is asked for.
-const std::vector<std::string> kMeasures = {"step_time_us.mean", "step_time_us.p99",
-                                            "throughput.tokens_per_s",
-                                            "throughput.tokens_per_s_per_gpu", "memory.peak_bytes"};
+// What is told where nothing else is asked for: of a step, of a service.
+const std::vector<std::string> kStepMeasures = {
+    "step_time_us.mean", "step_time_us.p99", "throughput.tokens_per_s",
+    "throughput.tokens_per_s_per_gpu", "memory.peak_bytes"};
+const std::vector<std::string> kServingMeasures = {
+    "serving.request_throughput", "throughput.tokens_per_s_per_gpu",
+    "serving.mean_ttft_ms",       "serving.p99_ttft_ms",
+    "serving.mean_tpot_ms",       "serving.p99_tpot_ms"};
+
+const std::vector<std::string>& usual_measures(const std::filesystem::path& scenario) {
+  if (!std::filesystem::is_regular_file(scenario)) return kStepMeasures;
+  const YamlNode root = YamlDocument::load(scenario).root();
+  return root.is_map() && root.find("serving") ? kServingMeasures : kStepMeasures;
+}
 
 // Items of a list, or values of a text.
 std::vector<std::string> values_of(const YamlNode& node) {
@@ -183,7 +193,7 @@ StudySpec read_study(
   else
     spec.base = file;
   read_options(options, spec);
-  if (spec.measures.empty()) spec.measures = kMeasures;
+  if (spec.measures.empty()) spec.measures = usual_measures(spec.base);
   check(spec);
   spec.size();
   return spec;

@@ -188,7 +188,13 @@ void read_requests(const YamlNode& node, ServingQuestion& question) {
     question.requests = read_laws(node);
     question.client.think = std::get<RequestLaws>(question.requests).arrivals.think;
   }
-  if (const auto warm_up = node.find("warm_up")) question.warm_up = warm_up->integer(0, kMost);
+  if (const auto warm_up = node.find("warm_up")) {
+    question.warm_up = warm_up->integer(0, kMost);
+    const auto count = std::visit([](const auto& asked) { return asked.count; }, question.requests);
+    if (count && *count <= question.warm_up) {
+      warm_up->error(fmt::format("all {} requests are warm-up: expected fewer than count", *count));
+    }
+  }
 }
 
 }  // namespace moesim::workloads::serving

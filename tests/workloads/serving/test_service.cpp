@@ -5,12 +5,14 @@
 
 #include "sim/error.h"
 #include "tests/support/thrown.h"
+#include "workloads/run.h"
 #include "workloads/run_serving.h"
 #include "workloads/scenario.h"
 
 using namespace moesim;
 using namespace moesim::workloads;
 using namespace moesim::workloads::serving;
+using moesim::tests::thrown;
 
 namespace {
 
@@ -86,4 +88,20 @@ TEST_CASE("blocks are what the engine's part of the card leaves") {
                       static_cast<double>(gpu.peak() - gpu.kv_cache);
   CHECK(static_cast<double>(plan.blocks) ==
         doctest::Approx(room / (plan.bytes_per_token * 16)).epsilon(1e-4));
+}
+
+TEST_CASE("a service's report is JSON: its interval per GPU was infinite") {
+  const Scenario s = mixtral();
+  const RunResult result = run(s, {});
+  const auto json = sim::io::parse_json(sim::io::to_text(to_json(result.report, resolved(s))), "x");
+  const auto& band = json["interval"]["tokens_per_s_per_gpu"];
+  const double mean = json["throughput"]["tokens_per_s_per_gpu"];
+  CHECK(mean > 0);
+  CHECK(band["p10"] <= mean * 1.001);
+  CHECK(band["p90"] >= mean * 0.999);
+}
+
+TEST_CASE("requests that are all warm-up were a service that answers nobody") {
+  CHECK(thrown<sim::ConfigError>([] { mixtral({"serving.requests.warm_up=120"}); }) ==
+        "--set: serving.requests.warm_up: all 120 requests are warm-up: expected fewer than count");
 }
