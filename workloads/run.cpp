@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <map>
 
 #include "hardware/network/network_model.h"
@@ -155,6 +156,12 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
 }
 
 }  // namespace
+
+sim::io::Json to_json(const RunResult& result, const Scenario& scenario) {
+  sim::io::Json json = to_json(result.report, resolved(scenario));
+  if (result.serving) json["serving"] = serving::to_json(result.serving->report);
+  return json;
+}
 
 RunResult run(const Scenario& scenario, const RunOptions& options) {
   if (const StepQuestion* steps = scenario.step()) return run_steps(scenario, *steps, options);

@@ -49,6 +49,9 @@ struct RunResult {
 // DeadlockError.
 RunResult run(const Scenario& scenario, const RunOptions& options = {});
 
+// All that a run says: the report, and of a service its own under "serving".
+sim::io::Json to_json(const RunResult& result, const Scenario& scenario);
+
 // The files that a scenario rests on, in a fixed order, each with a hash of its contents. Throws
 // InputError where one cannot be read.
 std::vector<InputFile> inputs_of(const Scenario& scenario);

@@ -127,6 +127,29 @@ CostBand write_checked(serving::Service& service, const std::vector<StepCost::Ch
   return band;
 }
 
+// Requests a second that clients who do not wait for answers sent; nothing where they do, or where
+// all came at once.
+std::optional<double> asked_rate(const std::deque<serving::RequestRecord>& records,
+                                 const ServingQuestion& question) {
+  if (question.client.concurrency || records.size() < 2) return {};
+  const auto [first, last] = std::ranges::minmax(records, {}, &serving::RequestRecord::sent);
+  if (first.sent == last.sent) return {};
+  return static_cast<double>(records.size() - 1) / sim::to_seconds(last.sent - first.sent);
+}
+
+// Engines refuse what the model does not take; here it is served, and said.
+std::optional<std::string> note_of_context(const std::deque<serving::RequestRecord>& records,
+                                           std::int64_t most) {
+  if (most <= 0) return {};
+  const auto longer = std::ranges::count_if(
+      records, [&](const serving::RequestRecord& r) { return r.input + r.output > most; });
+  if (longer == 0) return {};
+  return fmt::format(
+      "{} of {} requests are longer than the model's {} tokens: they are served here, and an "
+      "engine refuses them",
+      longer, records.size(), most);
+}
+
 void write_intervals(const ServingReport& low, const ServingReport& high, ServingReport& report) {
   const auto add = [&](const char* name, double a, double b) {
     report.interval[name] = {std::min(a, b), std::max(a, b)};
@@ -182,6 +205,9 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
   report.gpus = question.gpus();
   const CostBand band = write_checked(service, checks, report);
   report.interval.erase("tokens_per_s_per_gpu");  // of the iterations alone
+  serving.extrapolated_share = report.extrapolated.share;
+  if (auto note = note_of_context(played->records, d.model.max_context))
+    serving.notes.push_back(std::move(*note));
   if (!serving.partial) {
     const auto at = [&](double decode, double prompt) {
       return service
@@ -196,7 +222,9 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
     serving.itl_p99_over_p50_by_routing = own / mean;
   }
   auto saturation = service.capacity();
-  saturation.rate = serving.request_throughput;
+  saturation.rate = asked_rate(played->records, question).value_or(serving.request_throughput);
+  // Prompts that lie in the cache, or a batch that is never full, can carry more than the estimate.
+  saturation.capacity = std::max(saturation.capacity, serving.request_throughput);
   saturation.distance = 1 - saturation.rate / saturation.capacity;
   serving.saturation = saturation;
 

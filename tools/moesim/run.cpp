@@ -78,9 +78,7 @@ sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenar
     sim::io::write_file(*file, workloads::serving::timeseries_csv(played.samples));
   }
   if (arguments.json()) {
-    sim::io::Json json = to_json(result.report, resolved(scenario));
-    json["serving"] = workloads::serving::to_json(played.report);
-    write_or_print(arguments, sim::io::to_text(json), console);
+    write_or_print(arguments, sim::io::to_text(to_json(result, scenario)), console);
   } else {
     write_or_print(arguments, serving_text(played.report, result.report, *scenario.serving()),
                    console);
@@ -135,7 +133,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   if (timeline)
     sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.deployment.cluster,
                                                 result.report.memory));
-  const sim::io::Json json = to_json(result.report, resolved(scenario));
+  const sim::io::Json json = to_json(result, scenario);
   if (html) {
     Page page = run_page(json);
     add_step_figures(result, *scenario.deployment.cluster.topology, page);

@@ -121,7 +121,7 @@ class PointRunner {
 
   void play(const workloads::Scenario& scenario, Point& point) const {
     const workloads::RunResult result = workloads::run(scenario);
-    const Json json = to_json(result.report, workloads::resolved(scenario));
+    const Json json = workloads::to_json(result, scenario);
     point.report = json.dump();
     measure(spec_, json, point);
     if (!result.report.memory.fits)

@@ -122,3 +122,17 @@ TEST_CASE("conditions see what the scenario says, and measures that no report ha
   CHECK(thrown<sim::ConfigError>([&] { run(folder, unknown, "b.db"); }) ==
         "--where, column 1: there is no value \"paralelism.ep\"");
 }
+
+TEST_CASE("a service's point had lost what is of a service") {
+  const TemporaryFolder folder;
+  const auto spec = read_study("configs/scenarios/mixtral-8x7b-serving-h100.yaml",
+                               {.vary = {"serving.requests.count=40"},
+                                .set = {"serving.requests.warm_up=10", "serving.iteration.draws=2",
+                                        "serving.iteration.checks=2"}},
+                               [](const std::string& name) { return std::filesystem::path(name); });
+  CHECK(spec.measures[0] == "serving.request_throughput");
+  const Run r = run(folder, spec, "a.db", {.shipped = {.engines = "configs/engines"}});
+  CHECK(r.counts.done == 1);
+  CHECK(r.counts.unmeasured.empty());
+  CHECK(Store::open(folder.path() / "a.db").points()[0].metrics.size() == 6);
+}

@@ -45,6 +45,10 @@ std::filesystem::path study_file(const Arguments& arguments) {
     throw sim::ConfigError(
         "sweep: say a study's file or a scenario: moesim sweep SCENARIO --vary KEY=VALUES");
   }
+  if (*given == "-") {
+    throw sim::ConfigError(
+        "sweep: every point reads the scenario anew, which standard input cannot give: say a file");
+  }
   return find_config("scenarios", *given);
 }
 
@@ -144,7 +148,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     console.err << "moesim sweep: stopped before all points were there; --resume goes on\n";
     return sim::ExitCode::Partial;
   }
-  if (counts.failed > 0) return sim::ExitCode::Partial;
+  if (counts.failed > 0 || !counts.unmeasured.empty()) return sim::ExitCode::Partial;
   if (counts.done + counts.infeasible + counts.invalid == 0) {
     console.err << "moesim sweep: no point meets the conditions\n";
     return sim::ExitCode::Configuration;
@@ -166,8 +170,8 @@ Command sweep_command() {
       .description =
           "FILE is a study (docs/guide/what_if.md) or a scenario that the options vary. Every "
           "point ends as done, infeasible, invalid or failed, the last three with their reason. "
-          "The store is SQLite: select * from result. Exit code 5 where points failed or it was "
-          "stopped.",
+          "The store is SQLite: select * from result. Exit code 5 where points failed, a "
+          "measure is in no report, or it was stopped.",
       .options = {{.name = "FILE",
                    .help = "a study, or a scenario: a file or the name of one that ships",
                    .is_file = true},
