@@ -212,7 +212,7 @@ E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
   for (const auto& [name, key] : keys) {
     for (const E2ePrediction& p : all) summary.by[name].try_emplace(key(p.row));
     for (auto& [value, errors] : summary.by[name]) {
-      const auto of = [&](const E2ePrediction& p) { return key(p.row) == value; };
+      const auto of = [&k = key, &v = value](const E2ePrediction& p) { return k(p.row) == v; };
       errors = {error_of(all, false, of),
                 error_of(all, true, [&](const auto& p) { return of(p) && fair(p); })};
     }
