@@ -8,14 +8,6 @@
 namespace moesim::sim {
 namespace {
 
-// splitmix64 (Steele, Lea, Flood 2014): spreads every input bit over the output.
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
-
 std::uint64_t seed_of(std::uint64_t seed, std::string_view stream) {
   std::uint64_t hash = mix(seed);
   for (const char c : stream) hash = mix(hash ^ static_cast<unsigned char>(c));

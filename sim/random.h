@@ -11,6 +11,14 @@
 
 namespace moesim::sim {
 
+// splitmix64 (Steele, Lea, Flood 2014): spreads every input bit over the output.
+constexpr std::uint64_t mix(std::uint64_t x) {
+  x += 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
 class Random {
  public:
   Random(std::uint64_t seed, std::string_view stream);

@@ -39,12 +39,7 @@ std::vector<std::size_t> usable(const Task& task) {
 std::vector<std::size_t> thinned(const std::vector<std::size_t>& items, std::size_t most) {
   if (items.size() <= most) return items;
   std::vector<std::pair<std::uint64_t, std::size_t>> order;
-  for (const std::size_t i : items) {
-    std::uint64_t x = i + 0x9e3779b97f4a7c15u;  // splitmix64
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    order.emplace_back(x ^ (x >> 31), i);
-  }
+  for (const std::size_t i : items) order.emplace_back(sim::mix(i), i);
   std::ranges::sort(order);
   std::vector<std::size_t> chosen;
   for (std::size_t i = 0; i < most; ++i) chosen.push_back(order[i].second);

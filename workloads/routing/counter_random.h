@@ -4,17 +4,12 @@
 
 #include <cstdint>
 
+#include "sim/random.h"
+
 namespace moesim::workloads {
 
-// The 64-bit finaliser of splitmix64 (Steele, Lea, Flood 2014).
-constexpr std::uint64_t mixed_bits(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
-
 constexpr std::uint64_t counter_bits(std::uint64_t key, std::uint64_t counter) {
-  return mixed_bits(key + (counter + 1) * 0x9e3779b97f4a7c15);
+  return sim::mix(key + counter * 0x9e3779b97f4a7c15);
 }
 
 // Bits scaled to 0 … n - 1; the bias is below n / 2^32. REQUIRES: n > 0

@@ -3,20 +3,9 @@
 #include <algorithm>
 
 #include "sim/check.h"
+#include "sim/random.h"
 
 namespace moesim::workloads::serving {
-namespace {
-
-// splitmix64 (Steele, Lea, Flood 2014).
-std::uint64_t mix(std::uint64_t x) {
-  x += 0x9e3779b97f4a7c15;
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
-
-}  // namespace
-
 std::vector<BlockName> block_names(const std::vector<Span>& prompt, std::int64_t tokens,
                                    std::int64_t block) {
   std::vector<BlockName> names;
@@ -31,7 +20,8 @@ std::vector<BlockName> block_names(const std::vector<Span>& prompt, std::int64_t
       while (span + 1 < prompt.size() && at >= span_ends) span_ends += prompt[++span].tokens;
       const bool last = span + 1 == prompt.size();
       const std::int64_t to = last ? begin + block : std::min(span_ends, begin + block);
-      name = mix(mix(name ^ mix(prompt[span].text)) ^ static_cast<std::uint64_t>(to - at));
+      name = sim::mix(sim::mix(name ^ sim::mix(prompt[span].text)) ^
+                      static_cast<std::uint64_t>(to - at));
       at = to;
     }
     names.push_back(name == 0 ? 1 : name);
