@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "sim/error.h"
 #include "workloads/model/hugging_face/hugging_face.h"
 #include "workloads/model/model_yaml.h"
@@ -31,6 +34,12 @@ LayerRange ModelSpec::prefill_layers() const {
 
 LayerRange ModelSpec::decode_layers() const {
   return {encoder_layers, layer_count()};
+}
+
+void add_layer(ModelSpec& model, LayerKind kind) {
+  const auto known = std::ranges::find(model.kinds, kind.name, &LayerKind::name);
+  model.layers.push_back(static_cast<std::size_t>(known - model.kinds.begin()));
+  if (known == model.kinds.end()) model.kinds.push_back(std::move(kind));
 }
 
 std::vector<LayerRange> split_stages(const ModelSpec& model, std::int64_t stages) {

@@ -103,6 +103,9 @@ struct ModelSpec {
   LayerRange decode_layers() const;
 };
 
+// Appends a layer of that kind: of the one that has its name, where there is one.
+void add_layer(ModelSpec& model, LayerKind kind);
+
 // Layers of each of `stages` pipeline stages. What does not divide goes, a layer each, to the
 // stages from the last but one backwards: the last also has the head, the first the embedding.
 // Throws ConfigError where there are more stages than layers.

@@ -11,17 +11,6 @@ namespace moesim::workloads {
 
 namespace {
 
-void add_layer(ModelSpec& model, LayerKind kind) {
-  for (std::size_t k = 0; k < model.kinds.size(); ++k) {
-    if (model.kinds[k].name == kind.name) {
-      model.layers.push_back(k);
-      return;
-    }
-  }
-  model.kinds.push_back(std::move(kind));
-  model.layers.push_back(model.kinds.size() - 1);
-}
-
 // Nemotron-H: each layer is one block, by letter.
 void read_blocks(const HfConfig& config, const HfFamily* family, std::int64_t layers,
                  const std::string& letters, ModelSpec& model) {

@@ -59,14 +59,7 @@ void read_hf_t5(const HfConfig& config, bool mixture, ModelSpec& model) {
     }
     kind.norms = decodes ? 3 : 2;
     if (decodes) kind.cross = attention;
-    for (std::size_t k = 0; k < model.kinds.size(); ++k) {
-      if (model.kinds[k].name == kind.name) {
-        model.layers.push_back(k);
-        return;
-      }
-    }
-    model.kinds.push_back(std::move(kind));
-    model.layers.push_back(model.kinds.size() - 1);
+    add_layer(model, std::move(kind));
   };
   for (std::int64_t l = 0; l < encoder; ++l) add(false, sparse(l, encoder, sparse_encoder));
   for (std::int64_t l = 0; l < decoder; ++l) add(true, sparse(l, decoder, sparse_decoder));
