@@ -142,17 +142,17 @@ sim::Bytes Program::to_next_stage(const MicroBatch& batch, Rank rank) const {
   return activations(part_of(tokens_of_cp_rank(of(batch, rank)), deployment_.layout.tp, 0));
 }
 
-// Over each tp group of the stage; `bytes` of what its dp rank has.
+// Over each group of the stage that shares a dimension; `bytes` of what its dp rank has.
 template <class Bytes>
-void Program::tensor_collective(Task task, const Place& at, Collective collective, Bytes bytes,
-                                Turn& turn) const {
-  if (deployment_.layout.tp == 1) return;
+void Program::dense_collective(const DenseDimension& over, Task task, const Place& at,
+                               Collective collective, Bytes bytes, Turn& turn) const {
+  if (deployment_.layout.*over.size == 1) return;
   task.phase = Phase::Collectives;
   for (Rank r = at.first; r < at.first + stage_ranks_; ++r) {
-    if (layout_.dense(r).tp != 0) continue;
+    if (layout_.dense(r).*over.place != 0) continue;
     const sim::Bytes amount = bytes(r);
     if (amount == sim::Bytes{}) continue;
-    task.exchanges.push_back((communication_.*collective)(layout_.tp_group(r), amount));
+    task.exchanges.push_back((communication_.*collective)((layout_.*over.group)(r), amount));
   }
   add(std::move(task), turn);
 }
@@ -179,8 +179,8 @@ Turn Program::embedding(const Place& at, const MicroBatch& batch) const {
            Part::Embedding, -1, batch,
            [&](const RankBatch& rank) { return pricing_.embedding(tokens_of_cp_rank(rank)); })},
       turn);
-  tensor_collective(
-      {.what = "embedding all-reduce"}, at, &Communication::all_reduce,
+  dense_collective(
+      kTensor, {.what = "embedding all-reduce"}, at, &Communication::all_reduce,
       [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
   return turn;
 }
@@ -193,8 +193,8 @@ Turn Program::head(const Place& at, const MicroBatch& batch) const {
        .work =
            by_dp(Part::Head, -1, batch, [&](const RankBatch& rank) { return head_work(rank); })},
       turn);
-  tensor_collective(
-      {.what = "logits all-gather"}, at, &Communication::all_gather,
+  dense_collective(
+      kTensor, {.what = "logits all-gather"}, at, &Communication::all_gather,
       [&](Rank r) { return logits_bytes(of(batch, r)); }, turn);
   return turn;
 }
@@ -253,8 +253,8 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
                    .work = {.works = std::move(traffic.experts), .of = each_rank_}});
   const auto of_cp_rank = [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); };
   if (!sharded_) {
-    tensor_collective({.what = "experts all-reduce", .layer = layer}, at,
-                      &Communication::all_reduce, of_cp_rank, after);
+    dense_collective(kTensor, {.what = "experts all-reduce", .layer = layer}, at,
+                     &Communication::all_reduce, of_cp_rank, after);
     return {std::move(before), std::move(after)};
   }
   expert_collective({.what = "rows reduce-scatter", .layer = layer}, at,
@@ -264,8 +264,8 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
     combine.exchanges.push_back(std::move(tokens.combine));
   }
   after.push_back(std::move(combine));
-  tensor_collective({.what = "tokens all-gather", .layer = layer}, at, &Communication::all_gather,
-                    of_cp_rank, after);
+  dense_collective(kTensor, {.what = "tokens all-gather", .layer = layer}, at,
+                   &Communication::all_gather, of_cp_rank, after);
   return {std::move(before), std::move(after)};
 }
 
@@ -300,29 +300,15 @@ void Program::attention(std::int64_t layer, const Place& at, const MicroBatch& b
       turn);
   merge_context(layer, at, batch, turn);
   // (It comes amid the attention's kernels: queries and keys are normalised before they meet.)
-  tensor_collective(
-      {.what = "query and key norm all-reduce", .layer = layer}, at, &Communication::all_reduce,
+  dense_collective(
+      kTensor, {.what = "query and key norm all-reduce", .layer = layer}, at,
+      &Communication::all_reduce,
       [&](Rank r) { return pricing_.norm_sums(kind, tokens_of_cp_rank(of(batch, r))); }, turn);
   const bool scatters = sharded_ && deployment_.model.moe(layer) != nullptr;
-  tensor_collective(
-      {.what = "attention reduce", .layer = layer}, at,
+  dense_collective(
+      kTensor, {.what = "attention reduce", .layer = layer}, at,
       scatters ? &Communication::reduce_scatter : &Communication::all_reduce,
       [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
-}
-
-// Over each cp group of the stage; `bytes` of what its dp rank has.
-template <class Bytes>
-void Program::context_collective(Task task, const Place& at, Collective collective, Bytes bytes,
-                                 Turn& turn) const {
-  if (deployment_.layout.cp == 1) return;
-  task.phase = Phase::Collectives;
-  for (Rank r = at.first; r < at.first + stage_ranks_; ++r) {
-    if (layout_.dense(r).cp != 0) continue;
-    const sim::Bytes amount = bytes(r);
-    if (amount == sim::Bytes{}) continue;
-    task.exchanges.push_back((communication_.*collective)(layout_.cp_group(r), amount));
-  }
-  add(std::move(task), turn);
 }
 
 // Every rank of the group sees all keys and values of the prompts (those that are there already lie
@@ -332,8 +318,8 @@ void Program::gather_context(std::int64_t layer, const Place& at, const MicroBat
   const Mixer& mixer = deployment_.model.layer(layer).mixer;
   const std::int64_t width = std::visit(GatheredWidth{deployment_.layout.tp}, mixer);
   const SpreadHeads heads = std::visit(HeadsOf{deployment_.layout.tp}, mixer);
-  context_collective(
-      {.what = "context all-gather", .layer = layer}, at, &Communication::all_gather,
+  dense_collective(
+      kContext, {.what = "context all-gather", .layer = layer}, at, &Communication::all_gather,
       [&](Rank r) {
         sim::Bytes bytes{};
         for (const BatchShape& part : of(batch, r)) {
@@ -351,8 +337,9 @@ void Program::merge_context(std::int64_t layer, const Place& at, const MicroBatc
                             Turn& turn) const {
   const SpreadHeads heads =
       std::visit(HeadsOf{deployment_.layout.tp}, deployment_.model.layer(layer).mixer);
-  context_collective(
-      {.what = "context reduce-scatter", .layer = layer}, at, &Communication::reduce_scatter,
+  dense_collective(
+      kContext, {.what = "context reduce-scatter", .layer = layer}, at,
+      &Communication::reduce_scatter,
       [&](Rank r) {
         std::int64_t tokens = 0;
         for (const BatchShape& part : of(batch, r)) {
@@ -371,8 +358,8 @@ void Program::dense(std::int64_t layer, const Place& at, const MicroBatch& batch
   if (work.is_nothing()) return;
   add({.what = "dense mlp", .layer = layer, .phase = Phase::DenseMlp, .work = std::move(work)},
       turn);
-  tensor_collective(
-      {.what = "mlp all-reduce", .layer = layer}, at, &Communication::all_reduce,
+  dense_collective(
+      kTensor, {.what = "mlp all-reduce", .layer = layer}, at, &Communication::all_reduce,
       [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
 }
 

@@ -113,12 +113,19 @@ class Program {
   const RankBatch& of(const MicroBatch& batch, Rank rank) const;
   sim::Bytes activations(std::int64_t tokens) const;
   sim::Bytes logits_bytes(const RankBatch& rank) const;
+  // A dimension of the dense layout that ranks of a stage form groups along.
+  struct DenseDimension {
+    std::int64_t Parallelism::*size;
+    std::int64_t DenseCoordinate::*place;
+    std::vector<Rank> (RankLayout::*group)(Rank) const;
+  };
+  static constexpr DenseDimension kTensor{&Parallelism::tp, &DenseCoordinate::tp,
+                                          &RankLayout::tp_group};
+  static constexpr DenseDimension kContext{&Parallelism::cp, &DenseCoordinate::cp,
+                                           &RankLayout::cp_group};
   template <class Bytes>
-  void tensor_collective(Task task, const Place& at, Collective collective, Bytes bytes,
-                         Turn& turn) const;
-  template <class Bytes>
-  void context_collective(Task task, const Place& at, Collective collective, Bytes bytes,
-                          Turn& turn) const;
+  void dense_collective(const DenseDimension& over, Task task, const Place& at,
+                        Collective collective, Bytes bytes, Turn& turn) const;
   void expert_collective(Task task, const Place& at, Collective collective,
                          const std::vector<std::int64_t>& rows, Turn& turn) const;
 
