@@ -1,17 +1,12 @@
 #include "workloads/step/prices.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <optional>
 #include <vector>
 
-#include "sim/check.h"
-#include "workloads/step/program.h"
-#include "workloads/step/rank_ops.h"
-#include "workloads/step/rank_price.h"
+#include "workloads/step/group_price.h"
 #include "workloads/step/step_table.h"
 
 namespace moesim::workloads {
@@ -21,8 +16,6 @@ using sim::Duration;
 
 // Points of a table whose contexts are not an axis, and where the tokens' cells are made.
 constexpr std::int64_t kReferenceContext = 1024;
-// Batches of a rank whose attention is remembered.
-constexpr std::size_t kMostRankPrices = 1 << 16;
 
 // The mean; parts of it sum to it: what rounding leaves goes to the largest.
 StepPrice mean_of(const std::vector<StepPrice>& prices) {
@@ -44,59 +37,6 @@ void make_parts_sum(StepPrice& price) {
   Duration left = price.time;
   for (const Duration part : price.parts) left -= part;
   *std::ranges::max_element(price.parts) += left;
-}
-
-// What is priced exactly of a group of dp ranks, and how many tokens they have.
-struct ExactPart {
-  Duration attention{}, cores{}, head{}, logits{}, host{};
-  std::int64_t total = 0, fullest = 0;  // tokens
-  bool extrapolated = false;
-  // Where attention and the rest add up, of each rank in ps: attention of each stretch between
-  // meetings (RankPricer), [stretch][rank]; of the last one with the head.
-  std::vector<std::vector<double>> stretches;
-  std::vector<double> at_end;
-  std::size_t fullest_rank = 0;  // the first of them
-
-  // What comes on top of the rest, the host apart.
-  Duration time(bool attention_adds_up) const {
-    return (attention_adds_up ? attention : Duration{}) + head + logits;
-  }
-  void add_to(FactorTimes& parts, bool attention_adds_up, std::int64_t sign) const {
-    of(parts, Factor::Gemm) += sign * head;
-    of(parts, Factor::Collectives) += sign * logits;
-    if (!attention_adds_up) return;
-    of(parts, Factor::Attention) += sign * cores;
-    of(parts, Factor::Gemm) += sign * (attention - cores);
-  }
-};
-
-// The largest of a[i] + b[i], eight at a time.
-double largest_sum(const double* a, const double* b, std::size_t count) {
-  constexpr std::size_t kLanes = 8;
-  std::array<double, kLanes> most;
-  most.fill(-std::numeric_limits<double>::infinity());
-  std::size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) {
-      const double sum = a[i + k] + b[i + k];
-      most[k] = most[k] < sum ? sum : most[k];
-    }
-  }
-  for (; i < count; ++i) most[0] = std::max(most[0], a[i] + b[i]);
-  return *std::ranges::max_element(most);
-}
-
-// From the start to the end of the slowest rank, where each takes as long as it does for what is
-// priced exactly: at a meeting the last to come counts.
-double time_of(const GroupMeetings& group, const ExactPart& exact,
-               const RankPricer::Stretches& stretches) {
-  const std::size_t ranks = exact.at_end.size();
-  const double* after = group.after.data();
-  double sum = group.more + static_cast<double>(exact.logits.count());
-  for (std::size_t m = 0; m + 1 < stretches.before.size(); ++m, after += ranks) {
-    sum += largest_sum(after, exact.stretches[stretches.before[m]].data(), ranks);
-  }
-  return sum + largest_sum(after, exact.at_end.data(), ranks);
 }
 
 // How a batch is looked up.
@@ -122,38 +62,6 @@ std::vector<std::int64_t> key_of(const Batch& batch) {
   return key;
 }
 
-bool is_prompts_only(const Batch& batch) {
-  return std::ranges::none_of(batch.ranks, [](const RankBatch& rank) {
-    return std::ranges::any_of(rank, [](const BatchShape& part) {
-      return part.phase == StepPhase::Decode && part.sequences > 0;
-    });
-  });
-}
-
-// The dp ranks that wait for each other: those of an expert-parallel group.
-std::vector<std::vector<std::size_t>> groups_of(const RankLayout& layout) {
-  const Parallelism& p = layout.parallelism();
-  std::vector<std::size_t> group(static_cast<std::size_t>(p.dp));
-  for (std::size_t i = 0; i < group.size(); ++i) group[i] = i;
-  const auto join = [&](std::size_t a, std::size_t b) {
-    const std::size_t from = std::max(group[a], group[b]), to = std::min(group[a], group[b]);
-    std::ranges::replace(group, from, to);
-  };
-  if (tokens_are_sharded(p)) {
-    for (Rank rank = 0; rank < layout.ranks(); ++rank) {
-      for (const Rank other : {layout.ep_group(rank).front(), layout.etp_group(rank).front()}) {
-        join(static_cast<std::size_t>(layout.dense(rank).dp),
-             static_cast<std::size_t>(layout.dense(other).dp));
-      }
-    }
-  }
-  std::map<std::size_t, std::vector<std::size_t>> members;
-  for (std::size_t i = 0; i < group.size(); ++i) members[group[i]].push_back(i);
-  std::vector<std::vector<std::size_t>> groups;
-  for (auto& [first, ranks] : members) groups.push_back(std::move(ranks));
-  return groups;
-}
-
 }  // namespace
 
 double PriceCheck::error() const {
@@ -162,24 +70,10 @@ double PriceCheck::error() const {
 
 struct StepPrices::State {
   State(StepPlayer& p, const PriceOptions& o)
-      : player(p),
-        options(o),
-        deployment(p.deployment()),
-        groups(groups_of(p.layout())),
-        speed(static_cast<std::size_t>(deployment.layout.dp), 1),
-        ranks_of(speed.size()),
-        pricer(p.program(), deployment, kMostRankPrices) {
-    for (Rank rank = 0; rank < p.layout().ranks(); ++rank) {
-      const auto dp = static_cast<std::size_t>(p.layout().dense(rank).dp);
-      speed[dp] = std::min(speed[dp], deployment.cluster.speed_of(rank));
-      ranks_of[dp].push_back(rank);
-    }
-  }
+      : player(p), options(o), deployment(p.deployment()), pricer(p) {}
 
   std::optional<Family> family_of(const Batch& batch) const;
   Batch batch_of(const Family& family, const TablePoint& point) const;
-  ExactPart exact_part(const Batch& batch, const std::vector<std::size_t>& group, bool by_rank);
-  std::vector<GroupMeetings> meetings_of(const Meetings& step, const Batch& batch);
   TableSample play(const Family& family, const TablePoint& point);
   StepTable& table_of(const Family& family);
   StepPrice outcome(const Batch& batch, std::int64_t routing);
@@ -195,10 +89,7 @@ struct StepPrices::State {
   StepPlayer& player;
   PriceOptions options;
   const Deployment& deployment;
-  std::vector<std::vector<std::size_t>> groups;
-  std::vector<double> speed;                // of each dp rank's slowest GPU
-  std::vector<std::vector<Rank>> ranks_of;  // of each dp rank
-  RankPricer pricer;
+  GroupPricer pricer;
   std::map<Family, StepTable> tables;
   // Of batches that no table is for.
   std::map<std::vector<std::int64_t>, StepPrice> played;
@@ -256,14 +147,14 @@ Batch StepPrices::State::batch_of(const Family& family, const TablePoint& point)
     if (left > 0) rank.push_back(moesim::workloads::prompts(left, each + 1, point.context - 1));
     return rank;
   };
-  const auto size = static_cast<std::int64_t>(groups.front().size());
+  const auto size = static_cast<std::int64_t>(pricer.groups().front().size());
   Batch batch{.ranks = {}, .drafted = family.drafted};
   if (point.fullest * size == point.total) {
     batch.ranks = {rank_with(point.fullest)};
     return batch;
   }
-  batch.ranks.resize(speed.size());
-  for (const auto& group : groups) {
+  batch.ranks.resize(pricer.dp_ranks());
+  for (const auto& group : pricer.groups()) {
     for (std::int64_t i = 0; i < size; ++i) {
       const std::int64_t count =
           i == 0 ? point.fullest : part_of(point.total - point.fullest, size - 1, i - 1);
@@ -273,86 +164,9 @@ Batch StepPrices::State::batch_of(const Family& family, const TablePoint& point)
   return batch;
 }
 
-ExactPart StepPrices::State::exact_part(const Batch& batch, const std::vector<std::size_t>& group,
-                                        bool by_rank) {
-  ExactPart exact;
-  const bool prompts_only = is_prompts_only(batch);
-  const RankPricer::Stretches& stretches = pricer.stretches(prompts_only);
-  const auto& counts = stretches.counts;
-  if (by_rank) {
-    exact.stretches.assign(counts.size(), std::vector<double>(group.size(), 0));
-    exact.at_end.assign(group.size(), 0);
-  }
-  const Host& host = deployment.host;
-  const bool thinks = host.of_step(1, 1) > Duration{};
-  for (std::size_t i = 0; i < group.size(); ++i) {
-    const RankBatch& rank = batch.of(group[i]);
-    const std::int64_t tokens = tokens_of(rank);
-    exact.total += tokens;
-    if (tokens > exact.fullest) {
-      exact.fullest = tokens;
-      exact.fullest_rank = i;
-    }
-    if (thinks) {
-      exact.host = std::max(
-          exact.host, host.of_step(std::max<std::int64_t>(1, sequences_of(rank)), batch.drafted));
-    }
-    if (tokens == 0) continue;
-    const RankPrice& price = pricer.of(rank, prompts_only);
-    const double slowest = speed[group[i]];
-    const Duration attention = time_at(slowest, price.attention);
-    if (attention > exact.attention) {
-      exact.attention = attention;
-      exact.cores = time_at(slowest, price.cores);
-    }
-    exact.head = std::max(exact.head, time_at(slowest, price.head));
-    exact.logits = std::max(exact.logits, price.logits);
-    exact.extrapolated = exact.extrapolated || price.extrapolated;
-    if (!by_rank) continue;
-    for (std::size_t s = 0; s < counts.size(); ++s) {
-      Duration sum{};
-      for (std::size_t c = 0; c < counts[s].size(); ++c) {
-        sum += time_at(slowest, price.layer[c]) * counts[s][c];
-      }
-      exact.stretches[s][i] = static_cast<double>(sum.count());
-    }
-    exact.at_end[i] = exact.stretches[stretches.before.back()][i] +
-                      static_cast<double>(time_at(slowest, price.head).count());
-  }
-  return exact;
-}
-
-// A dp rank is there when the last of its GPUs is.
-std::vector<GroupMeetings> StepPrices::State::meetings_of(const Meetings& step,
-                                                          const Batch& batch) {
-  std::vector<GroupMeetings> all;
-  const auto& stretches = pricer.stretches(is_prompts_only(batch));
-  const std::size_t meetings = stretches.before.size();
-  for (const auto& group : groups) {
-    GroupMeetings& of_it = all.emplace_back();
-    of_it.after.assign(meetings * group.size(), 0);
-    // What is priced exactly of this very batch, and what it took.
-    const ExactPart exact = exact_part(batch, group, true);
-    sim::Time done{};
-    for (std::size_t i = 0; i < group.size(); ++i) {
-      for (const Rank rank : ranks_of[group[i]]) {
-        SIM_CHECK(step.after[rank].size() == meetings, "ranks meet at each dispatch");
-        done = std::max(done, step.done[rank]);
-        for (std::size_t m = 0; m < meetings; ++m) {
-          double& after = of_it.after[m * group.size() + i];
-          after = std::max(after, static_cast<double>(step.after[rank][m].count()));
-        }
-      }
-    }
-    of_it.more =
-        static_cast<double>(done.time_since_epoch().count()) - time_of(of_it, exact, stretches);
-  }
-  return all;
-}
-
 TableSample StepPrices::State::play(const Family& family, const TablePoint& point) {
   const Batch batch = batch_of(family, point);
-  const ExactPart exact = exact_part(batch, groups.front(), false);
+  const ExactPart exact = pricer.exact_part(batch, pricer.groups().front(), false);
   TableSample sample;
   for (std::int64_t r = 0; r < player.routing_steps(); ++r) {
     const StepOutcome step = player.outcome(batch, r,
@@ -368,7 +182,8 @@ TableSample StepPrices::State::play(const Family& family, const TablePoint& poin
     sample.mean_time += static_cast<double>(step.time.count());
     sample.extrapolated = sample.extrapolated || extrapolated(step.account);
     sample.routings.push_back(rest);
-    if (!step.meetings.done.empty()) sample.meetings.push_back(meetings_of(step.meetings, batch));
+    if (!step.meetings.done.empty())
+      sample.meetings.push_back(pricer.meetings_of(step.meetings, batch));
   }
   sample.mean_rest /= static_cast<double>(player.routing_steps());
   sample.mean_time /= static_cast<double>(player.routing_steps());
@@ -377,18 +192,19 @@ TableSample StepPrices::State::play(const Family& family, const TablePoint& poin
 
 StepTable& StepPrices::State::table_of(const Family& family) {
   if (const auto found = tables.find(family); found != tables.end()) return found->second;
-  const StepTable::Axes axes{.ranks = static_cast<std::int64_t>(groups.front().size()),
+  const StepTable::Axes axes{.ranks = static_cast<std::int64_t>(pricer.groups().front().size()),
                              .most = player.most_tokens() / (deployment.layout.dp * family.query),
                              .tolerance = options.tolerance,
                              .adds_up = family.adds_up,
                              .reference_context = family.prompts ? 1 : kReferenceContext};
   return tables
-      .emplace(family,
-               StepTable(
-                   axes, [this, family](const TablePoint& at) { return play(family, at); },
-                   [this, family](const TablePoint& at) {
-                     return exact_part(batch_of(family, at), groups.front(), false).attention;
-                   }))
+      .emplace(family, StepTable(
+                           axes, [this, family](const TablePoint& at) { return play(family, at); },
+                           [this, family](const TablePoint& at) {
+                             return pricer
+                                 .exact_part(batch_of(family, at), pricer.groups().front(), false)
+                                 .attention;
+                           }))
       .first->second;
 }
 
@@ -451,10 +267,10 @@ StepPrice StepPrices::State::price_of(const Family& family, const ExactPart& exa
 std::vector<StepPrice> StepPrices::State::looked_up(const Family& family, const Batch& batch,
                                                     std::int64_t first, std::int64_t last) {
   StepTable& table = table_of(family);
-  const auto& stretches = pricer.stretches(is_prompts_only(batch));
+  const auto& stretches = pricer.stretches(batch);
   std::vector<StepPrice> prices(static_cast<std::size_t>(last - first));
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    const ExactPart exact = exact_part(batch, groups[g], family.adds_up);
+  for (std::size_t g = 0; g < pricer.groups().size(); ++g) {
+    const ExactPart exact = pricer.exact_part(batch, pricer.groups()[g], family.adds_up);
     if (exact.total == 0) continue;
     const TableBlend blend = table.blend({.prompts = family.prompts,
                                           .query = family.query,
@@ -501,7 +317,7 @@ std::vector<StepPrice> StepPrices::State::prices(const Batch& batch, std::int64_
   if (family && tokens_of(batch, deployment.layout.dp) > 0) {
     const std::int64_t most =
         player.most_tokens() / (deployment.layout.dp * family->query) * family->query;
-    const bool fits = std::ranges::all_of(groups, [&](const auto& group) {
+    const bool fits = std::ranges::all_of(pricer.groups(), [&](const auto& group) {
       std::int64_t total = 0;
       for (const std::size_t dp : group) total += tokens_of(batch.of(dp));
       return total <= most * static_cast<std::int64_t>(group.size());
