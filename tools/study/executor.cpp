@@ -1,18 +1,15 @@
 #include "tools/study/executor.h"
 
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <exception>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
-#include <thread>
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
+#include "sim/workers.h"
 #include "tools/study/point_id.h"
 #include "workloads/run.h"
 
@@ -149,68 +146,6 @@ struct Todo {
   Assignments params;
 };
 
-// Points that are played by threads and handed over as they end. At most a few wait, so that memory
-// does not grow with the study.
-class Pool {
- public:
-  Pool(const std::vector<Todo>& todo, PointRunner& runner, const SweepOptions& options)
-      : todo_(todo), runner_(runner), options_(options), most_waiting_(4 * options.jobs) {
-    for (unsigned i = 0; i < options.jobs; ++i) threads_.emplace_back([this] { work(); });
-  }
-  ~Pool() {
-    stop();
-    threads_.clear();  // joins them
-  }
-
-  // The next one that ended; nothing once all have.
-  std::optional<Ended> take() {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return !ended_.empty() || working_ == 0; });
-    if (ended_.empty()) return {};
-    Ended ended = std::move(ended_.front());
-    ended_.pop_front();
-    changed_.notify_all();
-    return ended;
-  }
-  void stop() {
-    const std::lock_guard lock(mutex_);
-    stopped_ = true;
-    changed_.notify_all();
-  }
-
- private:
-  void work() {
-    while (true) {
-      std::size_t mine = 0;
-      {
-        std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return stopped_ || ended_.size() < most_waiting_; });
-        if (stopped_ || next_ >= todo_.size() || (options_.stop && options_.stop())) break;
-        mine = next_++;
-      }
-      Ended ended = runner_.run(todo_[mine].ord, todo_[mine].params);
-      const std::lock_guard lock(mutex_);
-      ended_.push_back(std::move(ended));
-      changed_.notify_all();
-    }
-    const std::lock_guard lock(mutex_);
-    --working_;
-    changed_.notify_all();
-  }
-
-  const std::vector<Todo>& todo_;
-  PointRunner& runner_;
-  const SweepOptions& options_;
-  const std::size_t most_waiting_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Ended> ended_;
-  std::size_t next_ = 0;
-  std::size_t working_ = options_.jobs;
-  bool stopped_ = false;
-  std::vector<std::jthread> threads_;  // last: they use what stands above
-};
-
 void count(const std::vector<Point>& points, const StudySpec& spec, SweepCounts& counts) {
   std::set<std::string> measured;
   for (const Point& point : points) {
@@ -265,15 +200,19 @@ SweepCounts sweep(const StudySpec& spec, Store& store, const SweepOptions& optio
     if (options.progress) options.progress(done, all);
   };
   std::vector<Point> again;  // their runs may not have ended yet
-  {
-    Pool pool(todo, runner, options);
-    while (auto ended = pool.take()) {
-      if (ended->again)
-        again.push_back(std::move(ended->point));
-      else
-        add(ended->point);
-    }
-  }
+  sim::in_order(
+      options.jobs, todo.size(),
+      [&](std::size_t, std::size_t i) -> std::optional<Ended> {
+        if (options.stop && options.stop()) return {};
+        return runner.run(todo[i].ord, todo[i].params);
+      },
+      [&](std::size_t, std::optional<Ended> ended) {
+        if (!ended) return;
+        if (ended->again)
+          again.push_back(std::move(ended->point));
+        else
+          add(ended->point);
+      });
   for (Point& point : again) {
     if (const auto first = store.find(point.id)) {
       take_over(spec, *first, point);

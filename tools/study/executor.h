@@ -1,4 +1,4 @@
-// Plays the points of a study, several at a time, and keeps each as it ends.
+// Plays the points of a study, several at a time, and keeps each in the order of ord.
 //
 // What is kept does not depend on the number of threads: a point is a function of its scenario, and
 // whoever reads a store sorts by ord.

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
+#include "sim/io/csv.h"
 
 namespace moesim::tools {
 namespace {
@@ -63,13 +63,6 @@ void sort(Table& table, std::string key) {
       table.rows, [&](const Point& a, const Point& b) { return (rank(a) <=> rank(b)) < 0; });
 }
 
-std::string csv_cell(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + '"';
-}
-
 std::string cell(const Point& point, const std::string& key) {
   const auto value = value_at(point, key);
   return value ? to_text(*value) : std::string();
@@ -124,18 +117,18 @@ Table table_of(const Store& store, const TableOptions& options) {
 }
 
 std::string to_csv(const Table& table) {
-  std::string text = "ord,id,status,reason";
-  for (const std::string& key : table.params) text += "," + csv_cell(key);
-  for (const std::string& key : table.measures) text += "," + csv_cell(key);
-  text += "\n";
+  std::vector<std::string> columns{"ord", "id", "status", "reason"};
+  columns.insert(columns.end(), table.params.begin(), table.params.end());
+  columns.insert(columns.end(), table.measures.begin(), table.measures.end());
+  sim::io::CsvWriter csv(columns);
   for (const Point& point : table.rows) {
-    text += fmt::format("{},{},{},{}", point.ord, point.id, name_of(point.status),
-                        csv_cell(point.reason));
-    for (const std::string& key : table.params) text += "," + csv_cell(cell(point, key));
-    for (const std::string& key : table.measures) text += "," + csv_cell(cell(point, key));
-    text += "\n";
+    csv.add(static_cast<std::int64_t>(point.ord)).add(point.id).add(name_of(point.status));
+    csv.add(point.reason);
+    for (const std::string& key : table.params) csv.add(cell(point, key));
+    for (const std::string& key : table.measures) csv.add(cell(point, key));
+    csv.end_row();
   }
-  return text;
+  return csv.text();
 }
 
 Json to_json(const Table& table, const Store& store, bool reports) {
