@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <ostream>
+
+#include "sim/io/atomic_file.h"
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
 #include "tools/moesim/calibrate/cost_commands.h"
@@ -69,6 +72,13 @@ std::string wrong_command(const std::vector<std::string>& words) {
                        meant.empty() ? "" : "; did you mean \"" + meant + "\"?");
   }
   return {};
+}
+
+void write_result(const Arguments& arguments, const std::string& text, Console console) {
+  if (const auto output = arguments.find("output"))
+    sim::io::write_file(*output, text);
+  else
+    console.out << text;
 }
 
 Option format_option() {

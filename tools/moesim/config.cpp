@@ -4,7 +4,7 @@
 #include <ostream>
 
 #include "sim/io/yaml_reader.h"
-#include "tools/moesim/command.h"
+#include "tools/moesim/named_scenario.h"
 #include "tools/moesim/shipped.h"
 #include "workloads/scenario.h"
 
@@ -65,8 +65,7 @@ void flatten(const Json& value, const std::string& path, const YamlNode& root,
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  sim::io::YamlDocument document = workloads::open_scenario(
-      find_config("scenarios", arguments.text("SCENARIO")), with_files(arguments.all("set")));
+  const sim::io::YamlDocument document = scenario_document(arguments);
   Json json = resolved(workloads::read_scenario(document.root(), shipped()));
   std::vector<Line> lines;
   flatten(json, "", document.root(), lines);
@@ -86,21 +85,15 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 }  // namespace
 
 Command config_command() {
+  std::vector<Option> options = scenario_options();
+  options.push_back(format_option());
   return {
       .name = "config",
       .summary = "prints a scenario as it will be used, and where each value comes from",
       .description =
           "One line a value, and after it the file and line that say so, --set, or what is taken "
           "where neither does; as JSON, the scenario and its origins by path.",
-      .options = {{.name = "SCENARIO",
-                   .help = "the scenario: a YAML file, or the name of one that ships",
-                   .required = true,
-                   .is_file = true},
-                  {.name = "--set",
-                   .value = "KEY=VALUE",
-                   .help = "replace a value of the scenario; may be given more than once",
-                   .repeated = true},
-                  format_option()},
+      .options = std::move(options),
       .examples = {"moesim config SCENARIO --set network=bound"},
       .run = run};
 }

@@ -101,7 +101,7 @@ RoutedQuestion routed_question(const Arguments& arguments) {
   question.tokens = arguments.integer("tokens", 1, 1'000'000);
   question.steps = arguments.integer("steps", 1, 1000);
   question.network = arguments.text("network");
-  question.overrides = with_files(arguments.all("set"));
+  question.overrides = arguments.all("set");
   return question;
 }
 

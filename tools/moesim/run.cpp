@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
@@ -11,8 +10,7 @@
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/command.h"
 #include "tools/moesim/html_output.h"
-#include "tools/moesim/shipped.h"
-#include "tools/moesim/trace_cache.h"
+#include "tools/moesim/named_scenario.h"
 #include "tools/report/chrome_trace.h"
 #include "tools/report/page_kinds.h"
 #include "tools/report/serving_text.h"
@@ -56,14 +54,6 @@ std::string changes(const Arguments& arguments) {
   return text;
 }
 
-void write_or_print(const Arguments& arguments, const std::string& text, Console console) {
-  if (const auto output = arguments.find("output")) {
-    sim::io::write_file(*output, text);
-  } else {
-    console.out << text;
-  }
-}
-
 // What is of a service: its report, and the files that were asked for.
 sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenario& scenario,
                              const workloads::RunResult& result, Console console) {
@@ -78,10 +68,10 @@ sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenar
     sim::io::write_file(*file, workloads::serving::timeseries_csv(played.samples));
   }
   if (arguments.json()) {
-    write_or_print(arguments, sim::io::to_text(to_json(result, scenario)), console);
+    write_result(arguments, sim::io::to_text(to_json(result, scenario)), console);
   } else {
-    write_or_print(arguments, serving_text(played.report, result.report, *scenario.serving()),
-                   console);
+    write_result(arguments, serving_text(played.report, result.report, *scenario.serving()),
+                 console);
   }
   if (played.report.partial) {
     console.err << "moesim run: broken off: the report is of what was done\n";
@@ -100,10 +90,7 @@ sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenar
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  workloads::Scenario scenario =
-      workloads::load_scenario(find_config("scenarios", arguments.text("SCENARIO")),
-                               with_files(arguments.all("set")), shipped());
-  scenario.deployment.routing.cache = trace_cache(std::getenv);
+  const workloads::Scenario scenario = named_scenario(arguments);
   const auto timeline = arguments.find("timeline"), html = arguments.find("html");
   const bool serving = scenario.serving() != nullptr;
   for (const char* option : {"requests", "timeseries"}) {
@@ -139,8 +126,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     add_step_figures(result, *scenario.deployment.cluster.topology, page);
     write_page(*html, page, json);
   }
-  write_or_print(arguments, arguments.json() ? sim::io::to_text(json) : text_report(result.report),
-                 console);
+  write_result(arguments, arguments.json() ? sim::io::to_text(json) : text_report(result.report),
+               console);
   if (result.report.memory.fits) return sim::ExitCode::Ok;
   console.err << fmt::format("moesim run: does not fit: {}\n", result.report.memory.advice);
   return sim::ExitCode::Infeasible;
@@ -149,6 +136,33 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 }  // namespace
 
 Command run_command() {
+  std::vector<Option> options = scenario_options();
+  const std::vector<Option> more = {
+      {.name = "-o,--output",
+       .value = "FILE",
+       .help = "write the report there instead of to standard output",
+       .is_file = true},
+      {.name = "--timeline",
+       .value = "FILE",
+       .help = "write the first step, or a service's iterations, for Perfetto or "
+               "chrome://tracing",
+       .is_file = true},
+      {.name = "--requests",
+       .value = "FILE",
+       .help = "serving: write a row a request: when it was sent, queued, scheduled, "
+               "answered",
+       .is_file = true},
+      {.name = "--timeseries",
+       .value = "FILE",
+       .help = "serving: write who runs and waits, blocks and tokens, each second",
+       .is_file = true},
+      {.name = "-j,--jobs",
+       .value = "N",
+       .help = "steps at the same time; the result is the same",
+       .fallback = "1"},
+      html_option(),
+      format_option()};
+  options.insert(options.end(), more.begin(), more.end());
   return {
       .name = "run",
       .summary = "simulates a scenario and reports where its time, bytes and memory go",
@@ -159,38 +173,7 @@ Command run_command() {
           "self-check failed. "
           "Traces are kept unpacked in $XDG_CACHE_HOME/moesim/traces (~/.cache), at most 1 GiB; "
           "MOESIM_TRACE_CACHE=off keeps none.",
-      .options = {{.name = "SCENARIO",
-                   .help = "the scenario: a YAML file, or the name of one that ships",
-                   .required = true,
-                   .is_file = true},
-                  {.name = "--set",
-                   .value = "KEY=VALUE",
-                   .help = "replace a value of the scenario; may be given more than once",
-                   .repeated = true},
-                  {.name = "-o,--output",
-                   .value = "FILE",
-                   .help = "write the report there instead of to standard output",
-                   .is_file = true},
-                  {.name = "--timeline",
-                   .value = "FILE",
-                   .help = "write the first step, or a service's iterations, for Perfetto or "
-                           "chrome://tracing",
-                   .is_file = true},
-                  {.name = "--requests",
-                   .value = "FILE",
-                   .help = "serving: write a row a request: when it was sent, queued, scheduled, "
-                           "answered",
-                   .is_file = true},
-                  {.name = "--timeseries",
-                   .value = "FILE",
-                   .help = "serving: write who runs and waits, blocks and tokens, each second",
-                   .is_file = true},
-                  {.name = "-j,--jobs",
-                   .value = "N",
-                   .help = "steps at the same time; the result is the same",
-                   .fallback = "1"},
-                  html_option(),
-                  format_option()},
+      .options = std::move(options),
       .examples = {"moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
                    "moesim run SCENARIO --set step.batch_per_rank=64 --set network=bound",
                    "moesim run SCENARIO --format json -o report.json --timeline step.json",

@@ -101,18 +101,6 @@ fs::path find_shipped(const std::string& kind, const std::string& text) {
                                      meant.empty() ? "" : "; did you mean " + meant + "?"));
 }
 
-std::vector<std::string> with_files(std::vector<std::string> assignments) {
-  const std::string key = "cluster=";
-  for (std::string& assignment : assignments) {
-    if (assignment.rfind(key, 0) != 0) continue;
-    const std::string value = assignment.substr(key.size());
-    // A path, a file's name, or a cluster written out.
-    if (value.find_first_of("/{:") != std::string::npos || value.ends_with(".yaml")) continue;
-    assignment = key + fs::absolute(find_config("clusters", value)).string();
-  }
-  return assignments;
-}
-
 workloads::Shipped shipped() {
   return {.engines = shipped_folder("engines"), .find = find_shipped};
 }

@@ -3,7 +3,6 @@
 
 #include <filesystem>
 #include <string>
-#include <vector>
 
 #include "workloads/deployment/read.h"
 
@@ -21,10 +20,6 @@ std::filesystem::path find_config(const std::string& kind, const std::string& te
 
 // The same of names alone, whatever files are where the program runs.
 std::filesystem::path find_shipped(const std::string& kind, const std::string& text);
-
-// Assignments of a command line (--set) with files in place of names: "cluster=h200-1x8" where
-// there is no file of that name here. Throws ConfigError as find_config does.
-std::vector<std::string> with_files(std::vector<std::string> assignments);
 
 // What a scenario may name.
 workloads::Shipped shipped();

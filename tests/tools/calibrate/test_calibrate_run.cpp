@@ -12,6 +12,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
 #include "tools/moesim/shipped.h"
+#include "workloads/scenario.h"
 
 using namespace moesim;
 
@@ -114,15 +115,24 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   }
   CHECK(measured == 10);
   CHECK(device.fitted.size() > 10);
-  CHECK(tools::with_files({"cluster=mine-1x8", "step.count=1"}) ==
-        std::vector<std::string>{"cluster=" + (own / "clusters/mine-1x8.yaml").string(),
-                                 "step.count=1"});
-  CHECK(tools::with_files({"cluster=a.yaml", "cluster=a/b"}) ==
-        std::vector<std::string>{"cluster=a.yaml", "cluster=a/b"});
-  CHECK_THROWS_WITH_AS(tools::with_files({"cluster=mine-1x9"}),
-                       "\"mine-1x9\" is neither a file nor one of configs/clusters; did you mean "
-                       "mine-1x1?",
+  // A scenario's cluster is found by its name; a path is one, whatever is called so.
+  const auto cluster = [](const std::string& value) {
+    return workloads::load_scenario("configs/scenarios/mixtral-8x7b-decode-h100.yaml",
+                                    {"cluster=" + value, "step.count=1"}, tools::shipped())
+        .inputs.cluster;
+  };
+  CHECK(cluster("mine-1x8") == own / "clusters/mine-1x8.yaml");
+  CHECK_THROWS_WITH_AS(cluster("mine-1x8.yaml"),
+                       "--set: cluster: mine-1x8.yaml: cannot be read: No such file or directory",
                        sim::ConfigError);
+  CHECK_THROWS_WITH_AS(cluster("a/mine-1x8"),
+                       "--set: cluster: a/mine-1x8: cannot be read: No such file or directory",
+                       sim::ConfigError);
+  CHECK_THROWS_WITH_AS(
+      cluster("mine-1x9"),
+      "--set: cluster: \"mine-1x9\" is neither a file nor one of configs/clusters; did you mean "
+      "mine-1x1?",
+      sim::ConfigError);
 
   // Started again it has nothing left to measure, and says the same.
   const Outcome again = call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}});

@@ -1,7 +1,6 @@
 #include <ostream>
 
 #include "sim/error.h"
-#include "sim/io/atomic_file.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
 #include "tools/moesim/calibrate/cost_commands.h"
 #include "validation/calibrate/import_points.h"
@@ -14,10 +13,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     std::vector<std::string> notes;
     const std::string table = import_log(arguments, arguments.text("POINTS"), notes);
     for (const std::string& line : notes) console.err << line << '\n';
-    if (const auto file = arguments.find("output"))
-      sim::io::write_file(*file, table);
-    else
-      console.out << table;
+    write_result(arguments, table, console);
     return sim::ExitCode::Ok;
   }
   validation::ImportOptions options;
@@ -27,11 +23,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
       validation::import_points(sim::io::CsvTable::read(arguments.text("POINTS")), options);
   for (const std::string& line : imported.left_out) console.err << "left out: " << line << '\n';
   console.err << imported.points << " points\n";
-  if (const auto file = arguments.find("output")) {
-    sim::io::write_file(*file, imported.csv);
-  } else {
-    console.out << imported.csv;
-  }
+  write_result(arguments, imported.csv, console);
   return sim::ExitCode::Ok;
 }
 

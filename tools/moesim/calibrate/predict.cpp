@@ -1,6 +1,5 @@
 #include <ostream>
 
-#include "sim/io/atomic_file.h"
 #include "tools/moesim/calibrate/cost_commands.h"
 #include "validation/compare/table_prediction.h"
 
@@ -18,10 +17,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
       console.err << caveat << '\n';
   }
   const std::string text = validation::with_predictions(kind, table, predictions);
-  if (const auto file = arguments.find("output"))
-    sim::io::write_file(*file, text);
-  else
-    console.out << text;
+  write_result(arguments, text, console);
   return sim::ExitCode::Ok;
 }
 

@@ -2,7 +2,6 @@
 
 #include <ostream>
 
-#include "sim/io/atomic_file.h"
 #include "sim/io/csv.h"
 #include "sim/printable.h"
 #include "sim/units_text.h"
@@ -107,11 +106,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                         node.nearest[n].empty() ? "no GPU" : node.nearest[n]);
   }
   yaml += fmt::format("source: {}\n", from == "nccl" ? "NCCL's topology" : "nvidia-smi topo -m");
-  if (const auto output = arguments.find("output")) {
-    sim::io::write_file(*output, yaml);
-  } else {
-    console.out << yaml;
-  }
+  write_result(arguments, yaml, console);
   return sim::ExitCode::Ok;
 }
 

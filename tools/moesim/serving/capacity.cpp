@@ -5,8 +5,8 @@
 
 #include "sim/io/json.h"
 #include "sim/units_text.h"
+#include "tools/moesim/named_scenario.h"
 #include "tools/moesim/serving/serving_commands.h"
-#include "tools/moesim/shipped.h"
 #include "workloads/run_serving.h"
 #include "workloads/scenario.h"
 
@@ -43,8 +43,7 @@ std::string to_text(const ServingCapacity& c, const workloads::Scenario& scenari
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const workloads::Scenario scenario = workloads::load_scenario(
-      find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"), shipped());
+  const workloads::Scenario scenario = named_scenario(arguments);
   const ServingCapacity capacity = find_capacity(scenario, {});
   console.out << (arguments.json() ? sim::io::to_text(to_json(capacity, scenario))
                                    : to_text(capacity, scenario));
@@ -54,24 +53,16 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 }  // namespace
 
 Command capacity_command() {
+  std::vector<Option> options = scenario_options();
+  options.push_back(format_option());
   return {
       .name = "capacity",
       .summary = "the most requests a second that a deployment carries within its targets",
       .description =
           "Runs a scenario with serving at several rates and halves towards the highest at which "
-          "the "
-          "targets are attained; its interval is that of the cost models. Exit code 3 where no "
-          "rate "
-          "attains them.",
-      .options = {{.name = "SCENARIO",
-                   .help = "the scenario: a YAML file, or the name of one that ships",
-                   .required = true,
-                   .is_file = true},
-                  {.name = "--set",
-                   .value = "KEY=VALUE",
-                   .help = "replace a value of the scenario; may be given more than once",
-                   .repeated = true},
-                  format_option()},
+          "the targets are attained; its interval is that of the cost models. Exit code 3 where "
+          "no rate attains them.",
+      .options = std::move(options),
       .examples = {"moesim capacity mixtral-8x7b-serving-h100",
                    "moesim capacity SCENARIO --set serving.targets.ttft='500 ms' --format json"},
       .run = run};

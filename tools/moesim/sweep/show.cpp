@@ -1,7 +1,6 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "sim/io/atomic_file.h"
 #include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/study/table.h"
 
@@ -35,10 +34,7 @@ sim::ExitCode write(const Arguments& arguments, Console console) {
   const std::string text = arguments.text("format") == "csv"
                                ? to_csv(table)
                                : sim::io::to_text(to_json(table, store, arguments.has("reports")));
-  if (const auto output = arguments.find("output"))
-    sim::io::write_file(*output, text);
-  else
-    console.out << text;
+  write_result(arguments, text, console);
   return sim::ExitCode::Ok;
 }
 

@@ -1,0 +1,20 @@
+// The scenario that a command is given: SCENARIO and --set, as run, config and capacity take them.
+#pragma once
+
+#include <vector>
+
+#include "sim/io/yaml_reader.h"
+#include "tools/moesim/command.h"
+#include "workloads/scenario.h"
+
+namespace moesim::tools {
+
+// SCENARIO and --set.
+std::vector<Option> scenario_options();
+
+// The document with what --set replaces. Throws ConfigError, InputError.
+sim::io::YamlDocument scenario_document(const Arguments& arguments);
+// What it says, its trace from this user's cache. Throws ConfigError, InputError.
+workloads::Scenario named_scenario(const Arguments& arguments);
+
+}  // namespace moesim::tools
