@@ -73,11 +73,8 @@ TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSour
   for (std::size_t r = 0; r + 1 < sources.begin.size(); ++r) {
     shape.rows = std::max<std::int64_t>(shape.rows, sources.begin[r + 1] - sources.begin[r]);
   }
-  TokenExchange exchange;
-  exchange.dispatch = hardware::dispatch(cluster_, group, algorithm_, multicast, shape);
-  shape.row_bytes = width * combine_bytes_;
-  exchange.combine = hardware::combine(cluster_, group, algorithm_, multicast, shape);
-  return exchange;
+  return hardware::there_and_back(cluster_, group, algorithm_, multicast, shape,
+                                  width * combine_bytes_);
 }
 
 DispatchWanted Communication::wanted() const {

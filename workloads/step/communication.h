@@ -17,10 +17,7 @@ namespace moesim::workloads {
 using sim::Rank;
 
 // Tokens to their experts and back, for one expert-parallel group.
-struct TokenExchange {
-  hardware::PricedExchange dispatch;
-  hardware::PricedExchange combine;
-};
+using TokenExchange = hardware::MulticastPair;
 
 class Communication {
  public:
