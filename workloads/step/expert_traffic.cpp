@@ -76,7 +76,7 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
   for (Rank r = 0; r < stage_ranks_; ++r) {
     const auto rows = rows_.rows(r);
     traffic.rows.push_back(sum(rows));
-    traffic.experts.push_back(pricer_.price(moe, rows, rows_.tokens(r)));
+    traffic.experts.push_back(&pricer_.price(moe, rows, rows_.tokens(r)));
   }
   return traffic;
 }

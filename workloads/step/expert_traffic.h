@@ -16,7 +16,7 @@ namespace moesim::workloads {
 // Of one micro-batch in one layer, on the ranks of one stage.
 struct LayerTraffic {
   std::vector<TokenExchange> exchanges;  // of each group; none where tokens are not sharded
-  std::vector<Work> experts;             // of each rank
+  std::vector<const Work*> experts;      // of each rank
   std::vector<std::int64_t> rows;        // of each rank
 };
 

@@ -60,7 +60,7 @@ void add(Task task, Turn& turn) {
 }  // namespace
 
 bool RankWork::is_nothing() const {
-  return std::ranges::all_of(works, [](const Work& w) { return w.time == sim::Duration{}; });
+  return std::ranges::all_of(works, [](const Work* w) { return w->time == sim::Duration{}; });
 }
 
 Program::Program(const Deployment& deployment, const RankLayout& layout,
@@ -100,8 +100,6 @@ std::size_t Program::QuestionHash::operator()(const Question& question) const {
 // `price` of what each dp rank has; `layer` as in Task.
 template <class Price>
 RankWork Program::by_dp(Part part, std::int64_t layer, const MicroBatch& batch, Price price) const {
-  constexpr std::size_t kMostKnown = 1 << 15;
-  if (known_.size() > kMostKnown) known_.clear();
   Question question;
   question.part = part;
   if (layer >= 0) {
@@ -112,10 +110,9 @@ RankWork Program::by_dp(Part part, std::int64_t layer, const MicroBatch& batch, 
   work.works.reserve(batch.shape.ranks.size());
   for (const RankBatch& rank : batch.shape.ranks) {
     question.batch = rank;
-    const auto found = known_.find(question);
-    work.works.push_back(found != known_.end()
-                             ? found->second
-                             : known_.emplace(question, price(rank)).first->second);
+    auto found = known_.find(question);
+    if (found == known_.end()) found = known_.emplace(question, price(rank)).first;
+    work.works.push_back(&found->second);
   }
   if (!batch.shape.same()) work.of = dp_of_;
   return work;
@@ -173,6 +170,8 @@ void Program::expert_collective(Task task, const Place& at, Collective collectiv
 }
 
 Turn Program::embedding(const Place& at, const MicroBatch& batch) const {
+  constexpr std::size_t kMostKnown = 1 << 15;
+  if (known_.size() > kMostKnown) known_.clear();
   Turn turn;
   add({.what = "embedding",
        .work = by_dp(

@@ -26,12 +26,13 @@
 
 namespace moesim::workloads {
 
-// The work of each rank of a stage, equal ones once.
+// The work of each rank of a stage, equal ones once. The program keeps what it points to until the
+// next pass, which begins with an embedding.
 struct RankWork {
-  std::vector<Work> works = {};
+  std::vector<const Work*> works = {};
   std::span<const std::uint32_t> of = {};  // rank of the stage -> work; empty: the first for all
 
-  const Work& operator[](Rank rank) const { return works[of.empty() ? 0 : of[rank]]; }
+  const Work& operator[](Rank rank) const { return *works[of.empty() ? 0 : of[rank]]; }
   bool is_nothing() const;
 };
 
