@@ -1,10 +1,11 @@
-// `moesim capacity`, as a user calls it.
+// `moesim capacity` and `moesim validate serving`, as a user calls them.
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "sim/error.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "tools/moesim/serving/serving_commands.h"
 
@@ -44,6 +45,15 @@ Values mixtral(std::vector<std::string> sets = {}) {
 bool has(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
+
+constexpr const char* kRows =
+    "case,engine,engine_version,model,system,precision,mode,isl,osl,concurrency,tp_size,"
+    "attention_dp_size,moe_tp_size,moe_ep_size,silicon_ttft_ms,silicon_tpot_ms\n";
+
+constexpr const char* kOptions =
+    "engine,engine_version,model,system,precision,mode,isl,osl,date_from,concurrency_min,"
+    "concurrency_max,tp,ep,dp_attention,max_num_tokens,max_num_seqs,chunk,kv_cache_dtype,"
+    "memory_fraction,recv_interval,batch_wait_iters,batch_wait_ratio,expert_parallel,speculation\n";
 
 }  // namespace
 
@@ -120,4 +130,55 @@ TEST_CASE("a capacity without targets, or that nothing attains, is told so") {
         }) ==
         "configs/scenarios/mixtral-8x7b-serving-h100.yaml: capacity is a rate: expected a scenario "
         "with serving.requests.arrivals.rate");
+}
+
+TEST_CASE("measured engines are played with the options that their runs had") {
+  const tests::TemporaryFolder folder;
+  const std::string rows = folder.file(
+      "rows.csv", std::string(kRows) +
+                      "a,vllm,0.19.0,openai/gpt-oss-120b,h200_sxm,fp4,agg,1024,256,4,1,1,1,1,"
+                      "100,5\n"
+                      "b,vllm,0.19.0,openai/gpt-oss-120b,h200_sxm,fp4,agg,1024,256,16,1,1,1,1,"
+                      "200,8\n"
+                      "c,vllm,0.19.0,openai/gpt-oss-120b,h200_sxm,fp4,disagg,1024,256,16,1,1,1,"
+                      "1,200,8\n"
+                      "d,vllm,0.19.0,nobody/knows,h200_sxm,fp4,agg,1024,256,16,1,1,1,1,200,8\n");
+  const std::string options = folder.file(
+      "options.csv", std::string(kOptions) +
+                         "vllm,0.19.0,openai/gpt-oss-120b,h200_sxm,fp4,agg,*,*,2026-01-01,16,*,1,1,"
+                         "off,1024,C,,auto,0.9,,,,off,\n");
+  const auto played = [&](bool with) {
+    Values values{{"FILE", {rows}}, {"format", {"json"}}, {"rows", {""}}};
+    if (with) values["options"] = {options};
+    const Outcome outcome = call(tools::validate_serving_command(), values);
+    CHECK(outcome.code == sim::ExitCode::Ok);
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto plain = played(false), asked = played(true);
+  CHECK(plain["n"] == 2);
+  CHECK(plain["by"]["options"]["not asked"]["tpot"]["n"] == 2);
+  CHECK(asked["by"]["options"]["known"]["tpot"]["n"] == 1);
+  CHECK(asked["by"]["options"]["none fits"]["tpot"]["n"] == 1);
+  const auto ttft = [](const nlohmann::json& json, const std::string& name) {
+    for (const auto& one : json["worst"]) {
+      if (one["case"] == name) return one["predicted_ttft_ms"].get<double>();
+    }
+    return 0.0;
+  };
+  // The row of 4 has no options; that of 16 has a budget for one prompt at a time where the engine
+  // takes eight.
+  CHECK(ttft(plain, "a") == ttft(asked, "a"));
+  CHECK(ttft(plain, "b") != ttft(asked, "b"));
+  std::map<std::string, int> skipped;
+  for (const auto& one : asked["skipped"]) skipped[one["reason"]] = one["n"];
+  CHECK(skipped ==
+        std::map<std::string, int>{{"prefill and decode apart: not played by this command", 1},
+                                   {"no model file is called or has the alias nobody/knows", 1}});
+  const Outcome text = call(tools::validate_serving_command(), {{"FILE", {rows}}});
+  CHECK(has(text.out, "error in %"));
+  CHECK(has(text.out, "  by engine\n  vllm "));
+  CHECK(has(text.out, "      1  prefill and decode apart: not played by this command\n"));
+  CHECK(tests::thrown<sim::ConfigError>([&] {
+          call(tools::validate_serving_command(), {{"FILE", {rows}}, {"model", {"mine.yaml"}}});
+        }) == "--model mine.yaml: expected ID=FILE, such as Qwen/Qwen3-32B=mine.yaml");
 }
