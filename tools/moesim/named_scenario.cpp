@@ -23,6 +23,14 @@ sim::io::YamlDocument scenario_document(const Arguments& arguments) {
                                   arguments.all("set"));
 }
 
+std::string changes(const Arguments& arguments) {
+  std::string text;
+  for (const std::string& assignment : arguments.all("set")) {
+    text += (text.empty() ? ", with " : ", ") + assignment;
+  }
+  return text;
+}
+
 workloads::Scenario named_scenario(const Arguments& arguments) {
   workloads::Scenario scenario = workloads::load_scenario(
       find_config("scenarios", arguments.text("SCENARIO")), arguments.all("set"), shipped());

@@ -45,15 +45,6 @@ std::string command_line(const Arguments& arguments) {
   return text;
 }
 
-// A scenario's name is of what its file says: what was changed stands beside it.
-std::string changes(const Arguments& arguments) {
-  std::string text;
-  for (const std::string& assignment : arguments.all("set")) {
-    text += (text.empty() ? ", with " : ", ") + assignment;
-  }
-  return text;
-}
-
 // What is of a service: its report, and the files that were asked for.
 sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenario& scenario,
                              const workloads::RunResult& result, Console console) {

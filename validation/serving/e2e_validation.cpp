@@ -28,7 +28,7 @@ std::string cluster_of(const E2eRow& row) {
 }
 
 // What the recipes of these rows say of formats. gpt-oss is stored in four bits.
-std::string precision_of(const E2eRow& row) {
+std::string precision_of(const E2eRow& row, const RunOptions& run) {
   const auto has = [&](const char* part) { return row.model.find(part) != std::string::npos; };
   const bool hopper = row.system.starts_with("h");
   std::string weights;
@@ -38,11 +38,36 @@ std::string precision_of(const E2eRow& row) {
   }
   const bool wide = row.engine == "vllm" || (row.engine == "sglang" && hopper);
   return fmt::format("{{{}kv_cache: {}}}", weights.empty() ? "" : "weights: " + weights + ", ",
-                     wide ? "bf16" : "fp8");
+                     !run.cache.empty() ? run.cache
+                     : wide             ? "bf16"
+                                        : "fp8");
 }
 
-std::string scenario_text(const E2eRow& row, const E2eOptions& options) {
-  const workloads::Parallelism& p = row.layout;
+// What the run set otherwise than its engine does by itself.
+std::string scheduler_of(const RunOptions& run) {
+  std::string text;
+  const auto add = [&](const char* key, const std::optional<std::int64_t>& value) {
+    if (value) text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", key, *value);
+  };
+  add("tokens", run.tokens);
+  add("sequences", run.sequences);
+  add("chunk", run.chunk);
+  add("receive_interval", run.receive_interval);
+  if (run.batch_wait) {
+    text += fmt::format("{}batch_wait: {{iterations: {}, share: {}}}", text.empty() ? "" : ", ",
+                        *run.batch_wait, run.batch_wait_share.value_or(0));
+  }
+  return text;
+}
+
+workloads::Parallelism layout_of(const E2eRow& row, const RunOptions& run) {
+  workloads::Parallelism p = row.layout;
+  if (run.expert_parallel && p.ep == 1 && p.etp > 1) std::swap(p.ep, p.etp);
+  return p;
+}
+
+std::string scenario_text(const E2eRow& row, const RunOptions& run, const E2eOptions& options) {
+  const workloads::Parallelism p = layout_of(row, run);
   const bool deepseek = row.model.find("DeepSeek") != std::string::npos;
   const std::int64_t counted =
       options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
@@ -53,12 +78,14 @@ std::string scenario_text(const E2eRow& row, const E2eOptions& options) {
       "engine: {}\nserving:\n"
       "  requests: {{arrivals: {{law: closed}}, input: {{law: uniform, low: {}, high: {}}}, "
       "output: {{law: uniform, low: {}, high: {}}}, count: {}, warm_up: {}}}\n"
-      "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false}}\n"
-      "  iteration: {{draws: 1, checks: 4}}\n",
-      row.name, options.model_file(row.model), options.configs, cluster_of(row), precision_of(row),
-      p.tp, p.dp, p.ep, p.etp, deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}",
-      row.engine, low(row.isl), row.isl, low(row.osl), row.osl, counted + row.concurrency,
-      row.concurrency, row.concurrency);
+      "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false{}}}\n"
+      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 4}}\n",
+      row.name, options.model_file(row.model), options.configs, cluster_of(row),
+      precision_of(row, run), p.tp, p.dp, p.ep, p.etp,
+      deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", row.engine, low(row.isl), row.isl,
+      low(row.osl), row.osl, counted + row.concurrency, row.concurrency, row.concurrency,
+      run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
+      scheduler_of(run));
 }
 
 // The benchmark sends ten times the concurrency, the first wave at once to an idle engine: a tenth
@@ -81,30 +108,50 @@ void measure(const workloads::serving::PlayedService& played, std::int64_t concu
   p.tpot_ms = kFirst * first.tpot / first.n + (1 - kFirst) * later.tpot / later.n;
 }
 
+// A row with what it was run with, and its scenario.
+struct Asked {
+  std::size_t row = 0;
+  RunOptions run = {};
+  std::unique_ptr<Scenario> scenario = {};  // none where it cannot be asked for
+};
+
+void ask(const E2eRow& row, const E2eOptions& options, Asked& asked, E2ePrediction& p) {
+  try {
+    const auto document =
+        sim::io::YamlDocument::parse(scenario_text(row, asked.run, options), row.name);
+    asked.scenario = std::make_unique<Scenario>(
+        workloads::read_scenario(document.root(), {.engines = options.configs + "/engines"}));
+  } catch (const sim::ConfigError& error) {
+    p.failed = "the deployment cannot be asked for";
+  }
+}
+
 // The rows of one deployment, one after another: they share their prices.
-void predict_group(const std::vector<E2eRow>& rows, const std::vector<std::size_t>& group,
+void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
                    const E2eOptions& options, std::vector<E2ePrediction>& predictions,
                    const std::function<void()>& done) {
-  std::vector<std::unique_ptr<Scenario>> scenarios;  // outlive the services
+  for (Asked& asked : group) ask(rows[asked.row], options, asked, predictions[asked.row]);
+  // Prices reach as far as the first of them asks.
+  std::ranges::stable_sort(group, std::greater<>(), [](const Asked& asked) {
+    return asked.scenario ? workloads::serving::fullest_of(asked.scenario->serving()->pool) : 0;
+  });
   std::unique_ptr<Service> first;
   std::optional<workloads::CostBand> band;
-  for (const std::size_t i : group) {
-    E2ePrediction& p = predictions[i];
-    p.row = rows[i];
+  for (const Asked& asked : group) {
+    const E2eRow& row = rows[asked.row];
+    E2ePrediction& p = predictions[asked.row];
+    p.row = row;
     try {
-      const auto document =
-          sim::io::YamlDocument::parse(scenario_text(rows[i], options), rows[i].name);
-      scenarios.push_back(std::make_unique<Scenario>(
-          workloads::read_scenario(document.root(), {.engines = options.configs + "/engines"})));
-      const auto& question = *scenarios.back()->serving();
+      if (!asked.scenario) throw sim::ConfigError("it was refused");
+      const auto& question = *asked.scenario->serving();
       std::unique_ptr<Service> own;
       if (first) {
         own = std::make_unique<Service>(question, *first);
       } else {
-        first = std::make_unique<Service>(scenarios.back()->deployment, question);
+        first = std::make_unique<Service>(asked.scenario->deployment, question);
       }
       Service& service = own ? *own : *first;
-      measure(service.play(), rows[i].concurrency, p);
+      measure(service.play(), row.concurrency, p);
       if (!band) band = workloads::band_of(service);
       p.tpot_low = p.tpot_ms * band->decode_low;
       p.tpot_high = p.tpot_ms * band->decode_high;
@@ -112,7 +159,7 @@ void predict_group(const std::vector<E2eRow>& rows, const std::vector<std::size_
       p.ttft_high = p.ttft_ms * band->prompt_high;
       const double each = question.mean_input() + question.mean_output() / 2;
       const auto ranks = static_cast<double>(question.pool.layout.dp * question.pool.replicas);
-      p.demand = static_cast<double>(rows[i].concurrency) * each /
+      p.demand = static_cast<double>(row.concurrency) * each /
                  (ranks * static_cast<double>(service.cache().blocks * service.cache().block));
     } catch (const sim::InfeasibleError& error) {
       p.failed = "does not fit, or is never served";
@@ -121,6 +168,11 @@ void predict_group(const std::vector<E2eRow>& rows, const std::vector<std::size_
     }
     done();
   }
+}
+
+// Rows that can share prices: of one deployment, whose options change neither formats nor layout.
+std::string prices_of(const E2eRow& row, const RunOptions& run) {
+  return fmt::format("{} {} {}", row.deployment(), run.cache, layout_of(row, run).ep);
 }
 
 void add(const E2ePrediction& p, bool ttft, std::vector<double>& errors, std::int64_t& inside) {
@@ -160,14 +212,26 @@ const char* load_of(std::int64_t concurrency) {
                               : "129-";
 }
 
+const char* options_of(std::int64_t sets) {
+  return sets < 0 ? "not asked" : sets == 0 ? "none fits" : sets == 1 ? "known" : "one of several";
+}
+
 }  // namespace
 
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options) {
-  std::map<std::string, std::vector<std::size_t>> by_deployment;
-  for (std::size_t i = 0; i < rows.size(); ++i) by_deployment[rows[i].deployment()].push_back(i);
-  std::vector<const std::vector<std::size_t>*> groups;
-  for (const auto& [name, group] : by_deployment) groups.push_back(&group);
   std::vector<E2ePrediction> predictions(rows.size());
+  std::map<std::string, std::vector<Asked>> by_deployment;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Asked asked{.row = i};
+    if (options.runs != nullptr) {
+      const OptionTable::Found found = options.runs->of(rows[i]);
+      asked.run = found.options;
+      predictions[i].option_sets = found.sets;
+    }
+    by_deployment[prices_of(rows[i], asked.run)].push_back(std::move(asked));
+  }
+  std::vector<std::vector<Asked>*> groups;
+  for (auto& [name, group] : by_deployment) groups.push_back(&group);
   std::atomic<std::size_t> next{0};
   std::size_t finished = 0;
   std::mutex mutex;
@@ -202,17 +266,18 @@ E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
   summary.tpot = error_of(all, false, any);
   summary.ttft = error_of(all, true, fair);
   summary.ttft_all = error_of(all, true, any);
-  const std::map<std::string, std::function<std::string(const E2eRow&)>> keys{
-      {"engine", [](const E2eRow& r) { return r.engine; }},
-      {"system", [](const E2eRow& r) { return r.system; }},
-      {"model", [](const E2eRow& r) { return r.model; }},
-      {"mode", [](const E2eRow& r) { return r.mode; }},
-      {"load", [](const E2eRow& r) { return std::string(load_of(r.concurrency)); }},
-      {"group", [](const E2eRow& r) { return r.group(); }}};
+  const std::map<std::string, std::function<std::string(const E2ePrediction&)>> keys{
+      {"engine", [](const E2ePrediction& p) { return p.row.engine; }},
+      {"system", [](const E2ePrediction& p) { return p.row.system; }},
+      {"model", [](const E2ePrediction& p) { return p.row.model; }},
+      {"mode", [](const E2ePrediction& p) { return p.row.mode; }},
+      {"load", [](const E2ePrediction& p) { return std::string(load_of(p.row.concurrency)); }},
+      {"options", [](const E2ePrediction& p) { return std::string(options_of(p.option_sets)); }},
+      {"group", [](const E2ePrediction& p) { return p.row.group(); }}};
   for (const auto& [name, key] : keys) {
-    for (const E2ePrediction& p : all) summary.by[name].try_emplace(key(p.row));
+    for (const E2ePrediction& p : all) summary.by[name].try_emplace(key(p));
     for (auto& [value, errors] : summary.by[name]) {
-      const auto of = [&k = key, &v = value](const E2ePrediction& p) { return k(p.row) == v; };
+      const auto of = [&k = key, &v = value](const E2ePrediction& p) { return k(p) == v; };
       errors = {error_of(all, false, of),
                 error_of(all, true, [&](const auto& p) { return of(p) && fair(p); })};
     }

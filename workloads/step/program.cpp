@@ -234,6 +234,11 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
       traffic_.route(at.routing_step, moe_index_[static_cast<std::size_t>(layer)], layer, at.first,
                      batch, account);
   router(layer, batch, before);
+  add({.what = "rows out",
+       .layer = layer,
+       .phase = Phase::Router,
+       .work = {.works = std::move(traffic.rows_out), .of = each_rank_}},
+      before);
   if (sharded_) {
     Task dispatch{.what = "dispatch", .layer = layer, .phase = Phase::Dispatch};
     for (TokenExchange& tokens : traffic.exchanges) {
@@ -263,9 +268,19 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
     combine.exchanges.push_back(std::move(tokens.combine));
   }
   after.push_back(std::move(combine));
+  // Where rows that came back are added up by a kernel, another micro-batch may compute before it.
+  Turn last;
+  const bool ends_apart = !traffic.rows_back.empty();
+  add({.what = "rows back",
+       .layer = layer,
+       .phase = Phase::Experts,
+       .work = {.works = std::move(traffic.rows_back), .of = each_rank_}},
+      last);
   dense_collective(kTensor, {.what = "tokens all-gather", .layer = layer}, at,
-                   &Communication::all_gather, of_cp_rank, after);
-  return {std::move(before), std::move(after)};
+                   &Communication::all_gather, of_cp_rank, ends_apart ? last : after);
+  std::vector<Turn> turns{std::move(before), std::move(after)};
+  if (ends_apart) turns.push_back(std::move(last));
+  return turns;
 }
 
 bool Program::sums_before(std::int64_t layer) const {
@@ -367,7 +382,7 @@ void Program::router(std::int64_t layer, const MicroBatch& batch, Turn& turn) co
   const auto format = communication_.quantised_before();
   RankWork work = by_dp(Part::Router, layer, batch, [&](const RankBatch& rank) {
     const std::int64_t tokens = routed_tokens_of_rank(rank);
-    Work sum = pricing_.router(moe, tokens);
+    Work sum = pricing_.router(moe, tokens, !sharded_);
     if (sharded_ && format) {
       sum += pricing_.quantise(tokens, moe.dispatch_width(deployment_.model.hidden), *format);
     }

@@ -102,6 +102,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 
   validation::E2eOptions options{.configs = shipped_folder("engines").parent_path().string()};
   options.full = arguments.has("full");
+  std::optional<validation::OptionTable> runs;
+  if (const auto file = arguments.find("options")) {
+    runs = validation::OptionTable::read(*file);
+    options.runs = &*runs;
+  }
   options.threads = static_cast<int>(arguments.integer("jobs", 1, 256));
   std::map<std::string, std::string> models;
   for (const std::string& pair : arguments.all("model")) {
@@ -178,6 +183,11 @@ Command validate_serving_command() {
                    .value = "ID=FILE",
                    .help = "the model file of a hub id that none that ships has among its aliases",
                    .repeated = true},
+                  {.name = "--options",
+                   .value = "FILE",
+                   .help = "what the runs were started with, by engine, version, model, system, "
+                           "lengths, layout and concurrency (.csv, .csv.gz)",
+                   .is_file = true},
                   {.name = "--full", .help = "ten times the concurrency, as the benchmark does"},
                   {.name = "--rows", .help = "all rows under worst, not the first ten"},
                   {.name = "-j,--jobs",
@@ -186,6 +196,7 @@ Command validate_serving_command() {
                    .fallback = "1"},
                   format_option()},
       .examples = {"moesim validate serving e2e_serving.csv.gz -j 2",
+                   "moesim validate serving e2e_serving.csv.gz --options e2e_options.csv.gz",
                    "moesim validate serving mine.csv --model my/model=mine.yaml --format json"},
       .run = run};
 }
