@@ -19,6 +19,8 @@ Json formats_json(const Formats& f) {
 }
 
 Json routing_json(const RoutingChoice& routing) {
+  if (!routing.ranks.loads.empty()) return {{"rank_loads", routing.ranks.loads}};
+  if (routing.ranks.given()) return {{"max_over_mean", routing.ranks.max_over_mean}};
   if (routing.trace.empty()) {
     Json json{{"law", std::string(name_of(routing.law))}};
     if (routing.law != Law::Balanced && routing.law != Law::Uniform) json["skew"] = routing.skew;

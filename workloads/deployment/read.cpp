@@ -7,6 +7,7 @@
 
 #include "sim/error.h"
 #include "workloads/deployment/engine_file.h"
+#include "workloads/deployment/read_routing.h"
 #include "workloads/placement/balanced.h"
 
 namespace moesim::workloads {
@@ -67,62 +68,6 @@ Formats read_formats(const std::optional<YamlNode>& node, const ModelSpec& model
   read("dispatch", formats.dispatch);
   read("combine", formats.combine);
   return formats;
-}
-
-template <typename Enum, std::size_t N>
-void read_choice(const YamlNode& map, const char* key, const std::array<std::string_view, N>& names,
-                 Enum& value) {
-  if (const auto found = map.find(key)) value = static_cast<Enum>(found->one_of(names));
-}
-
-TraceMapping read_mapping(const YamlNode& node) {
-  // Of short traces whole requests are drawn again, which the report says; what changes who goes
-  // where has to be asked for.
-  TraceMapping mapping{.tokens = TokenMapping::Auto};
-  read_choice(node, "layers", kLayerMappings, mapping.layers);
-  read_choice(node, "tokens", kTokenMappings, mapping.tokens);
-  read_choice(node, "experts", kExpertMappings, mapping.experts);
-  read_choice(node, "order", kTokenOrders, mapping.order);
-  read_choice(node, "missing", kMissingMappings, mapping.missing);
-  if (const auto mix = node.find("mix")) {
-    for (const auto& [domain, share] : mix->entries()) {
-      mapping.mix.emplace_back(domain, share.number(0, 1e6));
-    }
-  }
-  return mapping;
-}
-
-constexpr double kMostSkew = 10;  // that a law takes (laws.cpp)
-
-RoutingChoice read_routing(const std::optional<YamlNode>& node) {
-  RoutingChoice routing;
-  if (!node) return routing;
-  if (node->find("trace")) {
-    for (const char* key : {"law", "skew", "drift"}) {
-      const auto found = node->find(key);
-      if (found) found->error("belongs to a routing without a trace: leave out one of the two");
-    }
-    node->allow_only({"trace", "layers", "tokens", "experts", "order", "missing", "mix", "law",
-                      "skew", "drift"});
-    routing.trace = node->at("trace").file();
-    routing.mapping = read_mapping(*node);
-    return routing;
-  }
-  for (const char* key : {"layers", "tokens", "experts", "order", "missing", "mix"}) {
-    const auto found = node->find(key);
-    if (found) found->error("says how a trace is mapped, but there is none: give routing.trace");
-  }
-  node->allow_only(
-      {"law", "skew", "drift", "trace", "layers", "tokens", "experts", "order", "missing", "mix"});
-  routing.law = static_cast<Law>(node->at("law").one_of(kLawNames));
-  routing.skew = default_skew(routing.law);
-  // Without meaning for balanced and uniform, so that a study may change the law alone.
-  if (const auto skew = node->find("skew")) routing.skew = skew->number(0, kMostSkew);
-  if (const auto drift = node->find("drift")) {
-    const double value = drift->number(0, 3);
-    if (routing.law != Law::Balanced) routing.drift = value;
-  }
-  return routing;
 }
 
 PlacementChoice read_placement(const std::optional<YamlNode>& node) {

@@ -1,0 +1,14 @@
+// `routing:` of a scenario: a trace and how it is mapped, a law, or loads by rank.
+#pragma once
+
+#include <optional>
+
+#include "sim/io/yaml_reader.h"
+#include "workloads/deployment/deployment.h"
+
+namespace moesim::workloads {
+
+// Mistakes are noted on the nodes. Without a node: uniform.
+RoutingChoice read_routing(const std::optional<sim::io::YamlNode>& node);
+
+}  // namespace moesim::workloads
