@@ -25,6 +25,8 @@ struct Item {
   double measured_us = 0;  // zero where the table does not say
   // What a hold-out holds out: a row is in it when any of these is. Shapes, models, node counts.
   std::vector<std::string> groups;
+  // The same where those are too few to hold one out: layouts of a model.
+  std::vector<std::string> finer = {};
   bool anomalous = false;  // flagged by the table: not fitted on, and reported apart
 };
 

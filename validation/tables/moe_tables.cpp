@@ -92,6 +92,7 @@ Tasks read_moe(const sim::io::CsvTable& table, const hardware::Device& device,
     if (split > static_cast<std::int64_t>(x.inter))
       reader.fail(row, "moe_tp_size", "at most inter_size");
     x.inter /= static_cast<double>(split);
+    item.finer = {fmt::format("tp{} ep{}", split, reader.text(row, "moe_ep_size"))};
     builder.add(impl, std::string(name_of(x.precision)), x.precision, std::move(item), x);
   }
   return builder.take();

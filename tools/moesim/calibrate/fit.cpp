@@ -45,13 +45,34 @@ struct Fitted {
   std::vector<std::string> outliers;
 };
 
+// Fits that others have: what a search starts from, and what an interval is taken over from.
+struct Siblings {
+  const hardware::Device* prior = nullptr;
+  std::string generation;    // of the device that is fitted
+  hardware::Device nearest;  // with the fits of this run, and those that the device takes over
+
+  std::optional<hardware::FittedModel> prior_of(const Task& task) const {
+    if (!prior) return {};
+    const hardware::Chosen chosen =
+        hardware::choose_fitted(*prior, task.kind(), task.implementation(), task.variant());
+    if (!chosen.model) return {};
+    hardware::FittedModel model = *chosen.model;
+    model.other_generation |= prior->generation != generation;
+    return model;
+  }
+  const hardware::FittedModel* nearest_to(const Task& task) const {
+    return hardware::choose_fitted(nearest, task.kind(), task.implementation(), task.variant())
+        .model;
+  }
+};
+
 std::string title_of(const Task& task) {
   return fmt::format("{} {} {}", task.kind(), task.implementation(), task.variant());
 }
 
 // Nothing where the rows are too few, and a line that says so.
 std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
-                          validation::FitOptions options, const hardware::Device* prior,
+                          validation::FitOptions options, const Siblings& siblings,
                           std::ostream& err) {
   if (task.composed()) {
     err << fmt::format("{}: {} is left out: it is composed of what other tables fit\n",
@@ -60,11 +81,9 @@ std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
   }
   const auto measured = std::ranges::count_if(
       task.items(), [](const validation::Item& i) { return i.measured_us > 0 && !i.anomalous; });
-  if (prior) {
-    const hardware::Chosen chosen =
-        hardware::choose_fitted(*prior, task.kind(), task.implementation(), task.variant());
-    options.prior = chosen.model;
-  }
+  const std::optional<hardware::FittedModel> prior = siblings.prior_of(task);
+  if (prior) options.prior = &*prior;
+  options.nearest = siblings.nearest_to(task);
   if (measured == 0 || (measured < kLeastPoints && !options.prior)) {
     err << fmt::format(
         "{}: {} is left out: {} measured rows; a fit takes {}, or one and a --prior\n",
@@ -85,13 +104,16 @@ std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
   return fitted;
 }
 
+std::string hold_out_text(const validation::ErrorSummary& held) {
+  if (held.n == 0) return "hold-out none: too few groups";
+  return fmt::format("hold-out {:5.2f} / {:5.1f}  bias {:+5.2f}", held.median, held.p90, held.bias);
+}
+
 void print(std::ostream& out, const Fitted& f) {
   const FitResult& r = f.result;
-  out << fmt::format(
-      "{:36} {:6} points  fit {:5.2f} / {:5.1f}  hold-out {:5.2f} / {:5.1f}  bias {:+5.2f}  "
-      "outliers {}\n",
-      f.title, r.model.points, r.in_sample.median, r.in_sample.p90, r.hold_out.median,
-      r.hold_out.p90, r.hold_out.bias, r.outliers.size());
+  out << fmt::format("{:36} {:6} points  fit {:5.2f} / {:5.1f}  {}  outliers {}\n", f.title,
+                     r.model.points, r.in_sample.median, r.in_sample.p90, hold_out_text(r.hold_out),
+                     r.outliers.size());
   for (const std::string& line : f.outliers) out << "    " << line << '\n';
 }
 
@@ -179,6 +201,10 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   options.evaluations = static_cast<int>(arguments.integer("evaluations", 100, 1'000'000));
   std::vector<hardware::FittedModel> fresh;
   Json list = Json::array();
+  Siblings siblings{
+      .prior = prior ? &*prior : nullptr, .generation = device.generation, .nearest = device};
+  std::erase_if(siblings.nearest.fitted,
+                [](const hardware::FittedModel& m) { return m.carried_from.empty(); });
   for (const std::string& text : arguments.all("TABLE")) {
     const Source source = parse_source(text);
     const sim::io::CsvTable table = sim::io::CsvTable::read(source.file);
@@ -194,10 +220,10 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         "{} on {}{}", std::filesystem::path(source.file).filename().string(), device.name,
         arguments.has("source") ? ", " + arguments.text("source") : std::string());
     for (const auto& task : validation::read_tasks(kind, table, device, impl)) {
-      const std::optional<Fitted> fitted =
-          fit(*task, table, options, prior ? &*prior : nullptr, console.err);
+      const std::optional<Fitted> fitted = fit(*task, table, options, siblings, console.err);
       if (!fitted) continue;
       fresh.push_back(fitted->result.model);
+      siblings.nearest.fitted.push_back(fitted->result.model);
       if (arguments.json())
         list.push_back(to_json(*fitted));
       else
