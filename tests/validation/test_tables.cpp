@@ -6,6 +6,8 @@
 #include "validation/compare/table_prediction.h"
 #include "validation/compare/table_report.h"
 #include "validation/tables/detect_kind.h"
+#include "validation/tables/repeated_rows.h"
+#include "validation/tables/slow_tasks.h"
 
 using namespace moesim;
 using namespace moesim::validation;
@@ -89,8 +91,9 @@ TEST_CASE("one row a thousand times off is pointed at, the table is read") {
   for (int i = 0; i < 5; ++i) text += "bfloat16,64,4096,4096,12\n";
   text += "bfloat16,64,4096,4096,12000\n";
   const TableReport report = report_on("gemm", {CsvTable::parse(text, "t.csv")}, h100(), "trtllm");
-  REQUIRE(report.notes.size() == 1);
+  REQUIRE(report.notes.size() == 2);
   CHECK(report.notes[0].starts_with("t.csv:7: 12000 us is "));
+  CHECK(report.notes[1].starts_with("t.csv: 1 inputs are there more than once"));
   CHECK(report.parts[0].worst[0].where == "t.csv:7");
   CHECK(report.parts[0].good.n == 6);
 }
@@ -262,4 +265,68 @@ TEST_CASE("a table's kind is seen from its columns") {
   CHECK(kind("batch_size,isl,kv_len,num_heads\n1,512,0,16\n") == "context_mla");
   CHECK_THROWS_WITH_AS(kind("a,b\n1,2\n"),
                        "t.csv: the columns (a, b) are those of no kind of table", sim::InputError);
+}
+
+TEST_CASE("whose kernels a table is of is the last engine in its name") {
+  CHECK(named_implementation("gemm", "gemm_h100_sglang.csv.gz") == "sglang");
+  CHECK(named_implementation("moe", "moe_h100_vllm_mxfp4.csv") == "vllm");
+  CHECK(named_implementation("generation_attention", "gen_attn_h200_trtllm_60.csv") == "trtllm");
+  CHECK(named_implementation("wideep_moe", "wideep_moe_decode_h100_sglang.csv.gz") == "deepgemm");
+  CHECK(named_implementation("gemm", "mine.csv").empty());
+  CHECK(named_implementation("nccl", "nccl_sglang.csv").empty());
+}
+
+TEST_CASE("a format that says both sides is a variant of its own") {
+  const auto tasks = read_tasks(
+      "moe",
+      CsvTable::parse("moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,"
+                      "moe_ep_size,distribution\nw4a16_mxfp4,64,2880,2880,4,128,1,1,balanced\n"
+                      "w4a8_mxfp4_mxfp8,64,2880,2880,4,128,1,1,balanced\n"
+                      "int4_wo,64,2880,2880,4,128,1,1,balanced\n",
+                      "t.csv"),
+      h100(), "trtllm");
+  REQUIRE(tasks.size() == 3);
+  CHECK(tasks[0]->variant() == "w4a16_mxfp4");
+  CHECK(tasks[1]->variant() == "w4a8_mxfp4_mxfp8");
+  CHECK(tasks[2]->variant() == "int4");
+  // 16 bits and the widening: two parameters more than bf16 has. (14, and 2.)
+  CHECK(tasks[0]->parameters().size() == 16);
+}
+
+TEST_CASE("experts slower than a task that asks for more are screened, and nothing else is") {
+  // Five token counts in tensor parallelism of 1 and 2: half of the work took 1.6 times as long at
+  // all. With 1.4 times it would be within what tiles do.
+  const auto table = [](double times) {
+    std::string text =
+        "moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,moe_ep_size,"
+        "distribution,latency_us\n";
+    for (const int tokens : {1, 2, 4, 8, 16}) {
+      const auto row = [&](int tp, const char* law, double us) {
+        return "bfloat16," + std::to_string(tokens) + ",2048,1024,2,8," + std::to_string(tp) +
+               ",1," + law + "," + std::to_string(us) + "\n";
+      };
+      text +=
+          row(1, "balanced", 100) + row(2, "balanced", 100 * times) + row(1, "power_law_1.2", 90);
+    }
+    return CsvTable::parse(text, "t.csv");
+  };
+  const CsvTable slow = table(1.6), fine = table(1.4);
+  const std::vector<bool> rows = slow_tasks(TableReader(slow));
+  for (std::size_t row = 0; row < rows.size(); ++row) CHECK(rows[row] == (row % 3 == 1));
+  for (const bool screened : slow_tasks(TableReader(fine))) CHECK(!screened);
+  const auto tasks = read_tasks("moe", slow, h100(), "trtllm");
+  CHECK(!tasks[0]->usable(1));
+  CHECK(tasks[0]->usable(0));
+}
+
+TEST_CASE("inputs that were measured several ways are pointed at") {
+  const std::string note = repeated_rows_note(
+      CsvTable::parse(kGemm + "bfloat16,1,1,1,10\nbfloat16,1,1,1,25\nbfloat16,2,1,1,10\n"
+                              "bfloat16,2,1,1,10.5\nbfloat16,3,1,1,10\n",
+                      "t.csv"));
+  CHECK(
+      note ==
+      "t.csv: 1 inputs are there more than once with times over 1.1 times apart, t.csv:2 at 10 us "
+      "and 25 us: several kernels under one name?");
+  CHECK(repeated_rows_note(CsvTable::parse(kGemm + "bfloat16,1,1,1,10\n", "t.csv")).empty());
 }

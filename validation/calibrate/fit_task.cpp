@@ -28,7 +28,7 @@ constexpr std::size_t kFewHeldOut = 100;
 std::vector<std::size_t> usable(const Task& task) {
   std::vector<std::size_t> items;
   for (std::size_t i = 0; i < task.items().size(); ++i)
-    if (task.items()[i].measured_us > 0 && !task.items()[i].anomalous) items.push_back(i);
+    if (task.usable(i)) items.push_back(i);
   return items;
 }
 

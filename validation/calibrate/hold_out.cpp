@@ -41,7 +41,13 @@ std::vector<Fold> folds_of(const Task& task, std::span<const std::size_t> items,
   if (folds < 2) return result;
   Grouping grouping = &Item::groups;
   std::set<std::string> groups = groups_of(task, items, grouping);
-  if (groups.size() < kLeastGroups) groups = groups_of(task, items, grouping = &Item::finer);
+  if (groups.size() < kManyGroups) {
+    std::set<std::string> finer = groups_of(task, items, &Item::finer);
+    if (finer.size() >= kLeastGroups) {
+      groups = std::move(finer);
+      grouping = &Item::finer;
+    }
+  }
   if (groups.size() < kLeastGroups) return result;
   std::map<std::string, int> turn;
   int next = 0;

@@ -15,8 +15,9 @@
 namespace moesim::validation {
 
 // Fewer groups than this hold nothing out: what is left of two is one, and no fit of one tells
-// what another would miss by.
-inline constexpr std::size_t kLeastGroups = 3;
+// what another would miss by. Below the second number finer groups are taken where there are any:
+// of four models each is far from the rest, and a hold-out says more of them than of the fit.
+inline constexpr std::size_t kLeastGroups = 3, kManyGroups = 5;
 
 // Each with items on both sides: by the items' groups, or by their finer ones where those are too
 // few, or none at all. Groups in ascending order take turns; a small task affords more folds than

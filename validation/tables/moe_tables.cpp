@@ -4,6 +4,7 @@
 
 #include "hardware/kernels/moe.h"
 #include "validation/tables/kernel_tables.h"
+#include "validation/tables/slow_tasks.h"
 #include "validation/tables/task_builder.h"
 #include "workloads/routing/laws/table_routing.h"
 
@@ -62,6 +63,13 @@ std::string model_of(const TableReader& reader, std::size_t row) {
                      reader.text(row, "topk"), reader.text(row, "num_experts"));
 }
 
+// By both sides where the table says them; else what that device runs for such weights.
+hardware::ExpertFormat format_of(const TableReader& reader, std::size_t row,
+                                 const hardware::Device& device) {
+  if (const auto both = hardware::parse_expert_format(reader.text(row, "moe_dtype"))) return *both;
+  return hardware::expert_format(reader.precision(row, "moe_dtype"), device);
+}
+
 hardware::MoeInput input_of(const TableReader& reader, std::size_t row, const TableRouting& routing,
                             RoutingCache& cache) {
   const auto real = [](std::int64_t n) { return static_cast<double>(n); };
@@ -83,17 +91,23 @@ Tasks read_moe(const sim::io::CsvTable& table, const hardware::Device& device,
   const TableReader reader(table);
   TaskBuilder<hardware::MoeModel> builder("moe", device);
   RoutingCache cache;
+  // Where the table has no flags of its own.
+  const std::vector<bool> slow = reader.has("anomalous") || !reader.has("latency_us")
+                                     ? std::vector<bool>(reader.rows())
+                                     : slow_tasks(reader);
   for (std::size_t row = 0; row < reader.rows(); ++row) {
     Item item = reader.item(row, "latency_us");
+    item.screened = slow[row];
     item.groups = {model_of(reader, row)};
     hardware::MoeInput x = input_of(reader, row, routing_of(reader, row), cache);
-    x.precision = reader.precision(row, "moe_dtype");
+    x.format = format_of(reader, row, device);
     const std::int64_t split = reader.count(row, "moe_tp_size");
     if (split > static_cast<std::int64_t>(x.inter))
       reader.fail(row, "moe_tp_size", "at most inter_size");
     x.inter /= static_cast<double>(split);
+    x.whole_buffers = hardware::has_whole_buffers(impl);
     item.finer = {fmt::format("tp{} ep{}", split, reader.text(row, "moe_ep_size"))};
-    builder.add(impl, std::string(name_of(x.precision)), x.precision, std::move(item), x);
+    builder.add(impl, variant_of(x.format), x.format.activations, std::move(item), x);
   }
   return builder.take();
 }
@@ -120,9 +134,9 @@ Tasks read_wideep_moe(const sim::io::CsvTable& table, const hardware::Device& de
     Item item = reader.item(row, "latency_us");
     item.groups = {fmt::format("ep{}", reader.text(row, "moe_ep_size"))};
     hardware::MoeInput x = input_of(reader, row, routing_of(reader, row), cache);
-    x.precision = hardware::Precision::FP8Block;
+    x.format = hardware::Precision::FP8Block;
     x.routed = false;
-    builder.add(impl, variant, x.precision, std::move(item), x);
+    builder.add(impl, variant, x.format.activations, std::move(item), x);
   }
   return builder.take();
 }

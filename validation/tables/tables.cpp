@@ -74,6 +74,23 @@ std::string_view default_implementation(std::string_view kind) {
   return kind_of(kind).implementation;
 }
 
+std::string named_implementation(std::string_view kind, std::string_view file) {
+  constexpr std::array<std::string_view, 3> kEngines{"trtllm", "sglang", "vllm"};
+  const std::string_view own = default_implementation(kind);
+  // NCCL, DeepEP, what is read of our own kernels; an all-reduce has a column of engines.
+  if (own != "trtllm" && own != "deepgemm") return "";
+  if (kind == "custom_allreduce") return "";
+  std::string name;
+  std::size_t begin = 0;
+  while (begin < file.size()) {
+    const std::size_t end = std::min(file.find_first_of("_-.", begin), file.size());
+    const std::string_view word = file.substr(begin, end - begin);
+    if (std::ranges::find(kEngines, word) != kEngines.end()) name = word;
+    begin = end + 1;
+  }
+  return own == "deepgemm" && name == "sglang" ? std::string(own) : name;
+}
+
 Tasks read_tasks(std::string_view kind, const sim::io::CsvTable& table,
                  const hardware::Device& device, const std::string& implementation) {
   const Kind& k = kind_of(kind);
