@@ -33,6 +33,7 @@ constexpr std::array kKinds{
     Kind{"custom_allreduce", "trtllm", read_custom_allreduce},
     Kind{"deepep_normal", "deepep", read_deepep_normal},
     Kind{"deepep_ll", "deepep", read_deepep_ll},
+    Kind{"trtllm_alltoall", "trtllm", read_trtllm_alltoall},
     Kind{"hybrid_ep", "hybrid_ep", read_hybrid_ep},
     Kind{"context_attention", "trtllm", read_context_attention},
     Kind{"generation_attention", "trtllm", read_generation_attention},
@@ -40,6 +41,9 @@ constexpr std::array kKinds{
     Kind{"generation_mla", "trtllm", read_generation_mla},
     Kind{"context_mla_module", "trtllm", read_context_mla_module},
     Kind{"generation_mla_module", "trtllm", read_generation_mla_module},
+    // As public tables call them.
+    Kind{"mla_context_module", "trtllm", read_context_mla_module},
+    Kind{"mla_generation_module", "trtllm", read_generation_mla_module},
 };
 
 const Kind& kind_of(std::string_view name) {
