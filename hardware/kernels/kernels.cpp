@@ -12,6 +12,7 @@
 
 #include "hardware/choose_fitted.h"
 #include "hardware/kernels/attention.h"
+#include "hardware/kernels/expert_format.h"
 #include "hardware/kernels/family.h"
 #include "hardware/kernels/fitted.h"
 #include "hardware/kernels/gemm.h"
@@ -206,7 +207,7 @@ struct Kernels::Models {
         plain(choice.gemm == kRoofline),
         moe_name(checked(d, choice.moe, "moe")),
         gemm(d, "gemm", checked(d, choice.gemm, "gemm"), precision_names()),
-        moe(d, "moe", moe_name, precision_names()),
+        moe(d, "moe", moe_name, expert_variants(d)),
         context(d, "context_attention", checked(d, choice.attention, "attention"), pair_names()),
         decode(d, "generation_attention", checked(d, choice.attention, "attention"), pair_names()),
         context_mla(d, "context_mla", checked(d, choice.attention, "attention"), pair_names()),
@@ -219,11 +220,11 @@ struct Kernels::Models {
 
   // What prices a mixture layer.
   const Family<MoeModel>::Answer& moe_for(const MoeInput& x) const {
-    if (dispatched && !x.routed && x.precision == Precision::FP8Block) {
+    if (dispatched && !x.routed && x.format.weights == Precision::FP8Block) {
       const double rows = x.rows.rows / std::max(1.0, x.rows.active);
       return rows > kMostDecodeRows ? dispatched->prefill : dispatched->decode;
     }
-    return moe.of(place_of(x.precision));
+    return moe.of(place_of(x.format.weights));
   }
 
   Device device;
@@ -278,11 +279,12 @@ KernelCost Kernels::gemm(const GemmShape& shape, DeviceShare share) const {
 }
 
 KernelCost Kernels::grouped_gemm(const GroupedGemmShape& shape, DeviceShare share) const {
-  const Rates rates = rates_of(models_->device, shape.precision, share);
+  const ExpertFormat format = expert_format(shape.precision, models_->device);
+  const Rates rates = rates_of(models_->device, format.activations, share);
   const Work work = work_of(shape);
   MoeInput x;
   x.rows = group_rows(shape.rows);
-  x.precision = shape.precision;
+  x.format = format;
   x.routed = false;
   const auto& [model, use] = models_->moe_for(x);
   if (!model || x.rows.rows <= 0) return by_roofline(work, rates, 1, use);
@@ -290,19 +292,21 @@ KernelCost Kernels::grouped_gemm(const GroupedGemmShape& shape, DeviceShare shar
   x.hidden = static_cast<double>(shape.k);
   x.inter = static_cast<double>(shape.n);
   const Estimate e = model->estimate(x, rates);  // for its interval
-  const double us = rates.launch + std::max(grouped_gemm_us(x.rows, x.inter, x.hidden, x.precision,
+  const double us = rates.launch + std::max(grouped_gemm_us(x.rows, x.inter, x.hidden, x.format,
                                                             rates, model->parameters()),
                                             least_us_of(work, rates));
   return cost_of(us, trust_of(e, &use), work, rates);
 }
 
 KernelCost Kernels::moe(const MoeShape& shape, DeviceShare share) const {
-  const Rates rates = rates_of(models_->device, shape.precision, share);
-  const MoeInput x = input_of(shape);
+  const ExpertFormat format = expert_format(shape.precision, models_->device);
+  const Rates rates = rates_of(models_->device, format.activations, share);
+  MoeInput x = input_of(shape, format);
+  const auto& answer = models_->moe_for(x);
+  if (answer.model) x.whole_buffers = has_whole_buffers(answer.model->model().implementation);
   // Two GEMMs and the activation; routing, permutation and finalize where rows come unsorted.
-  return with_launches(
-      by<MoeModel>(models_->moe_for(x), x, work_of(shape), rates, shape.routed ? 6 : 3),
-      moe_launches(shape));
+  return with_launches(by<MoeModel>(answer, x, work_of(shape), rates, shape.routed ? 6 : 3),
+                       moe_launches(shape));
 }
 
 KernelCost Kernels::attention(const AttentionShape& shape, DeviceShare share) const {

@@ -72,7 +72,7 @@ Tasks read_points(const sim::io::CsvTable& table, const hardware::Device& device
     if (!layer && op != "gemm" && op != "grouped_gemm") continue;
     if (reader.text(row, "impl") != impl || is_dense(reader, row)) continue;
     hardware::MoeInput x;
-    x.precision = reader.precision(row, "dtype");
+    x.format = hardware::expert_format(reader.precision(row, "dtype"), device);
     x.rows = rows_of(reader, row);
     Item item = item_of(reader, row);
     if (layer) {
@@ -90,7 +90,7 @@ Tasks read_points(const sim::io::CsvTable& table, const hardware::Device& device
       x.tokens = x.rows.rows;
       item.groups = {fmt::format("{}x{}", x.inter, x.hidden)};
     }
-    builder.add(impl, std::string(name_of(x.precision)), x.precision, std::move(item), x);
+    builder.add(impl, variant_of(x.format), x.format.activations, std::move(item), x);
   }
   return builder.take();
 }
