@@ -3,6 +3,7 @@
 
 #include "workloads/scenario.h"
 #include "workloads/serving/read_question.h"
+#include "workloads/training/read_question.h"
 
 namespace moesim::workloads {
 namespace {
@@ -140,6 +141,7 @@ Json resolved(const Scenario& s) {
   json["host"] = host_json(d.host);
   if (const StepQuestion* step = s.step()) json["step"] = question_json(*step);
   if (const auto* asked = s.serving()) json["serving"] = serving::to_json(*asked);
+  if (const auto* asked = s.training()) json["training"] = to_json(*asked);
   json["seed"] = d.seed;
   return json;
 }
