@@ -115,6 +115,7 @@ Json resolved(const Scenario& s) {
   Json json;
   json["name"] = s.name;
   json["model"] = s.inputs.model.generic_string();
+  if (!s.inputs.keep_layers.empty()) json["keep_layers"] = s.inputs.keep_layers;
   json["cluster"] = s.inputs.cluster.generic_string();
   for (const auto& [path, value] : s.inputs.cluster_changes) json["cluster_changes"][path] = value;
   json["precision"] = formats_json(d.formats);

@@ -109,7 +109,8 @@ class TrainingPlanner {
     if (recompute.shared_experts) k.divided -= k.shared;
     if (recompute.moe) k.row = 0;
     if (recompute.moe_act && !recompute.moe) k.row -= k.row_act;
-    return kElement * (tokens_ * (k.divided / tp_ + k.replicated) + rows(k.token_rows) * k.row);
+    return kElement * tokens_ * (k.divided / tp_ + k.replicated) +
+           load_.row_bytes * rows(k.token_rows) * k.row;
   }
 
   // The gradients inside the FFN while it is worked backwards.

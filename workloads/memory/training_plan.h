@@ -68,6 +68,8 @@ struct TrainingLoad {
   double optimizer_bytes = 12;                  // master weight and two moments in fp32
   double imbalance =
       1;  // rows of the most loaded GPU over the mean; a capacity factor where padded
+  double row_bytes =
+      2;  // of a number that an expert's row keeps: 1 where its products are in 8 bits
   hardware::CommBuffers communication;
 };
 

@@ -10,16 +10,18 @@
 namespace moesim::workloads {
 namespace {
 
-TrainingLoad load_of(const TrainingQuestion& q, const Parallelism& layout) {
+TrainingLoad load_of(const TrainingQuestion& q, const Deployment& d) {
   TrainingLoad load;
   load.micro_batch = q.micro_batch;
   load.sequence = q.sequence;
-  load.microbatches = q.micro_batches(layout.dp);
+  load.microbatches = q.micro_batches(d.layout.dp);
   load.sharding = q.sharding;
   load.recompute = q.recompute;
   load.weight_bytes = q.parameter_bytes;
   load.gradient_bytes = q.accumulate_bytes;
   load.optimizer_bytes = q.master_bytes + 2 * q.moment_bytes;
+  // Experts in 8 bits keep their rows as their products read them, with a scale a block of 128.
+  if (hardware::bytes_per_element(d.formats.experts) < 2) load.row_bytes = 1 + 4.0 / 128;
   return load;
 }
 
@@ -63,7 +65,7 @@ TrainingPlan memory_of(const Deployment& d, const TrainingQuestion& q,
     }
     rank.in_flight = static_cast<double>(step.pipeline.most_in_flight(r, false)) / schedule.chunks;
   }
-  return plan_training(d.model, replicated(d.layout, schedule), shares, load_of(q, d.layout),
+  return plan_training(d.model, replicated(d.layout, schedule), shares, load_of(q, d),
                        d.cluster.device);
 }
 
@@ -105,9 +107,8 @@ std::vector<std::pair<sim::Time, std::int64_t>> kept_over_time(const Deployment&
   std::vector<std::int64_t> bytes;  // of a pass of each chunk
   for (std::uint32_t c = 0; c < schedule.chunks; ++c) {
     const std::vector<RankShare> one{share_of(q.stages[schedule.stage({rank, c})])};
-    bytes.push_back(plan_training(d.model, d.layout, one, load_of(q, d.layout), d.cluster.device)
-                        .gpu()
-                        .activations);
+    bytes.push_back(
+        plan_training(d.model, d.layout, one, load_of(q, d), d.cluster.device).gpu().activations);
   }
   std::vector<std::pair<sim::Time, std::int64_t>> steps;
   std::int64_t now = 0;

@@ -105,6 +105,16 @@ TEST_CASE("shared experts that are computed again are not kept") {
         std::int64_t{58} * 4096 * 3 * 2048 * 2);
 }
 
+TEST_CASE("rows that are kept in 8 bits take half") {
+  // Mixtral: 32 layers, 2 x 4,096 rows of 4,096 + 3 x 14,336 numbers.
+  const ModelSpec model = shipped("mixtral-8x7b");
+  TrainingLoad load;
+  const std::int64_t in_16 = plan_training(model, {}, load, large()).gpu().activations;
+  load.row_bytes = 1;
+  CHECK(in_16 - plan_training(model, {}, load, large()).gpu().activations ==
+        std::int64_t{32} * 2 * 4096 * (4096 + 3 * 14336));
+}
+
 TEST_CASE("a share that is no even split has its own layers, tables and predictions") {
   // Mixtral, tp 1, ep 1: layers 0 to 1 with the embedding, no head: 32,000 x 4,096, and of a layer
   // its attention, experts, router and norms.
