@@ -16,6 +16,7 @@
 #include "tools/report/serving_text.h"
 #include "tools/report/step_figures.h"
 #include "tools/report/text_report.h"
+#include "tools/report/training_text.h"
 
 namespace moesim::tools {
 namespace {
@@ -89,6 +90,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
       throw sim::ConfigError(fmt::format("--{}: only a scenario with serving has that", option));
     }
   }
+  if (html && scenario.training()) {
+    throw sim::ConfigError("--html: there is no page of training yet");
+  }
   if (html && serving) throw sim::ConfigError("--html: there is no page of a service yet");
   Progress progress(console.err);
   workloads::RunOptions options{
@@ -117,8 +121,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     add_step_figures(result, *scenario.deployment.cluster.topology, page);
     write_page(*html, page, json);
   }
-  write_result(arguments, arguments.json() ? sim::io::to_text(json) : text_report(result.report),
-               console);
+  const auto text = [&] {
+    return result.training ? training_text(*result.training, result.report)
+                           : text_report(result.report);
+  };
+  write_result(arguments, arguments.json() ? sim::io::to_text(json) : text(), console);
   if (result.report.memory.fits) return sim::ExitCode::Ok;
   console.err << fmt::format("moesim run: does not fit: {}\n", result.report.memory.advice);
   return sim::ExitCode::Infeasible;
@@ -158,8 +165,10 @@ Command run_command() {
       .name = "run",
       .summary = "simulates a scenario and reports where its time, bytes and memory go",
       .description =
-          "Reads a scenario (model, cluster, layout, routing, step or serving), plays its steps on "
-          "every GPU and link, or the service of its requests, and prints a report. Exit code 3 "
+          "Reads a scenario (model, cluster, layout, routing, step, serving or training), plays "
+          "its steps on "
+          "every GPU and link, or the service of its requests, or a pipeline's schedule, and "
+          "prints a report. Exit code 3 "
           "where the model does not fit; 5 where a service was broken off by Ctrl-C, or its "
           "self-check failed. "
           "Traces are kept unpacked in $XDG_CACHE_HOME/moesim/traces (~/.cache), at most 1 GiB; "

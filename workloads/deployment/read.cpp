@@ -251,10 +251,22 @@ Parallelism read_parallelism(const std::optional<YamlNode>& node, bool has_exper
   return p;
 }
 
+std::vector<std::int64_t> read_kept_layers(const YamlNode& node, const ModelSpec& model) {
+  std::vector<std::int64_t> layers;
+  const std::int64_t most = model.layer_count();
+  if (node.is_list()) {
+    for (const YamlNode& item : node.items()) layers.push_back(item.integer(0, most - 1));
+  } else {
+    layers.resize(static_cast<std::size_t>(node.integer(1, most)));
+    for (std::size_t l = 0; l < layers.size(); ++l) layers[l] = static_cast<std::int64_t>(l);
+  }
+  return layers;
+}
+
 std::span<const std::string_view> deployment_keys() {
-  static constexpr std::array<std::string_view, 12> kKeys{
-      "model",   "cluster", "precision", "parallelism", "routing", "placement",
-      "kernels", "network", "overlap",   "engine",      "host",    "seed"};
+  static constexpr std::array<std::string_view, 13> kKeys{
+      "model",   "keep_layers", "cluster", "precision", "parallelism", "routing", "placement",
+      "kernels", "network",     "overlap", "engine",    "host",        "seed"};
   return kKeys;
 }
 
@@ -292,6 +304,10 @@ Deployment read_deployment(const YamlNode& root, const Shipped& shipped, Inputs&
   inputs.model = model_file(model_path);
   if (!model_path.empty() || !model.is_scalar()) {
     d.model = load_part<ModelSpec>(model, model_path, load_model);
+  }
+  if (const auto keep = root.find("keep_layers"); keep && d.model.layer_count() > 0) {
+    inputs.keep_layers = read_kept_layers(*keep, d.model);
+    if (!inputs.keep_layers.empty()) d.model = keep_layers(d.model, inputs.keep_layers);
   }
   d.cluster = read_cluster(cluster, shipped, inputs);
   d.formats = read_formats(root.find("precision"), d.model);

@@ -9,6 +9,7 @@
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
+#include "workloads/deployment/read.h"
 #include "workloads/memory/model_card.h"
 #include "workloads/placement/model_layout.h"
 
@@ -196,14 +197,7 @@ MemoryRequest read_memory_request(const YamlNode& node) {
   request.model = load_model(model.file());
   request.device = hardware::load_device(device.file());
   if (const auto keep = node.find("keep_layers")) {
-    std::vector<std::int64_t> layers;
-    const std::int64_t most = request.model.layer_count();
-    if (keep->is_list()) {
-      for (const YamlNode& item : keep->items()) layers.push_back(item.integer(0, most - 1));
-    } else {
-      layers.resize(static_cast<std::size_t>(keep->integer(1, most)));
-      for (std::size_t l = 0; l < layers.size(); ++l) layers[l] = static_cast<std::int64_t>(l);
-    }
+    const std::vector<std::int64_t> layers = read_kept_layers(*keep, request.model);
     if (!layers.empty()) request.model = keep_layers(request.model, layers);
   }
   request.model.vocab = integer(node, "vocab", request.model.vocab, 1, std::int64_t{1} << 24);

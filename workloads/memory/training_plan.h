@@ -32,7 +32,29 @@ struct Recompute {
   bool moe_act = false;      // the experts' activation
   bool mlp = false;          // dense FFNs
   bool layernorm = false;    // the results of norms
+  bool core_attn = false;    // attention cores: what they read is kept, as without it
+  bool shared_experts = false;
 };
+
+// Parameters on one GPU: those over dp x cp replicas, and those of experts, over edp.
+struct RankParameters {
+  double dense = 0, expert = 0;
+  RankParameters& operator+=(const RankParameters& other) {
+    dense += other.dense, expert += other.expert;
+    return *this;
+  }
+};
+
+// What one pipeline rank has of a model.
+struct RankShare {
+  std::vector<LayerRange> layers = {};
+  bool embedding = false, loss = false;
+  std::int64_t predictions = 0;  // prediction layers
+  double in_flight = 1;          // micro-batches, in whole ranks' worth
+  double imbalance = 1;          // rows of the fullest GPU over the mean
+};
+RankParameters parameters_of(const ModelSpec& model, const Parallelism& layout,
+                             const RankShare& share);
 
 struct TrainingLoad {
   std::int64_t micro_batch = 1;   // sequences
@@ -46,6 +68,8 @@ struct TrainingLoad {
   double optimizer_bytes = 12;                  // master weight and two moments in fp32
   double imbalance =
       1;  // rows of the most loaded GPU over the mean; a capacity factor where padded
+  double row_bytes =
+      2;  // of a number that an expert's row keeps: 1 where its products are in 8 bits
   hardware::CommBuffers communication;
 };
 
@@ -67,7 +91,7 @@ struct TrainingMemory {
 
 struct TrainingPlan {
   std::vector<TrainingMemory> stages;  // of a GPU of each pipeline stage
-  std::size_t fullest = 0;
+  std::size_t fullest = 0;             // the first of them
   std::int64_t capacity = 0;
 
   const TrainingMemory& gpu() const { return stages[fullest]; }
@@ -78,6 +102,11 @@ struct TrainingPlan {
 // REQUIRES: check_layout(layout) finds nothing. Throws ConfigError where pp exceeds the layers.
 TrainingPlan plan_training(const ModelSpec& model, const Parallelism& layout,
                            const TrainingLoad& load, const hardware::Device& device);
+
+// The same of shares that are no even split: one a pipeline rank.
+TrainingPlan plan_training(const ModelSpec& model, const Parallelism& layout,
+                           const std::vector<RankShare>& shares, const TrainingLoad& load,
+                           const hardware::Device& device);
 
 // Micro-batches whose activations a stage keeps at its fullest moment, in whole stages' worth.
 double microbatches_in_flight(const TrainingLoad& load, std::int64_t stages, std::int64_t stage);

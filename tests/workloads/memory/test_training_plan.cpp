@@ -95,6 +95,45 @@ TEST_CASE("what is recomputed is not kept, and full recomputation keeps a layer'
         std::int64_t{12} * 4096 * 3 * 28672 * 2);
 }
 
+TEST_CASE("shared experts that are computed again are not kept") {
+  // DeepSeek-V3: 58 mixture layers, one shared expert of 2,048, three inner widths, in 16 bits.
+  const ModelSpec model = shipped("deepseek-v3");
+  TrainingLoad load;
+  const std::int64_t none = plan_training(model, {}, load, large()).gpu().activations;
+  load.recompute.shared_experts = true;
+  CHECK(none - plan_training(model, {}, load, large()).gpu().activations ==
+        std::int64_t{58} * 4096 * 3 * 2048 * 2);
+}
+
+TEST_CASE("rows that are kept in 8 bits take half") {
+  // Mixtral: 32 layers, 2 x 4,096 rows of 4,096 + 3 x 14,336 numbers.
+  const ModelSpec model = shipped("mixtral-8x7b");
+  TrainingLoad load;
+  const std::int64_t in_16 = plan_training(model, {}, load, large()).gpu().activations;
+  load.row_bytes = 1;
+  CHECK(in_16 - plan_training(model, {}, load, large()).gpu().activations ==
+        std::int64_t{32} * 2 * 4096 * (4096 + 3 * 14336));
+}
+
+TEST_CASE("a share that is no even split has its own layers, tables and predictions") {
+  // Mixtral, tp 1, ep 1: layers 0 to 1 with the embedding, no head: 32,000 x 4,096, and of a layer
+  // its attention, experts, router and norms.
+  const ModelSpec model = shipped("mixtral-8x7b");
+  const RankParameters of =
+      parameters_of(model, {}, {.layers = {{0, 1}, {9, 10}}, .embedding = true});
+  const std::int64_t attention = 2 * 4096 * 4096 + 2 * 4096 * 1024;
+  CHECK(of.dense == 32000.0 * 4096 + 2.0 * (attention + 8 * 4096 + 2 * 4096));
+  CHECK(of.expert == 2.0 * 8 * 3 * 4096 * 14336);
+  // The head with the final norm; a prediction layer's two norms and product besides.
+  const RankParameters last = parameters_of(model, {}, {.loss = true});
+  CHECK(last.dense == 32000.0 * 4096 + 4096);
+  const ModelSpec deepseek = shipped("deepseek-v3");
+  const RankParameters one = parameters_of(deepseek, {}, {.layers = {{10, 11}}});
+  const RankParameters predicts = parameters_of(deepseek, {}, {.predictions = 1});
+  CHECK(predicts.dense - one.dense == 2.0 * 7168 * 7168 + 2 * 7168);
+  CHECK(predicts.expert == one.expert);
+}
+
 TEST_CASE("more imbalance needs more, in proportion to the rows") {
   const ModelSpec model = shipped("mixtral-8x7b");
   TrainingLoad load;

@@ -73,6 +73,17 @@ TEST_CASE("all mistakes of a scenario are told at once, each with its place") {
                        sim::ConfigError);
 }
 
+TEST_CASE("a scenario may keep a part of its model") {
+  const Scenario first = scenario("keep_layers: 4");
+  CHECK(first.deployment.model.layer_count() == 4);
+  CHECK(resolved(first)["keep_layers"].dump() == "[0,1,2,3]");
+  CHECK(scenario("keep_layers: [0, 31]").deployment.model.layer_count() == 2);
+  CHECK_FALSE(resolved(scenario()).contains("keep_layers"));
+  CHECK_THROWS_WITH_AS(scenario("keep_layers: 33"),
+                       "x.yaml:6:14: keep_layers: expected a whole number from 1 to 32, not \"33\"",
+                       sim::ConfigError);
+}
+
 TEST_CASE("a trace goes round where the scenario does not say otherwise") {
   const Scenario s = scenario("routing: {trace: configs/traces/mixtral-like.h5}");
   CHECK(s.deployment.routing.mapping.tokens == TokenMapping::Auto);
