@@ -40,13 +40,16 @@ int main(int argc, char** argv) {
   };
   const auto [first, report] = play();
   const auto [again, same] = play();
+  const serving::ServingReport::IterationError error = serving::error_of(service.cost().check());
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   fmt::print(
       "{}: {} ranks, {} requests, {} iterations of {:.1f} tokens; opening {:.3f} s; first run "
-      "{:.3f} s, again {:.3f} s: {:.2f} us an iteration; peak {} MiB\n",
+      "{:.3f} s, again {:.3f} s: {:.2f} us an iteration; off by {:.2f} % (worst {:.2f} %); peak {} "
+      "MiB\n",
       scenario.deployment.model.name, scenario.deployment.layout.dp, report.completed,
       report.iterations, report.tokens_per_iteration_mean, opening, first, again,
-      again * 1e6 / static_cast<double>(same.iterations), usage.ru_maxrss / 1024);
+      again * 1e6 / static_cast<double>(same.iterations), error.mean_percent, error.max_percent,
+      usage.ru_maxrss / 1024);
   return report.completed == same.completed ? 0 : 1;
 }
