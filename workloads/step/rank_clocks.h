@@ -3,6 +3,7 @@
 // The times are those that the graph's play gives, to the picosecond.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -22,6 +23,9 @@ using sim::Rank;
 // What is kept beside the times: how each rank's time divides, and what the step waited for.
 struct Kept {
   bool ranks = true;
+  // A rank never does two things at once: its time divides as it goes, and no operation is kept.
+  // REQUIRES: that it is so, and one stage
+  bool one_by_one = false;
   bool path = true;
   bool meetings = false;
 };
@@ -83,6 +87,7 @@ class RankClocks {
   };
   const Node& later(const Node& a, const Node& b) const;
   Node done(Rank rank, Phase phase, sim::OpKind kind, const Node& from, sim::Time end);
+  void keep(Rank rank, const sim::RankSpan& span);
   void play(const sim::Exchange& exchange, Phase phase, std::span<const Node> from);
   void meet(const sim::Exchange& exchange);
   void part();
@@ -95,7 +100,15 @@ class RankClocks {
   std::vector<double> speed_;                // of each rank
   std::vector<Node> host_, compute_, wire_;  // of each rank: what its host and streams did last
   std::vector<Mark> marks_;
-  std::vector<std::vector<sim::RankSpan>> spans_;  // of each rank
+  std::vector<std::vector<sim::RankSpan>>
+      spans_;  // of each rank; none where it divides as it goes:
+  struct Divided {
+    std::array<sim::PhaseTime, kPhases> phases{};
+    sim::Duration idle{};
+    sim::Time until{};
+  };
+  std::vector<Divided> divided_;  // of each rank, so far
+  std::vector<sim::Duration> waited_for_;
   sim::Time latest_{}, filled_{};
   std::vector<sim::Time> stage_done_;
   std::vector<Node> arrivals_, ends_;  // of the exchange at hand

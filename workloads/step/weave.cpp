@@ -241,7 +241,11 @@ BuiltStep weave(const Loom& loom, const StepPlan& plan, std::uint32_t routing_st
 }
 
 ClockedStep clock(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step,
-                  hardware::BoundClocks& network, const Kept& kept) {
+                  hardware::BoundClocks& network, Kept kept) {
+  const Overlap& overlap = loom.deployment.overlap;
+  kept.one_by_one = loom.deployment.layout.pp == 1 && !overlap.two_batch &&
+                    !overlap.shared_expert && !loom.deployment.host.overlapped &&
+                    !is_launched(loom.deployment.host, plan.batch);
   RankClocks clocks(loom.deployment.cluster, network, loom.layout.ranks(),
                     loom.program.stage_ranks(), per_launch(loom.deployment.host, plan.batch), kept);
   StepAccount account = Weaver<RankClocks>(loom, plan, routing_step, clocks).pass();
