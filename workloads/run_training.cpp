@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "sim/error.h"
 #include "sim/units_text.h"
@@ -118,6 +119,12 @@ double account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Re
   for (const auto& [pass, count] : counts) {
     const PlayedChunk& chunk = chunks.of(pass);
     const auto times = static_cast<double>(count);
+    if (pass.kind == PassKind::Forward) {
+      // Ranks of an etp group share rows.
+      report.conservation.rows +=
+          count * (p.tp * p.cp * p.dp / group_ranks(p)) *
+          std::accumulate(chunk.rows.begin(), chunk.rows.end(), std::int64_t{0}) / p.etp;
+    }
     for (std::size_t i = 0; i < kPhases; ++i) {
       PhaseReport& phase = report.phases[i];
       phase.exposed_us += times * sim::to_us(chunk.exposed[i]) / ranks;
@@ -161,6 +168,20 @@ double account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Re
   report.idle_us = std::max(0.0, rest);
   ledger.write(d, report);
   return flops;
+}
+
+// Of a step; rows are counted as they are played.
+void count_selections(const ModelSpec& model, const TrainingQuestion& q, Conservation& sums) {
+  sums.tokens = q.global_batch * q.sequence;
+  const auto add = [&](const Ffn& ffn) {
+    const auto* moe = std::get_if<MoeFfn>(&ffn);
+    if (moe == nullptr) return;
+    sums.routed_tokens += sums.tokens;
+    sums.selections += sums.tokens * moe->top_k;
+  };
+  for (std::int64_t l = 0; l < model.layer_count(); ++l) add(model.layer(l).ffn);
+  for (std::int64_t i = 0; i < q.predictions; ++i) add(model.kinds[model.prediction_kind].ffn);
+  sums.missing = std::max<std::int64_t>(0, sums.selections - sums.rows);
 }
 
 MemoryReport memory_row(const TrainingPlan& plan) {
@@ -247,6 +268,7 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   report.tokens_per_s = training->tokens_per_step / seconds;
   report.tokens_per_s_per_gpu = report.tokens_per_s / gpus;
   const double flops = account(d, step, chunks, report);
+  count_selections(d.model, q, report.conservation);
   const Interval& times = report.interval["step_time_us"];
   report.interval["tokens_per_s_per_gpu"] = {.p10 = report.tokens_per_s_per_gpu * us / times.p90,
                                              .p90 = report.tokens_per_s_per_gpu * us / times.p10};

@@ -44,9 +44,9 @@ void add_answer(const TrainingReport& t, const Report& report, std::string& out)
       t.schedule, t.micro_batches, 100 * t.bubble_share, 100 * t.bubble_schedule_share);
   out += fmt::format("  routing       {}", report.routing);
   if (t.draws > 1)
-    out +=
-        fmt::format("\n                {:.1f} % slower than with every expert as busy ({} draws)",
-                    100 * (t.routing_slowdown - 1), t.draws);
+    out += fmt::format(
+        "\n                the step takes {:+.1f} % over one with every expert as busy ({} draws)",
+        100 * (t.routing_slowdown - 1), t.draws);
   if (t.padding_share > 0)
     out += fmt::format("\n                {:.1f} % of the experts' rows fill capacity up",
                        100 * t.padding_share);

@@ -55,7 +55,7 @@ TEST_CASE("a step of training is told with its arithmetic, its parts and its mem
       "  pipeline      1f1b, 4 micro-batches: bubble 10.0 % of the step (5.0 % of the schedule's "
       "own)\n"
       "  routing       law uniform\n"
-      "                20.0 % slower than with every expert as busy (8 draws)\n"
+      "                the step takes +20.0 % over one with every expert as busy (8 draws)\n"
       "\n"
       "  where the mean pipeline rank's step goes\n"
       "     30.0 %      300 ms  forward\n"
