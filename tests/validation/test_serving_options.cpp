@@ -4,7 +4,7 @@
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
-#include "validation/serving/run_options.h"
+#include "validation/serving/e2e_validation.h"
 
 using namespace moesim;
 using namespace moesim::validation;
@@ -119,4 +119,70 @@ TEST_CASE("options that cannot be read are told where they stand") {
   const std::string message = tests::thrown<sim::InputError>(
       [&] { OptionTable::read(folder.file("p.csv", "mode,speculation\nagg,\n")); });
   CHECK(message.find("column \"expert_parallel\" is missing") != std::string::npos);
+}
+
+TEST_CASE("what an engine's host takes is found on small batches of other models") {
+  const auto played = [](const char* version, const char* model, std::int64_t clients,
+                         std::int64_t isl, double measured, double predicted) {
+    E2ePrediction p;
+    p.row = row();
+    p.row.version = version;
+    p.row.model = model;
+    p.row.concurrency = clients;
+    p.row.isl = isl;
+    p.row.ttft_ms = measured;
+    p.row.tpot_ms = p.tpot_ms = 1;
+    p.ttft_ms = predicted;
+    return p;
+  };
+  // Of a's small batches 30 and 50 ms are missing: 40 for b. Neither 64 clients nor 8,192 tokens
+  // count, nor a cold row. b misses 20 in version 2, and 60 in version 1, which is a's.
+  std::vector<E2ePrediction> all{
+      played("1", "a", 4, 1024, 130, 100),  played("1", "a", 8, 512, 150, 100),
+      played("1", "a", 64, 1024, 900, 100), played("1", "a", 4, 8192, 900, 100),
+      played("1", "b", 4, 1024, 160, 100),  played("2", "b", 4, 1024, 120, 100)};
+  all.push_back(played("1", "a", 4, 1024, 9000, 100));
+  all.back().row.cold = true;
+  const E2eSummary summary = summarise_e2e(all);
+  CHECK(summary.host_ms ==
+        std::map<std::string, double>{{"sglang 1 a", 60}, {"sglang 1 b", 40}, {"sglang 2 b", 40}});
+  // Six warm rows: 160, 160, 160, 160 of a for 130, 150, 900, 900; 140 and 140 of b for 160, 120.
+  // Errors in percent: +23.1, +6.7, -82.2, -82.2, -12.5, +16.7: the middle of the sizes is between
+  // 16.7 and 23.1.
+  CHECK(summary.ttft_with_host.n == 6);
+  CHECK(summary.ttft_with_host.median == doctest::Approx(19.9).epsilon(0.01));
+  CHECK(summary.ttft_with_host_by.at("sglang").n == 6);
+  // One model alone says nothing of itself.
+  const E2eSummary one = summarise_e2e({played("1", "a", 4, 1024, 130, 100)});
+  CHECK(one.host_ms.empty());
+  CHECK(one.ttft_with_host.n == 0);
+  CHECK(one.ttft.n == 1);
+}
+
+TEST_CASE("deployments of a model under one load are ranked where they differ") {
+  const auto played = [](std::int64_t tp, std::int64_t clients, double measured, double predicted) {
+    E2ePrediction p;
+    p.row = row();
+    p.row.layout = {.tp = tp, .etp = tp};
+    p.row.concurrency = clients;
+    p.row.osl = 101;
+    p.row.ttft_ms = p.ttft_ms = 100;
+    p.row.tpot_ms = measured;
+    p.tpot_ms = predicted;
+    return p;
+  };
+  // At 16 clients tp 1 is slower than 2 and than 4: both predicted. 4 is 4 % quicker than 2, which
+  // is no difference. At 32 the order is predicted the other way round. 64 is alone, and its repeat
+  // no choice.
+  const std::vector<E2ePrediction> all{
+      played(1, 16, 20, 30), played(2, 16, 12.5, 11), played(4, 16, 12, 14), played(1, 32, 20, 10),
+      played(2, 32, 15, 11), played(1, 64, 9, 9),     played(1, 64, 20, 9)};
+  const E2eSummary summary = summarise_e2e(all);
+  CHECK(summary.tpot_ranking.pairs == 3);
+  CHECK(summary.tpot_ranking.right == 2);
+  // A GPU of tp 1 gives the most each time, 16 x 101 / 2.1 s against half of 16 x 101 / 1.35 s and
+  // a quarter of 16 x 101 / 1.3 s: predicted / 3.1, / 1.2 / 2, / 1.5 / 4. So four pairs; that of tp
+  // 1 and 2 at 16 is predicted the other way round (521 and 673).
+  CHECK(summary.rate_ranking.pairs == 4);
+  CHECK(summary.rate_ranking.right == 3);
 }

@@ -4,13 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <mutex>
 #include <thread>
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
-#include "validation/statistics.h"
 #include "workloads/run_serving.h"
 #include "workloads/scenario.h"
 
@@ -175,47 +173,6 @@ std::string prices_of(const E2eRow& row, const RunOptions& run) {
   return fmt::format("{} {} {}", row.deployment(), run.cache, layout_of(row, run).ep);
 }
 
-void add(const E2ePrediction& p, bool ttft, std::vector<double>& errors, std::int64_t& inside) {
-  const double predicted = ttft ? p.ttft_ms : p.tpot_ms;
-  const double measured = ttft ? p.row.ttft_ms : p.row.tpot_ms;
-  errors.push_back(100 * (predicted / measured - 1));
-  const double low = ttft ? p.ttft_low : p.tpot_low, high = ttft ? p.ttft_high : p.tpot_high;
-  if (low <= measured && measured <= high) ++inside;
-}
-
-template <class Wanted>
-E2eError error_of(const std::vector<E2ePrediction>& all, bool ttft, const Wanted& wanted) {
-  std::vector<double> errors, absolute;
-  std::int64_t inside = 0;
-  for (const E2ePrediction& p : all) {
-    if (p.failed.empty() && wanted(p)) add(p, ttft, errors, inside);
-  }
-  E2eError error{.n = static_cast<std::int64_t>(errors.size())};
-  if (errors.empty()) return error;
-  double sum = 0;
-  for (const double e : errors) {
-    absolute.push_back(std::abs(e));
-    sum += std::abs(e);
-  }
-  error.median = quantile(absolute, 0.5);
-  error.p90 = quantile(absolute, 0.9);
-  error.mean = sum / static_cast<double>(errors.size());
-  error.bias = quantile(errors, 0.5);
-  error.coverage80 = 100 * static_cast<double>(inside) / static_cast<double>(errors.size());
-  return error;
-}
-
-const char* load_of(std::int64_t concurrency) {
-  return concurrency <= 8     ? "1-8"
-         : concurrency <= 32  ? "9-32"
-         : concurrency <= 128 ? "33-128"
-                              : "129-";
-}
-
-const char* options_of(std::int64_t sets) {
-  return sets < 0 ? "not asked" : sets == 0 ? "none fits" : sets == 1 ? "known" : "one of several";
-}
-
 }  // namespace
 
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options) {
@@ -257,50 +214,6 @@ std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2
   }
   if (failure) std::rethrow_exception(failure);
   return predictions;
-}
-
-E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
-  E2eSummary summary;
-  const auto any = [](const E2ePrediction&) { return true; };
-  const auto fair = [](const E2ePrediction& p) { return p.counts_for_ttft(); };
-  summary.tpot = error_of(all, false, any);
-  summary.ttft = error_of(all, true, fair);
-  summary.ttft_all = error_of(all, true, any);
-  const std::map<std::string, std::function<std::string(const E2ePrediction&)>> keys{
-      {"engine", [](const E2ePrediction& p) { return p.row.engine; }},
-      {"system", [](const E2ePrediction& p) { return p.row.system; }},
-      {"model", [](const E2ePrediction& p) { return p.row.model; }},
-      {"mode", [](const E2ePrediction& p) { return p.row.mode; }},
-      {"load", [](const E2ePrediction& p) { return std::string(load_of(p.row.concurrency)); }},
-      {"options", [](const E2ePrediction& p) { return std::string(options_of(p.option_sets)); }},
-      {"group", [](const E2ePrediction& p) { return p.row.group(); }}};
-  for (const auto& [name, key] : keys) {
-    for (const E2ePrediction& p : all) summary.by[name].try_emplace(key(p));
-    for (auto& [value, errors] : summary.by[name]) {
-      const auto of = [&k = key, &v = value](const E2ePrediction& p) { return k(p) == v; };
-      errors = {error_of(all, false, of),
-                error_of(all, true, [&](const auto& p) { return of(p) && fair(p); })};
-    }
-  }
-  const auto mean_of = [&](bool ttft, E2eError& mean) {
-    for (const auto& [group, errors] : summary.by["group"]) {
-      const E2eError& e = ttft ? errors.second : errors.first;
-      if (e.n == 0) continue;
-      ++mean.n;
-      mean.median += e.median;
-      mean.p90 += e.p90;
-      mean.mean += e.mean;
-      mean.bias += e.bias;
-      mean.coverage80 += e.coverage80;
-    }
-    const auto n = static_cast<double>(std::max<std::int64_t>(mean.n, 1));
-    for (double* value : {&mean.median, &mean.p90, &mean.mean, &mean.bias, &mean.coverage80}) {
-      *value /= n;
-    }
-  };
-  mean_of(false, summary.tpot_of_groups);
-  mean_of(true, summary.ttft_of_groups);
-  return summary;
 }
 
 }  // namespace moesim::validation

@@ -42,12 +42,26 @@ struct E2eOptions {
 // One a row, in their order; equal for any number of threads.
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options);
 
+// Of pairs of deployments of one model on one system, under the same load, whose measured values
+// differ by more than 5 %: how many are in the right order.
+struct E2eRanking {
+  std::int64_t pairs = 0, right = 0;
+};
+
 struct E2eSummary {
   E2eError tpot, ttft, ttft_all;
   // by engine, system, model, mode, load, options, group; and the means over groups of their
   // medians and p90s
   std::map<std::string, std::map<std::string, std::pair<E2eError, E2eError>>> by;  // {tpot, ttft}
   E2eError tpot_of_groups, ttft_of_groups;
+  // What a first token takes before and behind the engine's loop (tokenizer, messages, the client),
+  // milliseconds by "engine version model": of small batches of short prompts (8 clients, 1,024
+  // tokens at most) of *other* models, the median of measured less predicted, at least 0. Of the
+  // same version where there are any, else of the engine; no entry where it has no other model.
+  std::map<std::string, double> host_ms;
+  E2eError ttft_with_host;                            // of the rows of `ttft` that have it
+  std::map<std::string, E2eError> ttft_with_host_by;  // engine
+  E2eRanking tpot_ranking, rate_ranking;              // output tokens a second and GPU
 };
 E2eSummary summarise_e2e(const std::vector<E2ePrediction>& predictions);
 
