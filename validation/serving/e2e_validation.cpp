@@ -41,26 +41,6 @@ std::string precision_of(const E2eRow& row) {
                      wide ? "bf16" : "fp8");
 }
 
-std::string scenario_text(const E2eRow& row, const E2eOptions& options) {
-  const workloads::Parallelism& p = row.layout;
-  const bool deepseek = row.model.find("DeepSeek") != std::string::npos;
-  const std::int64_t counted =
-      options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
-  const auto low = [](std::int64_t most) { return std::max<std::int64_t>(1, most * 8 / 10); };
-  return fmt::format(
-      "name: {}\nmodel: {}\ncluster: {}/clusters/{}.yaml\nprecision: {}\n"
-      "parallelism: {{tp: {}, dp: {}, ep: {}, etp: {}}}\nrouting: {}\nnetwork: bound\n"
-      "engine: {}\nserving:\n"
-      "  requests: {{arrivals: {{law: closed}}, input: {{law: uniform, low: {}, high: {}}}, "
-      "output: {{law: uniform, low: {}, high: {}}}, count: {}, warm_up: {}}}\n"
-      "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false}}\n"
-      "  iteration: {{draws: 1, checks: 4}}\n",
-      row.name, options.model_file(row.model), options.configs, cluster_of(row), precision_of(row),
-      p.tp, p.dp, p.ep, p.etp, deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}",
-      row.engine, low(row.isl), row.isl, low(row.osl), row.osl, counted + row.concurrency,
-      row.concurrency, row.concurrency);
-}
-
 // The benchmark sends ten times the concurrency, the first wave at once to an idle engine: a tenth
 // of what it averages. A shorter run has the same wave, and less of what follows.
 void measure(const workloads::serving::PlayedService& played, std::int64_t concurrency,
@@ -93,7 +73,7 @@ void predict_group(const std::vector<E2eRow>& rows, const std::vector<std::size_
     p.row = rows[i];
     try {
       const auto document =
-          sim::io::YamlDocument::parse(scenario_text(rows[i], options), rows[i].name);
+          sim::io::YamlDocument::parse(scenario_of(rows[i], options), rows[i].name);
       scenarios.push_back(std::make_unique<Scenario>(
           workloads::read_scenario(document.root(), {.engines = options.configs + "/engines"})));
       const auto& question = *scenarios.back()->serving();
@@ -161,6 +141,26 @@ const char* load_of(std::int64_t concurrency) {
 }
 
 }  // namespace
+
+std::string scenario_of(const E2eRow& row, const E2eOptions& options) {
+  const workloads::Parallelism& p = row.layout;
+  const bool deepseek = row.model.find("DeepSeek") != std::string::npos;
+  const std::int64_t counted =
+      options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
+  const auto low = [](std::int64_t most) { return std::max<std::int64_t>(1, most * 8 / 10); };
+  return fmt::format(
+      "name: {}\nmodel: {}\ncluster: {}/clusters/{}.yaml\nprecision: {}\n"
+      "parallelism: {{tp: {}, dp: {}, ep: {}, etp: {}}}\nrouting: {}\nnetwork: bound\n"
+      "engine: {}\nserving:\n"
+      "  requests: {{arrivals: {{law: closed}}, input: {{law: uniform, low: {}, high: {}}}, "
+      "output: {{law: uniform, low: {}, high: {}}}, count: {}, warm_up: {}}}\n"
+      "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false}}\n"
+      "  iteration: {{draws: 1, checks: 4}}\n",
+      row.name, options.model_file(row.model), options.configs, cluster_of(row), precision_of(row),
+      p.tp, p.dp, p.ep, p.etp, deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}",
+      row.engine, low(row.isl), row.isl, low(row.osl), row.osl, counted + row.concurrency,
+      row.concurrency, row.concurrency);
+}
 
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options) {
   std::map<std::string, std::vector<std::size_t>> by_deployment;
