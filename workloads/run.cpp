@@ -7,8 +7,8 @@
 
 #include "hardware/network/network_model.h"
 #include "sim/workers.h"
+#include "workloads/deployment/layout_rules.h"
 #include "workloads/memory/step_memory.h"
-#include "workloads/placement/model_layout.h"
 #include "workloads/report/describe.h"
 #include "workloads/report/input_hash.h"
 #include "workloads/report/summary.h"
@@ -117,7 +117,7 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   report.routing = player.routing();
   report.notes = d.model.notes;
   for (std::string& note : notes_of(d.engine)) report.notes.push_back(std::move(note));
-  for (std::string& note : cut_blocks(d.model, d.layout, d.formats)) {
+  for (std::string& note : block_notes(d.engine, d.model, d.layout, d.formats)) {
     report.notes.push_back(std::move(note));
   }
   if (auto note = note_of_context(d, question)) report.notes.push_back(std::move(*note));

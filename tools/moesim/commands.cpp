@@ -32,7 +32,7 @@ std::vector<Command> all_commands() {
   };
   add({run_command(), report_command()});
   add({config_command()});
-  add({capacity_command()});
+  add({capacity_command(), requests_info_command()});
   add(sweep_commands());
   add({card_command(), memory_command()});
   add(network_commands());

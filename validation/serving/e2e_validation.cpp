@@ -175,6 +175,10 @@ std::string prices_of(const E2eRow& row, const RunOptions& run) {
 
 }  // namespace
 
+std::string scenario_of(const E2eRow& row, const E2eOptions& options) {
+  return scenario_text(row, {}, options);
+}
+
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options) {
   std::vector<E2ePrediction> predictions(rows.size());
   std::map<std::string, std::vector<Asked>> by_deployment;

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "workloads/deployment/layout_rules.h"
 #include "workloads/placement/balanced.h"
 #include "workloads/placement/model_layout.h"
 #include "workloads/placement/rank_routing.h"
@@ -74,6 +75,9 @@ std::vector<Problem> check(const Deployment& d) {
         {"parallelism", fmt::format("pp = {} stages for {} layers", p.pp, d.model.layer_count())});
   }
   for (std::string& problem : layout_problems(d.model, p)) {
+    problems.push_back({"parallelism", std::move(problem)});
+  }
+  for (std::string& problem : rule_problems(d.engine, d.model, p, d.formats)) {
     problems.push_back({"parallelism", std::move(problem)});
   }
   check_slots(d, problems);

@@ -7,13 +7,13 @@
 
 #include "sim/error.h"
 #include "workloads/deployment/engine_file.h"
+#include "workloads/deployment/read_formats.h"
 #include "workloads/deployment/read_routing.h"
 #include "workloads/placement/balanced.h"
 
 namespace moesim::workloads {
 namespace {
 
-using hardware::Precision;
 using sim::io::YamlNode;
 
 // Loads what another file describes. What is wrong in it is that file's own error: its message
@@ -39,35 +39,6 @@ std::string quoted(const std::string& text) {
   std::string all = "'";
   for (const char c : text) all += c == '\'' ? "''" : std::string(1, c);
   return all + "'";
-}
-
-void read_precision(const YamlNode& node, Precision& precision) {
-  precision = hardware::kPrecisions[node.one_of(hardware::kPrecisionNames)];
-}
-
-Formats read_formats(const std::optional<YamlNode>& node, const ModelSpec& model) {
-  Formats formats = model.stored;
-  if (!node) return formats;
-  node->allow_only({"weights", "attention", "dense", "experts", "shared_experts", "other",
-                    "activations", "kv_cache", "dispatch", "combine"});
-  if (const auto weights = node->find("weights")) {
-    // The matrices that engines quantise; router, embedding and head stay as they are stored.
-    read_precision(*weights, formats.attention);
-    formats.dense_ffn = formats.experts = formats.shared_experts = formats.attention;
-  }
-  const auto read = [&](const char* key, Precision& value) {
-    if (const auto found = node->find(key)) read_precision(*found, value);
-  };
-  read("attention", formats.attention);
-  read("dense", formats.dense_ffn);
-  read("experts", formats.experts);
-  read("shared_experts", formats.shared_experts);
-  read("other", formats.other);
-  read("activations", formats.activations);
-  read("kv_cache", formats.kv_cache);
-  read("dispatch", formats.dispatch);
-  read("combine", formats.combine);
-  return formats;
 }
 
 PlacementChoice read_placement(const std::optional<YamlNode>& node) {

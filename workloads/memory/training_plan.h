@@ -3,7 +3,9 @@
 // parallelism, fused attention that saves no scores. Formulas: workloads/model/README.md.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "hardware/collectives/buffers.h"
@@ -55,6 +57,19 @@ struct RankShare {
 };
 RankParameters parameters_of(const ModelSpec& model, const Parallelism& layout,
                              const RankShare& share);
+// Who trains: what a trainer keeps beside what the mathematics needs.
+enum class Trainer {
+  Megatron,    // fused loss, gradients accumulated in the GEMM
+  Torchtitan,  // eager PyTorch with FSDP: the loss in fp32, two layers' weights gathered at a time
+};
+inline constexpr std::array<std::string_view, 2> kTrainerNames{"megatron", "torchtitan"};
+
+// Bytes a parameter of weights, gradients and optimizer, where the load does not say: 2, 4 and 12
+// with an fp32 master beside bf16 weights; 4, 4 and 8 where the weights are fp32 themselves.
+struct StateBytes {
+  double weight = 2, gradient = 4, optimizer = 12;
+};
+StateBytes state_bytes_of(Trainer trainer);
 
 struct TrainingLoad {
   std::int64_t micro_batch = 1;   // sequences
@@ -71,6 +86,7 @@ struct TrainingLoad {
   double row_bytes =
       2;  // of a number that an expert's row keeps: 1 where its products are in 8 bits
   hardware::CommBuffers communication;
+  Trainer trainer = Trainer::Megatron;
 };
 
 // Bytes on one GPU.
@@ -80,13 +96,14 @@ struct TrainingMemory {
   std::int64_t temporaries = 0;  // at the peak: logits and their gradient, gradients of tables,
                                  // what is recomputed, gradients within a layer
   std::int64_t buffers = 0, context = 0;
+  std::int64_t fragmented = 0;  // held by the allocator and given to nobody, where that is known
   double microbatches_in_flight = 0;
 
   // What the framework's allocator has given out (PyTorch's max_memory_allocated), and all.
   std::int64_t allocated() const {
     return weights + gradients + optimizer + activations + temporaries;
   }
-  std::int64_t peak() const { return allocated() + buffers + context; }
+  std::int64_t peak() const { return allocated() + fragmented + buffers + context; }
 };
 
 struct TrainingPlan {
