@@ -8,7 +8,7 @@
 
 #include "sim/error.h"
 #include "sim/units_text.h"
-#include "workloads/placement/model_layout.h"
+#include "workloads/deployment/layout_rules.h"
 #include "workloads/report/provenance.h"
 #include "workloads/training/expert_group.h"
 #include "workloads/training/memory_plan.h"
@@ -244,7 +244,7 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   report.seed = d.seed;
   report.routing = chunks.routing();
   report.notes = d.model.notes;
-  for (std::string& note : cut_blocks(d.model, d.layout, d.formats))
+  for (std::string& note : block_notes(d.engine, d.model, d.layout, d.formats))
     report.notes.push_back(std::move(note));
   report.defaults = scenario.inputs.defaults;
   report.inputs = inputs_of(scenario);

@@ -9,9 +9,9 @@
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
-#include "workloads/deployment/read.h"
 #include "workloads/deployment/engine_file.h"
 #include "workloads/deployment/layout_rules.h"
+#include "workloads/deployment/read.h"
 #include "workloads/deployment/read_formats.h"
 #include "workloads/memory/model_card.h"
 #include "workloads/placement/model_layout.h"
