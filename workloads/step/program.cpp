@@ -172,6 +172,7 @@ void Program::expert_collective(Task task, const Place& at, Collective collectiv
 Turn Program::embedding(const Place& at, const MicroBatch& batch) const {
   constexpr std::size_t kMostKnown = 1 << 15;
   if (known_.size() > kMostKnown) known_.clear();
+  ordered_.clear();
   Turn turn;
   add({.what = "embedding",
        .work = by_dp(
@@ -222,6 +223,13 @@ Turn Program::draft_input(const MicroBatch& batch) const {
   return turn;
 }
 
+RankWork Program::kept(std::vector<Work> works) const {
+  if (works.empty()) return {};
+  RankWork rank{.of = each_rank_};
+  for (const Work& work : ordered_.emplace_back(std::move(works))) rank.works.push_back(&work);
+  return rank;
+}
+
 std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const MicroBatch& batch,
                                  StepAccount& account) {
   Turn before;
@@ -237,7 +245,7 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
   add({.what = "rows out",
        .layer = layer,
        .phase = Phase::Router,
-       .work = {.works = std::move(traffic.rows_out), .of = each_rank_}},
+       .work = kept(std::move(traffic.rows_out))},
       before);
   if (sharded_) {
     Task dispatch{.what = "dispatch", .layer = layer, .phase = Phase::Dispatch};
@@ -274,7 +282,7 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
   add({.what = "rows back",
        .layer = layer,
        .phase = Phase::Experts,
-       .work = {.works = std::move(traffic.rows_back), .of = each_rank_}},
+       .work = kept(std::move(traffic.rows_back))},
       last);
   dense_collective(kTensor, {.what = "tokens all-gather", .layer = layer}, at,
                    &Communication::all_gather, of_cp_rank, ends_apart ? last : after);
