@@ -213,6 +213,17 @@ TEST_CASE("before a library's all-to-all rows are put in order, and added up whe
     CHECK(sim::to_us(out.time) == doctest::Approx(1.016).epsilon(0.0005));
     CHECK(sim::to_us(back.time) == doctest::Approx(1.012).epsilon(0.0005));
   }
+  // They come on top of the step, one after another; with two halves, between their turns.
+  const auto time = [&](Deployment deployment, bool fits) {
+    if (!fits) deployment.cluster.device.fitted.clear();
+    deployment.network.fidelity = hardware::Fidelity::Bound;
+    return StepPlayer(deployment, {.fullest = batch}).play(batch).time();
+  };
+  CHECK(time(d, true) - time(d, false) == turns[0][2].work[0].time + turns[2][0].work[0].time);
+  d.overlap.two_batch = true;
+  d.cluster.device.multiprocessors = 132;  // of which the exchange holds some
+  CHECK(time(d, true) > time(d, false));
+  d.overlap.two_batch = false;
   // DeepEP's kernels do it themselves.
   d.tokens = hardware::MulticastAlgorithm::DeepEpLowLatency;
   give_hand_collectives(d.cluster);
