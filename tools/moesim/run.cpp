@@ -9,6 +9,7 @@
 #include "sim/error.h"
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/command.h"
+#include "tools/moesim/described_scenario.h"
 #include "tools/moesim/html_output.h"
 #include "tools/moesim/named_scenario.h"
 #include "tools/report/chrome_trace.h"
@@ -40,7 +41,9 @@ class Progress {
 
 // What was asked, whatever the report is written to.
 std::string command_line(const Arguments& arguments) {
-  std::string text = "moesim run " + arguments.text("SCENARIO");
+  std::string text = "moesim run";
+  text +=
+      arguments.has("SCENARIO") ? " " + arguments.text("SCENARIO") : description_words(arguments);
   for (const std::string& assignment : arguments.all("set")) text += " --set " + assignment;
   return text;
 }
@@ -90,7 +93,7 @@ sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenar
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const workloads::Scenario scenario = named_scenario(arguments);
+  const workloads::Scenario scenario = named_or_described_scenario(arguments, console);
   const auto timeline = arguments.find("timeline"), html = arguments.find("html");
   const bool serving = scenario.serving() != nullptr;
   for (const char* option : {"requests", "timeseries"}) {
@@ -137,6 +140,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 
 Command run_command() {
   std::vector<Option> options = scenario_options();
+  options.front().required = false;
+  for (Option& option : description_options()) options.push_back(std::move(option));
   const std::vector<Option> more = {
       {.name = "-o,--output",
        .value = "FILE",
@@ -167,14 +172,17 @@ Command run_command() {
       .name = "run",
       .summary = "simulates a scenario and reports where its time, bytes and memory go",
       .description =
-          "Reads a scenario (model, cluster, layout, routing, step or serving), plays its steps on "
+          "Reads a scenario (model, cluster, layout, routing, step or serving), or takes --model "
+          "and "
+          "--cluster in its place and says what it chose for the rest; plays its steps on "
           "every GPU and link, or the service of its requests, and prints a report. Exit code 3 "
           "where the model does not fit; 5 where a service was broken off by Ctrl-C, or its "
           "self-check failed. "
           "Traces are kept unpacked in $XDG_CACHE_HOME/moesim/traces (~/.cache), at most 1 GiB; "
           "MOESIM_TRACE_CACHE=off keeps none.",
       .options = std::move(options),
-      .examples = {"moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
+      .examples = {"moesim run --model deepseek-v3 --cluster h100:16x8 --phase decode --batch 128",
+                   "moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
                    "moesim run SCENARIO --set step.batch_per_rank=64 --set network=bound",
                    "moesim run SCENARIO --format json -o report.json --timeline step.json",
                    "moesim run SCENARIO --html report.html"},
