@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <set>
@@ -9,6 +10,7 @@
 #include "sim/error.h"
 #include "tools/moesim/shipped.h"
 #include "tools/moesim/sweep/sweep_commands.h"
+#include "tools/moesim/trace_cache.h"
 #include "tools/study/executor.h"
 #include "tools/study/table.h"
 
@@ -117,6 +119,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                                     find);
   SweepOptions options{.jobs = static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
                        .shipped = shipped(),
+                       .traces = trace_cache(std::getenv),
                        .version = MOESIM_VERSION,
                        .stop = console.interrupted};
   read_shard(arguments, options);
