@@ -23,6 +23,7 @@ Command run_command();
 Command report_command();
 Command config_command();
 Command init_command();
+Command compare_command();
 Command list_command();
 
 namespace {
@@ -34,7 +35,7 @@ std::vector<Command> all_commands() {
   };
   add({run_command(), init_command(), list_command(), report_command()});
   add({config_command()});
-  add({capacity_command()});
+  add({capacity_command(), compare_command()});
   add(sweep_commands());
   add({card_command(), memory_command()});
   add(network_commands());

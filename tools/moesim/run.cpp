@@ -14,6 +14,7 @@
 #include "tools/moesim/named_scenario.h"
 #include "tools/report/chrome_trace.h"
 #include "tools/report/page_kinds.h"
+#include "tools/report/serving_figures.h"
 #include "tools/report/serving_text.h"
 #include "tools/report/step_figures.h"
 #include "tools/report/text_report.h"
@@ -70,6 +71,12 @@ sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenar
   if (const auto file = arguments.find("timeseries")) {
     sim::io::write_file(*file, workloads::serving::timeseries_csv(played.samples));
   }
+  if (const auto html = arguments.find("html")) {
+    const sim::io::Json json = to_json(result, scenario);
+    Page page = serving_page(json);
+    add_serving_figures(played, *scenario.serving(), page);
+    write_page(*html, page, json);
+  }
   if (arguments.json()) {
     write_result(arguments, sim::io::to_text(to_json(result, scenario)), console);
   } else {
@@ -101,10 +108,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
       throw sim::ConfigError(fmt::format("--{}: only a scenario with serving has that", option));
     }
   }
-  if (html && serving) throw sim::ConfigError("--html: there is no page of a service yet");
   Progress progress(console.err);
   workloads::RunOptions options{
-      .keep_timeline = timeline || html,
+      .keep_timeline = timeline || (html && !serving),
       .threads = static_cast<std::size_t>(arguments.integer("jobs", 1, 1024)),
       .progress = [&](std::int64_t step, std::int64_t steps) {
         // Of steps there is nothing to tell before the last one.
@@ -113,7 +119,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         }
         progress(step, steps);
       }};
-  if (arguments.has("timeseries")) options.sample = std::chrono::seconds(1);
+  if (arguments.has("timeseries") || (html && serving)) options.sample = std::chrono::seconds(1);
   options.stop = console.interrupted;
   workloads::RunResult result = workloads::run(scenario, options);
 
