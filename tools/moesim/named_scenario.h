@@ -20,4 +20,9 @@ sim::io::YamlDocument scenario_document(const Arguments& arguments);
 std::string changes(const Arguments& arguments);
 workloads::Scenario named_scenario(const Arguments& arguments);
 
+// The same where SCENARIO may be left out for description_options(): what these do not say is
+// announced, a line each, and among the scenario's defaults. Throws ConfigError for neither or
+// both.
+workloads::Scenario named_or_described_scenario(const Arguments& arguments, Console console);
+
 }  // namespace moesim::tools

@@ -114,10 +114,30 @@ void collect(const YamlNode& node, const std::string& path,
   }
 }
 
+// "h100:12x8", where that is no file.
+std::optional<SizedCluster> read_size(const YamlNode& node, const Shipped& shipped) {
+  std::error_code error;
+  if (!shipped.sized || !node.is_scalar() || std::filesystem::exists(node.file(), error)) return {};
+  try {
+    return shipped.sized(node.text());
+  } catch (const sim::ConfigError& wrong) {
+    node.error(wrong.what());
+    return SizedCluster{};
+  }
+}
+
 // A file, or {file: a file, and what is otherwise than in it}: `--set cluster.faults=...` makes the
 // second of the first.
 hardware::Cluster read_cluster(const YamlNode& node, const Shipped& shipped, Inputs& inputs) {
   if (!node.is_map()) {
+    if (const auto sized = read_size(node, shipped)) {
+      if (sized->file.empty()) return {};
+      inputs.cluster = sized->file;
+      inputs.cluster_changes = sized->changes;
+      return load_part<hardware::Cluster>(node, sized->file, [&](const auto& path) {
+        return hardware::load_cluster_with(path, sized->changes);
+      });
+    }
     inputs.cluster = shipped_file(node, "clusters", shipped);
     if (inputs.cluster.empty() && node.is_scalar()) return {};
     return load_part<hardware::Cluster>(node, inputs.cluster, hardware::load_cluster);
@@ -251,7 +271,7 @@ std::filesystem::path shipped_file(const YamlNode& node, const std::string& kind
   const bool hub_id = kind == "models" && std::count(name.begin(), name.end(), '/') == 1 &&
                       name.front() != '.' && name.front() != '/';
   const bool is_path = (path.has_parent_path() && !hub_id) || path.extension() == ".yaml" ||
-                       path.extension() == ".json";
+                       path.extension() == ".json" || path.extension() == ".h5";
   std::error_code error;
   const bool there = std::filesystem::exists(file, error);
   const bool checkpoint = std::filesystem::exists(file / "config.json", error);
@@ -262,7 +282,6 @@ std::filesystem::path shipped_file(const YamlNode& node, const std::string& kind
   try {
     return shipped.find(kind, name);
   } catch (const sim::ConfigError& wrong) {
-    if (hub_id) return file;
     node.error(wrong.what());
     return {};
   }
@@ -283,7 +302,7 @@ Deployment read_deployment(const YamlNode& root, const Shipped& shipped, Inputs&
   d.cluster = read_cluster(cluster, shipped, inputs);
   d.formats = read_formats(root.find("precision"), d.model);
   d.layout = read_parallelism(root.find("parallelism"), d.model.is_moe());
-  d.routing = read_routing(root.find("routing"));
+  d.routing = read_routing(root.find("routing"), shipped);
   d.placement = read_placement(root.find("placement"));
   d.network = read_network(root.find("network"));
   d.overlap = read_overlap(root.find("overlap"));

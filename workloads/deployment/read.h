@@ -15,12 +15,20 @@
 
 namespace moesim::workloads {
 
+// A cluster's file, and what is otherwise than in it: (dotted path, YAML text).
+struct SizedCluster {
+  std::filesystem::path file;
+  std::vector<std::pair<std::string, std::string>> changes = {};
+};
+
 // Files that may be given by name instead of by path; empty: there are no names.
 struct Shipped {
   std::filesystem::path engines = {};  // their folder
-  // The file that a name stands for, of a kind ("models", "clusters"). Throws ConfigError that
-  // names the closest ones where there is none.
+  // The file that a name stands for, of a kind ("models", "clusters", "traces"). Throws ConfigError
+  // that names the closest ones where there is none.
   std::function<std::filesystem::path(const std::string& kind, const std::string& name)> find = {};
+  // What "h100:12x8" stands for; nothing for a text of another form. Throws ConfigError.
+  std::function<std::optional<SizedCluster>(const std::string& text)> sized = {};
 };
 
 // The files that a scenario was read from; empty where there is none.

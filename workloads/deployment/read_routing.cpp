@@ -67,7 +67,7 @@ constexpr std::array<const char*, 6> kOfTrace{"layers", "tokens",  "experts",
 
 }  // namespace
 
-RoutingChoice read_routing(const std::optional<YamlNode>& node) {
+RoutingChoice read_routing(const std::optional<YamlNode>& node, const Shipped& shipped) {
   RoutingChoice routing;
   if (!node) return routing;
   node->allow_only({"trace", "law", "skew", "drift", "rank_loads", "max_over_mean", "layers",
@@ -75,7 +75,7 @@ RoutingChoice read_routing(const std::optional<YamlNode>& node) {
   if (const auto trace = node->find("trace")) {
     refuse(*node, kOfLaw, "belongs to a routing without a trace: leave out one of the two");
     refuse(*node, kOfRanks, "belongs to a routing without a trace: leave out one of the two");
-    routing.trace = trace->file();
+    routing.trace = shipped_file(*trace, "traces", shipped);
     routing.mapping = read_mapping(*node);
     return routing;
   }

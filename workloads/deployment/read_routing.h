@@ -5,10 +5,11 @@
 
 #include "sim/io/yaml_reader.h"
 #include "workloads/deployment/deployment.h"
+#include "workloads/deployment/read.h"
 
 namespace moesim::workloads {
 
 // Mistakes are noted on the nodes. Without a node: uniform.
-RoutingChoice read_routing(const std::optional<sim::io::YamlNode>& node);
+RoutingChoice read_routing(const std::optional<sim::io::YamlNode>& node, const Shipped& shipped);
 
 }  // namespace moesim::workloads
