@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "hardware/message_sums.h"
 #include "hardware/network/topology.h"
 #include "sim/check.h"
 
@@ -73,6 +74,53 @@ double most_of_nics(const Cluster& cluster, sim::Rank first, const std::vector<L
   return static_cast<double>(most);
 }
 
+// In sums of that type.
+template <class Sum>
+PortLoads loads_in(const Cluster& cluster, const std::vector<std::uint32_t>& counts,
+                   const GroupNodes& lie) {
+  const std::size_t n = lie.ranks();
+  std::vector<Sum> received(n, 0), received_near(n, 0);
+  // Of ranks from the group's first to its last, where they share NICs.
+  const bool shared = shared_nics(cluster) > 0 && n > 0;
+  const sim::Rank origin = shared ? lie.nodes.front().front() : 0;
+  sim::Rank furthest = origin;
+  for (const auto& ranks : lie.nodes) furthest = std::max(furthest, ranks.back());
+  std::vector<Load> all(shared ? furthest - origin + 1 : 0);
+  Sum near = 0, far = 0;
+  std::size_t first = 0, source = 0;  // of the node
+  for (const auto& ranks : lie.nodes) {
+    const std::size_t end = first + ranks.size();
+    for (; source < end; ++source) {
+      const std::uint32_t* count = counts.data() + source * n;
+      Sum sent = 0, sent_near = 0;
+      for (std::size_t d = 0; d < n; ++d) received[d] += count[d];
+      for (std::size_t d = 0; d < n; ++d) sent += count[d];
+      for (std::size_t d = first; d < end; ++d) received_near[d] += count[d];
+      for (std::size_t d = first; d < end; ++d) sent_near += count[d];
+      far = std::max<Sum>(far, sent - sent_near);
+      near = std::max<Sum>(near, sent_near - count[source]);
+      if (!all.empty())
+        all[ranks[source - first] - origin].sent = static_cast<std::int64_t>(sent - sent_near);
+      // What stays at home.
+      received[source] -= count[source];
+      received_near[source] -= count[source];
+    }
+    first = end;
+  }
+  std::size_t place = 0;
+  for (const auto& ranks : lie.nodes) {
+    for (const sim::Rank rank : ranks) {
+      const Sum from_afar = received[place] - received_near[place];
+      near = std::max(near, received_near[place]);
+      far = std::max(far, from_afar);
+      if (!all.empty()) all[rank - origin].received = static_cast<std::int64_t>(from_afar);
+      ++place;
+    }
+  }
+  const double nic = all.empty() ? static_cast<double>(far) : most_of_nics(cluster, origin, all);
+  return {{static_cast<double>(near), static_cast<double>(far)}, nic};
+}
+
 }  // namespace
 
 GroupNodes::GroupNodes(const Cluster& cluster, std::span<const sim::Rank> group) {
@@ -101,49 +149,15 @@ PortLoads loads_of(const Cluster& cluster, const sim::Exchange& exchange) {
 }
 
 PortLoads loads_of(const Cluster& cluster, const std::vector<std::uint32_t>& counts,
-                   const GroupNodes& lie, double message) {
-  std::size_t n = 0;
-  for (const auto& ranks : lie.nodes) n += ranks.size();
-  std::vector<std::uint64_t> received(n, 0), received_near(n, 0);
-  // Of ranks from the group's first to its last, where they share NICs.
-  const bool shared = shared_nics(cluster) > 0 && n > 0;
-  const sim::Rank origin = shared ? lie.nodes.front().front() : 0;
-  sim::Rank furthest = origin;
-  for (const auto& ranks : lie.nodes) furthest = std::max(furthest, ranks.back());
-  std::vector<Load> all(shared ? furthest - origin + 1 : 0);
-  std::uint64_t near = 0, far = 0;
-  std::size_t first = 0, source = 0;  // of the node
-  for (const auto& ranks : lie.nodes) {
-    const std::size_t end = first + ranks.size();
-    for (; source < end; ++source) {
-      const std::uint32_t* count = counts.data() + source * n;
-      std::uint64_t sent = 0, sent_near = 0;
-      for (std::size_t d = 0; d < n; ++d) received[d] += count[d];
-      for (std::size_t d = 0; d < n; ++d) sent += count[d];
-      for (std::size_t d = first; d < end; ++d) received_near[d] += count[d];
-      for (std::size_t d = first; d < end; ++d) sent_near += count[d];
-      far = std::max(far, sent - sent_near);
-      near = std::max(near, sent_near - count[source]);
-      if (!all.empty())
-        all[ranks[source - first] - origin].sent = static_cast<std::int64_t>(sent - sent_near);
-      // What stays at home.
-      received[source] -= count[source];
-      received_near[source] -= count[source];
-    }
-    first = end;
-  }
-  std::size_t place = 0;
-  for (const auto& ranks : lie.nodes) {
-    for (const sim::Rank rank : ranks) {
-      const std::uint64_t from_afar = received[place] - received_near[place];
-      near = std::max(near, received_near[place]);
-      far = std::max(far, from_afar);
-      if (!all.empty()) all[rank - origin].received = static_cast<std::int64_t>(from_afar);
-      ++place;
-    }
-  }
-  const double nic = all.empty() ? static_cast<double>(far) : most_of_nics(cluster, origin, all);
-  return {{static_cast<double>(near) * message, static_cast<double>(far) * message}, nic * message};
+                   const GroupNodes& lie) {
+  return with_sums(counts, lie.ranks(),
+                   [&]<class Sum>(Sum) { return loads_in<Sum>(cluster, counts, lie); });
+}
+
+std::size_t GroupNodes::ranks() const {
+  std::size_t sum = 0;
+  for (const auto& node : nodes) sum += node.size();
+  return sum;
 }
 
 sim::Exchange empty_exchange(std::span<const sim::Rank> group, std::string name) {

@@ -23,6 +23,7 @@ namespace moesim::hardware {
 struct GroupNodes {
   GroupNodes(const Cluster& cluster, std::span<const sim::Rank> group);
   std::vector<std::vector<sim::Rank>> nodes;
+  std::size_t ranks() const;
   std::size_t least = 0, most = 0;  // ranks of a node
 };
 
@@ -31,12 +32,16 @@ struct GroupNodes {
 struct PortLoads {
   PortBytes rank = {};
   double nic = 0;
+
+  PortLoads operator*(double each) const {
+    return {{rank.near * each, rank.far * each}, nic * each};
+  }
 };
 // Of its transfers.
 PortLoads loads_of(const Cluster& cluster, const sim::Exchange& exchange);
-// Of messages of one size [source x rank] of a group that lies so on its nodes.
+// In messages [source x rank] of a group that lies so on its nodes.
 PortLoads loads_of(const Cluster& cluster, const std::vector<std::uint32_t>& counts,
-                   const GroupNodes& lie, double message);
+                   const GroupNodes& lie);
 
 // Of the group, without transfers or time.
 sim::Exchange empty_exchange(std::span<const sim::Rank> group, std::string name);

@@ -80,13 +80,16 @@ const Multicast& kernels_of(const Cluster& cluster, MulticastAlgorithm algorithm
   return *cluster.collectives->multicasts[static_cast<std::size_t>(algorithm)];
 }
 
-PricedExchange build(const Cluster& cluster, std::span<const sim::Rank> group,
-                     MulticastAlgorithm algorithm, const MulticastCounts& counts,
-                     const MulticastShape& shape, bool back) {
-  const std::size_t n = group.size();
+void check(MulticastAlgorithm algorithm, const MulticastCounts& counts, std::size_t n) {
   const MulticastTraits& traits = traits_of(algorithm);
   SIM_CHECK(!traits.selections || counts.selections->size() == n * n, "selections of every pair");
   SIM_CHECK(!traits.copies || counts.copies.size() == n * n, "copies of every pair");
+}
+
+PricedExchange build(const Cluster& cluster, std::span<const sim::Rank> group,
+                     MulticastAlgorithm algorithm, const MulticastCounts& counts,
+                     const MulticastShape& shape, bool back) {
+  check(algorithm, counts, group.size());
   PricedExchange exchange =
       kernels_of(cluster, algorithm).build(cluster, group, counts, shape, back);
   exchange.exchange.name = back ? "combine" : "dispatch";
@@ -123,6 +126,25 @@ PricedExchange combine(const Cluster& cluster, std::span<const sim::Rank> group,
                        MulticastAlgorithm algorithm, const MulticastCounts& counts,
                        const MulticastShape& shape) {
   return build(cluster, group, algorithm, counts, shape, true);
+}
+
+MulticastPair Multicast::both(const Cluster& cluster, std::span<const sim::Rank> group,
+                              const MulticastCounts& counts, MulticastShape shape,
+                              double back_bytes) const {
+  PricedExchange dispatch = build(cluster, group, counts, shape, false);
+  shape.row_bytes = back_bytes;
+  return {std::move(dispatch), build(cluster, group, counts, shape, true)};
+}
+
+MulticastPair there_and_back(const Cluster& cluster, std::span<const sim::Rank> group,
+                             MulticastAlgorithm algorithm, const MulticastCounts& counts,
+                             const MulticastShape& shape, double back_bytes) {
+  check(algorithm, counts, group.size());
+  MulticastPair pair =
+      kernels_of(cluster, algorithm).both(cluster, group, counts, shape, back_bytes);
+  pair.dispatch.exchange.name = "dispatch";
+  pair.combine.exchange.name = "combine";
+  return pair;
 }
 
 sim::Bandwidth memory_traffic(const Cluster& cluster, MulticastAlgorithm algorithm) {

@@ -40,6 +40,11 @@ struct MulticastShape {
   std::int64_t sms = 20;    // that the kernel may hold
 };
 
+// The way out, and the way back.
+struct MulticastPair {
+  PricedExchange dispatch, combine;
+};
+
 // The kernels of one algorithm, with their models for one device.
 class Multicast {
  public:
@@ -48,6 +53,10 @@ class Multicast {
   virtual PricedExchange build(const Cluster& cluster, std::span<const sim::Rank> group,
                                const MulticastCounts& counts, const MulticastShape& shape,
                                bool back) const = 0;
+  // Both ways by the same counts; a row has `back_bytes` on its way back.
+  virtual MulticastPair both(const Cluster& cluster, std::span<const sim::Rank> group,
+                             const MulticastCounts& counts, MulticastShape shape,
+                             double back_bytes) const;
 };
 
 enum class MulticastAlgorithm { Nccl, AllGather, DeepEpNormal, HybridEp, DeepEpLowLatency };
@@ -87,6 +96,10 @@ PricedExchange dispatch(const Cluster& cluster, std::span<const sim::Rank> group
 PricedExchange combine(const Cluster& cluster, std::span<const sim::Rank> group,
                        MulticastAlgorithm algorithm, const MulticastCounts& counts,
                        const MulticastShape& shape);
+// Both; a row has `back_bytes` on its way back.
+MulticastPair there_and_back(const Cluster& cluster, std::span<const sim::Rank> group,
+                             MulticastAlgorithm algorithm, const MulticastCounts& counts,
+                             const MulticastShape& shape, double back_bytes);
 
 // What the memory of a GPU moves while such an exchange runs at the rate of its NIC (or, within a
 // node, of its links): how often a byte is read and written on its way, README.md. Zero where the

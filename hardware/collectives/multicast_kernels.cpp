@@ -136,19 +136,39 @@ class LowLatency final : public Multicast {
 
   PricedExchange build(const Cluster& cluster, Group group, const MulticastCounts& counts,
                        const MulticastShape& shape, bool back) const override {
+    return build(cluster, group, counts, messages_of(cluster, group, counts), shape, back);
+  }
+  MulticastPair both(const Cluster& cluster, Group group, const MulticastCounts& counts,
+                     MulticastShape shape, double back_bytes) const override {
+    const MessageLoads loads = messages_of(cluster, group, counts);
+    PricedExchange dispatch = build(cluster, group, counts, loads, shape, false);
+    shape.row_bytes = back_bytes;
+    return {std::move(dispatch), build(cluster, group, counts, loads, shape, true)};
+  }
+
+ private:
+  struct MessageLoads {
+    std::size_t nodes;
+    PortLoads messages;
+  };
+  static MessageLoads messages_of(const Cluster& cluster, Group group,
+                                  const MulticastCounts& counts) {
     const GroupNodes lie(cluster, group);
-    const std::size_t nodes = std::max<std::size_t>(1, lie.nodes.size());
+    return {std::max<std::size_t>(1, lie.nodes.size()), loads_of(cluster, *counts.selections, lie)};
+  }
+
+  PricedExchange build(const Cluster& cluster, Group group, const MulticastCounts& counts,
+                       const MessageLoads& load, const MulticastShape& shape, bool back) const {
     const double message = std::ceil(shape.row_bytes + (back ? 0 : kLowLatencyHeader));
     Exchange exchange = empty_exchange(group, "");
     exchange.messages = {
         .counts = counts.selections, .size = Bytes(std::llround(message)), .back = back};
-    const PortLoads loads = loads_of(cluster, *counts.selections, lie, message);
+    const PortLoads loads = load.messages * message;
     const double far_messages = message > 0 ? loads.rank.far / message : 0;
-    return priced(cluster, std::move(exchange), loads, models_.of(back, nodes),
-                  shape_of(shape, nodes, back, {loads.rank, far_messages}));
+    return priced(cluster, std::move(exchange), loads, models_.of(back, load.nodes),
+                  shape_of(shape, load.nodes, back, {loads.rank, far_messages}));
   }
 
- private:
   ThereAndBack<DeepEpLlModel> models_;
 };
 

@@ -76,6 +76,18 @@ struct MlaShape {
   auto operator<=>(const MlaShape&) const = default;
 };
 
+// The choice of `top_k` of `experts` for each token, from scores in fp32.
+struct RouterShape {
+  std::int64_t tokens = 0, experts = 0, top_k = 1;
+};
+
+// Rows of tokens, each copied as often as it is wanted, or such rows back and added up by weights.
+struct RowsShape {
+  std::int64_t tokens = 0, rows = 0;
+  double row_bytes = 0;
+  bool back = false;
+};
+
 // Norms, activations, residuals, copies: bytes read and written in a number of launches.
 struct ElementwiseShape {
   sim::Bytes bytes;

@@ -68,9 +68,10 @@ void BoundTimes::add(const sim::Transfer& t, const Participants& participants) {
   }
 }
 
-// Messages where ports are all that limits: sums over rows and columns.
-void BoundTimes::add_sums(const sim::Messages& messages, const Ports& ports) {
-  const MatrixSums& sums = network_.sums_of(messages, ports);
+// Messages alone, where ports are all that limits: sums over rows and columns.
+void BoundTimes::add_sums(const sim::Exchange& exchange, const Ports& ports) {
+  const MatrixSums& sums = network_.sums_of(exchange.messages, ports);
+  const auto& links = network_.topology().links;
   const std::size_t n = ports.size();
   const auto put = [&](std::uint32_t place, std::size_t kind, bool sends) {
     const auto& counts = sends ? sums.sent : sums.received;
@@ -83,8 +84,13 @@ void BoundTimes::add_sums(const sim::Messages& messages, const Ports& ports) {
     }
     if (count == 0) return;
     const LinkId link = (sends ? ports.leave(place) : ports.reach(place))[kind];
-    carry(link, kind, static_cast<std::int64_t>(count) * messages.size.count(), latency);
-    sends ? holds_up_source(link, place) : holds_up_destination(link, place);
+    const std::int64_t bytes = static_cast<std::int64_t>(count) * exchange.messages.size.count();
+    const double seconds = static_cast<double>(bytes) *
+                           (kind == 0 ? exchange.near : exchange.far).factor /
+                           links[link].capacity.bytes_per_second();
+    const double end = seconds + static_cast<double>(latency) * 1e-12;
+    last_arrival_ = std::max(last_arrival_, end);
+    busy_[place] = std::max(busy_[place], sends ? seconds : end);
   };
   for (std::uint32_t place = 0; place < n; ++place) {
     for (const std::size_t kind : {0u, 1u}) {
@@ -98,14 +104,11 @@ void BoundTimes::add_loads(const sim::Exchange& exchange, const Participants& pa
   const Topology& topology = network_.topology();
   const Ports* ports =
       exchange.messages.counts ? &network_.ports_of(exchange.participants) : nullptr;
-  if (ports != nullptr && ports->suffice()) {
-    add_sums(exchange.messages, *ports);
-    for (const sim::Transfer& t : exchange.transfers) {
-      if (t.source != t.destination) add(t, participants);
-    }
-  } else {
-    sim::for_each_transfer(exchange, [&](const sim::Transfer& t) { add(t, participants); });
+  if (ports != nullptr && ports->suffice() && exchange.transfers.empty()) {
+    add_sums(exchange, *ports);
+    return;
   }
+  sim::for_each_transfer(exchange, [&](const sim::Transfer& t) { add(t, participants); });
   const auto latency_of = [&](LinkId l) {
     return static_cast<double>(loads_[l].least_latency) * 1e-12;
   };

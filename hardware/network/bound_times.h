@@ -53,7 +53,7 @@ class BoundTimes {
   void holds_up_source(LinkId link, std::uint32_t place);
   void holds_up_destination(LinkId link, std::uint32_t place);
   void add(const sim::Transfer& transfer, const Participants& participants);
-  void add_sums(const sim::Messages& messages, const Ports& ports);
+  void add_sums(const sim::Exchange& exchange, const Ports& ports);
   void add_loads(const sim::Exchange& exchange, const Participants& participants);
   void add_limits(const sim::Exchange& exchange, const Participants& participants);
 

@@ -72,7 +72,7 @@ void FlowModel::arrive(sim::ExchangeId id, const sim::Exchange& exchange, sim::R
 void FlowModel::release(Slot slot, const std::vector<std::uint32_t>& places) {
   Play& play = *plays_[slot];
   for (const auto place : places) {
-    play.members[place].last = engine_.now();
+    play.members[place].last.fill(engine_.now());
     play.members[place].released = true;
   }
   released(slot, places);
@@ -83,24 +83,26 @@ void FlowModel::release(Slot slot, const std::vector<std::uint32_t>& places) {
   }
 }
 
-void FlowModel::finish_one(Slot slot, std::uint32_t place, Time at) {
+void FlowModel::finish_one(Slot slot, std::uint32_t place, Time at, std::size_t together) {
   auto& member = plays_[slot]->members[place];
-  member.last = std::max(member.last, at);
+  member.last[together] = std::max(member.last[together], at);
   if (--member.open == 0) schedule_done(slot, place);
 }
 
-void FlowModel::reopen_one(Play& play, std::uint32_t place) {
+void FlowModel::reopen_one(Play& play, std::uint32_t place, std::size_t together) {
   auto& member = play.members[place];
   ++member.open;
   engine_.cancel(member.done_event);
   member.done_event = {};
-  // What is still announced was sent by now, and arrives within a path's latency.
-  member.last = std::min(member.last, engine_.now() + play.longest_latency);
+  // What of them is still announced was sent by now, and arrives within a path's latency.
+  Time& last = member.last[together];
+  last = std::min(last, engine_.now() + play.longest_latency);
 }
 
 void FlowModel::schedule_done(Slot slot, std::uint32_t place) {
   auto& member = plays_[slot]->members[place];
-  member.done_event = engine_.at(member.last + plays_[slot]->exchange->completion,
+  const Time last = std::max(member.last[0], member.last[1]);
+  member.done_event = engine_.at(last + plays_[slot]->exchange->completion,
                                  [this, slot, place] { member_done(slot, place); });
 }
 

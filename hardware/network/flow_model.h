@@ -2,6 +2,7 @@
 // startup is over, and are done when all their transfers have finished.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <span>
@@ -30,7 +31,8 @@ class FlowModel : public NetworkModel {
     std::uint32_t open = 0;  // transfers that it sends or receives and that have not finished
     bool arrived = false;
     bool released = false;  // its startup is over
-    sim::Time last{};       // of its transfers that have finished, or will
+    // Of its transfers that have finished, or will: those that are announced together, apart.
+    std::array<sim::Time, 2> last{};
     sim::Engine::EventId done_event{};
   };
   struct Play {
@@ -54,16 +56,18 @@ class FlowModel : public NetworkModel {
   virtual void closed(Slot slot) = 0;
 
   Play& play(Slot slot) { return *plays_[slot]; }
-  // A transfer between those two will have left its source at `at`.
+  // A transfer between those two will have left its source at `at`. `together`: 0 or 1; of those of
+  // one kind all that have not ended by then are withdrawn when any is.
   void finish(Slot slot, std::uint32_t source, std::uint32_t destination, sim::Time at,
-              sim::Duration latency) {
-    finish_one(slot, source, at);
-    finish_one(slot, destination, at + latency);
+              sim::Duration latency, std::size_t together = 0) {
+    finish_one(slot, source, at, together);
+    finish_one(slot, destination, at + latency, together);
   }
   // That no longer holds.
-  void withdraw(Slot slot, std::uint32_t source, std::uint32_t destination) {
-    reopen_one(play(slot), source);
-    reopen_one(play(slot), destination);
+  void withdraw(Slot slot, std::uint32_t source, std::uint32_t destination,
+                std::size_t together = 0) {
+    reopen_one(play(slot), source, together);
+    reopen_one(play(slot), destination, together);
   }
 
   ClusterNetwork& network_;
@@ -72,8 +76,8 @@ class FlowModel : public NetworkModel {
  private:
   Slot slot_of(sim::ExchangeId id, const sim::Exchange& exchange, sim::ExchangeListener& listener);
   void release(Slot slot, const std::vector<std::uint32_t>& places);
-  void finish_one(Slot slot, std::uint32_t place, sim::Time at);
-  void reopen_one(Play& play, std::uint32_t place);
+  void finish_one(Slot slot, std::uint32_t place, sim::Time at, std::size_t together);
+  void reopen_one(Play& play, std::uint32_t place, std::size_t together);
   void schedule_done(Slot slot, std::uint32_t place);
   void member_done(Slot slot, std::uint32_t place);
 

@@ -178,14 +178,15 @@ void MatrixModel::flow_finishes(std::uint64_t tag, std::uint32_t source, std::ui
   const Part& part = pairs.parts[tag & 0xffffffffu];
   const std::uint32_t from = source + part.first, to = destination + part.first;
   const Ports::Way way = part.near ? Ports::kNear : pairs.ports->from(from)[to];
-  finish(slot, from, to, at, sim::Duration(pairs.ports->ways()[way].latency));
+  // Near and far have windows of their own.
+  finish(slot, from, to, at, sim::Duration(pairs.ports->ways()[way].latency), part.near ? 0 : 1);
 }
 
 void MatrixModel::flow_withdrawn(std::uint64_t tag, std::uint32_t source,
                                  std::uint32_t destination) {
   const auto slot = static_cast<Slot>(tag >> 32);
-  const std::uint32_t first = pairs_[slot].parts[tag & 0xffffffffu].first;
-  withdraw(slot, source + first, destination + first);
+  const Part& part = pairs_[slot].parts[tag & 0xffffffffu];
+  withdraw(slot, source + part.first, destination + part.first, part.near ? 0 : 1);
 }
 
 void MatrixModel::closed(Slot slot) {

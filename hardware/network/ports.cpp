@@ -44,7 +44,19 @@ Ports::Ports(PathTable& paths, const std::vector<sim::Rank>& ranks)
       row_(ranks.size()),
       leave_(ranks.size(), ByKind{kNoLink, kNoLink}),
       reach_(leave_),
-      known_(find_near(paths.topology()) && (find_ways(paths) || look_up_ways(paths))) {}
+      known_(find_near(paths.topology()) && (find_ways(paths) || look_up_ways(paths))) {
+  suffice_ = suffice_ && are_different();
+}
+
+bool Ports::are_different() const {
+  std::vector<LinkId> links;
+  for (const auto* side : {&leave_, &reach_}) {
+    for (const ByKind& of : *side) links.insert(links.end(), of.begin(), of.end());
+  }
+  std::erase(links, kNoLink);
+  std::sort(links.begin(), links.end());
+  return std::adjacent_find(links.begin(), links.end()) == links.end();
+}
 
 bool Ports::find_near(const Topology& topology) {
   const auto node = [&](std::size_t place) { return topology.node[ranks_[place]]; };

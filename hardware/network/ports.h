@@ -40,15 +40,19 @@ class Ports {
   bool by_structure() const { return known_ && by_structure_; }
   std::span<const WayTraits> ways() const { return ways_; }
   // The way from a place to each other, and to it from each other. Those of near places are kNear.
-  const Way* from(std::size_t place) const { return from_[row_[place]].data(); }
-  const Way* to(std::size_t place) const {
-    return by_structure_ ? from(place) : to_[row_[place]].data();
-  }
+  const Way* from(std::size_t place) const { return from_class(way_class(place)); }
+  const Way* to(std::size_t place) const { return to_class(way_class(place)); }
+  // Places of one class have equal ways.
+  std::size_t way_classes() const { return from_.size(); }
+  std::size_t way_class(std::size_t place) const { return row_[place]; }
+  const Way* from_class(std::size_t i) const { return from_[i].data(); }
+  const Way* to_class(std::size_t i) const { return by_structure_ ? from_class(i) : to_[i].data(); }
   // Those near a rank, itself included, are the places [first, last).
   std::size_t first_near(std::size_t place) const { return near_[place].first; }
   std::size_t last_near(std::size_t place) const { return near_[place].second; }
 
-  // Whether the only links that limit a way are the source's leave() and the destination's reach().
+  // Whether the only links that limit a way are the source's leave() and the destination's reach(),
+  // and no two of those are one link.
   // The rest holds only then. Where a rank has no way of a kind the link is kNoLink.
   static constexpr LinkId kNoLink = ~LinkId{0};
   bool suffice() const { return known_ && suffice_; }
@@ -60,13 +64,14 @@ class Ports {
   bool find_ways(PathTable& paths);
   bool find_near_way(PathTable& paths, const std::vector<std::span<const Ascents::Rise>>& above);
   void find_links(const std::vector<std::span<const Ascents::Rise>>& above);
+  bool are_different() const;
   bool look_up_ways(PathTable& paths);
   std::optional<Way> way_of(const WayTraits& traits);
 
   std::vector<sim::Rank> ranks_;
   std::vector<std::pair<std::size_t, std::size_t>> near_;
   std::vector<WayTraits> ways_{WayTraits{}};
-  std::vector<std::uint32_t> row_;  // of each place; places with equal ways share one
+  std::vector<std::uint32_t> row_;  // of each place: its class
   std::vector<std::vector<Way>> from_, to_;
   std::vector<ByKind> leave_, reach_;
   bool suffice_ = true, by_structure_ = false;

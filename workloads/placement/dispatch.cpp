@@ -1,6 +1,7 @@
 #include "workloads/placement/dispatch.h"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -52,11 +53,27 @@ class SourceCounter {
   template <class Number>
   void add(const Number* begin, const Number* end) {
     if (places_) places_->add(begin, end, top_k_);
+    std::uint32_t* const histogram = histogram_.data();
     if constexpr (sizeof(Number) == 1) {
-      for (; begin != end; ++begin) ++histogram_[*begin];
+      // Eight are read at once: what is left is a store a choice.
+      for (; end - begin >= 8; begin += 8) {
+        std::uint64_t eight;
+        std::memcpy(&eight, begin, 8);
+        for (unsigned bit = 0; bit < 64; bit += 8) ++histogram[eight >> bit & 0xFF];
+      }
+      for (; begin != end; ++begin) ++histogram[*begin];
     } else {
-      for (; begin != end; ++begin) ++histogram_[std::min<std::uint32_t>(*begin, numbers_)];
+      for (; begin != end; ++begin) ++histogram[std::min<std::uint32_t>(*begin, numbers_)];
     }
+  }
+
+  // Whether numbers alone are counted, whatever token they are of: then one by one will do.
+  bool counts_alone() const { return !places_; }
+  // Each id as what the table makes of it, which has an entry for every id.
+  template <class Id>
+  void add_each(const Id* begin, const Id* end, const std::uint32_t* number_of) {
+    std::uint32_t* const histogram = histogram_.data();
+    for (; begin != end; ++begin) ++histogram[number_of[*begin]];
   }
 
   // Those that were added are all of this source.
@@ -114,10 +131,18 @@ template <class Id>
 void count_slots(const TokenIds<Id>& ids, const LayerPlacement& placement,
                  const TokenSources& sources, SourceCounter& counter) {
   ReplicaChoices choices(placement, sources);
+  // The table has an entry for every number of a byte.
+  const bool each_alone = sizeof(Id) == 1 && counter.counts_alone() && choices.slots() != nullptr;
   std::vector<std::uint32_t> slots;
   for (std::uint32_t source = 0; source < sources.ranks(); ++source) {
     choices.of(source);
     const std::uint32_t end = sources.begin[source + 1];
+    if (each_alone) {
+      for (std::uint32_t t = sources.begin[source]; t < end; ++t, choices.next_token())
+        counter.add_each(ids.token(t), ids.token(t) + ids.top_k, choices.slots());
+      counter.close(source);
+      continue;
+    }
     for (std::uint32_t t = sources.begin[source]; t < end;) {
       // A few at a time stay in the cache.
       const std::uint32_t stop = std::min(end, t + 64);

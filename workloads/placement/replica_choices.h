@@ -24,8 +24,9 @@ class ReplicaChoices {
     turn_.resize(most + 1);
     if (most <= kMostInTable)
       cycle_ = std::array<std::uint32_t, kMostInTable>{1, 2, 6, 12}[most - 1];
-    // What is missing goes to a slot beyond all.
-    width_ = placement.experts() + std::size_t{1};
+    // What is missing goes to a slot beyond all, and so does every number of a byte that is no
+    // expert.
+    width_ = std::max<std::size_t>(placement.experts() + std::size_t{1}, 256);
     table_.assign(cycle_ * width_, placement.slots());
     for (std::uint32_t e = 0; e < placement.experts(); ++e) {
       const auto all = placement.replicas(static_cast<ExpertId>(e));
@@ -65,7 +66,7 @@ class ReplicaChoices {
     return choice.slots[at - (choice.count & -std::uint32_t{at >= choice.count})];
   }
   // The same of all experts for the token at hand, where they have few replicas; else null. What is
-  // no expert is at the end, [experts], and goes nowhere.
+  // no expert, [experts] and up to 255, goes nowhere.
   const std::uint32_t* slots() const {
     return cycle_ == 0 ? nullptr : table_.data() + token_ * width_;
   }
@@ -123,7 +124,7 @@ class ReplicaChoices {
   std::vector<std::pair<ExpertId, Choice>> elsewhere_;  // what sources of this node choose from
   std::uint32_t node_ = 0;
   std::vector<std::uint32_t> turn_;  // the token's number modulo each count of replicas
-  // Of up to four replicas a token's choices repeat after a few tokens: [cycle x (experts + 1)].
+  // Of up to four replicas a token's choices repeat after a few tokens: [cycle x width].
   std::uint32_t cycle_ = 0;
   std::size_t width_ = 0, token_ = 0;
   std::vector<std::uint32_t> table_;

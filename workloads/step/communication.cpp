@@ -73,11 +73,8 @@ TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSour
   for (std::size_t r = 0; r + 1 < sources.begin.size(); ++r) {
     shape.rows = std::max<std::int64_t>(shape.rows, sources.begin[r + 1] - sources.begin[r]);
   }
-  TokenExchange exchange;
-  exchange.dispatch = hardware::dispatch(cluster_, group, algorithm_, multicast, shape);
-  shape.row_bytes = width * combine_bytes_;
-  exchange.combine = hardware::combine(cluster_, group, algorithm_, multicast, shape);
-  return exchange;
+  return hardware::there_and_back(cluster_, group, algorithm_, multicast, shape,
+                                  width * combine_bytes_);
 }
 
 DispatchWanted Communication::wanted() const {
@@ -90,6 +87,18 @@ DispatchWanted Communication::wanted() const {
 
 bool Communication::delivers_sorted() const {
   return hardware::traits_of(algorithm_).sorted;
+}
+
+bool Communication::wants_rows_in_order() const {
+  const hardware::MulticastTraits& traits = hardware::traits_of(algorithm_);
+  return traits.copies && !traits.sorted;
+}
+
+double Communication::dispatched_bytes(std::int64_t numbers) const {
+  return static_cast<double>(numbers) * dispatch_bytes_;
+}
+double Communication::combined_bytes(std::int64_t numbers) const {
+  return static_cast<double>(numbers) * combine_bytes_;
 }
 
 std::optional<hardware::Precision> Communication::quantised_before() const {

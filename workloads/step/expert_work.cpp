@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "sim/check.h"
 
@@ -67,16 +68,47 @@ std::optional<std::uint64_t> ExpertPricer::packed(std::span<const std::int64_t> 
 const Work& ExpertPricer::price(const MoeFfn& moe, std::span<const std::int64_t> rows,
                                 std::int64_t tokens) {
   const auto bits = packed(rows);
-  if (!bits) {
+  if (!bits || tokens > std::numeric_limits<std::uint32_t>::max()) {
     Many question{.moe = &moe, .tokens = tokens, .rows = {rows.begin(), rows.end()}};
     std::sort(question.rows.begin(), question.rows.end(), std::greater<>());
     const auto [known, is_new] = many_.try_emplace(std::move(question));
     if (is_new) known->second = work_of(moe, known->first.rows, tokens);
     return known->second;
   }
-  const auto [known, is_new] = few_.try_emplace({&moe, rows.size(), tokens, *bits});
-  if (is_new) known->second = work_of(moe, rows, tokens);
-  return known->second;
+  FewOf& few = few_of(moe, rows.size());
+  const auto reaching = static_cast<std::uint32_t>(tokens);
+  Few& place = place_of(*bits, reaching, few.table);
+  if (place.work == 0) {
+    few_works_.push_back(work_of(moe, rows, tokens));
+    place = {*bits, reaching, static_cast<std::uint32_t>(few_works_.size())};
+    ++few.taken;
+  }
+  return few_works_[place.work - 1];
+}
+
+// With room for one more.
+ExpertPricer::FewOf& ExpertPricer::few_of(const MoeFfn& moe, std::size_t slots) {
+  auto few = std::ranges::find_if(
+      few_, [&](const FewOf& one) { return one.moe == &moe && one.slots == slots; });
+  if (few == few_.end()) few = few_.insert(few, {.moe = &moe, .slots = slots});
+  if (2 * few->taken >= few->table.size()) {
+    std::vector<Few> table(std::max<std::size_t>(256, 2 * few->table.size()));
+    for (const Few& one : few->table) {
+      if (one.work != 0) place_of(one.rows, one.tokens, table) = one;
+    }
+    few->table = std::move(table);
+  }
+  return *few;
+}
+
+ExpertPricer::Few& ExpertPricer::place_of(std::uint64_t rows, std::uint32_t tokens,
+                                          std::vector<Few>& table) {
+  const std::uint64_t bits = (rows ^ std::uint64_t{tokens} << 40) * 0x9E3779B97F4A7C15;
+  const std::size_t mask = table.size() - 1;
+  std::size_t at = (bits ^ bits >> 32) & mask;
+  while (table[at].work != 0 && (table[at].rows != rows || table[at].tokens != tokens))
+    at = (at + 1) & mask;
+  return table[at];
 }
 
 Work ExpertPricer::work_of(const MoeFfn& moe, std::span<const std::int64_t> rows,

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "workloads/model/model_spec.h"
@@ -63,26 +63,28 @@ class ExpertPricer {
     std::vector<std::int64_t> rows;  // the most first
     auto operator<=>(const Many&) const = default;
   };
-  // Of a few experts a rank, which most large groups have: asked thousands of times a step.
+  // Of a few experts a rank, which most large groups have: asked thousands of times a step, so that
+  // a question is 16 bytes in a table, where its hash says or in the next free place.
   struct Few {
+    std::uint64_t rows = 0;
+    std::uint32_t tokens = 0;
+    std::uint32_t work = 0;  // place in few_works_, from 1; 0: free
+  };
+  struct FewOf {
     const MoeFfn* moe;
     std::size_t slots;
-    std::int64_t tokens;
-    std::uint64_t rows;
-    bool operator==(const Few&) const = default;
+    std::vector<Few> table = {};  // a power of two, at most half of it taken
+    std::size_t taken = 0;
   };
-  struct FewHash {
-    std::size_t operator()(const Few& few) const {
-      std::uint64_t bits = few.rows * 0x9E3779B97F4A7C15 + static_cast<std::uint64_t>(few.tokens) +
-                           reinterpret_cast<std::uintptr_t>(few.moe) + few.slots;
-      return (bits ^ bits >> 29) * 0xBF58476D1CE4E5B9 >> 7;
-    }
-  };
+  FewOf& few_of(const MoeFfn& moe, std::size_t slots);
+  static Few& place_of(std::uint64_t rows, std::uint32_t tokens, std::vector<Few>& table);
+
   const LayerPricing& pricing_;
   bool sorted_;
   std::int64_t etp_;
   std::map<Many, Work> many_;
-  std::unordered_map<Few, Work, FewHash> few_;  // looked up, never walked
+  std::vector<FewOf> few_;  // a model has one kind of experts, or a few
+  std::deque<Work> few_works_;
 };
 
 }  // namespace moesim::workloads

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -26,12 +27,13 @@
 
 namespace moesim::workloads {
 
-// The work of each rank of a stage, equal ones once.
+// The work of each rank of a stage, equal ones once. The program keeps what it points to until the
+// next pass, which begins with an embedding.
 struct RankWork {
-  std::vector<Work> works = {};
+  std::vector<const Work*> works = {};
   std::span<const std::uint32_t> of = {};  // rank of the stage -> work; empty: the first for all
 
-  const Work& operator[](Rank rank) const { return works[of.empty() ? 0 : of[rank]]; }
+  const Work& operator[](Rank rank) const { return *works[of.empty() ? 0 : of[rank]]; }
   bool is_nothing() const;
 };
 
@@ -129,6 +131,8 @@ class Program {
   void expert_collective(Task task, const Place& at, Collective collective,
                          const std::vector<std::int64_t>& rows, Turn& turn) const;
 
+  // A work a rank, which the program keeps.
+  RankWork kept(std::vector<Work> works) const;
   void attention(std::int64_t layer, const Place& at, const MicroBatch& batch, Turn& turn) const;
   void gather_context(std::int64_t layer, const Place& at, const MicroBatch& batch,
                       Turn& turn) const;
@@ -149,6 +153,7 @@ class Program {
   std::vector<std::uint32_t> dp_of_;      // of each rank of a stage
   std::vector<std::uint32_t> each_rank_;  // 0, 1, 2, …
   mutable std::unordered_map<Question, Work, QuestionHash> known_;
+  mutable std::deque<std::vector<Work>> ordered_;  // rows out and back, of the pass at hand
 };
 
 }  // namespace moesim::workloads

@@ -181,11 +181,18 @@ class Weaver {
 
   void compute(const Task& task, Label label, const Place& place, Half& half) {
     Work& counted = account_.work[index_of(task.phase)];
-    if (task.work.of.empty()) counted.add(task.work[0], program_.stage_ranks());
+    BoundTimes& bounds = account_.bounds_of(place_of(task.layer, task.phase));
+    if (task.work.of.empty()) {
+      counted.add(task.work[0], program_.stage_ranks());
+      add_times(bounds, task.work[0].by_bound, program_.stage_ranks());
+    }
     for (Rank r = 0; r < program_.stage_ranks(); ++r) {
       const Rank rank = place.first + r;
       const Work& work = task.work[r];
-      if (!task.work.of.empty()) counted += work;
+      if (!task.work.of.empty()) {
+        counted += work;
+        add_times(bounds, work.by_bound, 1);
+      }
       const Node done =
           ops_.compute(rank, label, work, task.beside ? half.fork[rank] : half.chain[rank]);
       if (!task.beside) half.chain[rank] = done;
@@ -241,7 +248,11 @@ BuiltStep weave(const Loom& loom, const StepPlan& plan, std::uint32_t routing_st
 }
 
 ClockedStep clock(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step,
-                  hardware::BoundClocks& network, const Kept& kept) {
+                  hardware::BoundClocks& network, Kept kept) {
+  const Overlap& overlap = loom.deployment.overlap;
+  kept.one_by_one = loom.deployment.layout.pp == 1 && !overlap.two_batch &&
+                    !overlap.shared_expert && !loom.deployment.host.overlapped &&
+                    !is_launched(loom.deployment.host, plan.batch);
   RankClocks clocks(loom.deployment.cluster, network, loom.layout.ranks(),
                     loom.program.stage_ranks(), per_launch(loom.deployment.host, plan.batch), kept);
   StepAccount account = Weaver<RankClocks>(loom, plan, routing_step, clocks).pass();

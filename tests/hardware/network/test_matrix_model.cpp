@@ -117,6 +117,37 @@ TEST_CASE("with next to no tolerance matrices of flows give what flows over link
   }
 }
 
+TEST_CASE("a far flow that is withdrawn does not make a rank forget its near ones") {
+  // 0 sends 1, near it, 450 MB at 450 GB/s, 1 ms, and 8, far, 4 MB at 50 GB/s: 80 us. At 50 us it
+  // begins to send 16 4 MB besides: 1.5 MB are left for 8, at 25 GB/s, so that flow ends at 110 us;
+  // of the other 2.5 MB are left then, at 50 GB/s: 160 us. Latency is 0.5 us near and 1 us far.
+  // That 0 is not done before 1 ms was forgotten when its far flow was announced anew: it was done
+  // at 110 us (and, where the near one was announced anew later, a second time).
+  sim::Exchange first, second;
+  first.participants = {0, 1, 8};
+  first.transfers = {{0, 1, sim::Bytes(450'000'000)}, {0, 8, sim::Bytes(4'000'000)}};
+  second.participants = {0, 16};
+  second.transfers = {{0, 16, sim::Bytes(4'000'000)}};
+  const auto cluster = small_cluster(4, 8);
+  hardware::ClusterNetwork network(cluster.topology);
+  sim::Engine engine;
+  MatrixModel model(network, engine, kNext);
+  testing::DoneTimes done(engine);
+  for (const sim::Rank r : first.participants) model.arrive(0, first, r, done);
+  engine.after(50us, [&] {
+    for (const sim::Rank r : second.participants) model.arrive(1, second, r, done);
+  });
+  engine.run();
+  const auto us = [&](sim::Rank rank, sim::ExchangeId exchange) {
+    return sim::to_us(done.of(rank, exchange) - sim::Time{});
+  };
+  CHECK(us(0, 0) == doctest::Approx(1000).epsilon(1e-5));
+  CHECK(us(1, 0) == doctest::Approx(1000.5).epsilon(1e-5));
+  CHECK(us(8, 0) == doctest::Approx(111).epsilon(1e-5));
+  CHECK(us(0, 1) == doctest::Approx(160).epsilon(1e-5));
+  CHECK(us(16, 1) == doctest::Approx(161).epsilon(1e-5));
+}
+
 TEST_CASE(
     "a tolerance of 1 % makes skewed all-to-alls less than 1 % late, at any number of ranks") {
   // 1,024 ranks: bench_all_to_all 1024 1 0.01.

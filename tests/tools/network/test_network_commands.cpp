@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <fstream>
@@ -74,6 +75,49 @@ TEST_CASE("an exchange's bandwidths are those of nccl-tests") {
   CHECK(json["links"].size() == 16);
   CHECK(json["links"][0]["bytes"] == 63'000'000);
   CHECK(json.contains("events"));
+}
+
+TEST_CASE("an exchange says what its tolerance makes it late by at most") {
+  const auto asked = [](const char* ranks, const char* network, const char* tolerance,
+                        const char* format) {
+    return printed(exchange_command(), {{"CLUSTER", {"h100-8x8"}},
+                                        {"ranks", {ranks}},
+                                        {"algorithm", {"deepep_low_latency"}},
+                                        {"law", {"log_normal"}},
+                                        {"network", {network}},
+                                        {"tolerance", {tolerance}},
+                                        {"format", {format}}});
+  };
+  const auto json = [&](const char* ranks, const char* network, const char* tolerance) {
+    return Json::parse(asked(ranks, network, tolerance, "json"));
+  };
+  // No play is faster than the lower bound: completion x (1 - late) is it, and a play that spends
+  // next to nothing of its tolerance lies between the two. What ports idle is within the tolerance.
+  const Json tolerant = json("64", "fluid", "0.01"), tight = json("64", "fluid", "1e-6");
+  const auto us = [](const Json& of, const char* key) { return of[key].get<double>(); };
+  const double late = us(tolerant, "late_at_most"), idled = us(tolerant, "idled_at_most");
+  CHECK(us(tolerant, "completion_us") * (1 - late) ==
+        doctest::Approx(us(tolerant, "lower_bound_us")));
+  CHECK(us(tight, "completion_us") >= us(tolerant, "completion_us") * (1 - late) * (1 - 1e-9));
+  CHECK(us(tight, "completion_us") < us(tolerant, "completion_us"));
+  CHECK(idled > 1e-4);
+  CHECK(idled <= 0.01);
+  CHECK(asked("64", "fluid", "0.01", "text")
+            .find(fmt::format("\n  tolerance     1 %: late by {:.2f} % at most; a full port idled "
+                              "{:.2g} % of its time at most\n",
+                              100 * late, 100 * idled)) != std::string::npos);
+  // Over links it is not counted what idles.
+  const Json few = json("8", "fluid", "0.01");
+  CHECK(few["idled_at_most"].is_null());
+  CHECK(asked("8", "fluid", "0.01", "text")
+            .find(fmt::format("\n  tolerance     1 %: late by {:.2f} % at most\n",
+                              100 * us(few, "late_at_most"))) != std::string::npos);
+  // What is exact is not late.
+  for (const auto& [network, tolerance] : {std::pair{"fluid", "0"}, std::pair{"bound", "0.01"}}) {
+    CHECK(json("8", network, tolerance)["late_at_most"] == 0.0);
+    CHECK(json("8", network, tolerance)["idled_at_most"].is_null());
+    CHECK(asked("8", network, tolerance, "text").find("tolerance") == std::string::npos);
+  }
 }
 
 TEST_CASE("an exchange says whose numbers it rests on, and what it goes beyond") {

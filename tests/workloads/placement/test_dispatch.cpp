@@ -280,3 +280,22 @@ TEST_CASE("the histogram that skips de-duplication counts the same") {
     CHECK(quick.tokens.empty());
   }
 }
+
+TEST_CASE("ids of a byte go to the same replicas as wide ones") {
+  // 40 experts and 8 of them twice on 8 ranks; every seventh id is missing, which is 255 in a byte.
+  LayerRouting routing = random_routing(8 * 21, 4, 40, 9);
+  for (std::size_t i = 0; i < routing.ids.size(); i += 7) routing.ids[i] = kMissingExpert;
+  const Narrow<std::uint8_t> narrow(routing, 3);
+  const auto placement = round_robin_placement({.experts = 40, .redundant = 8, .ranks = 8});
+  for (const auto choice : {ReplicaChoice::RoundRobin, ReplicaChoice::Nearest}) {
+    auto sources = even_sources(8, 21, 4);
+    sources.choice = choice;
+    const auto wide = count(narrow.drawn, placement.layer(0), sources);
+    DispatchCounts counts;
+    count_dispatch(narrow.view, placement.layer(0), sources, {true, false, false}, counts);
+    CHECK(counts.rows == wide.rows);
+    CHECK(counts.selections == wide.selections);
+    CHECK(counts.missing == wide.missing);
+    CHECK(counts.missing > 0);
+  }
+}

@@ -47,3 +47,27 @@ TEST_CASE("a rank's experts cost what the kernel costs, whichever of them has wh
     CHECK(pricer.price(narrow, Rows{0, 0}, 0).time == sim::Duration{});
   }
 }
+
+TEST_CASE("prices stay where they are while more are asked for") {
+  // 2,000 questions: the table grows several times. Who has a price keeps it.
+  const hardware::Kernels kernels(hand_device(),
+                                  {.gemm = "roofline", .moe = "roofline", .attention = "roofline"});
+  const ModelSpec model = hand_model();
+  const LayerPricing pricing{.kernels = kernels, .model = model, .precision = {}};
+  const MoeFfn moe{.experts = 16, .top_k = 2, .inter = 64, .router = {}};
+  ExpertPricer pricer(pricing, true, 1);
+  std::vector<const Work*> prices;
+  std::vector<sim::Duration> times;
+  for (std::int64_t i = 0; i < 2000; ++i) {
+    prices.push_back(&pricer.price(moe, Rows{i % 50, i / 50}, i % 3));
+    times.push_back(prices.back()->time);
+  }
+  for (std::int64_t i = 0; i < 2000; ++i) {
+    CAPTURE(i);
+    const Work& again = pricer.price(moe, Rows{i % 50, i / 50}, i % 3);
+    CHECK(&again == prices[static_cast<std::size_t>(i)]);
+    CHECK(again.time == times[static_cast<std::size_t>(i)]);
+    ExpertPricer fresh(pricing, true, 1);
+    if (i % 100 == 7) CHECK(fresh.price(moe, Rows{i % 50, i / 50}, i % 3).time == again.time);
+  }
+}

@@ -13,7 +13,7 @@
 #include "sim/units_text.h"
 #include "tools/moesim/html_output.h"
 #include "tools/moesim/network/network_commands.h"
-#include "tools/moesim/shipped.h"
+#include "tools/moesim/sized_cluster.h"
 #include "tools/report/page_kinds.h"
 #include "tools/report/step_figures.h"
 #include "workloads/exchange/exchange_question.h"
@@ -181,16 +181,42 @@ void print_trust(const hardware::Trust& trust, sim::Duration completion, std::os
     out << fmt::format("  extrapolated  {}\n", why);
 }
 
+// What the tolerance costs, of flows that have one.
+struct Lateness {
+  // Of the completion: no play is faster than the lower bound, so an exact one is no earlier.
+  double most = 0;
+  // Of its time, the most that a full port idled because rates were computed late; nothing where
+  // none did, or flows are played over links, where it is not counted.
+  std::optional<double> idled = {};
+};
+
+std::optional<Lateness> lateness_of(const Arguments& arguments,
+                                    const hardware::PlayedExchange& played) {
+  if (arguments.text("network") == "bound" || arguments.number("tolerance", 0, 0.5) == 0) return {};
+  const double completion = sim::to_us(played.completion);
+  Lateness late;
+  if (completion > 0) late.most = std::max(0.0, 1 - sim::to_us(played.lower_bound) / completion);
+  if (played.counters.wasted > 0) late.idled = played.counters.wasted;
+  return late;
+}
+
 void print_text(const ExchangeQuestion& question, const hardware::Cluster& cluster,
                 const hardware::Trust& trust, const hardware::PlayedExchange& played,
-                const Bandwidths& bandwidths, std::optional<double> wall, std::int64_t most_links,
-                std::ostream& out) {
+                const Bandwidths& bandwidths, double tolerance, const std::optional<Lateness>& late,
+                std::optional<double> wall, std::int64_t most_links, std::ostream& out) {
   out << fmt::format("{} of {} ranks on {}\n", question.algorithm, question.ranks, cluster.name);
   out << fmt::format("  completion    {}\n", sim::to_text(played.completion));
   out << fmt::format(
       "  lower bound   {}  (the busiest port alone: {:.1f} % of the time)\n",
       sim::to_text(played.lower_bound),
       100 * sim::to_us(played.lower_bound) / std::max(1e-6, sim::to_us(played.completion)));
+  if (late) {
+    out << fmt::format(
+        "  tolerance     {:g} %: late by {:.2f} % at most{}\n", 100 * tolerance, 100 * late->most,
+        late->idled
+            ? fmt::format("; a full port idled {:.2g} % of its time at most", 100 * *late->idled)
+            : "");
+  }
   print_trust(trust, played.completion, out);
   out << fmt::format("  bandwidth     {:.2f} GB/s (algorithm), {:.2f} GB/s (bus)\n",
                      bandwidths.algorithm, bandwidths.bus);
@@ -212,7 +238,7 @@ void print_text(const ExchangeQuestion& question, const hardware::Cluster& clust
 sim::io::Json to_json(const Arguments& arguments, const ExchangeQuestion& question,
                       const hardware::Cluster& cluster, const hardware::Trust& trust,
                       const hardware::PlayedExchange& played, const Bandwidths& bandwidths,
-                      std::optional<double> wall) {
+                      const std::optional<Lateness>& late, std::optional<double> wall) {
   sim::io::Json json = sim::io::Json::object();
   json["schema_version"] = 1;
   json["cluster"] = cluster.name;
@@ -221,6 +247,8 @@ sim::io::Json to_json(const Arguments& arguments, const ExchangeQuestion& questi
   json["network"] = arguments.text("network");
   json["tolerance"] =
       arguments.text("network") == "fluid" ? arguments.number("tolerance", 0, 0.5) : 0.0;
+  json["late_at_most"] = late ? late->most : 0.0;
+  json["idled_at_most"] = late && late->idled ? sim::io::Json(*late->idled) : sim::io::Json();
   json["completion_us"] = sim::to_us(played.completion);
   json["lower_bound_us"] = sim::to_us(played.lower_bound);
   if (trust.use != nullptr) {
@@ -249,8 +277,7 @@ sim::io::Json to_json(const Arguments& arguments, const ExchangeQuestion& questi
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const auto cluster = hardware::load_cluster_with(
-      find_config("clusters", arguments.text("CLUSTER")), overrides_of(arguments));
+  const auto cluster = named_cluster(arguments.text("CLUSTER"), overrides_of(arguments));
   const ExchangeQuestion question = question_of(arguments);
   const hardware::PricedExchange priced = make_exchange(cluster, question);
   const sim::Exchange& exchange = priced.exchange;
@@ -268,8 +295,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   if (const auto file = arguments.find("timeline")) {
     sim::io::write_file(*file, exchange_trace(exchange, played));
   }
+  const std::optional<Lateness> late = lateness_of(arguments, played);
   const sim::io::Json json =
-      to_json(arguments, question, cluster, priced.trust, played, bandwidths, wall);
+      to_json(arguments, question, cluster, priced.trust, played, bandwidths, late, wall);
   if (const auto html = arguments.find("html")) {
     Page page = exchange_page(json);
     add_exchange_figures(exchange, played, *cluster.topology, page);
@@ -278,7 +306,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   if (arguments.json()) {
     console.out << sim::io::to_text(json);
   } else {
-    print_text(question, cluster, priced.trust, played, bandwidths, wall,
+    print_text(question, cluster, priced.trust, played, bandwidths, tolerance, late, wall,
                arguments.integer("links", 0, 1'000'000), console.out);
   }
   return sim::ExitCode::Ok;
