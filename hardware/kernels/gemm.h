@@ -7,8 +7,8 @@
 //   quantisation (below 16 bits, where x is not quantised)  its launches, and 3 bytes an element of
 //            x at a part of bandwidth
 //
-// A table that has the quantisation in its times (TensorRT-LLM's fp8) tells the sum of the launches
-// only: the product's is bounded by that of tables without it (SGLang's), the rest is quantisation.
+// A table that has the quantisation in its times tells the sum of the launches only: the product's
+// is bounded by what SGLang's tables have for both, the rest is quantisation (gemm.cpp).
 //
 // Why the terms are what they are, and where they were seen, is in hardware/kernels/README.md.
 #pragma once

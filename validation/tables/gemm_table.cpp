@@ -11,12 +11,6 @@ double host_us(const std::string& impl, hardware::Precision precision) {
   return impl == "vllm" && precision == hardware::Precision::FP8Block ? 75 : 0;
 }
 
-// SGLang's table of fp8 takes x as it was quantised before; those of TensorRT-LLM quantise it in
-// the time (aiconfigurator 095f58a5): 7 us more at up to 64 rows, at every shape.
-bool comes_quantised(const std::string& impl, hardware::Precision precision) {
-  return impl == "sglang" && precision == hardware::Precision::FP8;
-}
-
 }  // namespace
 
 Tasks read_gemm(const sim::io::CsvTable& table, const hardware::Device& device,
@@ -30,7 +24,6 @@ Tasks read_gemm(const sim::io::CsvTable& table, const hardware::Device& device,
                                     .n = reader.count(row, "n"),
                                     .k = reader.count(row, "k"),
                                     .precision = precision,
-                                    .quantised = comes_quantised(impl, precision),
                                     .repeated = true,
                                     .host_us = host_us(impl, precision)};
     // An unseen width of n or of k holds out every shape that has it.
