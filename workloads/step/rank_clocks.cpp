@@ -181,7 +181,7 @@ void RankClocks::start_counting() {
   filled_ = latest_;
   std::fill(stage_done_.begin(), stage_done_.end(), Time{});
   for (auto& spans : spans_) spans.clear();
-  for (Divided& time : divided_) time = {.until = filled_};
+  for (Divided& time : divided_) time = {.phases = {}, .idle = {}, .until = filled_};
   std::fill(waited_for_.begin(), waited_for_.end(), Duration{});
   for (Mark& mark : marks_) mark.time = {};
 }
