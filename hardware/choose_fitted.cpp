@@ -11,8 +11,8 @@ namespace moesim::hardware {
 namespace {
 
 // Who stands in first for an implementation that a device has no fit for.
-constexpr std::array<std::string_view, 7> kDonors{"trtllm", "sglang", "vllm",  "deepgemm",
-                                                  "moesim", "nccl",   "deepep"};
+constexpr std::array<std::string_view, 8> kDonors{
+    "trtllm", "flash_attention_3", "sglang", "vllm", "deepgemm", "moesim", "nccl", "deepep"};
 
 // What two implementations of the same work are apart, 90th percentile of |ln|. GEMM: public H100
 // tables of three engines (aiconfigurator 095f58a5): bf16, the same library under all of them, 9 to
@@ -40,8 +40,12 @@ std::vector<std::string_view> near_variants(std::string_view variant) {
   if (variant == "fp8_block") return {"fp8", "bf16"};
   if (variant == "fp8" || variant == "int8") return {"fp8", "fp8_block", "bf16"};
   if (variant == "nvfp4" || variant == "mxfp4")
-    return {"nvfp4", "mxfp4", "fp8", "fp8_block", "bf16"};
-  if (variant == "int4") return {"bf16", "fp8", "fp8_block"};  // widened on the way: bf16 kernels
+    return {"nvfp4", "mxfp4", "w4a8_mxfp4_mxfp8", "fp8", "fp8_block", "bf16"};
+  // Widened on their way, to be multiplied in 16 bits, or in 8.
+  if (variant == "int4") return {"w4a16_mxfp4", "bf16", "fp8", "fp8_block"};
+  if (variant == "w4a16_mxfp4" || variant == "w4a16_nvfp4")
+    return {"w4a16_mxfp4", "int4", "bf16", "w4a8_mxfp4_mxfp8", "fp8", "fp8_block"};
+  if (variant == "w4a8_mxfp4_mxfp8") return {"nvfp4", "w4a16_mxfp4", "fp8", "fp8_block", "bf16"};
   if (variant == "bf16") return {"fp16", "fp8_block", "fp8"};
   // Attention: of queries and of the cache.
   if (variant == "bf16_fp8") return {"bf16_bf16", "fp8_fp8"};
@@ -59,14 +63,19 @@ std::vector<std::string_view> near_variants(std::string_view variant) {
 
 }  // namespace
 
-Chosen choose_fitted(const Device& device, std::string_view kind, std::string_view implementation,
-                     std::string_view variant) {
-  if (const FittedModel* exact = find_fitted(device, kind, implementation, variant))
-    return {.model = exact};
-  const std::vector<std::string_view> variants = near_variants(variant);
-  for (const std::string_view v : variants)
-    if (const FittedModel* near = find_fitted(device, kind, implementation, v))
-      return {near, true, doubt_of_format(kind)};
+namespace {
+
+// The names under which an implementation's kernels of a kind may be found.
+std::vector<std::string_view> names_of(std::string_view kind, std::string_view implementation) {
+  std::vector<std::string_view> names{implementation};
+  if (kind == "context_attention" && (implementation == "vllm" || implementation == "sglang"))
+    names.emplace_back("flash_attention_3");
+  return names;
+}
+
+// Who stands in for an implementation, the nearest first.
+std::vector<std::string_view> donors_of(const Device& device, std::string_view kind,
+                                        std::string_view implementation, std::string_view variant) {
   std::vector<std::string_view> others;
   // FlashAttention's decode kernels are under vLLM, SGLang and most others; not TensorRT-LLM's own.
   if (kind == "generation_attention") others.emplace_back("vllm");
@@ -75,15 +84,40 @@ Chosen choose_fitted(const Device& device, std::string_view kind, std::string_vi
   others.insert(others.end(), kDonors.begin(), kDonors.end());
   for (const FittedModel& m : device.fitted)
     if (m.kind == kind) others.push_back(m.implementation);
+  return others;
+}
+
+// Of the fits of the device's own generation, or of all.
+Chosen choose(const Device& device, std::string_view kind, std::string_view implementation,
+              std::string_view variant, bool any_generation) {
+  const auto find = [&](std::string_view impl, std::string_view v) -> const FittedModel* {
+    const FittedModel* found = find_fitted(device, kind, impl, v);
+    return found && (any_generation || !found->other_generation) ? found : nullptr;
+  };
+  const std::vector<std::string_view> names = names_of(kind, implementation);
+  for (const std::string_view name : names)
+    if (const FittedModel* exact = find(name, variant)) return {.model = exact};
+  const std::vector<std::string_view> variants = near_variants(variant);
+  for (const std::string_view v : variants)
+    for (const std::string_view name : names)
+      if (const FittedModel* near = find(name, v)) return {near, true, doubt_of_format(kind)};
+  const std::vector<std::string_view> others = donors_of(device, kind, implementation, variant);
   const double another = doubt_of_another(kind, variant);
   for (const std::string_view other : others)
-    if (const FittedModel* near = find_fitted(device, kind, other, variant))
-      return {near, true, another};
+    if (const FittedModel* near = find(other, variant)) return {near, true, another};
   for (const std::string_view other : others)
     for (const std::string_view v : variants)
-      if (const FittedModel* near = find_fitted(device, kind, other, v))
+      if (const FittedModel* near = find(other, v))
         return {near, true, std::hypot(another, doubt_of_format(kind))};
   return {};
+}
+
+}  // namespace
+
+Chosen choose_fitted(const Device& device, std::string_view kind, std::string_view implementation,
+                     std::string_view variant) {
+  const Chosen own = choose(device, kind, implementation, variant, /*any_generation=*/false);
+  return own.model ? own : choose(device, kind, implementation, variant, /*any_generation=*/true);
 }
 
 ModelUse use_of(const FittedModel& model, std::string kind, std::string asked) {

@@ -19,10 +19,12 @@ struct Chosen {
   double doubt = 0;
 };
 
-// The model of that implementation and variant; else of the same implementation in the nearest
-// number format; else the same of another implementation: first those of kDonors
-// (choose_fitted.cpp) in their order, then whatever the device has. A null model only where the
-// device has none of the kind whose variant could stand in.
+// The model of that implementation and variant, or of the kernels that it runs under a name of
+// their own (vLLM's and SGLang's prompts on Hopper: "flash_attention_3"); else of the same
+// implementation in the nearest number format; else the same of another implementation: first those
+// of kDonors (choose_fitted.cpp) in their order, then whatever the device has. In each of these a
+// fit of the device's own generation comes first: another architecture's is asked last of all. A
+// null model only where the device has none of the kind whose variant could stand in.
 Chosen choose_fitted(const Device& device, std::string_view kind, std::string_view implementation,
                      std::string_view variant);
 

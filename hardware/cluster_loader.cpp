@@ -149,8 +149,18 @@ Cluster load_cluster(const std::filesystem::path& file) {
 Cluster load_cluster_with(const std::filesystem::path& file,
                           const std::vector<std::pair<std::string, std::string>>& overrides) {
   YamlDocument document = YamlDocument::load(file);
-  for (const auto& [path, value] : overrides) document.set(path, value);
-  return read_cluster(document, file);
+  bool resized = false, named = false;
+  for (const auto& [path, value] : overrides) {
+    document.set(path, value);
+    resized = resized || path == "nodes" || path == "gpus_per_node";
+    named = named || path == "name";
+  }
+  Cluster cluster = read_cluster(document, file);
+  if (resized && !named) {
+    cluster.name = fmt::format("{} node{} of {} {}", cluster.nodes, cluster.nodes == 1 ? "" : "s",
+                               cluster.gpus_per_node, cluster.device.name);
+  }
+  return cluster;
 }
 
 Cluster parse_cluster(const std::string& text, const std::filesystem::path& folder) {

@@ -7,15 +7,17 @@
 
 #include "hardware/network/network_model.h"
 #include "sim/workers.h"
+#include "workloads/deployment/layout_rules.h"
 #include "workloads/memory/step_memory.h"
-#include "workloads/placement/model_layout.h"
 #include "workloads/report/describe.h"
 #include "workloads/report/input_hash.h"
 #include "workloads/report/summary.h"
 #include "workloads/routing/trace/missing.h"
 #include "workloads/run_serving.h"
+#include "workloads/run_training.h"
 #include "workloads/step/player.h"
 #include "workloads/step/read_step.h"
+#include "workloads/training/training_report.h"
 
 namespace moesim::workloads {
 std::vector<InputFile> inputs_of(const Scenario& scenario) {
@@ -115,7 +117,7 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   report.routing = player.routing();
   report.notes = d.model.notes;
   for (std::string& note : notes_of(d.engine)) report.notes.push_back(std::move(note));
-  for (std::string& note : cut_blocks(d.model, d.layout, d.formats)) {
+  for (std::string& note : block_notes(d.engine, d.model, d.layout, d.formats)) {
     report.notes.push_back(std::move(note));
   }
   if (auto note = note_of_context(d, question)) report.notes.push_back(std::move(*note));
@@ -160,11 +162,13 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
 sim::io::Json to_json(const RunResult& result, const Scenario& scenario) {
   sim::io::Json json = to_json(result.report, resolved(scenario));
   if (result.serving) json["serving"] = serving::to_json(result.serving->report);
+  if (result.training) json["training"] = to_json(*result.training);
   return json;
 }
 
 RunResult run(const Scenario& scenario, const RunOptions& options) {
   if (const StepQuestion* steps = scenario.step()) return run_steps(scenario, *steps, options);
+  if (scenario.training() != nullptr) return run_training(scenario, options);
   return run_serving(scenario, options);
 }
 

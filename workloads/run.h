@@ -18,6 +18,7 @@ namespace moesim::workloads {
 namespace serving {
 struct PlayedService;
 }
+struct TrainingReport;
 
 struct RunOptions {
   bool keep_timeline = false;  // of the first step
@@ -42,14 +43,16 @@ struct Recording {
 struct RunResult {
   Report report;  // of a service: of a sample of its iterations
   std::optional<Recording> recording;
-  std::shared_ptr<const serving::PlayedService> serving;  // null: single steps were asked for
+  std::shared_ptr<const serving::PlayedService> serving;  // null: something else was asked for
+  std::shared_ptr<const TrainingReport> training;         // likewise
 };
 
 // Throws ConfigError, InputError for what the scenario names (a trace that does not fit the model),
 // DeadlockError.
 RunResult run(const Scenario& scenario, const RunOptions& options = {});
 
-// All that a run says: the report, and of a service its own under "serving".
+// All that a run says: the report, and of a service or of training its own under "serving" or
+// "training".
 sim::io::Json to_json(const RunResult& result, const Scenario& scenario);
 
 // The files that a scenario rests on, in a fixed order, each with a hash of its contents. Throws

@@ -71,7 +71,7 @@ std::string engines_text(const Deployment& d, const serving::Pool& pool) {
                      p.gpus(), d.cluster.device.name, layout);
 }
 
-std::string what_of(const Deployment& d, const ServingQuestion& q) {
+std::string deployment_text(const Deployment& d, const ServingQuestion& q) {
   std::string text = d.model.name + ": ";
   if (q.prefill) {
     text += fmt::format("prompts on {}; tokens on {}", engines_text(d, *q.prefill),
@@ -79,7 +79,11 @@ std::string what_of(const Deployment& d, const ServingQuestion& q) {
   } else {
     text += engines_text(d, q.pool);
   }
-  return text + "; " + load_text(q);
+  return text;
+}
+
+std::string what_of(const Deployment& d, const ServingQuestion& q) {
+  return deployment_text(d, q) + "; " + load_text(q);
 }
 
 bool reads_prompts(const Batch& batch) {
@@ -277,8 +281,11 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
         scenario.inputs.scenario.generic_string()));
   }
   serving::Service service(scenario.deployment, *asked);
-  ServingCapacity capacity{.target = targets_text(asked->targets), .gpus = asked->gpus()};
+  ServingCapacity capacity{.what = deployment_text(scenario.deployment, *asked),
+                           .target = targets_text(asked->targets),
+                           .gpus = asked->gpus()};
   capacity.saturation = service.capacity();
+  const auto stopped = [&] { return options.stop && options.stop(); };
 
   const auto at_rate = [&](double rate, const StepCost::Mode& mode) {
     ServingQuestion load = *asked;
@@ -291,22 +298,39 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
     return report.completed > 0 && report.attained.value_or(0) >= asked->targets.attained;
   };
   // Between a rate that attains the targets and one that does not, to 1 %. Beyond saturation a run
-  // attains them only by being short: its queue has no time to grow.
-  const auto highest = [&](const StepCost::Mode& mode) {
-    const double most = capacity.saturation.capacity / mode.decode_factor;
-    if (meets(at_rate(most, mode))) return most;
-    double good = 0, bad = most;
-    for (int i = 0; i < 12 && good == 0; ++i) {
-      const double rate = bad / (i == 0 ? 1.25 : 2);
-      (meets(at_rate(rate, mode)) ? good : bad) = rate;
-    }
-    while (good > 0 && bad / good > 1.01) {
-      const double middle = std::sqrt(good * bad);
-      (meets(at_rate(middle, mode)) ? good : bad) = middle;
-    }
-    return good;
+  // attains them only by being short: its queue has no time to grow. Broken off, both are of the
+  // runs that came to their end.
+  struct Bracket {
+    double good = 0, bad = 0;
+    bool capped = false;
   };
-  capacity.p50 = highest({});
+  const auto search = [&](const StepCost::Mode& mode) {
+    Bracket found;
+    const auto ask = [&](double rate) {
+      const bool good = meets(at_rate(rate, mode));
+      if (!stopped()) (good ? found.good : found.bad) = rate;
+      return good;
+    };
+    const double most = capacity.saturation.capacity / mode.decode_factor;
+    found.capped = ask(most);
+    if (found.capped) return found;
+    for (int i = 0; i < 12 && found.good == 0 && !stopped(); ++i) {
+      ask(found.bad / (i == 0 ? 1.25 : 2));
+    }
+    while (found.good > 0 && found.bad / found.good > 1.01 && !stopped()) {
+      ask(std::sqrt(found.good * found.bad));
+    }
+    return found;
+  };
+  const auto broken_off = [&] {
+    capacity.partial = stopped();
+    return capacity.partial;
+  };
+  const Bracket middle = search({});
+  capacity.p50 = capacity.attained_at = middle.good;
+  capacity.missed_at = middle.bad;
+  capacity.p50_capped = middle.capped;
+  if (broken_off()) return capacity;
   if (capacity.p50 == 0) {
     throw sim::InfeasibleError(
         fmt::format("{}: no rate attains {}: at {:.3g} requests/s it is missed still",
@@ -314,9 +338,17 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
                     capacity.saturation.capacity / 2560));
   }
   capacity.at = at_rate(capacity.p50, {});
+  if (broken_off()) return capacity;
   const CostBand band = band_of(service);
-  capacity.p10 = highest({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high});
-  capacity.p90 = highest({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low});
+  const Bracket low =
+      search({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high});
+  if (broken_off()) return capacity;
+  const Bracket high = search({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low});
+  if (broken_off()) return capacity;
+  capacity.p10 = low.good;
+  capacity.p10_capped = low.capped;
+  capacity.p90 = high.good;
+  capacity.p90_capped = high.capped;
   return capacity;
 }
 

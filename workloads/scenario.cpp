@@ -7,6 +7,7 @@
 #include "workloads/deployment/check.h"
 #include "workloads/serving/read_question.h"
 #include "workloads/step/read_step.h"
+#include "workloads/training/read_question.h"
 
 namespace moesim::workloads {
 namespace {
@@ -25,18 +26,27 @@ void note(const YamlNode& node, const std::vector<Problem>& problems) {
 }  // namespace
 
 Scenario read_scenario(const YamlNode& node, const Shipped& shipped) {
-  std::vector<std::string_view> keys{"name", "step", "serving"};
+  std::vector<std::string_view> keys{"name", "step", "serving", "training"};
   keys.insert(keys.end(), deployment_keys().begin(), deployment_keys().end());
   node.allow_only(keys);
   Scenario s;
   s.name = node.at("name").text();
   s.inputs.scenario = node.document_name();
   s.deployment = read_deployment(node, shipped, s.inputs);
-  const auto serving = node.find("serving");
+  const auto serving = node.find("serving"), training = node.find("training");
   if (serving && node.find("step")) {
     serving->error("a scenario asks one thing: leave out step or serving");
   }
-  if (serving) {
+  if (training && (serving || node.find("step"))) {
+    training->error("a scenario asks one thing: leave out training, or step and serving");
+  }
+  if (training) {
+    // Stages are cut of a model and a layout that are there.
+    node.throw_errors();
+    note(node, check(s.deployment));
+    node.throw_errors();
+    s.question = read_training_question(*training, s.deployment);
+  } else if (serving) {
     s.question = serving::read_question(*serving, s.deployment, s.inputs.defaults);
   } else {
     s.question = read_step(node.at("step"));

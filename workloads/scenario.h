@@ -12,6 +12,7 @@
 #include "workloads/deployment/read.h"
 #include "workloads/serving/question.h"
 #include "workloads/step/step_question.h"
+#include "workloads/training/question.h"
 
 namespace moesim::sim::io {
 class YamlDocument;
@@ -21,7 +22,7 @@ class YamlNode;
 namespace moesim::workloads {
 
 // To add one: its alternative here, its key and reader in scenario.cpp, its visit in run.cpp.
-using Question = std::variant<StepQuestion, serving::ServingQuestion>;
+using Question = std::variant<StepQuestion, serving::ServingQuestion, TrainingQuestion>;
 
 struct Scenario {
   std::string name;
@@ -33,6 +34,7 @@ struct Scenario {
   const serving::ServingQuestion* serving() const {
     return std::get_if<serving::ServingQuestion>(&question);
   }
+  const TrainingQuestion* training() const { return std::get_if<TrainingQuestion>(&question); }
   StepQuestion* step() { return std::get_if<StepQuestion>(&question); }
 };
 

@@ -3,6 +3,7 @@
 
 #include "workloads/scenario.h"
 #include "workloads/serving/read_question.h"
+#include "workloads/training/read_question.h"
 
 namespace moesim::workloads {
 namespace {
@@ -19,6 +20,8 @@ Json formats_json(const Formats& f) {
 }
 
 Json routing_json(const RoutingChoice& routing) {
+  if (!routing.ranks.loads.empty()) return {{"rank_loads", routing.ranks.loads}};
+  if (routing.ranks.given()) return {{"max_over_mean", routing.ranks.max_over_mean}};
   if (routing.trace.empty()) {
     Json json{{"law", std::string(name_of(routing.law))}};
     if (routing.law != Law::Balanced && routing.law != Law::Uniform) json["skew"] = routing.skew;
@@ -114,6 +117,7 @@ Json resolved(const Scenario& s) {
   Json json;
   json["name"] = s.name;
   json["model"] = s.inputs.model.generic_string();
+  if (!s.inputs.keep_layers.empty()) json["keep_layers"] = s.inputs.keep_layers;
   json["cluster"] = s.inputs.cluster.generic_string();
   for (const auto& [path, value] : s.inputs.cluster_changes) json["cluster_changes"][path] = value;
   json["precision"] = formats_json(d.formats);
@@ -140,6 +144,7 @@ Json resolved(const Scenario& s) {
   json["host"] = host_json(d.host);
   if (const StepQuestion* step = s.step()) json["step"] = question_json(*step);
   if (const auto* asked = s.serving()) json["serving"] = serving::to_json(*asked);
+  if (const auto* asked = s.training()) json["training"] = to_json(*asked);
   json["seed"] = d.seed;
   return json;
 }

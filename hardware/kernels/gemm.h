@@ -4,7 +4,11 @@
 //   compute  the quickest of a list of tiles and splits of k:
 //            waves x (prologue + max(tile arithmetic, tile loads)), plus the sum of the splits
 //   traffic  bytes / bandwidth, plus a ramp that a short transfer does not get past
-//   quantisation (below 16 bits)  its launches, and 3 bytes an element of x at a part of bandwidth
+//   quantisation (below 16 bits, where x is not quantised)  its launches, and 3 bytes an element of
+//            x at a part of bandwidth
+//
+// A table that has the quantisation in its times tells the sum of the launches only: the product's
+// is bounded by what SGLang's tables have for both, the rest is quantisation (gemm.cpp).
 //
 // Why the terms are what they are, and where they were seen, is in hardware/kernels/README.md.
 #pragma once
@@ -34,8 +38,10 @@ struct GemmParameters {
   double split_speed;        // its traffic, over twice the memory's bandwidth
   double l2_from, l2_to;     // footprint over L2 at which residency begins to fade, and is gone
   double l2_speedup;         // of resident weights, over memory
+  // Of tables that have it in their times; other fits need not.
   double quantise_us;        // launches of the quantisation
   double quantise_fraction;  // of the bandwidth that it reaches
+  double most_splits;        // of k, of nvfp4's kernels; other fits need not have it
 };
 
 struct GemmModel {
@@ -44,6 +50,10 @@ struct GemmModel {
   static std::span<const ParameterField<GemmParameters>> fields();
   static double us(const GemmShape& shape, const Rates& rates, const GemmParameters& p);
   static double least_us(const GemmShape& shape, const Rates& rates);
+  // Whether times of such products say something of an optional parameter, and how large a
+  // parameter may be by them.
+  static bool tells(std::string_view parameter, const GemmShape& shape);
+  static double most(const ParameterField<GemmParameters>& field, const GemmShape& shape);
   // tail: the empty part of the last tile of rows.
   static constexpr std::array<std::string_view, 4> kFeatures{"m", "n", "k", "tail"};
   static std::array<double, 4> features(const GemmShape& shape);

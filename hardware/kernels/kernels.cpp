@@ -12,12 +12,14 @@
 
 #include "hardware/choose_fitted.h"
 #include "hardware/kernels/attention.h"
+#include "hardware/kernels/expert_format.h"
 #include "hardware/kernels/family.h"
 #include "hardware/kernels/fitted.h"
 #include "hardware/kernels/gemm.h"
 #include "hardware/kernels/mla.h"
 #include "hardware/kernels/moe.h"
 #include "hardware/kernels/roofline.h"
+#include "hardware/kernels/routing.h"
 #include "hardware/kernels/work.h"
 #include "sim/check.h"
 #include "sim/error.h"
@@ -27,7 +29,7 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kImplementations{"roofline", "trtllm",   "sglang",
                                                            "vllm",     "deepgemm", "moesim"};
-constexpr std::string_view kDefault = "trtllm", kRoofline = "roofline";
+constexpr std::string_view kDefault = "trtllm", kRoofline = "roofline", kOurs = "moesim";
 // Above this many rows a group, kernels for dispatched rows are those of prefill.
 constexpr double kMostDecodeRows = 128;
 // A decode checks this many new tokens of a sequence at most.
@@ -139,6 +141,22 @@ std::size_t place_of(Precision a, Precision b) {
   return place_of(a) * kPrecisions.size() + place_of(b);
 }
 
+// One fit, as what it is.
+template <class M>
+typename Family<M>::Answer answer_of(const char* kind, FittedModel model) {
+  auto fitted = std::make_shared<const Fitted<M>>(std::move(model));
+  ModelUse use = fitted->use(kind, fitted->model().implementation + " " + fitted->model().variant);
+  return {std::move(fitted), std::move(use)};
+}
+
+// Of kernels that no public table has: the device's own fit, or none.
+template <class M>
+typename Family<M>::Answer measured(const Device& device, bool plain, const char* kind,
+                                    const char* variant) {
+  const FittedModel* fit = plain ? nullptr : find_fitted(device, kind, kOurs, variant);
+  return fit ? answer_of<M>(kind, *fit) : typename Family<M>::Answer{};
+}
+
 // The kernels for rows that come sorted: of decode, and of prefill. Those of prefill were measured
 // without a graph; in a step their launches go ahead of the GPU, and cost what they do in decode.
 struct Dispatched {
@@ -151,13 +169,8 @@ std::optional<Dispatched> dispatched_models(const Device& device) {
   if (!prefill || !decode) return {};
   FittedModel launched = *prefill;
   launched.parameters["launch_us"] = decode->parameters.at("launch_us");
-  const auto answer = [](FittedModel model) {
-    auto fitted = std::make_shared<const Fitted<MoeModel>>(std::move(model));
-    ModelUse use =
-        fitted->use(kKind, fitted->model().implementation + " " + fitted->model().variant);
-    return Family<MoeModel>::Answer{std::move(fitted), std::move(use)};
-  };
-  return Dispatched{answer(*decode), answer(std::move(launched))};
+  return Dispatched{answer_of<MoeModel>(kKind, *decode),
+                    answer_of<MoeModel>(kKind, std::move(launched))};
 }
 
 // What is told of norms and copies.
@@ -194,21 +207,24 @@ struct Kernels::Models {
         plain(choice.gemm == kRoofline),
         moe_name(checked(d, choice.moe, "moe")),
         gemm(d, "gemm", checked(d, choice.gemm, "gemm"), precision_names()),
-        moe(d, "moe", moe_name, precision_names()),
+        moe(d, "moe", moe_name, expert_variants(d)),
         context(d, "context_attention", checked(d, choice.attention, "attention"), pair_names()),
         decode(d, "generation_attention", checked(d, choice.attention, "attention"), pair_names()),
         context_mla(d, "context_mla", checked(d, choice.attention, "attention"), pair_names()),
         decode_mla(d, "generation_mla", checked(d, choice.attention, "attention"), pair_names()),
+        router(measured<RouterModel>(d, plain, "router", "softmax")),
+        rows_out(measured<PermuteModel>(d, plain, "permute", "out")),
+        rows_back(measured<PermuteModel>(d, plain, "permute", "back")),
         dispatched(moe_name == "deepgemm" ? dispatched_models(d) : std::nullopt),
         copies(plain ? use_of_roofline("elementwise", std::string(kRoofline)) : use_of_copies(d)) {}
 
   // What prices a mixture layer.
   const Family<MoeModel>::Answer& moe_for(const MoeInput& x) const {
-    if (dispatched && !x.routed && x.precision == Precision::FP8Block) {
+    if (dispatched && !x.routed && x.format.weights == Precision::FP8Block) {
       const double rows = x.rows.rows / std::max(1.0, x.rows.active);
       return rows > kMostDecodeRows ? dispatched->prefill : dispatched->decode;
     }
-    return moe.of(place_of(x.precision));
+    return moe.of(place_of(x.format.weights));
   }
 
   Device device;
@@ -220,6 +236,8 @@ struct Kernels::Models {
   Family<DecodeAttentionModel> decode;
   Family<ContextMlaModel> context_mla;
   Family<DecodeMlaModel> decode_mla;
+  Family<RouterModel>::Answer router;
+  Family<PermuteModel>::Answer rows_out, rows_back;
   std::optional<Dispatched> dispatched;
   ModelUse copies;
 };
@@ -261,11 +279,12 @@ KernelCost Kernels::gemm(const GemmShape& shape, DeviceShare share) const {
 }
 
 KernelCost Kernels::grouped_gemm(const GroupedGemmShape& shape, DeviceShare share) const {
-  const Rates rates = rates_of(models_->device, shape.precision, share);
+  const ExpertFormat format = expert_format(shape.precision, models_->device);
+  const Rates rates = rates_of(models_->device, format.activations, share);
   const Work work = work_of(shape);
   MoeInput x;
   x.rows = group_rows(shape.rows);
-  x.precision = shape.precision;
+  x.format = format;
   x.routed = false;
   const auto& [model, use] = models_->moe_for(x);
   if (!model || x.rows.rows <= 0) return by_roofline(work, rates, 1, use);
@@ -273,19 +292,21 @@ KernelCost Kernels::grouped_gemm(const GroupedGemmShape& shape, DeviceShare shar
   x.hidden = static_cast<double>(shape.k);
   x.inter = static_cast<double>(shape.n);
   const Estimate e = model->estimate(x, rates);  // for its interval
-  const double us = rates.launch + std::max(grouped_gemm_us(x.rows, x.inter, x.hidden, x.precision,
+  const double us = rates.launch + std::max(grouped_gemm_us(x.rows, x.inter, x.hidden, x.format,
                                                             rates, model->parameters()),
                                             least_us_of(work, rates));
   return cost_of(us, trust_of(e, &use), work, rates);
 }
 
 KernelCost Kernels::moe(const MoeShape& shape, DeviceShare share) const {
-  const Rates rates = rates_of(models_->device, shape.precision, share);
-  const MoeInput x = input_of(shape);
+  const ExpertFormat format = expert_format(shape.precision, models_->device);
+  const Rates rates = rates_of(models_->device, format.activations, share);
+  MoeInput x = input_of(shape, format);
+  const auto& answer = models_->moe_for(x);
+  if (answer.model) x.whole_buffers = has_whole_buffers(answer.model->model().implementation);
   // Two GEMMs and the activation; routing, permutation and finalize where rows come unsorted.
-  return with_launches(
-      by<MoeModel>(models_->moe_for(x), x, work_of(shape), rates, shape.routed ? 6 : 3),
-      moe_launches(shape));
+  return with_launches(by<MoeModel>(answer, x, work_of(shape), rates, shape.routed ? 6 : 3),
+                       moe_launches(shape));
 }
 
 KernelCost Kernels::attention(const AttentionShape& shape, DeviceShare share) const {
@@ -322,6 +343,30 @@ KernelCost Kernels::elementwise(const ElementwiseShape& shape, DeviceShare share
       shape.launches);
 }
 
+KernelCost Kernels::router(const RouterShape& shape, DeviceShare share) const {
+  const Work work = work_of(shape);
+  if (!models_->router.model)
+    return elementwise({.bytes = sim::Bytes(std::llround(work.bytes))}, share);
+  const Rates rates = rates_of(models_->device, Precision::BF16, share);
+  return by<RouterModel>(models_->router, shape, work, rates, 1);
+}
+
+bool Kernels::layer_chooses(Precision experts) const {
+  const auto& model = models_->moe.of(place_of(experts)).model;
+  return model && model->model().implementation.starts_with(kOurs);
+}
+
+bool Kernels::moves_rows() const {
+  return models_->rows_out.model && models_->rows_back.model;
+}
+
+KernelCost Kernels::rows(const RowsShape& shape, DeviceShare share) const {
+  SIM_CHECK(moves_rows(), "rows have fits");
+  const Rates rates = rates_of(models_->device, Precision::BF16, share);
+  return by<PermuteModel>(shape.back ? models_->rows_back : models_->rows_out, shape,
+                          work_of(shape), rates, 1);
+}
+
 std::vector<const ModelUse*> Kernels::uses() const {
   std::vector<const ModelUse*> uses;
   const auto add = [&](const auto& family) {
@@ -337,6 +382,12 @@ std::vector<const ModelUse*> Kernels::uses() const {
   add(models_->decode);
   add(models_->context_mla);
   add(models_->decode_mla);
+  const auto add_measured = [&](const auto& answer) {
+    if (answer.model) uses.push_back(&answer.use);
+  };
+  add_measured(models_->router);
+  add_measured(models_->rows_out);
+  add_measured(models_->rows_back);
   uses.push_back(&models_->copies);
   return uses;
 }

@@ -57,6 +57,16 @@ class Kernels {
   KernelCost attention(const AttentionShape& shape, DeviceShare share = {}) const;
   KernelCost mla(const MlaShape& shape, DeviceShare share = {}) const;
   KernelCost elementwise(const ElementwiseShape& shape, DeviceShare share = {}) const;
+  // The choice of experts alone: by its own fit where the device has one, else as a copy of as many
+  // bytes.
+  KernelCost router(const RouterShape& shape, DeviceShare share = {}) const;
+  // Whether what prices mixture layers has that choice in it where rows come unsorted: our own
+  // layers were measured from the scores on.
+  bool layer_chooses(Precision experts) const;
+  // Whether rows on their way out and back have fits, which no public table gives.
+  bool moves_rows() const;
+  // REQUIRES: moves_rows()
+  KernelCost rows(const RowsShape& shape, DeviceShare share = {}) const;
 
   // All models that may answer, of every kind and number format; a cost's trust points to one of
   // them. They live as long as the Kernels, moved or not.

@@ -13,10 +13,9 @@ constexpr std::array<double, 3> kColumnTiles{64, 128, 256};
 constexpr double kStepOfK = 64;
 constexpr double kTensorRows = 64;  // of one tensor-core instruction
 
-// Of an activation; int4 is of weights alone.
-double row_bytes(Precision precision) {
-  if (precision == Precision::INT4) return 2;
-  return std::min(2.0, bytes_per_element(precision));
+// Of an activation.
+double row_bytes(ExpertFormat format) {
+  return std::min(2.0, bytes_per_element(format.activations));
 }
 
 // Weights of an expert, or of the group of a single GEMM.
@@ -25,28 +24,33 @@ double matrices(const MoeInput& x) {
 }
 
 double weight_bytes(const MoeInput& x) {
-  return matrices(x) * x.hidden * x.inter * bytes_per_element(x.precision);
+  return matrices(x) * x.hidden * x.inter * bytes_per_element(x.format.weights);
 }
 
 }  // namespace
 
-MoeInput input_of(const MoeShape& s) {
+MoeInput input_of(const MoeShape& s, ExpertFormat format) {
   return {.tokens = static_cast<double>(s.tokens),
           .hidden = static_cast<double>(s.hidden),
           .inter = static_cast<double>(s.inter),
           .top_k = static_cast<double>(s.top_k),
           .experts = static_cast<double>(s.experts),
           .rows = group_rows(s.rows),
-          .precision = s.precision,
+          .format = format,
           .gated = s.gated,
           .routed = s.routed};
 }
 
-double grouped_gemm_us(const GroupRows& g, double n, double k, Precision precision, const Rates& r,
+bool has_whole_buffers(std::string_view implementation) {
+  return implementation == "vllm";
+}
+
+double grouped_gemm_us(const GroupRows& g, double n, double k, ExpertFormat format, const Rates& r,
                        const MoeParameters& p) {
   if (g.rows <= 0) return 0;
-  const double width = row_bytes(precision);
-  const double weights = g.active * n * k * bytes_per_element(precision);
+  const double width = row_bytes(format);
+  const double weight_width = bytes_per_element(format.weights);
+  const double weights = g.active * n * k * weight_width;
   const double bytes = weights + g.rows * (k * width + n * 2);
   const double intensity = 2 * g.rows * n * k / bytes;
   const double rate = sustained_rate(r, p.compute_fraction, p.power_slowdown, intensity);
@@ -62,8 +66,12 @@ double grouped_gemm_us(const GroupRows& g, double n, double k, Precision precisi
       const double filled = g.tiles[i] * std::ceil(n / columns) / r.multiprocessors;
       const double waves = p.wave_quantisation * std::ceil(filled) +
                            (1 - p.wave_quantisation) * std::max(1.0, filled);
-      const double load = (std::min(full, tile) + std::min(n, columns)) * width;
-      const double step = std::max(2 * rows * columns / rate, load / p.load_bytes_us);
+      const double load = std::min(full, tile) * width +
+                          std::min(n, columns) * (format.widened() ? weight_width : width);
+      const double widen = format.widened() ? columns / p.widen_rate : 0;
+      const double step = std::max({2 * rows * columns / rate, load / p.load_bytes_us,
+                                    widen * (1 - p.widen_added)}) +
+                          widen * p.widen_added;
       compute = std::min(compute, waves * (p.prologue_us + depth * step));
     }
   }
@@ -74,7 +82,7 @@ double grouped_gemm_us(const GroupRows& g, double n, double k, Precision precisi
 
 std::span<const ParameterField<MoeParameters>> MoeModel::fields() {
   using P = MoeParameters;
-  static constexpr std::array<ParameterField<P>, 14> kFields{{
+  static constexpr std::array<ParameterField<P>, 17> kFields{{
       {"launch_us", &P::launch_us, 15, 1, 400},
       {"per_group_us", &P::per_group_us, 0.02, 0.0005, 2},
       {"per_selection_ns", &P::per_selection_ns, 0.3, 0.005, 20},
@@ -89,6 +97,9 @@ std::span<const ParameterField<MoeParameters>> MoeModel::fields() {
       {"wave_quantisation", &P::wave_quantisation, 0.2, 0.01, 0.999},
       {"stream_fraction", &P::stream_fraction, 0.6, 0.05, 5},
       {"short_rows", &P::short_rows, 0.3, 0.02, 1},
+      {"widen_rate", &P::widen_rate, 2e5, 5e3, 5e6, ParameterField<P>::kOptional},
+      {"widen_added", &P::widen_added, 0.3, 0.01, 1, ParameterField<P>::kOptional},
+      {"remote_fraction", &P::remote_fraction, 0.6, 0.05, 1000, ParameterField<P>::kOptional},
   }};
   return kFields;
 }
@@ -96,9 +107,9 @@ std::span<const ParameterField<MoeParameters>> MoeModel::fields() {
 double MoeModel::us(const MoeInput& x, const Rates& r, const MoeParameters& p) {
   if (x.single) {
     return r.launch + p.per_group_us * x.rows.groups +
-           grouped_gemm_us(x.rows, x.inter, x.hidden, x.precision, r, p);
+           grouped_gemm_us(x.rows, x.inter, x.hidden, x.format, r, p);
   }
-  const double width = row_bytes(x.precision), up = (x.gated ? 2 : 1) * x.inter;
+  const double width = row_bytes(x.format), up = (x.gated ? 2 : 1) * x.inter;
   double time = p.launch_us + p.per_group_us * x.rows.groups;
   // Rows go out as `width` and come in as 2 bytes: into sorted order and lower precision, through
   // the activation, and back to their tokens with a weighted sum.
@@ -107,10 +118,14 @@ double MoeModel::us(const MoeInput& x, const Rates& r, const MoeParameters& p) {
     time += p.per_selection_ns * 1e-3 * x.tokens * x.top_k;
     streamed +=
         x.rows.rows * x.hidden * (2 + width + 2) + std::min(x.tokens, x.rows.rows) * x.hidden * 2;
+    // Through the activation, and into the sum.
+    if (x.whole_buffers)
+      time += std::max(0.0, x.tokens * x.top_k - x.rows.rows) *
+              (up * 2 + x.inter * width + x.hidden * 2) / (r.bandwidth * p.remote_fraction);
   }
   time += streamed / (r.bandwidth * p.stream_fraction);
-  time += grouped_gemm_us(x.rows, up, x.hidden, x.precision, r, p);
-  time += grouped_gemm_us(x.rows, x.hidden, x.inter, x.precision, r, p);
+  time += grouped_gemm_us(x.rows, up, x.hidden, x.format, r, p);
+  time += grouped_gemm_us(x.rows, x.hidden, x.inter, x.format, r, p);
   return time;
 }
 
@@ -119,6 +134,11 @@ double MoeModel::least_us(const MoeInput& x, const Rates& r) {
             .bytes = x.rows.active * weight_bytes(x)};
   if (work.bytes < 2 * r.l2) work.bytes = 0;  // a benchmark's weights may stay in the L2
   return least_us_of(work, r);
+}
+
+bool MoeModel::tells(std::string_view parameter, const MoeInput& x) {
+  if (parameter == "remote_fraction") return x.whole_buffers && x.routed;
+  return x.format.widened() && parameter.starts_with("widen_");
 }
 
 std::array<double, 4> MoeModel::features(const MoeInput& x) {

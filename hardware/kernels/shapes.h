@@ -12,11 +12,12 @@
 
 namespace moesim::hardware {
 
-// y[m, n] = x[m, k] W[n, k]^T; activations and result in bf16, quantised on the way in where the
-// precision is below 16 bits.
+// y[m, n] = x[m, k] W[n, k]^T; activations and result in bf16. Where the precision is below 16 bits
+// x is quantised first, in kernels of its own, unless whoever made it has done that.
 struct GemmShape {
   std::int64_t m = 0, n = 0, k = 0;
   Precision precision = Precision::BF16;
+  bool quantised = false;  // x comes in that precision: from a norm or an activation that wrote it
   bool repeated =
       false;           // the same weights again and again, as in a benchmark: the L2 may hold them
   double host_us = 0;  // what the host takes to launch it all, where it was not run from a graph
@@ -73,6 +74,18 @@ struct MlaShape {
   Precision kv_precision = Precision::BF16;
 
   auto operator<=>(const MlaShape&) const = default;
+};
+
+// The choice of `top_k` of `experts` for each token, from scores in fp32.
+struct RouterShape {
+  std::int64_t tokens = 0, experts = 0, top_k = 1;
+};
+
+// Rows of tokens, each copied as often as it is wanted, or such rows back and added up by weights.
+struct RowsShape {
+  std::int64_t tokens = 0, rows = 0;
+  double row_bytes = 0;
+  bool back = false;
 };
 
 // Norms, activations, residuals, copies: bytes read and written in a number of launches.

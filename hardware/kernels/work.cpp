@@ -82,6 +82,16 @@ Work work_of(const MlaShape& s) {
           .bytes = b * h * (q * (key + value) + kv * (key + value)) * kActivation};
 }
 
+// Scores read once; ids and weights written.
+Work work_of(const RouterShape& s) {
+  return {.flops = 0, .bytes = real(s.tokens) * (4 * real(s.experts) + 8 * real(s.top_k))};
+}
+
+Work work_of(const RowsShape& s) {
+  const double there = s.back ? real(s.tokens) : real(std::min(s.tokens, s.rows));
+  return {.flops = 0, .bytes = (there + real(s.rows)) * s.row_bytes};
+}
+
 Work work_of(const ElementwiseShape& s) {
   return {.flops = 0, .bytes = static_cast<double>(s.bytes.count())};
 }

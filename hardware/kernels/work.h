@@ -16,6 +16,8 @@ Work work_of(const GroupedGemmShape& shape);  // weights of the groups that have
 Work work_of(const MoeShape& shape);
 Work work_of(const AttentionShape& shape);  // causal: a query sees the keys up to its own
 Work work_of(const MlaShape& shape);        // absorbed in decode
+Work work_of(const RouterShape& shape);
+Work work_of(const RowsShape& shape);
 Work work_of(const ElementwiseShape& shape);
 
 }  // namespace moesim::hardware

@@ -18,9 +18,9 @@ namespace {
 
 using Graph = boost::adjacency_list<boost::vecS, boost::vecS, boost::bidirectionalS>;
 
-// Whether what enters a device may leave it again: in a torus, and to its rail's NIC.
+// Whether what enters a device may leave it again: in a torus, to its rail's NIC, around a fault.
 bool forwards(const Topology& topology) {
-  return topology.devices_forward || topology.rail_forwarding;
+  return topology.devices_forward || topology.rail_forwarding || topology.reroutes;
 }
 
 // The links that are up. A device forwards nothing (but in a torus): what enters it ends there, so

@@ -156,6 +156,7 @@ void apply_faults(const YamlNode& node, Topology& topology, std::vector<SlowDevi
       for (Link& link : topology.links) {
         if (!matches(link)) continue;
         link.capacity = link.capacity * part;
+        if (part == 0) topology.reroutes = !topology.devices_forward;
         ++hit;
       }
     };

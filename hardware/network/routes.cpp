@@ -1,5 +1,6 @@
 #include "hardware/network/routes.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "hardware/network/analysis.h"
@@ -96,19 +97,23 @@ const Routes::Towards& Routes::towards(VertexId destination) {
   return *slot;
 }
 
-void Routes::walk(sim::Rank source, sim::Rank destination, std::uint64_t hash,
+bool Routes::walk(sim::Rank source, sim::Rank destination, std::uint64_t hash,
                   std::vector<LinkId>& links) {
   if (const auto [up, down] = ascents_.meet(source, destination); up != nullptr) {
     ascents_.append_up(source, *up, links);
     ascents_.append_down(*down, destination, links);
-    return;
+    return true;
   }
+  const std::size_t before = links.size();
   VertexId from = topology_.devices[source];
   const VertexId to = topology_.devices[destination];
   const Towards& table = towards(to);
   while (from != to) {
     const std::uint32_t first = table.first[from], end = table.first[from + 1];
-    if (first == end) throw sim::InfeasibleError(describe_cut(topology_, from, to));
+    if (first == end) {
+      links.resize(before);
+      return false;
+    }
     LinkId next = table.next[first];
     if (end - first > 1) {
       hash = mix(hash);
@@ -117,21 +122,72 @@ void Routes::walk(sim::Rank source, sim::Rank destination, std::uint64_t hash,
     links.push_back(next);
     from = topology_.links[next].to;
   }
+  return true;
+}
+
+bool Routes::walk(std::initializer_list<sim::Rank> over, std::uint64_t hash,
+                  std::vector<LinkId>& links) {
+  const std::size_t before = links.size();
+  for (const auto* rank = over.begin(); rank + 1 != over.end(); ++rank) {
+    if (walk(rank[0], rank[1], hash, links)) continue;
+    links.resize(before);
+    return false;
+  }
+  return true;
+}
+
+// Begins at one that the hash picks, so that what one NIC carried is spread over the others.
+std::vector<sim::Rank> Routes::others_of_node(sim::Rank rank, std::uint64_t hash) const {
+  std::vector<sim::Rank> others;
+  const std::uint32_t node = topology_.node[rank];
+  for (sim::Rank r = node_first_[node]; r < topology_.ranks() && topology_.node[r] == node; ++r) {
+    if (r != rank) others.push_back(r);
+  }
+  if (!others.empty()) {
+    const auto first = static_cast<std::ptrdiff_t>(mix(hash) % others.size());
+    std::rotate(others.begin(), others.begin() + first, others.end());
+  }
+  return others;
+}
+
+bool Routes::reroute(sim::Rank source, sim::Rank destination, std::uint64_t hash,
+                     std::vector<LinkId>& links) {
+  if (!topology_.reroutes || topology_.node[source] == topology_.node[destination]) return false;
+  const std::vector<sim::Rank> senders = others_of_node(source, hash),
+                               receivers = others_of_node(destination, hash);
+  for (const sim::Rank sender : senders) {
+    if (walk({source, sender, destination}, hash, links)) return true;
+  }
+  for (const sim::Rank receiver : receivers) {
+    if (walk({source, receiver, destination}, hash, links)) return true;
+  }
+  for (const sim::Rank sender : senders) {
+    for (const sim::Rank receiver : receivers) {
+      if (topology_.rail[sender] != topology_.rail[receiver]) continue;
+      if (walk({source, sender, receiver, destination}, hash, links)) return true;
+    }
+  }
+  return false;
 }
 
 void Routes::path(sim::Rank source, sim::Rank destination, std::vector<LinkId>& links) {
   if (source == destination) return;
   const std::uint64_t hash = (std::uint64_t{source} << 32) | destination;
+  const std::size_t before = links.size();
+  sim::Rank from = source;
   if (topology_.rail_forwarding && topology_.node[source] != topology_.node[destination] &&
       topology_.rail[source] != topology_.rail[destination]) {
     const std::uint32_t node = topology_.node[source];
     for (sim::Rank r = node_first_[node]; r < topology_.ranks() && topology_.node[r] == node; ++r) {
-      if (topology_.rail[r] != topology_.rail[destination]) continue;
-      walk(source, r, hash, links);
-      source = r;
+      if (topology_.rail[r] == topology_.rail[destination] && walk(source, r, hash, links))
+        from = r;
     }
   }
-  walk(source, destination, hash, links);
+  if (walk(from, destination, hash, links)) return;
+  links.resize(before);
+  if (walk(source, destination, hash, links) || reroute(source, destination, hash, links)) return;
+  throw sim::InfeasibleError(
+      describe_cut(topology_, topology_.devices[source], topology_.devices[destination]));
 }
 
 }  // namespace moesim::hardware

@@ -1,13 +1,17 @@
 // Which links the bytes from one rank to another take: a shortest path, by links; the scale-up
 // network before the scale-out one; among equals the one that a hash of the two ranks picks (ECMP).
 // Where the topology forwards over rails (PXN), bytes for another rail of another node first go to
-// the device of that rail in their own node. Devices pass on nothing else, but in a torus.
+// the device of that rail in their own node. Devices pass on nothing else, but in a torus, and
+// where a fault leaves no other way to another node: then bytes go over the scale-up network to
+// another device and its NIC (as NCCL does when a NIC or rail fails), in the source's node, in the
+// destination's, or in both; of several such ways a hash of the two ranks picks one.
 //
 // Where there is one shortest path of switches in levels it is found by structure (ascents.h); else
 // by a table for each destination that is asked for, made then.
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -38,7 +42,11 @@ class Routes {
  private:
   struct Towards;
   const Towards& towards(VertexId destination);
-  void walk(sim::Rank from, sim::Rank to, std::uint64_t hash, std::vector<LinkId>& links);
+  // Appends a path and says whether there is one; where not, `links` is as it was.
+  bool walk(sim::Rank from, sim::Rank to, std::uint64_t hash, std::vector<LinkId>& links);
+  bool walk(std::initializer_list<sim::Rank> over, std::uint64_t hash, std::vector<LinkId>& links);
+  bool reroute(sim::Rank from, sim::Rank to, std::uint64_t hash, std::vector<LinkId>& links);
+  std::vector<sim::Rank> others_of_node(sim::Rank rank, std::uint64_t hash) const;
 
   const Topology& topology_;
   std::vector<bool> can_limit_;

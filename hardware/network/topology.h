@@ -53,6 +53,8 @@ struct Topology {
   // Cross-rail traffic goes over the scale-up network to the device of the destination's rail
   // first (NCCL calls it PXN).
   bool rail_forwarding = false;
+  // A link is down by a fault: who is cut off from another node goes over another device of a node.
+  bool reroutes = false;
 
   sim::Rank ranks() const { return static_cast<sim::Rank>(devices.size()); }
   std::string link_name(LinkId link) const;  // "gpu0->node0.switch"

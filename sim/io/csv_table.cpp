@@ -19,6 +19,9 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+constexpr std::size_t kMostValues = std::size_t{1} << 25;  // of a table
+constexpr std::size_t kMostInALine = std::size_t{1} << 20;
+
 // Walks over the records of a text in place: the unquoted values are written over the text itself,
 // which is never longer than what was read.
 class Records {
@@ -37,6 +40,7 @@ class Records {
     }
     if (read_ >= text_.size()) return false;
     record_line_ = line_;
+    const std::size_t before = ends.size();
     do {
       if (text_[read_] == '"') {
         quoted();
@@ -44,6 +48,10 @@ class Records {
         plain();
       }
       ends.push_back(write_);
+      if (ends.size() - before > kMostInALine) {
+        throw InputError(
+            fmt::format("{}:{}: a line of more than {} values", name_, record_line_, kMostInALine));
+      }
     } while (more());
     return true;
   }
@@ -175,6 +183,10 @@ CsvTable CsvTable::parse(std::string text, std::string name) {
                                    table.columns_.size(), table.columns_.size() == 1 ? "" : "s"));
     }
     before = table.ends_.size();
+    if (before > kMostValues) {
+      throw InputError(fmt::format("{}:{}: a table of more than {} values", table.name_,
+                                   records.line(), kMostValues));
+    }
     table.lines_.push_back(records.line());
   }
   table.text_.resize(records.written());

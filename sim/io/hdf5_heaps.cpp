@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <map>
 
 #include "sim/error.h"
 #include "sim/io/hdf5_library.h"
@@ -40,6 +41,7 @@ class Heaps {
         check_heap(at + found);
       }
     }
+    for (const auto& [heap, texts] : heaps_) check_references(heap, texts);
   }
 
  private:
@@ -67,7 +69,33 @@ class Heaps {
       if (bytes > left) {
         fail(heap, fmt::format("has a text of {} bytes where {} are left", bytes, left));
       }
+      if (heaps_.size() < kMostHeaps || heaps_.contains(heap)) heaps_[heap][number] = bytes;
       at += kHead + (bytes + 7) / 8 * 8;
+    }
+  }
+
+  // Who has a text says its length (4 bytes), its heap (8) and its number there (4), and the
+  // library takes as much memory as that length. Texts lie in headers, so of a large file the first
+  // and the last part are looked through; a length that is a little off is no matter of memory.
+  void check_references(std::uint64_t heap, const std::map<std::uint64_t, std::uint64_t>& texts) {
+    std::string address(8, '\0');
+    for (std::size_t i = 0; i < 8; ++i) address[i] = static_cast<char>(heap >> 8 * i & 0xFF);
+    constexpr std::uint64_t kLooked = std::uint64_t{32} << 20, kHarmless = std::uint64_t{64} << 10;
+    constexpr std::uint64_t kReference = 16;
+    std::string part;
+    for (std::uint64_t at = 0; at + kReference <= size_; at += kPart) {
+      if (at >= kLooked && size_ - at > kLooked) continue;
+      part.resize(static_cast<std::size_t>(std::min(kPart + kReference - 1, size_ - at)));
+      if (!read(at, part)) return;
+      for (std::size_t found = part.find(address, 4);
+           found != std::string::npos && found + 12 <= part.size();
+           found = part.find(address, found + 1)) {
+        const auto text = texts.find(number_at(part.data() + found + 8, 4));
+        const std::uint64_t length = number_at(part.data() + found - 4, 4);
+        if (text == texts.end() || length <= std::max(text->second, kHarmless)) continue;
+        fail(heap, fmt::format("has a text of {} bytes, of which byte {} says that it has {}",
+                               text->second, at + found - 4, length));
+      }
     }
   }
 
@@ -76,9 +104,11 @@ class Heaps {
         fmt::format("{}: is damaged: the heap of texts at byte {} {}", name_, heap, what));
   }
 
+  static constexpr std::size_t kMostHeaps = 64;  // whose references are checked
   std::string name_;
   std::ifstream in_;
   std::uint64_t size_ = 0;
+  std::map<std::uint64_t, std::map<std::uint64_t, std::uint64_t>> heaps_;  // where; number, bytes
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -11,6 +12,9 @@
 
 namespace moesim::sim::io {
 namespace {
+
+// Whatever limit is asked for: what is larger is a device, a bomb or a mistake.
+constexpr std::size_t kMostText = std::size_t{256} << 20;
 
 struct CloseFile {
   void operator()(gzFile_s* file) const { gzclose_r(file); }
@@ -25,6 +29,7 @@ std::string limit_text(std::size_t limit) {
 }  // namespace
 
 std::string read_text(const std::filesystem::path& file, std::size_t limit) {
+  limit = std::min(limit, kMostText);
   const std::string name = file.string();
   const auto fail = [&](const std::string& why) {
     throw InputError(fmt::format("{}: cannot be read: {}", name, why));

@@ -136,6 +136,15 @@ inline double time_of(const validation::cuda::Operation& operation) {
     double operator()(const AttentionArgs& a) const {
       return bytes(4.0 * a.batch * a.kv_heads * 128.0 * a.length);
     }
+    // Half of the keys are seen of a prompt that is alone; tiles of 64, of which a multiprocessor
+    // takes two, and half of the tensor cores.
+    double operator()(const AttentionPrefillArgs& a) const {
+      const double tiles = (a.queries + 63) / 64, seen = a.length - 0.5 * a.queries + 32;
+      const double blocks = a.batch * a.heads * tiles, busy = std::min(1.0, blocks / (2 * 132));
+      const double flops = blocks * 4.0 * 64 * 128 * seen;
+      return std::max(flops / (0.5 * busy * card.bf16_flops_us) + card.step_us,
+                      bytes(4.0 * a.batch * a.kv_heads * 128.0 * a.length));
+    }
     double operator()(const StreamCopy& c) const {
       return bytes(32.0 * static_cast<double>(c.args.count));
     }

@@ -37,7 +37,7 @@ function(moesim_seed_bug name checks file from to)
 endfunction()
 
 # Kernels as they are: the same program must see nothing. (Its end is then 1.)
-foreach(checks mma wgmma fp8 router sort rows attention)
+foreach(checks mma wgmma fp8 router sort rows attention prefill)
   if(NOT TARGET seeded_bug_none)
     add_executable(seeded_bug_none $<TARGET_OBJECTS:moesim_seeded_bug_main>)
     target_link_libraries(seeded_bug_none PRIVATE moesim_gpu_emulated)
@@ -114,3 +114,22 @@ moesim_seed_bug(swapped_gate_and_up rows kernels/swiglu.cuh
   "const Vector16 g = gate[i], u = up[i]" "const Vector16 g = up[i], u = gate[i]")
 moesim_seed_bug(attention_missing_rescale attention kernels/attention_decode.cuh
   "weight[h] = weight[h] * keep + mine" "weight[h] = weight[h] + mine")
+set(_prefill kernels/attention_prefill.cuh)
+moesim_seed_bug(prefill_missing_rescale prefill ${_prefill}
+  "state.weight[row] *= keep;" "")
+moesim_seed_bug(prefill_sees_the_next_token prefill ${_prefill}
+  "lane_index() / 4 + 1 - piece" "lane_index() / 4 + 2 - piece")
+moesim_seed_bug(prefill_wrong_upper_row prefill ${_prefill}
+  ">= seen + row * 8" ">= seen")
+moesim_seed_bug(prefill_missing_barrier prefill ${_prefill}
+  "sync_threads();  // this piece is there for all, and all have done with the one refilled next" "")
+moesim_seed_bug(prefill_dropped_wait prefill ${_prefill}
+  "async_wait<0>()" "async_wait<1>()")
+moesim_seed_bug(prefill_swapped_matrices prefill ${_prefill}
+  "step * 16 + lane / 8 % 2 * 8 + lane % 8" "step * 16 + lane / 16 * 8 + lane % 8")
+moesim_seed_bug(prefill_not_turned prefill ${_prefill}
+  "load_turned_matrices(" "load_matrices(")
+moesim_seed_bug(prefill_wrong_stage prefill ${_prefill}
+  "attend(state, shared.keys[piece % 2]" "attend(state, shared.keys[0]")
+moesim_seed_bug(prefill_wrong_cache_head prefill ${_prefill}
+  "head / (args.heads / args.kv_heads)" "head % args.kv_heads")

@@ -33,7 +33,8 @@ class FaultyMachine : public Base {
     if (std::is_same_v<Base, emulation::EmulatedMachine> &&
         (std::holds_alternative<GroupedGemm>(operation) ||
          std::holds_alternative<GroupedGemmFp8Args>(operation) ||
-         std::holds_alternative<AttentionArgs>(operation))) {
+         std::holds_alternative<AttentionArgs>(operation) ||
+         std::holds_alternative<AttentionPrefillArgs>(operation))) {
       return Unsupported{"left out"};
     }
     return Base::cannot(operation);

@@ -112,6 +112,9 @@ TEST_CASE("every operation of a plan is measured, and agrees with its reference"
   attention.k = 70;
   attention.bytes = 1e6;
   points.push_back(attention);
+  attention.op = "attention_prefill";
+  attention.n = 66;
+  points.push_back(attention);
   for (const PlanPoint& p : points) {
     CAPTURE(p.op);
     CAPTURE(p.impl);
@@ -119,7 +122,8 @@ TEST_CASE("every operation of a plan is measured, and agrees with its reference"
     // The emulator times nothing, and says so; nothing else is amiss.
     CHECK(r.flags == std::vector<std::string>{"no_graph"});
     CHECK(r.repeats > 0);
-    const bool compared = p.op == "grouped_gemm" || p.op == "layer" || p.op == "attention_decode";
+    const bool compared = p.op == "grouped_gemm" || p.op == "layer" || p.op == "attention_decode" ||
+                          p.op == "attention_prefill";
     CHECK(r.relative_error.has_value() == compared);
     if (compared) CHECK(*r.relative_error > 0);
   }

@@ -1,8 +1,9 @@
-// What the fits that ship say of themselves: the hold-outs in configs/devices/h100.fitted.yaml, and
+// What the fits that ship say of themselves: the hold-outs in configs/devices/*.fitted.yaml, and
 // the tables that they come from (tests/golden/measured_tables.csv).
 #include <fmt/format.h>
 
 #include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "hardware/device.h"
@@ -51,12 +52,12 @@ std::string name_of(const FittedModel& fit) {
   return fmt::format("{} {} {}", fit.kind, fit.implementation, fit.variant);
 }
 
-std::vector<FittedModel> shipped() {
-  return hardware::load_device("configs/devices/h100.yaml").fitted;
+std::vector<FittedModel> shipped(const std::string& device) {
+  return hardware::load_fitted("configs/devices/" + device + ".fitted.yaml");
 }
 
 std::string accuracy_table() {
-  const std::vector<FittedModel> fits = shipped();
+  const std::vector<FittedModel> fits = shipped("h100");
   std::string table = "\n| on H100, held out | median / p90, % |\n|---|---|\n";
   for (const Line& line : kLines) {
     std::string errors;
@@ -73,11 +74,16 @@ std::string accuracy_table() {
   return table;
 }
 
-std::string fits_table() {
+std::string fits_table(const std::string& device) {
   std::string table =
       "\n| kind | implementation | variant | rows | median | p90 | bias |\n"
       "|---|---|---|---:|---:|---:|---:|\n";
-  for (const FittedModel& fit : shipped()) {
+  for (const FittedModel& fit : shipped(device)) {
+    if (fit.p90_error_percent == 0) {  // nothing could be held out
+      table += fmt::format("| {} | {} | {} | {} | none | | |\n", fit.kind, fit.implementation,
+                           fit.variant, fit.points);
+      continue;
+    }
     table += fmt::format("| {} | {} | {} | {} | {:.1f} | {:.1f} | {:+.1f} |\n", fit.kind,
                          fit.implementation, fit.variant, fit.points, fit.median_error_percent,
                          fit.p90_error_percent, fit.bias_percent);
@@ -108,7 +114,9 @@ std::string measured_table() {
 
 void add_fit_figures(Figures& figures) {
   figures["accuracy"] = accuracy_table;
-  figures["fits"] = fits_table;
+  figures["fits"] = [] { return fits_table("h100"); };
+  for (const char* device : {"b200", "a100", "l40s"})
+    figures[std::string("fits of ") + device] = [device] { return fits_table(device); };
   figures["measured tables"] = measured_table;
 }
 

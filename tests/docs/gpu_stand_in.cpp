@@ -18,7 +18,8 @@ class QuickMachine : public emulation::EmulatedMachine {
   std::optional<Unsupported> cannot(const Operation& operation) const override {
     if (std::holds_alternative<GroupedGemm>(operation) ||
         std::holds_alternative<GroupedGemmFp8Args>(operation) ||
-        std::holds_alternative<AttentionArgs>(operation)) {
+        std::holds_alternative<AttentionArgs>(operation) ||
+        std::holds_alternative<AttentionPrefillArgs>(operation)) {
       return Unsupported{"left out"};
     }
     return EmulatedMachine::cannot(operation);

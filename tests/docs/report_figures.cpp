@@ -19,11 +19,21 @@ std::string example_report() {
 }
 
 // As code in a README: indented, a blank line before and after.
-std::string example() {
+std::string code(const std::string& text) {
   std::string block = "\n\n";
-  for (const std::string& line : lines_of(example_report()))
+  for (const std::string& line : lines_of(text))
     block += line.empty() ? "\n" : "    " + line + "\n";
   return block + "\n";
+}
+
+std::string example() {
+  return code(example_report());
+}
+
+// What tests/golden keeps of the sweep and the comparison of the README.
+std::string kept(const std::string& name) {
+  const std::string text = sim::io::read_text("tests/golden/readme_" + name + ".txt");
+  return code(text.substr(0, text.find_last_not_of('\n') + 1));
 }
 
 // What follows `before` in the report, as far as `after`.
@@ -75,6 +85,8 @@ void add_report_figures(Figures& figures) {
   figures["worked example"] = example;
   figures["worked example: step"] = [] { return between("\n  step ", "  "); };
   figures["worked example: rank load"] = [] { return between("\n  rank load     max/mean", ";"); };
+  figures["example sweep"] = [] { return kept("sweep"); };
+  figures["example comparison"] = [] { return kept("compare"); };
   figures["five lines of Python"] = python_lines;
   figures["placements"] = placements_table;
   for (const char* trace : {"deepseek-like", "mixtral-like", "qwen3-235b-like"})

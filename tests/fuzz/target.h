@@ -32,6 +32,9 @@ void model(Input input);
 void hugging_face(Input input);
 void trace(Input input);
 void scenario(Input input);
+void study(Input input);
+void expression(Input input);
+void store(Input input);
 
 inline std::string_view text_of(Input input) {
   return {reinterpret_cast<const char*>(input.data()), input.size()};

@@ -8,7 +8,8 @@ namespace moesim::fuzz {
 inline constexpr Target kTargets[] = {
     {"yaml", yaml},     {"json", json},         {"csv", csv},     {"hdf5", hdf5},
     {"device", device}, {"cluster", cluster},   {"model", model}, {"hugging_face", hugging_face},
-    {"trace", trace},   {"scenario", scenario},
+    {"trace", trace},   {"scenario", scenario}, {"study", study}, {"expression", expression},
+    {"store", store},
 };
 
 }  // namespace moesim::fuzz

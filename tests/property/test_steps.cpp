@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "workloads/run.h"
+#include "workloads/training/training_report.h"
 
 using namespace moesim;
 using namespace moesim::workloads;
@@ -71,6 +72,22 @@ void check_sums(const Scenario& scenario, const Report& report) {
   }
 }
 
+// Of a step of training: each rank's times, rows of every micro-batch, three products a matrix.
+void check_training(const Scenario& scenario, const RunResult& result) {
+  const Report& report = result.report;
+  double exposed = report.idle_us;
+  for (const PhaseReport& p : report.phases) exposed += p.exposed_us;
+  CHECK(exposed == doctest::Approx(report.step_time_us.mean).epsilon(1e-9));
+  for (const TrainingReport::RankRow& rank : result.training->ranks)
+    CHECK(rank.sum() == doctest::Approx(report.step_time_us.mean).epsilon(1e-9));
+  CHECK(report.conservation.rows == report.conservation.selections);
+  const MoeFfn& moe = *scenario.deployment.model.largest_moe();
+  const double per_row = 2.0 * 3 * static_cast<double>(moe.inter) *
+                         static_cast<double>(scenario.deployment.model.hidden);
+  CHECK(phase(report, Phase::Experts).flops ==
+        doctest::Approx(3 * per_row * static_cast<double>(report.conservation.rows)).epsilon(1e-9));
+}
+
 // Mixtral cut to the shape of a trace, on 8 GPUs, tokens sent straight to their experts.
 Scenario shaped_like(const RoutingTrace& trace, const std::filesystem::path& file) {
   Scenario s = load_scenario("configs/scenarios/mixtral-8x7b-decode-h100.yaml", {"network=bound"});
@@ -94,7 +111,11 @@ TEST_CASE("the sums of every scenario that ships add up") {
   for (const auto& file : files_in("configs/scenarios", ".yaml")) {
     CAPTURE(file.string());
     const Scenario scenario = load_scenario(file, {"network=bound"});
-    check_sums(scenario, run(scenario).report);
+    const RunResult result = run(scenario);
+    if (result.training)
+      check_training(scenario, result);
+    else
+      check_sums(scenario, result.report);
   }
 }
 

@@ -177,3 +177,16 @@ TEST_CASE("a stalled rank is left out, and said") {
   CHECK(notes == Notes{"d.log:4: left out: the rank is stalled, 9000 and 340 us where 190 and 340 "
                        "are usual"});
 }
+
+TEST_CASE("logs of other versions, of other ends of lines and as JSON are read") {
+  const std::string two = kHeader + "all_reduce,float,2,1048576,40\n";
+  CHECK(nccl(log_of("l5-kubectl-crlf.log")) == two);  // kubectl --prefix --timestamps, CRLF, N/A
+  CHECK(nccl(log_of("l6-old-version.log")) == kOne);  // "error" in place of "#wrong", no root
+  CHECK(nccl(log_of("l7-json.log")) == kOne);         // -J
+  CHECK(import_perftest(log_of("p2-gbits.log"), "p.log") ==
+        "bytes,bandwidth_GBps,latency_us\n8388608,48.4375,\n");  // 387.5 Gbit/s over 8
+  // Two ranks: the means of 41.50 and 41.72 us, 65.89 and 66.19 us.
+  CHECK(import_deepep(log_of("d4-low-latency.log"), "d.log", {.nodes = 1}) ==
+        "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
+        "1,7168,128,8,256,41.61,66.04\n");
+}

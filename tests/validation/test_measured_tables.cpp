@@ -23,6 +23,7 @@ struct Expected {
   const char* implementation;
   const char* file;
   double median, p90;  // of the absolute error, percent
+  const char* device = "h100";
 };
 
 // What must hold on tables that were not fitted on, so all the more here.
@@ -42,6 +43,38 @@ constexpr Expected kExpected[] = {
     {"generation_attention", "vllm", "gen_attn_h100_vllm", 7, 25},
     {"context_mla", "trtllm", "context_mla_h100_trtllm", 7, 18},
     {"generation_mla", "trtllm", "generation_mla_h100_trtllm", 5, 15},
+    {"gemm", "sglang", "gemm_h100_sglang", 6.5, 22},
+    {"moe", "vllm", "moe_h100_vllm", 6, 19},
+    {"moe", "trtllm", "moe_h100_trtllm_mxfp4", 7, 20},
+    {"moe", "vllm", "moe_h100_vllm_mxfp4", 8, 26},
+    {"context_attention", "vllm", "ctx_attn_h100_vllm", 5.5, 18},
+    {"context_attention", "sglang", "ctx_attn_h100_sglang", 5.5, 18},
+    {"generation_attention", "sglang", "gen_attn_h100_sglang", 5.5, 18},
+    {"context_mla", "sglang", "context_mla_h100_sglang", 7, 32},
+    {"generation_mla", "sglang", "generation_mla_h100_sglang", 5, 19},
+    {"gemm", "trtllm", "gemm_b200_trtllm", 4, 13, "b200"},
+    {"gemm", "sglang", "gemm_b200_sglang", 6.5, 25, "b200"},
+    {"moe", "trtllm", "moe_b200_trtllm", 7, 27, "b200"},
+    {"moe", "trtllm", "moe_b200_trtllm_mxfp4", 9, 26, "b200"},
+    {"wideep_moe", "deepgemm", "wideep_moe_decode_b200_sglang", 5, 17, "b200"},
+    {"wideep_moe", "deepgemm", "wideep_moe_prefill_b200_sglang", 5, 17, "b200"},
+    {"context_attention", "trtllm", "ctx_attn_b200_trtllm", 4, 12, "b200"},
+    {"generation_attention", "trtllm", "gen_attn_b200_trtllm", 4, 12, "b200"},
+    {"context_mla", "trtllm", "context_mla_b200_trtllm", 5, 13, "b200"},
+    {"generation_mla", "trtllm", "generation_mla_b200_trtllm", 8, 26, "b200"},
+    {"nccl", "nccl", "nccl_b200", 8, 26, "b200"},
+    {"custom_allreduce", "trtllm", "custom_allreduce_b200", 8, 26, "b200"},
+    {"deepep_normal", "deepep", "deepep_normal_1node_b200", 5, 13, "b200"},
+    {"deepep_ll", "deepep", "deepep_ll_1node_b200", 6, 16, "b200"},
+    {"gemm", "sglang", "gemm_a100_sglang", 6, 18, "a100"},
+    {"moe", "sglang", "moe_a100_sglang_ep1", 8, 34, "a100"},
+    {"context_attention", "trtllm", "ctx_attn_a100_trtllm", 4, 12, "a100"},
+    {"generation_attention", "trtllm", "gen_attn_a100_trtllm", 7, 25, "a100"},
+    {"nccl", "nccl", "nccl_a100", 8, 26, "a100"},
+    {"gemm", "trtllm", "gemm_l40s_trtllm", 7.5, 23, "l40s"},
+    {"moe", "sglang", "moe_l40s_sglang_ep1", 8, 34, "l40s"},
+    {"context_attention", "trtllm", "ctx_attn_l40s_trtllm", 7, 25, "l40s"},
+    {"generation_attention", "trtllm", "gen_attn_l40s_trtllm", 7, 30, "l40s"},
 };
 
 const std::filesystem::path kData = "../shared/data/measured";
@@ -54,11 +87,11 @@ TEST_CASE("the shipped fits predict the tables that they come from") {
     return;
   }
   std::string figures = "table,part,implementation,rows,median,p90,bias,coverage90\n";
-  const hardware::Device h100 = hardware::load_device("configs/devices/h100.yaml");
   for (const Expected& e : kExpected) {
     CAPTURE(e.file);
     const auto table = sim::io::CsvTable::read(kData / (std::string(e.file) + ".csv.gz"));
-    const TableReport report = report_on(e.kind, {table}, h100, e.implementation);
+    const auto device = hardware::load_device(fmt::format("configs/devices/{}.yaml", e.device));
+    const TableReport report = report_on(e.kind, {table}, device, e.implementation);
     for (const PartReport& part : report.parts) {
       CAPTURE(part.part);
       CHECK(part.good.median <= e.median);

@@ -3,6 +3,7 @@
 #include <tuple>
 
 #include "hardware/device.h"
+#include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "tests/support/temporary_folder.h"
 #include "validation/calibrate/device_file.h"
@@ -131,4 +132,40 @@ TEST_CASE("dense products, decode attention and NCCL of points are tasks of kind
   CHECK(only("points_nccl") == std::tuple("nccl nccl alltoall", std::size_t{3}, 20.0, false));
   // Experts are fitted on the others: a dense product is none of theirs.
   CHECK(read_tasks("points", table, base, "cublaslt")[0]->items().size() == 1);
+}
+
+TEST_CASE("prompts, the router and rows out and back of points are tasks with their shapes") {
+  const hardware::Device base = hardware::load_device("configs/devices/h100.yaml");
+  const auto table = [](const std::string& row) {
+    return sim::io::CsvTable::parse(
+        "id,op,impl,dtype,tokens,top_k,experts,n,k,hidden,p50_us,flags\n" + row, "p.csv");
+  };
+  const auto all = table(
+      "p,attention_prefill,moesim,bf16,2,64,8,512,1536,0,90,\n"
+      "c,router,moesim,bf16,16,2,8,0,0,4096,3,\n"
+      "o,permute,moesim,bf16,16,2,8,0,0,4096,4,\n"
+      "b,unpermute,moesim,bf16,16,3,8,0,0,4096,6,noisy\n"
+      "a,attention_decode,moesim,bf16,16,64,8,0,1024,0,9,\n");
+  const auto only = [&](const char* kind, const char* name, std::size_t row,
+                        const std::vector<double>& axes) {
+    CAPTURE(kind);
+    const Tasks tasks = read_tasks(kind, all, base, "");
+    REQUIRE(tasks.size() == 1);
+    REQUIRE(tasks[0]->items().size() == 1);
+    CHECK(tasks[0]->kind() + " " + tasks[0]->implementation() + " " + tasks[0]->variant() == name);
+    CHECK(tasks[0]->items()[0].row == row);
+    CHECK(tasks[0]->axes(0) == axes);
+  };
+  // Batch, new tokens, heads, heads of a cache head, their width, keys before, no window.
+  only("points_prefill", "context_attention moesim bf16_bf16", 0, {2, 512, 64, 8, 128, 1024, 0});
+  only("points_router", "router moesim softmax", 1, {16, 8, 2});
+  // Tokens, copies, bytes of a row.
+  only("points_permute", "permute moesim out", 2, {16, 2, 8192});
+  only("points_unpermute", "permute moesim back", 3, {16, 3, 8192});
+  CHECK(read_tasks("points_unpermute", all, base, "")[0]->items()[0].anomalous);
+
+  CHECK_THROWS_WITH_AS(
+      read_tasks("points_prefill", table("p,attention_prefill,moesim,bf16,2,64,8,512,511,0,90,\n"),
+                 base, ""),
+      "p.csv:2: k: expected at least as many keys as new tokens, not \"511\"", sim::InputError);
 }

@@ -92,3 +92,40 @@ TEST_CASE("a law's name carries its exponent") {
   CHECK(!parse_table_law("power_law_x", r));
   CHECK(!parse_table_law("zipf", r));
 }
+
+TEST_CASE("EPLB's slots share the hottest experts and the most loaded rank has less to do") {
+  for (const std::uint64_t draw : {0, 1, 2, 3}) {
+    CAPTURE(draw);
+    TableRouting r{.tokens = 4096, .experts = 256, .top_k = 8, .ranks = 8};
+    REQUIRE(parse_table_law("power_law_1.2_eplb", r));
+    CHECK(r.eplb);
+    CHECK(r.alpha == 1.2);
+    r.slots = 288;
+    const auto placed = table_rows(r, draw);
+    CHECK(placed.size() == 36);
+    const auto sum = [](const std::vector<std::int64_t>& rows) {
+      return std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
+    };
+    // No rank has less than a fair share of all, if it is the most loaded; in order it has more.
+    CHECK(sum(placed) >= 4096);
+    TableRouting in_order = r;
+    in_order.eplb = false;
+    CHECK(sum(placed) < sum(table_rows(in_order, draw)));
+    // On one rank all slots are there, and so are all rows.
+    r.ranks = 1;
+    CHECK(sum(table_rows(r, draw)) == 4096 * 8);
+  }
+}
+
+TEST_CASE("a replica halves the hottest expert, and the least loaded rank takes the next slot") {
+  // A power law's loads are not known by hand; those of 4 tokens on 2 experts with both chosen are:
+  // 4 and 4. Four slots: 4 -> 2 + 2, 4 -> 2 + 2; two ranks of two slots each have 2 + 2.
+  TableRouting r{.tokens = 4, .experts = 2, .top_k = 2, .ranks = 2};
+  REQUIRE(parse_table_law("power_law_1.01_eplb", r));
+  r.slots = 4;
+  CHECK(table_rows(r, 0) == std::vector<std::int64_t>{2, 2});
+  // Three slots for one rank: one expert is shared. 4, 2, 2.
+  r.slots = 3;
+  r.ranks = 1;
+  CHECK(table_rows(r, 0) == std::vector<std::int64_t>{4, 2, 2});
+}

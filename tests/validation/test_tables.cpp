@@ -1,11 +1,14 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "sim/error.h"
 #include "validation/compare/table_prediction.h"
 #include "validation/compare/table_report.h"
 #include "validation/tables/detect_kind.h"
+#include "validation/tables/repeated_rows.h"
+#include "validation/tables/slow_tasks.h"
 
 using namespace moesim;
 using namespace moesim::validation;
@@ -89,8 +92,9 @@ TEST_CASE("one row a thousand times off is pointed at, the table is read") {
   for (int i = 0; i < 5; ++i) text += "bfloat16,64,4096,4096,12\n";
   text += "bfloat16,64,4096,4096,12000\n";
   const TableReport report = report_on("gemm", {CsvTable::parse(text, "t.csv")}, h100(), "trtllm");
-  REQUIRE(report.notes.size() == 1);
+  REQUIRE(report.notes.size() == 2);
   CHECK(report.notes[0].starts_with("t.csv:7: 12000 us is "));
+  CHECK(report.notes[1].starts_with("t.csv: 1 inputs are there more than once"));
   CHECK(report.parts[0].worst[0].where == "t.csv:7");
   CHECK(report.parts[0].good.n == 6);
 }
@@ -116,7 +120,8 @@ TEST_CASE("a layout that does not divide and an unknown law are refused") {
   CHECK(error_of("moe", header + "fp8,64,7168,2048,8,256,1,3,balanced,38\n") ==
         "t.csv:2: moe_ep_size: expected a divisor of num_experts, not \"3\"");
   CHECK(error_of("moe", header + "fp8,64,7168,2048,8,256,1,1,zipf,38\n") ==
-        "t.csv:2: distribution: expected balanced, uniform or power_law_ALPHA, not \"zipf\"");
+        "t.csv:2: distribution: expected balanced, uniform, power_law_ALPHA or "
+        "power_law_ALPHA_eplb, not \"zipf\"");
 }
 
 TEST_CASE("an engine without a fit is predicted by the nearest and a note says so") {
@@ -262,4 +267,144 @@ TEST_CASE("a table's kind is seen from its columns") {
   CHECK(kind("batch_size,isl,kv_len,num_heads\n1,512,0,16\n") == "context_mla");
   CHECK_THROWS_WITH_AS(kind("a,b\n1,2\n"),
                        "t.csv: the columns (a, b) are those of no kind of table", sim::InputError);
+}
+
+TEST_CASE("a table of wide expert parallelism has slots, and rows that reach the measured rank") {
+  const std::string header =
+      "moe_dtype,num_tokens,dp_num_tokens,rank0_num_tokens,hidden_size,inter_size,topk,num_experts,"
+      "num_slots,moe_ep_size,distribution,latency_us\n";
+  const CsvTable table = CsvTable::parse(
+      header + "fp8_block,128,16,62,7168,2048,8,256,288,8,power_law_1.2_eplb,456\n", "t.csv");
+  CHECK(detect_kind(table) == "wideep_moe");
+  const auto tasks = read_tasks("wideep_moe", table, h100(), "trtllm");
+  REQUIRE(tasks.size() == 1);
+  CHECK(tasks[0]->variant() == "fp8_block");
+  // Of the axes: 36 slots on a rank, and the 62 tokens that reach it.
+  const std::vector<double> axes = tasks[0]->axes(0);
+  const auto names = tasks[0]->axis_names();
+  const auto axis = [&](std::string_view name) {
+    return axes[static_cast<std::size_t>(std::ranges::find(names, name) - names.begin())];
+  };
+  CHECK(axis("groups") == 36);
+  CHECK(axis("tokens") == 62);
+  CHECK(
+      error_of("wideep_moe",
+               header + "fp8_block,96,12,62,7168,2048,8,256,200,8,power_law_1.2_eplb,456\n") ==
+      "t.csv:2: num_slots: expected at least num_experts, and as many on every rank, not \"200\"");
+}
+
+TEST_CASE("decode and prefill after a dispatch are told apart row by row, unless the name says") {
+  // 128 tokens a rank are of decode, 256 of prefill.
+  const std::string rows =
+      "num_tokens,hidden_size,inter_size,topk,num_experts,moe_ep_size,distribution\n"
+      "1024,7168,2048,8,256,8,uniform\n2048,7168,2048,8,256,8,uniform\n";
+  const auto tasks = read_tasks("wideep_moe", CsvTable::parse(rows, "t.csv"), h100(), "");
+  REQUIRE(tasks.size() == 2);
+  CHECK(tasks[0]->variant() == "decode");
+  CHECK(tasks[1]->variant() == "prefill");
+  CHECK(read_tasks("wideep_moe", CsvTable::parse(rows, "t_prefill.csv"), h100(), "").size() == 1);
+}
+
+TEST_CASE("TensorRT-LLM's all-to-all sends a token once to each rank that has an expert of its") {
+  // 1000 tokens of 7168 in 16 bits on 4 ranks, top 8: each goes to all four, three of them over the
+  // link: 43 MB at 900 GB/s are 47.8 us at least. To prepare moves nothing.
+  const auto b200 = hardware::load_device("configs/devices/b200.yaml");
+  const CsvTable table = CsvTable::parse(
+      "op_name,kernel_source,moe_dtype,num_tokens,hidden_size,topk,num_experts,moe_ep_size\n"
+      "alltoall_dispatch,NVLinkTwoSided,bfloat16,1000,7168,8,256,4\n"
+      "alltoall_prepare,NVLinkTwoSided,bfloat16,1000,7168,8,256,4\n",
+      "t.csv");
+  CHECK(detect_kind(table) == "trtllm_alltoall");
+  const auto tasks = read_tasks("trtllm_alltoall", table, b200, "trtllm");
+  REQUIRE(tasks.size() == 2);
+  CHECK(tasks[0]->variant() == "dispatch_NVLinkTwoSided");
+  CHECK(tasks[0]->least_us(0) == doctest::Approx(1000.0 * 7168 * 2 * 3 / 900e3));
+  CHECK(tasks[1]->least_us(0) == 0);
+  // launch + 2 hops + 1000 tokens x 5 ns, by the values that a fit starts from.
+  std::vector<double> start;
+  for (const ParameterInfo& p : tasks[1]->parameters()) start.push_back(p.initial);
+  CHECK(tasks[1]->model_us(0, start) == doctest::Approx(10 + 2 * 0.7 + 5));
+  // The link at 0.7 x (1 - 0.3 / 4) of its rate, and a quarter of the rows through the memory.
+  const double remote = 1000.0 * 7168 * 2 * 3 / (900e3 * 0.7 * 0.925);
+  CHECK(tasks[0]->model_us(0, start) ==
+        doctest::Approx(10 + 2 * 0.7 + 5 + remote + 1000.0 * 7168 * 2 / (7.7e6 * 0.3)));
+  // No device has a fit of it: round figures, and a note.
+  CHECK(caveat_of(predict_table("trtllm_alltoall", table, b200, "trtllm")[0])
+            .ends_with("(extrapolated)"));
+}
+
+TEST_CASE("a block of latent attention goes by the public tables' names, too") {
+  const std::string text =
+      "gemm_type,kv_cache_dtype,batch_size,kv_len,num_heads\n"
+      "fp8_block,bfloat16,64,4096,128\n";
+  CHECK(predict_table("mla_generation_module", CsvTable::parse(text, "t.csv"), h100(), "vllm")[0]
+            .estimates[0]
+            .us ==
+        predict_table("generation_mla_module", CsvTable::parse(text, "t.csv"), h100(), "vllm")[0]
+            .estimates[0]
+            .us);
+}
+
+TEST_CASE("whose kernels a table is of is the last engine in its name") {
+  CHECK(named_implementation("gemm", "gemm_h100_sglang.csv.gz") == "sglang");
+  CHECK(named_implementation("moe", "moe_h100_vllm_mxfp4.csv") == "vllm");
+  CHECK(named_implementation("generation_attention", "gen_attn_h200_trtllm_60.csv") == "trtllm");
+  CHECK(named_implementation("wideep_moe", "wideep_moe_decode_h100_sglang.csv.gz") == "deepgemm");
+  CHECK(named_implementation("gemm", "mine.csv").empty());
+  CHECK(named_implementation("nccl", "nccl_sglang.csv").empty());
+}
+
+TEST_CASE("a format that says both sides is a variant of its own") {
+  const auto tasks = read_tasks(
+      "moe",
+      CsvTable::parse("moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,"
+                      "moe_ep_size,distribution\nw4a16_mxfp4,64,2880,2880,4,128,1,1,balanced\n"
+                      "w4a8_mxfp4_mxfp8,64,2880,2880,4,128,1,1,balanced\n"
+                      "int4_wo,64,2880,2880,4,128,1,1,balanced\n",
+                      "t.csv"),
+      h100(), "trtllm");
+  REQUIRE(tasks.size() == 3);
+  CHECK(tasks[0]->variant() == "w4a16_mxfp4");
+  CHECK(tasks[1]->variant() == "w4a8_mxfp4_mxfp8");
+  CHECK(tasks[2]->variant() == "int4");
+  // 16 bits and the widening: two parameters more than bf16 has. (14, and 2.)
+  CHECK(tasks[0]->parameters().size() == 16);
+}
+
+TEST_CASE("experts slower than a task that asks for more are screened, and nothing else is") {
+  // Five token counts in tensor parallelism of 1 and 2: half of the work took 1.6 times as long at
+  // all. With 1.4 times it would be within what tiles do.
+  const auto table = [](double times) {
+    std::string text =
+        "moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,moe_ep_size,"
+        "distribution,latency_us\n";
+    for (const int tokens : {1, 2, 4, 8, 16}) {
+      const auto row = [&](int tp, const char* law, double us) {
+        return "bfloat16," + std::to_string(tokens) + ",2048,1024,2,8," + std::to_string(tp) +
+               ",1," + law + "," + std::to_string(us) + "\n";
+      };
+      text +=
+          row(1, "balanced", 100) + row(2, "balanced", 100 * times) + row(1, "power_law_1.2", 90);
+    }
+    return CsvTable::parse(text, "t.csv");
+  };
+  const CsvTable slow = table(1.6), fine = table(1.4);
+  const std::vector<bool> rows = slow_tasks(TableReader(slow));
+  for (std::size_t row = 0; row < rows.size(); ++row) CHECK(rows[row] == (row % 3 == 1));
+  for (const bool screened : slow_tasks(TableReader(fine))) CHECK(!screened);
+  const auto tasks = read_tasks("moe", slow, h100(), "trtllm");
+  CHECK(!tasks[0]->usable(1));
+  CHECK(tasks[0]->usable(0));
+}
+
+TEST_CASE("inputs that were measured several ways are pointed at") {
+  const std::string note = repeated_rows_note(
+      CsvTable::parse(kGemm + "bfloat16,1,1,1,10\nbfloat16,1,1,1,25\nbfloat16,2,1,1,10\n"
+                              "bfloat16,2,1,1,10.5\nbfloat16,3,1,1,10\n",
+                      "t.csv"));
+  CHECK(
+      note ==
+      "t.csv: 1 inputs are there more than once with times over 1.1 times apart, t.csv:2 at 10 us "
+      "and 25 us: several kernels under one name?");
+  CHECK(repeated_rows_note(CsvTable::parse(kGemm + "bfloat16,1,1,1,10\n", "t.csv")).empty());
 }

@@ -67,7 +67,8 @@ const std::vector<Command>& commands();
 // command "runn"; did you mean "run"?". Empty where they name one, or stop short of it.
 std::string wrong_command(const std::vector<std::string>& words);
 
-// A result, whole: into the file of --output where one is given, else to standard output.
+// A result, whole: into the file of --output where one is given, else, or where that is "-", to
+// standard output.
 void write_result(const Arguments& arguments, const std::string& text, Console console);
 
 // --format text|json, which every command has that prints a result.

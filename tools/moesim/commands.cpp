@@ -22,6 +22,9 @@ namespace moesim::tools {
 Command run_command();
 Command report_command();
 Command config_command();
+Command init_command();
+Command compare_command();
+Command list_command();
 
 namespace {
 
@@ -30,9 +33,9 @@ std::vector<Command> all_commands() {
   const auto add = [&](std::vector<Command> more) {
     for (Command& command : more) all.push_back(std::move(command));
   };
-  add({run_command(), report_command()});
+  add({run_command(), init_command(), list_command(), report_command()});
   add({config_command()});
-  add({capacity_command()});
+  add({capacity_command(), requests_info_command(), compare_command()});
   add(sweep_commands());
   add({card_command(), memory_command()});
   add(network_commands());
@@ -75,7 +78,7 @@ std::string wrong_command(const std::vector<std::string>& words) {
 }
 
 void write_result(const Arguments& arguments, const std::string& text, Console console) {
-  if (const auto output = arguments.find("output"))
+  if (const auto output = arguments.find("output"); output && *output != "-")
     sim::io::write_file(*output, text);
   else
     console.out << text;

@@ -1,8 +1,28 @@
 #include "tools/moesim/config_folder.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <sstream>
+#include <string>
 
 namespace moesim::tools {
+namespace {
+
+std::filesystem::path variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::vector<std::filesystem::path> folders_of_variable() {
+  std::vector<std::filesystem::path> folders;
+  std::istringstream list(variable("MOESIM_CONFIGS").string());
+  for (std::string folder; std::getline(list, folder, ':');) {
+    if (!folder.empty()) folders.emplace_back(folder);
+  }
+  return folders;
+}
+
+}  // namespace
 
 std::filesystem::path program_folder() {
   std::error_code error;
@@ -30,14 +50,28 @@ std::optional<std::filesystem::path> config_folder() {
 }
 
 std::filesystem::path own_config_folder() {
-  const auto set = [](const char* name) {
-    const char* value = std::getenv(name);
-    return std::filesystem::path(value == nullptr ? "" : value);
-  };
-  if (const auto own = set("MOESIM_CONFIGS"); !own.empty()) return own;
-  if (const auto data = set("XDG_DATA_HOME"); !data.empty()) return data / "moesim" / "configs";
-  if (const auto home = set("HOME"); !home.empty()) return home / ".local/share/moesim/configs";
+  if (const auto set = folders_of_variable(); !set.empty()) return set.front();
+  if (const auto data = variable("XDG_DATA_HOME"); !data.empty()) return data / "moesim/configs";
+  if (const auto home = variable("HOME"); !home.empty())
+    return home / ".local/share/moesim/configs";
   return {};
+}
+
+std::vector<std::filesystem::path> config_places() {
+  std::vector<std::filesystem::path> places{"configs"};
+  const auto add = [&](const std::filesystem::path& place) {
+    if (!place.empty() && std::ranges::find(places, place) == places.end()) places.push_back(place);
+  };
+  for (const auto& folder : folders_of_variable()) add(folder);
+  const auto config = variable("XDG_CONFIG_HOME"), home = variable("HOME");
+  if (!config.empty()) {
+    add(config / "moesim");
+  } else if (!home.empty()) {
+    add(home / ".config/moesim");
+  }
+  add(own_config_folder());
+  if (const auto shipped = config_folder()) add(*shipped);
+  return places;
 }
 
 }  // namespace moesim::tools

@@ -16,6 +16,9 @@ Option html_option() {
 }
 
 void write_page(const std::filesystem::path& file, const Page& page, const sim::io::Json& report) {
+  if (file == "-") {
+    throw sim::ConfigError("-: a page is a file of its own: say its name, such as report.html");
+  }
   const auto configs = config_folder();
   if (!configs) {
     throw sim::ConfigError(

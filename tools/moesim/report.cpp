@@ -1,14 +1,26 @@
 // moesim report: a saved report as a page.
 #include <fmt/format.h>
 
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "tools/moesim/html_output.h"
 #include "tools/report/page_kinds.h"
+#include "tools/study/table.h"
 
 namespace moesim::tools {
 namespace {
+
+// A report, or a study's store: by its first bytes, as SQLite's files begin.
+sim::io::Json read_report(const std::string& file) {
+  constexpr std::string_view kSqlite = "SQLite format 3";
+  std::string start(kSqlite.size(), '\0');
+  std::ifstream(file, std::ios::binary).read(start.data(), std::streamsize(start.size()));
+  if (start != kSqlite) return sim::io::read_json(file);
+  const Store store = Store::open(file);
+  return to_json(table_of(store, {}), store, false);
+}
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
   const std::string file = arguments.text("FILE"), page = arguments.text("output");
@@ -17,7 +29,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         "{}: a scenario, not a report: moesim run {} --html {} runs it and writes its page", file,
         file, page));
   }
-  const sim::io::Json report = sim::io::read_json(file);
+  const sim::io::Json report = read_report(file);
   write_page(page, page_of(report, file), report);
   console.err << fmt::format("{}: written\n", page);
   return sim::ExitCode::Ok;
@@ -26,18 +38,18 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 }  // namespace
 
 Command report_command() {
-  std::string commands;
-  for (const PageKind& kind : page_kinds())
-    commands += fmt::format("{}{}", commands.empty() ? "" : ", ", kind.command);
   return {
       .name = "report",
       .summary = "a saved report as a page of charts and tables",
-      .description = "Reads what " + commands +
+      .description = "Reads what " + page_commands() +
                      " print with --format json and writes one HTML file that needs nothing "
                      "else: the answer in a sentence, then charts, each with its table. What "
                      "only the run itself knows (experts by layer, bytes from rank to rank, the "
                      "machine, a timeline) is on the page that the command writes with --html.",
-      .options = {{.name = "FILE", .help = "a report in JSON", .required = true, .is_file = true},
+      .options = {{.name = "FILE",
+                   .help = "a report in JSON, or a sweep's store",
+                   .required = true,
+                   .is_file = true},
                   {.name = "-o,--output",
                    .value = "FILE",
                    .help = "the page to write",

@@ -9,13 +9,16 @@
 #include "sim/error.h"
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/command.h"
+#include "tools/moesim/described_scenario.h"
 #include "tools/moesim/html_output.h"
 #include "tools/moesim/named_scenario.h"
 #include "tools/report/chrome_trace.h"
 #include "tools/report/page_kinds.h"
+#include "tools/report/serving_figures.h"
 #include "tools/report/serving_text.h"
 #include "tools/report/step_figures.h"
 #include "tools/report/text_report.h"
+#include "tools/report/training_text.h"
 
 namespace moesim::tools {
 namespace {
@@ -40,17 +43,10 @@ class Progress {
 
 // What was asked, whatever the report is written to.
 std::string command_line(const Arguments& arguments) {
-  std::string text = "moesim run " + arguments.text("SCENARIO");
+  std::string text = "moesim run";
+  text +=
+      arguments.has("SCENARIO") ? " " + arguments.text("SCENARIO") : description_words(arguments);
   for (const std::string& assignment : arguments.all("set")) text += " --set " + assignment;
-  return text;
-}
-
-// A scenario's name is of what its file says: what was changed stands beside it.
-std::string changes(const Arguments& arguments) {
-  std::string text;
-  for (const std::string& assignment : arguments.all("set")) {
-    text += (text.empty() ? ", with " : ", ") + assignment;
-  }
   return text;
 }
 
@@ -66,6 +62,12 @@ sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenar
   }
   if (const auto file = arguments.find("timeseries")) {
     sim::io::write_file(*file, workloads::serving::timeseries_csv(played.samples));
+  }
+  if (const auto html = arguments.find("html")) {
+    const sim::io::Json json = to_json(result, scenario);
+    Page page = serving_page(json);
+    add_serving_figures(played, *scenario.serving(), page);
+    write_page(*html, page, json);
   }
   if (arguments.json()) {
     write_result(arguments, sim::io::to_text(to_json(result, scenario)), console);
@@ -90,7 +92,7 @@ sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenar
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const workloads::Scenario scenario = named_scenario(arguments);
+  const workloads::Scenario scenario = named_or_described_scenario(arguments, console);
   const auto timeline = arguments.find("timeline"), html = arguments.find("html");
   const bool serving = scenario.serving() != nullptr;
   for (const char* option : {"requests", "timeseries"}) {
@@ -98,10 +100,12 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
       throw sim::ConfigError(fmt::format("--{}: only a scenario with serving has that", option));
     }
   }
-  if (html && serving) throw sim::ConfigError("--html: there is no page of a service yet");
+  if (html && scenario.training()) {
+    throw sim::ConfigError("--html: there is no page of training yet");
+  }
   Progress progress(console.err);
   workloads::RunOptions options{
-      .keep_timeline = timeline || html,
+      .keep_timeline = timeline || (html && !serving),
       .threads = static_cast<std::size_t>(arguments.integer("jobs", 1, 1024)),
       .progress = [&](std::int64_t step, std::int64_t steps) {
         // Of steps there is nothing to tell before the last one.
@@ -110,7 +114,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         }
         progress(step, steps);
       }};
-  if (arguments.has("timeseries")) options.sample = std::chrono::seconds(1);
+  if (arguments.has("timeseries") || (html && serving)) options.sample = std::chrono::seconds(1);
   options.stop = console.interrupted;
   workloads::RunResult result = workloads::run(scenario, options);
 
@@ -126,8 +130,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     add_step_figures(result, *scenario.deployment.cluster.topology, page);
     write_page(*html, page, json);
   }
-  write_result(arguments, arguments.json() ? sim::io::to_text(json) : text_report(result.report),
-               console);
+  const auto text = [&] {
+    return result.training ? training_text(*result.training, result.report)
+                           : text_report(result.report);
+  };
+  write_result(arguments, arguments.json() ? sim::io::to_text(json) : text(), console);
   if (result.report.memory.fits) return sim::ExitCode::Ok;
   console.err << fmt::format("moesim run: does not fit: {}\n", result.report.memory.advice);
   return sim::ExitCode::Infeasible;
@@ -137,6 +144,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 
 Command run_command() {
   std::vector<Option> options = scenario_options();
+  options.front().required = false;
+  for (Option& option : description_options()) options.push_back(std::move(option));
   const std::vector<Option> more = {
       {.name = "-o,--output",
        .value = "FILE",
@@ -167,14 +176,17 @@ Command run_command() {
       .name = "run",
       .summary = "simulates a scenario and reports where its time, bytes and memory go",
       .description =
-          "Reads a scenario (model, cluster, layout, routing, step or serving), plays its steps on "
-          "every GPU and link, or the service of its requests, and prints a report. Exit code 3 "
+          "Reads a scenario (model, cluster, layout, routing, step, serving or training), or takes "
+          "--model and --cluster in its place and says what it chose for the rest; plays its steps "
+          "on every GPU and link, or the service of its requests, or a pipeline's schedule, and "
+          "prints a report. Exit code 3 "
           "where the model does not fit; 5 where a service was broken off by Ctrl-C, or its "
           "self-check failed. "
           "Traces are kept unpacked in $XDG_CACHE_HOME/moesim/traces (~/.cache), at most 1 GiB; "
           "MOESIM_TRACE_CACHE=off keeps none.",
       .options = std::move(options),
-      .examples = {"moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
+      .examples = {"moesim run --model deepseek-v3 --cluster h100:16x8 --phase decode --batch 128",
+                   "moesim run configs/scenarios/mixtral-8x7b-decode-h100.yaml",
                    "moesim run SCENARIO --set step.batch_per_rank=64 --set network=bound",
                    "moesim run SCENARIO --format json -o report.json --timeline step.json",
                    "moesim run SCENARIO --html report.html"},

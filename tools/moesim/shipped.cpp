@@ -10,6 +10,8 @@
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/config_folder.h"
+#include "tools/moesim/hub_folder.h"
+#include "tools/moesim/sized_cluster.h"
 #include "workloads/model/model_spec.h"
 
 namespace moesim::tools {
@@ -27,7 +29,8 @@ std::string lower(std::string text) {
 std::string name_of(const std::string& kind, const std::string& text) {
   const fs::path path(text);
   const bool shipped = path.parent_path() == fs::path("configs") / kind;
-  return shipped && path.extension() == ".yaml" ? path.stem().string() : text;
+  const bool known = path.extension() == ".yaml" || path.extension() == ".h5";
+  return shipped && known ? path.stem().string() : text;
 }
 
 // The file of the same folder whose name is nearest; empty where none is near.
@@ -48,9 +51,27 @@ std::string near_file(const fs::path& path) {
 
 fs::path shipped_folder(const std::string& kind) {
   std::error_code error;
-  if (fs::path here = fs::path("configs") / kind; fs::is_directory(here, error)) return here;
-  const auto configs = config_folder();
-  return configs ? *configs / kind : fs::path();
+  for (const fs::path& place : config_places()) {
+    if (fs::is_directory(place / kind, error)) return place / kind;
+  }
+  return {};
+}
+
+std::map<std::string, fs::path> named_files(const std::string& kind) {
+  std::map<std::string, fs::path> files;
+  std::error_code error;
+  const std::string_view extension = kind == "traces" ? ".h5" : ".yaml";
+  for (const fs::path& place : config_places()) {
+    for (const auto& entry : fs::directory_iterator(place / kind, error)) {
+      const fs::path& file = entry.path();
+      const std::string name = file.stem().string();
+      // h100.fitted.yaml is a part of h100.yaml.
+      if (file.extension() != extension || (kind == "devices" && name.ends_with(".fitted")))
+        continue;
+      files.try_emplace(name, file);
+    }
+  }
+  return files;
 }
 
 fs::path find_config(const std::string& kind, const std::string& text) {
@@ -64,26 +85,22 @@ fs::path find_config(const std::string& kind, const std::string& text) {
 }
 
 fs::path find_shipped(const std::string& kind, const std::string& text) {
-  std::error_code error;
-  const fs::path folder = shipped_folder(kind), own = own_config_folder();
+  const std::map<std::string, fs::path> files = named_files(kind);
   std::vector<std::string> names;
   const std::string wanted = lower(name_of(kind, text));
-  for (const fs::path& place : {folder, own.empty() ? own : own / kind}) {
-    if (place.empty()) continue;
-    for (const auto& entry : fs::directory_iterator(place, error)) {
-      if (entry.path().extension() != ".yaml") continue;
-      names.push_back(entry.path().stem().string());
-      if (lower(names.back()) == wanted) return entry.path();
-    }
+  for (const auto& [name, file] : files) {
+    if (lower(name) == wanted) return file;
+    names.push_back(name);
   }
-  std::sort(names.begin(), names.end());
-  if (kind == "models" && text.find('/') != std::string::npos) {  // perhaps a hub id
-    for (const std::string& name : names) {
-      const fs::path file = folder / (name + ".yaml");
+  const bool hub_id = kind == "models" && std::ranges::count(text, '/') == 1 &&
+                      text.find_first_of("./") != 0 && text.back() != '/';
+  if (hub_id) {
+    for (const auto& [name, file] : files) {
       for (const std::string& alias : workloads::load_model(file).aliases) {
         if (lower(alias) == lower(text)) return file;
       }
     }
+    if (const fs::path checkpoint = hub_checkpoint(text); !checkpoint.empty()) return checkpoint;
   }
   std::vector<std::string_view> views(names.begin(), names.end());
   std::string meant = sim::io::did_you_mean(wanted, views);
@@ -96,13 +113,18 @@ fs::path find_shipped(const std::string& kind, const std::string& text) {
   }
   // A path that leads nowhere: perhaps to a file beside.
   if (meant.empty() && fs::path(text).has_parent_path()) meant = near_file(text);
-  throw sim::ConfigError(fmt::format("\"{}\" is neither a file nor one of {}{}", text,
-                                     (fs::path("configs") / kind).string(),
+  std::string looked;
+  if (hub_id && meant.empty()) {
+    looked = fmt::format(", nor a checkpoint in {} (hf download {} config.json would bring it)",
+                         hub_folder(text).string(), text);
+  }
+  throw sim::ConfigError(fmt::format("\"{}\" is neither a file nor one of {}{}{}", text,
+                                     (fs::path("configs") / kind).string(), looked,
                                      meant.empty() ? "" : "; did you mean " + meant + "?"));
 }
 
 workloads::Shipped shipped() {
-  return {.engines = shipped_folder("engines"), .find = find_shipped};
+  return {.engines = shipped_folder("engines"), .find = find_shipped, .sized = sized_cluster};
 }
 
 }  // namespace moesim::tools

@@ -77,7 +77,8 @@ class Writer {
     event(fmt::format(R"({{"ph":"X","pid":{},"tid":{},"ts":{},"dur":{},"name":{},"cat":"{}"{}}})",
                       op.rank, op.kind == OpKind::Delay ? 2 : op.stream,
                       us(span.start.time_since_epoch()), us(span.end - span.start),
-                      quoted(label.name), workloads::kPhaseNames[label.phase], arguments(op)));
+                      quoted(label.name), name_of(workloads::phase_of(label.phase)),
+                      arguments(op)));
   }
 
   // Of a rank's part of an exchange: what it sends and receives.

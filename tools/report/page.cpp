@@ -35,7 +35,8 @@ Json json_of(const Bars& chart) {
   Json limit = nullptr;
   if (chart.limit) limit = {{"value", rounded(chart.limit->value)}, {"text", chart.limit->text}};
   return {{"type", "bars"},   {"unit", chart.unit},       {"categories", chart.categories},
-          {"series", series}, {"stacked", chart.stacked}, {"limit", limit}};
+          {"series", series}, {"stacked", chart.stacked}, {"running", chart.running},
+          {"limit", limit}};
 }
 
 Json json_of(const Lines& chart) {

@@ -35,6 +35,9 @@ struct Bars {
   std::vector<std::string> categories;
   std::vector<Series> series;
   bool stacked = false;
+  // A waterfall, of one series: each bar begins where the one before it ended, but the last, the
+  // sum, which begins at zero.
+  bool running = false;
   std::optional<Figured> limit = {};  // a line across
 };
 

@@ -12,7 +12,11 @@ namespace moesim::tools {
 namespace {
 
 constexpr std::array kKinds{
+    // Before a run's, whose keys it has, too.
+    PageKind{"serving", "moesim run", "serving", serving_page},
     PageKind{"run", "moesim run", "phases_us", run_page},
+    PageKind{"sweep", "moesim sweep export", "points", sweep_page},
+    PageKind{"compare", "moesim compare", "compare", compare_page},
     PageKind{"exchange", "moesim exchange", "algbw_GBps", exchange_page},
     PageKind{"placement", "moesim placement", "placements", placement_page},
     PageKind{"routing", "moesim trace info", "top_k", routing_page},
@@ -24,8 +28,16 @@ std::span<const PageKind> page_kinds() {
   return kKinds;
 }
 
-Page page_of(const sim::io::Json& report, const std::string& name) {
+std::string page_commands() {
   std::string commands;
+  for (const PageKind& kind : kKinds) {
+    if (commands.find(kind.command) == std::string::npos)
+      commands += fmt::format("{}{}", commands.empty() ? "" : ", ", kind.command);
+  }
+  return commands;
+}
+
+Page page_of(const sim::io::Json& report, const std::string& name) {
   for (const PageKind& kind : kKinds) {
     if (report.is_object() && report.contains(kind.key)) {
       try {
@@ -35,10 +47,10 @@ Page page_of(const sim::io::Json& report, const std::string& name) {
             fmt::format("{}: not a whole report of {}: {}", name, kind.command, error.what()));
       }
     }
-    commands += fmt::format("{}{}", commands.empty() ? "" : ", ", kind.command);
   }
-  throw sim::InputError(fmt::format(
-      "{}: no report: expected what one of these prints with --format json: {}", name, commands));
+  throw sim::InputError(
+      fmt::format("{}: no report: expected what one of these prints with --format json: {}", name,
+                  page_commands()));
 }
 
 }  // namespace moesim::tools

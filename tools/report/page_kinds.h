@@ -18,12 +18,17 @@ struct PageKind {
   Page (*page)(const sim::io::Json& report);
 };
 std::span<const PageKind> page_kinds();
+// The commands, each once: "moesim run, moesim exchange".
+std::string page_commands();
 
 // Of the JSON's own kind. Throws InputError where `name` is no report, or a key of it is missing or
 // of another type.
 Page page_of(const sim::io::Json& report, const std::string& name);
 
 Page run_page(const sim::io::Json& report);
+Page serving_page(const sim::io::Json& report);
+Page sweep_page(const sim::io::Json& report);
+Page compare_page(const sim::io::Json& report);
 Page exchange_page(const sim::io::Json& report);
 Page placement_page(const sim::io::Json& report);
 Page routing_page(const sim::io::Json& report);

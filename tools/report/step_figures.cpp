@@ -43,7 +43,7 @@ Excerpt excerpt_of(const workloads::Recording& recording) {
   for (sim::ExchangeId id = 0; id < graph.exchanges().size(); ++id) {
     const sim::OpId part = graph.parts(id).front();
     const sim::Label& label = graph.label(graph.op(part).label);
-    if (label.phase != index_of(Phase::Dispatch)) continue;
+    if (workloads::phase_of(label.phase) != Phase::Dispatch) continue;
     sim::Time start = sim::Time::max();
     for (const sim::OpId one : graph.parts(id)) {
       if (one != sim::kNoOp) start = std::min(start, recording.timeline.spans[one].start);
@@ -201,9 +201,11 @@ Figure timeline_figure(const workloads::Recording& recording) {
       continue;
     }
     const sim::Label& label = graph.label(op.label);
-    if (kind_of[label.phase] == workloads::kPhases) {
-      kind_of[label.phase] = chart.kinds.size();
-      chart.kinds.emplace_back(workloads::kPhaseNames[label.phase]);
+    const Phase phase = workloads::phase_of(label.phase);
+    std::size_t& kind = kind_of[index_of(phase)];
+    if (kind == workloads::kPhases) {
+      kind = chart.kinds.size();
+      chart.kinds.emplace_back(name_of(phase));
     }
     const auto us = [&](sim::Time time) {
       const auto at = std::clamp(time, excerpt.from, excerpt.to) - excerpt.from;
@@ -211,7 +213,7 @@ Figure timeline_figure(const workloads::Recording& recording) {
     };
     const std::string takes = sim::to_text(span.end - span.start);
     chart.slices.push_back({.track = 2 * op.rank + op.stream,
-                            .kind = kind_of[label.phase],
+                            .kind = kind,
                             .from = us(span.start),
                             .to = us(span.end),
                             .text = fmt::format("{}, {}", label.name, takes)});

@@ -44,7 +44,7 @@ sim::Span span_of(const workloads::Recording& recording, sim::ExchangeId id) {
 }
 
 bool is_phase(const sim::OpGraph& graph, const sim::Op& op, Phase phase) {
-  return graph.label(op.label).phase == index_of(phase);
+  return workloads::phase_of(graph.label(op.label).phase) == phase;
 }
 
 }  // namespace

@@ -28,6 +28,6 @@ Axis read_axis(std::string_view assignment, const std::string& where);
 // The most values of an axis, and points of a study: a mistyped range should not take a day to
 // list.
 inline constexpr std::size_t kMostValues = 100'000;
-inline constexpr std::size_t kMostPoints = 10'000'000;
+inline constexpr std::size_t kMostStudyPoints = 10'000'000;
 
 }  // namespace moesim::tools

@@ -79,8 +79,9 @@ class PointRunner {
     Ended ended{.point = {.ord = ord, .params = std::move(params)}};
     Point& point = ended.point;
     try {
-      const workloads::Scenario scenario =
+      workloads::Scenario scenario =
           workloads::load_scenario(spec_.base, overrides_of(spec_, point.params), options_.shipped);
+      scenario.deployment.routing.cache = options_.traces;
       point.id = point_id(scenario, options_.version);
       ended.again = !begin(point.id);
       if (!ended.again && !is_known(point)) play(scenario, point);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,8 @@ struct SweepOptions {
   unsigned jobs = 1;
   std::uint64_t shard = 0, shards = 1;  // only points with ord mod shards = shard
   workloads::Shipped shipped = {};
-  std::string version = {};              // of the program, for ids
+  std::shared_ptr<const workloads::TraceCache> traces = {};  // unpacked once for all points
+  std::string version = {};                                  // of the program, for ids
   std::vector<const Store*> known = {};  // whose points of the same id are taken over
   std::function<bool()> stop = {};       // asked before each point
   // After each point: how many are done of how many.

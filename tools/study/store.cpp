@@ -223,6 +223,7 @@ Store Store::open(const std::filesystem::path& file) {
     throw sim::InputError(
         fmt::format("{}: a study of version \"{}\"; this program reads 1", file.string(), v));
   }
+  (void)sim::io::parse_json(store.spec(), file.string() + ": its study");
   return store;
 }
 

@@ -177,8 +177,8 @@ std::uint64_t StudySpec::size() const {
   std::uint64_t points = 1;
   for (const auto& group : axes) {
     points *= group.front().values.size();
-    if (points > kMostPoints)
-      throw sim::ConfigError(fmt::format("the study has more than {} points", kMostPoints));
+    if (points > kMostStudyPoints)
+      throw sim::ConfigError(fmt::format("the study has more than {} points", kMostStudyPoints));
   }
   return points;
 }

@@ -36,7 +36,7 @@ struct StudySpec {
   std::vector<Expression> where = {};        // all must hold
   std::vector<std::string> measures = {};    // paths in a report's JSON
 
-  // Points before `where`. Throws ConfigError where there are more than kMostPoints.
+  // Points before `where`. Throws ConfigError where there are more than kMostStudyPoints.
   std::uint64_t size() const;
 };
 

@@ -17,14 +17,14 @@ Lookup lookup_of(const Point& point) {
   return [&](std::string_view key) { return value_at(point, key); };
 }
 
-bool known(const Table& table, std::string_view key) {
+bool known(const PointTable& table, std::string_view key) {
   const auto has = [&](const std::vector<std::string>& names) {
     return std::ranges::find(names, key) != names.end();
   };
   return key == "ord" || key == "id" || key == "status" || has(table.params) || has(table.measures);
 }
 
-std::string all_keys(const Table& table) {
+std::string all_keys(const PointTable& table) {
   std::vector<std::string> keys = table.params;
   keys.insert(keys.end(), table.measures.begin(), table.measures.end());
   return fmt::format("ord, status, {}", fmt::join(keys, ", "));
@@ -38,7 +38,7 @@ bool holds(const Expression& condition, const Point& point) {
   return condition.holds(lookup_of(point));
 }
 
-void sort(Table& table, std::string key) {
+void sort(PointTable& table, std::string key) {
   const bool down = key.starts_with('-');
   if (down) key.erase(0, 1);
   if (!known(table, key)) {
@@ -91,8 +91,8 @@ std::optional<Value> value_at(const Point& point, std::string_view key) {
   return {};
 }
 
-Table table_of(const Store& store, const TableOptions& options) {
-  Table table;
+PointTable table_of(const Store& store, const TableOptions& options) {
+  PointTable table;
   const Json spec = sim::io::parse_json(store.spec(), "the study's spec");
   for (const Json& group : spec.at("axes")) {
     for (const auto& [key, values] : group.items()) table.params.push_back(key);
@@ -116,7 +116,7 @@ Table table_of(const Store& store, const TableOptions& options) {
   return table;
 }
 
-std::string to_csv(const Table& table) {
+std::string to_csv(const PointTable& table) {
   std::vector<std::string> columns{"ord", "id", "status", "reason"};
   columns.insert(columns.end(), table.params.begin(), table.params.end());
   columns.insert(columns.end(), table.measures.begin(), table.measures.end());
@@ -131,7 +131,7 @@ std::string to_csv(const Table& table) {
   return csv.text();
 }
 
-Json to_json(const Table& table, const Store& store, bool reports) {
+Json to_json(const PointTable& table, const Store& store, bool reports) {
   Json points = Json::array();
   for (const Point& point : table.rows) {
     Json params = Json::object(), metrics = Json::object();
@@ -157,7 +157,7 @@ Json to_json(const Table& table, const Store& store, bool reports) {
           {"points", std::move(points)}};
 }
 
-std::string to_text(const Table& table, std::size_t rows) {
+std::string to_text(const PointTable& table, std::size_t rows) {
   std::vector<std::string> keys{"ord"};
   keys.insert(keys.end(), table.params.begin(), table.params.end());
   keys.insert(keys.end(), table.measures.begin(), table.measures.end());

@@ -15,22 +15,22 @@ struct TableOptions {
   std::string sort = {};                // a key; "-key" the largest first; empty: by ord
 };
 
-struct Table {
+struct PointTable {
   std::vector<std::string> params = {}, measures = {};  // columns
   std::vector<Point> rows = {};                         // without their reports
 };
 
 // Throws ConfigError where an expression or the key to sort by names what no point has.
-Table table_of(const Store& store, const TableOptions& options);
+PointTable table_of(const Store& store, const TableOptions& options);
 
 // What a point says of a key: an axis, a measure, "ord", "id", "status".
 std::optional<Value> value_at(const Point& point, std::string_view key);
 
 // RFC 4180: ord, id, status, reason, the axes, the measures; empty where there is none.
-std::string to_csv(const Table& table);
+std::string to_csv(const PointTable& table);
 // {"study": …, "points": [{ord, id, status, reason, params, metrics, report?}]}
-sim::io::Json to_json(const Table& table, const Store& store, bool reports);
+sim::io::Json to_json(const PointTable& table, const Store& store, bool reports);
 // For people: at most so many rows, and how many there are.
-std::string to_text(const Table& table, std::size_t rows);
+std::string to_text(const PointTable& table, std::size_t rows);
 
 }  // namespace moesim::tools

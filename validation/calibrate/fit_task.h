@@ -1,6 +1,10 @@
 // Fits a cost model to a task: parameters by a robust loss on the logarithm of the time, then the
 // residual table, then hold-outs of whole groups (shapes, models, node counts) that give the error
 // and the intervals. Deterministic.
+//
+// With a prior of the same architecture the search runs beside the prior's residual table, and what
+// is fitted of a table is what its points say beyond it. Of the prior as it is, of its table with
+// new parameters, and of both new, the one that misses what was held out by least is taken.
 #pragma once
 
 #include <optional>
@@ -20,10 +24,14 @@ struct FitOptions {
   int starts = 6;             // of the search, spread around the model's initial values
   double residual_penalty = 0.5;
   bool residual = true;  // where the hold-outs are better for it
-  // Parameters of a sibling to start from and to stay near: each point of data weighs against
-  // `prior_points` of them. For few points.
+  // Of a sibling, to start from and to stay near: each point of data weighs against `prior_points`
+  // of its parameters. For few points. Where its `other_generation` is set, its residual table, its
+  // range and its interval say nothing.
   const hardware::FittedModel* prior = nullptr;
   double prior_points = 12;
+  // The fit whose interval is taken over where nothing can be held out; null: what the fit itself
+  // misses by, and wider.
+  const hardware::FittedModel* nearest = nullptr;
   std::string source = {};  // for the provenance
 };
 
@@ -34,7 +42,8 @@ struct Outlier {
 
 struct FitResult {
   hardware::FittedModel model;
-  ErrorSummary in_sample, hold_out;
+  ErrorSummary in_sample;
+  ErrorSummary hold_out;          // n = 0: there was none
   std::vector<Outlier> outliers;  // off by a factor of two or more, the farthest first
 };
 

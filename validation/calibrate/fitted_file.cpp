@@ -47,9 +47,10 @@ void write_model(const FittedModel& m, Out out) {
   for (const auto& [name, values] : m.seen)
     fmt::format_to(out, "      {}: [{:.6g}]\n", name, fmt::join(values, ", "));
   fmt::format_to(out, "    points: {}\n", m.points);
-  fmt::format_to(
-      out, "    holdout: {{median_percent: {:.2f}, p90_percent: {:.2f}, bias_percent: {:.2f}}}\n",
-      m.median_error_percent, m.p90_error_percent, m.bias_percent);
+  if (m.p90_error_percent > 0)  // else nothing was held out
+    fmt::format_to(
+        out, "    holdout: {{median_percent: {:.2f}, p90_percent: {:.2f}, bias_percent: {:.2f}}}\n",
+        m.median_error_percent, m.p90_error_percent, m.bias_percent);
   if (!m.interval.empty()) fmt::format_to(out, "    interval:\n");
   for (const auto& [regime, range] : m.interval)
     fmt::format_to(out, "      {}: [{:.4f}, {:.4f}, {:.4f}, {:.4f}]\n",

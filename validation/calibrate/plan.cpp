@@ -37,10 +37,11 @@ cuda::Plan make_plan(const PlanOptions& options) {
                      {"seed", std::to_string(options.seed)}});
   plan_grouped(writer, options, models);
   plan_layers(writer, options, models);
-  plan_parts(writer, models);
+  plan_parts(writer, options, models);
   plan_ceilings(writer, options);
   plan_dense(writer);
   plan_attention(writer);
+  plan_prefill(writer);
   plan_transfers(writer);
   plan_memory(writer, models);
   if (options.power) plan_power(writer, options);

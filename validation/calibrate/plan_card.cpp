@@ -9,6 +9,14 @@ namespace moesim::validation {
 
 using cuda::PlanPoint;
 
+namespace {
+
+// Grouped-query attention: heads and cache heads of shards of tp 1 to 8; those with 16 judge.
+constexpr std::array<std::pair<int, int>, 5> kHeads{{{64, 8}, {32, 8}, {8, 1}, {32, 32}, {16, 2}}};
+constexpr int kJudging = 16;
+
+}  // namespace
+
 void plan_ceilings(PlanWriter& writer, const PlanOptions& options) {
   writer.add(writer.point("empty", "ceiling", "empty", "moesim", "kernel in a chain of 100"));
   const auto stream = [&](const char* role, const char* op, const char* impl, double bytes,
@@ -54,22 +62,51 @@ void plan_dense(PlanWriter& writer) {
 }
 
 void plan_attention(PlanWriter& writer) {
-  // Grouped-query attention: heads and cache heads of shards of tp 1 to 8; those with 16 and 2
-  // judge.
-  constexpr std::array<std::pair<int, int>, 5> kHeads{
-      {{64, 8}, {32, 8}, {8, 1}, {32, 32}, {16, 2}}};
   constexpr std::array<std::pair<int, int>, 8> kCaches{
       {{1, 512}, {1, 32768}, {4, 16384}, {8, 4096}, {16, 1024}, {64, 256}, {64, 2048}, {256, 512}}};
   for (const auto& [heads, kv_heads] : kHeads) {
     for (const auto& [batch, length] : kCaches) {
-      PlanPoint p = writer.point("attention", heads == 16 ? "holdout" : "fit", "attention_decode",
-                                 "moesim", fmt::format("heads of 128, {} cached", kv_heads));
+      PlanPoint p =
+          writer.point("attention", heads == kJudging ? "holdout" : "fit", "attention_decode",
+                       "moesim", fmt::format("heads of 128, {} cached", kv_heads));
       p.tokens = batch;
       p.top_k = heads;
       p.experts = kv_heads;
       p.k = length;
       p.bytes = 2.0 * batch * kv_heads * length * 128 * 2;
       p.flops = 4.0 * batch * heads * length * 128;
+      writer.add(std::move(p));
+    }
+  }
+}
+
+void plan_prefill(PlanWriter& writer) {
+  // Prompts, alone and several; pieces of one behind what is there already. The same heads.
+  struct Prompts {
+    int batch, queries, before;
+  };
+  constexpr std::array<Prompts, 9> kPrompts{{{1, 128, 0},
+                                             {1, 512, 0},
+                                             {1, 2048, 0},
+                                             {1, 8192, 0},
+                                             {8, 256, 0},
+                                             {64, 64, 0},
+                                             {4, 2048, 0},
+                                             {1, 512, 7680},
+                                             {2, 2048, 14336}}};
+  for (const auto& [heads, kv_heads] : kHeads) {
+    for (const auto& [batch, queries, before] : kPrompts) {
+      PlanPoint p =
+          writer.point("prefill", heads == kJudging ? "holdout" : "fit", "attention_prefill",
+                       "moesim", fmt::format("heads of 128, {} cached", kv_heads));
+      p.tokens = batch;
+      p.top_k = heads;
+      p.experts = kv_heads;
+      p.n = queries;
+      p.k = before + queries;
+      p.bytes = 4.0 * batch * 128 * (kv_heads * p.k + heads * queries);
+      p.flops = 4.0 * batch * heads * 128 *
+                (double{1} * queries * before + 0.5 * queries * (queries + 1));
       writer.add(std::move(p));
     }
   }

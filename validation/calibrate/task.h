@@ -25,7 +25,11 @@ struct Item {
   double measured_us = 0;  // zero where the table does not say
   // What a hold-out holds out: a row is in it when any of these is. Shapes, models, node counts.
   std::vector<std::string> groups;
+  // The same where those are too few to hold one out: layouts of a model.
+  std::vector<std::string> finer = {};
   bool anomalous = false;  // flagged by the table: not fitted on, and reported apart
+  // Slower than rows that ask for no less, by a rule of ours: not fitted on, and reported as all.
+  bool screened = false;
 };
 
 class Task {
@@ -40,6 +44,12 @@ class Task {
   const std::string& implementation() const { return implementation_; }
   const std::string& variant() const { return variant_; }
   std::span<const Item> items() const { return items_; }
+
+  // Whether an item may be fitted on.
+  bool usable(std::size_t item) const {
+    const Item& i = items_[item];
+    return i.measured_us > 0 && !i.anomalous && !i.screened;
+  }
 
   // Whether it is made of other models' kernels, with nothing of its own to fit or to choose.
   virtual bool composed() const { return false; }
@@ -71,12 +81,14 @@ class ModelTask : public Task {
  public:
   ModelTask(std::string kind, std::string implementation, std::string variant,
             const hardware::Rates& rates)
-      : Task(std::move(kind), std::move(implementation), std::move(variant)), rates_(rates) {
-    for (const auto& f : M::fields())
-      if (!f.optional) info_.push_back({f.name, f.initial, f.least, f.most});
-  }
+      : Task(std::move(kind), std::move(implementation), std::move(variant)), rates_(rates) {}
 
+  // The first shape says which optional parameters the task tells of: those of a variant are alike.
   void add(Item item, typename M::Shape shape) {
+    if (shapes_.empty())
+      for (const auto& f : M::fields())
+        if (!f.optional || tells(f.name, shape))
+          info_.push_back({f.name, f.initial, f.least, most_of(f, shape)});
     items_.push_back(std::move(item));
     shapes_.push_back(std::move(shape));
   }
@@ -85,7 +97,10 @@ class ModelTask : public Task {
   double model_us(std::size_t item, std::span<const double> parameters) const override {
     typename M::Parameters p;
     std::size_t i = 0;
-    for (const auto& f : M::fields()) p.*f.member = f.optional ? f.initial : parameters[i++];
+    for (const auto& f : M::fields()) {
+      const bool searched = i < info_.size() && info_[i].name == f.name;
+      p.*f.member = searched ? parameters[i++] : f.initial;
+    }
     return M::us(shapes_[item], rates_, p);
   }
   double least_us(std::size_t item) const override { return M::least_us(shapes_[item], rates_); }
@@ -121,6 +136,20 @@ class ModelTask : public Task {
   }
 
  private:
+  template <class Field>
+  static double most_of(const Field& field, const typename M::Shape& shape) {
+    if constexpr (requires { M::most(field, shape); })
+      return M::most(field, shape);
+    else
+      return field.most;
+  }
+  static bool tells(std::string_view parameter, const typename M::Shape& shape) {
+    if constexpr (requires { M::tells(parameter, shape); })
+      return M::tells(parameter, shape);
+    else
+      return false;
+  }
+
   hardware::Rates rates_;
   std::vector<typename M::Shape> shapes_;
   std::vector<ParameterInfo> info_;

@@ -25,7 +25,7 @@ Json run_scenario(const YamlNode& node, const workloads::Shipped& shipped) {
   const workloads::Scenario scenario = node.is_scalar()
                                            ? workloads::load_scenario(node.file(), {}, shipped)
                                            : workloads::read_scenario(node, shipped);
-  return workloads::to_json(workloads::run(scenario).report, workloads::resolved(scenario));
+  return workloads::to_json(workloads::run(scenario), scenario);
 }
 
 Json run_memory(const YamlNode& node, const workloads::Shipped&) {

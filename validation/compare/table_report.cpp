@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "sim/error.h"
+#include "validation/tables/repeated_rows.h"
 
 namespace moesim::validation {
 namespace {
@@ -112,6 +113,7 @@ void check_units(const sim::io::CsvTable& table, const std::vector<TaskPredictio
   if (impossible.size() > kMostNotes)
     notes.push_back(
         fmt::format("{}: and {} more such lines", table.name(), impossible.size() - kMostNotes));
+  if (std::string note = repeated_rows_note(table); !note.empty()) notes.push_back(std::move(note));
 }
 
 TableReport report_on(std::string_view kind, const std::vector<sim::io::CsvTable>& tables,

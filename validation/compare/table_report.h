@@ -34,7 +34,8 @@ TableReport report_on(std::string_view kind, const std::vector<sim::io::CsvTable
                       const hardware::Device& device, const std::string& implementation);
 
 // Checks the measured times of a table's predictions against physics and each other; adds a note
-// for each line that cannot be. Throws InputError where that is most of them.
+// for each line that cannot be, and for inputs that are measured several ways. Throws InputError
+// where that is most of them.
 void check_units(const sim::io::CsvTable& table, const std::vector<TaskPrediction>& predictions,
                  std::vector<std::string>& notes);
 

@@ -187,6 +187,7 @@ E2eRows read_e2e(const std::vector<std::filesystem::path>& files) {
       continue;
     }
     std::string why = layout_of(one.label, r.layout);
+    r.label_ep = r.layout.ep;
     if (why.empty()) why = known_fault(r, one.label);
     if (!why.empty()) {
       ++skipped[why];

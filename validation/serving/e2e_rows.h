@@ -15,6 +15,7 @@ struct E2eRow {
   std::string name, engine, version, model, system, precision, mode;
   std::int64_t isl = 0, osl = 0, concurrency = 0;
   workloads::Parallelism layout = {};
+  std::int64_t label_ep = 1;  // expert parallelism as the row is labelled
   double ttft_ms = 0, tpot_ms = 0;
   bool cold = false;       // measured without a warm-up: its TTFT says nothing
   bool saturated = false;  // near the deployment's largest output rate

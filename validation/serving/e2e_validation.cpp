@@ -4,13 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
 #include <mutex>
 #include <thread>
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
-#include "validation/statistics.h"
 #include "workloads/run_serving.h"
 #include "workloads/scenario.h"
 
@@ -28,7 +26,7 @@ std::string cluster_of(const E2eRow& row) {
 }
 
 // What the recipes of these rows say of formats. gpt-oss is stored in four bits.
-std::string precision_of(const E2eRow& row) {
+std::string precision_of(const E2eRow& row, const RunOptions& run) {
   const auto has = [&](const char* part) { return row.model.find(part) != std::string::npos; };
   const bool hopper = row.system.starts_with("h");
   std::string weights;
@@ -38,11 +36,36 @@ std::string precision_of(const E2eRow& row) {
   }
   const bool wide = row.engine == "vllm" || (row.engine == "sglang" && hopper);
   return fmt::format("{{{}kv_cache: {}}}", weights.empty() ? "" : "weights: " + weights + ", ",
-                     wide ? "bf16" : "fp8");
+                     !run.cache.empty() ? run.cache
+                     : wide             ? "bf16"
+                                        : "fp8");
 }
 
-std::string scenario_text(const E2eRow& row, const E2eOptions& options) {
-  const workloads::Parallelism& p = row.layout;
+// What the run set otherwise than its engine does by itself.
+std::string scheduler_of(const RunOptions& run) {
+  std::string text;
+  const auto add = [&](const char* key, const std::optional<std::int64_t>& value) {
+    if (value) text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", key, *value);
+  };
+  add("tokens", run.tokens);
+  add("sequences", run.sequences);
+  add("chunk", run.chunk);
+  add("receive_interval", run.receive_interval);
+  if (run.batch_wait) {
+    text += fmt::format("{}batch_wait: {{iterations: {}, share: {}}}", text.empty() ? "" : ", ",
+                        *run.batch_wait, run.batch_wait_share.value_or(0));
+  }
+  return text;
+}
+
+workloads::Parallelism layout_of(const E2eRow& row, const RunOptions& run) {
+  workloads::Parallelism p = row.layout;
+  if (run.expert_parallel && p.ep == 1 && p.etp > 1) std::swap(p.ep, p.etp);
+  return p;
+}
+
+std::string scenario_text(const E2eRow& row, const RunOptions& run, const E2eOptions& options) {
+  const workloads::Parallelism p = layout_of(row, run);
   const bool deepseek = row.model.find("DeepSeek") != std::string::npos;
   const std::int64_t counted =
       options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
@@ -53,12 +76,14 @@ std::string scenario_text(const E2eRow& row, const E2eOptions& options) {
       "engine: {}\nserving:\n"
       "  requests: {{arrivals: {{law: closed}}, input: {{law: uniform, low: {}, high: {}}}, "
       "output: {{law: uniform, low: {}, high: {}}}, count: {}, warm_up: {}}}\n"
-      "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false}}\n"
-      "  iteration: {{draws: 1, checks: 4}}\n",
-      row.name, options.model_file(row.model), options.configs, cluster_of(row), precision_of(row),
-      p.tp, p.dp, p.ep, p.etp, deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}",
-      row.engine, low(row.isl), row.isl, low(row.osl), row.osl, counted + row.concurrency,
-      row.concurrency, row.concurrency);
+      "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false{}}}\n"
+      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 4}}\n",
+      row.name, options.model_file(row.model), options.configs, cluster_of(row),
+      precision_of(row, run), p.tp, p.dp, p.ep, p.etp,
+      deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", row.engine, low(row.isl), row.isl,
+      low(row.osl), row.osl, counted + row.concurrency, row.concurrency, row.concurrency,
+      run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
+      scheduler_of(run));
 }
 
 // The benchmark sends ten times the concurrency, the first wave at once to an idle engine: a tenth
@@ -81,30 +106,50 @@ void measure(const workloads::serving::PlayedService& played, std::int64_t concu
   p.tpot_ms = kFirst * first.tpot / first.n + (1 - kFirst) * later.tpot / later.n;
 }
 
+// A row with what it was run with, and its scenario.
+struct Asked {
+  std::size_t row = 0;
+  RunOptions run = {};
+  std::unique_ptr<Scenario> scenario = {};  // none where it cannot be asked for
+};
+
+void ask(const E2eRow& row, const E2eOptions& options, Asked& asked, E2ePrediction& p) {
+  try {
+    const auto document =
+        sim::io::YamlDocument::parse(scenario_text(row, asked.run, options), row.name);
+    asked.scenario = std::make_unique<Scenario>(
+        workloads::read_scenario(document.root(), {.engines = options.configs + "/engines"}));
+  } catch (const sim::ConfigError& error) {
+    p.failed = "the deployment cannot be asked for";
+  }
+}
+
 // The rows of one deployment, one after another: they share their prices.
-void predict_group(const std::vector<E2eRow>& rows, const std::vector<std::size_t>& group,
+void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
                    const E2eOptions& options, std::vector<E2ePrediction>& predictions,
                    const std::function<void()>& done) {
-  std::vector<std::unique_ptr<Scenario>> scenarios;  // outlive the services
+  for (Asked& asked : group) ask(rows[asked.row], options, asked, predictions[asked.row]);
+  // Prices reach as far as the first of them asks.
+  std::ranges::stable_sort(group, std::greater<>(), [](const Asked& asked) {
+    return asked.scenario ? workloads::serving::fullest_of(asked.scenario->serving()->pool) : 0;
+  });
   std::unique_ptr<Service> first;
   std::optional<workloads::CostBand> band;
-  for (const std::size_t i : group) {
-    E2ePrediction& p = predictions[i];
-    p.row = rows[i];
+  for (const Asked& asked : group) {
+    const E2eRow& row = rows[asked.row];
+    E2ePrediction& p = predictions[asked.row];
+    p.row = row;
     try {
-      const auto document =
-          sim::io::YamlDocument::parse(scenario_text(rows[i], options), rows[i].name);
-      scenarios.push_back(std::make_unique<Scenario>(
-          workloads::read_scenario(document.root(), {.engines = options.configs + "/engines"})));
-      const auto& question = *scenarios.back()->serving();
+      if (!asked.scenario) throw sim::ConfigError("it was refused");
+      const auto& question = *asked.scenario->serving();
       std::unique_ptr<Service> own;
       if (first) {
         own = std::make_unique<Service>(question, *first);
       } else {
-        first = std::make_unique<Service>(scenarios.back()->deployment, question);
+        first = std::make_unique<Service>(asked.scenario->deployment, question);
       }
       Service& service = own ? *own : *first;
-      measure(service.play(), rows[i].concurrency, p);
+      measure(service.play(), row.concurrency, p);
       if (!band) band = workloads::band_of(service);
       p.tpot_low = p.tpot_ms * band->decode_low;
       p.tpot_high = p.tpot_ms * band->decode_high;
@@ -112,7 +157,7 @@ void predict_group(const std::vector<E2eRow>& rows, const std::vector<std::size_
       p.ttft_high = p.ttft_ms * band->prompt_high;
       const double each = question.mean_input() + question.mean_output() / 2;
       const auto ranks = static_cast<double>(question.pool.layout.dp * question.pool.replicas);
-      p.demand = static_cast<double>(rows[i].concurrency) * each /
+      p.demand = static_cast<double>(row.concurrency) * each /
                  (ranks * static_cast<double>(service.cache().blocks * service.cache().block));
     } catch (const sim::InfeasibleError& error) {
       p.failed = "does not fit, or is never served";
@@ -123,51 +168,31 @@ void predict_group(const std::vector<E2eRow>& rows, const std::vector<std::size_
   }
 }
 
-void add(const E2ePrediction& p, bool ttft, std::vector<double>& errors, std::int64_t& inside) {
-  const double predicted = ttft ? p.ttft_ms : p.tpot_ms;
-  const double measured = ttft ? p.row.ttft_ms : p.row.tpot_ms;
-  errors.push_back(100 * (predicted / measured - 1));
-  const double low = ttft ? p.ttft_low : p.tpot_low, high = ttft ? p.ttft_high : p.tpot_high;
-  if (low <= measured && measured <= high) ++inside;
-}
-
-template <class Wanted>
-E2eError error_of(const std::vector<E2ePrediction>& all, bool ttft, const Wanted& wanted) {
-  std::vector<double> errors, absolute;
-  std::int64_t inside = 0;
-  for (const E2ePrediction& p : all) {
-    if (p.failed.empty() && wanted(p)) add(p, ttft, errors, inside);
-  }
-  E2eError error{.n = static_cast<std::int64_t>(errors.size())};
-  if (errors.empty()) return error;
-  double sum = 0;
-  for (const double e : errors) {
-    absolute.push_back(std::abs(e));
-    sum += std::abs(e);
-  }
-  error.median = quantile(absolute, 0.5);
-  error.p90 = quantile(absolute, 0.9);
-  error.mean = sum / static_cast<double>(errors.size());
-  error.bias = quantile(errors, 0.5);
-  error.coverage80 = 100 * static_cast<double>(inside) / static_cast<double>(errors.size());
-  return error;
-}
-
-const char* load_of(std::int64_t concurrency) {
-  return concurrency <= 8     ? "1-8"
-         : concurrency <= 32  ? "9-32"
-         : concurrency <= 128 ? "33-128"
-                              : "129-";
+// Rows that can share prices: of one deployment, whose options change neither formats nor layout.
+std::string prices_of(const E2eRow& row, const RunOptions& run) {
+  return fmt::format("{} {} {}", row.deployment(), run.cache, layout_of(row, run).ep);
 }
 
 }  // namespace
 
+std::string scenario_of(const E2eRow& row, const E2eOptions& options) {
+  return scenario_text(row, {}, options);
+}
+
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options) {
-  std::map<std::string, std::vector<std::size_t>> by_deployment;
-  for (std::size_t i = 0; i < rows.size(); ++i) by_deployment[rows[i].deployment()].push_back(i);
-  std::vector<const std::vector<std::size_t>*> groups;
-  for (const auto& [name, group] : by_deployment) groups.push_back(&group);
   std::vector<E2ePrediction> predictions(rows.size());
+  std::map<std::string, std::vector<Asked>> by_deployment;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Asked asked{.row = i};
+    if (options.runs != nullptr) {
+      const OptionTable::Found found = options.runs->of(rows[i]);
+      asked.run = found.options;
+      predictions[i].option_sets = found.sets;
+    }
+    by_deployment[prices_of(rows[i], asked.run)].push_back(std::move(asked));
+  }
+  std::vector<std::vector<Asked>*> groups;
+  for (auto& [name, group] : by_deployment) groups.push_back(&group);
   std::atomic<std::size_t> next{0};
   std::size_t finished = 0;
   std::mutex mutex;
@@ -193,49 +218,6 @@ std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2
   }
   if (failure) std::rethrow_exception(failure);
   return predictions;
-}
-
-E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
-  E2eSummary summary;
-  const auto any = [](const E2ePrediction&) { return true; };
-  const auto fair = [](const E2ePrediction& p) { return p.counts_for_ttft(); };
-  summary.tpot = error_of(all, false, any);
-  summary.ttft = error_of(all, true, fair);
-  summary.ttft_all = error_of(all, true, any);
-  const std::map<std::string, std::function<std::string(const E2eRow&)>> keys{
-      {"engine", [](const E2eRow& r) { return r.engine; }},
-      {"system", [](const E2eRow& r) { return r.system; }},
-      {"model", [](const E2eRow& r) { return r.model; }},
-      {"mode", [](const E2eRow& r) { return r.mode; }},
-      {"load", [](const E2eRow& r) { return std::string(load_of(r.concurrency)); }},
-      {"group", [](const E2eRow& r) { return r.group(); }}};
-  for (const auto& [name, key] : keys) {
-    for (const E2ePrediction& p : all) summary.by[name].try_emplace(key(p.row));
-    for (auto& [value, errors] : summary.by[name]) {
-      const auto of = [&k = key, &v = value](const E2ePrediction& p) { return k(p.row) == v; };
-      errors = {error_of(all, false, of),
-                error_of(all, true, [&](const auto& p) { return of(p) && fair(p); })};
-    }
-  }
-  const auto mean_of = [&](bool ttft, E2eError& mean) {
-    for (const auto& [group, errors] : summary.by["group"]) {
-      const E2eError& e = ttft ? errors.second : errors.first;
-      if (e.n == 0) continue;
-      ++mean.n;
-      mean.median += e.median;
-      mean.p90 += e.p90;
-      mean.mean += e.mean;
-      mean.bias += e.bias;
-      mean.coverage80 += e.coverage80;
-    }
-    const auto n = static_cast<double>(std::max<std::int64_t>(mean.n, 1));
-    for (double* value : {&mean.median, &mean.p90, &mean.mean, &mean.bias, &mean.coverage80}) {
-      *value /= n;
-    }
-  };
-  mean_of(false, summary.tpot_of_groups);
-  mean_of(true, summary.ttft_of_groups);
-  return summary;
 }
 
 }  // namespace moesim::validation

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "validation/serving/e2e_rows.h"
+#include "validation/serving/run_options.h"
 
 namespace moesim::validation {
 
@@ -22,6 +23,8 @@ struct E2ePrediction {
   double tpot_low = 0, tpot_high = 0, ttft_low = 0, ttft_high = 0;
   double demand = 0;   // tokens that the clients want cached, of those that there is room for
   std::string failed;  // why there is no prediction
+  // Sets of run options that fit the row and differ (OptionTable); -1: nobody asked.
+  std::int64_t option_sets = -1;
 
   bool counts_for_ttft() const { return !row.cold && !row.saturated && demand <= 0.8; }
 };
@@ -29,21 +32,39 @@ struct E2ePrediction {
 struct E2eOptions {
   // The file of a model's hub id; throws ConfigError where there is none.
   std::function<std::string(const std::string& model)> model_file = {};
-  std::string configs = {};  // the folder with clusters and engines
-  bool full = false;         // all requests of the benchmark, ten times the concurrency
+  std::string configs = {};           // the folder with clusters and engines
+  const OptionTable* runs = nullptr;  // what the runs were started with, where it is known
+  bool full = false;                  // all requests of the benchmark, ten times the concurrency
   int threads = 1;
   std::function<void(std::size_t done, std::size_t all)> progress = {};
 };
 
+// The scenario that a row was measured in, as YAML text. Throws as `model_file` does.
+std::string scenario_of(const E2eRow& row, const E2eOptions& options);
+
 // One a row, in their order; equal for any number of threads.
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options);
 
+// Of pairs of deployments of one model on one system, under the same load, whose measured values
+// differ by more than 5 %: how many are in the right order.
+struct E2eRanking {
+  std::int64_t pairs = 0, right = 0;
+};
+
 struct E2eSummary {
   E2eError tpot, ttft, ttft_all;
-  // by engine, system, model, mode, load, group; and the means over groups of their medians and
-  // p90s
+  // by engine, system, model, mode, load, options, group; and the means over groups of their
+  // medians and p90s
   std::map<std::string, std::map<std::string, std::pair<E2eError, E2eError>>> by;  // {tpot, ttft}
   E2eError tpot_of_groups, ttft_of_groups;
+  // What a first token takes before and behind the engine's loop (tokenizer, messages, the client),
+  // milliseconds by "engine version model": of small batches of short prompts (8 clients, 1,024
+  // tokens at most) of *other* models, the median of measured less predicted, at least 0. Of the
+  // same version where there are any, else of the engine; no entry where it has no other model.
+  std::map<std::string, double> host_ms;
+  E2eError ttft_with_host;                            // of the rows of `ttft` that have it
+  std::map<std::string, E2eError> ttft_with_host_by;  // engine
+  E2eRanking tpot_ranking, rate_ranking;              // output tokens a second and GPU
 };
 E2eSummary summarise_e2e(const std::vector<E2ePrediction>& predictions);
 

@@ -4,6 +4,7 @@
 #include "hardware/collectives/forms/deepep_low_latency.h"
 #include "hardware/collectives/forms/hybrid_ep.h"
 #include "hardware/collectives/forms/nccl.h"
+#include "hardware/collectives/forms/nvlink_all_to_all.h"
 #include "validation/tables/task_builder.h"
 
 namespace moesim::validation {
@@ -116,6 +117,37 @@ Tasks read_deepep_normal(const sim::io::CsvTable& table, const hardware::Device&
 Tasks read_hybrid_ep(const sim::io::CsvTable& table, const hardware::Device& device,
                      const std::string& impl) {
   return read_by_nodes<hardware::HybridEpModel>(table, device, impl);
+}
+
+Tasks read_trtllm_alltoall(const sim::io::CsvTable& table, const hardware::Device& device,
+                           const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::NvlinkAllToAllModel> builder("trtllm_alltoall", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    constexpr std::string_view kPrefix = "alltoall_";
+    std::string_view op = reader.text(row, "op_name");
+    if (!op.starts_with(kPrefix))
+      reader.fail(row, "op_name", "alltoall_prepare, alltoall_dispatch or alltoall_combine");
+    op.remove_prefix(kPrefix.size());
+    const auto real = [&](std::string_view column, std::int64_t least) {
+      return static_cast<double>(reader.count(row, column, least));
+    };
+    // Results come back in 16 bits, or in 8 where the kernel says so.
+    const hardware::Precision sent = reader.precision(row, "moe_dtype");
+    const double width = op == "prepare"                       ? 0
+                         : op == "dispatch"                    ? bytes_per_element(sent)
+                         : op.find("low_precision") != op.npos ? 1
+                                                               : 2;
+    const hardware::NvlinkAllToAllShape shape{.ranks = real("moe_ep_size", 2),
+                                              .tokens = real("num_tokens", 1),
+                                              .token_bytes = width * real("hidden_size", 1),
+                                              .top_k = real("topk", 1)};
+    Item item = reader.item(row, "latency_us");
+    item.groups = {fmt::format("ep{:04}", shape.ranks)};
+    builder.add(impl, fmt::format("{}_{}", op, reader.text(row, "kernel_source")),
+                hardware::Precision::BF16, std::move(item), shape);
+  }
+  return builder.take();
 }
 
 Tasks read_deepep_ll(const sim::io::CsvTable& table, const hardware::Device& device,

@@ -10,7 +10,8 @@ std::string detect_kind(const sim::io::CsvTable& table) {
   const auto has = [&](std::string_view column) { return table.find_column(column).has_value(); };
   if (has("op") && has("loads")) return "points";
   if (has("gemm_dtype")) return "gemm";
-  if (has("moe_dtype")) return "moe";
+  if (has("op_name") && has("kernel_source") && has("moe_ep_size")) return "trtllm_alltoall";
+  if (has("moe_dtype")) return has("num_slots") ? "wideep_moe" : "moe";
   if (has("moe_ep_size")) return "wideep_moe";
   if (has("num_gpus") && has("bytes")) {
     // NCCL's tables name the operation; those of the engines' own all-reduce the engine.

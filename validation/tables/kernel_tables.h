@@ -9,10 +9,20 @@ Tasks read_gemm(const sim::io::CsvTable&, const hardware::Device&, const std::st
 Tasks read_moe(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 // What moesim-gpu measured (validation/cuda/README.md): layers and grouped GEMMs, as kind "moe".
 Tasks read_points(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
-// The same table's products of one weight (their detail begins with "dense") as kind "gemm", decode
-// attention as "generation_attention", and what several GPUs do by NCCL as "nccl".
+// The same table's products of one weight (their detail begins with "dense") as kind "gemm",
+// attention as "generation_attention" and "context_attention", the choice of experts as "router",
+// rows out and back as "permute" (variants "out" and "back"), and what several GPUs do by NCCL as
+// "nccl".
 Tasks read_dense_points(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 Tasks read_attention_points(const sim::io::CsvTable&, const hardware::Device&,
+                            const std::string& impl);
+Tasks read_prefill_points(const sim::io::CsvTable&, const hardware::Device&,
+                          const std::string& impl);
+Tasks read_router_points(const sim::io::CsvTable&, const hardware::Device&,
+                         const std::string& impl);
+Tasks read_permute_points(const sim::io::CsvTable&, const hardware::Device&,
+                          const std::string& impl);
+Tasks read_unpermute_points(const sim::io::CsvTable&, const hardware::Device&,
                             const std::string& impl);
 Tasks read_nccl_points(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 Tasks read_wideep_moe(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);

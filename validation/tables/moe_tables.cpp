@@ -4,6 +4,7 @@
 
 #include "hardware/kernels/moe.h"
 #include "validation/tables/kernel_tables.h"
+#include "validation/tables/slow_tasks.h"
 #include "validation/tables/task_builder.h"
 #include "workloads/routing/laws/table_routing.h"
 
@@ -19,7 +20,8 @@ constexpr std::uint64_t kDraws = 8;  // of a random routing, averaged
 class RoutingCache {
  public:
   const GroupRows& rows(const TableRouting& r) {
-    const auto key = std::tuple(r.tokens, r.experts, r.top_k, r.ranks, r.law, r.alpha);
+    const auto key =
+        std::tuple(r.tokens, r.experts, r.top_k, r.ranks, r.law, r.alpha, r.eplb, r.slots);
     const auto [at, fresh] = cache_.try_emplace(key);
     if (!fresh) return at->second;
     std::vector<GroupRows> draws;
@@ -31,7 +33,7 @@ class RoutingCache {
 
  private:
   std::map<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, workloads::TableLaw,
-                      double>,
+                      double, bool, std::int64_t>,
            GroupRows>
       cache_;
 };
@@ -47,7 +49,12 @@ TableRouting routing_of(const TableReader& reader, std::size_t row) {
   if (r.top_k > r.experts) reader.fail(row, "topk", "at most num_experts");
   if (r.experts % r.ranks != 0) reader.fail(row, "moe_ep_size", "a divisor of num_experts");
   if (!workloads::parse_table_law(reader.text(row, "distribution"), r))
-    reader.fail(row, "distribution", "balanced, uniform or power_law_ALPHA");
+    reader.fail(row, "distribution", "balanced, uniform, power_law_ALPHA or power_law_ALPHA_eplb");
+  if (reader.has("num_slots")) {
+    r.slots = reader.count(row, "num_slots");
+    if (r.slots < r.experts || r.slots > kMostExperts || r.slots % r.ranks != 0)
+      reader.fail(row, "num_slots", "at least num_experts, and as many on every rank");
+  }
   return r;
 }
 
@@ -60,6 +67,13 @@ bool is_gated(double hidden, double inter) {
 std::string model_of(const TableReader& reader, std::size_t row) {
   return fmt::format("{}x{}x{}x{}", reader.text(row, "hidden_size"), reader.text(row, "inter_size"),
                      reader.text(row, "topk"), reader.text(row, "num_experts"));
+}
+
+// By both sides where the table says them; else what that device runs for such weights.
+hardware::ExpertFormat format_of(const TableReader& reader, std::size_t row,
+                                 const hardware::Device& device) {
+  if (const auto both = hardware::parse_expert_format(reader.text(row, "moe_dtype"))) return *both;
+  return hardware::expert_format(reader.precision(row, "moe_dtype"), device);
 }
 
 hardware::MoeInput input_of(const TableReader& reader, std::size_t row, const TableRouting& routing,
@@ -76,6 +90,27 @@ hardware::MoeInput input_of(const TableReader& reader, std::size_t row, const Ta
   return x;
 }
 
+// Which of the kernels for dispatched rows a row is of.
+class Phases {
+ public:
+  // A part of a prefill table may have few tokens in every row: its name says more.
+  explicit Phases(const std::string& name) {
+    const std::string file = std::filesystem::path(name).filename().string();
+    const auto named = [&](std::string_view word) { return file.find(word) != std::string::npos; };
+    if (named("prefill") || named("context")) named_ = "prefill";
+    if (named("decode") || named("generation")) named_ = "decode";
+  }
+  // A decode buffer holds 128 tokens a rank at most (low-latency dispatch).
+  std::string of(const TableRouting& r) const {
+    constexpr std::int64_t kMostInDecode = 128;
+    if (!named_.empty()) return named_;
+    return r.tokens / r.ranks > kMostInDecode ? "prefill" : "decode";
+  }
+
+ private:
+  std::string named_;
+};
+
 }  // namespace
 
 Tasks read_moe(const sim::io::CsvTable& table, const hardware::Device& device,
@@ -83,16 +118,23 @@ Tasks read_moe(const sim::io::CsvTable& table, const hardware::Device& device,
   const TableReader reader(table);
   TaskBuilder<hardware::MoeModel> builder("moe", device);
   RoutingCache cache;
+  // Where the table has no flags of its own.
+  const std::vector<bool> slow = reader.has("anomalous") || !reader.has("latency_us")
+                                     ? std::vector<bool>(reader.rows())
+                                     : slow_tasks(reader);
   for (std::size_t row = 0; row < reader.rows(); ++row) {
     Item item = reader.item(row, "latency_us");
+    item.screened = slow[row];
     item.groups = {model_of(reader, row)};
     hardware::MoeInput x = input_of(reader, row, routing_of(reader, row), cache);
-    x.precision = reader.precision(row, "moe_dtype");
+    x.format = format_of(reader, row, device);
     const std::int64_t split = reader.count(row, "moe_tp_size");
     if (split > static_cast<std::int64_t>(x.inter))
       reader.fail(row, "moe_tp_size", "at most inter_size");
     x.inter /= static_cast<double>(split);
-    builder.add(impl, std::string(name_of(x.precision)), x.precision, std::move(item), x);
+    x.whole_buffers = hardware::has_whole_buffers(impl);
+    item.finer = {fmt::format("tp{} ep{}", split, reader.text(row, "moe_ep_size"))};
+    builder.add(impl, variant_of(x.format), x.format.activations, std::move(item), x);
   }
   return builder.take();
 }
@@ -102,26 +144,23 @@ Tasks read_wideep_moe(const sim::io::CsvTable& table, const hardware::Device& de
   const TableReader reader(table);
   TaskBuilder<hardware::MoeModel> builder("wideep_moe", device);
   RoutingCache cache;
-  // A decode buffer holds 128 tokens a rank at most (low-latency dispatch); a table that has more
-  // in any row is of prefill.
-  constexpr std::int64_t kMostInDecode = 128;
-  std::int64_t most = 0;
-  for (std::size_t row = 0; row < reader.rows(); ++row)
-    most = std::max(most, reader.count(row, "num_tokens") / reader.count(row, "moe_ep_size"));
-  // A part of a prefill table may have few tokens in every row: its name says more.
-  const std::string file = std::filesystem::path(table.name()).filename().string();
-  const auto named = [&](std::string_view word) { return file.find(word) != std::string::npos; };
-  const bool prefill = named("prefill") || named("context")     ? true
-                       : named("decode") || named("generation") ? false
-                                                                : most > kMostInDecode;
-  const std::string variant = prefill ? "prefill" : "decode";
+  const Phases phases(table.name());
   for (std::size_t row = 0; row < reader.rows(); ++row) {
     Item item = reader.item(row, "latency_us");
-    item.groups = {fmt::format("ep{}", reader.text(row, "moe_ep_size"))};
-    hardware::MoeInput x = input_of(reader, row, routing_of(reader, row), cache);
-    x.precision = hardware::Precision::FP8Block;
-    x.routed = false;
-    builder.add(impl, variant, x.precision, std::move(item), x);
+    const TableRouting routing = routing_of(reader, row);
+    hardware::MoeInput x = input_of(reader, row, routing, cache);
+    // SGLang's rows are of experts alone, in blocks of fp8; TensorRT-LLM's of whole layers, of the
+    // tokens that reach the measured rank.
+    const bool whole = reader.has("moe_dtype");
+    x.format = whole ? format_of(reader, row, device) : hardware::Precision::FP8Block;
+    x.routed = whole;
+    if (reader.has("rank0_num_tokens"))
+      x.tokens = static_cast<double>(reader.count(row, "rank0_num_tokens", 0));
+    const std::string ep = fmt::format("ep{}", reader.text(row, "moe_ep_size"));
+    item.groups = {whole ? model_of(reader, row) : ep};
+    item.finer = {ep};
+    builder.add(impl, whole ? variant_of(x.format) : phases.of(routing), x.format.activations,
+                std::move(item), x);
   }
   return builder.take();
 }

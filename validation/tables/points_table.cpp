@@ -2,6 +2,7 @@
 #include "hardware/kernels/attention.h"
 #include "hardware/kernels/gemm.h"
 #include "hardware/kernels/moe.h"
+#include "hardware/kernels/routing.h"
 #include "validation/cuda/protocol/points.h"
 #include "validation/tables/kernel_tables.h"
 #include "validation/tables/task_builder.h"
@@ -38,6 +39,23 @@ bool is_of(const TableReader& reader, std::size_t row, std::string_view op,
   return reader.text(row, "op") == op && reader.text(row, "impl") == impl;
 }
 
+hardware::AttentionShape heads_of(const TableReader& reader, std::size_t row, bool prompt) {
+  hardware::AttentionShape s;
+  s.batch = reader.count(row, "tokens");
+  s.prompt = prompt;
+  if (prompt) s.query_length = reader.count(row, "n");
+  s.heads = reader.count(row, "top_k");
+  s.kv_heads = reader.count(row, "experts");
+  s.kv_length = reader.count(row, "k");
+  if (s.kv_heads > s.heads) reader.fail(row, "experts", "at most as many cache heads as heads");
+  if (s.kv_length < s.query_length) reader.fail(row, "k", "at least as many keys as new tokens");
+  return s;
+}
+
+std::vector<std::string> head_groups(const hardware::AttentionShape& s) {
+  return {fmt::format("heads{:03}", s.heads), fmt::format("kv{:03}", s.kv_heads)};
+}
+
 }  // namespace
 
 // Rows of other operations, and those of other implementations than `impl`, are passed over.
@@ -54,7 +72,7 @@ Tasks read_points(const sim::io::CsvTable& table, const hardware::Device& device
     if (!layer && op != "gemm" && op != "grouped_gemm") continue;
     if (reader.text(row, "impl") != impl || is_dense(reader, row)) continue;
     hardware::MoeInput x;
-    x.precision = reader.precision(row, "dtype");
+    x.format = hardware::expert_format(reader.precision(row, "dtype"), device);
     x.rows = rows_of(reader, row);
     Item item = item_of(reader, row);
     if (layer) {
@@ -72,7 +90,7 @@ Tasks read_points(const sim::io::CsvTable& table, const hardware::Device& device
       x.tokens = x.rows.rows;
       item.groups = {fmt::format("{}x{}", x.inter, x.hidden)};
     }
-    builder.add(impl, std::string(name_of(x.precision)), x.precision, std::move(item), x);
+    builder.add(impl, variant_of(x.format), x.format.activations, std::move(item), x);
   }
   return builder.take();
 }
@@ -101,18 +119,77 @@ Tasks read_attention_points(const sim::io::CsvTable& table, const hardware::Devi
   TaskBuilder<hardware::DecodeAttentionModel> builder("generation_attention", device);
   for (std::size_t row = 0; row < reader.rows(); ++row) {
     if (!is_of(reader, row, "attention_decode", impl)) continue;
-    hardware::AttentionShape s;
-    s.batch = reader.count(row, "tokens");
-    s.heads = reader.count(row, "top_k");
-    s.kv_heads = reader.count(row, "experts");
-    s.kv_length = reader.count(row, "k");
-    if (s.kv_heads > s.heads) reader.fail(row, "experts", "at most as many cache heads as heads");
+    const hardware::AttentionShape s = heads_of(reader, row, false);
     Item item = item_of(reader, row);
-    item.groups = {fmt::format("heads{:03}", s.heads), fmt::format("kv{:03}", s.kv_heads)};
+    item.groups = head_groups(s);
     builder.add(impl, "bf16_bf16", hardware::Precision::BF16, std::move(item),
                 {.shape = s, .most_packed = hardware::most_packed_heads(impl)});
   }
   return builder.take();
+}
+
+Tasks read_prefill_points(const sim::io::CsvTable& table, const hardware::Device& device,
+                          const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::ContextAttentionModel> builder("context_attention", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    if (!is_of(reader, row, "attention_prefill", impl)) continue;
+    const hardware::AttentionShape s = heads_of(reader, row, true);
+    Item item = item_of(reader, row);
+    item.groups = head_groups(s);
+    builder.add(impl, "bf16_bf16", hardware::Precision::BF16, std::move(item), {.shape = s});
+  }
+  return builder.take();
+}
+
+Tasks read_router_points(const sim::io::CsvTable& table, const hardware::Device& device,
+                         const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::RouterModel> builder("router", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    if (!is_of(reader, row, "router", impl)) continue;
+    const hardware::RouterShape s{.tokens = reader.count(row, "tokens"),
+                                  .experts = reader.count(row, "experts"),
+                                  .top_k = reader.count(row, "top_k")};
+    Item item = item_of(reader, row);
+    item.groups = {fmt::format("{} of {}", s.top_k, s.experts)};
+    builder.add(impl, "softmax", hardware::Precision::BF16, std::move(item), s);
+  }
+  return builder.take();
+}
+
+namespace {
+
+// Of rows in bf16, as many as selections.
+Tasks read_rows(const sim::io::CsvTable& table, const hardware::Device& device,
+                const std::string& impl, bool back) {
+  const TableReader reader(table);
+  TaskBuilder<hardware::PermuteModel> builder("permute", device);
+  for (std::size_t row = 0; row < reader.rows(); ++row) {
+    if (!is_of(reader, row, back ? "unpermute" : "permute", impl)) continue;
+    const std::int64_t tokens = reader.count(row, "tokens"), top_k = reader.count(row, "top_k"),
+                       hidden = reader.count(row, "hidden");
+    Item item = item_of(reader, row);
+    item.groups = {fmt::format("{} copies of {}", top_k, hidden)};
+    builder.add(impl, back ? "back" : "out", hardware::Precision::BF16, std::move(item),
+                {.tokens = tokens,
+                 .rows = tokens * top_k,
+                 .row_bytes = 2 * static_cast<double>(hidden),
+                 .back = back});
+  }
+  return builder.take();
+}
+
+}  // namespace
+
+Tasks read_permute_points(const sim::io::CsvTable& table, const hardware::Device& device,
+                          const std::string& impl) {
+  return read_rows(table, device, impl, false);
+}
+
+Tasks read_unpermute_points(const sim::io::CsvTable& table, const hardware::Device& device,
+                            const std::string& impl) {
+  return read_rows(table, device, impl, true);
 }
 
 Tasks read_nccl_points(const sim::io::CsvTable& table, const hardware::Device& device,

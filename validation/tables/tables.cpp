@@ -28,11 +28,16 @@ constexpr std::array kKinds{
     Kind{"points", "moesim_wgmma", read_points},
     Kind{"points_gemm", "cublaslt", read_dense_points},
     Kind{"points_attention", "moesim", read_attention_points},
+    Kind{"points_prefill", "moesim", read_prefill_points},
+    Kind{"points_router", "moesim", read_router_points},
+    Kind{"points_permute", "moesim", read_permute_points},
+    Kind{"points_unpermute", "moesim", read_unpermute_points},
     Kind{"points_nccl", "nccl", read_nccl_points},
     Kind{"nccl", "nccl", read_nccl},
     Kind{"custom_allreduce", "trtllm", read_custom_allreduce},
     Kind{"deepep_normal", "deepep", read_deepep_normal},
     Kind{"deepep_ll", "deepep", read_deepep_ll},
+    Kind{"trtllm_alltoall", "trtllm", read_trtllm_alltoall},
     Kind{"hybrid_ep", "hybrid_ep", read_hybrid_ep},
     Kind{"context_attention", "trtllm", read_context_attention},
     Kind{"generation_attention", "trtllm", read_generation_attention},
@@ -40,6 +45,9 @@ constexpr std::array kKinds{
     Kind{"generation_mla", "trtllm", read_generation_mla},
     Kind{"context_mla_module", "trtllm", read_context_mla_module},
     Kind{"generation_mla_module", "trtllm", read_generation_mla_module},
+    // As public tables call them.
+    Kind{"mla_context_module", "trtllm", read_context_mla_module},
+    Kind{"mla_generation_module", "trtllm", read_generation_mla_module},
 };
 
 const Kind& kind_of(std::string_view name) {
@@ -72,6 +80,23 @@ std::span<const TimeColumn> time_columns(std::string_view kind) {
 
 std::string_view default_implementation(std::string_view kind) {
   return kind_of(kind).implementation;
+}
+
+std::string named_implementation(std::string_view kind, std::string_view file) {
+  constexpr std::array<std::string_view, 3> kEngines{"trtllm", "sglang", "vllm"};
+  const std::string_view own = default_implementation(kind);
+  // NCCL, DeepEP, what is read of our own kernels; an all-reduce has a column of engines.
+  if (own != "trtllm" && own != "deepgemm") return "";
+  if (kind == "custom_allreduce") return "";
+  std::string name;
+  std::size_t begin = 0;
+  while (begin < file.size()) {
+    const std::size_t end = std::min(file.find_first_of("_-.", begin), file.size());
+    const std::string_view word = file.substr(begin, end - begin);
+    if (std::ranges::find(kEngines, word) != kEngines.end()) name = word;
+    begin = end + 1;
+  }
+  return own == "deepgemm" && name == "sglang" ? std::string(own) : name;
 }
 
 Tasks read_tasks(std::string_view kind, const sim::io::CsvTable& table,

@@ -25,6 +25,11 @@ std::span<const TimeColumn> time_columns(std::string_view kind);
 // The implementation where a table or a command names none.
 std::string_view default_implementation(std::string_view kind);
 
+// Whose kernels a table of that kind is of by its file's name: the last word of it that names an
+// engine, "gemm_h100_sglang.csv.gz" -> "sglang"; SGLang's experts after a dispatch are DeepGEMM's.
+// Empty where the name has none, or the kind has one implementation anyway.
+std::string named_implementation(std::string_view kind, std::string_view file);
+
 // The rows of a table, apart by implementation and variant. Throws ConfigError for a kind that
 // there is not, InputError "t.csv:7: m: expected …" for a value that cannot be.
 using Tasks = std::vector<std::unique_ptr<Task>>;

@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
+#include "workloads/deployment/layout_rules.h"
+#include "workloads/placement/balanced.h"
 #include "workloads/placement/model_layout.h"
+#include "workloads/placement/rank_routing.h"
 
 namespace moesim::workloads {
 namespace {
@@ -21,6 +26,36 @@ void check_slots(const Deployment& d, std::vector<Problem>& problems) {
                      experts, redundant, ranks, (ranks - experts % ranks) % ranks)});
     return;
   }
+}
+
+// Whether the ranks can have the loads that the routing says. Of a placement's file its loader
+// says.
+void check_rank_loads(const Deployment& d, std::vector<Problem>& problems) {
+  const RankLoads& ranks = d.routing.ranks;
+  const auto ep = static_cast<std::uint32_t>(d.layout.ep);
+  if (!ranks.given() || !d.model.is_moe()) return;
+  if (!ranks.loads.empty() && ranks.loads.size() != ep) {
+    problems.push_back({"routing", fmt::format("rank_loads: has {} loads for ep = {} ranks",
+                                               ranks.loads.size(), ep)});
+    return;
+  }
+  if (ranks.max_over_mean > ep) {
+    problems.push_back({"routing", fmt::format("max_over_mean: {} of {} ranks: one that has "
+                                               "everything has {} times the mean",
+                                               ranks.max_over_mean, ep, ep)});
+    return;
+  }
+  if (!d.placement.file.empty()) return;
+  if (needs_evidence(d.placement.experts) || d.placement.redundant > 0) {
+    problems.push_back({"placement", std::string(kOneSlotAnExpert)});
+    return;
+  }
+  const MoeFfn& moe = *d.model.moe(d.model.moe_layers().front());
+  const SlotPlan plan{static_cast<std::uint32_t>(moe.experts), 0, ep};
+  if (plan.experts % ep != 0) return;  // said already
+  const ExpertPlacement placement = static_placement(d.placement.experts, plan);
+  std::string wrong = rank_load_problem(ranks, placement.layer(0), moe, d.seed);
+  if (!wrong.empty()) problems.push_back({"routing", std::move(wrong)});
 }
 
 }  // namespace
@@ -42,7 +77,11 @@ std::vector<Problem> check(const Deployment& d) {
   for (std::string& problem : layout_problems(d.model, p)) {
     problems.push_back({"parallelism", std::move(problem)});
   }
+  for (std::string& problem : rule_problems(d.engine, d.model, p, d.formats)) {
+    problems.push_back({"parallelism", std::move(problem)});
+  }
   check_slots(d, problems);
+  check_rank_loads(d, problems);
   if (!d.model.is_moe() && p.ep > 1) {
     problems.push_back(
         {"parallelism", fmt::format("{} has no experts: leave out ep", d.model.name)});

@@ -18,14 +18,16 @@
 #include "workloads/model/model_spec.h"
 #include "workloads/placement/parallelism.h"
 #include "workloads/routing/laws/laws.h"
+#include "workloads/routing/laws/rank_loads.h"
 #include "workloads/routing/trace/trace_source.h"
 
 namespace moesim::workloads {
 
-// `routing:`: a trace, or a law. How a trace is mapped onto a model of another shape is said here
-// and repeated in the report.
+// `routing:`: a trace, loads by rank, or a law. How a trace is mapped onto a model of another shape
+// is said here and repeated in the report.
 struct RoutingChoice {
-  std::filesystem::path trace = {};  // empty: a law
+  std::filesystem::path trace = {};  // empty: a law, or loads by rank
+  RankLoads ranks = {};
   TraceMapping mapping = {};
   Law law = Law::Uniform;
   double skew = 0;   // the law's; without meaning for balanced and uniform

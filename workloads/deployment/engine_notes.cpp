@@ -44,7 +44,6 @@ std::vector<std::string> notes_of(const Engine& engine) {
   if (engine.graphs) note("graphs are not played by a step: no batch is padded to their sizes");
   if (engine.memory) note("memory is not played by a step: its plan takes what the step needs");
   if (engine.scheduler) note("scheduler is not played by a step");
-  if (!engine.rules.empty()) note("rules are not checked: any layout is played");
   return notes;
 }
 

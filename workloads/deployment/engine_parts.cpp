@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <span>
+
+#include "hardware/precision.h"
+#include "workloads/deployment/size_rule.h"
+
 namespace moesim::workloads {
 namespace {
 
@@ -72,7 +77,7 @@ Composition read_composition(const YamlNode& node) {
 }
 
 EngineMemory read_engine_memory(const YamlNode& node) {
-  node.allow_only({"fraction", "of", "reserve", "block"});
+  node.allow_only({"fraction", "of", "reserve", "block", "holds", "flags", "log"});
   EngineMemory memory;
   if (const auto found = node.find("fraction")) {
     memory.fraction = found->number(0, 1);
@@ -83,6 +88,20 @@ EngineMemory read_engine_memory(const YamlNode& node) {
   }
   if (const auto found = node.find("reserve")) memory.reserve = found->bytes();
   read_count(node, "block", memory.block);
+  if (const auto found = node.find("holds")) {
+    memory.holds = static_cast<FractionHolds>(found->one_of(kFractionHoldsNames));
+  }
+  if (const auto flags = node.find("flags")) {
+    flags->allow_only(
+        {"fraction", "context", "sequences", "tokens", "block", "tp", "pp", "dp", "ep", "ranks"});
+    for (const auto& [what, flag] : flags->entries()) memory.flags[what] = flag.text();
+  }
+  if (const auto log = node.find("log")) {
+    memory.log = log->text();
+    if (log->is_scalar() && memory.log.find("{tokens}") == std::string::npos) {
+      log->error("expected the engine's line with {tokens} where it tells them");
+    }
+  }
   return memory;
 }
 
@@ -138,14 +157,21 @@ EngineScheduler read_engine_scheduler(const YamlNode& node) {
 }
 
 LayoutRules read_layout_rules(const YamlNode& node) {
-  node.allow_only({"tp", "pp", "dp", "ep", "etp", "cp"});
+  node.allow_only({"tp", "pp", "dp", "ep", "etp", "cp", "whole_blocks"});
   LayoutRules rules;
   for (const auto& [size, rule] : node.entries()) {
     const std::vector<YamlNode> lines = rule.is_list() ? rule.items() : std::vector<YamlNode>{rule};
     for (const YamlNode& line : lines) {
+      if (size == "whole_blocks") {
+        const auto format =
+            line.one_of(std::span<const std::string_view>(hardware::kPrecisionNames));
+        rules[size].emplace_back(hardware::kPrecisionNames[format]);
+        continue;
+      }
       rules[size].push_back(line.text());
-      if (line.is_scalar() && rules[size].back().empty()) {
-        line.error("expected a number or a rule, such as \"tp * dp\", not \"\"");
+      if (line.is_scalar() && !parse_size_rule(rules[size].back())) {
+        line.error(fmt::format("expected a number or a rule, such as \"tp * dp\", not \"{}\"",
+                               rules[size].back()));
       }
     }
   }

@@ -56,12 +56,24 @@ struct CapturedGraphs {
 enum class FractionOf { Card, Free };
 inline constexpr std::array<std::string_view, 2> kFractionOfNames{"card", "free"};
 
+// What of a GPU's memory the fraction has to hold: all that the engine takes, or its weights and
+// its cache alone, activations and graphs finding room in the rest (SGLang's mem_fraction_static).
+enum class FractionHolds { Everything, WeightsAndCache };
+inline constexpr std::array<std::string_view, 2> kFractionHoldsNames{"everything",
+                                                                     "weights_and_cache"};
+
 // `memory:`
 struct EngineMemory {
   std::optional<double> fraction;  // above 0, up to 1
   FractionOf of = FractionOf::Card;
   sim::Bytes reserve{};               // beside it, left alone
   std::optional<std::int64_t> block;  // tokens of a page of the cache
+  FractionHolds holds = FractionHolds::Everything;
+  // The engine's own names: its options by what they say (fraction, context, sequences, tokens,
+  // block, tp, pp, dp, ep, ranks: tp x dp), and the line of its log that tells the cache's tokens,
+  // {tokens}.
+  std::map<std::string, std::string> flags = {};
+  std::string log = {};
 };
 
 enum class RequestOrder { Fcfs, Priority, LongestPrefix };
@@ -112,7 +124,8 @@ struct EngineScheduler {
 };
 
 // `rules:`: the sizes of a layout that the engine can start, each a number or an expression
-// ("tp * dp", "divides heads"), as the file has it; by tp, pp, dp, ep, etp, cp.
+// ("tp * dp", "divides heads"), as the file has it; by tp, pp, dp, ep, etp, cp. Under whole_blocks
+// the formats whose blocks it does not cut. What they mean: layout_rules.h.
 using LayoutRules = std::map<std::string, std::vector<std::string>>;
 
 // Each notes mistakes in the node's document.

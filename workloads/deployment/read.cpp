@@ -7,12 +7,13 @@
 
 #include "sim/error.h"
 #include "workloads/deployment/engine_file.h"
+#include "workloads/deployment/read_formats.h"
+#include "workloads/deployment/read_routing.h"
 #include "workloads/placement/balanced.h"
 
 namespace moesim::workloads {
 namespace {
 
-using hardware::Precision;
 using sim::io::YamlNode;
 
 // Loads what another file describes. What is wrong in it is that file's own error: its message
@@ -38,91 +39,6 @@ std::string quoted(const std::string& text) {
   std::string all = "'";
   for (const char c : text) all += c == '\'' ? "''" : std::string(1, c);
   return all + "'";
-}
-
-void read_precision(const YamlNode& node, Precision& precision) {
-  precision = hardware::kPrecisions[node.one_of(hardware::kPrecisionNames)];
-}
-
-Formats read_formats(const std::optional<YamlNode>& node, const ModelSpec& model) {
-  Formats formats = model.stored;
-  if (!node) return formats;
-  node->allow_only({"weights", "attention", "dense", "experts", "shared_experts", "other",
-                    "activations", "kv_cache", "dispatch", "combine"});
-  if (const auto weights = node->find("weights")) {
-    // The matrices that engines quantise; router, embedding and head stay as they are stored.
-    read_precision(*weights, formats.attention);
-    formats.dense_ffn = formats.experts = formats.shared_experts = formats.attention;
-  }
-  const auto read = [&](const char* key, Precision& value) {
-    if (const auto found = node->find(key)) read_precision(*found, value);
-  };
-  read("attention", formats.attention);
-  read("dense", formats.dense_ffn);
-  read("experts", formats.experts);
-  read("shared_experts", formats.shared_experts);
-  read("other", formats.other);
-  read("activations", formats.activations);
-  read("kv_cache", formats.kv_cache);
-  read("dispatch", formats.dispatch);
-  read("combine", formats.combine);
-  return formats;
-}
-
-template <typename Enum, std::size_t N>
-void read_choice(const YamlNode& map, const char* key, const std::array<std::string_view, N>& names,
-                 Enum& value) {
-  if (const auto found = map.find(key)) value = static_cast<Enum>(found->one_of(names));
-}
-
-TraceMapping read_mapping(const YamlNode& node) {
-  // Of short traces whole requests are drawn again, which the report says; what changes who goes
-  // where has to be asked for.
-  TraceMapping mapping{.tokens = TokenMapping::Auto};
-  read_choice(node, "layers", kLayerMappings, mapping.layers);
-  read_choice(node, "tokens", kTokenMappings, mapping.tokens);
-  read_choice(node, "experts", kExpertMappings, mapping.experts);
-  read_choice(node, "order", kTokenOrders, mapping.order);
-  read_choice(node, "missing", kMissingMappings, mapping.missing);
-  if (const auto mix = node.find("mix")) {
-    for (const auto& [domain, share] : mix->entries()) {
-      mapping.mix.emplace_back(domain, share.number(0, 1e6));
-    }
-  }
-  return mapping;
-}
-
-constexpr double kMostSkew = 10;  // that a law takes (laws.cpp)
-
-RoutingChoice read_routing(const std::optional<YamlNode>& node) {
-  RoutingChoice routing;
-  if (!node) return routing;
-  if (node->find("trace")) {
-    for (const char* key : {"law", "skew", "drift"}) {
-      const auto found = node->find(key);
-      if (found) found->error("belongs to a routing without a trace: leave out one of the two");
-    }
-    node->allow_only({"trace", "layers", "tokens", "experts", "order", "missing", "mix", "law",
-                      "skew", "drift"});
-    routing.trace = node->at("trace").file();
-    routing.mapping = read_mapping(*node);
-    return routing;
-  }
-  for (const char* key : {"layers", "tokens", "experts", "order", "missing", "mix"}) {
-    const auto found = node->find(key);
-    if (found) found->error("says how a trace is mapped, but there is none: give routing.trace");
-  }
-  node->allow_only(
-      {"law", "skew", "drift", "trace", "layers", "tokens", "experts", "order", "missing", "mix"});
-  routing.law = static_cast<Law>(node->at("law").one_of(kLawNames));
-  routing.skew = default_skew(routing.law);
-  // Without meaning for balanced and uniform, so that a study may change the law alone.
-  if (const auto skew = node->find("skew")) routing.skew = skew->number(0, kMostSkew);
-  if (const auto drift = node->find("drift")) {
-    const double value = drift->number(0, 3);
-    if (routing.law != Law::Balanced) routing.drift = value;
-  }
-  return routing;
 }
 
 PlacementChoice read_placement(const std::optional<YamlNode>& node) {
@@ -198,10 +114,30 @@ void collect(const YamlNode& node, const std::string& path,
   }
 }
 
+// "h100:12x8", where that is no file.
+std::optional<SizedCluster> read_size(const YamlNode& node, const Shipped& shipped) {
+  std::error_code error;
+  if (!shipped.sized || !node.is_scalar() || std::filesystem::exists(node.file(), error)) return {};
+  try {
+    return shipped.sized(node.text());
+  } catch (const sim::ConfigError& wrong) {
+    node.error(wrong.what());
+    return SizedCluster{};
+  }
+}
+
 // A file, or {file: a file, and what is otherwise than in it}: `--set cluster.faults=...` makes the
 // second of the first.
 hardware::Cluster read_cluster(const YamlNode& node, const Shipped& shipped, Inputs& inputs) {
   if (!node.is_map()) {
+    if (const auto sized = read_size(node, shipped)) {
+      if (sized->file.empty()) return {};
+      inputs.cluster = sized->file;
+      inputs.cluster_changes = sized->changes;
+      return load_part<hardware::Cluster>(node, sized->file, [&](const auto& path) {
+        return hardware::load_cluster_with(path, sized->changes);
+      });
+    }
     inputs.cluster = shipped_file(node, "clusters", shipped);
     if (inputs.cluster.empty() && node.is_scalar()) return {};
     return load_part<hardware::Cluster>(node, inputs.cluster, hardware::load_cluster);
@@ -306,10 +242,22 @@ Parallelism read_parallelism(const std::optional<YamlNode>& node, bool has_exper
   return p;
 }
 
+std::vector<std::int64_t> read_kept_layers(const YamlNode& node, const ModelSpec& model) {
+  std::vector<std::int64_t> layers;
+  const std::int64_t most = model.layer_count();
+  if (node.is_list()) {
+    for (const YamlNode& item : node.items()) layers.push_back(item.integer(0, most - 1));
+  } else {
+    layers.resize(static_cast<std::size_t>(node.integer(1, most)));
+    for (std::size_t l = 0; l < layers.size(); ++l) layers[l] = static_cast<std::int64_t>(l);
+  }
+  return layers;
+}
+
 std::span<const std::string_view> deployment_keys() {
-  static constexpr std::array<std::string_view, 12> kKeys{
-      "model",   "cluster", "precision", "parallelism", "routing", "placement",
-      "kernels", "network", "overlap",   "engine",      "host",    "seed"};
+  static constexpr std::array<std::string_view, 13> kKeys{
+      "model",   "keep_layers", "cluster", "precision", "parallelism", "routing", "placement",
+      "kernels", "network",     "overlap", "engine",    "host",        "seed"};
   return kKeys;
 }
 
@@ -323,7 +271,7 @@ std::filesystem::path shipped_file(const YamlNode& node, const std::string& kind
   const bool hub_id = kind == "models" && std::count(name.begin(), name.end(), '/') == 1 &&
                       name.front() != '.' && name.front() != '/';
   const bool is_path = (path.has_parent_path() && !hub_id) || path.extension() == ".yaml" ||
-                       path.extension() == ".json";
+                       path.extension() == ".json" || path.extension() == ".h5";
   std::error_code error;
   const bool there = std::filesystem::exists(file, error);
   const bool checkpoint = std::filesystem::exists(file / "config.json", error);
@@ -334,7 +282,6 @@ std::filesystem::path shipped_file(const YamlNode& node, const std::string& kind
   try {
     return shipped.find(kind, name);
   } catch (const sim::ConfigError& wrong) {
-    if (hub_id) return file;
     node.error(wrong.what());
     return {};
   }
@@ -348,10 +295,14 @@ Deployment read_deployment(const YamlNode& root, const Shipped& shipped, Inputs&
   if (!model_path.empty() || !model.is_scalar()) {
     d.model = load_part<ModelSpec>(model, model_path, load_model);
   }
+  if (const auto keep = root.find("keep_layers"); keep && d.model.layer_count() > 0) {
+    inputs.keep_layers = read_kept_layers(*keep, d.model);
+    if (!inputs.keep_layers.empty()) d.model = keep_layers(d.model, inputs.keep_layers);
+  }
   d.cluster = read_cluster(cluster, shipped, inputs);
   d.formats = read_formats(root.find("precision"), d.model);
   d.layout = read_parallelism(root.find("parallelism"), d.model.is_moe());
-  d.routing = read_routing(root.find("routing"));
+  d.routing = read_routing(root.find("routing"), shipped);
   d.placement = read_placement(root.find("placement"));
   d.network = read_network(root.find("network"));
   d.overlap = read_overlap(root.find("overlap"));

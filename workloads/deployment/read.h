@@ -15,17 +15,26 @@
 
 namespace moesim::workloads {
 
+// A cluster's file, and what is otherwise than in it: (dotted path, YAML text).
+struct SizedCluster {
+  std::filesystem::path file;
+  std::vector<std::pair<std::string, std::string>> changes = {};
+};
+
 // Files that may be given by name instead of by path; empty: there are no names.
 struct Shipped {
   std::filesystem::path engines = {};  // their folder
-  // The file that a name stands for, of a kind ("models", "clusters"). Throws ConfigError that
-  // names the closest ones where there is none.
+  // The file that a name stands for, of a kind ("models", "clusters", "traces"). Throws ConfigError
+  // that names the closest ones where there is none.
   std::function<std::filesystem::path(const std::string& kind, const std::string& name)> find = {};
+  // What "h100:12x8" stands for; nothing for a text of another form. Throws ConfigError.
+  std::function<std::optional<SizedCluster>(const std::string& text)> sized = {};
 };
 
 // The files that a scenario was read from; empty where there is none.
 struct Inputs {
   std::filesystem::path scenario = {}, model = {}, cluster = {}, engine = {};
+  std::vector<std::int64_t> keep_layers = {};  // of the model's; empty: all
   // What the scenario says otherwise than the cluster's file: (dotted path, YAML text).
   std::vector<std::pair<std::string, std::string>> cluster_changes = {};
   std::vector<std::string> defaults = {};  // what was chosen where the scenario leaves it open
@@ -38,6 +47,10 @@ std::span<const std::string_view> deployment_keys();
 // what ships under it. Notes a mistake where it is neither.
 std::filesystem::path shipped_file(const sim::io::YamlNode& node, const std::string& kind,
                                    const Shipped& shipped);
+
+// `keep_layers:`: how many of the first, or a list of them; empty where they are not to be kept
+// alone.
+std::vector<std::int64_t> read_kept_layers(const sim::io::YamlNode& node, const ModelSpec& model);
 
 // `parallelism:`, there or in a part of a question that has a layout of its own.
 Parallelism read_parallelism(const std::optional<sim::io::YamlNode>& node, bool has_experts);

@@ -128,8 +128,9 @@ struct KeepFfn {
   }
   void operator()(const MoeFfn& moe) const {
     come_in();
-    k.divided += inside_ffn(number(moe.shared_width()), moe.gated) +
-                 inside_ffn(number(moe.residual_inter), moe.gated);
+    k.shared = inside_ffn(number(moe.shared_width()), moe.gated) +
+               inside_ffn(number(moe.residual_inter), moe.gated);
+    k.divided += k.shared;
     k.divided += 2 * number(moe.experts);  // fp32 scores
     k.token_rows = moe.top_k;
     k.row = moe.latent > 0 ? number(moe.latent) : hidden;

@@ -39,6 +39,7 @@ struct Kept {
   double norms = 0;             // of `divided`: results of norms
   double attention = 0;         // of `divided`: queries, keys, values of latent attention
   double dense = 0;             // of `divided`: the dense FFN's inside
+  double shared = 0;            // of `divided`: the inside of shared experts
   std::int64_t token_rows = 0;  // experts that a token is a row of
   double row = 0;               // of a row, in all
   double row_act = 0;           // of `row`: the result of the activation

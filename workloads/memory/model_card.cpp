@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/error.h"
+#include "workloads/deployment/layout_rules.h"
 #include "workloads/placement/model_layout.h"
 
 namespace moesim::workloads {
@@ -24,6 +25,10 @@ CardFit fit(const ModelSpec& model, const CardOptions& options, const Formats& w
                                        : options.serving_context;
   for (std::int64_t gpus = 1; gpus <= kMostCardGpus; gpus *= 2) {
     for (const Parallelism& layout : card_layouts(model, gpus)) {
+      if (options.engine &&
+          !rule_problems(*options.engine, model, layout, serving.formats).empty()) {
+        continue;
+      }
       const MemoryPlan plan = plan_serving(model, layout, serving, load, device);
       if (!plan.fits()) continue;
       found.gpus = gpus;

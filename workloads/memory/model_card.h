@@ -11,6 +11,7 @@
 #include "hardware/device.h"
 #include "hardware/precision.h"
 #include "sim/io/json.h"
+#include "workloads/deployment/engine.h"
 #include "workloads/memory/serving_plan.h"
 #include "workloads/model/counts.h"
 #include "workloads/model/model_spec.h"
@@ -25,6 +26,7 @@ struct CardOptions {
                                              // the model takes
   std::int64_t serving_context = 4096;       // of the sequences that a layout must hold
   std::vector<hardware::Device> devices;
+  std::optional<Engine> engine = {};  // whose rules the layouts have to meet
 };
 
 struct CardKind {

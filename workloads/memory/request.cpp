@@ -9,6 +9,10 @@
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
+#include "workloads/deployment/engine_file.h"
+#include "workloads/deployment/layout_rules.h"
+#include "workloads/deployment/read.h"
+#include "workloads/deployment/read_formats.h"
 #include "workloads/memory/model_card.h"
 #include "workloads/placement/model_layout.h"
 
@@ -55,6 +59,12 @@ void check_division(const YamlNode& node, const MemoryRequest& request) {
   for (const std::string& problem : layout_problems(request.model, request.parallelism)) {
     node.error(problem);
   }
+  if (request.engine) {
+    for (const std::string& problem : rule_problems(*request.engine, request.model,
+                                                    request.parallelism, request.options.formats)) {
+      node.error(problem);
+    }
+  }
   for (const std::int64_t layer : request.model.moe_layers()) {
     const std::string problem = slots_problem(
         request.model.moe(layer)->experts, request.trains ? 0 : request.options.redundant_experts,
@@ -94,8 +104,15 @@ Recompute read_recompute(const YamlNode& list) {
 TrainingLoad read_training(const YamlNode& node) {
   node.allow_only({"micro_batch", "sequence", "microbatches", "schedule", "virtual_stages",
                    "sharding", "recompute", "weight_bytes", "gradient_bytes", "optimizer_bytes",
-                   "imbalance"});
+                   "imbalance", "trainer"});
   TrainingLoad load;
+  if (const auto v = node.find("trainer")) {
+    load.trainer = static_cast<Trainer>(v->one_of(kTrainerNames));
+    const StateBytes each = state_bytes_of(load.trainer);
+    load.weight_bytes = each.weight;
+    load.gradient_bytes = each.gradient;
+    load.optimizer_bytes = each.optimizer;
+  }
   load.micro_batch = integer(node, "micro_batch", 1);
   load.sequence = integer(node, "sequence", 4096);
   load.microbatches = integer(node, "microbatches", 1);
@@ -118,19 +135,53 @@ TrainingLoad read_training(const YamlNode& node) {
   return load;
 }
 
+HeldWhole read_whole(const YamlNode& list) {
+  HeldWhole whole;
+  bool* const parts[] = {&whole.attention, &whole.dense_ffn, &whole.shared_experts,
+                         &whole.embedding};
+  for (const YamlNode& item : list.items()) {
+    *parts[item.one_of({"attention", "dense_ffn", "shared_experts", "embedding"})] = true;
+  }
+  return whole;
+}
+
+// What only an engine is asked.
+void read_engine_question(const YamlNode& node, MemoryRequest& request) {
+  for (const char* key : {"fraction", "weights_loaded"}) {
+    const auto found = node.find(key);
+    if (found && !request.engine) found->error("is asked of an engine: give engine: vllm, say");
+  }
+  if (!request.engine) return;
+  EngineQuestion& asked = request.asked;
+  if (const auto v = node.find("fraction")) {
+    asked.fraction = v->number(0, 1);
+    if (*asked.fraction == 0) v->error("expected a fraction above 0, such as 0.9");
+  }
+  if (const auto v = node.find("weights_loaded")) asked.weights_loaded = v->bytes();
+  if (node.find("step_tokens")) asked.step_tokens = request.serving.step_tokens;
+  if (node.find("sequences")) {
+    asked.sequences = std::max<std::int64_t>(request.serving.sequences, 1);
+  }
+  asked.context = request.serving.context;
+}
+
 void read_serving(const YamlNode& node, MemoryRequest& request) {
   node.allow_only({"weights", "kv_cache", "activations", "dispatch", "sequences", "context",
                    "step_tokens", "logits", "expert_rows", "redundant", "page_tokens", "prediction",
-                   "all_to_all"});
+                   "all_to_all", "whole", "fraction", "weights_loaded"});
   ServingOptions& options = request.options;
-  options.formats = request.model.stored;
   if (node.find("weights")) {
+    const Formats before = options.formats;
     options.formats =
         precision_of_weights(request.model, precision(node, "weights", Precision::BF16));
+    options.formats.kv_cache = before.kv_cache;
+    options.formats.activations = before.activations;
+    options.formats.dispatch = before.dispatch;
   }
-  options.formats.kv_cache = precision(node, "kv_cache", request.model.stored.kv_cache);
-  options.formats.activations = precision(node, "activations", Precision::BF16);
-  options.formats.dispatch = precision(node, "dispatch", Precision::BF16);
+  options.formats.kv_cache = precision(node, "kv_cache", options.formats.kv_cache);
+  options.formats.activations = precision(node, "activations", options.formats.activations);
+  options.formats.dispatch = precision(node, "dispatch", options.formats.dispatch);
+  if (const auto v = node.find("whole")) options.whole = read_whole(*v);
   options.redundant_experts = integer(node, "redundant", 0, 0);
   options.page_tokens = integer(node, "page_tokens", 64);
   if (const auto v = node.find("prediction")) options.prediction = v->boolean();
@@ -144,6 +195,57 @@ void read_serving(const YamlNode& node, MemoryRequest& request) {
   load.step_tokens = integer(node, "step_tokens", std::max<std::int64_t>(load.sequences, 1));
   load.logits = integer(node, "logits", std::max<std::int64_t>(load.sequences, 1));
   if (const auto v = node.find("expert_rows")) load.expert_rows = v->integer(0, kMost);
+  read_engine_question(node, request);
+}
+
+// The path of a file, or the name of one of `engines`.
+void read_engine(const YamlNode& node, const std::filesystem::path& engines,
+                 MemoryRequest& request) {
+  std::filesystem::path file = node.file();
+  std::error_code error;
+  if (!engines.empty() && !std::filesystem::is_regular_file(file, error)) {
+    const EngineFile found = find_engine(engines, node.text());
+    if (!found.file.empty()) file = found.file;
+  }
+  if (!std::filesystem::is_regular_file(file, error)) {
+    node.error(fmt::format(
+        "expected the path of a file{}, not \"{}\"",
+        engines.empty() ? std::string()
+                        : fmt::format(" or one of {}", fmt::join(engine_names(engines), ", ")),
+        node.text()));
+    return;
+  }
+  try {
+    request.engine = load_engine(file);
+  } catch (const sim::ConfigError& wrong) {
+    node.error(fmt::format("this file is wrong:\n{}", wrong.what()));
+  }
+  if (request.engine && !request.engine->memory) {
+    node.error(fmt::format("{} does not say what memory it takes (its file has no memory:)",
+                           request.engine->name));
+    request.engine.reset();
+  }
+}
+
+Json engine_json(const MemoryRequest& r, const EngineMemoryAnswer& a) {
+  const Engine& engine = *r.engine;
+  Json json{{"name", engine.name},
+            {"starts", a.starts},
+            {"fraction", a.fraction},
+            {"budget_bytes", a.budget},
+            {"for_cache_bytes", a.for_cache},
+            {"cache_tokens", a.cache_tokens},
+            {"block_tokens", a.block},
+            {"step_tokens", a.step_tokens},
+            {"sequences", a.sequences},
+            {"context", r.asked.context},
+            {"largest_context", a.largest_context},
+            {"largest_batch_per_dp_rank", a.largest_batch},
+            {"least_fraction", a.least_fraction ? Json(*a.least_fraction) : Json()},
+            {"flags", flags_of(engine, r.parallelism, a, r.asked.context)},
+            {"log", log_line(engine, a)}};
+  if (!a.starts) json["why"] = a.why;
+  return json;
 }
 
 Json stage(const GpuMemory& m) {
@@ -164,12 +266,14 @@ Json stage(const GpuMemory& m) {
 }
 
 Json stage(const TrainingMemory& m) {
-  return Json{
+  Json json{
       {"weights_bytes", m.weights},         {"gradients_bytes", m.gradients},
       {"optimizer_bytes", m.optimizer},     {"activations_bytes", m.activations},
       {"temporaries_bytes", m.temporaries}, {"buffers_bytes", m.buffers},
       {"context_bytes", m.context},         {"microbatches_in_flight", m.microbatches_in_flight},
       {"allocated_bytes", m.allocated()},   {"peak_bytes", m.peak()}};
+  if (m.fragmented > 0) json["fragmented_bytes"] = m.fragmented;
+  return json;
 }
 
 template <class Plan>
@@ -185,31 +289,56 @@ Json plan_json(const Plan& plan) {
   return json;
 }
 
+// The engine's own memory: the fullest stage, whose cache is what is for it.
+Json answer_engine(const MemoryRequest& r) {
+  const EngineMemoryAnswer a =
+      ask_engine(*r.engine, r.model, r.parallelism, r.options, r.asked, r.device);
+  Json json = Json::object();
+  json["memory"] = stage(a.gpu);
+  json["memory"]["capacity_bytes"] = r.device.memory.count();
+  json["memory"]["headroom_bytes"] = r.device.memory.count() - a.gpu.peak();
+  json["memory"]["fits"] = a.starts;
+  json["engine"] = engine_json(r, a);
+  json["notes"] = block_notes(*r.engine, r.model, r.parallelism, r.options.formats);
+  return json;
+}
+
 }  // namespace
 
-MemoryRequest read_memory_request(const YamlNode& node) {
-  node.allow_only(
-      {"model", "keep_layers", "vocab", "device", "parallelism", "training", "serving"});
+MemoryRequest read_memory_request(const YamlNode& node, const std::filesystem::path& engines) {
+  node.allow_only({"model", "keep_layers", "vocab", "device", "parallelism", "training", "serving",
+                   "engine", "precision"});
   MemoryRequest request;
   const YamlNode model = node.at("model"), device = node.at("device");
   if (model.is_missing() || device.is_missing()) return request;
   request.model = load_model(model.file());
   request.device = hardware::load_device(device.file());
   if (const auto keep = node.find("keep_layers")) {
-    std::vector<std::int64_t> layers;
-    const std::int64_t most = request.model.layer_count();
-    if (keep->is_list()) {
-      for (const YamlNode& item : keep->items()) layers.push_back(item.integer(0, most - 1));
-    } else {
-      layers.resize(static_cast<std::size_t>(keep->integer(1, most)));
-      for (std::size_t l = 0; l < layers.size(); ++l) layers[l] = static_cast<std::int64_t>(l);
-    }
+    const std::vector<std::int64_t> layers = read_kept_layers(*keep, request.model);
     if (!layers.empty()) request.model = keep_layers(request.model, layers);
   }
   request.model.vocab = integer(node, "vocab", request.model.vocab, 1, std::int64_t{1} << 24);
   const auto layout = node.find("parallelism");
   if (layout) request.parallelism = read_layout(*layout);
   const auto training = node.find("training"), serving = node.find("serving");
+  request.options.formats = request.model.stored;
+  request.options.formats.activations = request.options.formats.dispatch = Precision::BF16;
+  for (const char* key : {"engine", "precision"}) {
+    const auto found = node.find(key);
+    if (found && !serving) found->error("is of serving: what training keeps has its own keys");
+  }
+  if (const auto precision = node.find("precision"); precision && serving) {
+    request.options.formats = read_formats(precision, request.model);
+    if (!precision->find("activations")) request.options.formats.activations = Precision::BF16;
+    if (!precision->find("dispatch")) request.options.formats.dispatch = Precision::BF16;
+    for (const char* key : {"weights", "kv_cache", "activations", "dispatch"}) {
+      const auto twice = serving->find(key);
+      if (twice) twice->error("is said by precision: leave out one of the two");
+    }
+  }
+  if (const auto engine = node.find("engine"); engine && serving) {
+    read_engine(*engine, engines, request);
+  }
   if (training.has_value() == serving.has_value()) {
     node.error("expected exactly one of training and serving");
   } else if (training) {
@@ -238,8 +367,10 @@ Json answer(const MemoryRequest& r) {
     }
     return json;
   }
+  if (r.engine) return answer_engine(r);
   Json json = plan_json(plan_serving(r.model, r.parallelism, r.options, r.serving, r.device));
-  std::vector<std::string> notes = cut_blocks(r.model, r.parallelism, r.options.formats);
+  std::vector<std::string> notes =
+      block_notes(r.engine.value_or(Engine{}), r.model, r.parallelism, r.options.formats);
   if (const std::int64_t most = r.model.max_context; most > 0 && r.serving.context > most) {
     notes.push_back(fmt::format(
         "{} takes {} tokens at most: {} are a cache's capacity, not a sequence's length",

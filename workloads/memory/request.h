@@ -5,9 +5,19 @@
 //   device: ../devices/b200.yaml
 //   parallelism: {tp: 2, dp: 4}
 //   training: {sequence: 4096, microbatches: 4}      # or serving: {weights: fp8, context: 4096}
+//
+// With an engine the question is whether it starts, and what its cache then holds:
+//
+//   engine: vllm-0.19                   # a file, or one of configs/engines where the caller knows
+//   them precision: {weights: fp8, kv_cache: fp8}         # as a scenario has it serving:
+//   {fraction: 0.9, context: 32768, sequences: 64}
 #pragma once
 
+#include <filesystem>
+#include <optional>
+
 #include "sim/io/json.h"
+#include "workloads/memory/engine_memory.h"
 #include "workloads/memory/serving_plan.h"
 #include "workloads/memory/training_plan.h"
 
@@ -25,16 +35,22 @@ struct MemoryRequest {
   TrainingLoad training;
   ServingOptions options;
   ServingLoad serving;
+  std::optional<Engine> engine;
+  EngineQuestion asked;  // of the engine
 };
 
 // Notes mistakes in the node's document; what is returned may be used once throw_errors() returned.
 // Throws ConfigError, InputError where a file that it names cannot be read.
-MemoryRequest read_memory_request(const sim::io::YamlNode& node);
+// `engines`: the folder of those that may be named; empty: none.
+MemoryRequest read_memory_request(const sim::io::YamlNode& node,
+                                  const std::filesystem::path& engines = {});
 
 // {"memory": {weights_bytes, ..., peak_bytes, capacity_bytes, fits}, "stages": [{...}, ...]}: the
 // fullest GPU, and one of each stage. allocated_bytes: without communication buffers and context.
 // state_bytes_per_parameter: of training, without ZeRO-3. Throws ConfigError where the layout is
-// none.
+// none. With an engine also {"engine": {starts, why, fraction, least_fraction, budget_bytes,
+// for_cache_bytes, cache_tokens, largest_context, largest_batch_per_dp_rank, flags, log, …}}, and
+// "memory" is the engine's: its cache takes what is for it.
 sim::io::Json answer(const MemoryRequest& request);
 
 // The card of {model: FILE, context: 4096, kv_cache: bf16} as JSON, without GPUs to hold it.

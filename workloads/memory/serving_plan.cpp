@@ -32,8 +32,8 @@ class Planner {
         sum.other += stored(2 * model_.hidden * model_.hidden + 3 * model_.hidden);
       }
     }
-    const double rows =
-        std::ceil(static_cast<double>(model_.vocab) / static_cast<double>(layout_.tp));
+    const double rows = std::ceil(static_cast<double>(model_.vocab) /
+                                  static_cast<double>(over_tp(options_.whole.embedding)));
     const double table = rows * static_cast<double>(model_.hidden) *
                          options_.formats.weight_bytes(options_.formats.other);
     // A tied head is a second copy where the two are on different stages.
@@ -63,6 +63,9 @@ class Planner {
     return static_cast<double>(params) * options_.formats.weight_bytes(options_.formats.other);
   }
 
+  // Ranks that a part is divided over.
+  std::int64_t over_tp(bool whole) const { return whole ? 1 : layout_.tp; }
+
   // The allocator hands out whole granules.
   std::int64_t rounded(double bytes) const {
     const std::int64_t granule = std::max<std::int64_t>(device_.allocation_granularity.count(), 1);
@@ -78,18 +81,23 @@ class Planner {
   WeightBytes layer_weights(const LayerKind& kind) const {
     const LayerParams p = layer_params(kind, model_.hidden);
     const Formats& w = options_.formats;
-    const auto tp = static_cast<double>(layout_.tp), etp = static_cast<double>(layout_.etp);
+    const auto etp = static_cast<double>(layout_.etp);
+    const HeldWhole& whole = options_.whole;
+    const std::int64_t heads = over_tp(whole.attention);
     const auto mixer = [&](const MixerParams& m, const Mixer& of) {
-      const double matrices = static_cast<double>(m.by_heads) / tp +
-                              static_cast<double>(m.by_kv_heads) * kv_weight_share(of, layout_.tp) +
+      const double matrices = static_cast<double>(m.by_heads) / static_cast<double>(heads) +
+                              static_cast<double>(m.by_kv_heads) * kv_weight_share(of, heads) +
                               static_cast<double>(m.replicated);
       return matrices * w.weight_bytes(w.attention) + stored(m.vectors);
     };
     WeightBytes sum;
     sum.attention = mixer(p.mixer, kind.mixer) + (kind.cross ? mixer(p.cross, *kind.cross) : 0);
-    sum.dense_ffn =
-        static_cast<double>(p.dense) / tp * w.weight_bytes(w.dense_ffn) + stored(p.dense_vectors);
-    sum.shared_experts = static_cast<double>(p.shared) / tp * w.weight_bytes(w.shared_experts) +
+    sum.dense_ffn = static_cast<double>(p.dense) / static_cast<double>(over_tp(whole.dense_ffn)) *
+                        w.weight_bytes(w.dense_ffn) +
+                    stored(p.dense_vectors);
+    sum.shared_experts = static_cast<double>(p.shared) /
+                             static_cast<double>(over_tp(whole.shared_experts)) *
+                             w.weight_bytes(w.shared_experts) +
                          stored(p.shared_vectors);
     sum.experts = static_cast<double>(local_experts(p.experts)) *
                   (static_cast<double>(p.expert) / etp * w.weight_bytes(w.experts) +
@@ -111,7 +119,7 @@ class Planner {
     for (std::int64_t l = std::max(range.first, model_.encoder_layers); l < range.last; ++l) {
       const LayerKind& kind = model_.layer(l);
       sum += layer_cache(kind, options_.formats.kv_cache).bytes(tokens) *
-             cache_share(kind.mixer, layout_.tp);
+             cache_share(kind.mixer, over_tp(options_.whole.attention));
     }
     return sum * static_cast<double>(cached.sequences);
   }
@@ -141,7 +149,7 @@ class Planner {
   }
 
   double mixer_activations(const Mixer& mixer, double tokens) const {
-    const double width = alive_in_mixer(mixer, layout_.tp);
+    const double width = alive_in_mixer(mixer, over_tp(options_.whole.attention));
     const auto hidden = static_cast<double>(model_.hidden);
     return width > 0 ? tokens * (width + hidden) * bytes_per_element(options_.formats.activations)
                      : 0;

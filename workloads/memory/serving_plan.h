@@ -36,8 +36,15 @@ struct ServingLoad {
   std::optional<std::int64_t> expert_rows = {};
 };
 
+// Parts that an engine holds whole on every rank, where others divide them over tp: attention under
+// its data parallelism, say.
+struct HeldWhole {
+  bool attention = false, dense_ffn = false, shared_experts = false, embedding = false;
+};
+
 struct ServingOptions {
   Formats formats;
+  HeldWhole whole = {};
   std::int64_t redundant_experts = 0;   // slots beyond one an expert, a layer
   bool prediction = false;              // holds the multi-token prediction modules
   std::int64_t page_tokens = 64;        // a sequence's cache is whole pages

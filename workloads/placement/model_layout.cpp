@@ -115,22 +115,25 @@ std::string slots_problem(std::int64_t experts, std::int64_t redundant, std::int
       experts, redundant, ep, (ep - experts % ep) % ep);
 }
 
-std::vector<std::string> cut_blocks(const ModelSpec& model, const Parallelism& layout,
-                                    const Formats& formats) {
-  std::vector<std::string> notes;
+std::vector<CutBlocks> cut_blocks(const ModelSpec& model, const Parallelism& layout,
+                                  const Formats& formats) {
+  std::vector<CutBlocks> all;
   const auto part = [&](const char* what, std::int64_t width, Precision precision, const char* name,
                         std::int64_t ranks) {
     const std::int64_t block = block_of(precision), each = width / ranks;
-    if (each % block == 0) return;
+    if (ranks == 1 || each % block == 0) return;
     const std::int64_t padded = (each + block - 1) / block * block;
-    std::string note = fmt::format(
-        "{} of width {} over {} = {} are {} wide on a rank, no whole number of {}'s blocks of {}: "
-        "engines refuse it or pad it to {}, {:.0f} % more",
-        what, width, name, ranks, each, hardware::name_of(precision), block, padded,
-        100 * (static_cast<double>(padded) / static_cast<double>(each) - 1));
-    if (std::find(notes.begin(), notes.end(), note) == notes.end()) {
-      notes.push_back(std::move(note));
-    }
+    CutBlocks cut;
+    cut.precision = precision;
+    cut.what = fmt::format(
+        "{} of width {} over {} = {} are {} wide on a rank, no whole number of {}'s blocks of {}",
+        what, width, name, ranks, each, hardware::name_of(precision), block);
+    cut.padding = fmt::format("pad it to {}, {:.0f} % more", padded,
+                              100 * (static_cast<double>(padded) / static_cast<double>(each) - 1));
+    cut.would_do = would_do(name, std::max<std::int64_t>(width / block, 1), ranks);
+    const bool known =
+        std::any_of(all.begin(), all.end(), [&](const CutBlocks& c) { return c.what == cut.what; });
+    if (!known) all.push_back(std::move(cut));
   };
   for (const std::size_t kind : model.layers) {
     if (const auto* dense = std::get_if<DenseFfn>(&model.kinds[kind].ffn)) {
@@ -142,7 +145,7 @@ std::vector<std::string> cut_blocks(const ModelSpec& model, const Parallelism& l
       }
     }
   }
-  return notes;
+  return all;
 }
 
 }  // namespace moesim::workloads

@@ -20,9 +20,16 @@ std::vector<std::string> layout_problems(const ModelSpec& model, const Paralleli
 // where they do.
 std::string slots_problem(std::int64_t experts, std::int64_t redundant, std::int64_t ep);
 
-// Quantisation blocks that tp or etp cuts: a sentence for each part whose width on a rank is no
-// whole number of its format's blocks, with the padding that it costs.
-std::vector<std::string> cut_blocks(const ModelSpec& model, const Parallelism& layout,
-                                    const Formats& formats);
+// A part whose width on a rank is no whole number of its format's quantisation blocks.
+struct CutBlocks {
+  hardware::Precision precision;
+  std::string what;     // "experts of width 1536 over etp = 8 are 192 wide on a rank, no whole …"
+  std::string padding;  // "pad it to 256, 33 % more"
+  std::string would_do;  // "etp 6 or 4"
+};
+
+// Those that tp or etp cuts, each once.
+std::vector<CutBlocks> cut_blocks(const ModelSpec& model, const Parallelism& layout,
+                                  const Formats& formats);
 
 }  // namespace moesim::workloads

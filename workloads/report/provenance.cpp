@@ -41,6 +41,10 @@ void add_inputs(const Deployment& d, std::vector<Provenance>& list) {
     list.push_back({Origin::Fitted, "host: " + d.host.engine + ": " + d.host.source});
   }
   if (!d.model.is_moe()) return;
+  if (d.routing.ranks.given()) {
+    list.push_back({Origin::Imported, "routing: " + d.routing.ranks.description()});
+    return;
+  }
   list.push_back(
       d.routing.trace.empty()
           ? Provenance{Origin::Extrapolated,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hardware/device.h"
@@ -44,6 +45,8 @@ struct LayerReport {
   std::int64_t layer = 0;  // of the model
   LoadReport experts;
   double rank_max_over_mean = 1;
+  // Which expert and which rank (of ep's, or of all) has the most; of equals the first.
+  std::int64_t busiest_expert = 0, busiest_rank = 0;
   std::vector<std::uint64_t> expert_counts = {};  // selections of each; not in the JSON
 };
 
@@ -66,6 +69,14 @@ struct BottleneckReport {
       what;  // "experts: memory bandwidth", "dispatch: network", "combine: slower ranks", "idle"
   double time_us = 0;
   double share = 0;
+};
+
+// A part of the mean rank's step: a phase of a layer (-1: of none), and what takes the time.
+struct TimeReport {
+  std::int64_t layer = -1;
+  std::string_view phase;   // of kPhaseNames, or "idle"
+  std::string_view reason;  // of kReasonNames
+  std::int64_t ps = 0;      // whole picoseconds; all of them add up to the mean step
 };
 
 // Sums that must add up; the property tests check them.
@@ -129,7 +140,8 @@ struct Report {
   double rank_max_over_mean = 1;
   std::vector<LayerReport> layers;
   std::vector<LinkReport> links;             // busiest first
-  std::vector<BottleneckReport> bottleneck;  // largest first
+  std::vector<TimeReport> time;              // by layer, phase, reason
+  std::vector<BottleneckReport> bottleneck;  // its sums over layers, largest first
   std::vector<WaitedForReport> waited_for;   // largest first
   std::map<std::string, Interval> interval;  // by metric: "step_time_us"
   ExtrapolatedReport extrapolated;

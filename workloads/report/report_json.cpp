@@ -55,6 +55,19 @@ Json extrapolated_json(const ExtrapolatedReport& extrapolated) {
           {"reasons", std::move(reasons)}};
 }
 
+// Hundreds of cells: key by key, since a list of pairs is first made an array of arrays.
+Json time_json(const std::vector<TimeReport>& time) {
+  Json cells = Json::array();
+  for (const TimeReport& cell : time) {
+    Json& one = cells.emplace_back(Json::object());
+    one["layer"] = cell.layer;
+    one["phase"] = cell.phase;
+    one["reason"] = cell.reason;
+    one["us"] = static_cast<double>(cell.ps) / 1e6;
+  }
+  return cells;
+}
+
 }  // namespace
 
 Distribution distribution_of(std::vector<double> sample) {
@@ -125,12 +138,14 @@ Json to_json(const Report& report, const Json& scenario) {
   for (const LayerReport& layer : report.layers) {
     Json entry{{"layer", layer.layer}};
     entry.update(load_json(layer.experts));
+    entry["busiest"] = layer.busiest_expert;
     json["expert_load"]["per_layer"].push_back(std::move(entry));
   }
   json["rank_load"] = {{"max_over_mean", report.rank_max_over_mean}, {"per_layer", Json::array()}};
   for (const LayerReport& layer : report.layers) {
-    json["rank_load"]["per_layer"].push_back(
-        {{"layer", layer.layer}, {"max_over_mean", layer.rank_max_over_mean}});
+    json["rank_load"]["per_layer"].push_back({{"layer", layer.layer},
+                                              {"max_over_mean", layer.rank_max_over_mean},
+                                              {"busiest", layer.busiest_rank}});
   }
   json["links"] = Json::array();
   for (const LinkReport& link : report.links) {
@@ -140,6 +155,7 @@ Json to_json(const Report& report, const Json& scenario) {
                              {"busy_fraction", link.busy_fraction}});
   }
   json["hottest_link"] = report.links.empty() ? Json(nullptr) : json["links"].front();
+  json["time"] = time_json(report.time);
   json["bottleneck"] = Json::array();
   for (const BottleneckReport& part : report.bottleneck) {
     json["bottleneck"].push_back(

@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 
 #include "sim/check.h"
 #include "workloads/routing/statistics/spread.h"
 
 namespace moesim::workloads {
 namespace {
-
-constexpr std::array<const char*, 3> kBoundNames{"launch latency", "arithmetic",
-                                                 "memory bandwidth"};
 
 // What the time of a host may differ by: engines and processors differ by more than what any figure
 // says (configs/engines).
@@ -34,6 +33,10 @@ void add_loads(std::vector<LayerLoad>& sum, const std::vector<LayerLoad>& step) 
   }
 }
 
+std::int64_t place_of_most(const std::vector<std::uint64_t>& counts) {
+  return std::ranges::max_element(counts) - counts.begin();
+}
+
 // Where the ranks of a step wait for each other it is for the most loaded: its load counts in
 // every step and layer, not that of the sum over the steps.
 double mean_of(const std::vector<LayerReport>& layers, double LayerReport::*value) {
@@ -52,14 +55,16 @@ void Summary::add(const StepOutcome& step, double output, double weight) {
   waited_for_.resize(step.ranks.size());
   std::size_t index = 0;
   for (const sim::RankTime& rank : step.ranks) {
-    for (std::size_t i = 0; i < kPhases; ++i) {
-      phases_[i].busy += weight * picoseconds(rank.phases[i].busy);
-      phases_[i].exposed += weight * picoseconds(rank.phases[i].exposed);
-      phases_[i].waiting += weight * picoseconds(rank.phases[i].waiting);
+    for (std::size_t place = 0; place < rank.phases.size(); ++place) {
+      PhaseSum& phase = phases_[place % kPhases];
+      phase.busy += weight * picoseconds(rank.phases[place].busy);
+      phase.exposed += weight * picoseconds(rank.phases[place].exposed);
+      phase.waiting += weight * picoseconds(rank.phases[place].waiting);
     }
     idle_ += weight * picoseconds(rank.idle);
     waited_for_[index++] += weight * picoseconds(rank.waited_for);
   }
+  time_.add(step, weight);
   output_ += weight * output;
   const StepAccount& account = step.account;
   account_.tokens += account.tokens;
@@ -96,9 +101,6 @@ void Summary::add_work(const StepAccount& account, double weight) {
     work_[i].bytes += weight * static_cast<double>(work.bytes.count());
     work_[i].low += weight * work.p10_ps;
     work_[i].high += weight * work.p90_ps;
-    for (std::size_t bound = 0; bound < work.by_bound.size(); ++bound) {
-      work_[i].by_bound[bound] += weight * picoseconds(work.by_bound[bound]);
-    }
   }
 }
 
@@ -119,7 +121,7 @@ void Summary::write(const Deployment& deployment, Report& report) const {
                          .copies_away = account_.copies_away};
   write_phases(report);
   write_loads(report);
-  write_bottleneck(report);
+  write_time(deployment, report);
   write_waited_for(deployment.cluster, report);
   write_intervals(report);
   ledger_.write(deployment, report);
@@ -148,6 +150,8 @@ void Summary::write_loads(Report& report) const {
                                          .normalised_entropy = experts.normalised_entropy,
                                          .dead_experts = experts.zeros},
                              .rank_max_over_mean = spread_of(layer.rank_rows).max_over_mean,
+                             .busiest_expert = place_of_most(layer.expert_counts),
+                             .busiest_rank = place_of_most(layer.rank_rows),
                              .expert_counts = layer.expert_counts});
     peak += experts.max_over_mean;
     entropy += experts.normalised_entropy;
@@ -159,31 +163,17 @@ void Summary::write_loads(Report& report) const {
   report.expert_load.normalised_entropy = entropy / static_cast<double>(account_.layers.size());
 }
 
-// The mean rank's exposed times, computations divided by what bounds their kernels.
-void Summary::write_bottleneck(Report& report) const {
-  const auto add = [&](std::string what, double time_us) {
-    if (time_us <= 0) return;
-    report.bottleneck.push_back(
-        {.what = std::move(what), .time_us = time_us, .share = time_us / report.step_time_us.mean});
-  };
-  for (std::size_t i = 0; i < kPhases; ++i) {
-    const PhaseReport& phase = report.phases[i];
-    const WorkSum& work = work_[i];
-    if (i == index_of(Phase::Host)) {
-      add("host", phase.exposed_us);
-      continue;
-    }
-    if (work.time > 0) {
-      for (std::size_t bound = 0; bound < kBoundNames.size(); ++bound) {
-        const double part = work.by_bound[bound] / work.time;
-        add(fmt::format("{}: {}", kPhaseNames[i], kBoundNames[bound]), phase.exposed_us * part);
-      }
-      continue;
-    }
-    add(fmt::format("{}: slower ranks", kPhaseNames[i]), phase.waiting_us);
-    add(fmt::format("{}: network", kPhaseNames[i]), phase.exposed_us - phase.waiting_us);
+// Where the mean rank's step goes, and over all layers what bounds it.
+void Summary::write_time(const Deployment& deployment, Report& report) const {
+  const auto step = static_cast<std::int64_t>(std::llround(report.step_time_us.mean * 1e6));
+  report.time = time_.cells(step, deployment.layout.pp > 1);
+  std::map<std::pair<std::string_view, std::string_view>, std::int64_t> sums;
+  for (const TimeReport& cell : report.time) sums[{cell.phase, cell.reason}] += cell.ps;
+  for (const auto& [what, ps] : sums) {
+    report.bottleneck.push_back({.what = bottleneck_name(what.first, what.second),
+                                 .time_us = static_cast<double>(ps) * 1e-6,
+                                 .share = static_cast<double>(ps) / static_cast<double>(step)});
   }
-  add("idle", report.idle_us);
   std::stable_sort(report.bottleneck.begin(), report.bottleneck.end(),
                    [](const auto& a, const auto& b) { return a.time_us > b.time_us; });
 }

@@ -7,6 +7,7 @@
 #include "sim/timeline.h"
 #include "workloads/report/provenance.h"
 #include "workloads/report/report.h"
+#include "workloads/report/time_account.h"
 #include "workloads/step/player.h"
 
 namespace moesim::workloads {
@@ -29,7 +30,7 @@ class Summary {
   void add_work(const StepAccount& account, double weight);
   void write_phases(Report& report) const;
   void write_loads(Report& report) const;
-  void write_bottleneck(Report& report) const;
+  void write_time(const Deployment& deployment, Report& report) const;
   void write_waited_for(const hardware::Cluster& cluster, Report& report) const;
   void write_intervals(Report& report) const;
 
@@ -40,7 +41,6 @@ class Summary {
   // Of the work of all ranks, weighted.
   struct WorkSum {
     double time = 0, flops = 0, bytes = 0, low = 0, high = 0;
-    std::array<double, 3> by_bound{};
   };
 
   double steps_ = 0;  // weighted
@@ -52,6 +52,7 @@ class Summary {
   std::array<WorkSum, kPhases> exchanged_{};  // exchanges, each alone
   Ledger ledger_;
   double idle_ = 0;
+  TimeAccount time_;
   std::vector<double> waited_for_;  // of each rank
   StepAccount account_;             // sums over steps
   std::int64_t most_rows_ = 0;

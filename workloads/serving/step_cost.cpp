@@ -61,25 +61,23 @@ Batch batch_of(std::span<const BatchPlan> ranks, std::int64_t draft) {
   return batch;
 }
 
+std::int64_t fullest_of(const Pool& pool) {
+  const SchedulerRules& s = pool.scheduler;
+  const std::int64_t graphs = pool.graphs.sizes.empty() ? 0 : pool.graphs.sizes.back();
+  const std::int64_t decodes = std::min(s.sequences, std::int64_t{1} << 14) * (1 + s.draft);
+  const std::int64_t prompts =
+      s.kind == SchedulerKind::Sglang ? std::min(s.tokens, s.chunk) : s.tokens;
+  std::int64_t most = std::max({prompts, decodes, graphs});
+  if (s.kind != SchedulerKind::Vllm) most = std::max(most, prompts + (s.mixed ? decodes : 0));
+  return most;
+}
+
 StepCost::StepCost(const Deployment& deployment, const Pool& pool, const IterationRules& rules)
     : deployment_(deployment),
       draft_(pool.scheduler.draft),
       rules_(rules),
-      player_(deployment,
-              [&] {
-                const SchedulerRules& s = pool.scheduler;
-                const std::int64_t graphs =
-                    pool.graphs.sizes.empty() ? 0 : pool.graphs.sizes.back();
-                const std::int64_t decodes =
-                    std::min(s.sequences, std::int64_t{1} << 14) * (1 + s.draft);
-                const std::int64_t prompts =
-                    s.kind == SchedulerKind::Sglang ? std::min(s.tokens, s.chunk) : s.tokens;
-                std::int64_t most = std::max({prompts, decodes, graphs});
-                if (s.kind != SchedulerKind::Vllm)
-                  most = std::max(most, prompts + (s.mixed ? decodes : 0));
-                return Envelope{.fullest = on_every_rank({workloads::prompts(1, most)}),
-                                .routing_steps = rules.draws};
-              }()),
+      player_(deployment, {.fullest = on_every_rank({workloads::prompts(1, fullest_of(pool))}),
+                           .routing_steps = rules.draws}),
       prices_(player_, {.tolerance = rules.error}),
       sample_(deployment.seed, "serving/checks") {
   sim::Random random(deployment.seed, "serving/draws");

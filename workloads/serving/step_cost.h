@@ -19,6 +19,9 @@ namespace moesim::workloads::serving {
 // The step that a plan is.
 Batch batch_of(std::span<const BatchPlan> ranks, std::int64_t draft);
 
+// Tokens of the largest batch that a pool's schedulers make.
+std::int64_t fullest_of(const Pool& pool);
+
 class StepCost final : public IterationCost {
  public:
   // Of an engine of the pool, whose deployment this is and stays. Throws as StepPlayer does.

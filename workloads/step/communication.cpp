@@ -89,6 +89,18 @@ bool Communication::delivers_sorted() const {
   return hardware::traits_of(algorithm_).sorted;
 }
 
+bool Communication::wants_rows_in_order() const {
+  const hardware::MulticastTraits& traits = hardware::traits_of(algorithm_);
+  return traits.copies && !traits.sorted;
+}
+
+double Communication::dispatched_bytes(std::int64_t numbers) const {
+  return static_cast<double>(numbers) * dispatch_bytes_;
+}
+double Communication::combined_bytes(std::int64_t numbers) const {
+  return static_cast<double>(numbers) * combine_bytes_;
+}
+
 std::optional<hardware::Precision> Communication::quantised_before() const {
   if (hardware::bytes_per_element(dispatch_) >= 2 || hardware::traits_of(algorithm_).quantises)
     return {};

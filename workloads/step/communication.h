@@ -43,6 +43,12 @@ class Communication {
   // Whether the kernels that move tokens know the experts (DeepEP's do), so that no routing is left
   // to the kernel that computes them.
   bool delivers_sorted() const;
+  // Whether rows lie in order of the ranks that they go to before they are sent, one for each rank,
+  // and are added up by kernels of their own when they are back: a library's all-to-all.
+  bool wants_rows_in_order() const;
+  // Of so many numbers as they are sent, scales included.
+  double dispatched_bytes(std::int64_t numbers) const;
+  double combined_bytes(std::int64_t numbers) const;
   // The format tokens are brought into by a kernel of their own before they are sent; nothing where
   // they are sent as they are, or the exchange's kernels do it (DeepEP's low-latency ones).
   std::optional<hardware::Precision> quantised_before() const;

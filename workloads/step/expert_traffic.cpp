@@ -35,7 +35,9 @@ ExpertTraffic::ExpertTraffic(const Deployment& deployment, const RankLayout& lay
     : deployment_(deployment),
       communication_(communication),
       routes_(routes),
+      pricing_(pricing),
       sharded_(tokens_are_sharded(deployment.layout)),
+      orders_rows_(sharded_ && communication.wants_rows_in_order() && pricing.kernels.moves_rows()),
       wanted_(wanted_by(communication, sharded_)),
       stage_ranks_(layout.ranks() / static_cast<Rank>(deployment.layout.pp)),
       pricer_(pricing, sharded_ && communication.delivers_sorted(), deployment.layout.etp),
@@ -61,6 +63,7 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
     add_to(account, index, group, moe, *from.placement);
     rows_.add(group, counts_);
     if (!sharded_) continue;
+    if (orders_rows_) order_rows(group, batch.sources[g], moe, traffic);
     std::vector<Rank> ranks = group.ranks;
     for (Rank& rank : ranks) rank += first;
     traffic.exchanges.push_back(
@@ -79,6 +82,24 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
     traffic.experts.push_back(&pricer_.price(moe, rows, rows_.tokens(r)));
   }
   return traffic;
+}
+
+void ExpertTraffic::order_rows(const ExpertGroup& group, const TokenSources& sources,
+                               const MoeFfn& moe, LayerTraffic& traffic) const {
+  traffic.rows_out.resize(stage_ranks_);
+  traffic.rows_back.resize(stage_ranks_);
+  const std::size_t ranks = group.ranks.size();
+  const std::int64_t width = moe.dispatch_width(deployment_.model.hidden);
+  for (std::size_t r = 0; r < ranks; ++r) {
+    hardware::RowsShape rows{.tokens = sources.begin[r + 1] - sources.begin[r]};
+    for (std::size_t to = 0; to < ranks; ++to) rows.rows += counts_.tokens[r * ranks + to];
+    if (rows.rows == 0) continue;
+    rows.row_bytes = communication_.dispatched_bytes(width);
+    traffic.rows_out[group.ranks[r]] += pricing_.kernels.rows(rows, pricing_.share);
+    rows.row_bytes = communication_.combined_bytes(width);
+    rows.back = true;
+    traffic.rows_back[group.ranks[r]] += pricing_.kernels.rows(rows, pricing_.share);
+  }
 }
 
 void ExpertTraffic::add_to(StepAccount& account, std::size_t index, const ExpertGroup& group,

@@ -18,6 +18,9 @@ struct LayerTraffic {
   std::vector<TokenExchange> exchanges;  // of each group; none where tokens are not sharded
   std::vector<const Work*> experts;      // of each rank
   std::vector<std::int64_t> rows;        // of each rank
+  // Of each rank, where the exchange wants rows in order and the device knows what that costs:
+  // copies of tokens into that order, and those that come back added up.
+  std::vector<Work> rows_out, rows_back;
 };
 
 class ExpertTraffic {
@@ -33,13 +36,17 @@ class ExpertTraffic {
                      const MicroBatch& batch, StepAccount& account);
 
  private:
+  void order_rows(const ExpertGroup& group, const TokenSources& sources, const MoeFfn& moe,
+                  LayerTraffic& traffic) const;
   void add_to(StepAccount& account, std::size_t index, const ExpertGroup& group, const MoeFfn& moe,
               const LayerPlacement& placement) const;
 
   const Deployment& deployment_;
   const Communication& communication_;
   const LayerRoutes& routes_;
+  const LayerPricing& pricing_;
   bool sharded_;
+  bool orders_rows_;
   DispatchWanted wanted_;
   Rank stage_ranks_;
   ExpertPricer pricer_;

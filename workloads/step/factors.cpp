@@ -65,7 +65,8 @@ class Path {
     std::iota(all.begin(), all.end(), OpId{0});
     for (OpId id = last_of(all); id != sim::kNoOp && end(id) > from;) {
       const OpId kept = graph_.op(id).kind == sim::OpKind::Exchange ? kept_by(id) : id;
-      path[graph_.label(graph_.op(id).label).phase] += end(id) - std::max(start(kept), from);
+      path[index_of(phase_of(graph_.label(graph_.op(id).label).phase))] +=
+          end(id) - std::max(start(kept), from);
       id = last_of(graph_.waits_for(kept));
     }
     return path;

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "sim/error.h"
 #include "workloads/placement/balanced.h"
+#include "workloads/placement/rank_routing.h"
 
 namespace moesim::workloads {
 namespace {
@@ -18,10 +20,36 @@ struct Size {
   auto operator<=>(const Size&) const = default;
 };
 
+SlotPlan slots_of(const Deployment& deployment, const MoeFfn& moe) {
+  return {.experts = static_cast<std::uint32_t>(moe.experts),
+          .redundant = static_cast<std::uint32_t>(deployment.placement.redundant),
+          .ranks = static_cast<std::uint32_t>(deployment.layout.ep)};
+}
+
+// The placement that needs no routing; none where it is made from loads.
+std::optional<ExpertPlacement> fixed_placement(const Deployment& deployment, const MoeFfn& moe,
+                                               std::uint32_t layers) {
+  const SlotPlan plan = slots_of(deployment, moe);
+  if (!deployment.placement.file.empty()) {
+    return placement_from_file(deployment.placement.file, plan.experts, plan.ranks, layers);
+  }
+  check(plan);
+  const std::string& name = deployment.placement.experts;
+  if (!needs_evidence(name)) return static_placement(name, plan);
+  if (plan.ranks == 1) return static_placement("linear", plan);
+  return std::nullopt;
+}
+
 std::unique_ptr<RoutingSource> make_source(const Deployment& deployment, const MoeFfn& moe,
                                            std::uint32_t layers, std::int64_t tokens,
                                            std::int64_t steps) {
   const RoutingChoice& choice = deployment.routing;
+  if (choice.ranks.given()) {
+    return rank_load_source(choice.ranks, *fixed_placement(deployment, moe, layers), moe,
+                            {.layers = layers,
+                             .tokens_per_step = static_cast<std::uint32_t>(tokens),
+                             .seed = deployment.seed});
+  }
   const auto experts = static_cast<std::uint32_t>(moe.experts);
   const auto top_k = static_cast<std::uint32_t>(moe.top_k);
   if (!choice.trace.empty()) {
@@ -65,24 +93,15 @@ std::vector<TokenBlock> blocks_of(const StepParts& step) {
 
 ExpertPlacement placement_of(const Deployment& deployment, const MoeFfn& moe, RoutingSource& source,
                              const StepParts& step, std::int64_t steps) {
-  const SlotPlan plan{.experts = static_cast<std::uint32_t>(moe.experts),
-                      .redundant = static_cast<std::uint32_t>(deployment.placement.redundant),
-                      .ranks = static_cast<std::uint32_t>(deployment.layout.ep)};
-  if (!deployment.placement.file.empty()) {
-    return placement_from_file(deployment.placement.file, plan.experts, plan.ranks,
-                               source.layers());
-  }
-  check(plan);
+  if (auto fixed = fixed_placement(deployment, moe, source.layers())) return std::move(*fixed);
   const std::string& name = deployment.placement.experts;
-  if (!needs_evidence(name) || plan.ranks == 1)
-    return static_placement(needs_evidence(name) ? "linear" : name, plan);
   const auto evidence =
       gather_evidence(source, blocks_of(step),
                       {.first_step = static_cast<std::uint32_t>(steps),
                        .steps = static_cast<std::uint32_t>(std::min(steps, kMostEvidence)),
                        .pairs = needs_pairs(name)});
   return make_placement(name,
-                        {plan, static_cast<std::uint32_t>(moe.router.groups),
+                        {slots_of(deployment, moe), static_cast<std::uint32_t>(moe.router.groups),
                          static_cast<std::uint32_t>(evidence.from_node.size())},
                         evidence);
 }

@@ -72,14 +72,14 @@ Work LayerPricing::dense(const LayerKind& layer, std::int64_t tokens) const {
   return work;
 }
 
-Work LayerPricing::router(const MoeFfn& moe, std::int64_t tokens) const {
+Work LayerPricing::router(const MoeFfn& moe, std::int64_t tokens, bool within) const {
   if (tokens == 0) return {};
   Work work = norm(*this, tokens);
   work += kernels.gemm(
       {.m = tokens, .n = moe.experts, .k = model.hidden, .precision = precision.other}, share);
-  // Scores in fp32, read once; the chosen ids and weights are written.
-  work +=
-      kernels.elementwise({.bytes = sim::Bytes(tokens * (4 * moe.experts + 8 * moe.top_k))}, share);
+  if (!within || !kernels.layer_chooses(precision.experts)) {
+    work += kernels.router({.tokens = tokens, .experts = moe.experts, .top_k = moe.top_k}, share);
+  }
   if (moe.latent > 0) {
     work += kernels.gemm(
         {.m = tokens, .n = moe.latent, .k = model.hidden, .precision = precision.other}, share);

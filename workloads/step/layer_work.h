@@ -33,8 +33,9 @@ struct LayerPricing {
   sim::Bytes norm_sums(const LayerKind& layer, std::int64_t tokens) const;
   // Norm and feed-forward network of a layer without experts; zero where it has none.
   Work dense(const LayerKind& layer, std::int64_t tokens) const;
-  // Router GEMM and choice over `tokens` rows.
-  Work router(const MoeFfn& moe, std::int64_t tokens) const;
+  // Router GEMM and choice over `tokens` rows. `within`: the experts' layer follows on this GPU,
+  // and may have been measured with its choice.
+  Work router(const MoeFfn& moe, std::int64_t tokens, bool within) const;
   // Numbers of the activations' format in, of `format` and its scales out: before they are sent.
   Work quantise(std::int64_t tokens, std::int64_t width, hardware::Precision format) const;
   // Two norms, and the projection of a token and of what is known of it to one vector.

@@ -36,4 +36,18 @@ constexpr std::string_view name_of(Phase phase) {
   return kPhaseNames[index_of(phase)];
 }
 
+// What a step's time is counted under (sim::Label::phase): a phase of a layer of the model; of
+// layer -1 what is of none, as sends between stages.
+constexpr std::uint32_t place_of(std::int64_t layer, Phase phase) {
+  if (phase == Phase::Pipeline) layer = -1;
+  return static_cast<std::uint32_t>(layer + 1) * static_cast<std::uint32_t>(kPhases) +
+         index_of(phase);
+}
+constexpr Phase phase_of(std::uint32_t place) {
+  return static_cast<Phase>(place % kPhases);
+}
+constexpr std::int64_t layer_of(std::uint32_t place) {
+  return static_cast<std::int64_t>(place / kPhases) - 1;
+}
+
 }  // namespace moesim::workloads

@@ -149,12 +149,23 @@ const Program& StepPlayer::program() const {
   return shared_->program;
 }
 
+namespace {
+
+std::size_t places_of(const sim::OpGraph& graph) {
+  std::uint32_t places = kPhases;
+  for (sim::OpId id = 0; id < graph.size(); ++id)
+    places = std::max(places, graph.label(graph.op(id).label).phase + 1);
+  return places;
+}
+
+}  // namespace
+
 StepOutcome outcome_of(const PlayedStep& step) {
   return {.time = step.time(),
           .whole = step.timeline.finish - sim::Time{},
           .account = step.built.account,
-          .ranks = rank_times(step.built.graph, step.timeline, kPhases, step.windows,
-                              step.built.first_op),
+          .ranks = rank_times(step.built.graph, step.timeline, places_of(step.built.graph),
+                              step.windows, step.built.first_op),
           .path = path_of(step),
           .links = step.links};
 }

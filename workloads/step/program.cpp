@@ -172,6 +172,7 @@ void Program::expert_collective(Task task, const Place& at, Collective collectiv
 Turn Program::embedding(const Place& at, const MicroBatch& batch) const {
   constexpr std::size_t kMostKnown = 1 << 15;
   if (known_.size() > kMostKnown) known_.clear();
+  ordered_.clear();
   Turn turn;
   add({.what = "embedding",
        .work = by_dp(
@@ -222,6 +223,13 @@ Turn Program::draft_input(const MicroBatch& batch) const {
   return turn;
 }
 
+RankWork Program::kept(std::vector<Work> works) const {
+  if (works.empty()) return {};
+  RankWork rank{.of = each_rank_};
+  for (const Work& work : ordered_.emplace_back(std::move(works))) rank.works.push_back(&work);
+  return rank;
+}
+
 std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const MicroBatch& batch,
                                  StepAccount& account) {
   Turn before;
@@ -234,6 +242,11 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
       traffic_.route(at.routing_step, moe_index_[static_cast<std::size_t>(layer)], layer, at.first,
                      batch, account);
   router(layer, batch, before);
+  add({.what = "rows out",
+       .layer = layer,
+       .phase = Phase::Router,
+       .work = kept(std::move(traffic.rows_out))},
+      before);
   if (sharded_) {
     Task dispatch{.what = "dispatch", .layer = layer, .phase = Phase::Dispatch};
     for (TokenExchange& tokens : traffic.exchanges) {
@@ -263,9 +276,19 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
     combine.exchanges.push_back(std::move(tokens.combine));
   }
   after.push_back(std::move(combine));
+  // Where rows that came back are added up by a kernel, another micro-batch may compute before it.
+  Turn last;
+  const bool ends_apart = !traffic.rows_back.empty();
+  add({.what = "rows back",
+       .layer = layer,
+       .phase = Phase::Experts,
+       .work = kept(std::move(traffic.rows_back))},
+      last);
   dense_collective(kTensor, {.what = "tokens all-gather", .layer = layer}, at,
-                   &Communication::all_gather, of_cp_rank, after);
-  return {std::move(before), std::move(after)};
+                   &Communication::all_gather, of_cp_rank, ends_apart ? last : after);
+  std::vector<Turn> turns{std::move(before), std::move(after)};
+  if (ends_apart) turns.push_back(std::move(last));
+  return turns;
 }
 
 bool Program::sums_before(std::int64_t layer) const {
@@ -367,7 +390,7 @@ void Program::router(std::int64_t layer, const MicroBatch& batch, Turn& turn) co
   const auto format = communication_.quantised_before();
   RankWork work = by_dp(Part::Router, layer, batch, [&](const RankBatch& rank) {
     const std::int64_t tokens = routed_tokens_of_rank(rank);
-    Work sum = pricing_.router(moe, tokens);
+    Work sum = pricing_.router(moe, tokens, !sharded_);
     if (sharded_ && format) {
       sum += pricing_.quantise(tokens, moe.dispatch_width(deployment_.model.hidden), *format);
     }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -130,6 +131,8 @@ class Program {
   void expert_collective(Task task, const Place& at, Collective collective,
                          const std::vector<std::int64_t>& rows, Turn& turn) const;
 
+  // A work a rank, which the program keeps.
+  RankWork kept(std::vector<Work> works) const;
   void attention(std::int64_t layer, const Place& at, const MicroBatch& batch, Turn& turn) const;
   void gather_context(std::int64_t layer, const Place& at, const MicroBatch& batch,
                       Turn& turn) const;
@@ -150,6 +153,7 @@ class Program {
   std::vector<std::uint32_t> dp_of_;      // of each rank of a stage
   std::vector<std::uint32_t> each_rank_;  // 0, 1, 2, …
   mutable std::unordered_map<Question, Work, QuestionHash> known_;
+  mutable std::deque<std::vector<Work>> ordered_;  // rows out and back, of the pass at hand
 };
 
 }  // namespace moesim::workloads

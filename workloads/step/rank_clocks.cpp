@@ -53,7 +53,7 @@ const RankClocks::Node& RankClocks::later(const Node& a, const Node& b) const {
   return y.rank < x.rank ? b : a;
 }
 
-RankClocks::Node RankClocks::done(Rank rank, Phase phase, OpKind kind, const Node& from, Time end) {
+RankClocks::Node RankClocks::done(Rank rank, Label place, OpKind kind, const Node& from, Time end) {
   latest_ = std::max(latest_, end);
   Time& stage = stage_done_[rank / stage_ranks_];
   stage = std::max(stage, end);
@@ -63,7 +63,7 @@ RankClocks::Node RankClocks::done(Rank rank, Phase phase, OpKind kind, const Nod
     marks_.push_back({.time = std::max(Duration{}, end - std::max(from.at, filled_)),
                       .before = from.mark,
                       .rank = rank,
-                      .phase = phase,
+                      .phase = phase_of(place),
                       .kind = kind});
   }
   return node;
@@ -72,20 +72,20 @@ RankClocks::Node RankClocks::done(Rank rank, Phase phase, OpKind kind, const Nod
 RankClocks::Node RankClocks::think(Rank rank, Label label, Duration time, const Node& after) {
   const Node from = later(after, host_[rank]);
   const Time end = from.at + time;
-  if (kept_.ranks) keep(rank, {from.at, end, OpKind::Delay, index_of(label), {}, 0});
+  if (kept_.ranks) keep(rank, {from.at, end, OpKind::Delay, label, {}, 0});
   return host_[rank] = done(rank, label, OpKind::Delay, from, end);
 }
 
 RankClocks::Node RankClocks::compute(Rank rank, Label label, const Work& work, const Node& after) {
   Node from = after;
   if (per_launch_ != Duration{}) {
-    from = later(from, think(rank, Phase::Host,
+    from = later(from, think(rank, place_of(-1, Phase::Host),
                              per_launch_ * std::max<std::int64_t>(1, work.launches), kNothing));
   }
   from = later(from, compute_[rank]);
   const Time end = from.at + time_at(speed_[rank], work.time);
-  if (kept_.ranks) keep(rank, {from.at, end, OpKind::Compute, index_of(label), {}, 0});
-  if (kept_.meetings && label == Phase::Attention) attention_[rank] += end - from.at;
+  if (kept_.ranks) keep(rank, {from.at, end, OpKind::Compute, label, {}, 0});
+  if (kept_.meetings && phase_of(label) == Phase::Attention) attention_[rank] += end - from.at;
   return compute_[rank] = done(rank, label, OpKind::Compute, from, end);
 }
 
@@ -99,6 +99,7 @@ void RankClocks::keep(Rank rank, const sim::RankSpan& span) {
   SIM_CHECK(span.start >= time.until, "a rank that does one thing after another did two at once");
   time.idle += span.start - time.until;
   time.until = span.end;
+  if (time.phases.size() <= span.phase) time.phases.resize(places_);
   sim::PhaseTime& phase = time.phases[span.phase];
   phase.busy += span.end - span.start;
   phase.exposed += span.end - span.start;
@@ -109,10 +110,10 @@ void RankClocks::keep(Rank rank, const sim::RankSpan& span) {
 }
 
 // Leaves the ends of its parts.
-void RankClocks::play(const sim::Exchange& exchange, Phase phase, std::span<const Node> from) {
+void RankClocks::play(const sim::Exchange& exchange, Label place, std::span<const Node> from) {
   instants_.clear();
   for (const Node& node : from) instants_.push_back(node.at);
-  if (kept_.meetings && phase == Phase::Dispatch) meet(exchange);
+  if (kept_.meetings && phase_of(place) == Phase::Dispatch) meet(exchange);
   const auto [ends, kept_by] = network_.play(exchange, instants_);
   const auto last = static_cast<std::size_t>(std::max_element(instants_.begin(), instants_.end()) -
                                              instants_.begin());
@@ -120,10 +121,10 @@ void RankClocks::play(const sim::Exchange& exchange, Phase phase, std::span<cons
   for (std::size_t i = 0; i < from.size(); ++i) {
     const Rank rank = exchange.participants[i];
     if (kept_.ranks) {
-      keep(rank, {instants_[i], ends[i], OpKind::Exchange, index_of(phase), instants_[last],
+      keep(rank, {instants_[i], ends[i], OpKind::Exchange, place, instants_[last],
                   exchange.participants[last]});
     }
-    ends_.push_back(done(rank, phase, OpKind::Exchange, from[kept_by[i]], ends[i]));
+    ends_.push_back(done(rank, place, OpKind::Exchange, from[kept_by[i]], ends[i]));
     wire_[rank] = ends_.back();
   }
 }
@@ -180,7 +181,7 @@ void RankClocks::start_counting() {
   filled_ = latest_;
   std::fill(stage_done_.begin(), stage_done_.end(), Time{});
   for (auto& spans : spans_) spans.clear();
-  for (Divided& time : divided_) time = {.until = filled_};
+  for (Divided& time : divided_) time = {.phases = {}, .idle = {}, .until = filled_};
   std::fill(waited_for_.begin(), waited_for_.end(), Duration{});
   for (Mark& mark : marks_) mark.time = {};
 }
@@ -190,7 +191,9 @@ std::vector<sim::RankTime> RankClocks::rank_times() const {
   times.reserve(speed_.size());
   for (Rank rank = 0; rank < divided_.size(); ++rank) {
     const Divided& time = divided_[rank];
-    times.push_back({.phases = {time.phases.begin(), time.phases.end()},
+    std::vector<sim::PhaseTime> phases = time.phases;
+    phases.resize(places_);
+    times.push_back({.phases = std::move(phases),
                      .idle = time.idle + (latest_ - time.until),
                      .waited_for = waited_for_[rank]});
   }
@@ -198,7 +201,7 @@ std::vector<sim::RankTime> RankClocks::rank_times() const {
   std::vector<Duration> waited_for(speed_.size());
   for (Rank rank = 0; rank < speed_.size(); ++rank) {
     const Time to = stage_done_[rank / stage_ranks_];
-    times.push_back(divide(spans_[rank], kPhases, {to - time(), to}, waited_for));
+    times.push_back(divide(spans_[rank], places_, {to - time(), to}, waited_for));
   }
   for (Rank rank = 0; rank < speed_.size(); ++rank) times[rank].waited_for = waited_for[rank];
   return times;

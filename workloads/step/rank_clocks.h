@@ -3,7 +3,7 @@
 // The times are those that the graph's play gives, to the picosecond.
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -50,15 +50,17 @@ class RankClocks {
   using Node = ClockNode;
   using Chain = std::vector<Node>;
   static constexpr Node kNothing{};
-  using Label = Phase;
+  using Label = std::uint32_t;  // place_of()
 
   // Both outlive this. `per_launch` as for RankOps; `stage_ranks` ranks a stage, one after another.
   RankClocks(const hardware::Cluster& cluster, hardware::BoundClocks& network, Rank ranks,
              Rank stage_ranks, sim::Duration per_launch, const Kept& kept);
 
-  Label label(const char*, std::int64_t, Phase phase, char) {
+  Label label(const char*, std::int64_t layer, Phase phase, char) {
     if (phase == Phase::Head && kept_.meetings && !in_head_) part();
-    return phase;
+    const Label place = place_of(layer, phase);
+    places_ = std::max(places_, place + 1);
+    return place;
   }
   Node think(Rank rank, Label label, sim::Duration time, const Node& after);
   Node compute(Rank rank, Label label, const Work& work, const Node& after);
@@ -69,7 +71,8 @@ class RankClocks {
 
   sim::Time finish() const { return latest_; }
   sim::Duration time() const { return latest_ - filled_; }
-  // As rank_times() of the graph, over the windows of PlayedStep. REQUIRES: they were kept
+  // As rank_times() of the graph, by place, over the windows of PlayedStep. REQUIRES: they were
+  // kept
   std::vector<sim::RankTime> rank_times() const;
   // As path_of() of the played step. REQUIRES: it was kept
   PhaseTimes path() const;
@@ -86,9 +89,9 @@ class RankClocks {
     sim::OpKind kind{};
   };
   const Node& later(const Node& a, const Node& b) const;
-  Node done(Rank rank, Phase phase, sim::OpKind kind, const Node& from, sim::Time end);
+  Node done(Rank rank, Label place, sim::OpKind kind, const Node& from, sim::Time end);
   void keep(Rank rank, const sim::RankSpan& span);
-  void play(const sim::Exchange& exchange, Phase phase, std::span<const Node> from);
+  void play(const sim::Exchange& exchange, Label place, std::span<const Node> from);
   void meet(const sim::Exchange& exchange);
   void part();
   sim::Time last_of(Rank rank) const;
@@ -103,7 +106,7 @@ class RankClocks {
   std::vector<std::vector<sim::RankSpan>>
       spans_;  // of each rank; none where it divides as it goes:
   struct Divided {
-    std::array<sim::PhaseTime, kPhases> phases{};
+    std::vector<sim::PhaseTime> phases;  // by place
     sim::Duration idle{};
     sim::Time until{};
   };
@@ -117,6 +120,7 @@ class RankClocks {
   std::vector<sim::Time> met_;            // of each rank: when all had come to its last meeting
   std::vector<sim::Duration> attention_;  // of each rank, since then
   bool in_head_ = false;
+  Label places_ = kPhases;  // above all that were asked for
 };
 
 }  // namespace moesim::workloads

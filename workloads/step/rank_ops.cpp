@@ -11,7 +11,7 @@ RankOps::Label RankOps::label(const char* what, std::int64_t layer, Phase phase,
   std::string name = what;
   if (layer >= 0) name += fmt::format(" L{}", layer);
   if (suffix != '\0') name += fmt::format(" {}", suffix);
-  return graph_.add_label({.name = std::move(name), .phase = index_of(phase)});
+  return graph_.add_label({.name = std::move(name), .phase = place_of(layer, phase)});
 }
 
 OpId RankOps::think(Rank rank, Label label, sim::Duration time, OpId after) {
@@ -24,7 +24,7 @@ OpId RankOps::compute(Rank rank, Label label, const Work& work, OpId after) {
     return graph_.add_compute(rank, kComputeStream, label, time, std::array{after});
   }
   if (launch_label_ == kNoLabel) {
-    launch_label_ = graph_.add_label({.name = "launch", .phase = index_of(Phase::Host)});
+    launch_label_ = graph_.add_label({.name = "launch", .phase = place_of(-1, Phase::Host)});
   }
   const OpId launched = think(rank, launch_label_,
                               per_launch_ * std::max<std::int64_t>(1, work.launches), sim::kNoOp);

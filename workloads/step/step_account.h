@@ -17,6 +17,12 @@ struct LayerLoad {
   std::vector<std::uint64_t> rank_rows;      // rows of each rank; etp ranks, who share rows, once
 };
 
+// Time of computations by what bounds them (Work::by_bound).
+using BoundTimes = std::array<sim::Duration, 3>;
+inline void add_times(BoundTimes& sum, const BoundTimes& more, std::int64_t times) {
+  for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += more[i] * times;
+}
+
 struct StepAccount {
   std::int64_t tokens = 0;                // that pass through the model, each counted once
   std::int64_t routed_tokens = 0;         // token visits to mixture layers
@@ -31,6 +37,12 @@ struct StepAccount {
                                           // its ranks
   std::array<std::vector<sim::Bytes>, kPhases> payload{};  // of each exchange
   std::vector<LayerLoad> layers;
+  std::vector<BoundTimes> bounds;  // of computations, of all ranks, by place_of()
+
+  BoundTimes& bounds_of(std::uint32_t place) {
+    if (bounds.size() <= place) bounds.resize(place + 1);
+    return bounds[place];
+  }
 };
 
 }  // namespace moesim::workloads

@@ -12,7 +12,8 @@ namespace {
 constexpr std::int64_t kMostContext = std::int64_t{1} << 24;
 // Cells of tokens are at most a quarter of where they begin: tiles of rows bend the line back and
 // forth, and the middle of an octave may lie on it by chance. Attention is straight in contexts.
-constexpr std::int64_t kTokenCells = 4, kContextCells = 1;
+constexpr std::int64_t kTokenCells = 4, kRatioCells = 4, kContextCells = 1;
+constexpr std::int64_t kOne = 64;  // ratios are whole numbers of 64ths
 
 double picoseconds(Duration time) {
   return static_cast<double>(time.count());
@@ -45,6 +46,7 @@ bool TableBlend::extrapolated() const {
 void StepTable::forget() {
   samples_.clear();
   bytes_ = 0;
+  ratio_cells_.clear();
   token_cells_.clear();
   context_cells_.clear();
 }
@@ -60,9 +62,9 @@ const TableSample& StepTable::sample(const TablePoint& point) {
 }
 
 // The cell of the axis, 1 … most, that is asked for: `before(x)` says whether what is asked for
-// lies before x. `sample(x)` is where x lies on the line, and its sample. REQUIRES: !before(1)
-template <class Before, class Sample>
-StepTable::Cell StepTable::cell(Cells& known, const Axis& axis, Before before, Sample sample) {
+// lies before x. REQUIRES: !before(1)
+template <class Before, class MarkOf>
+StepTable::Cell StepTable::cell(Cells& known, const Axis& axis, Before before, MarkOf mark) {
   const auto found =
       std::ranges::partition_point(known, [&](const Cell& cell) { return !before(cell.to); });
   if (found != known.end() && !before(found->from)) return *found;
@@ -71,22 +73,34 @@ StepTable::Cell StepTable::cell(Cells& known, const Axis& axis, Before before, S
   while (!before(cell.to)) cell = {cell.to, std::min(2 * cell.to, axis.most)};
   while (cell.to - cell.from > 1) {
     const std::int64_t middle = cell.from + (cell.to - cell.from) / 2;
-    const auto [a, from] = sample(cell.from);
-    const auto [b, to] = sample(cell.to);
-    const auto [m, played] = sample(middle);
-    const double w = b > a ? (m - a) / (b - a) : 0;
-    const double line = from->mean_rest + w * (to->mean_rest - from->mean_rest);
+    const Mark a = mark(cell.from), b = mark(cell.to), m = mark(middle);
+    const double w = b.at != a.at ? (m.at - a.at) / (b.at - a.at) : 0;
+    const double line = a.rest + w * (b.rest - a.rest);
     const bool narrow = (cell.to - cell.from) * axis.parts <= cell.from;
     (before(middle) ? cell.to : cell.from) = middle;
-    if (narrow && std::abs(line - played->mean_rest) <= axes_.tolerance * played->mean_time) break;
+    if (narrow && std::abs(line - m.rest) <= axes_.tolerance * m.time) break;
   }
   known.insert(found, cell);
   return cell;
 }
 
-TablePoint StepTable::point(TablePoint at, std::int64_t ratio, std::int64_t tokens) const {
-  at.total = tokens * axes_.ranks;
-  at.fullest = std::min(ratio * tokens, at.total);
+// Of all ranks, where the fullest has so many 64ths of the mean one's.
+std::int64_t StepTable::total_of(std::int64_t ratio, std::int64_t fullest) const {
+  return std::max(fullest, (fullest * axes_.ranks * kOne + ratio - 1) / ratio);
+}
+
+// What the cells of a line are remembered by.
+TablePoint StepTable::line_of(TablePoint at, std::int64_t number) const {
+  at.total = number;
+  at.fullest = 0;
+  at.context = axes_.reference_context;
+  return at;
+}
+
+TablePoint StepTable::point(TablePoint at, std::int64_t ratio, std::int64_t fullest) const {
+  at.total = total_of(ratio, fullest);
+  at.fullest = fullest;
+  at.context = axes_.reference_context;
   return at;
 }
 
@@ -98,34 +112,59 @@ TableBlend StepTable::blend(const TablePoint& at, Duration attention) {
     along_contexts(itself, attention, 1, blend);
     return blend;
   }
-  // The fullest rank has as many times the tokens of the mean one.
-  const double ratio =
-      static_cast<double>(at.fullest * axes_.ranks) / static_cast<double>(at.total);
-  std::int64_t low = 1;
-  while (2 * low <= axes_.ranks && 2.0 * static_cast<double>(low) <= ratio) low *= 2;
-  const std::int64_t high = std::min(2 * low, axes_.ranks);
-  const double w =
-      high > low ? (ratio - static_cast<double>(low)) / static_cast<double>(high - low) : 0;
-  along_tokens(at, low, attention, 1 - w, blend);
-  if (w > 0) along_tokens(at, high, attention, w, blend);
+  const Place ratio = along_ratios(at);
+  add(at, ratio.cell.from, attention, 1 - ratio.weight, blend);
+  if (ratio.weight > 0) add(at, ratio.cell.to, attention, ratio.weight, blend);
   return blend;
 }
 
-void StepTable::along_tokens(TablePoint at, std::int64_t ratio, Duration attention, double weight,
-                             TableBlend& blend) {
-  const double x = static_cast<double>(at.total) / static_cast<double>(axes_.ranks);
-  at.context = axes_.reference_context;
+// Of a fullest rank: where the tokens of all lie.
+StepTable::Place StepTable::along_ratios(const TablePoint& at) {
+  // Where the fullest has more than the mean may have the others have less.
+  const std::int64_t least = (at.fullest * kOne + axes_.most - 1) / axes_.most;
+  const auto total = [&](std::int64_t ratio) {
+    return static_cast<double>(total_of(std::max(ratio, least), at.fullest));
+  };
+  const auto tokens = static_cast<double>(at.total);
   const Cell found = cell(
-      token_cells_[point(at, ratio, 1)], {axes_.most, kTokenCells},
-      [&](std::int64_t tokens) { return x < static_cast<double>(tokens); },
-      [&](std::int64_t tokens) {
-        return std::pair{static_cast<double>(tokens), &sample(point(at, ratio, tokens))};
+      ratio_cells_[line_of(at, at.fullest)], {axes_.ranks * kOne, kRatioCells},
+      [&](std::int64_t ratio) { return tokens > total(ratio); },
+      [&](std::int64_t ratio) {
+        Mark there = mark(at, std::max(ratio, least));
+        there.at = total(ratio);
+        return there;
       });
-  const double w = found.to > found.from ? (x - static_cast<double>(found.from)) /
-                                               static_cast<double>(found.to - found.from)
-                                         : 0;
-  along_contexts(point(at, ratio, found.from), attention, weight * (1 - w), blend);
-  if (w > 0) along_contexts(point(at, ratio, found.to), attention, weight * w, blend);
+  const double from = total(found.from), to = total(found.to);
+  return {{std::max(found.from, least), std::max(found.to, least)},
+          from > to ? (from - tokens) / (from - to) : 0};
+}
+
+StepTable::Place StepTable::along_tokens(const TablePoint& at, std::int64_t ratio) {
+  const Cell found = cell(
+      token_cells_[line_of(at, ratio)], {axes_.most * ratio / kOne, kTokenCells},
+      [&](std::int64_t tokens) { return at.fullest < tokens; },
+      [&](std::int64_t tokens) {
+        const TableSample& played = sample(point(at, ratio, tokens));
+        return Mark{static_cast<double>(tokens), played.mean_rest, played.mean_time};
+      });
+  const auto width = static_cast<double>(found.to - found.from);
+  return {found, width > 0 ? static_cast<double>(at.fullest - found.from) / width : 0};
+}
+
+StepTable::Mark StepTable::mark(const TablePoint& at, std::int64_t ratio) {
+  const Place place = along_tokens(at, ratio);
+  const TableSample& from = sample(point(at, ratio, place.cell.from));
+  const TableSample& to = sample(point(at, ratio, place.cell.to));
+  return {.rest = std::lerp(from.mean_rest, to.mean_rest, place.weight),
+          .time = std::lerp(from.mean_time, to.mean_time, place.weight)};
+}
+
+void StepTable::add(const TablePoint& at, std::int64_t ratio, Duration attention, double weight,
+                    TableBlend& blend) {
+  const Place place = along_tokens(at, ratio);
+  along_contexts(point(at, ratio, place.cell.from), attention, weight * (1 - place.weight), blend);
+  if (place.weight > 0)
+    along_contexts(point(at, ratio, place.cell.to), attention, weight * place.weight, blend);
 }
 
 void StepTable::along_contexts(TablePoint at, Duration attention, double weight,
@@ -146,7 +185,8 @@ void StepTable::along_contexts(TablePoint at, Duration attention, double weight,
       context_cells_[with(1)], {kMostContext, kContextCells},
       [&](std::int64_t context) { return looked_up < attention_at(context); },
       [&](std::int64_t context) {
-        return std::pair{picoseconds(attention_at(context)), &sample(with(context))};
+        const TableSample& played = sample(with(context));
+        return Mark{picoseconds(attention_at(context)), played.mean_rest, played.mean_time};
       });
   const double a = picoseconds(attention_at(found.from)), b = picoseconds(attention_at(found.to));
   const double w = b > a ? (picoseconds(looked_up) - a) / (b - a) : 0;

@@ -1,10 +1,10 @@
 // A table of played steps over the tokens of a group of dp ranks, made finer where a straight line
 // between its points is not good enough. Points are played when a question first needs them.
 //
-// Along the tokens x of the mean rank: whole numbers; a cell [2^k, 2^(k+1)] is halved until the
-// point in its middle lies within `tolerance` of the line between its ends, or it is one wide: so
-// both sides of a step at which a kernel changes are found. Unequal ranks: the fullest has 1, 2, 4,
-// … times the mean's, or all; a line between.
+// Along the tokens of the fullest rank, which all wait for: whole numbers; a cell [2^k, 2^(k+1)] is
+// halved until the point in its middle lies within `tolerance` of the line between its ends, or it
+// is one wide: so both sides of a step at which a kernel changes are found. Unequal ranks: how many
+// times the mean's tokens the fullest has, from 1 to all, in cells of an octave halved likewise.
 // Fewer tokens than ranks are points of their own. Where attention and the rest do not add up, a
 // second axis: contexts of 1, 2, 4, … keys, halved likewise at each point, read by attention's
 // time.
@@ -99,21 +99,35 @@ class StepTable {
     std::int64_t most = 1;
     std::int64_t parts = 1;  // an octave has at least so many cells
   };
+  // Where a point lies on an axis, and what is played there, in the mean.
+  struct Mark {
+    double at = 0, rest = 0, time = 0;
+  };
+  // A place in a cell: `weight` of its end, the rest of its beginning.
+  struct Place {
+    Cell cell;
+    double weight = 0;
+  };
 
   const TableSample& sample(const TablePoint& point);
-  template <class Before, class Sample>
-  Cell cell(Cells& known, const Axis& axis, Before before, Sample sample);
-  void along_tokens(TablePoint at, std::int64_t ratio, sim::Duration attention, double weight,
-                    TableBlend& blend);
+  template <class Before, class MarkOf>
+  Cell cell(Cells& known, const Axis& axis, Before before, MarkOf mark);
+  Place along_ratios(const TablePoint& at);
+  Place along_tokens(const TablePoint& at, std::int64_t ratio);
+  Mark mark(const TablePoint& at, std::int64_t ratio);
+  void add(const TablePoint& at, std::int64_t ratio, sim::Duration attention, double weight,
+           TableBlend& blend);
   void along_contexts(TablePoint at, sim::Duration attention, double weight, TableBlend& blend);
-  TablePoint point(TablePoint at, std::int64_t ratio, std::int64_t tokens) const;
+  std::int64_t total_of(std::int64_t ratio, std::int64_t fullest) const;
+  TablePoint line_of(TablePoint at, std::int64_t number) const;
+  TablePoint point(TablePoint at, std::int64_t ratio, std::int64_t fullest) const;
 
   Axes axes_;
   std::size_t bytes_ = 0;
   Play play_;
   Attention attention_;
   std::map<TablePoint, TableSample> samples_;
-  std::map<TablePoint, Cells> token_cells_, context_cells_;  // of each line of the table
+  std::map<TablePoint, Cells> ratio_cells_, token_cells_, context_cells_;  // of each line
 };
 
 }  // namespace moesim::workloads

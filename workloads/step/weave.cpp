@@ -181,11 +181,18 @@ class Weaver {
 
   void compute(const Task& task, Label label, const Place& place, Half& half) {
     Work& counted = account_.work[index_of(task.phase)];
-    if (task.work.of.empty()) counted.add(task.work[0], program_.stage_ranks());
+    BoundTimes& bounds = account_.bounds_of(place_of(task.layer, task.phase));
+    if (task.work.of.empty()) {
+      counted.add(task.work[0], program_.stage_ranks());
+      add_times(bounds, task.work[0].by_bound, program_.stage_ranks());
+    }
     for (Rank r = 0; r < program_.stage_ranks(); ++r) {
       const Rank rank = place.first + r;
       const Work& work = task.work[r];
-      if (!task.work.of.empty()) counted += work;
+      if (!task.work.of.empty()) {
+        counted += work;
+        add_times(bounds, work.by_bound, 1);
+      }
       const Node done =
           ops_.compute(rank, label, work, task.beside ? half.fork[rank] : half.chain[rank]);
       if (!task.beside) half.chain[rank] = done;

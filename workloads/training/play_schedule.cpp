@@ -33,7 +33,8 @@ class Player {
  public:
   Player(const PipelineSchedule& schedule, const ScheduleTimes& times)
       : schedule_(schedule), times_(times) {
-    SIM_CHECK(times.stages.size() == schedule.stages(), "a stage of a schedule has no time");
+    SIM_CHECK(times.of || times.stages.size() == schedule.stages(),
+              "a stage of a schedule has no time");
     for (const auto& rank : schedule.ranks) {
       for (const Action& action : rank)
         micro_batches_ = std::max(micro_batches_, std::size_t{action.pass.micro_batch} + 1);
@@ -92,8 +93,12 @@ class Player {
   std::optional<Time> ready_of(std::uint32_t rank, const Pass& pass) const {
     const ChunkPlace here{rank, pass.chunk};
     if (pass.kind == PassKind::Forward) {
+      const Time ready = times_.ready.empty() ? Time{} : Time{times_.ready[rank][pass.chunk]};
       const auto before = schedule_.before(here);
-      return before ? arrival(*before, true, pass, rank) : Time{};
+      if (!before) return ready;
+      const std::optional<Time> activations = arrival(*before, true, pass, rank);
+      if (!activations) return {};
+      return std::max(ready, *activations);
     }
     if (pass.kind == PassKind::BackwardWeight) return arrival(here, false, pass, rank);
     const std::optional<Time> own = arrival(here, true, pass, rank);
@@ -126,6 +131,7 @@ class Player {
     SIM_CHECK(false, "a kind of pass is not listed");
   }
   Duration time_of(std::uint32_t rank, const Action& action) const {
+    if (times_.of) return times_.of(rank, action);
     if (!action.beside) return time_of(rank, action.pass);
     if (times_.woven.empty()) return time_of(rank, action.pass) + time_of(rank, *action.beside);
     const std::size_t forward = schedule_.stage({rank, action.pass.chunk});

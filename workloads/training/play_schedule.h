@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "sim/units.h"
@@ -21,6 +22,10 @@ struct ScheduleTimes {
   // backward]. Empty: their sum.
   std::vector<sim::Duration> woven = {};
   sim::Duration send{};  // from one rank to another, activations or gradients; on one rank nothing
+  // In place of the times of stages, where given: of what a rank does.
+  std::function<sim::Duration(std::uint32_t rank, const Action& action)> of = {};
+  // No forward pass of a chunk starts before: [rank][chunk]; empty: at once.
+  std::vector<std::vector<sim::Duration>> ready = {};
 };
 
 struct PlayedAction {
@@ -46,7 +51,7 @@ struct PlayedSchedule {
 // both can.
 //
 // Throws DeadlockError, which names what waits for what, where ranks wait for each other.
-// REQUIRES: times of all of the schedule's stages
+// REQUIRES: times of all of the schedule's stages, or `of`
 PlayedSchedule play(const PipelineSchedule& schedule, const ScheduleTimes& times);
 
 }  // namespace moesim::workloads

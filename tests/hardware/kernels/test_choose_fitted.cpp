@@ -27,6 +27,41 @@ TEST_CASE("an engine without a table is predicted with the nearest one's paramet
   CHECK(fp8.model->variant == "fp8_block");
 }
 
+TEST_CASE("another engine of the device's generation comes before the engine on another one") {
+  Device device = shipped("b200");
+  device.fitted.clear();
+  const auto add = [&](const char* implementation, const char* variant, bool other_generation) {
+    FittedModel m;
+    m.kind = "moe";
+    m.implementation = implementation;
+    m.variant = variant;
+    m.other_generation = other_generation;
+    device.fitted.push_back(m);
+  };
+  add("vllm", "bf16", true);
+  CHECK(choose_fitted(device, "moe", "vllm", "bf16").model->implementation == "vllm");
+  add("trtllm", "fp8", false);
+  const Chosen chosen = choose_fitted(device, "moe", "vllm", "bf16");
+  CHECK(chosen.model->implementation == "trtllm");
+  CHECK(chosen.stand_in);
+}
+
+TEST_CASE("vLLM's and SGLang's prompts are FlashAttention 3's, and it is no stand-in") {
+  Device device = shipped("h100");
+  device.fitted.clear();
+  FittedModel m;
+  m.kind = "context_attention";
+  m.implementation = "flash_attention_3";
+  m.variant = "bf16_bf16";
+  device.fitted.push_back(m);
+  for (const char* engine : {"vllm", "sglang", "flash_attention_3"}) {
+    const Chosen chosen = choose_fitted(device, "context_attention", engine, "bf16_bf16");
+    REQUIRE(chosen.model != nullptr);
+    CHECK(!chosen.stand_in);
+  }
+  CHECK(choose_fitted(device, "context_attention", "trtllm", "bf16_bf16").stand_in);
+}
+
 TEST_CASE("a device without fits has nothing to choose") {
   CHECK(choose_fitted(shipped("k40"), "gemm", "trtllm", "bf16").model == nullptr);
   CHECK(fitted_list(shipped("k40"), "gemm").empty());

@@ -124,7 +124,10 @@ MoeShape mixture(std::span<const std::int64_t> rows, Precision precision, bool r
 }  // namespace
 
 TEST_CASE("experts that an engine has no fit for were another engine's in silence") {
-  const Device h100 = shipped("h100");
+  // H100 without vLLM's fits of experts.
+  Device h100 = shipped("h100");
+  std::erase_if(h100.fitted,
+                [](const FittedModel& m) { return m.kind == "moe" && m.implementation == "vllm"; });
   const std::array<std::int64_t, 2> rows{64, 64};
   const MoeShape bf16 = mixture(rows, Precision::BF16, true);
   const Kernels deepgemm(h100, {.moe = "deepgemm"}), trtllm(h100, {}), vllm(h100, {.moe = "vllm"});
@@ -162,7 +165,10 @@ TEST_CASE("the roofline is of no fit, asked for or not") {
 }
 
 TEST_CASE("another generation's fits and copies say so") {
-  const Kernels kernels(shipped("a100"), {});
+  // A100 without the fits of its own.
+  Device device = shipped("a100");
+  std::erase_if(device.fitted, [](const FittedModel& m) { return !m.other_generation; });
+  const Kernels kernels(device, {});
   const Trust gemm = kernels.gemm({.m = 64, .n = 4096, .k = 4096}).trust;
   CHECK(reason_of(*gemm.use, gemm.outside) ==
         "gemm trtllm bf16: fitted on H100 SXM, another generation");
@@ -208,9 +214,9 @@ TEST_CASE("whose kernels price a kind is known before anything is priced") {
   const Device h100 = shipped("h100"), k40 = shipped("k40");
   const auto names = [](const KernelChoice& c) { return c.gemm + " " + c.moe + " " + c.attention; };
   CHECK(names(resolve(h100, {})) == "trtllm trtllm trtllm");
-  // vLLM has fits of decode attention only; SGLang's experts stand in for its own.
+  // vLLM has fits of experts and of decode attention; TensorRT-LLM's products stand in for its own.
   CHECK(names(resolve(h100, {.gemm = "vllm", .moe = "vllm", .attention = "vllm"})) ==
-        "trtllm sglang vllm");
+        "trtllm vllm vllm");
   CHECK(names(resolve(h100, {.gemm = "roofline", .moe = "deepgemm", .attention = "moesim"})) ==
         "roofline deepgemm vllm");
   CHECK(names(resolve(k40, {.gemm = "vllm"})) == "roofline roofline roofline");

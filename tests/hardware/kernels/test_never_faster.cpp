@@ -141,8 +141,9 @@ TEST_CASE("a GEMM of more rows is never faster but in fp8_block") {
 }
 
 TEST_CASE("experts of more tokens are faster by little, and seldom") {
-  // Their residual table is not pooled: what it falls by is bounded here, not ruled out.
-  constexpr double kLeast = 0.88;
+  // Their residual table is not pooled: what it falls by is bounded here, not ruled out. Those of
+  // B200's tables are steeper than H100's.
+  constexpr double kLeast = 0.85;
   int falls = 0, all = 0;
   on_each("moe", [&](const Kernels& kernels, sim::Random& random) {
     const std::int64_t experts = std::int64_t{2} << random.below(8);
@@ -175,7 +176,7 @@ TEST_CASE("experts of more tokens are faster by little, and seldom") {
     falls += after < 0.99 * before ? 1 : 0;
     ++all;
   });
-  CHECK(20 * falls <= all);
+  CHECK(12 * falls <= all);
 }
 
 TEST_CASE("decode attention of one key cost more than of 64") {

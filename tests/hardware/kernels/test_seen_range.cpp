@@ -40,7 +40,6 @@ TEST_CASE("doubt is nothing at the edge and grows with the root of the logarithm
   CHECK(keys.doubt(1024 * std::exp(1.0)) == doctest::Approx(0.15));
   CHECK(keys.doubt(1024 * std::exp(4.0)) == doctest::Approx(0.3));
   CHECK(keys.doubt(1) == doctest::Approx(0.15 * std::sqrt(std::log(2))));
-  CHECK(SeenRange(model(), "ranks").doubt(4) == 0);
   // Twice as much for an input of one value, and for one that no measurement had.
   CHECK(SeenRange(model(), "head_dim").doubt(64 * std::exp(1.0)) == doctest::Approx(0.3));
   CHECK(SeenRange(model(), "window").doubt(128) == doctest::Approx(0.3));
@@ -91,4 +90,11 @@ TEST_CASE("ten million keys, few and many experts, other widths are told") {
                             .experts = 4096,
                             .rows = rows})) ==
         "moe trtllm bf16: hidden beyond 2048 to 6144, experts beyond 8 to 512");
+}
+
+TEST_CASE("a count between two that were seen is as doubtful as it is far from the nearer") {
+  // 4 of 2 and 8: a factor of two, 0.15 sqrt(ln 2) = 0.125. 16: the same, beyond.
+  const SeenRange ranks(model(), "ranks");
+  CHECK(ranks.doubt(4) == doctest::Approx(0.15 * std::sqrt(std::log(2))));
+  CHECK(ranks.doubt(16) == doctest::Approx(0.15 * std::sqrt(std::log(2))));
 }

@@ -102,9 +102,10 @@ TEST_CASE("faults narrow links, slow devices and take them away") {
 }
 
 TEST_CASE("a device that faults cut off is an error that names the cut") {
-  CHECK(message(kTwoNodes + "faults: [{at: node1.nic0, capacity: 0}]\n") ==
-        "no path from gpu0 to gpu2: it reaches 2 of 3 other devices; what would lead on is down: "
-        "fabric->node1.nic0");
+  CHECK(message(kTwoNodes +
+                "faults: [{at: node1.nic0, capacity: 0}, {at: node1.nic1, capacity: 0}]\n") ==
+        "no path from gpu0 to gpu2: it reaches 1 of 3 other devices; what would lead on is down: "
+        "fabric->node1.nic0, fabric->node1.nic1");
 }
 
 TEST_CASE("links can be listed one by one") {

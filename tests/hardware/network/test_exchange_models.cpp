@@ -54,6 +54,30 @@ TEST_CASE("a rank is done when all it sends has left it and all it receives has 
   }
 }
 
+TEST_CASE("around a dead NIC bytes share the NIC of another device") {
+  // Two nodes of two, gpu0's NIC dead. Rank 0 to 2 goes over gpu1's NIC: 1 GB at 50 GB/s is 20 ms,
+  // four links: 2 x 250 ns of NVLink, 2 x 500 ns. With rank 1 to 3 beside it that NIC has 2 GB: 40
+  // ms.
+  auto cluster = small_cluster(2, 2);
+  auto topology = *cluster.topology;
+  for (auto& link : topology.links) {
+    const auto is = [&](auto v) { return topology.vertices[v].name == "node0.nic0"; };
+    if (is(link.from) || is(link.to)) link.capacity = {};
+  }
+  topology.reroutes = true;
+  cluster.topology = std::make_shared<const hardware::Topology>(topology);
+  const auto alone = exchange_of({0, 2}, {{0, 2, 1_GB}});
+  const auto both = exchange_of({0, 1, 2, 3}, {{0, 2, 1_GB}, {1, 3, 1_GB}});
+  const auto back = exchange_of({0, 2}, {{2, 0, 1_GB}});
+  for (const auto fidelity : {Fidelity::Bound, Fidelity::Fluid}) {
+    CHECK(play(cluster, alone, fidelity) == 20ms + 1500ns);
+    CHECK(play(cluster, back, fidelity) == 20ms + 1500ns);
+  }
+  // In closed form a link's bytes have come after the shortest of its paths, rank 1's own.
+  CHECK(play(cluster, both, Fidelity::Fluid) == 40ms + 1500ns);
+  CHECK(play(cluster, both, Fidelity::Bound) == 40ms + 1us);
+}
+
 TEST_CASE("a transfer waits for both its ends and for nobody else") {
   // Rank 1 comes 5 ms late: rank 0's transfer to it starts then. That of 0 to 2 does not wait.
   const auto cluster = small_cluster(3, 1);

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <map>
 #include <string>
 
 #include "hardware/network/analysis.h"
@@ -24,6 +25,16 @@ std::string path_text(const Topology& topology, sim::Rank from, sim::Rank to) {
   std::string text = topology.vertices[topology.devices[from]].name;
   for (const auto l : links) text += " " + topology.vertices[topology.links[l].to].name;
   return text;
+}
+
+// As a fault of that vertex with capacity 0.
+void kill(Topology& topology, const std::string& name) {
+  for (auto& link : topology.links) {
+    if (topology.vertices[link.from].name != name && topology.vertices[link.to].name != name)
+      continue;
+    link.capacity = {};
+    topology.reroutes = true;
+  }
 }
 
 }  // namespace
@@ -76,6 +87,60 @@ TEST_CASE(
   }
   // 64 flows over 4 spines: 16 each on average.
   CHECK(spines.size() == 4);
+}
+
+TEST_CASE("a dead NIC's bytes go over NVLink and another device's NIC") {
+  auto topology = hardware::build_topology(small_cluster(2, 2));
+  kill(topology, "node0.nic0");
+  // gpu1's NIC is the only other one of the node; the way back turns into it likewise.
+  CHECK(path_text(topology, 0, 2) == "gpu0 node0.switch gpu1 node0.nic1 fabric node1.nic0 gpu2");
+  CHECK(path_text(topology, 2, 0) == "gpu2 node1.nic0 fabric node0.nic1 gpu1 node0.switch gpu0");
+  CHECK(path_text(topology, 1, 2) == "gpu1 node0.nic1 fabric node1.nic0 gpu2");
+  CHECK(path_text(topology, 0, 1) == "gpu0 node0.switch gpu1");
+}
+
+TEST_CASE("a dead NIC's bytes are spread over the node's others") {
+  // Of 8 devices' NICs one is dead: to 56 ranks of other nodes no other NIC is left out, and none
+  // has half of them.
+  auto topology = hardware::build_topology(small_cluster(8, 8));
+  kill(topology, "node0.nic0");
+  std::map<std::string, int> by_nic;
+  for (sim::Rank to = 8; to < 64; ++to) {
+    const std::string text = path_text(topology, 0, to);
+    CHECK(text.starts_with("gpu0 node0.switch gpu"));
+    ++by_nic[text.substr(text.find("node0.nic"), 10)];
+  }
+  CHECK(by_nic.size() == 7);
+  for (const auto& [nic, ranks] : by_nic) CHECK(ranks < 28);
+}
+
+TEST_CASE("a dead rail is gone around over the rail that is left") {
+  auto cluster = small_cluster(2, 2);
+  cluster.scale_out.fabric = ScaleOut::Fabric::RailOptimised;
+  cluster.scale_out.nodes_per_leaf = 2;
+  // Rails without a spine in common: out over rail 1, and from there to rail 0's device.
+  auto topology = hardware::build_topology(cluster);
+  kill(topology, "leaf0.0");
+  CHECK(path_text(topology, 0, 2) ==
+        "gpu0 node0.switch gpu1 node0.nic1 leaf0.1 node1.nic1 gpu3 node1.switch gpu2");
+  CHECK(path_text(topology, 0, 3) == "gpu0 node0.switch gpu1 node0.nic1 leaf0.1 node1.nic1 gpu3");
+  // With NCCL's forwarding to a rail that is dead, too.
+  cluster.scale_out.rail_forwarding = true;
+  auto forwarding = hardware::build_topology(cluster);
+  kill(forwarding, "leaf0.0");
+  CHECK(path_text(forwarding, 1, 2) == "gpu1 node0.nic1 leaf0.1 node1.nic1 gpu3 node1.switch gpu2");
+}
+
+TEST_CASE("nothing passes through a third node") {
+  // Node 0 lost rail 0, node 1 rail 1: a way over node 2 there would be, but no library takes it.
+  auto cluster = small_cluster(3, 2);
+  cluster.scale_out.fabric = ScaleOut::Fabric::RailOptimised;
+  cluster.scale_out.nodes_per_leaf = 3;
+  auto topology = hardware::build_topology(cluster);
+  kill(topology, "node0.nic0");
+  kill(topology, "node1.nic1");
+  kill(topology, "spine0");
+  CHECK_THROWS_AS(path_text(topology, 0, 2), sim::InfeasibleError);
 }
 
 TEST_CASE("uplinks of a leaf carry its ports over the oversubscription") {

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 #include <zlib.h>
 
+#include <filesystem>
 #include <string>
 
 #include "sim/error.h"
@@ -177,4 +178,17 @@ TEST_CASE("a text over the limit is refused, packed or not") {
   CHECK(read_text(plain, 6) == "123456");
   CHECK(thrown<InputError>([&] { read_text(plain, 5); }) ==
         plain.string() + ": holds more than 5 bytes, which is the most that is read");
+}
+
+TEST_CASE("a line or a table of very many values is refused before it is laid out") {
+  // 2^20 commas make 2^20 + 1 values.
+  const std::string line(std::size_t{1} << 20, ',');
+  CHECK(thrown<InputError>([&] { CsvTable::parse(line, "t.csv"); }) ==
+        "t.csv:1: a line of more than 1048576 values");
+}
+
+TEST_CASE("a device that never ends is read up to the most that a text may be") {
+  if (!std::filesystem::exists("/dev/zero")) return;
+  CHECK(thrown<InputError>([] { read_text("/dev/zero", std::size_t{1} << 20); }) ==
+        "/dev/zero: holds more than 1 MiB, which is the most that is read");
 }

@@ -535,6 +535,14 @@ TEST_CASE("a chunk that unpacks to less than its shape takes is refused, not rea
   }
 }
 
+TEST_CASE("a text that is said to be larger than it is is refused before memory is taken for it") {
+  // An attribute of 1 byte whose header says 1,992,294,401: the library would take as much.
+  CHECK(thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/counts_1900_MiB.h5"); }) ==
+        "tests/sim/io/hostile/counts_1900_MiB.h5: is damaged: the heap of texts at byte 2048 has a "
+        "text "
+        "of 1 bytes, of which byte 1128 says that it has 1073741825");
+}
+
 TEST_CASE("a text that goes on beyond its heap is refused with its place") {
   CHECK(thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/text_past_its_heap.h5"); }) ==
         "tests/sim/io/hostile/text_past_its_heap.h5: is damaged: the heap of texts at byte 2048 "

@@ -191,6 +191,20 @@ TEST_CASE("hold-outs share no shape with what is fitted on") {
   CHECK(std::ranges::count(plan.points, "dense", &PlanPoint::detail) == 2 * 7 * 7);
   // Decode attention: eight caches of four kinds of heads, and of one that judges.
   CHECK(std::ranges::count(plan.points, "attention_decode", &PlanPoint::op) == 5 * 8);
+  // Prefill: nine kinds of prompts of the same heads.
+  CHECK(std::ranges::count(plan.points, "attention_prefill", &PlanPoint::op) == 5 * 9);
+  // Five numbers of tokens through the routers of seven different mixtures (Grok-1's is that of
+  // Mixtral-8x22B), one of them held out; three more of the last as unseen shapes.
+  for (const char* op : {"router", "permute", "unpermute"}) {
+    std::map<std::string, int> roles;
+    for (const PlanPoint& p : plan.points) {
+      if (p.op != op) continue;
+      ++roles[p.role];
+      CHECK_FALSE(p.cold);
+      CHECK((p.detail == "Qwen3-235B-A22B") == (p.role == "holdout_model"));
+    }
+    CHECK(roles == std::map<std::string, int>{{"fit", 30}, {"holdout", 3}, {"holdout_model", 5}});
+  }
   // NCCL: six sizes of four operations on 2, 4 and 8 GPUs.
   CHECK(std::ranges::count(plan.points, "nccl", &PlanPoint::impl) == 6 * 4 * 3);
   for (const PlanPoint& p : plan.points) {
@@ -218,12 +232,23 @@ TEST_CASE("every point can be measured: widths, loads and memory are in bounds")
 }
 
 TEST_CASE("a point's bytes and arithmetic are those of its shape") {
+  bool prompt = false;
   for (const PlanPoint& p : make_plan(eight_models()).points) {
+    if (p.op == "attention_prefill" && p.top_k == 32 && p.experts == 8 && p.n == 512 &&
+        p.k == 8192) {
+      prompt = true;
+      // 512 queries see 7,680 keys before them and (1 + … + 512) of their own: 4,063,488 pairs; 4
+      // FLOP for each of 128 values in 32 heads.
+      CHECK(p.flops == 4.0 * 32 * 128 * 4'063'488);
+      // Keys and values of 8 heads, queries and results of 32, of 256 B.
+      CHECK(p.bytes == 2.0 * 256 * (8 * 8192 + 32 * 512));
+    }
     if (p.id != "ceiling-002") continue;  // bf16 by wgmma, 8192 cubed
     // 2 * 8192^3; three matrices of 8192^2 in bf16.
     CHECK(p.flops == 2.0 * 8192 * 8192 * 8192);
     CHECK(p.bytes == 3.0 * 8192 * 8192 * 2);
   }
+  CHECK(prompt);
 }
 
 TEST_CASE("models that cannot be covered or held out are told so") {

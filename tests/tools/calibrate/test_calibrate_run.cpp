@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "hardware/device.h"
+#include "hardware/kernels/kernels.h"
 #include "sim/error.h"
 #include "sim/io/csv.h"
 #include "tests/support/temporary_folder.h"
@@ -72,8 +73,9 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   // The made-up card copies 2.9 TB/s, and 30 launches of 1.9 us are off by 3 % at most.
   CHECK(json["copy_bytes_per_s"].get<double>() == doctest::Approx(2.9e12).epsilon(0.1));
   CHECK(json["launch_us"].get<double>() == doctest::Approx(1.9).epsilon(0.1));
-  // Experts by three kernels, dense products by two, decode attention, and four of NCCL.
-  REQUIRE(json["fits"].size() == 10);
+  // Experts by three kernels, dense products by two, attention of both kinds, the router, rows out
+  // and back, and four of NCCL.
+  REQUIRE(json["fits"].size() == 14);
   std::map<std::string, int> kinds;
   for (const auto& fit : json["fits"]) {
     CAPTURE(fit.dump());
@@ -88,14 +90,39 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
     } else if (fit["kind"] == "nccl") {
       CHECK(fit["points"] == 18);  // six sizes on 2, 4 and 8 GPUs
     } else {
-      // Six shapes of seven rows and one unseen; four kinds of heads with eight caches and one.
-      CHECK(fit["points"] == (fit["kind"] == "gemm" ? 42 : 32));
-      CHECK(fit["unseen_shapes"]["n"] == (fit["kind"] == "gemm" ? 7 : 8));
+      // Six shapes of seven rows and one unseen; four kinds of heads with eight caches, or nine
+      // kinds of prompts, and one; six routers of five numbers of tokens and three numbers unseen.
+      const std::map<std::string, std::pair<int, int>> expected{{"gemm", {42, 7}},
+                                                                {"generation_attention", {32, 8}},
+                                                                {"context_attention", {36, 9}},
+                                                                {"router", {30, 3}},
+                                                                {"permute", {30, 3}}};
+      const auto& [points, unseen] = expected.at(fit["kind"].get<std::string>());
+      CHECK(fit["points"] == points);
+      CHECK(fit["unseen_shapes"]["n"] == unseen);
       CHECK(fit["unseen_shapes"]["median_percent"].get<double>() < 15);
+      const bool routing = fit["kind"] == "router" || fit["kind"] == "permute";
+      CHECK(fit["unseen_model"].is_null() != routing);
+      if (routing) {
+        CHECK(fit["unseen_model"]["n"] == 5);
+        CHECK(fit["unseen_model"]["median_percent"].get<double>() < 15);
+      }
     }
   }
-  CHECK(kinds == std::map<std::string, int>{
-                     {"gemm", 2}, {"generation_attention", 1}, {"moe", 3}, {"nccl", 4}});
+  CHECK(kinds == std::map<std::string, int>{{"context_attention", 1},
+                                            {"gemm", 2},
+                                            {"generation_attention", 1},
+                                            {"moe", 3},
+                                            {"nccl", 4},
+                                            {"permute", 2},
+                                            {"router", 1}});
+  for (const char* line :
+       {"router moesim softmax, fitted on 30 points\n", "permute moesim out, fitted on 30 points\n",
+        "permute moesim back, fitted on 30 points\n",
+        "context_attention moesim bf16_bf16, fitted on 36 points\n"}) {
+    CAPTURE(line);
+    CHECK(has(first.out, line));
+  }
   CHECK(sim::io::read_text(out / "summary.txt") == first.out);
   CHECK(has(first.out, "  ceilings        copy 2.9"));
   CHECK(has(first.out, "launch in a graph 1.9"));
@@ -113,8 +140,22 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   for (const auto& model : device.fitted) {
     measured += model.carried_from.empty() ? 1 : 0;
   }
-  CHECK(measured == 10);
-  CHECK(device.fitted.size() > 10);
+  CHECK(measured == 14);
+  CHECK(device.fitted.size() > 14);
+  // The next run is priced by what was measured.
+  const hardware::Kernels kernels(
+      device, {.gemm = "cublaslt", .moe = "moesim_wgmma", .attention = "moesim"});
+  CHECK(kernels.router({.tokens = 64, .experts = 8, .top_k = 2}).trust.use->used ==
+        "moesim softmax");
+  CHECK(kernels.moves_rows());
+  CHECK(kernels
+            .attention({.batch = 1,
+                        .prompt = true,
+                        .query_length = 1024,
+                        .kv_length = 1024,
+                        .heads = 32,
+                        .kv_heads = 8})
+            .trust.use->used == "moesim bf16_bf16");
   // A scenario's cluster is found by its name; a path is one, whatever is called so.
   const auto cluster = [](const std::string& value) {
     return workloads::load_scenario("configs/scenarios/mixtral-8x7b-decode-h100.yaml",

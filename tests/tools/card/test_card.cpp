@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "sim/error.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/shipped.h"
 
@@ -139,5 +140,23 @@ TEST_CASE("a model that is not there is an error that names what may have been m
                        sim::ConfigError);
   CHECK_THROWS_WITH_AS(printed({{"MODEL", {"llama-2-70b"}}, {"context", {"5000"}}}),
                        "--context: Llama-2-70B takes at most 4096 tokens, not 5000",
+                       sim::ConfigError);
+}
+
+TEST_CASE("GPUs are looked for by layouts that the engine can start") {
+  // 93 GB of Mixtral take two H100: its experts over both, or where an engine has none of that,
+  // divided over them.
+  const tests::TemporaryFolder folder;
+  const std::string engine =
+      folder.file("e-1.0.yaml", "name: E\nsource: test\nrules: {ep: 1}\n").string();
+  const auto card = [&](std::map<std::string, std::vector<std::string>> more) {
+    more.insert({{"MODEL", {"mixtral-8x7b"}}, {"device", {"h100"}}, {"format", {"text"}}});
+    return printed(std::move(more));
+  };
+  CHECK(card({}).find("TP2 EP2") != std::string::npos);
+  CHECK(card({{"engine", {"vllm"}}}).find("TP2 EP2") != std::string::npos);
+  CHECK(card({{"engine", {engine}}}).find("EP2") == std::string::npos);
+  CHECK_THROWS_WITH_AS(card({{"engine", {"vlm"}}}),
+                       doctest::Contains("--engine: expected the path of a file or one of "),
                        sim::ConfigError);
 }

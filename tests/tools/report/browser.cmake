@@ -20,10 +20,15 @@ run(exchange h100-2x8 --ranks 16 --algorithm deepep_low_latency --html ${WORK}/e
 run(placement configs/traces/deepseek-like.h5 deepseek-v3 h100-2x8 --ranks 16 --set network=bound --placement linear
   --placement eplb --html ${WORK}/placement.html)
 run(trace report configs/traces/mixtral-like.h5 configs/traces/mixtral-like.h5 -o ${WORK}/routing.html)
+run(sweep mixtral-8x7b-decode-h100 --set network=bound --vary step.batch_per_rank=1..1024*2 --vary parallelism.ep=8,4,3
+  --measure step_time_us.mean --measure throughput.tokens_per_s_per_gpu -o ${WORK}/sweep.db --html ${WORK}/sweep.html)
+run(compare mixtral-8x7b-decode-h100 --set network=bound --set cluster=h200:1x8 --set step.context=4096
+  --set routing.order=one_per_request --why --html ${WORK}/compare.html)
+run(run mixtral-8x7b-serving-h100 --set serving.requests.count=300 --set serving.requests.warm_up=30 --html ${WORK}/serving.html)
 file(GLOB pages ${WORK}/*.html)
 list(LENGTH pages count)
-if(NOT count EQUAL 4)
-  message(FATAL_ERROR "expected 4 pages, found ${pages}")
+if(NOT count EQUAL 7)
+  message(FATAL_ERROR "expected 7 pages, found ${pages}")
 endif()
 # The rules of accessibility come with npm's packages, of the sources or of packaging/report_template.
 foreach(modules ${SOURCE}/tools/report/web ${BUILD}/tests/packaging/report_template/web)

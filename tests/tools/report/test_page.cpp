@@ -24,7 +24,7 @@ TEST_CASE("a page's JSON has what the page shows, numbers to four digits") {
       "title": "f", "sentence": "s", "note": "",
       "chart": {"type": "bars", "unit": "ms", "categories": ["x"],
                 "series": [{"name": "one", "values": [1.235], "texts": ["1.235 ms"]}],
-                "stacked": false, "limit": {"value": 2.0, "text": "2 ms"}},
+                "stacked": false, "running": false, "limit": {"value": 2.0, "text": "2 ms"}},
       "table": {"columns": ["what", "ms"], "rows": [["x", "1.235 ms"]]}}]}],
     "report": {"steps": 4}})"));
 }

@@ -8,10 +8,12 @@
 #include "tests/support/page_data.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/command.h"
+#include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/report/page_kinds.h"
 
 namespace moesim::tools {
 Command run_command();
+Command compare_command();
 Command report_command();
 Command exchange_command();
 Command placement_command();
@@ -32,7 +34,8 @@ std::string printed(const Command& command, Values values) {
     if (!option.fallback.empty()) values.try_emplace(key, std::vector{option.fallback});
   }
   std::ostringstream out, err;
-  CHECK(command.run(Arguments{values}, {out, err}) == sim::ExitCode::Ok);
+  const sim::ExitCode code = command.run(Arguments{values}, {out, err});
+  CHECK(code == sim::ExitCode::Ok);
   return out.str();
 }
 
@@ -179,7 +182,9 @@ TEST_CASE("what does not fit is said before anything else") {
 }
 
 TEST_CASE("what is no report is refused with what would be one") {
-  const std::string all = "moesim run, moesim exchange, moesim placement, moesim trace info";
+  const std::string all =
+      "moesim run, moesim sweep export, moesim compare, moesim exchange, moesim placement, moesim "
+      "trace info";
   for (const ordered_json& wrong : {ordered_json{{"a", 1}}, ordered_json::array({1})}) {
     CHECK_THROWS_WITH_AS(
         page_of(wrong, "x.json"),
@@ -197,4 +202,95 @@ TEST_CASE("what is no report is refused with what would be one") {
       "s.yaml: a scenario, not a report: moesim run s.yaml --html s.html runs it and writes its "
       "page",
       sim::ConfigError);
+}
+
+TEST_CASE("a comparison's page has its waterfalls end on the difference") {
+  const auto json = ordered_json::parse(printed(
+      compare_command(), {{"INPUT", {"mixtral-8x7b-decode-h100"}},
+                          {"set", {"network=bound", "step.context=4096", "cluster=h200:1x8"}},
+                          {"why", {"true"}},
+                          {"format", {"json"}}}));
+  const ordered_json page = to_json(page_of(json, "c.json"), json);
+  check_figures(page);
+  CHECK(page["kind"] == "compare");
+  CHECK(titles(page) == std::vector<std::string>{"Difference", "Both sides"});
+  const double difference = json["compare"]["difference_us"].get<double>() / 1000;  // ms
+  int waterfalls = 0;
+  for (const auto& figure : page["sections"][0]["figures"]) {
+    if (!figure["chart"].contains("running") || !figure["chart"]["running"].get<bool>()) continue;
+    ++waterfalls;
+    const auto& values = figure["chart"]["series"][0]["values"];
+    double sum = 0;
+    for (std::size_t i = 0; i + 1 < values.size(); ++i) sum += values[i].get<double>();
+    CHECK(sum == doctest::Approx(difference).epsilon(5e-3));  // of four digits each
+    CHECK(values.back().get<double>() == doctest::Approx(difference).epsilon(5e-4));
+    CHECK(figure["chart"]["categories"].back() == "B less A");
+  }
+  CHECK(waterfalls == 2);
+  CHECK(page["answer"].get<std::string>().starts_with("B is "));
+}
+
+TEST_CASE("a study's page says which point is best, and draws what trades against what") {
+  const tests::TemporaryFolder folder;
+  const std::string store = (folder.path() / "s.db").string();
+  printed(sweep_command(), {{"FILE", {"mixtral-8x7b-decode-h100"}},
+                            {"set", {"network=bound", "step.count=1"}},
+                            {"vary", {"step.batch_per_rank=1..1024*4", "parallelism.ep=8,3"}},
+                            {"measure", {"step_time_us.mean", "throughput.tokens_per_s_per_gpu"}},
+                            {"output", {store}}});
+  const std::string html = (folder.path() / "s.html").string();
+  printed(report_command(), {{"FILE", {store}}, {"output", {html}}});
+  const ordered_json page = tests::page_data(contents(html));
+  check_figures(page);
+  CHECK(page["kind"] == "sweep");
+  CHECK(titles(page) == std::vector<std::string>{"Measured", "Trade-off", "Points"});
+  // 1, 4, 16, 64, 256 fit, 1,024 do not; ep = 3 divides nothing.
+  CHECK(page["answer"].get<std::string>().starts_with(
+      "12 points: 5 done, 1 infeasible, 6 invalid. The least step_time_us.mean is "));
+  CHECK(page["answer"].get<std::string>().find(
+            ", at step.batch_per_rank 1, parallelism.ep 8. The most "
+            "throughput.tokens_per_s_per_gpu is ") != std::string::npos);
+  const auto& lines = page["sections"][0]["figures"][0]["chart"];
+  CHECK(lines["series"].size() == 1);  // of ep 8
+  CHECK(lines["series"][0]["points"].size() == 5);
+  // More sequences take longer and give more: none beats another in both.
+  CHECK(page["sections"][1]["figures"][0]["chart"]["series"].size() == 1);
+  CHECK(page["sections"][2]["figures"][1]["title"] == "Why not");
+  const auto& reasons = page["sections"][2]["figures"][1]["table"]["rows"];
+  REQUIRE(reasons.size() == 2);  // that does not fit; those of ep = 3
+  CHECK(reasons[0][1] == "infeasible");
+  CHECK(reasons[1][2] == "6");
+  CHECK(reasons[1][3] == "1, 3, 5, 7, 9, 11");
+}
+
+TEST_CASE("a service's page shows its requests' times and what it carries") {
+  const tests::TemporaryFolder folder;
+  const std::string html = (folder.path() / "s.html").string();
+  const auto json = ordered_json::parse(printed(
+      run_command(), {{"SCENARIO", {"mixtral-8x7b-serving-h100"}},
+                      {"set", {"serving.requests.count=200", "serving.requests.warm_up=20"}},
+                      {"html", {html}},
+                      {"format", {"json"}}}));
+  const ordered_json page = tests::page_data(contents(html));
+  check_figures(page);
+  CHECK(page["kind"] == "serving");
+  CHECK(page["report"] == json);
+  CHECK(titles(page) == std::vector<std::string>{"Requests", "Over time", "Engine", "Memory",
+                                                 "Trust", "Made from"});
+  CHECK(page["answer"].get<std::string>().find(" requests were answered, ") != std::string::npos);
+  // The parts of the first token's time add up to it.
+  double parts = 0;
+  for (const auto& series : page["sections"][0]["figures"][1]["chart"]["series"])
+    parts += series["values"][0].get<double>();
+  CHECK(parts == doctest::Approx(json["serving"]["mean_ttft_ms"].get<double>()).epsilon(1e-4));
+  // A distribution ends at all requests.
+  CHECK(page["sections"][0]["figures"][2]["chart"]["series"][0]["points"].back()[1] == 100);
+}
+
+TEST_CASE("a page is a file of its own") {
+  Values values = kRun;
+  values["html"] = {"-"};
+  CHECK_THROWS_WITH_AS(printed(run_command(), values),
+                       "-: a page is a file of its own: say its name, such as report.html",
+                       sim::ConfigError);
 }

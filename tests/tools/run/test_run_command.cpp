@@ -251,9 +251,12 @@ TEST_CASE("a run outside what was fitted was silent") {
   // Projections and experts; the attention core reads its cache in bf16 as before.
   CHECK(fp4.at("extrapolated").at("share").get<double>() > 0.4);
   CHECK(fp4.at("stand_ins").at(0).at("asked") == "trtllm nvfp4");
-  CHECK(run("cluster=configs/clusters/b200-1x8.yaml").at("extrapolated").at("share").get<double>() >
-        0.9);
+  // B200 has fits of its own, whose table has no 8 experts of 14336: half of the step is theirs.
+  const double b200 =
+      run("cluster=configs/clusters/b200-1x8.yaml").at("extrapolated").at("share").get<double>();
+  CHECK(b200 > 0.4);
+  CHECK(b200 < 0.6);
   // TensorRT-LLM's time to the digit, and SGLang's: who answered is told.
   CHECK(run("kernels.moe=deepgemm").at("stand_ins").at(0).at("asked") == "deepgemm bf16");
-  CHECK(run("kernels.moe=vllm").at("stand_ins").at(0).at("used") == "sglang bf16");
+  CHECK(run("kernels.moe=vllm").at("stand_ins").empty());
 }

@@ -156,7 +156,7 @@ TEST_CASE("rows are chosen, sorted and written") {
       Store::open(filled(folder, "a.db", {point(0, 3), point(1, 1.23456789), unfit}));
   CHECK(to_csv(table_of(store, {.where = {"time < 3"}})) ==
         "ord,id,status,reason,step.batch,kv,time\n1,id1,done,,2,fp8,1.23456789\n");
-  const Table down = table_of(store, {.sort = "-time"});
+  const PointTable down = table_of(store, {.sort = "-time"});
   CHECK(down.rows[0].ord == 0);
   CHECK(down.rows[2].ord == 2);  // has no time
   CHECK(to_csv(table_of(store, {.where = {"status == 'infeasible'"}})) ==

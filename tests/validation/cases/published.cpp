@@ -47,6 +47,7 @@ std::span<const CaseGroup> case_groups() {
   static const std::vector<CaseGroup> groups{
       {"exchanges", {"exchange-"}},
       {"memory", {"mem-", "train-"}},
+      {"training", {"training-"}},
       {"decode", {"lmsys-h100-decode-", "lmsys-h200-decode-", "ant-h20-decode-"}},
       {"prefill_4k", {"lmsys-h100-prefill-4k"}},
       {"steps", {"deepseek-", "lmsys-h100-prefill-2k", "ant-h20-prefill-", "trtllm-"}},

@@ -78,3 +78,26 @@ TEST_CASE("a player is not made for a deployment with problems, and says all of 
         "cluster: the layout needs 6 GPUs, the cluster has 2\n"
         "parallelism: pp = 3 stages for 1 layers");
 }
+
+TEST_CASE("loads of ranks that the layout has not, or the placement moves, are problems") {
+  auto d = hand_deployment(hand_model(), {.dp = 2, .ep = 2});
+  d.routing.ranks.loads = {3, 1};
+  CHECK(check(d).empty());
+  d.routing.ranks.loads = {3, 1, 1};
+  CHECK(text_of(check(d)) == "routing: rank_loads: has 3 loads for ep = 2 ranks\n");
+  d.routing.ranks = {.max_over_mean = 2.5};
+  CHECK(text_of(check(d)) ==
+        "routing: max_over_mean: 2.5 of 2 ranks: one that has everything has 2 times the mean\n");
+  // Two different experts of four, two a rank: a rank may have both, twice the mean.
+  d.routing.ranks = {.max_over_mean = 2};
+  CHECK(check(d).empty());
+  // Three of four leave one to the other rank: at most 2 of 1.5.
+  std::get<MoeFfn>(d.model.kinds[0].ffn).top_k = 3;
+  CHECK(text_of(check(d)).find("would have 2 times the mean, but gets at most 1.333 of it: a token "
+                               "chooses 3 different experts of 4\n") != std::string::npos);
+  std::get<MoeFfn>(d.model.kinds[0].ffn).top_k = 2;
+  d.placement.experts = "eplb";
+  CHECK(text_of(check(d)) ==
+        "placement: experts: loads of ranks say where experts are, so each has one slot: linear or "
+        "round_robin without redundant ones, or a file, would do\n");
+}

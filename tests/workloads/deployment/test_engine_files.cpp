@@ -213,9 +213,14 @@ TEST_CASE("an engine's scheduler is read") {
 TEST_CASE("the layouts that an engine can start are kept as its file has them") {
   const Engine e = engine("rules: {ep: [1, \"tp * dp\"], tp: \"divides heads\"}\n");
   CHECK(e.rules == LayoutRules{{"ep", {"1", "tp * dp"}}, {"tp", {"divides heads"}}});
-  CHECK(notes_of(e) ==
-        std::vector<std::string>{
-            "engine file an-engine-1.0: its rules are not checked: any layout is played"});
+  CHECK(notes_of(e).empty());
+  CHECK(engine("rules: {whole_blocks: [fp8_block]}\n").rules ==
+        LayoutRules{{"whole_blocks", {"fp8_block"}}});
+  CHECK(
+      mistakes(kHead + "rules: {tp: up to 8, whole_blocks: fp9}\n") ==
+      "e-1.yaml:3:13: rules.tp: expected a number or a rule, such as \"tp * dp\", not \"up to 8\"\n"
+      "e-1.yaml:3:36: rules.whole_blocks: expected one of fp64, fp32, tf32, bf16, fp16, fp8, "
+      "fp8_block, int8, int4, mxfp4, nvfp4, not \"fp9\"; did you mean \"fp8\"?");
   CHECK(mistakes(kHead + "rules: {tpp: 1, ep: [\"\", [2]], cp: {most: 2}}\n") ==
         "e-1.yaml:3:9: rules: unknown key \"tpp\"; did you mean \"tp\"?\n"
         "e-1.yaml:3:22: rules.ep[0]: expected a number or a rule, such as \"tp * dp\", not \"\"\n"

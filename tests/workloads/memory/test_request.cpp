@@ -124,3 +124,48 @@ TEST_CASE("quantisation blocks that a layout cuts are told with their padding") 
   CHECK(asked(kPlan + "serving: {weights: fp8_block, sequences: 1, context: 1024}\n")["notes"]
             .empty());
 }
+
+TEST_CASE("an engine is asked whether it starts, in its own words") {
+  const Json answer =
+      asked(kPlan +
+            "engine: configs/engines/vllm-0.19.yaml\nprecision: {weights: fp8, kv_cache: fp8}\n"
+            "parallelism: {tp: 4}\nserving: {fraction: 0.85, context: 8192, sequences: 64}\n");
+  const Json& engine = answer["engine"];
+  CHECK(engine["name"] == "vLLM 0.19");
+  CHECK(engine["starts"] == true);
+  CHECK(answer["memory"]["fits"] == true);
+  CHECK(engine["fraction"] == 0.85);
+  CHECK(engine["step_tokens"] == 8192);
+  CHECK(engine["largest_batch_per_dp_rank"] == 64);
+  // What the fraction holds are the parts.
+  const Json& m = answer["memory"];
+  CHECK(engine["budget_bytes"].get<std::int64_t>() == m["peak_bytes"].get<std::int64_t>());
+  CHECK(m["kv_cache_bytes"] == engine["for_cache_bytes"]);
+  CHECK(engine["log"] == "GPU KV cache size: " + engine["cache_tokens"].dump() + " tokens");
+  CHECK(engine["flags"][0] == "--tensor-parallel-size 4");
+  // Weights in other formats part by part, as a run has them.
+  const Json mixed = asked(
+      kPlan +
+      "precision: {weights: fp8, experts: mxfp4}\nparallelism: {tp: 4}\nserving: {context: 8}\n");
+  const Json fp8 = asked(kPlan + "parallelism: {tp: 4}\nserving: {weights: fp8, context: 8}\n");
+  CHECK(mixed["memory"]["experts_bytes"] < fp8["memory"]["experts_bytes"]);
+  CHECK(mixed["memory"]["attention_bytes"] == fp8["memory"]["attention_bytes"]);
+}
+
+TEST_CASE("what only an engine is asked, or is said twice, is refused with its place") {
+  CHECK(message_of(kPlan + "serving: {fraction: 0.9}\n") ==
+        "plan.yaml:3:21: serving.fraction: is asked of an engine: give engine: vllm, say");
+  CHECK(message_of(kPlan + "engine: vllm\nserving: {context: 8}\n") ==
+        "plan.yaml:3:9: engine: expected the path of a file, not \"vllm\"");
+  CHECK(message_of(kPlan + "precision: {weights: fp8}\nserving: {weights: fp8}\n") ==
+        "plan.yaml:4:20: serving.weights: is said by precision: leave out one of the two");
+  CHECK(message_of(kPlan + "engine: configs/engines/vllm-0.19.yaml\ntraining: {}\n") ==
+        "plan.yaml:3:9: engine: is of serving: what training keeps has its own keys");
+  CHECK(
+      message_of(kPlan + "engine: configs/engines/vllm-0.19.yaml\n"
+                         "parallelism: {tp: 2, dp: 4, ep: 4, etp: 2}\nserving: {context: 8}\n") ==
+      "plan.yaml:4:14: parallelism: ep = 4: vLLM 0.19 starts 1 or tp * dp = 8 (rules of its file)");
+  CHECK(message_of(kPlan + "training: {trainer: deepspeed}\n") ==
+        "plan.yaml:3:21: training.trainer: expected one of megatron, torchtitan, not "
+        "\"deepspeed\"");
+}

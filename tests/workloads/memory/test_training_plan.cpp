@@ -95,6 +95,45 @@ TEST_CASE("what is recomputed is not kept, and full recomputation keeps a layer'
         std::int64_t{12} * 4096 * 3 * 28672 * 2);
 }
 
+TEST_CASE("shared experts that are computed again are not kept") {
+  // DeepSeek-V3: 58 mixture layers, one shared expert of 2,048, three inner widths, in 16 bits.
+  const ModelSpec model = shipped("deepseek-v3");
+  TrainingLoad load;
+  const std::int64_t none = plan_training(model, {}, load, large()).gpu().activations;
+  load.recompute.shared_experts = true;
+  CHECK(none - plan_training(model, {}, load, large()).gpu().activations ==
+        std::int64_t{58} * 4096 * 3 * 2048 * 2);
+}
+
+TEST_CASE("rows that are kept in 8 bits take half") {
+  // Mixtral: 32 layers, 2 x 4,096 rows of 4,096 + 3 x 14,336 numbers.
+  const ModelSpec model = shipped("mixtral-8x7b");
+  TrainingLoad load;
+  const std::int64_t in_16 = plan_training(model, {}, load, large()).gpu().activations;
+  load.row_bytes = 1;
+  CHECK(in_16 - plan_training(model, {}, load, large()).gpu().activations ==
+        std::int64_t{32} * 2 * 4096 * (4096 + 3 * 14336));
+}
+
+TEST_CASE("a share that is no even split has its own layers, tables and predictions") {
+  // Mixtral, tp 1, ep 1: layers 0 to 1 with the embedding, no head: 32,000 x 4,096, and of a layer
+  // its attention, experts, router and norms.
+  const ModelSpec model = shipped("mixtral-8x7b");
+  const RankParameters of =
+      parameters_of(model, {}, {.layers = {{0, 1}, {9, 10}}, .embedding = true});
+  const std::int64_t attention = 2 * 4096 * 4096 + 2 * 4096 * 1024;
+  CHECK(of.dense == 32000.0 * 4096 + 2.0 * (attention + 8 * 4096 + 2 * 4096));
+  CHECK(of.expert == 2.0 * 8 * 3 * 4096 * 14336);
+  // The head with the final norm; a prediction layer's two norms and product besides.
+  const RankParameters last = parameters_of(model, {}, {.loss = true});
+  CHECK(last.dense == 32000.0 * 4096 + 4096);
+  const ModelSpec deepseek = shipped("deepseek-v3");
+  const RankParameters one = parameters_of(deepseek, {}, {.layers = {{10, 11}}});
+  const RankParameters predicts = parameters_of(deepseek, {}, {.predictions = 1});
+  CHECK(predicts.dense - one.dense == 2.0 * 7168 * 7168 + 2 * 7168);
+  CHECK(predicts.expert == one.expert);
+}
+
 TEST_CASE("more imbalance needs more, in proportion to the rows") {
   const ModelSpec model = shipped("mixtral-8x7b");
   TrainingLoad load;
@@ -171,4 +210,43 @@ TEST_CASE("Megatron-LM's golden values of Mixtral are within 5 % on the rank tha
   load.virtual_stages = 8;
   CHECK(last(shipped("mixtral-8x7b"), {.tp = 2, .pp = 4, .dp = 8, .ep = 8}) ==
         doctest::Approx(35.506).epsilon(0.05));
+}
+
+TEST_CASE("torchtitan's DeepSeek of 16 B fills eight B200 as its users saw") {
+  // pytorch/torchtitan#1993: ZeRO-3 on 8 B200; sequences of 6,144, 4 a GPU, take 88 % of the
+  // memory; 4,096 x 8 and 8,192 x 4 run out of it. The allocator's share is fitted on the first of
+  // these.
+  const ModelSpec model = load_model("configs/models/deepseek-v2-lite.yaml");
+  const hardware::Device b200 = hardware::load_device("configs/devices/b200.yaml");
+  const auto load_of = [](std::int64_t sequence, std::int64_t micro_batch) {
+    TrainingLoad load;
+    load.micro_batch = micro_batch;
+    load.sequence = sequence;
+    load.sharding = Sharding::Weights;
+    return load;
+  };
+  const auto plan = [&](std::int64_t sequence, std::int64_t micro_batch) {
+    const StateBytes each = state_bytes_of(Trainer::Torchtitan);
+    TrainingLoad load = load_of(sequence, micro_batch);
+    load.trainer = Trainer::Torchtitan;
+    load.weight_bytes = each.weight;
+    load.gradient_bytes = each.gradient;
+    load.optimizer_bytes = each.optimizer;
+    return plan_training(model, {.dp = 8}, load, b200);
+  };
+  const TrainingPlan fits = plan(6144, 4);
+  CHECK(fits.fits());
+  const double share = static_cast<double>(fits.gpu().peak()) / static_cast<double>(fits.capacity);
+  CHECK(share == doctest::Approx(0.88).epsilon(0.05));
+  CHECK_FALSE(plan(4096, 8).fits());
+  CHECK_FALSE(plan(8192, 4).fits());
+  // 16 bytes of each parameter over eight ranks, whichever way they are divided into three.
+  CHECK(static_cast<double>(fits.gpu().weights) * 2 ==
+        doctest::Approx(static_cast<double>(fits.gpu().optimizer)));
+  // Of a logit 12 bytes in place of 4: 24,576 tokens of 102,400 words are 20 GB more.
+  TrainingLoad load = load_of(6144, 4);
+  const TrainingPlan fused = plan_training(model, {.dp = 8}, load, b200);
+  load.trainer = Trainer::Torchtitan;
+  const TrainingPlan eager = plan_training(model, {.dp = 8}, load, b200);
+  CHECK(eager.gpu().temporaries - fused.gpu().temporaries > 8LL * 24576 * 102400);
 }

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -72,6 +73,17 @@ TEST_CASE("all mistakes of a scenario are told at once, each with its place") {
                        sim::ConfigError);
 }
 
+TEST_CASE("a scenario may keep a part of its model") {
+  const Scenario first = scenario("keep_layers: 4");
+  CHECK(first.deployment.model.layer_count() == 4);
+  CHECK(resolved(first)["keep_layers"].dump() == "[0,1,2,3]");
+  CHECK(scenario("keep_layers: [0, 31]").deployment.model.layer_count() == 2);
+  CHECK_FALSE(resolved(scenario()).contains("keep_layers"));
+  CHECK_THROWS_WITH_AS(scenario("keep_layers: 33"),
+                       "x.yaml:6:14: keep_layers: expected a whole number from 1 to 32, not \"33\"",
+                       sim::ConfigError);
+}
+
 TEST_CASE("a trace goes round where the scenario does not say otherwise") {
   const Scenario s = scenario("routing: {trace: configs/traces/mixtral-like.h5}");
   CHECK(s.deployment.routing.mapping.tokens == TokenMapping::Auto);
@@ -88,6 +100,53 @@ TEST_CASE("a trace and a law exclude each other, and a mapping needs a trace") {
       "x.yaml:6:30: routing.tokens: says how a trace is mapped, but there is none: "
       "give routing.trace",
       sim::ConfigError);
+}
+
+TEST_CASE("loads of ranks are a routing of their own") {
+  const Scenario s = scenario("routing: {rank_loads: [3, 1, 1, 1, 1, 1, 1, 1]}");
+  CHECK(s.deployment.routing.ranks.loads == std::vector<double>{3, 1, 1, 1, 1, 1, 1, 1});
+  CHECK(resolved(s)["routing"].dump() == R"({"rank_loads":[3.0,1.0,1.0,1.0,1.0,1.0,1.0,1.0]})");
+  const Scenario busiest = scenario("routing: {max_over_mean: 1.3}");
+  CHECK(busiest.deployment.routing.ranks.max_over_mean == 1.3);
+  CHECK(resolved(busiest)["routing"].dump() == R"({"max_over_mean":1.3})");
+}
+
+TEST_CASE("a run's ranks have the loads that the scenario gives them") {
+  // 5 of 16 parts over 8 ranks: 2.5 times the mean of 4,096 rows, to within five deviations of
+  // sqrt(16,384 x 0.625 x 0.375) = 62 rows: 0.08.
+  const char* prefill = "{phase: prefill, tokens_per_rank: 2048, prompt: 2048}";
+  const RunResult given =
+      run(scenario("network: bound\nrouting: {rank_loads: [1, 5, 3, 2, 2, 1, 1, 1]}", prefill));
+  CHECK(std::abs(given.report.rank_max_over_mean - 2.5) < 0.08);
+  const RunResult busiest = run(scenario("network: bound\nrouting: {max_over_mean: 1.3}", prefill));
+  CHECK(std::abs(busiest.report.rank_max_over_mean - 1.3) < 0.06);
+}
+
+TEST_CASE("loads of ranks that say nothing, or something twice, are refused") {
+  CHECK_THROWS_WITH_AS(scenario("routing: {law: zipf, max_over_mean: 1.3}"),
+                       "x.yaml:6:16: routing.law: belongs to a routing by a law, not by loads of "
+                       "ranks: leave out one of the two",
+                       sim::ConfigError);
+  CHECK_THROWS_WITH_AS(
+      scenario("routing: {rank_loads: [1, 1], max_over_mean: 1.3}"),
+      "x.yaml:6:46: routing.max_over_mean: rank_loads say it already: leave out one of the two",
+      sim::ConfigError);
+  CHECK_THROWS_WITH_AS(scenario("routing: {trace: x.h5, rank_loads: [1]}"),
+                       "x.yaml:6:36: routing.rank_loads: belongs to a routing without a trace: "
+                       "leave out one of the two",
+                       sim::ConfigError);
+  CHECK_THROWS_WITH_AS(scenario("routing: {rank_loads: [0, 0]}"),
+                       "x.yaml:6:23: routing.rank_loads: expected the load of each "
+                       "expert-parallel rank, such as [3, 1, 2, 2]",
+                       sim::ConfigError);
+  CHECK_THROWS_WITH_AS(
+      scenario("routing: {max_over_mean: 0.5}"),
+      "x.yaml:6:26: routing.max_over_mean: expected a number from 1 to 1048576, not "
+      "\"0.5\"",
+      sim::ConfigError);
+  CHECK_THROWS_WITH_AS(scenario("routing: {rank_loads: [1, 2]}"),
+                       "x.yaml:6:10: routing: rank_loads: has 2 loads for ep = 8 ranks",
+                       sim::ConfigError);
 }
 
 TEST_CASE("an all-to-all that there is not is refused where it stands") {

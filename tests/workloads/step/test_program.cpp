@@ -163,3 +163,69 @@ TEST_CASE("what is nothing is left out") {
   CHECK(drawn(w.program.head({}, w.parts[0][0])).empty());
   CHECK(RankWork{}.is_nothing());
 }
+
+namespace {
+
+// What a device that was measured knows of rows: bandwidth alone, 1 us a launch.
+hardware::FittedModel rows_fit(const char* way) {
+  hardware::FittedModel model;
+  model.kind = "permute";
+  model.implementation = "moesim";
+  model.variant = way;
+  model.parameters = {
+      {"launch_us", 1}, {"memory_fraction", 0.79}, {"l2_gain", 0.01}, {"repeated", 1}};
+  return model;
+}
+
+}  // namespace
+
+TEST_CASE("before a library's all-to-all rows are put in order, and added up when they are back") {
+  const Batch batch = on_every_rank({decoding(2, 10)});
+  Deployment d = hand_deployment(both(), {.dp = 2, .ep = 2});
+  d.kernels = {};
+  d.tokens = hardware::MulticastAlgorithm::Nccl;
+  give_default_collectives(d.cluster);
+  const auto turns_of = [&](const Deployment& deployment) {
+    World w(deployment, batch);
+    return drawn(w.program.layer(1, {}, w.parts[0][0], w.account));
+  };
+  // Nobody knows what rows cost on a device that was not measured.
+  CHECK(turns_of(d) ==
+        Texts{"attention L1 (attention), router L1 (router) forks, dispatch L1 (dispatch) x 1",
+              "shared expert L1 (shared_expert), experts L1 (experts), combine L1 (combine) x 1"});
+  d.cluster.device.fitted = {rows_fit("out"), rows_fit("back")};
+  CHECK(turns_of(d) ==
+        Texts{"attention L1 (attention), router L1 (router) forks, rows out L1 (router), "
+              "dispatch L1 (dispatch) x 1",
+              "shared expert L1 (shared_expert), experts L1 (experts), combine L1 (combine) x 1",
+              "rows back L1 (experts)"});
+  World w(d, batch);
+  const auto turns = w.program.layer(1, {}, w.parts[0][0], w.account);
+  // Of two tokens each goes to both ranks, for one of its experts there: 4 rows of 2,000 B, read
+  // from 2; back as many.
+  for (const Rank rank : {Rank{0}, Rank{1}}) {
+    const Work& out = turns[0][2].work[rank];
+    const Work& back = turns[2][0].work[rank];
+    CHECK(out.bytes == sim::Bytes(12000));
+    CHECK(back.bytes == sim::Bytes(12000));
+    CHECK(out.launches == 1);
+    // A launch, and at 1 TB/s 16 KB out (4 read, 4 written) and 12 KB back.
+    CHECK(sim::to_us(out.time) == doctest::Approx(1.016).epsilon(0.0005));
+    CHECK(sim::to_us(back.time) == doctest::Approx(1.012).epsilon(0.0005));
+  }
+  // They come on top of the step, one after another; with two halves, between their turns.
+  const auto time = [&](Deployment deployment, bool fits) {
+    if (!fits) deployment.cluster.device.fitted.clear();
+    deployment.network.fidelity = hardware::Fidelity::Bound;
+    return StepPlayer(deployment, {.fullest = batch}).play(batch).time();
+  };
+  CHECK(time(d, true) - time(d, false) == turns[0][2].work[0].time + turns[2][0].work[0].time);
+  d.overlap.two_batch = true;
+  d.cluster.device.multiprocessors = 132;  // of which the exchange holds some
+  CHECK(time(d, true) > time(d, false));
+  d.overlap.two_batch = false;
+  // DeepEP's kernels do it themselves.
+  d.tokens = hardware::MulticastAlgorithm::DeepEpLowLatency;
+  give_hand_collectives(d.cluster);
+  CHECK(turns_of(d).size() == 2);
+}

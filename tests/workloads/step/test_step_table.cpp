@@ -89,9 +89,9 @@ TEST_CASE("an answer does not depend on what was asked before") {
 }
 
 TEST_CASE("unequal ranks lie between points whose first rank has 1, 2, 4 times the mean, or all") {
-  // Four ranks; the rest is 100 x total + 10,000 x fullest. 16 tokens, 6 of them on one rank: 1.5
-  // times the mean, half way between 4 and 8: 1,600 + 60,000. 12 of 16 is 3 times, between 8
-  // and 16. 3 tokens are fewer than ranks: a point of its own.
+  // Four ranks; the rest is 100 x total + 10,000 x fullest, straight in both. 16 tokens, 6 of them
+  // on one rank, 1.5 times the mean: 1,600 + 60,000. 12 of 16 is 3 times. 3 tokens are fewer than
+  // ranks: a point of its own.
   std::vector<TablePoint> played;
   StepTable table(
       {.ranks = 4, .most = 64, .tolerance = 0.01},
@@ -108,6 +108,28 @@ TEST_CASE("unequal ranks lie between points whose first rank has 1, 2, 4 times t
   REQUIRE(played.size() == 1);
   CHECK(played[0].total == 3);
   CHECK(played[0].fullest == 2);
+}
+
+TEST_CASE("a step at which the fullest rank's kernel changes is found at any number of tokens") {
+  // Sixteen ranks; one reads 512 tokens of a prompt, the others decode a few. Its kernel takes
+  // 50,000 more from 513 tokens on. Between 8 and 16 times the mean's tokens, at 690 in all, the
+  // rest is 10 x 690 + 100 x 512; with one token more 50,000 + 100 more.
+  StepTable table(
+      {.ranks = 16, .most = 512, .tolerance = 0.001},
+      [&](const TablePoint& at) {
+        const std::int64_t rest =
+            10 * at.total + 100 * at.fullest + (at.fullest > 512 ? 50'000 : 0);
+        return sample_of(rest, rest);
+      },
+      [](const TablePoint&) { return sim::Duration{}; });
+  const auto at = [&](std::int64_t total, std::int64_t fullest) {
+    return static_cast<double>(
+        table.blend({.total = total, .fullest = fullest}, {}).of(0).time.count());
+  };
+  CHECK(at(690, 512) == doctest::Approx(58'100).epsilon(0.001));
+  CHECK(at(690, 513) == doctest::Approx(108'200).epsilon(0.001));
+  // One rank may have more than the mean may: the others have less.
+  CHECK(at(2000, 1500) == doctest::Approx(20'000 + 150'000 + 50'000).epsilon(0.001));
 }
 
 TEST_CASE("where attention does not add up a point is read by attention's time") {

@@ -150,7 +150,7 @@ std::string next_command(const Calibration& c) {
     const bool better = experts == nullptr || f.implementation == "moesim_wgmma";
     if (f.kind == "moe" && f.variant == "bf16" && better) experts = &f;
     dense |= f.kind == "gemm" && f.implementation == "cublaslt";
-    attention |= f.kind == "generation_attention";
+    attention |= f.kind == "generation_attention" || f.kind == "context_attention";
   }
   if (experts != nullptr) command += " --set kernels.moe=" + experts->implementation;
   if (dense) command += " --set kernels.gemm=cublaslt";

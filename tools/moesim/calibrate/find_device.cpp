@@ -13,14 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Where device files may lie: here, among the user's own, and with the program.
-std::vector<fs::path> device_folders() {
-  std::vector<fs::path> folders{"configs/devices"};
-  if (const fs::path own = own_config_folder(); !own.empty()) folders.push_back(own / "devices");
-  if (const auto configs = config_folder()) folders.push_back(*configs / "devices");
-  return folders;
-}
-
 std::string lower(std::string text) {
   std::ranges::transform(text, text.begin(),
                          [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -33,8 +25,9 @@ fs::path find_device_file(const std::string& name) {
   if (name.find('/') != std::string::npos || name.ends_with(".yaml") || name.ends_with(".yml"))
     return name;  // a file: the loader says what is wrong with it
   std::vector<std::string> names;
-  for (const fs::path& folder : device_folders()) {
+  for (const fs::path& place : config_places()) {
     std::error_code error;
+    const fs::path folder = place / "devices";
     const fs::path file = folder / (lower(name) + ".yaml");
     if (fs::is_regular_file(file, error)) return file;
     for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {

@@ -1,20 +1,24 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
+#include <sstream>
 
 #include "hardware/choose_fitted.h"
 #include "hardware/collectives/check_fit.h"
 #include "sim/error.h"
 #include "sim/io/atomic_file.h"
+#include "sim/io/csv.h"
 #include "sim/io/json.h"
 #include "tools/moesim/calibrate/cost_commands.h"
 #include "validation/calibrate/fit_task.h"
 #include "validation/calibrate/fitted_file.h"
 #include "validation/compare/table_report.h"
 #include "validation/tables/detect_kind.h"
+#include "validation/tables/slow_tasks.h"
 #include "validation/tables/tables.h"
 
 namespace moesim::tools {
@@ -28,21 +32,86 @@ constexpr std::int64_t kLeastPoints = 24;  // with a prior; a formula has up to 
 constexpr std::size_t kShownOutliers = 10;
 
 struct Source {
-  std::string implementation;  // empty: the kind's own
-  std::string file;
+  std::string implementation;  // empty: not said
+  std::vector<std::string> files;
+
+  std::string names() const {
+    std::string list;
+    for (const std::string& file : files)
+      list += (list.empty() ? "" : "+") + std::filesystem::path(file).filename().string();
+    return list;
+  }
 };
 
-// "trtllm=gemm.csv" or "gemm.csv".
+// "trtllm=gemm.csv", "gemm.csv", or "flash_attention_3=a.csv+b.csv".
 Source parse_source(const std::string& text) {
+  Source source;
   const std::size_t equals = text.find('=');
-  if (equals == std::string::npos || text.find('/') < equals) return {"", text};
-  return {text.substr(0, equals), text.substr(equals + 1)};
+  const bool named = equals != std::string::npos && text.find('/') > equals;
+  if (named) source.implementation = text.substr(0, equals);
+  std::size_t begin = named ? equals + 1 : 0;
+  while (begin <= text.size()) {
+    const std::size_t end = std::min(text.find('+', begin), text.size());
+    source.files.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return source;
 }
+
+// Files of the same columns as one table, whose lines go on from file to file.
+sim::io::CsvTable read_joined(const std::vector<std::string>& files) {
+  sim::io::CsvTable first = sim::io::CsvTable::read(files.front());
+  if (files.size() == 1) return first;
+  sim::io::CsvWriter joined(first.columns());
+  std::string name;
+  for (const std::string& file : files) {
+    const sim::io::CsvTable table = sim::io::CsvTable::read(file);
+    name += (name.empty() ? "" : "+") + table.name();
+    if (table.columns() != first.columns())
+      throw sim::InputError(fmt::format("{} and {} have other columns: they are no one table",
+                                        first.name(), table.name()));
+    for (std::size_t row = 0; row < table.rows(); ++row) {
+      for (std::size_t c = 0; c < table.columns().size(); ++c) joined.add(table.text(row, c));
+      joined.end_row();
+    }
+  }
+  return sim::io::CsvTable::parse(joined.text(), name);
+}
+
+// A table to fit on, and what it asks of which models.
+struct Job {
+  Source source;
+  sim::io::CsvTable table;
+  std::string kind, implementation;
+  bool said = false;  // whose kernels, by the command or the table's name
+  validation::Tasks tasks;
+};
 
 struct Fitted {
   FitResult result;
   std::string title;
   std::vector<std::string> outliers;
+};
+
+// Fits that others have: what a search starts from, and what an interval is taken over from.
+struct Siblings {
+  const hardware::Device* prior = nullptr;
+  std::string generation;    // of the device that is fitted
+  hardware::Device nearest;  // with the fits of this run, and those that the device takes over
+
+  std::optional<hardware::FittedModel> prior_of(const Task& task) const {
+    if (!prior) return {};
+    const hardware::Chosen chosen =
+        hardware::choose_fitted(*prior, task.kind(), task.implementation(), task.variant());
+    if (!chosen.model) return {};
+    hardware::FittedModel model = *chosen.model;
+    model.other_generation |= prior->generation != generation;
+    return model;
+  }
+  const hardware::FittedModel* nearest_to(const Task& task) const {
+    return hardware::choose_fitted(nearest, task.kind(), task.implementation(), task.variant())
+        .model;
+  }
 };
 
 std::string title_of(const Task& task) {
@@ -51,20 +120,26 @@ std::string title_of(const Task& task) {
 
 // Nothing where the rows are too few, and a line that says so.
 std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
-                          validation::FitOptions options, const hardware::Device* prior,
+                          validation::FitOptions options, const Siblings& siblings,
                           std::ostream& err) {
   if (task.composed()) {
     err << fmt::format("{}: {} is left out: it is composed of what other tables fit\n",
                        table.name(), task.kind());
     return {};
   }
-  const auto measured = std::ranges::count_if(
-      task.items(), [](const validation::Item& i) { return i.measured_us > 0 && !i.anomalous; });
-  if (prior) {
-    const hardware::Chosen chosen =
-        hardware::choose_fitted(*prior, task.kind(), task.implementation(), task.variant());
-    options.prior = chosen.model;
+  std::int64_t measured = 0, screened = 0;
+  for (std::size_t i = 0; i < task.items().size(); ++i) {
+    measured += task.usable(i) ? 1 : 0;
+    screened += task.items()[i].screened ? 1 : 0;
   }
+  if (screened > 0)
+    err << fmt::format(
+        "{}: {}: {} of {} rows are left out: of tasks slower by {} times or more than others that "
+        "ask for no less\n",
+        table.name(), title_of(task), screened, task.items().size(), validation::kSlowTask);
+  const std::optional<hardware::FittedModel> prior = siblings.prior_of(task);
+  if (prior) options.prior = &*prior;
+  options.nearest = siblings.nearest_to(task);
   if (measured == 0 || (measured < kLeastPoints && !options.prior)) {
     err << fmt::format(
         "{}: {} is left out: {} measured rows; a fit takes {}, or one and a --prior\n",
@@ -85,13 +160,16 @@ std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
   return fitted;
 }
 
+std::string hold_out_text(const validation::ErrorSummary& held) {
+  if (held.n == 0) return "hold-out none: too few groups";
+  return fmt::format("hold-out {:5.2f} / {:5.1f}  bias {:+5.2f}", held.median, held.p90, held.bias);
+}
+
 void print(std::ostream& out, const Fitted& f) {
   const FitResult& r = f.result;
-  out << fmt::format(
-      "{:36} {:6} points  fit {:5.2f} / {:5.1f}  hold-out {:5.2f} / {:5.1f}  bias {:+5.2f}  "
-      "outliers {}\n",
-      f.title, r.model.points, r.in_sample.median, r.in_sample.p90, r.hold_out.median,
-      r.hold_out.p90, r.hold_out.bias, r.outliers.size());
+  out << fmt::format("{:36} {:6} points  fit {:5.2f} / {:5.1f}  {}  outliers {}\n", f.title,
+                     r.model.points, r.in_sample.median, r.in_sample.p90, hold_out_text(r.hold_out),
+                     r.outliers.size());
   for (const std::string& line : f.outliers) out << "    " << line << '\n';
 }
 
@@ -119,9 +197,9 @@ std::string command_line(const Arguments& arguments) {
     line += " --prior " + std::filesystem::path(*prior).stem().string();
   for (const std::string& text : arguments.all("TABLE")) {
     const Source source = parse_source(text);
-    const std::string name = std::filesystem::path(source.file).filename().string();
-    line += source.implementation.empty() ? fmt::format(" {}", name)
-                                          : fmt::format(" {}={}", source.implementation, name);
+    line += source.implementation.empty()
+                ? fmt::format(" {}", source.names())
+                : fmt::format(" {}={}", source.implementation, source.names());
   }
   if (arguments.has("source")) line += fmt::format(" --source \"{}\"", arguments.text("source"));
   if (arguments.has("replace")) line += " --replace";
@@ -163,12 +241,72 @@ std::string link_constants(const std::vector<hardware::FittedModel>& models,
   return text;
 }
 
+// The commands at the top of a fitted file: all that made what it has, in their order.
+std::string commands_of(const std::string& file) {
+  constexpr std::string_view kStart = "# moesim calibrate fit ";
+  std::istringstream text(sim::io::read_text(file));
+  std::string commands;
+  for (std::string line; std::getline(text, line) && line.starts_with('#');)
+    if (line.starts_with(kStart)) commands += line.substr(2) + '\n';
+  return commands;
+}
+
+// `what` becomes the first line, and `command` goes below those that the file has.
 void write_models(const std::string& file, const std::vector<hardware::FittedModel>& fresh,
-                  bool replace, const std::string& header) {
+                  bool replace, const std::string& what, const std::string& command) {
   std::vector<hardware::FittedModel> models;
-  if (std::filesystem::exists(file) && !replace) models = hardware::load_fitted(file);
+  std::string header = what + '\n';
+  if (std::filesystem::exists(file) && !replace) {
+    models = hardware::load_fitted(file);
+    header += commands_of(file);
+  }
+  header += command;
   sim::io::write_file(
       file, validation::fitted_to_yaml(validation::merged(std::move(models), fresh), header));
+}
+
+Job read_job(const Arguments& arguments, const std::string& text, const hardware::Device& device,
+             std::ostream& err) {
+  Job job{.source = parse_source(text), .table = {}, .kind = {}, .implementation = {}, .tasks = {}};
+  job.table = read_joined(job.source.files);
+  job.kind = arguments.find("kind").value_or(validation::detect_kind(job.table));
+  job.implementation = job.source.implementation.empty() ? arguments.find("impl").value_or("")
+                                                         : job.source.implementation;
+  if (job.implementation.empty()) {
+    job.implementation = validation::named_implementation(job.kind, job.source.names());
+    if (!job.implementation.empty())
+      err << fmt::format(
+          "{}: taken for kernels of {}, by its name; IMPL=FILE or --impl says else\n",
+          job.table.name(), job.implementation);
+  }
+  job.said = !job.implementation.empty();
+  job.tasks = validation::read_tasks(job.kind, job.table, device, job.implementation);
+  return job;
+}
+
+// That no fit takes another's place in silence: no two tables of this run are of the same kernels,
+// and where nobody said whose a table is, the file has no fit of them from another table.
+void check_places(const std::vector<Job>& jobs, const std::vector<hardware::FittedModel>& there) {
+  std::map<std::string, const Job*> taken;
+  for (const Job& job : jobs) {
+    for (const auto& task : job.tasks) {
+      const std::string title = title_of(*task);
+      const auto [at, fresh] = taken.try_emplace(title, &job);
+      if (!fresh && at->second != &job)
+        throw sim::InputError(fmt::format(
+            "{} and {} are both of {}: IMPL=FILE says whose one of them is, FILE+FILE fits them "
+            "as one table",
+            at->second->table.name(), job.table.name(), title));
+      if (job.said) continue;
+      for (const hardware::FittedModel& m : there)
+        if (m.kind == task->kind() && m.implementation == task->implementation() &&
+            m.variant == task->variant() && !m.provenance.source.starts_with(job.source.names()))
+          throw sim::InputError(fmt::format(
+              "{}: {} is there already, fitted on {}; whose kernels are these? IMPL=FILE or --impl "
+              "says, --impl {} replaces it",
+              job.table.name(), title, m.provenance.source, task->implementation()));
+    }
+  }
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
@@ -179,25 +317,35 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   options.evaluations = static_cast<int>(arguments.integer("evaluations", 100, 1'000'000));
   std::vector<hardware::FittedModel> fresh;
   Json list = Json::array();
-  for (const std::string& text : arguments.all("TABLE")) {
-    const Source source = parse_source(text);
-    const sim::io::CsvTable table = sim::io::CsvTable::read(source.file);
-    const std::string kind = arguments.find("kind").value_or(validation::detect_kind(table));
-    const std::string impl =
-        source.implementation.empty() ? arguments.find("impl").value_or("") : source.implementation;
+  Siblings siblings{
+      .prior = prior ? &*prior : nullptr, .generation = device.generation, .nearest = device};
+  std::erase_if(siblings.nearest.fitted,
+                [](const hardware::FittedModel& m) { return m.carried_from.empty(); });
+  std::vector<Job> jobs;
+  for (const std::string& text : arguments.all("TABLE"))
+    jobs.push_back(read_job(arguments, text, device, console.err));
+  for (const char* output : {"output", "network"}) {
+    const auto file = arguments.find(output);
+    const bool kept = file && !arguments.has("replace") && std::filesystem::exists(*file);
+    check_places(jobs, kept ? hardware::load_fitted(*file) : std::vector<hardware::FittedModel>{});
+  }
+  for (const Job& job : jobs) {
+    const sim::io::CsvTable& table = job.table;
     // Times of another unit, or of rows that cannot be, before anything is fitted to them.
     std::vector<std::string> notes;
     validation::check_units(
-        table, validation::predict_table(kind, table, prior ? *prior : device, impl), notes);
+        table,
+        validation::predict_table(job.kind, table, prior ? *prior : device, job.implementation),
+        notes);
     for (const std::string& note : notes) console.err << note << '\n';
-    options.source = fmt::format(
-        "{} on {}{}", std::filesystem::path(source.file).filename().string(), device.name,
-        arguments.has("source") ? ", " + arguments.text("source") : std::string());
-    for (const auto& task : validation::read_tasks(kind, table, device, impl)) {
-      const std::optional<Fitted> fitted =
-          fit(*task, table, options, prior ? &*prior : nullptr, console.err);
+    options.source =
+        fmt::format("{} on {}{}", job.source.names(), device.name,
+                    arguments.has("source") ? ", " + arguments.text("source") : std::string());
+    for (const auto& task : job.tasks) {
+      const std::optional<Fitted> fitted = fit(*task, table, options, siblings, console.err);
       if (!fitted) continue;
       fresh.push_back(fitted->result.model);
+      siblings.nearest.fitted.push_back(fitted->result.model);
       if (arguments.json())
         list.push_back(to_json(*fitted));
       else
@@ -208,18 +356,19 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   if (arguments.json()) console.out << sim::io::to_text(Json{{"fits", list}});
   const bool replace = arguments.has("replace");
   if (const auto file = arguments.find("output"))
-    write_models(
-        *file, fresh, replace,
-        fmt::format("Fitted parameters of {}; hardware/README.md says what each means.\n{}",
-                    device.name, command_line(arguments)));
+    write_models(*file, fresh, replace,
+                 fmt::format("Fitted parameters of {}; hardware/README.md says what each means.",
+                             device.name),
+                 command_line(arguments));
   if (const auto file = arguments.find("network")) {
     std::erase_if(fresh, [](const hardware::FittedModel& m) { return !of_network(m); });
     if (fresh.empty())
       throw sim::InputError("--network: none of the tables is of NCCL, an all-reduce or DeepEP");
     write_models(*file, fresh, replace,
                  fmt::format("Fitted collectives of a cluster of {}; its file names this one under "
-                             "collectives:\n{}{}",
-                             device.name, command_line(arguments), link_constants(fresh, device)));
+                             "collectives:",
+                             device.name),
+                 command_line(arguments) + link_constants(fresh, device));
   }
   return sim::ExitCode::Ok;
 }
@@ -240,7 +389,9 @@ Command calibrate_fit_command() {
       .options =
           {{.name = "TABLE",
             .value = "",
-            .help = "measured tables, IMPL=FILE or FILE; the kind is seen from the columns",
+            .help = "measured tables, IMPL=FILE or FILE, FILE+FILE for two of one kind of kernel; "
+                    "the kind is seen from the columns, whose kernels from the file's name where "
+                    "nothing says it",
             .required = true,
             .repeated = true,
             .is_file = true},

@@ -31,6 +31,10 @@ const std::vector<std::pair<std::string, std::vector<std::string>>> kKinds{
     {"points", {"moesim_mma", "moesim_wgmma", "moesim_fp8"}},
     {"points_gemm", {"cublaslt", "moesim_fp8"}},
     {"points_attention", {"moesim"}},
+    {"points_prefill", {"moesim"}},
+    {"points_router", {"moesim"}},
+    {"points_permute", {"moesim"}},
+    {"points_unpermute", {"moesim"}},
     {"points_nccl", {"nccl"}}};
 
 // Points of roles as a table; empty where none is left.

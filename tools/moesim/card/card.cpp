@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "sim/error.h"
 #include "tools/moesim/shipped.h"
+#include "workloads/deployment/engine_file.h"
 
 namespace moesim::tools {
 
@@ -17,6 +20,21 @@ hardware::Precision precision_of(const std::string& name) {
 
 std::vector<std::string> precision_names() {
   return {hardware::kPrecisionNames.begin(), hardware::kPrecisionNames.end()};
+}
+
+workloads::Engine engine_of(const std::string& name) {
+  std::error_code error;
+  std::filesystem::path file = name;
+  if (!std::filesystem::is_regular_file(file, error)) {
+    const std::filesystem::path folder = shipped_folder("engines");
+    file = workloads::find_engine(folder, name).file;
+    if (file.empty()) {
+      throw sim::ConfigError(
+          fmt::format("--engine: expected the path of a file or one of {}, not \"{}\"",
+                      fmt::join(workloads::engine_names(folder), ", "), name));
+    }
+  }
+  return workloads::load_engine(file);
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
@@ -36,6 +54,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   for (const std::string& device : devices) {
     options.devices.push_back(hardware::load_device(find_config("devices", device)));
   }
+  if (arguments.has("engine")) options.engine = engine_of(arguments.text("engine"));
   std::vector<workloads::ModelCard> cards;
   for (const std::string& name : arguments.all("MODEL")) {
     const workloads::ModelSpec model = workloads::load_model(find_config("models", name));
@@ -102,6 +121,10 @@ Command card_command() {
             .help = "to look for; a device's .yaml or a name in configs/devices; default: a100, "
                     "h100, h200, b200",
             .repeated = true,
+            .is_file = true},
+           {.name = "--engine",
+            .value = "ENGINE",
+            .help = "whose rules a layout has to meet: a file, or a name in configs/engines",
             .is_file = true},
            {.name = "--format",
             .value = "FORMAT",

@@ -6,6 +6,7 @@
 #include "sim/io/yaml_reader.h"
 #include "sim/units_text.h"
 #include "tools/moesim/card/card.h"
+#include "tools/moesim/shipped.h"
 #include "workloads/memory/request.h"
 
 namespace moesim::tools {
@@ -25,7 +26,42 @@ std::string line(const std::string& key, const Json& value) {
   return fmt::format("  {:<16} {:>12}\n", label, amount);
 }
 
+// Whether the engine starts, what its cache holds, and its own words for it.
+std::string engine_text(const workloads::MemoryRequest& request, const Json& answer) {
+  const Json& e = answer["engine"];
+  const auto number = [&](const char* key) { return e[key].get<std::int64_t>(); };
+  std::string text =
+      fmt::format("{} on {}, {} at a fraction of {}: a GPU\n\n", request.model.name,
+                  request.device.name, request.engine->name, e["fraction"].get<double>());
+  for (const auto& [key, value] : answer["memory"].items()) text += line(key, value);
+  if (e["starts"].get<bool>()) {
+    text += fmt::format(
+        "\n  starts{}: {} tokens of cache a dp rank\n",
+        number("context") > 0 ? fmt::format(" with a context of {}", number("context")) : "",
+        number("cache_tokens"));
+  } else {
+    text += fmt::format("\n  does not start: {}\n", e["why"].get<std::string>());
+  }
+  text += fmt::format("  longest context {}, largest batch of a dp rank {} (of {})\n",
+                      number("largest_context"), number("largest_batch_per_dp_rank"),
+                      number("sequences"));
+  if (e["starts"].get<bool>() && !e["least_fraction"].is_null()) {
+    text +=
+        fmt::format("  starts from a fraction of {:.3f} on\n", e["least_fraction"].get<double>());
+  }
+  std::string flags;
+  for (const auto& flag : e["flags"]) flags += (flags.empty() ? "" : " ") + flag.get<std::string>();
+  if (!flags.empty()) text += fmt::format("  its options: {}\n", flags);
+  if (const auto log = e["log"].get<std::string>(); !log.empty()) {
+    text += fmt::format("  its log says: {}\n", log);
+  }
+  for (const auto& note : answer["notes"])
+    text += fmt::format("  note: {}\n", note.get<std::string>());
+  return text;
+}
+
 std::string to_text(const workloads::MemoryRequest& request, const Json& answer) {
+  if (request.engine) return engine_text(request, answer);
   const Json& memory = answer["memory"];
   std::string text =
       fmt::format("{} on {}, {}: the fullest GPU (stage {} of {})\n\n", request.model.name,
@@ -55,7 +91,10 @@ Command memory_command() {
       .description =
           "Reads a file with model, device, parallelism and either serving or training "
           "(their keys: workloads/README.md) and prints the fullest GPU; with --format json every "
-          "pipeline stage. Ends with exit code 3 where it does not fit.",
+          "pipeline stage. With `engine:` it answers whether that engine starts at a fraction of "
+          "the "
+          "GPU's memory, with which context and batch, and names its options and its log's line. "
+          "Ends with exit code 3 where it does not fit, or does not start.",
       .options = {{.name = "FILE",
                    .value = "",
                    .help = "the question, a .yaml file",
@@ -67,7 +106,8 @@ Command memory_command() {
       .run =
           [](const Arguments& arguments, Console console) {
             const auto document = sim::io::YamlDocument::load(arguments.text("FILE"));
-            const auto request = workloads::read_memory_request(document.root());
+            const auto request =
+                workloads::read_memory_request(document.root(), shipped_folder("engines"));
             document.throw_errors();
             const Json answer = workloads::answer(request);
             console.out << (arguments.json() ? sim::io::to_text(answer) : to_text(request, answer));

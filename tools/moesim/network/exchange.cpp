@@ -13,7 +13,7 @@
 #include "sim/units_text.h"
 #include "tools/moesim/html_output.h"
 #include "tools/moesim/network/network_commands.h"
-#include "tools/moesim/shipped.h"
+#include "tools/moesim/sized_cluster.h"
 #include "tools/report/page_kinds.h"
 #include "tools/report/step_figures.h"
 #include "workloads/exchange/exchange_question.h"
@@ -277,8 +277,7 @@ sim::io::Json to_json(const Arguments& arguments, const ExchangeQuestion& questi
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const auto cluster = hardware::load_cluster_with(
-      find_config("clusters", arguments.text("CLUSTER")), overrides_of(arguments));
+  const auto cluster = named_cluster(arguments.text("CLUSTER"), overrides_of(arguments));
   const ExchangeQuestion question = question_of(arguments);
   const hardware::PricedExchange priced = make_exchange(cluster, question);
   const sim::Exchange& exchange = priced.exchange;

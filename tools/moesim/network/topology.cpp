@@ -10,15 +10,14 @@
 #include "sim/io/json.h"
 #include "sim/units_text.h"
 #include "tools/moesim/network/network_commands.h"
-#include "tools/moesim/shipped.h"
+#include "tools/moesim/sized_cluster.h"
 
 namespace moesim::tools {
 
 namespace {
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const auto cluster = hardware::load_cluster_with(
-      find_config("clusters", arguments.text("CLUSTER")), overrides_of(arguments));
+  const auto cluster = named_cluster(arguments.text("CLUSTER"), overrides_of(arguments));
   const hardware::Topology& topology = *cluster.topology;
   const std::string format = arguments.text("format");
   if (format == "dot") {

@@ -6,6 +6,8 @@
 namespace moesim::tools {
 
 Command capacity_command();
+// moesim requests info: what a trace of requests holds.
+Command requests_info_command();
 // moesim validate serving: measured engines beside predicted ones.
 Command validate_serving_command();
 

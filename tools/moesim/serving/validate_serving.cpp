@@ -47,6 +47,15 @@ Json to_json(const Result& r) {
   json["tpot"] = error_json(r.summary.tpot);
   json["ttft"] = error_json(r.summary.ttft);
   json["ttft_all"] = error_json(r.summary.ttft_all);
+  json["ttft_with_host"] = error_json(r.summary.ttft_with_host);
+  for (const auto& [engine, error] : r.summary.ttft_with_host_by)
+    json["ttft_with_host_by_engine"][engine] = error_json(error);
+  for (const auto& [key, ms] : r.summary.host_ms) json["host_ms"][key] = rounded(ms);
+  const auto ranking = [](const validation::E2eRanking& ranked) {
+    return Json{{"pairs", ranked.pairs}, {"right", ranked.right}};
+  };
+  json["ranking"] = {{"tpot", ranking(r.summary.tpot_ranking)},
+                     {"output_tokens_per_s_per_gpu", ranking(r.summary.rate_ranking)}};
   json["mean_of_groups"] = {{"tpot", error_json(r.summary.tpot_of_groups)},
                             {"ttft", error_json(r.summary.ttft_of_groups)}};
   for (const auto& [name, values] : r.summary.by) {
@@ -89,6 +98,19 @@ std::string to_text(const Result& r) {
     out += fmt::format("\n  by {}\n", name);
     for (const auto& [value, errors] : values) out += line(value, errors.first, errors.second);
   }
+  out +=
+      "\n  with what first tokens of the engine's other models take beyond it (8 clients, 1,024 "
+      "tokens at most)\n";
+  out += line("all", {}, r.summary.ttft_with_host);
+  for (const auto& [engine, error] : r.summary.ttft_with_host_by) out += line(engine, {}, error);
+  out += "\n  deployments of a model on a system, under one load, that differ by more than 5 %\n";
+  for (const auto& [name, ranked] : {std::pair("TPOT", r.summary.tpot_ranking),
+                                     std::pair("tokens/s/GPU", r.summary.rate_ranking)}) {
+    out += fmt::format("  {:<14} {:>5} pairs, {:.1f} % in the right order\n", name, ranked.pairs,
+                       ranked.pairs == 0 ? 0.0
+                                         : 100.0 * static_cast<double>(ranked.right) /
+                                               static_cast<double>(ranked.pairs));
+  }
   out += "\n  set apart\n";
   for (const auto& one : r.skipped) out += fmt::format("  {:>5}  {}\n", one.n, one.reason);
   return out;
@@ -102,6 +124,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 
   validation::E2eOptions options{.configs = shipped_folder("engines").parent_path().string()};
   options.full = arguments.has("full");
+  std::optional<validation::OptionTable> runs;
+  if (const auto file = arguments.find("options")) {
+    runs = validation::OptionTable::read(*file);
+    options.runs = &*runs;
+  }
   options.threads = static_cast<int>(arguments.integer("jobs", 1, 256));
   std::map<std::string, std::string> models;
   for (const std::string& pair : arguments.all("model")) {
@@ -178,6 +205,11 @@ Command validate_serving_command() {
                    .value = "ID=FILE",
                    .help = "the model file of a hub id that none that ships has among its aliases",
                    .repeated = true},
+                  {.name = "--options",
+                   .value = "FILE",
+                   .help = "what the runs were started with, by engine, version, model, system, "
+                           "lengths, layout and concurrency (.csv, .csv.gz)",
+                   .is_file = true},
                   {.name = "--full", .help = "ten times the concurrency, as the benchmark does"},
                   {.name = "--rows", .help = "all rows under worst, not the first ten"},
                   {.name = "-j,--jobs",
@@ -186,6 +218,7 @@ Command validate_serving_command() {
                    .fallback = "1"},
                   format_option()},
       .examples = {"moesim validate serving e2e_serving.csv.gz -j 2",
+                   "moesim validate serving e2e_serving.csv.gz --options e2e_options.csv.gz",
                    "moesim validate serving mine.csv --model my/model=mine.yaml --format json"},
       .run = run};
 }

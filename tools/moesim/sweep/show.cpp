@@ -16,7 +16,7 @@ std::vector<Option> row_options() {
           {.name = "--sort", .value = "KEY", .help = "by a column; -KEY: the largest first"}};
 }
 
-Table rows_of(const Store& store, const Arguments& arguments) {
+PointTable rows_of(const Store& store, const Arguments& arguments) {
   return table_of(store,
                   {.where = arguments.all("where"), .sort = arguments.find("sort").value_or("")});
 }
@@ -30,7 +30,7 @@ sim::ExitCode show(const Arguments& arguments, Console console) {
 
 sim::ExitCode write(const Arguments& arguments, Console console) {
   const Store store = Store::open(arguments.text("STORE"));
-  const Table table = rows_of(store, arguments);
+  const PointTable table = rows_of(store, arguments);
   const std::string text = arguments.text("format") == "csv"
                                ? to_csv(table)
                                : sim::io::to_text(to_json(table, store, arguments.has("reports")));

@@ -2,13 +2,17 @@
 
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <set>
 
 #include "sim/error.h"
+#include "tools/moesim/html_output.h"
 #include "tools/moesim/shipped.h"
 #include "tools/moesim/sweep/sweep_commands.h"
+#include "tools/moesim/trace_cache.h"
+#include "tools/report/page_kinds.h"
 #include "tools/study/executor.h"
 #include "tools/study/table.h"
 
@@ -67,7 +71,7 @@ void read_shard(const Arguments& arguments, SweepOptions& options) {
     options.shard = part(std::string_view(*text).substr(0, slash));
     options.shards = part(std::string_view(*text).substr(slash + 1));
   }
-  if (slash == std::string::npos || options.shards == 0 || options.shards > kMostPoints ||
+  if (slash == std::string::npos || options.shards == 0 || options.shards > kMostStudyPoints ||
       options.shard >= options.shards) {
     throw sim::ConfigError(fmt::format(
         "--shard: expected I/N with I from 0 to N - 1, such as 0/4, not \"{}\"", *text));
@@ -117,6 +121,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                                     find);
   SweepOptions options{.jobs = static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
                        .shipped = shipped(),
+                       .traces = trace_cache(std::getenv),
                        .version = MOESIM_VERSION,
                        .stop = console.interrupted};
   read_shard(arguments, options);
@@ -130,6 +135,10 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const SweepCounts counts = sweep(spec, store, options);
   for (const std::string& measure : counts.unmeasured)
     console.err << fmt::format("moesim sweep: no report has \"{}\"\n", measure);
+  if (const auto html = arguments.find("html")) {
+    const sim::io::Json json = to_json(table_of(store, {}), store, false);
+    write_page(*html, sweep_page(json), json);
+  }
   if (arguments.json()) {
     console.out << sim::io::to_text({{"store", arguments.text("output")},
                                      {"done", counts.done},
@@ -217,6 +226,7 @@ Command sweep_command() {
                   {.name = "--shard",
                    .value = "I/N",
                    .help = "only every N-th point, from the I-th on (from 0); see sweep merge"},
+                  html_option(),
                   format_option()},
       .examples = {"moesim sweep mixtral-8x7b-decode-h100 --vary step.batch_per_rank=1..256*2 "
                    "--set network=bound -j 2",

@@ -68,7 +68,7 @@ std::string what_is_read() {
   for (const auto& importer : workloads::kImporters) {
     text += fmt::format("{}: {}. ", importer.name, importer.reads);
   }
-  return text + "SGLang's .pt files and Parquet: tools/import.";
+  return text + "Parquet: tools/import.";
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
@@ -90,6 +90,13 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
       "{}: {} tokens from {} records{}\n", out.string(), summary.tokens, summary.records,
       summary.skipped > 0 ? fmt::format(", {} records without routing passed over", summary.skipped)
                           : "");
+  if (summary.repeated > 0) {
+    console.err << fmt::format(
+        "{}: {} tokens choose an expert twice in a layer, which no router does: they are kept, as "
+        "an "
+        "engine computes them twice; is it padding? (what was not recorded is -1)\n",
+        out.string(), summary.repeated);
+  }
   return sim::ExitCode::Ok;
 }
 
@@ -133,6 +140,8 @@ Command trace_import_command() {
       .examples = {"moesim trace import responses.jsonl --from vllm --experts 256 -o trace.h5",
                    "moesim trace import out.json --from sglang --experts 256 --layers 61 --top-k 8 "
                    "--keep-layers 3-60 -o trace.h5",
+                   "moesim trace import expert_distribution_recorder_1.pt --from sglang --top-k 8 "
+                   "-o trace.h5",
                    "moesim trace import router_trace_rank0.jsonl --from megatron --experts 128 -o "
                    "trace.h5"},
       .run = run,

@@ -27,6 +27,19 @@ __device__ __forceinline__ void load_matrices(std::uint32_t (&out)[4], const voi
 #endif
 }
 
+// The same of matrices turned over: of the matrix in rows each lane gets the two that are one below
+// the other, at (2 (lane % 4), lane / 4), the upper one low.
+__device__ __forceinline__ void load_turned_matrices(std::uint32_t (&out)[4], const void* row) {
+#ifdef __CUDACC__
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+               : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
+               : "r"(shared_address(row))
+               : "memory");
+#else
+  emulation::load_turned_matrices(out, row);
+#endif
+}
+
 // sum += A B
 __device__ __forceinline__ void multiply_add(float (&sum)[4], const std::uint32_t (&a)[4],
                                              const std::uint32_t (&b)[2]) {

@@ -15,20 +15,39 @@ T lane_of(const std::byte* slots, int lane) {
   return value;
 }
 
-}  // namespace
-
-void load_matrices(std::uint32_t (&out)[4], const void* row) {
+// `take(rows of matrix j)` is what this lane gets of it.
+template <class Take>
+void load_from_rows(std::uint32_t (&out)[4], const void* row, Take take) {
   require_shared(row, 16, "ldmatrix");
   if (shared_address(row) % 16 != 0) throw Misuse("ldmatrix: a row is not 16-byte aligned");
   const std::byte* slots = warp_exchange(&row, sizeof row);
-  const int lane = thread_index() % 32;
   for (int j = 0; j < 4; ++j) {
-    const auto* source = lane_of<const std::byte*>(slots, 8 * j + lane / 4);
-    std::memcpy(&out[j], source + (lane % 4) * 4, sizeof out[j]);
+    out[j] = take([&](int i) { return lane_of<const std::byte*>(slots, 8 * j + i); });
   }
   // The instruction is one: no lane goes on to overwrite what another has yet to read.
   const char nothing = 0;
   warp_exchange(&nothing, 1);
+}
+
+}  // namespace
+
+void load_matrices(std::uint32_t (&out)[4], const void* row) {
+  const int lane = thread_index() % 32;
+  load_from_rows(out, row, [&](auto row_of) {
+    std::uint32_t two;
+    std::memcpy(&two, row_of(lane / 4) + (lane % 4) * 4, sizeof two);
+    return two;
+  });
+}
+
+void load_turned_matrices(std::uint32_t (&out)[4], const void* row) {
+  const int lane = thread_index() % 32;
+  load_from_rows(out, row, [&](auto row_of) {
+    std::uint16_t upper, lower;
+    std::memcpy(&upper, row_of(2 * (lane % 4)) + lane / 4 * 2, sizeof upper);
+    std::memcpy(&lower, row_of(2 * (lane % 4) + 1) + lane / 4 * 2, sizeof lower);
+    return std::uint32_t{upper} | std::uint32_t{lower} << 16;
+  });
 }
 
 void multiply_add(float (&sum)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {

@@ -146,4 +146,15 @@ struct AttentionArgs {
   int splits = 1;  // parts of the cache that blocks of their own take
 };
 
+// New tokens of each sequence, each against the keys up to its own, which are the last of the
+// cache: grouped-query attention in prefill.
+struct AttentionPrefillArgs {
+  const Bf16* query = nullptr;                          // [batch, queries, heads, 128]
+  const Bf16* keys = nullptr;                           // [batch, kv_heads, length, 128]
+  const Bf16* values = nullptr;                         // likewise
+  Bf16* out = nullptr;                                  // [batch, queries, heads, 128]
+  int batch = 0, heads = 0, kv_heads = 0, queries = 0;  // heads a multiple of kv_heads
+  int length = 0;                                       // at least the queries
+};
+
 }  // namespace moesim::validation::cuda

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "validation/cuda/kernels/attention_decode.cuh"
+#include "validation/cuda/kernels/attention_prefill.cuh"
 #include "validation/cuda/kernels/grouped_gemm_mma.cuh"
 #include "validation/cuda/kernels/permute.cuh"
 #include "validation/cuda/kernels/quantise.cuh"
@@ -27,6 +28,9 @@ bool launch_portable(Launcher& launcher, const Operation& operation) {
     bool operator()(const QuantiseArgs& args) const { return launch_quantise(to, args), true; }
     bool operator()(const AttentionArgs& args) const {
       return launch_attention_decode(to, args), true;
+    }
+    bool operator()(const AttentionPrefillArgs& args) const {
+      return launch_attention_prefill(to, args), true;
     }
     bool operator()(const StreamCopy& copy) const { return launch_copy(to, copy.args), true; }
     bool operator()(const StreamRead& read) const { return launch_read(to, read.args), true; }

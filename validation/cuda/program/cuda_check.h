@@ -1,10 +1,9 @@
 // Turns the run time's error codes into exceptions that say what was asked for.
 #pragma once
 
-#include <cuda_runtime_api.h>
-
 #include <string>
 
+#include "validation/cuda/program/toolkit.h"
 #include "validation/cuda/protocol/machine.h"
 
 namespace moesim::validation::cuda {

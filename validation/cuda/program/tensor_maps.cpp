@@ -1,7 +1,6 @@
 #include "validation/cuda/program/tensor_maps.h"
 
 #include <cudaTypedefs.h>
-#include <cuda_runtime_api.h>
 
 #include "validation/cuda/program/cuda_check.h"
 
@@ -11,11 +10,11 @@ namespace {
 PFN_cuTensorMapEncodeTiled_v12000 driver_encode() {
   void* function = nullptr;
   cudaDriverEntryPointQueryResult result{};
-#if CUDART_VERSION >= 12050
+#if MOESIM_ENTRY_POINT_BY_VERSION
   constexpr unsigned kVersion = 12000;  // the first that has it
   const cudaError_t error = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function,
                                                              kVersion, cudaEnableDefault, &result);
-#else  // a toolkit that knows its own version only
+#else
   const cudaError_t error =
       cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &function, cudaEnableDefault, &result);
 #endif

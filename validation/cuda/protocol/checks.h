@@ -66,6 +66,11 @@ struct AttentionCase {
 };
 Check check_attention(Machine& machine, const AttentionCase& c, std::uint64_t seed);
 
+struct AttentionPrefillCase {
+  int batch = 0, heads = 0, kv_heads = 0, queries = 0, length = 0;
+};
+Check check_attention_prefill(Machine& machine, const AttentionPrefillCase& c, std::uint64_t seed);
+
 Check check_copy(Machine& machine, std::int64_t pieces, std::uint64_t seed);
 Check check_fill(Machine& machine, std::int64_t count, std::uint64_t seed);
 

@@ -29,6 +29,7 @@ const std::vector<std::string>& kernel_names() {
                                               "cublaslt",
                                               "cublas_grouped",
                                               "attention_decode",
+                                              "attention_prefill",
                                               "stream_copy",
                                               "stream_read",
                                               "empty_kernel",

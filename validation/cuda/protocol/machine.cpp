@@ -28,6 +28,7 @@ std::string name_of(const Operation& operation) {
       return gemm.library == Library::CublasLt ? "cublaslt" : "cublas_grouped";
     }
     std::string operator()(const AttentionArgs&) const { return "attention_decode"; }
+    std::string operator()(const AttentionPrefillArgs&) const { return "attention_prefill"; }
     std::string operator()(const StreamCopy&) const { return "stream_copy"; }
     std::string operator()(const StreamRead&) const { return "stream_read"; }
     std::string operator()(const EmptyKernel&) const { return "empty_kernel"; }

@@ -50,8 +50,8 @@ struct TransferArgs {
 
 using Operation =
     std::variant<RouterArgs, SortArgs, PermuteArgs, UnpermuteArgs, SwigluArgs, QuantiseArgs,
-                 GroupedGemm, GroupedGemmFp8Args, LibraryGemm, AttentionArgs, StreamCopy,
-                 StreamRead, EmptyKernel, FillArgs, CountNanArgs, TransferArgs>;
+                 GroupedGemm, GroupedGemmFp8Args, LibraryGemm, AttentionArgs, AttentionPrefillArgs,
+                 StreamCopy, StreamRead, EmptyKernel, FillArgs, CountNanArgs, TransferArgs>;
 using Operations = std::vector<Operation>;
 
 // "grouped_gemm_wgmma", "sort": what a message calls it.

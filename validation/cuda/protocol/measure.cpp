@@ -44,6 +44,8 @@ Job job_of(Machine& machine, const PlanPoint& point) {
     job.make = [&](std::uint64_t) { return make_transfer_set(machine, point); };
   } else if (op == "attention_decode") {
     job.make = made_by(make_attention_set);
+  } else if (op == "attention_prefill") {
+    job.make = made_by(make_prefill_set);
   } else {
     job.make = made_by(make_part_set);
   }

@@ -31,6 +31,7 @@ std::unique_ptr<Set> make_layer_set(Machine& machine, const PlanPoint& point, st
 std::unique_ptr<Set> make_part_set(Machine& machine, const PlanPoint& point, std::uint64_t seed);
 std::unique_ptr<Set> make_attention_set(Machine& machine, const PlanPoint& point,
                                         std::uint64_t seed);
+std::unique_ptr<Set> make_prefill_set(Machine& machine, const PlanPoint& point, std::uint64_t seed);
 // Our own copy and read.
 std::unique_ptr<Set> make_stream_set(Machine& machine, const PlanPoint& point, std::uint64_t seed);
 // The run time's copies.

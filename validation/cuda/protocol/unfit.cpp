@@ -38,9 +38,12 @@ std::string unfit(const PlanPoint& p) {
         return "the loads are not those of tokens x top_k selections";
       }
     }
-  } else if (p.op == "attention_decode") {
+  } else if (one_of(p.op, {"attention_decode", "attention_prefill"})) {
     if (p.tokens < 1 || p.k < 1 || p.experts < 1 || p.top_k < 1 || p.top_k % p.experts != 0) {
       return "the heads are not a multiple of the cache heads";
+    }
+    if (p.op == "attention_prefill" && (p.n < 1 || p.n > p.k)) {
+      return "the new tokens are none, or more than the keys";
     }
   } else if (is_between_gpus(p.op) || one_of(p.op, {"copy", "read", "h2d", "d2h"})) {
     if (p.bytes < 32) return "too few bytes";

@@ -26,6 +26,9 @@ struct ImportOptions {
 struct ImportSummary {
   std::uint64_t records = 0, tokens = 0;
   std::uint64_t skipped = 0;  // records of another kind
+  // Tokens that choose an expert more than once in a layer. They are kept: an engine computes such
+  // a token twice. A router does not choose so; padding that is not -1 looks so.
+  std::uint64_t repeated = 0;
 };
 
 using Files = std::vector<std::filesystem::path>;
@@ -54,7 +57,9 @@ inline constexpr Importer kImporters[] = {
      import_npy},
     {"sglang",
      "responses of --enable-return-routed-experts (JSON) whose routed_experts is base64 of int32 "
-     "[tokens, layers, top_k]; needs --layers and --top-k",
+     "[tokens, layers, top_k]; needs --layers and --top-k; or the .pt files of its recorder, of "
+     "any "
+     "mode (counts need --top-k)",
      import_sglang},
     {"megatron", "Megatron-Core's router traces: a JSON object a line and (step, layer)",
      import_megatron},

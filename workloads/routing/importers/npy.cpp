@@ -25,8 +25,7 @@ ImportSummary import_npy(const Files& files, const std::filesystem::path& out,
     reader.expect_end();
     ++summary.records;
   }
-  sink.close();
-  summary.tokens = sink.tokens();
+  sink.close(summary);
   return summary;
 }
 

@@ -30,7 +30,9 @@ void SafeTensorsFile::fail(const std::string& what) const {
 SafeTensorsFile::SafeTensorsFile(const std::filesystem::path& file)
     : name_(file.string()), in_(file, std::ios::binary) {
   if (!in_ || std::filesystem::is_directory(file)) fail("cannot be read");
-  const std::uint64_t size = std::filesystem::file_size(file);
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(file, error);
+  if (error) fail("cannot be read: it is no file");
   unsigned char length[8] = {};
   in_.read(reinterpret_cast<char*>(length), 8);
   std::uint64_t header = 0;

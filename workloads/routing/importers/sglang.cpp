@@ -6,7 +6,9 @@
 #include "sim/error.h"
 #include "workloads/routing/importers/base64.h"
 #include "workloads/routing/importers/json_events.h"
+#include "workloads/routing/importers/sglang_pt.h"
 #include "workloads/routing/importers/token_sink.h"
+#include "workloads/routing/importers/torch_archive.h"
 
 namespace moesim::workloads {
 namespace {
@@ -71,6 +73,9 @@ class Responses final : public JsonEvents {
 
 ImportSummary import_sglang(const Files& files, const std::filesystem::path& out,
                             const ImportOptions& options) {
+  if (!files.empty() && is_torch_archive(files.front())) {
+    return import_sglang_pt(files, out, options);
+  }
   if (options.layers == 0 || options.top_k == 0) {
     throw sim::ConfigError("SGLang's base64 does not say its shape: give --layers and --top-k");
   }
@@ -80,8 +85,7 @@ ImportSummary import_sglang(const Files& files, const std::filesystem::path& out
     Responses responses(file.string(), options, sink, summary);
     read_json_events(file, responses);
   }
-  sink.close();
-  summary.tokens = sink.tokens();
+  sink.close(summary);
   return summary;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+
 #include "sim/check.h"
 #include "sim/error.h"
 
@@ -9,6 +11,25 @@ namespace moesim::workloads {
 namespace {
 
 constexpr std::size_t kFlushIds = std::size_t{1} << 20;
+
+// Whether a token's choices in a layer name an expert twice; missing ones are none.
+bool repeats(std::span<const std::int32_t> chosen) {
+  std::uint64_t seen = 0;
+  int present = 0;
+  for (const std::int32_t id : chosen) {
+    if (id < 0) continue;
+    ++present;
+    seen |= std::uint64_t{1} << (id % 64);
+  }
+  if (std::popcount(seen) == present) return false;  // all differ modulo 64
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    if (chosen[i] < 0) continue;
+    for (std::size_t j = 0; j < i; ++j) {
+      if (chosen[j] == chosen[i]) return true;
+    }
+  }
+  return false;
+}
 
 }  // namespace
 
@@ -80,7 +101,9 @@ void TokenSink::add(std::span<const std::int32_t> ids, std::uint32_t layers, std
     throw sim::InputError(fmt::format("{}: {} layers of {} choices, but those before have {} of {}",
                                       where.text(), layers, top_k, layers_, top_k_));
   }
+  bool repeated = false;
   for (const std::uint32_t layer : keep_) {
+    repeated = repeated || repeats(ids.subspan(std::size_t{layer} * top_k, top_k));
     for (std::uint32_t k = 0; k < top_k; ++k) {
       const std::int32_t id = ids[std::size_t{layer} * top_k + k];
       if (id >= static_cast<std::int32_t>(options_.experts)) {
@@ -95,6 +118,7 @@ void TokenSink::add(std::span<const std::int32_t> ids, std::uint32_t layers, std
   positions_.push_back(position_++);
   if (phase) phases_.push_back(*phase);
   ++tokens_;
+  repeated_ += repeated ? 1 : 0;
   if (ids_.size() >= kFlushIds) flush();
 }
 
@@ -112,10 +136,12 @@ void TokenSink::end_step(std::uint32_t dp_rank) {
   writer_->end_step({}, dp_rank);
 }
 
-void TokenSink::close() {
+void TokenSink::close(ImportSummary& summary) {
   if (!writer_) throw sim::InputError("the recording has no tokens with routing");
   flush();
   writer_->close();
+  summary.tokens = tokens_;
+  summary.repeated = repeated_;
 }
 
 }  // namespace moesim::workloads

@@ -36,9 +36,8 @@ class TokenSink {
   // The layers' numbers in the model, where the recorder knows them; before the first token.
   void name_layers(std::vector<std::int64_t> layer_ids) { layer_ids_ = std::move(layer_ids); }
   void end_step(std::uint32_t dp_rank);
-  std::uint64_t tokens() const { return tokens_; }
-  // Throws InputError where there was no token.
-  void close();
+  // Notes how many tokens there were. Throws InputError where there was none.
+  void close(ImportSummary& summary);
 
  private:
   void start(std::uint32_t layers, std::uint32_t top_k, const TokenPlace& where);
@@ -51,7 +50,7 @@ class TokenSink {
   std::unique_ptr<TraceWriter> writer_;  // made with the first token
   std::uint32_t layers_ = 0, top_k_ = 0;
   std::vector<std::uint32_t> keep_;
-  std::uint64_t tokens_ = 0;
+  std::uint64_t tokens_ = 0, repeated_ = 0;
   std::uint32_t next_request_ = 0, position_ = 0;
   std::vector<ExpertId> ids_;
   std::vector<std::uint32_t> requests_, positions_, phases_;

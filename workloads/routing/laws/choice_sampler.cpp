@@ -22,6 +22,22 @@ SubsetSampler outer(std::span<const double> weights, std::uint32_t top_k, std::u
 
 }  // namespace
 
+std::vector<double> choice_probabilities(std::span<const double> weights, std::uint32_t top_k,
+                                         GroupLimit limit) {
+  if (!limit.is_limit()) return inclusion_probabilities(weights, top_k);
+  const std::vector<double> of_group =
+      inclusion_probabilities(group_sums(weights, limit.groups), limit.per_token);
+  const std::size_t size = weights.size() / limit.groups;
+  std::vector<double> probabilities;
+  for (std::size_t g = 0; g < limit.groups; ++g) {
+    for (const double within :
+         inclusion_probabilities(weights.subspan(g * size, size), top_k / limit.per_token)) {
+      probabilities.push_back(of_group[g] * within);
+    }
+  }
+  return probabilities;
+}
+
 ChoiceSampler::ChoiceSampler(std::span<const double> weights, std::uint32_t top_k,
                              std::uint32_t groups, std::uint32_t groups_per_token,
                              std::uint64_t key)

@@ -9,6 +9,19 @@
 
 namespace moesim::workloads {
 
+// Group-limited routing (DeepSeek-V3: 8 and 4): a token's experts lie in `per_token` of `groups`
+// equal groups of consecutive experts, as many in each.
+struct GroupLimit {
+  std::uint32_t groups = 1;
+  std::uint32_t per_token = 1;
+
+  bool is_limit() const { return per_token < groups; }
+};
+
+// The probability that each expert is among a token's `top_k`. REQUIRES: the numbers divide
+std::vector<double> choice_probabilities(std::span<const double> weights, std::uint32_t top_k,
+                                         GroupLimit limit);
+
 class ChoiceSampler {
  public:
   // With `groups_per_token` < `groups` the experts of a token lie in so many of `groups` equal

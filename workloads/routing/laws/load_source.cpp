@@ -31,14 +31,12 @@ std::vector<double> rescaled_load(std::span<const double> load, std::uint32_t ex
   return result;
 }
 
-LoadSource::LoadSource(ExpertLoads loads, std::uint32_t top_k, std::uint32_t tokens_per_step,
-                       std::uint64_t seed, std::string description)
+LoadSource::LoadSource(ExpertLoads loads, const LoadDraw& draw, std::string description)
     : loads_(std::move(loads)),
-      top_k_(top_k),
-      tokens_per_step_(tokens_per_step),
-      key_(sim::Random(seed, "routing/loads").bits()),
+      draw_(draw),
+      key_(sim::Random(draw.seed, "routing/loads").bits()),
       description_(std::move(description)) {
-  SIM_CHECK(top_k > 0 && top_k <= loads_.experts, "a token chooses among the experts");
+  SIM_CHECK(draw.top_k > 0 && draw.top_k <= loads_.experts, "a token chooses among the experts");
   SIM_CHECK(loads_.windows > 0, "there are loads");
 }
 
@@ -53,22 +51,23 @@ void LoadSource::route(const RoutingRange& range, LayerRouting& out) {
       std::vector<double> weights(load.begin(), load.end());
       const auto some =
           std::count_if(weights.begin(), weights.end(), [](double x) { return x > 0; });
-      if (some < static_cast<std::ptrdiff_t>(top_k_)) {
+      if (some < static_cast<std::ptrdiff_t>(draw_.top_k)) {
         const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
         const double least = sum > 0 ? sum / loads_.experts / 1000 : 1;
         for (double& weight : weights) weight = std::max(weight, least);
       }
-      samplers_.emplace_back(weights, top_k_, counter_bits(key_ ^ 0x6f72646572, l));
+      samplers_.emplace_back(weights, draw_.top_k, draw_.limit.groups, draw_.limit.per_token,
+                             counter_bits(key_ ^ 0x6f72646572, l));
     }
   }
   out.tokens = range.count;
-  out.top_k = top_k_;
+  out.top_k = draw_.top_k;
   out.experts = loads_.experts;
-  out.ids.resize(std::size_t{range.count} * top_k_);
+  out.ids.resize(std::size_t{range.count} * draw_.top_k);
   const std::uint64_t key = counter_bits(counter_bits(key_, range.step), range.layer);
   for (std::uint32_t t = 0; t < range.count; ++t) {
     samplers_[range.layer].draw(counter_bits(key, std::uint64_t{range.first} + t),
-                                out.ids.data() + std::size_t{t} * top_k_);
+                                out.ids.data() + std::size_t{t} * draw_.top_k);
   }
 }
 

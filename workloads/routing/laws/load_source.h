@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "workloads/routing/laws/subset_sampler.h"
+#include "workloads/routing/laws/choice_sampler.h"
 #include "workloads/routing/routing.h"
 
 namespace moesim::workloads {
@@ -29,28 +29,34 @@ struct ExpertLoads {
 std::vector<double> rescaled_load(std::span<const double> load, std::uint32_t experts,
                                   std::uint64_t seed);
 
+// How tokens are drawn from loads.
+struct LoadDraw {
+  std::uint32_t top_k = 1;
+  std::uint32_t tokens_per_step = 1;
+  std::uint64_t seed = 1;
+  GroupLimit limit = {};  // of measured loads none: what groups do is in them
+};
+
 class LoadSource final : public RoutingSource {
  public:
   // Step s takes window s mod windows. Layers without top_k experts that have a load are filled up
   // with a thousandth of the mean load, so that a token can choose.
-  LoadSource(ExpertLoads loads, std::uint32_t top_k, std::uint32_t tokens_per_step,
-             std::uint64_t seed, std::string description);
+  LoadSource(ExpertLoads loads, const LoadDraw& draw, std::string description);
 
   std::uint32_t layers() const override { return loads_.layers; }
   std::uint32_t experts() const override { return loads_.experts; }
-  std::uint32_t top_k() const override { return top_k_; }
-  std::uint32_t tokens_per_step() const override { return tokens_per_step_; }
+  std::uint32_t top_k() const override { return draw_.top_k; }
+  std::uint32_t tokens_per_step() const override { return draw_.tokens_per_step; }
   void route(const RoutingRange& range, LayerRouting& out) override;
   std::string description() const override { return description_; }
 
  private:
   ExpertLoads loads_;
-  std::uint32_t top_k_;
-  std::uint32_t tokens_per_step_;
+  LoadDraw draw_;
   std::uint64_t key_;
   std::string description_;
   std::uint32_t window_ = 0;             // of the samplers
-  std::vector<SubsetSampler> samplers_;  // [layers]; empty before the first step
+  std::vector<ChoiceSampler> samplers_;  // [layers]; empty before the first step
 };
 
 }  // namespace moesim::workloads

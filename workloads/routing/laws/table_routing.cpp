@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <span>
 
@@ -74,6 +75,43 @@ Loads power_law(const TableRouting& r, std::uint64_t draw) {
   return loads;
 }
 
+// The rows of each slot: the hottest expert a slot gets another, in turn.
+Loads replicated(const Loads& loads, std::int64_t slots) {
+  std::vector<std::int64_t> replicas(loads.size(), 1);
+  for (std::int64_t more = slots - static_cast<std::int64_t>(loads.size()); more > 0; --more) {
+    std::size_t hottest = 0;
+    for (std::size_t e = 1; e < loads.size(); ++e)
+      if (loads[e] * replicas[hottest] > loads[hottest] * replicas[e]) hottest = e;
+    ++replicas[hottest];
+  }
+  Loads rows;
+  for (std::size_t e = 0; e < loads.size(); ++e)
+    for (std::int64_t i = 0; i < replicas[e]; ++i)
+      rows.push_back((i + 1) * loads[e] / replicas[e] - i * loads[e] / replicas[e]);
+  return rows;
+}
+
+// The slots of each rank, of which each has room for as many.
+std::vector<Loads> balanced_over_ranks(Loads slots, std::int64_t ranks) {
+  std::ranges::stable_sort(slots, std::greater<>{});
+  const std::size_t room = slots.size() / static_cast<std::size_t>(ranks);
+  std::vector<Loads> placed(static_cast<std::size_t>(ranks));
+  std::vector<std::int64_t> sums(placed.size(), 0);
+  for (const std::int64_t rows : slots) {
+    std::size_t least = placed.size();
+    for (std::size_t rank = 0; rank < placed.size(); ++rank)
+      if (placed[rank].size() < room && (least == placed.size() || sums[rank] < sums[least]))
+        least = rank;
+    placed[least].push_back(rows);
+    sums[least] += rows;
+  }
+  return placed;
+}
+
+std::int64_t sum_of(const Loads& loads) {
+  return std::accumulate(loads.begin(), loads.end(), std::int64_t{0});
+}
+
 }  // namespace
 
 bool parse_table_law(std::string_view text, TableRouting& routing) {
@@ -82,6 +120,9 @@ bool parse_table_law(std::string_view text, TableRouting& routing) {
   if (text == "uniform") return routing.law = TableLaw::Uniform, true;
   if (!text.starts_with(kPowerLaw)) return false;
   text.remove_prefix(kPowerLaw.size());
+  constexpr std::string_view kEplb = "_eplb";
+  routing.eplb = text.ends_with(kEplb);
+  if (routing.eplb) text.remove_suffix(kEplb.size());
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), routing.alpha);
   if (error != std::errc{} || end != text.data() + text.size()) return false;
   if (!(routing.alpha > 0 && routing.alpha <= 10)) return false;
@@ -104,6 +145,11 @@ std::vector<std::int64_t> table_loads(const TableRouting& r, std::uint64_t draw)
 
 std::vector<std::int64_t> table_rows(const TableRouting& r, std::uint64_t draw) {
   const Loads loads = table_loads(r, draw);
+  if (r.eplb) {
+    const std::int64_t slots = r.slots > 0 ? r.slots : r.experts;
+    SIM_CHECK(slots >= r.experts && slots % r.ranks == 0, "every rank has as many slots");
+    return std::ranges::max(balanced_over_ranks(replicated(loads, slots), r.ranks), {}, sum_of);
+  }
   const std::ptrdiff_t local = r.experts / r.ranks;
   std::ptrdiff_t measured = 0;
   if (r.law == TableLaw::PowerLaw) {

@@ -284,9 +284,11 @@ std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& fi
     if (taken.missing > 0) {
       description += fmt::format("; {} are missing and drawn as the others", missing_share(taken));
     }
-    return std::make_unique<LoadSource>(mapped(loads, target, mapping.layers, info), target.top_k,
-                                        target.tokens_per_step, target.seed,
-                                        std::move(description));
+    return std::make_unique<LoadSource>(
+        mapped(loads, target, mapping.layers, info),
+        LoadDraw{
+            .top_k = target.top_k, .tokens_per_step = target.tokens_per_step, .seed = target.seed},
+        std::move(description));
   }
   if (unpacked)
     return std::make_unique<TraceSource>(std::move(unpacked), target, mapping,

@@ -42,10 +42,23 @@ std::optional<Number> parse(std::string_view text) {
 TextRows::TextRows(const std::filesystem::path& file)
     : name_(file.generic_string()), stream_(file) {}
 
-bool TextRows::next() {
-  while (std::getline(stream_, line_)) {
+// As std::getline does, which would go on to a line's end wherever that is.
+bool TextRows::next_line() {
+  line_.clear();
+  std::streambuf& bytes = *stream_.rdbuf();
+  for (auto c = bytes.sbumpc(); c != std::char_traits<char>::eof(); c = bytes.sbumpc()) {
+    if (c == '\n') return true;
+    line_.push_back(static_cast<char>(c));
+    if (line_.size() <= kMostLine) continue;
     ++number_;
-    if (line_.size() > kMostLine) fail(fmt::format("a line of over {} bytes", kMostLine));
+    fail(fmt::format("a line of over {} bytes", kMostLine));
+  }
+  return !line_.empty();
+}
+
+bool TextRows::next() {
+  while (next_line()) {
+    ++number_;
     if (!line_.empty() && line_.back() == '\r') line_.pop_back();
     if (number_ == 1 && line_.starts_with("\xEF\xBB\xBF")) line_.erase(0, 3);
     if (!line_.empty() && line_.front() != '#') return true;

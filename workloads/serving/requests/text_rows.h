@@ -23,6 +23,7 @@ class TextRows {
   [[noreturn]] void fail(const std::string& what) const;
 
  private:
+  bool next_line();
   std::string name_;
   sim::io::PackedStream stream_;
   std::string line_;

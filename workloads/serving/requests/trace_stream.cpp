@@ -15,6 +15,8 @@
 namespace moesim::workloads::serving {
 namespace {
 
+constexpr double kMostSeconds = 9e6;  // 2^63 ps are 9.2e6 s
+
 // A line of a trace. `at` counts from any origin.
 struct Line {
   double at = 0;  // seconds
@@ -274,6 +276,11 @@ class TraceStream final : public RequestStream {
       line.request.input = std::max<std::int64_t>(line.request.input, 1);
       line.request.output = std::max<std::int64_t>(line.request.output, 1);
       const double after = (at - sim::to_seconds(trace_.from)) / trace_.scale;
+      if (after > kMostSeconds) {
+        lines_->rows().fail(fmt::format(
+            "comes {:.3g} s after the first: a clock of picoseconds ends after {:.0f} s, 104 days",
+            after, kMostSeconds));
+      }
       line.request.arrival = sim::Time(sim::Duration(std::llround(after * 1e12)));
       next_ = std::move(line.request);
       return;

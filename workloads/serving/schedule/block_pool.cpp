@@ -6,6 +6,7 @@
 #include "sim/random.h"
 
 namespace moesim::workloads::serving {
+
 std::vector<BlockName> block_names(const std::vector<Span>& prompt, std::int64_t tokens,
                                    std::int64_t block) {
   std::vector<BlockName> names;
@@ -29,7 +30,11 @@ std::vector<BlockName> block_names(const std::vector<Span>& prompt, std::int64_t
   return names;
 }
 
-BlockPool::BlockPool(std::int64_t blocks, std::int64_t tokens) : blocks_(blocks), tokens_(tokens) {
+BlockPool::BlockPool(std::int64_t blocks, std::int64_t tokens)
+    : blocks_(blocks),
+      tokens_(tokens),
+      buckets_(64),
+      index_(Index::bucket_traits(buckets_.data(), buckets_.size())) {
   SIM_CHECK(blocks > 0 && tokens > 0, "a pool of no blocks");
   append_unnamed(blocks);
 }
@@ -37,10 +42,10 @@ BlockPool::BlockPool(std::int64_t blocks, std::int64_t tokens) : blocks_(blocks)
 BlockPool::Hit BlockPool::find(std::span<const BlockName> names) const {
   Hit hit;
   for (const BlockName name : names) {
-    const auto found = named_.find(name);
-    if (found == named_.end()) break;
+    const auto found = index_.find(name, Hash{}, Same{});
+    if (found == index_.end()) break;
     ++hit.blocks;
-    if (found->second.users == 0) ++hit.idle;
+    if (found->users == 0) ++hit.idle;
   }
   return hit;
 }
@@ -48,13 +53,14 @@ BlockPool::Hit BlockPool::find(std::span<const BlockName> names) const {
 void BlockPool::share(HeldBlocks& held, std::span<const BlockName> names) {
   SIM_CHECK(held.count == 0, "a sequence that holds blocks looks its prefix up");
   for (const BlockName name : names) {
-    Named& block = named_.at(name);
-    if (block.users++ == 0) {
-      idle_.erase(block.idle);
+    const auto found = index_.find(name, Hash{}, Same{});
+    SIM_CHECK(found != index_.end(), "a block is shared that is not there");
+    if (found->users++ == 0) {
+      idle_.erase(idle_.iterator_to(*found));
       --free_;
     }
+    held.named.push_back(&*found);
   }
-  held.names.assign(names.begin(), names.end());
   held.count = static_cast<std::int64_t>(names.size());
 }
 
@@ -63,52 +69,83 @@ void BlockPool::take(HeldBlocks& held, std::int64_t count) {
   held.count += count;
   free_ -= count;
   while (count > 0) {
-    Idle& first = idle_.front();
+    CacheBlock& first = idle_.front();
     const std::int64_t part = std::min(count, first.count);
-    if (first.name != 0) named_.erase(first.name);
     count -= part;
     first.count -= part;
-    if (first.count == 0) idle_.pop_front();
+    if (first.count > 0) break;
+    idle_.pop_front();
+    drop(first);
   }
 }
 
 void BlockPool::name(HeldBlocks& held, std::span<const BlockName> names) {
   SIM_CHECK(static_cast<std::int64_t>(names.size()) <= held.count, "a block that is not held");
-  for (std::size_t i = held.names.size(); i < names.size(); ++i) {
-    const bool mine = named_.try_emplace(names[i], Named{.users = 1}).second;
-    held.names.push_back(mine ? names[i] : 0);
+  for (std::size_t i = held.named.size(); i < names.size(); ++i) {
+    Index::insert_commit_data place;
+    if (!index_.insert_check(names[i], Hash{}, Same{}, place).second) {
+      held.named.push_back(nullptr);
+      continue;
+    }
+    CacheBlock& block = new_block();
+    block.name = names[i];
+    block.users = 1;
+    index_.insert_commit(block, place);
+    held.named.push_back(&block);
+    if (index_.size() > buckets_.size()) widen_index();
   }
 }
 
 void BlockPool::release(HeldBlocks& held) {
-  append_unnamed(held.count - static_cast<std::int64_t>(held.names.size()));
-  for (std::size_t i = held.names.size(); i-- > 0;) {
-    if (held.names[i] == 0) {
+  append_unnamed(held.count - static_cast<std::int64_t>(held.named.size()));
+  for (std::size_t i = held.named.size(); i-- > 0;) {
+    CacheBlock* const block = held.named[i];
+    if (block == nullptr) {
       append_unnamed(1);
-      continue;
+    } else if (--block->users == 0) {
+      idle_.push_back(*block);
+      ++free_;
     }
-    Named& block = named_.at(held.names[i]);
-    if (--block.users > 0) continue;
-    block.idle = idle_.insert(idle_.end(), {.name = held.names[i]});
-    ++free_;
   }
   held = {};
 }
 
 std::int64_t BlockPool::users() const {
   std::int64_t sum = 0;
-  for (const auto& [name, block] : named_) sum += block.users;
+  for (const CacheBlock& block : index_) sum += block.users;
   return sum;
+}
+
+CacheBlock& BlockPool::new_block() {
+  if (spare_.empty()) return memory_.emplace_back();
+  CacheBlock& block = *spare_.back();
+  spare_.pop_back();
+  block.count = 1;
+  return block;
+}
+
+void BlockPool::drop(CacheBlock& block) {
+  if (block.name != 0) index_.erase(index_.iterator_to(block));
+  block.name = 0;
+  spare_.push_back(&block);
+}
+
+void BlockPool::widen_index() {
+  std::vector<Index::bucket_type> wider(2 * buckets_.size());
+  index_.rehash(Index::bucket_traits(wider.data(), wider.size()));
+  buckets_ = std::move(wider);
 }
 
 void BlockPool::append_unnamed(std::int64_t count) {
   if (count == 0) return;
+  free_ += count;
   if (!idle_.empty() && idle_.back().name == 0) {
     idle_.back().count += count;
-  } else {
-    idle_.push_back({.name = 0, .count = count});
+    return;
   }
-  free_ += count;
+  CacheBlock& run = new_block();
+  run.count = count;
+  idle_.push_back(run);
 }
 
 }  // namespace moesim::workloads::serving

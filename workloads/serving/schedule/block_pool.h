@@ -5,10 +5,11 @@
 // those of one sequence last first, so that the tails of prompts go before their heads.
 #pragma once
 
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/unordered_set.hpp>
 #include <cstdint>
-#include <list>
+#include <deque>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "workloads/serving/requests/request.h"
@@ -22,16 +23,26 @@ using BlockName = std::uint64_t;  // 0: none
 std::vector<BlockName> block_names(const std::vector<Span>& prompt, std::int64_t tokens,
                                    std::int64_t block);
 
+// A block that has a name; or, with none, a run of idle ones that hold nothing worth finding.
+using CacheLink = boost::intrusive::link_mode<boost::intrusive::normal_link>;
+struct CacheBlock : boost::intrusive::list_base_hook<CacheLink>,
+                    boost::intrusive::unordered_set_base_hook<CacheLink> {
+  BlockName name = 0;
+  std::int64_t users = 0;  // of a named one; idle without
+  std::int64_t count = 1;  // blocks in a run
+};
+
 // What one sequence holds, in the order of its tokens.
 struct HeldBlocks {
   std::int64_t count = 0;
-  std::vector<BlockName> names;  // of the first ones that may be shared; 0: this one's own
+  std::vector<CacheBlock*> named = {};  // the first ones that may be shared; null: this one's own
 };
 
 class BlockPool {
  public:
   // REQUIRES: both positive
   BlockPool(std::int64_t blocks, std::int64_t tokens);
+  BlockPool(BlockPool&&) = default;
 
   std::int64_t blocks() const { return blocks_; }
   std::int64_t block_tokens() const { return tokens_; }
@@ -58,20 +69,29 @@ class BlockPool {
   std::int64_t users() const;
 
  private:
-  // Free blocks, longest idle first; unnamed neighbours are one entry.
-  struct Idle {
-    BlockName name = 0;
-    std::int64_t count = 1;
+  struct Hash {
+    std::size_t operator()(BlockName name) const { return name; }  // a hash already
+    std::size_t operator()(const CacheBlock& block) const { return block.name; }
   };
-  struct Named {
-    std::int64_t users = 0;
-    std::list<Idle>::iterator idle = {};  // where users == 0
+  struct Same {
+    bool operator()(BlockName a, const CacheBlock& b) const { return a == b.name; }
+    bool operator()(const CacheBlock& a, const CacheBlock& b) const { return a.name == b.name; }
   };
+  using Index = boost::intrusive::unordered_set<CacheBlock, boost::intrusive::hash<Hash>,
+                                                boost::intrusive::equal<Same>,
+                                                boost::intrusive::power_2_buckets<true>>;
+
+  CacheBlock& new_block();
+  void drop(CacheBlock& block);
+  void widen_index();
   void append_unnamed(std::int64_t count);
 
   std::int64_t blocks_, tokens_, free_ = 0;
-  std::list<Idle> idle_;
-  std::unordered_map<BlockName, Named> named_;
+  std::deque<CacheBlock> memory_;
+  std::vector<CacheBlock*> spare_;  // of it
+  std::vector<Index::bucket_type> buckets_;
+  Index index_;                              // of those with names
+  boost::intrusive::list<CacheBlock> idle_;  // longest idle first
 };
 
 }  // namespace moesim::workloads::serving

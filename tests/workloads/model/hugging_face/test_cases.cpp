@@ -225,3 +225,37 @@ TEST_CASE("sparse attention reads the chosen blocks of a cache, and the index wh
   CHECK(decode_bytes(model, model.stored, Precision::BF16, 1'000).cache ==
         1'000 * (4 * 512.0 + 3 * 132.0));
 }
+
+// More of our own. Two layers of width 256 as above, but 16 experts: 393,216 of attention,
+// 3,145,728 of experts, 521,728 of the rest (routers 8,192, norms 1,536, embedding and head
+// 512,000), the rest being stored in 16 bits.
+TEST_CASE("what a quantisation leaves out stays in 16 bits, in each library's own words") {
+  constexpr double kAttention = 393'216, kExperts = 3'145'728, kRest = 2 * 521'728;
+  // GPTQ: attention left out; a third of the experts in 8 bits counts as the rest of them, 4 bits
+  // and a 16-bit scale for 128: 0.515625 B.
+  CHECK(stored(text_of("q-gptq-dynamic")) == 2 * kAttention + 0.515625 * kExperts + kRest);
+  CHECK(model_of(text_of("q-gptq-dynamic")).notes ==
+        std::vector<std::string>{
+            "quantisation: 33 % of the experts is in int8 and counted as int4, as most of it is"});
+  CHECK(stored(text_of("q-awq")) == 2 * kAttention + 0.515625 * kExperts + kRest);
+  CHECK(stored(text_of("q-fp8-tensor")) == 2 * kAttention + kExperts + kRest);
+  // Two groups of compressed-tensors: attention in 8 bits, experts in 4 with a scale for 32: 0.5625
+  // B.
+  CHECK(stored(text_of("q-ct-two-groups")) == kAttention + 0.5625 * kExperts + kRest);
+  CHECK(stored(text_of("q-mxfp4")) == 2 * kAttention + 0.53125 * kExperts + kRest);
+  CHECK(stored(text_of("q-modelopt-fp8")) == kAttention + kExperts + kRest);
+  CHECK(model_of(text_of("q-modelopt-fp8")).stored.kv_cache == Precision::FP8);
+  CHECK(stored(text_of("q-intx-autoround")) == 0.515625 * (kAttention + kExperts) + kRest);
+  CHECK(message_of(text_of("q-bitsandbytes")) ==
+        "config.json: quantization_config.quant_method: \"bitsandbytes\" is not supported; fp8, "
+        "mxfp4, compressed-tensors, modelopt, awq, gptq and auto-round are");
+}
+
+TEST_CASE("a config is found under a language_config, its layers by their types, behind a mark") {
+  constexpr std::int64_t kSmall = 393'216 + 3'145'728 + 521'728;
+  CHECK(params(text_of("s-language-config")) == kSmall);
+  CHECK(params(text_of("s-layer-types")) == kSmall);
+  CHECK(params(text_of("s-byte-order-mark")) == kSmall);
+  // No experts at all: two dense FFNs of 3 x 256 x 512 in their place, and no router.
+  CHECK(params(text_of("s-zero-experts")) == kSmall - 3'145'728 - 8'192 + 2 * 393'216);
+}

@@ -407,3 +407,15 @@ TEST_CASE("SGLang's recorder is read as counts, as CSV and as JSON") {
   CHECK(failure(import_counts, "[1]", {.top_k = 1}) ==
         "in: no list \"logical_count\" of layers and experts; is this of SGLang's recorder?");
 }
+
+TEST_CASE("a token that names an expert twice in a layer is kept, and counted") {
+  // Of 4 tokens one repeats an expert, in its second layer; 1 and 65 are alike modulo 64 but two
+  // experts, and missing ones are none.
+  const Folder folder;
+  const auto input = file(folder, "r.json", R"({"prompt_routed_experts": [
+      [[1, 2], [3, 4]], [[1, 65], [0, 1]], [[-1, -1], [2, -1]], [[5, 6], [7, 7]]]})");
+  const ImportSummary summary = import_vllm({input}, folder / "t.h5", {.experts = 128});
+  CHECK(summary.tokens == 4);
+  CHECK(summary.repeated == 1);
+  CHECK(ids_of(folder / "t.h5")[15] == 7);
+}

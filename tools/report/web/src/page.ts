@@ -39,6 +39,7 @@ export interface Bars {
   categories: string[];
   series: { name: string; values: number[]; texts: string[] }[];
   stacked: boolean;
+  running: boolean; // a waterfall: each bar from where the one before ended, the last from 0
   limit: { value: number; text: string } | null; // a line across
 }
 

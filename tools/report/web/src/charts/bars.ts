@@ -1,11 +1,13 @@
 import type { Bars } from '../page';
 import type { Theme } from '../theme';
+import { waterfall } from './waterfall';
 import { axis, legend, legendRows, shortened, tip, tooltip, type Drawing } from './drawing';
 
 const kRow = 30, kGroup = 16;
 
 // Lying bars: names of categories are read, on a phone too.
 export function bars(chart: Bars, theme: Theme, width: number): Drawing {
+  if (chart.running) return waterfall(chart, theme, width);
   const names = chart.series.map(series => series.name);
   const top = 24 * legendRows(names, width) + (chart.limit ? 24 : 8);
   const row = chart.stacked || names.length === 1 ? kRow : kGroup * names.length + 12;

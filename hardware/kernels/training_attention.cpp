@@ -1,0 +1,99 @@
+#include "hardware/kernels/training_attention.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "hardware/kernels/rates.h"
+
+namespace moesim::hardware {
+namespace {
+
+constexpr double kEdge = 380, kRamp = 184;  // keys
+constexpr double kNarrow = 0.77;            // of the rate, heads of 64 and less: 497 of 648 TFLOPS
+constexpr double kBackFlops = 2.5, kBackBytes = 3;
+constexpr double kCopyFraction = 0.85;  // of the memory's bandwidth, as element-wise kernels have
+constexpr std::int64_t kBackLaunches = 3;  // row sums of dO O, the core, dQ to 16 bits
+// True over predicted, 90 % between the ends: the spread over the benches above.
+constexpr double kLow = 0.85, kHigh = 1.25, kDecile = 1.2816 / 1.6449;
+
+constexpr TrainingAttention::Constants kHopper{0.64, 0.72, 0, 0.87};
+constexpr TrainingAttention::Constants kBlackwell{0.59, 0.48, 40, 0.82};
+constexpr TrainingAttention::Constants kAmpere{0.69, 0.60, 80, 0.85};
+
+struct Known {
+  TrainingAttention::Constants constants;
+  const char* device;
+  bool same_generation;
+};
+Known constants_of(const Device& device) {
+  if (device.generation == "blackwell") return {kBlackwell, "B200", true};
+  if (device.generation == "ampere") return {kAmpere, "A100 PCIe", true};
+  return {kHopper, "H100 SXM", device.generation == "hopper"};
+}
+
+}  // namespace
+
+double visible_pairs(const TrainingAttentionShape& shape) {
+  const auto n = static_cast<double>(shape.keys), w = static_cast<double>(shape.window);
+  const double seen = shape.window > 0 && w < n ? w - w * w / (2 * n) : (n + 1) / 2;
+  return static_cast<double>(shape.sequences * shape.queries) * seen;
+}
+
+TrainingAttention::TrainingAttention(const Device& device) : device_(device) {
+  const Known known = constants_of(device);
+  constants_ = known.constants;
+  use_ = {.kind = "training_attention",
+          .asked = "flash_attention",
+          .used = "flash_attention",
+          .axes = {},
+          .provenance = {.origin = Origin::Fitted,
+                         .source = "arXiv 2407.08608 fig. 6, SimuMax@4dcaae5, "
+                                   "deepseek-ai/profile-data@4496024; constants by hand"},
+          .carried_from = device.name == known.device ? "" : known.device,
+          .other_generation = !known.same_generation};
+}
+
+KernelCost TrainingAttention::forward(const TrainingAttentionShape& shape,
+                                      DeviceShare share) const {
+  return cost(shape, share, false);
+}
+KernelCost TrainingAttention::backward(const TrainingAttentionShape& shape,
+                                       DeviceShare share) const {
+  return cost(shape, share, true);
+}
+
+KernelCost TrainingAttention::cost(const TrainingAttentionShape& s, DeviceShare share,
+                                   bool backward) const {
+  const Rates rates = rates_of(device_, Precision::BF16, share);
+  const double pairs = visible_pairs(s), keys = static_cast<double>(s.keys);
+  const double per_pair = 2 * static_cast<double>(s.heads * (s.qk_dim + s.v_dim));
+  const double edges = static_cast<double>(s.sequences * s.queries) * kEdge / 2;
+  double rate = s.qk_dim > 128 ? constants_.latent_rate : constants_.rate;
+  if (s.qk_dim <= 64) rate *= kNarrow;
+  double compute = (pairs + edges) * per_pair / (rates.peak * rate);
+  double bytes = 2 * static_cast<double>(s.sequences * (s.queries * s.heads + s.keys * s.kv_heads) *
+                                         (s.qk_dim + s.v_dim));
+  double flops = pairs * per_pair;
+  if (backward) {
+    compute *= kBackFlops / (constants_.back * keys / (keys + kRamp));
+    flops *= kBackFlops;
+    bytes *= kBackBytes;
+  }
+  const double memory = bytes / (rates.bandwidth * kCopyFraction);
+  const std::int64_t launches = backward ? kBackLaunches : 1;
+  KernelCost cost;
+  cost.time = sim::seconds_rounded_up(1e-6 * (static_cast<double>(launches) * rates.launch +
+                                              constants_.start_us + std::max(compute, memory)));
+  cost.flops = sim::Flops(flops);
+  cost.bytes = sim::Bytes(std::llround(bytes));
+  cost.bound = compute > memory ? Bound::Compute : Bound::Memory;
+  cost.launches = launches;
+  cost.trust = {.p10 = std::pow(kLow, kDecile),
+                .p90 = std::pow(kHigh, kDecile),
+                .low = kLow,
+                .high = kHigh,
+                .use = &use_};
+  return cost;
+}
+
+}  // namespace moesim::hardware

@@ -1,0 +1,65 @@
+// The sweep and the comparison that the README shows, as the program prints them.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <sstream>
+#include <string>
+
+#include "sim/io/atomic_file.h"
+#include "sim/io/csv.h"
+#include "tests/support/temporary_folder.h"
+#include "tools/moesim/command.h"
+#include "tools/moesim/sweep/sweep_commands.h"
+
+namespace moesim::tools {
+Command compare_command();
+}
+
+using namespace moesim;
+
+namespace {
+
+using Values = std::map<std::string, std::vector<std::string>>;
+
+std::string printed(const tools::Command& command, Values values) {
+  for (const tools::Option& option : command.options) {
+    if (option.name[0] != '-') continue;
+    const std::string name = option.name.substr(option.name.rfind("--") + 2);
+    if (!option.fallback.empty()) values.try_emplace(name, std::vector{option.fallback});
+  }
+  std::ostringstream out, err;
+  const sim::ExitCode code = command.run(tools::Arguments{values}, {out, err});
+  CHECK(code == sim::ExitCode::Ok);
+  return out.str();
+}
+
+void check_against_file(const std::string& name, const std::string& text) {
+  const std::filesystem::path file = "tests/golden/" + name + ".txt";
+  if (std::getenv("MOESIM_UPDATE_GOLDEN") != nullptr) sim::io::write_file(file, text);
+  CHECK(text == sim::io::read_text(file));
+}
+
+}  // namespace
+
+TEST_CASE("the sweep of the README is as it was") {
+  const tests::TemporaryFolder folder;
+  const std::string store = (folder.path() / "batch.db").string();
+  std::string text = printed(
+      tools::sweep_command(),
+      {{"FILE", {"mixtral-8x7b-decode-h100"}},
+       {"set", {"network=bound"}},
+       {"vary", {"step.batch_per_rank=1..256*4"}},
+       {"measure", {"step_time_us.mean", "throughput.tokens_per_s_per_gpu", "memory.peak_bytes"}},
+       {"output", {store}}});
+  text.replace(text.find(store), store.size(), "batch.db");
+  check_against_file("readme_sweep", text);
+}
+
+TEST_CASE("the comparison of the README is as it was") {
+  check_against_file("readme_compare", printed(tools::compare_command(),
+                                               {{"INPUT", {"mixtral-8x7b-decode-h100"}},
+                                                {"set", {"cluster=h200:1x8", "step.context=4096"}},
+                                                {"why", {"true"}}}));
+}

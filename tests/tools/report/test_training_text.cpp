@@ -1,0 +1,74 @@
+#include "tools/report/training_text.h"
+
+#include <doctest/doctest.h>
+
+#include "workloads/report/report.h"
+
+using namespace moesim;
+using namespace moesim::workloads;
+
+TEST_CASE("a step of training is told with its arithmetic, its parts and its memory") {
+  Report report;
+  report.title = "test";
+  report.what = "a model";
+  report.gpus = 8;
+  report.tokens_per_s = 8000;
+  report.tokens_per_s_per_gpu = 1000;
+  report.routing = "law uniform";
+  report.interval["step_time_us"] = {.p10 = 9e5, .p90 = 1.2e6};
+  TrainingReport t;
+  t.schedule = "1f1b";
+  t.micro_batches = 4;
+  t.step_us = 1e6;
+  t.bubble_share = 0.1;
+  t.bubble_schedule_share = 0.05;
+  t.flops.model_causal = 80e9;
+  t.tflops_per_gpu = 80;
+  t.mfu = 0.0809;
+  t.mfu_full = 0.09;
+  t.hfu = 0.1;
+  t.peak_tflops = 989.4;
+  t.mfu_precision = "bf16";
+  t.draws = 8;
+  t.routing_slowdown = 1.2;
+  t.ranks = {{.f_us = 3e5, .b_us = 6e5, .bubble_us = 1e5}};
+  t.memory = {{0, {.weights = 3'000'000'000, .activations = 7'000'000'000}}};
+  t.capacity = 80'000'000'000;
+  t.goodput = Goodput{.mtbf_h = 3.09,
+                      .checkpoint_every_s = 829,
+                      .lost_share = 0.1,
+                      .goodput = 0.9,
+                      .gpu_hours = 240,
+                      .days = 1.25};
+  CHECK(
+      tools::training_text(t, report) ==
+      "test\n"
+      "  a model\n"
+      "\n"
+      "  step          1 s   (80 % interval 900 ms to 1.2 s)\n"
+      "  throughput    8000 tokens/s, 1000.0 tokens/s per GPU (8 GPUs)\n"
+      "  arithmetic    80.0 TFLOPS a GPU, MFU 8.09 % (model_causal: Megatron's count, 80.00 GFLOP "
+      "a "
+      "token)\n"
+      "                MFU 9.00 % with the full mask, HFU 10.00 % as the kernels compute, of 989.4 "
+      "TFLOPS (bf16)\n"
+      "  pipeline      1f1b, 4 micro-batches: bubble 10.0 % of the step (5.0 % of the schedule's "
+      "own)\n"
+      "  routing       law uniform\n"
+      "                the step takes +20.0 % over one with every expert as busy (8 draws)\n"
+      "\n"
+      "  where the mean pipeline rank's step goes\n"
+      "     30.0 %      300 ms  forward\n"
+      "     60.0 %      600 ms  backward\n"
+      "     10.0 %      100 ms  bubble\n"
+      "\n"
+      "  memory, GB of 80.0   weights  gradients  optimizer  activations  others    peak\n"
+      "    rank 0                 3.00       0.00       0.00         7.00    0.00   10.00\n"
+      "\n"
+      "  run           90.0 % of the time is progress, a failure every 3.09 h, a checkpoint every "
+      "829 s\n"
+      "                1.2 days, 240 GPU-hours\n"
+      "\n"
+      "  how far to trust it\n"
+      "    all of the step lies within what its cost models were fitted on\n");
+}

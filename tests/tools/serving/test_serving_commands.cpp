@@ -1,0 +1,184 @@
+// `moesim capacity` and `moesim validate serving`, as a user calls them.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "sim/error.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/thrown.h"
+#include "tools/moesim/serving/serving_commands.h"
+
+using namespace moesim;
+
+namespace {
+
+struct Outcome {
+  sim::ExitCode code;
+  std::string out, err;
+};
+
+using Values = std::map<std::string, std::vector<std::string>>;
+
+Outcome call(
+    const tools::Command& command, Values values,
+    const std::function<bool()>& interrupted = [] { return false; }) {
+  for (const tools::Option& option : command.options) {
+    const std::size_t start = option.name.rfind("--");
+    const std::string plain =
+        start == std::string::npos ? option.name : option.name.substr(start + 2);
+    if (!option.fallback.empty()) values.try_emplace(plain, std::vector{option.fallback});
+  }
+  std::ostringstream out, err;
+  const sim::ExitCode code = command.run(tools::Arguments{std::move(values)},
+                                         {.out = out, .err = err, .interrupted = interrupted});
+  return {code, out.str(), err.str()};
+}
+
+// The shipped Mixtral service, with few requests.
+Values mixtral(std::vector<std::string> sets = {}) {
+  sets.insert(sets.end(), {"serving.requests.count=60", "serving.requests.warm_up=10",
+                           "serving.iteration.draws=1", "serving.iteration.checks=4"});
+  return {{"SCENARIO", {"configs/scenarios/mixtral-8x7b-serving-h100.yaml"}}, {"set", sets}};
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+constexpr const char* kRows =
+    "case,engine,engine_version,model,system,precision,mode,isl,osl,concurrency,tp_size,"
+    "attention_dp_size,moe_tp_size,moe_ep_size,silicon_ttft_ms,silicon_tpot_ms\n";
+
+constexpr const char* kOptions =
+    "engine,engine_version,model,system,precision,mode,isl,osl,date_from,concurrency_min,"
+    "concurrency_max,tp,ep,dp_attention,max_num_tokens,max_num_seqs,chunk,kv_cache_dtype,"
+    "memory_fraction,recv_interval,batch_wait_iters,batch_wait_ratio,expert_parallel,speculation\n";
+
+}  // namespace
+
+TEST_CASE("a capacity says what was asked, what is carried, and where the question ends") {
+  // Targets that every run attains: the search ends at the estimate of the saturation, and says so.
+  const Outcome easy = call(
+      tools::capacity_command(),
+      mixtral({"serving.targets={ttft: 1000 s}", "model=qwen3-30b-a3b", "routing={law: uniform}"}));
+  CAPTURE(easy.out);
+  CHECK(easy.code == sim::ExitCode::Ok);
+  CHECK(easy.out.starts_with(
+      "Mixtral 8x7B serving on 8 H100, vLLM, with serving.targets={ttft: 1000 s}, "
+      "model=qwen3-30b-a3b, routing={law: uniform}, serving.requests.count=60"));
+  // The title is the file's, and what was played is said beside it.
+  CHECK(has(easy.out, "\n  Qwen3-30B-A3B: 4 engines of 2 H100 SXM, tp 2, etp 2\n"));
+  CHECK(has(easy.out, " requests/s within TTFT 1000 s, 99.0 % of requests   (80 % interval "));
+  CHECK(has(easy.out,
+            "                this is the estimate of its saturation, beyond which no rate is "
+            "asked: it may be more\n"));
+  CHECK(has(easy.out, "  saturation    at about "));
+
+  Values values = mixtral({"serving.targets={ttft: 1 s, tpot: 12 ms}"});
+  values["format"] = {"json"};
+  const Outcome tight = call(tools::capacity_command(), values);
+  CHECK(tight.code == sim::ExitCode::Ok);
+  const auto json = nlohmann::json::parse(tight.out)["capacity"];
+  CHECK(json["capped"]["p50"] == false);
+  CHECK(json["partial"] == false);
+  CHECK(json["what"] == "Mixtral-8x7B: 4 engines of 2 H100 SXM, tp 2, etp 2");
+  const double p50 = json["rate_per_s"]["p50"];
+  CHECK(json["attained_at"] == p50);
+  // Halved until what attains and what does not are 1 % apart.
+  CHECK(json["missed_at"].get<double>() <= 1.01 * p50);
+  CHECK(json["rate_per_s"]["p10"].get<double>() <= p50);
+  CHECK(json["rate_per_s"]["p90"].get<double>() >= p50);
+  CHECK(json["runs"].get<int>() > 10);
+}
+
+TEST_CASE("a capacity that is broken off says what it knew, and ends with 5") {
+  // Asked in each run and after it.
+  const auto after = [](int runs) {
+    auto asked = std::make_shared<int>(0);
+    return [asked, runs] { return ++*asked > runs; };
+  };
+  const Outcome at_once = call(tools::capacity_command(), mixtral(), after(0));
+  CHECK(at_once.code == sim::ExitCode::Partial);
+  CHECK(has(at_once.out,
+            "  carries       nothing is known yet within TTFT 2 s, TPOT 80 ms, 99.0 % of "
+            "requests\n                broken off in run 1\n"));
+  CHECK(at_once.err ==
+        "moesim capacity: broken off in run 1: what is printed is of those before\n");
+
+  Values values = mixtral({"serving.targets={ttft: 1 s, tpot: 12 ms}"});
+  values["format"] = {"json"};
+  // Far enough for some runs of the first search, and not for all of it.
+  const Outcome later = call(tools::capacity_command(), values, after(12));
+  const auto json = nlohmann::json::parse(later.out);
+  CAPTURE(later.err);
+  CHECK(later.code == sim::ExitCode::Partial);
+  CHECK(json["capacity"]["partial"] == true);
+  CHECK(json["capacity"]["rate_per_s"]["p50"].is_null());
+  CHECK(json["capacity"]["missed_at"].get<double>() > 0);
+  CHECK_FALSE(json.contains("serving"));
+  CHECK(json["capacity"]["runs"].get<int>() > 1);
+}
+
+TEST_CASE("a capacity without targets, or that nothing attains, is told so") {
+  CHECK(tests::thrown<sim::InfeasibleError>([&] {
+          call(tools::capacity_command(), mixtral({"serving.targets={ttft: 1 us}"}));
+        }).find("no rate attains TTFT 1 us, 99.0 % of requests: at ") != std::string::npos);
+  CHECK(tests::thrown<sim::ConfigError>([&] {
+          call(tools::capacity_command(), mixtral({"serving.requests.arrivals={law: closed}",
+                                                   "serving.client={concurrency: 8}"}));
+        }) ==
+        "configs/scenarios/mixtral-8x7b-serving-h100.yaml: capacity is a rate: expected a scenario "
+        "with serving.requests.arrivals.rate");
+}
+
+TEST_CASE("measured engines are played with the options that their runs had") {
+  const tests::TemporaryFolder folder;
+  const std::string rows = folder.file(
+      "rows.csv", std::string(kRows) +
+                      "a,vllm,0.19.0,openai/gpt-oss-120b,h200_sxm,fp4,agg,1024,256,4,1,1,1,1,"
+                      "100,5\n"
+                      "b,vllm,0.19.0,openai/gpt-oss-120b,h200_sxm,fp4,agg,1024,256,16,1,1,1,1,"
+                      "200,8\n"
+                      "c,vllm,0.19.0,openai/gpt-oss-120b,h200_sxm,fp4,disagg,1024,256,16,1,1,1,"
+                      "1,200,8\n"
+                      "d,vllm,0.19.0,nobody/knows,h200_sxm,fp4,agg,1024,256,16,1,1,1,1,200,8\n");
+  const std::string options = folder.file(
+      "options.csv", std::string(kOptions) +
+                         "vllm,0.19.0,openai/gpt-oss-120b,h200_sxm,fp4,agg,*,*,2026-01-01,16,*,1,1,"
+                         "off,1024,C,,auto,0.9,,,,off,\n");
+  const auto played = [&](bool with) {
+    Values values{{"FILE", {rows}}, {"format", {"json"}}, {"rows", {""}}};
+    if (with) values["options"] = {options};
+    const Outcome outcome = call(tools::validate_serving_command(), values);
+    CHECK(outcome.code == sim::ExitCode::Ok);
+    return nlohmann::json::parse(outcome.out);
+  };
+  const auto plain = played(false), asked = played(true);
+  CHECK(plain["n"] == 2);
+  CHECK(plain["by"]["options"]["not asked"]["tpot"]["n"] == 2);
+  CHECK(asked["by"]["options"]["known"]["tpot"]["n"] == 1);
+  CHECK(asked["by"]["options"]["none fits"]["tpot"]["n"] == 1);
+  const auto ttft = [](const nlohmann::json& json, const std::string& name) {
+    for (const auto& one : json["worst"]) {
+      if (one["case"] == name) return one["predicted_ttft_ms"].get<double>();
+    }
+    return 0.0;
+  };
+  // The row of 4 has no options; that of 16 has a budget for one prompt at a time where the engine
+  // takes eight.
+  CHECK(ttft(plain, "a") == ttft(asked, "a"));
+  CHECK(ttft(plain, "b") != ttft(asked, "b"));
+  std::map<std::string, int> skipped;
+  for (const auto& one : asked["skipped"]) skipped[one["reason"]] = one["n"];
+  CHECK(skipped ==
+        std::map<std::string, int>{{"prefill and decode apart: not played by this command", 1},
+                                   {"no model file is called or has the alias nobody/knows", 1}});
+  const Outcome text = call(tools::validate_serving_command(), {{"FILE", {rows}}});
+  CHECK(has(text.out, "error in %"));
+  CHECK(has(text.out, "  by engine\n  vllm "));
+  CHECK(has(text.out, "      1  prefill and decode apart: not played by this command\n"));
+  CHECK(tests::thrown<sim::ConfigError>([&] {
+          call(tools::validate_serving_command(), {{"FILE", {rows}}, {"model", {"mine.yaml"}}});
+        }) == "--model mine.yaml: expected ID=FILE, such as Qwen/Qwen3-32B=mine.yaml");
+}

@@ -1,0 +1,188 @@
+// What measured runs were started with, found for a row.
+#include <doctest/doctest.h>
+
+#include "sim/error.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/thrown.h"
+#include "validation/serving/e2e_validation.h"
+
+using namespace moesim;
+using namespace moesim::validation;
+
+namespace {
+
+constexpr const char* kHeader =
+    "engine,engine_version,model,system,precision,mode,isl,osl,date_from,concurrency_min,"
+    "concurrency_max,tp,ep,dp_attention,max_num_tokens,max_num_seqs,chunk,kv_cache_dtype,"
+    "memory_fraction,recv_interval,batch_wait_iters,batch_wait_ratio,expert_parallel,speculation\n";
+
+E2eRow row() {
+  E2eRow r;
+  r.engine = "sglang";
+  r.version = "0.5.9";
+  r.model = "m";
+  r.system = "b200_sxm";
+  r.precision = "fp4";
+  r.isl = 8192;
+  r.osl = 1024;
+  r.concurrency = 16;
+  r.layout = {.tp = 4, .etp = 4};
+  return r;
+}
+
+OptionTable table(const tests::TemporaryFolder& folder, const std::string& lines) {
+  return OptionTable::read(folder.file("o.csv", kHeader + lines));
+}
+
+}  // namespace
+
+TEST_CASE("a budget is a number or a formula of lengths and concurrency") {
+  const E2eRow r = row();
+  CHECK(value_of("16384", r) == 16384);
+  CHECK(value_of("C", r) == 16);
+  CHECK(value_of("2*isl", r) == 16384);
+  CHECK(value_of("max(C 128)", r) == 128);
+  CHECK(value_of("max_model_len", r) == 8192 + 1024 + 200);
+  // 8192 + 16 + 64 = 8272, of which 64 go 129.25 times: 130.
+  CHECK(value_of("roundup64(isl+C+64)", r) == 8320);
+  CHECK(value_of("max(8192 roundup64(isl+C+64))", r) == 8320);
+  for (const char* wrong :
+       {"", "D", "2*", "max(C", "max()", "min(C 2)", "1.5", "C C", "+C", "9999999999999"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(value_of(wrong, r).has_value());
+  }
+}
+
+TEST_CASE(
+    "of the options that fit a row the last in force are taken, and how many differ is said") {
+  const tests::TemporaryFolder folder;
+  const OptionTable options = table(
+      folder,
+      "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-03-25,16,128,4|8,1,off,32768,C,16384,fp8_e4m3,0.85,"
+      "30,,,off,\n"
+      "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-01-01,16,128,4,*,*,32768,256,16384,auto,0.8,10,,,"
+      "off,\n"
+      "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-05-01,16,128,4,1,off,1,C,1,fp8,0.1,1,,,off,mtp 3\n"
+      "sglang,0.5.9,m,b200_sxm,fp4,disagg,*,*,2026-05-01,16,128,4,1,off,1,C,1,fp8,0.1,1,,,off,\n"
+      "trtllm,1.1,m,b200_sxm,fp4,agg,8192,1024,2025-09-18,4,*,4,1,off,16384,,,fp8,,,20,0.9,on,\n"
+      "trtllm,1.2,m,b200_sxm,fp4,agg,8192,1024,2026-01-21,4,*,4,1,off,8192,,,fp8,,,40,0.8,on,\n");
+  const auto found = options.of(row());
+  CHECK(found.sets == 2);
+  CHECK(found.options == RunOptions{.tokens = 32768,
+                                    .sequences = 16,
+                                    .chunk = 16384,
+                                    .receive_interval = 30,
+                                    .memory_fraction = 0.85,
+                                    .cache = "fp8"});
+  // The label's ep counts, whatever layout it was taken for; the second line allows any.
+  E2eRow wide = row();
+  wide.label_ep = 4;
+  CHECK(options.of(wide).sets == 1);
+  CHECK(options.of(wide).options.receive_interval == 10);
+  CHECK(options.of(wide).options.cache == "bf16");
+  const auto none = [&](auto change) {
+    E2eRow r = row();
+    change(r);
+    return options.of(r).sets == 0 && options.of(r).options == RunOptions{};
+  };
+  CHECK(none([](E2eRow& r) { r.version = "0.5.10"; }));
+  CHECK(none([](E2eRow& r) { r.concurrency = 8; }));
+  CHECK(none([](E2eRow& r) { r.concurrency = 256; }));
+  CHECK(none([](E2eRow& r) { r.model = "n"; }));
+  CHECK(none([](E2eRow& r) { r.system = "h200_sxm"; }));
+  CHECK(none([](E2eRow& r) { r.precision = "fp8"; }));
+  CHECK(none([](E2eRow& r) { r.layout = {.tp = 2, .etp = 2}; }));
+
+  // A row without a version is older than those that name theirs.
+  E2eRow old = row();
+  old.engine = "trtllm";
+  old.version = "";
+  CHECK(options.of(old).sets == 1);
+  CHECK(options.of(old).options == RunOptions{.tokens = 16384,
+                                              .batch_wait = 20,
+                                              .batch_wait_share = 0.9,
+                                              .cache = "fp8",
+                                              .expert_parallel = true});
+  old.isl = 1024;
+  CHECK(options.of(old).sets == 0);
+}
+
+TEST_CASE("options that cannot be read are told where they stand") {
+  const tests::TemporaryFolder folder;
+  CHECK(tests::thrown<sim::InputError>([&] {
+          table(folder,
+                "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-03-25,16,128,4,1,off,twice isl,C,16384,"
+                "fp8,0.85,30,,,off,\n");
+        }) == (folder.path() / "o.csv").string() +
+                  ":2: max_num_tokens: expected a number or a formula of isl, osl and C such as "
+                  "max(8192 2*isl), not \"twice isl\"");
+  const std::string message = tests::thrown<sim::InputError>(
+      [&] { OptionTable::read(folder.file("p.csv", "mode,speculation\nagg,\n")); });
+  CHECK(message.find("column \"expert_parallel\" is missing") != std::string::npos);
+}
+
+TEST_CASE("what an engine's host takes is found on small batches of other models") {
+  const auto played = [](const char* version, const char* model, std::int64_t clients,
+                         std::int64_t isl, double measured, double predicted) {
+    E2ePrediction p;
+    p.row = row();
+    p.row.version = version;
+    p.row.model = model;
+    p.row.concurrency = clients;
+    p.row.isl = isl;
+    p.row.ttft_ms = measured;
+    p.row.tpot_ms = p.tpot_ms = 1;
+    p.ttft_ms = predicted;
+    return p;
+  };
+  // Of a's small batches 30 and 50 ms are missing: 40 for b. Neither 64 clients nor 8,192 tokens
+  // count, nor a cold row. b misses 20 in version 2, and 60 in version 1, which is a's.
+  std::vector<E2ePrediction> all{
+      played("1", "a", 4, 1024, 130, 100),  played("1", "a", 8, 512, 150, 100),
+      played("1", "a", 64, 1024, 900, 100), played("1", "a", 4, 8192, 900, 100),
+      played("1", "b", 4, 1024, 160, 100),  played("2", "b", 4, 1024, 120, 100)};
+  all.push_back(played("1", "a", 4, 1024, 9000, 100));
+  all.back().row.cold = true;
+  const E2eSummary summary = summarise_e2e(all);
+  CHECK(summary.host_ms ==
+        std::map<std::string, double>{{"sglang 1 a", 60}, {"sglang 1 b", 40}, {"sglang 2 b", 40}});
+  // Six warm rows: 160, 160, 160, 160 of a for 130, 150, 900, 900; 140 and 140 of b for 160, 120.
+  // Errors in percent: +23.1, +6.7, -82.2, -82.2, -12.5, +16.7: the middle of the sizes is between
+  // 16.7 and 23.1.
+  CHECK(summary.ttft_with_host.n == 6);
+  CHECK(summary.ttft_with_host.median == doctest::Approx(19.9).epsilon(0.01));
+  CHECK(summary.ttft_with_host_by.at("sglang").n == 6);
+  // One model alone says nothing of itself.
+  const E2eSummary one = summarise_e2e({played("1", "a", 4, 1024, 130, 100)});
+  CHECK(one.host_ms.empty());
+  CHECK(one.ttft_with_host.n == 0);
+  CHECK(one.ttft.n == 1);
+}
+
+TEST_CASE("deployments of a model under one load are ranked where they differ") {
+  const auto played = [](std::int64_t tp, std::int64_t clients, double measured, double predicted) {
+    E2ePrediction p;
+    p.row = row();
+    p.row.layout = {.tp = tp, .etp = tp};
+    p.row.concurrency = clients;
+    p.row.osl = 101;
+    p.row.ttft_ms = p.ttft_ms = 100;
+    p.row.tpot_ms = measured;
+    p.tpot_ms = predicted;
+    return p;
+  };
+  // At 16 clients tp 1 is slower than 2 and than 4: both predicted. 4 is 4 % quicker than 2, which
+  // is no difference. At 32 the order is predicted the other way round. 64 is alone, and its repeat
+  // no choice.
+  const std::vector<E2ePrediction> all{
+      played(1, 16, 20, 30), played(2, 16, 12.5, 11), played(4, 16, 12, 14), played(1, 32, 20, 10),
+      played(2, 32, 15, 11), played(1, 64, 9, 9),     played(1, 64, 20, 9)};
+  const E2eSummary summary = summarise_e2e(all);
+  CHECK(summary.tpot_ranking.pairs == 3);
+  CHECK(summary.tpot_ranking.right == 2);
+  // A GPU of tp 1 gives the most each time, 16 x 101 / 2.1 s against half of 16 x 101 / 1.35 s and
+  // a quarter of 16 x 101 / 1.3 s: predicted / 3.1, / 1.2 / 2, / 1.5 / 4. So four pairs; that of tp
+  // 1 and 2 at 16 is predicted the other way round (521 and 673).
+  CHECK(summary.rate_ranking.pairs == 4);
+  CHECK(summary.rate_ranking.right == 3);
+}

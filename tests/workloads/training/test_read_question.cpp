@@ -1,0 +1,161 @@
+#include "workloads/training/read_question.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sim/error.h"
+#include "tests/support/thrown.h"
+#include "workloads/scenario.h"
+
+using namespace moesim;
+using namespace moesim::workloads;
+
+namespace {
+
+// Mixtral on 64 H100, but for what is given.
+Scenario scenario(const std::string& training,
+                  const std::string& parallelism = "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}",
+                  const std::string& lines = "", const std::string& model = "mixtral-8x7b") {
+  auto document =
+      sim::io::YamlDocument::parse("name: test\nmodel: configs/models/" + model +
+                                       ".yaml\ncluster: configs/clusters/h100-8x8.yaml\n"
+                                       "parallelism: " +
+                                       parallelism + "\ntraining: {" + training + "}\n" + lines,
+                                   "x.yaml");
+  return read_scenario(document.root());
+}
+
+std::string error_of(const std::string& training,
+                     const std::string& parallelism = "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}",
+                     const std::string& lines = "", const std::string& model = "mixtral-8x7b") {
+  return tests::thrown<sim::ConfigError>(
+      [&] { (void)scenario(training, parallelism, lines, model); });
+}
+
+constexpr const char* kBatch = "sequence: 4096, global_batch: 256";
+std::string with(const std::string& more) {
+  return std::string(kBatch) + ", " + more;
+}
+
+}  // namespace
+
+TEST_CASE("what a question of training leaves open is as Megatron-Core has it") {
+  const TrainingQuestion q = *scenario(kBatch).training();
+  CHECK(q.micro_batches(4) == 64);
+  CHECK(q.schedule == ScheduleName::OneFOneB);
+  CHECK(q.sharding == Sharding::Optimizer);
+  CHECK_FALSE(q.overlap.gradients);
+  CHECK(q.accumulate_bytes == 4);
+  CHECK(q.draws == 8);
+  REQUIRE(q.stages.size() == 4);
+  CHECK(q.stages[0] == StageContent{.embedding = true, .layers = 8});
+  CHECK(q.stages[3] == StageContent{.first_layer = 24, .layers = 8, .loss = true});
+}
+
+TEST_CASE("every key of training is read, and told as it is used") {
+  const Scenario s = scenario(
+      with("micro_batch: 2, schedule: interleaved, virtual_stages: 2, layout: 'Et*4|(t*4|)*6t*4L', "
+           "sharding: weights, sharding_group: 2, recompute: [moe_act, layernorm], "
+           "gradients: {accumulate: bf16, reduce: bf16, bucket: 1000}, "
+           "optimizer: {kind: adam, master: fp32, moments: bf16, parameters: fp8}, "
+           "context: all_to_all, capacity: {factor: 1.5, pad: true, drop: probability}, "
+           "overlap: {gradients: true, parameters: true, tensor: true, shared_expert: true}, "
+           "draws: 3, mfu_precision: fp8, run: {tokens: 1e12, checkpoint: {every: optimal, "
+           "blocks: 30 s}, failures: {gpu_mtbf: 50000 h, detect: 5 min, restart: 10 min}}"));
+  CHECK(to_json(*s.training()).dump() ==
+        R"({"sequence":4096,"micro_batch":2,"global_batch":256,"schedule":"interleaved",)"
+        R"("virtual_stages":2,"layout":"Et*4|(t*4|)*6t*4L","prediction":0,"sharding":"weights",)"
+        R"("sharding_group":2,"recompute":["moe_act","layernorm"],)"
+        R"("gradients":{"accumulate":"bf16","reduce":"bf16","bucket":1000},)"
+        R"("optimizer":{"kind":"adam","master":"fp32","moments":"bf16","parameters":"fp8"},)"
+        R"("context":"all_to_all","capacity":{"factor":1.5,"pad":true},)"
+        R"("overlap":{"gradients":true,"parameters":true,"tensor":true,"expert":false,)"
+        R"("delay_weight_gradients":false,"shared_expert":true},"draws":3,"mfu_precision":"fp8",)"
+        R"("run":{"tokens":1000000000000.0,"checkpoint_blocks_s":30.0,"gpu_mtbf_s":180000000.0,)"
+        R"("detect_s":300.0,"restart_s":600.0}})");
+  CHECK(resolved(s)["training"]["draws"] == 3);
+}
+
+TEST_CASE("a scenario asks one thing") {
+  CHECK(
+      error_of(kBatch, "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}",
+               "step: {phase: decode, batch_per_rank: 1, context: 8}\n") ==
+      "x.yaml:5:11: training: a scenario asks one thing: leave out training, or step and serving");
+}
+
+TEST_CASE("mistakes in the keys of training are told with their places") {
+  CHECK(error_of(with("shedule: gpipe")) ==
+        "x.yaml:5:47: training: unknown key \"shedule\"; did you mean \"schedule\"?");
+  CHECK(error_of(with("schedule: 2f2b")) ==
+        "x.yaml:5:57: training.schedule: expected one of none, gpipe, 1f1b, interleaved, zb_h1, "
+        "zb_v, dualpipe, dualpipe_v, not \"2f2b\"");
+  CHECK(error_of(with("prediction: 1")) ==
+        "x.yaml:5:59: training.prediction: Mixtral-8x7B has 0 prediction layers");
+  CHECK(error_of(with("capacity: {factor: 1, pad: false}")) ==
+        "x.yaml:5:57: training.capacity: experts that drop without being filled up are not played "
+        "yet: pad: true would do");
+  CHECK(
+      error_of(with("run: {failures: {gpu_mtbf: 50000}}")) ==
+      "x.yaml:5:74: training.run.failures.gpu_mtbf: expected a time with a unit, such as 50000 h, "
+      "not \"50000\"");
+  CHECK(error_of(with("run: {checkpoint: {blocks: 30 s}}")) ==
+        "x.yaml:5:65: training.run.checkpoint: without failures there is no best interval: give "
+        "every, such as 30 min");
+}
+
+TEST_CASE("layouts that are not the model's are refused, with the layout's place") {
+  CHECK(error_of(with("layout: 'Et|t|tL'")) ==
+        "x.yaml:5:55: training.layout: 4 stages (pipeline ranks times virtual stages), not 3; "
+        "32 layers \"t\", as the model has, not 3");
+  CHECK(error_of(with("layout: 'Et|x'")) ==
+        "x.yaml:5:55: training.layout: column 4: expected E, t, m, L, | or a group, not \"x\"");
+  CHECK(error_of(with("layout: 'Et*8|t*8|t*8|t*8L', account_for: [loss]")) ==
+        "x.yaml:5:89: training.account_for: layout says which layers a stage has: leave out "
+        "account_for");
+  CHECK(error_of(with("schedule: interleaved, virtual_stages: 9")) ==
+        "x.yaml:5:11: training: 36 stages for 32 layers: 32 or fewer pipeline ranks times virtual "
+        "stages would do, or a layout with empty stages");
+}
+
+TEST_CASE("what a schedule cannot do is told with what would do") {
+  CHECK(error_of("sequence: 4096, global_batch: 258") ==
+        "x.yaml:5:11: training: global_batch: 258 sequences are no whole number of micro-batches "
+        "of 1 on 4 dp ranks: a multiple of 4 would do");
+  CHECK(error_of("sequence: 4098, global_batch: 256") ==
+        "x.yaml:5:11: training: sequence: 4098 tokens do not divide over tp x cp = 4 ranks");
+  CHECK(error_of(with("schedule: none")) ==
+        "x.yaml:5:11: training: schedule: none is of one stage, not of pp = 4: 1f1b would do");
+  CHECK(error_of("sequence: 4096, global_batch: 24, schedule: dualpipe") ==
+        "x.yaml:5:11: training: schedule: dualpipe needs at least 8 micro-batches, two for each "
+        "pipeline rank, not 6");
+  CHECK(error_of(with("virtual_stages: 2")) ==
+        "x.yaml:5:11: training: schedule: virtual_stages is for the schedule interleaved; 1f1b has "
+        "its own number of chunks");
+  CHECK(
+      error_of(with("overlap: {expert: true}")) ==
+      "x.yaml:5:11: training: schedule: overlap.expert weaves a forward and a backward pass, which "
+      "1f1b has none of at one time: interleaved, dualpipe and dualpipe_v do");
+  CHECK(error_of(with("schedule: interleaved, virtual_stages: 2, recompute: [moe], "
+                      "overlap: {expert: true}")) ==
+        "x.yaml:5:11: training: overlap.expert cannot recompute full or moe, which exchange again: "
+        "recompute: [moe_act, layernorm] would do");
+  CHECK(error_of(with("overlap: {delay_weight_gradients: true}")) ==
+        "x.yaml:5:11: training: overlap.delay_weight_gradients is a part of overlap.expert: set "
+        "both");
+  CHECK(error_of(with("sharding_group: 3")) ==
+        "x.yaml:5:11: training: sharding_group: 3 does not divide dp x cp = 4 ranks");
+}
+
+TEST_CASE("what is no part of training is refused") {
+  CHECK(error_of(kBatch, "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}", "overlap: {two_batch: true}\n") ==
+        "x.yaml:6:10: overlap: training has its own: training.overlap.expert, shared_expert");
+  CHECK(error_of(kBatch, "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1, order: tp-cp-dp-ep-pp}") ==
+        "x.yaml:4:14: parallelism: training plays one expert group for all, which has to be a "
+        "stage's first ranks: not so in the order tp-cp-dp-ep-pp; tp-cp-ep-dp-pp would do");
+  CHECK(error_of(kBatch, "{tp: 1, dp: 8}", "", "t5-base") ==
+        "x.yaml:2:8: model: T5-Base has an encoder, whose training is not played yet");
+  CHECK(error_of(kBatch, "{tp: 1, dp: 8}", "precision: {experts: int4}\n") ==
+        "x.yaml:6:12: precision: products in int4 have no backward pass here: precision: {weights: "
+        "bf16} would do");
+}

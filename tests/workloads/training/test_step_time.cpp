@@ -1,0 +1,143 @@
+// Steps worked out by hand, to the picosecond.
+#include "workloads/training/step_time.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/workloads/training/hand_training.h"
+
+using namespace moesim;
+using namespace moesim::testing;
+
+namespace {
+
+StepTime step_of(const Deployment& d, const TrainingQuestion& q) {
+  const hardware::Kernels kernels(d.cluster.device, d.kernels);
+  ChunkTable chunks(d, q);
+  const PipelineSchedule schedule = schedule_of(q, d.layout, chunks);
+  const DataParallel replicas(d, q, schedule, kernels);
+  return time_step(d, q, schedule, replicas, chunks);
+}
+
+void check_sums(const StepTime& step) {
+  for (const TrainingReport::RankRow& row : step.ranks)
+    CHECK(row.sum() == doctest::Approx(sim::to_us(step.step)).epsilon(1e-12));
+}
+
+}  // namespace
+
+TEST_CASE("a step of two micro-batches takes the time that a hand computes") {
+  // Parameters on a GPU: dense 100,000 of the embedding, 4,000 of the router, 2,000 and 1,000 of
+  // norms; of experts half of 6,000,000.
+  //   zeroing 4 x 3,107,000 B                          13.428 us
+  //   two of F 50.158144 and BW 79.259160             258.834608
+  //   all-reduce of 428,000 B over two replicas       438        (experts have one)
+  //   norm 4 x 3,107,000 B                             13.428
+  //   its barrier, 4 B over two ranks                  10.004
+  //   Adam 30 x 3,107,000 B                            94.210
+  const tests::TemporaryFolder folder;
+  const Deployment d = hand_training_deployment(write_hand_trace(folder));
+  TrainingQuestion q = hand_question();
+  const StepTime step = step_of(d, q);
+  CHECK(step.step == 827'904'608_ps);
+  check_sums(step);
+  CHECK(step.ranks[0].exposed_us[static_cast<std::size_t>(Exposed::Gradients)] == 438);
+  CHECK(step.ranks[0].bubble_us == 0);
+
+  SUBCASE("sharded, gradients are scattered and parameters gathered, and Adam has half of them") {
+    // Reduce-scatter 30 + 214; all-gather of 2 B a parameter 20 + 107. Dense parameters divide by
+    // two: norm 4 x 3,053,500 = 13.214, Adam 30 x 3,053,500 = 92.605.
+    q.sharding = Sharding::Optimizer;
+    const StepTime sharded = step_of(d, q);
+    CHECK(sharded.step == 13'428'000_ps + 258'834'608_ps + 244'000'000_ps + 13'214'000_ps +
+                              10'004'000_ps + 92'605'000_ps + 127'000'000_ps);
+    check_sums(sharded);
+  }
+  SUBCASE("gradients in 16 bits move half the bytes") {
+    q.reduce_bytes = 2;
+    CHECK(step.step - step_of(d, q).step == 214'000'000_ps);
+  }
+  SUBCASE("gradients that every micro-batch reduces are reduced twice") {
+    // ZeRO-2: 244 us in each of two, none at the end.
+    q.sharding = Sharding::Gradients;
+    const StepTime twice = step_of(d, q);
+    q.sharding = Sharding::Optimizer;
+    CHECK(twice.step - step_of(d, q).step == 244'000'000_ps);
+    check_sums(twice);
+  }
+  SUBCASE("weights that are gathered show what no computation hides") {
+    // ZeRO-3, one layer a stage: gather 127 us before F and BW, in BW reduce-scatter 244 us more:
+    // nothing of it is hidden, since the layer is the only one.
+    q.sharding = Sharding::Weights;
+    const StepTime weights = step_of(d, q);
+    CHECK(weights.step == 13'428'000_ps + 258'834'608_ps +
+                              2 * (2 * 127'000'000_ps + 244'000'000_ps) + 13'214'000_ps +
+                              10'004'000_ps + 92'605'000_ps);
+    check_sums(weights);
+  }
+  SUBCASE("buckets start before the last backward pass is done") {
+    // 3,107,000 parameters in 4 pieces of 438 / 4 us. The first is ready three quarters of a
+    // backward pass, 59.44437 us, before its end: so much is hidden.
+    q.overlap.gradients = true;
+    q.bucket = 1'000'000;
+    const StepTime overlapped = step_of(d, q);
+    CHECK(step.step - overlapped.step == 59'444'370_ps);
+    check_sums(overlapped);
+  }
+}
+
+TEST_CASE("two pipeline ranks send activations and divide the job's parameters") {
+  // Two layers on two nodes of two GPUs; 1f1b, two micro-batches.
+  const tests::TemporaryFolder folder;
+  const LayerKind layer = layer_of(NoMixer{}, hand_moe());
+  ModelSpec model = hand_model({layer});
+  model.layers = {0, 0};
+  Deployment d = hand_deployment(model, {.pp = 2, .dp = 2, .ep = 2});
+  d.routing = {.law = Law::Balanced};
+  d.network.fidelity = hardware::Fidelity::Bound;
+  TrainingQuestion q = hand_question();
+  q.schedule = ScheduleName::OneFOneB;
+  q.stages = {{.embedding = true, .layers = 1}, {.first_layer = 1, .layers = 1, .loss = true}};
+  const StepTime step = step_of(d, q);
+  check_sums(step);
+  ChunkTable chunks(d, q);
+  const auto time = [&](PassKind kind, std::uint32_t stage) {
+    return chunks.of({kind, stage, 0}).time;
+  };
+  // Rank 0: F F BW BW, rank 1: F BW F BW. Rank 1 has the longer wait: its first F starts after rank
+  // 0's and a send, 2 tokens x 1,000 x 2 B: 40 + 4 us. Critical: F0, send, rank 1's F BW F BW, send
+  // back, BW0.
+  const sim::Duration send = 44us;
+  const sim::Duration f0 = time(PassKind::Forward, 0), f1 = time(PassKind::Forward, 1);
+  const sim::Duration b0 = time(PassKind::Backward, 0), b1 = time(PassKind::Backward, 1);
+  CHECK(step.pipeline.step == f0 + send + 2 * (f1 + b1) + send + b0);
+  // What sends add is told apart from the schedule's own bubble: rank 0's idle is longer by both.
+  CHECK(step.ranks[0].exposed_us[static_cast<std::size_t>(Exposed::Pipeline)] == 88);
+}
+
+TEST_CASE("replicas whose routing differs wait for the slowest at the end") {
+  // dp 4, ep 2: two replicas of the expert group, two draws: micro-batches 0 and 1 take draws 0, 1,
+  // of the other replica 1, 0. Each replica has both draws once: they take equally long.
+  ModelSpec model = hand_model();
+  Deployment d = hand_deployment(model, {.dp = 4, .ep = 2});
+  d.routing = {.law = Law::Uniform};
+  d.network.fidelity = hardware::Fidelity::Bound;
+  TrainingQuestion q = hand_question();
+  q.sequence = 64;
+  q.global_batch = 8;
+  q.draws = 2;
+  ChunkTable chunks(d, q);
+  REQUIRE(chunks.draws() == 2);
+  sim::Duration both{};
+  for (std::uint32_t draw = 0; draw < 2; ++draw)
+    both += chunks.of({PassKind::Forward, 0, draw}).time +
+            chunks.of({PassKind::Backward, 0, draw}).time;
+  CHECK(chunks.of({PassKind::Forward, 0, 0}).time != chunks.of({PassKind::Forward, 0, 1}).time);
+  CHECK(step_of(d, q).pipeline.step == both);
+  // One micro-batch each: the step's is the slower draw.
+  q.global_batch = 4;
+  sim::Duration slowest{};
+  for (std::uint32_t draw = 0; draw < 2; ++draw)
+    slowest = std::max(slowest, chunks.of({PassKind::Forward, 0, draw}).time +
+                                    chunks.of({PassKind::Backward, 0, draw}).time);
+  CHECK(step_of(d, q).pipeline.step == slowest);
+}

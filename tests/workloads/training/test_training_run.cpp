@@ -1,0 +1,124 @@
+// Whole scenarios: their parts add up, and memory is what `moesim memory` plans.
+#include "workloads/run_training.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sim/io/yaml_reader.h"
+#include "workloads/training/training_report.h"
+
+using namespace moesim;
+using namespace moesim::workloads;
+
+namespace {
+
+Scenario scenario(const std::string& training, const std::string& routing = "{law: balanced}",
+                  std::int64_t sequence = 4096) {
+  auto document = sim::io::YamlDocument::parse(
+      "name: test\nmodel: configs/models/mixtral-8x7b.yaml\n"
+      "cluster: configs/clusters/h100-8x8.yaml\n"
+      "parallelism: {tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}\nnetwork: bound\nrouting: " +
+          routing + "\ntraining: {sequence: " + std::to_string(sequence) + ", global_batch: 64, " +
+          training + "}\n",
+      "x.yaml");
+  return read_scenario(document.root());
+}
+
+TrainingReport report_of(const Scenario& s) {
+  return *run(s).training;
+}
+
+}  // namespace
+
+TEST_CASE("a rank's times add up to the step, whatever the schedule and the overlaps") {
+  for (const char* training :
+       {"schedule: gpipe", "schedule: 1f1b", "schedule: interleaved, virtual_stages: 2",
+        "schedule: zb_h1", "schedule: zb_v", "schedule: dualpipe", "schedule: dualpipe_v",
+        "sharding: none", "sharding: gradients", "sharding: weights", "sharding_group: 2",
+        "overlap: {gradients: true, parameters: true, tensor: true}", "recompute: [full]",
+        "recompute: [moe]", "schedule: interleaved, virtual_stages: 2, overlap: {expert: true}"}) {
+    CAPTURE(std::string(training));
+    const TrainingReport report = report_of(scenario(training));
+    CHECK(report.step_us > 0);
+    for (const auto& rank : report.ranks) {
+      CHECK(rank.sum() == doctest::Approx(report.step_us).epsilon(1e-9));
+      CHECK(rank.bubble_us >= 0);
+    }
+  }
+}
+
+TEST_CASE("memory is what the plan of gpipe, 1f1b and interleaved says") {
+  struct Row {
+    const char* training;
+    Schedule schedule;
+    std::int64_t virtual_stages;
+  };
+  for (const Row& row :
+       {Row{"schedule: gpipe", Schedule::GPipe, 1},
+        Row{"schedule: 1f1b", Schedule::OneForwardOneBackward, 1},
+        Row{"schedule: interleaved, virtual_stages: 2", Schedule::Interleaved, 2},
+        Row{"schedule: interleaved, virtual_stages: 8", Schedule::Interleaved, 8}}) {
+    CAPTURE(std::string(row.training));
+    const Scenario s = scenario(row.training);
+    TrainingLoad load;
+    load.sequence = 4096;
+    load.microbatches = 16;
+    load.schedule = row.schedule;
+    load.virtual_stages = row.virtual_stages;
+    const TrainingPlan plan =
+        plan_training(s.deployment.model, s.deployment.layout, load, s.deployment.cluster.device);
+    const TrainingReport report = report_of(s);
+    REQUIRE(report.memory.size() == 4);
+    for (std::size_t r = 0; r < 4; ++r) {
+      CAPTURE(r);
+      CHECK(report.memory[r].memory.peak() == plan.stages[r].peak());
+      CHECK(report.memory[r].memory.activations == plan.stages[r].activations);
+    }
+    // The fullest rank's timeline reaches its activations, and ends with none.
+    double most = 0;
+    for (const auto& [at, bytes] : report.memory_timeline) most = std::max(most, bytes);
+    CHECK(most == doctest::Approx(static_cast<double>(plan.gpu().activations)).epsilon(1e-6));
+    CHECK(report.memory_timeline.back().second == 0);
+  }
+}
+
+TEST_CASE("recomputation costs time and frees memory") {
+  const TrainingReport none = report_of(scenario("schedule: 1f1b"));
+  const TrainingReport act = report_of(scenario("recompute: [moe_act, layernorm]"));
+  const TrainingReport full = report_of(scenario("recompute: [full]"));
+  CHECK(none.step_us < act.step_us);
+  CHECK(act.step_us < full.step_us);
+  CHECK(none.memory[0].memory.activations > act.memory[0].memory.activations);
+  CHECK(act.memory[0].memory.activations > full.memory[0].memory.activations);
+  // Full recomputation is another forward pass: a third more arithmetic, less what has none in a
+  // layer (the head).
+  CHECK(full.hardware_flops / none.hardware_flops == doctest::Approx(4.0 / 3).epsilon(0.02));
+  CHECK(full.hfu > full.mfu);
+  CHECK(full.flops.model_causal == none.flops.model_causal);
+}
+
+TEST_CASE("skewed routing is slower than balanced, and told so") {
+  CHECK(report_of(scenario("schedule: 1f1b")).routing_slowdown == 1);
+  const TrainingReport skewed = report_of(scenario("draws: 2", "{law: zipf, skew: 1}"));
+  CHECK(skewed.routing_slowdown > 1.05);
+  CHECK(skewed.draws == 2);
+}
+
+TEST_CASE("interleaved stages have the smaller bubble") {
+  const double plain = report_of(scenario("schedule: 1f1b")).bubble_schedule_share;
+  const double cut =
+      report_of(scenario("schedule: interleaved, virtual_stages: 4")).bubble_schedule_share;
+  // (p - 1) / (m + p - 1) = 3 / 19; with 4 chunks 3 / 67.
+  CHECK(plain == doctest::Approx(3.0 / 19).epsilon(1e-6));
+  CHECK(cut == doctest::Approx(3.0 / 67).epsilon(1e-6));
+}
+
+TEST_CASE("what does not fit says what would do, and equal questions have equal bytes") {
+  const Scenario s = scenario("schedule: gpipe", "{law: balanced}", 16384);
+  const RunResult result = run(s);
+  CHECK_FALSE(result.report.memory.fits);
+  CHECK(result.report.memory.advice.find("training.recompute: [full] would do") !=
+        std::string::npos);
+  CHECK(to_json(result, s).dump() == to_json(run(s), s).dump());
+}

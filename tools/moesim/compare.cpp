@@ -1,0 +1,154 @@
+// moesim compare: where the difference of two runs lies, and why.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <ostream>
+
+#include "sim/error.h"
+#include "tools/moesim/command.h"
+#include "tools/moesim/html_output.h"
+#include "tools/moesim/shipped.h"
+#include "tools/moesim/trace_cache.h"
+#include "tools/report/compare_text.h"
+#include "tools/report/page_kinds.h"
+#include "tools/study/compare.h"
+#include "tools/study/store.h"
+#include "workloads/run.h"
+
+namespace moesim::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Side {
+  std::string name;
+  sim::io::Json report;
+  std::optional<workloads::Scenario> scenario = {};
+};
+
+// "sweep.db:3f2a41c0": the report of a point, by its id or the first digits of it.
+Side stored_side(const std::string& text, std::size_t colon) {
+  const std::string file = text.substr(0, colon), id = text.substr(colon + 1);
+  const Store store = Store::open(file);
+  std::vector<Point> found;
+  for (Point& point : store.points()) {
+    const bool again = std::ranges::any_of(found, [&](const Point& p) { return p.id == point.id; });
+    if (point.id.starts_with(id) && !again) found.push_back(std::move(point));
+  }
+  if (id.empty() || found.empty())
+    throw sim::ConfigError(
+        fmt::format("{}: no point of {} has such an id (moesim sweep show {})", text, file, file));
+  if (found.size() > 1)
+    throw sim::ConfigError(
+        fmt::format("{}: {} points have ids that begin so: give more of it", text, found.size()));
+  const std::string report = store.report(found.front().ord);
+  if (report.empty())
+    throw sim::ConfigError(
+        fmt::format("{}: the point has no report: {}", text, found.front().reason));
+  return {text, sim::io::parse_json(report, text)};
+}
+
+Side played_side(const std::string& text, const std::vector<std::string>& sets) {
+  Side side{text, {}, workloads::load_scenario(find_config("scenarios", text), sets, shipped())};
+  for (const std::string& set : sets) side.name += " " + set;
+  side.scenario->deployment.routing.cache = trace_cache(std::getenv);
+  workloads::RunResult result = workloads::run(*side.scenario);
+  result.report.title = side.scenario->name;
+  side.report = workloads::to_json(result, *side.scenario);
+  return side;
+}
+
+Side side_of(const std::string& text, const std::vector<std::string>& sets) {
+  std::error_code error;
+  const std::size_t colon = text.rfind(':');
+  if (!fs::exists(text, error) && colon != std::string::npos &&
+      fs::is_regular_file(text.substr(0, colon), error))
+    return stored_side(text, colon);
+  if (text.ends_with(".json") && text.find("config.json") == std::string::npos)
+    return {text, sim::io::read_json(text)};
+  if (text == "-") throw sim::ConfigError("compare: standard input is no file: say one");
+  return played_side(text, sets);
+}
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  std::vector<std::string> inputs = arguments.all("INPUT");
+  const std::vector<std::string> sets = arguments.all("set");
+  if (inputs.size() == 1 && sets.empty()) {
+    throw sim::ConfigError(fmt::format(
+        "compare: {} with what? Say another, or --set KEY=VALUE, which makes another of it",
+        inputs.front()));
+  }
+  if (inputs.size() == 1) inputs.push_back(inputs.front());
+  std::vector<Side> sides;
+  for (const std::string& input : inputs)
+    sides.push_back(side_of(input, sides.empty() ? std::vector<std::string>{} : sets));
+  const auto played = [](const Side& side) { return side.scenario.has_value(); };
+  if (!sets.empty() && std::none_of(sides.begin() + 1, sides.end(), played)) {
+    throw sim::ConfigError("--set: changes scenarios, and all but the first are reports");
+  }
+  sim::io::Json json, all = sim::io::Json::array();
+  std::string text;
+  for (std::size_t i = 1; i < sides.size(); ++i) {
+    const Side &a = sides.front(), &b = sides[i];
+    Comparison comparison = compare_reports(a.report, a.name, b.report, b.name);
+    if (arguments.has("why")) {
+      const Side* report = !a.scenario ? &a : !b.scenario ? &b : nullptr;
+      if (report != nullptr) {
+        throw sim::ConfigError(fmt::format(
+            "--why: plays mixtures of two scenarios, and {} is a report", report->name));
+      }
+      explain(*a.scenario, *b.scenario, comparison);
+    }
+    all.push_back(to_json(comparison, a.name, b.name));
+    text +=
+        (text.empty() ? "" : "\n") + compare_text(comparison, a.name, b.name, a.report, b.report);
+  }
+  json["compare"] = all.front();
+  if (all.size() > 1) json["comparisons"] = all;
+  if (const auto html = arguments.find("html")) write_page(*html, compare_page(json), json);
+  write_result(arguments, arguments.json() ? sim::io::to_text(json) : text, console);
+  return sim::ExitCode::Ok;
+}
+
+}  // namespace
+
+Command compare_command() {
+  return {
+      .name = "compare",
+      .summary = "where the difference of two runs lies, and with --why which change made it",
+      .description =
+          "INPUT is a scenario, which is run, a report (.json of moesim run --format json) or a "
+          "point of a study (sweep.db:ID). Each is compared with the first. Both views sum to the "
+          "difference exactly. --why plays mixtures of the two scenarios on the bound network: "
+          "what "
+          "a changed part adds, in the mean over all orders of changing them (Shapley's value).",
+      .options = {{.name = "INPUT",
+                   .help =
+                       "a scenario, a report, or STORE:ID; one alone is compared with itself as "
+                       "--set changes it",
+                   .required = true,
+                   .repeated = true,
+                   .is_file = true},
+                  {.name = "--set",
+                   .value = "KEY=VALUE",
+                   .help = "replace a value of every scenario but the first",
+                   .repeated = true},
+                  {.name = "--why", .help = "share the difference out among what was changed"},
+                  {.name = "-o,--output",
+                   .value = "FILE",
+                   .help = "write the result there instead of to standard output",
+                   .is_file = true},
+                  html_option(),
+                  format_option()},
+      .examples = {"moesim compare mixtral-8x7b-decode-h100 --set cluster=h200:1x8 --why",
+                   "moesim compare a.json b.json --html difference.html",
+                   "moesim compare sweep.db:3f2a41c0 sweep.db:9be01d77 --format json"},
+      .run = run};
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,14 @@
+// What pages of runs of either kind have: memory, trust, where it was made from.
+#pragma once
+
+#include "sim/io/json.h"
+#include "tools/report/page.h"
+
+namespace moesim::tools {
+
+// `report`: what moesim run prints.
+Figure memory_figure(const sim::io::Json& report);
+Section trust_section(const sim::io::Json& report);
+Section made_from_section(const sim::io::Json& report);
+
+}  // namespace moesim::tools

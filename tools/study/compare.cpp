@@ -1,0 +1,224 @@
+#include "tools/study/compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
+
+#include "sim/error.h"
+#include "sim/units_text.h"
+
+namespace moesim::tools {
+namespace {
+
+using sim::io::Json;
+
+std::int64_t ps_of_us(double us) {
+  return std::llround(us * 1e6);
+}
+
+struct Cell {
+  std::int64_t layer;
+  std::string phase, reason;
+  auto operator<=>(const Cell&) const = default;
+};
+using Cells = std::map<Cell, std::int64_t>;
+
+Cells cells_of_step(const Json& report) {
+  Cells cells;
+  for (const Json& cell : report.at("time"))
+    cells[{cell.at("layer"), cell.at("phase"), cell.at("reason")}] += ps_of_us(cell.at("us"));
+  return cells;
+}
+
+// Parts of the mean TTFT; what rounding leaves of it goes to the largest.
+Cells cells_of_service(const Json& serving, std::int64_t total) {
+  Cells cells;
+  const Cell* largest = nullptr;
+  for (const auto& [name, ms] : serving.at("ttft_parts_ms").items()) {
+    const std::int64_t ps = ps_of_us(ms.get<double>() * 1e3);
+    if (ps == 0) continue;
+    const auto at = cells.emplace(Cell{-1, name, "ttft"}, ps).first;
+    total -= ps;
+    if (largest == nullptr || ps > cells.at(*largest)) largest = &at->first;
+  }
+  if (largest != nullptr) cells.at(*largest) += total;
+  return cells;
+}
+
+struct Side {
+  const Json& report;
+  const std::string& name;
+  bool service() const { return report.contains("serving"); }
+  std::int64_t total_ps() const {
+    return service() ? ps_of_us(report.at("serving").at("mean_ttft_ms").get<double>() * 1e3)
+                     : ps_of_us(report.at("step_time_us").at("mean"));
+  }
+  Cells cells() const {
+    return service() ? cells_of_service(report.at("serving"), total_ps()) : cells_of_step(report);
+  }
+  Json interval() const {
+    const Json& of = service() ? report.at("serving") : report;
+    return of.value("interval", Json::object())
+        .value(service() ? "mean_ttft_ms" : "step_time_us", Json());
+  }
+};
+
+void check_side(const Side& side) {
+  if (!side.report.is_object() || !side.report.contains("scenario") ||
+      (!side.service() && !side.report.contains("step_time_us"))) {
+    throw sim::InputError(fmt::format(
+        "{}: no report of a run: expected what moesim run --format json prints", side.name));
+  }
+  if (!side.service() && !side.report.contains("time")) {
+    throw sim::InputError(fmt::format(
+        "{}: a report of an older version, without time[]: run its scenario again", side.name));
+  }
+}
+
+std::vector<WhereShare> where_of(const Cells& a, const Cells& b) {
+  std::set<std::pair<std::int64_t, std::string>> in_a, in_b;
+  for (const auto& [cell, ps] : a) in_a.emplace(cell.layer, cell.phase);
+  for (const auto& [cell, ps] : b) in_b.emplace(cell.layer, cell.phase);
+  Cells difference = b;
+  for (const auto& [cell, ps] : a) difference[cell] -= ps;
+  std::vector<WhereShare> where;
+  for (const auto& [cell, ps] : difference) {
+    if (ps == 0) continue;
+    WhereShare share{.layer = cell.layer, .phase = cell.phase, .reason = cell.reason, .ps = ps};
+    if (!in_b.contains({cell.layer, cell.phase})) share.only = "A";
+    if (!in_a.contains({cell.layer, cell.phase})) share.only = "B";
+    where.push_back(std::move(share));
+  }
+  std::ranges::stable_sort(
+      where, [](const auto& x, const auto& y) { return std::abs(x.ps) > std::abs(y.ps); });
+  return where;
+}
+
+std::vector<PhasePair> phases_of(const Cells& a, const Cells& b) {
+  std::map<std::string, PhasePair> phases;
+  for (const auto& [cell, ps] : a) phases[cell.phase].a_ps += ps;
+  for (const auto& [cell, ps] : b) phases[cell.phase].b_ps += ps;
+  std::vector<PhasePair> sorted;
+  for (auto& [phase, pair] : phases) sorted.push_back({phase, pair.a_ps, pair.b_ps});
+  std::ranges::stable_sort(sorted, [](const auto& x, const auto& y) {
+    return std::max(x.a_ps, x.b_ps) > std::max(y.a_ps, y.b_ps);
+  });
+  return sorted;
+}
+
+void add_figures(const Side& a, const Side& b, Comparison& comparison) {
+  const auto add = [&](const char* name, const char* pointer, int digits) {
+    const Json::json_pointer at(pointer);
+    if (!a.report.contains(at) || !b.report.contains(at)) return;
+    const Json &x = a.report.at(at), &y = b.report.at(at);
+    if (!x.is_number() || !y.is_number() || x == y) return;
+    comparison.figures.push_back({name, fmt::format("{:.{}f}", x.get<double>(), digits),
+                                  fmt::format("{:.{}f}", y.get<double>(), digits)});
+  };
+  add("GPUs", "/gpus", 0);
+  add("tokens/s", "/throughput/tokens_per_s", 0);
+  add("tokens/s per GPU", "/throughput/tokens_per_s_per_gpu", 1);
+  const Json::json_pointer peak("/memory/peak_bytes");
+  if (a.report.contains(peak) && b.report.contains(peak) && a.report[peak] != b.report[peak]) {
+    const auto text = [&](const Side& side) {
+      return sim::to_text(sim::Bytes(side.report.at(peak).get<std::int64_t>()));
+    };
+    comparison.figures.push_back({"memory of the fullest GPU", text(a), text(b)});
+  }
+  add("busiest rank, rows over the mean", "/rank_load/max_over_mean", 2);
+  add("mean TPOT, ms", "/serving/mean_tpot_ms", 3);
+  add("p99 TTFT, ms", "/serving/p99_ttft_ms", 1);
+  add("requests/s", "/serving/request_throughput", 2);
+  add("capacity, requests/s", "/serving/saturation/capacity", 2);
+}
+
+void add_flags(const Side& a, const Side& b, Comparison& comparison) {
+  auto& flags = comparison.flags;
+  const auto text = [](const Side& side, const char* pointer) {
+    const Json::json_pointer at(pointer);
+    return side.report.contains(at) && side.report.at(at).is_string()
+               ? side.report.at(at).get<std::string>()
+               : std::string();
+  };
+  const std::string phase_a = text(a, "/scenario/step/phase"),
+                    phase_b = text(b, "/scenario/step/phase");
+  if (phase_a != phase_b && !phase_a.empty() && !phase_b.empty()) {
+    flags.push_back(fmt::format("tokens of A are of {}, those of B of {}", phase_a, phase_b));
+  }
+  const std::string version_a = text(a, "/manifest/version"),
+                    version_b = text(b, "/manifest/version");
+  if (version_a != version_b)
+    flags.push_back(fmt::format("A was made by version {}, B by {}", version_a, version_b));
+  constexpr double kMostExtrapolated = 0.05;
+  for (const auto& [side, letter] : {std::pair{&a, 'A'}, {&b, 'B'}}) {
+    const double share = side->report.value("extrapolated", Json::object()).value("share", 0.0);
+    if (share > kMostExtrapolated) {
+      flags.push_back(fmt::format("{:.1f} % of {} lies outside what its cost models were fitted on",
+                                  100 * share, letter));
+    }
+    const Json memory = side->report.value("memory", Json::object());
+    if (!memory.value("fits", true)) flags.push_back(fmt::format("{} does not fit", letter));
+  }
+}
+
+// Of the ends of both intervals, as if one error moved both.
+void add_interval(const Side& a, const Side& b, Comparison& comparison) {
+  const Json x = a.interval(), y = b.interval();
+  if (!x.is_object() || !y.is_object()) return;
+  const double low_a = x.at("p10"), high_a = x.at("p90");
+  if (low_a <= 0 || high_a <= 0) return;
+  const double at_low = y.at("p10").get<double>() / low_a - 1;
+  const double at_high = y.at("p90").get<double>() / high_a - 1;
+  comparison.low = std::min(at_low, at_high);
+  comparison.high = std::max(at_low, at_high);
+  comparison.has_interval = true;
+}
+
+}  // namespace
+
+std::size_t largest_that_matter(const std::vector<std::int64_t>& parts) {
+  double sum = 0, so_far = 0;
+  for (const std::int64_t part : parts) sum += std::abs(static_cast<double>(part));
+  std::size_t count = 0;
+  while (count < parts.size() && so_far < 0.95 * sum)
+    so_far += std::abs(static_cast<double>(parts[count++]));
+  return count;
+}
+
+Comparison compare_reports(const Json& report_a, const std::string& a_name, const Json& report_b,
+                           const std::string& b_name) {
+  const Side a{report_a, a_name}, b{report_b, b_name};
+  check_side(a);
+  check_side(b);
+  if (a.service() != b.service()) {
+    throw sim::InputError(
+        fmt::format("{} is of a service, {} of steps: they have no time in common",
+                    a.service() ? a_name : b_name, a.service() ? b_name : a_name));
+  }
+  try {
+    Comparison comparison{.metric = a.service() ? "mean_ttft_us" : "step_time_us",
+                          .a_ps = a.total_ps(),
+                          .b_ps = b.total_ps()};
+    const Cells cells_a = a.cells(), cells_b = b.cells();
+    comparison.where = where_of(cells_a, cells_b);
+    comparison.phases = phases_of(cells_a, cells_b);
+    for (KeyChange& change : changes_between(report_a.at("scenario"), report_b.at("scenario"))) {
+      if (change.key != "name") comparison.keys.push_back(std::move(change));
+    }
+    add_figures(a, b, comparison);
+    add_flags(a, b, comparison);
+    add_interval(a, b, comparison);
+    return comparison;
+  } catch (const nlohmann::json::exception& error) {
+    throw sim::InputError(
+        fmt::format("{}, {}: not whole reports of a run: {}", a_name, b_name, error.what()));
+  }
+}
+
+}  // namespace moesim::tools

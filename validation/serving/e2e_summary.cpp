@@ -1,0 +1,198 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "validation/serving/e2e_validation.h"
+#include "validation/statistics.h"
+
+namespace moesim::validation {
+namespace {
+
+void add(const E2ePrediction& p, bool ttft, double more, std::vector<double>& errors,
+         std::int64_t& inside) {
+  const double predicted = more + (ttft ? p.ttft_ms : p.tpot_ms);
+  const double measured = ttft ? p.row.ttft_ms : p.row.tpot_ms;
+  errors.push_back(100 * (predicted / measured - 1));
+  const double low = more + (ttft ? p.ttft_low : p.tpot_low),
+               high = more + (ttft ? p.ttft_high : p.tpot_high);
+  if (low <= measured && measured <= high) ++inside;
+}
+
+// `more`: milliseconds on top of what is predicted of a row.
+template <class Wanted, class More>
+E2eError error_of(const std::vector<E2ePrediction>& all, bool ttft, const Wanted& wanted,
+                  const More& more) {
+  std::vector<double> errors, absolute;
+  std::int64_t inside = 0;
+  for (const E2ePrediction& p : all) {
+    if (p.failed.empty() && wanted(p)) add(p, ttft, more(p), errors, inside);
+  }
+  E2eError error{.n = static_cast<std::int64_t>(errors.size())};
+  if (errors.empty()) return error;
+  double sum = 0;
+  for (const double e : errors) {
+    absolute.push_back(std::abs(e));
+    sum += std::abs(e);
+  }
+  error.median = quantile(absolute, 0.5);
+  error.p90 = quantile(absolute, 0.9);
+  error.mean = sum / static_cast<double>(errors.size());
+  error.bias = quantile(errors, 0.5);
+  error.coverage80 = 100 * static_cast<double>(inside) / static_cast<double>(errors.size());
+  return error;
+}
+
+template <class Wanted>
+E2eError error_of(const std::vector<E2ePrediction>& all, bool ttft, const Wanted& wanted) {
+  return error_of(all, ttft, wanted, [](const E2ePrediction&) { return 0.0; });
+}
+
+std::string host_key(const E2eRow& row) {
+  return fmt::format("{} {} {}", row.engine, row.version, row.model);
+}
+
+std::map<std::string, double> host_of(const std::vector<E2ePrediction>& all) {
+  constexpr std::int64_t kFewClients = 8, kShortPrompt = 1024;
+  std::vector<const E2ePrediction*> small;
+  for (const E2ePrediction& p : all) {
+    if (p.failed.empty() && p.counts_for_ttft() && p.row.concurrency <= kFewClients &&
+        p.row.isl <= kShortPrompt) {
+      small.push_back(&p);
+    }
+  }
+  std::map<std::string, double> host;
+  for (const E2ePrediction& p : all) {
+    if (host.contains(host_key(p.row))) continue;
+    std::vector<double> version, engine;
+    for (const E2ePrediction* other : small) {
+      if (other->row.engine != p.row.engine || other->row.model == p.row.model) continue;
+      const double beyond = other->row.ttft_ms - other->ttft_ms;
+      engine.push_back(beyond);
+      if (other->row.version == p.row.version) version.push_back(beyond);
+    }
+    if (engine.empty()) continue;
+    host[host_key(p.row)] =
+        std::max(0.0, quantile(version.empty() ? std::move(engine) : std::move(version), 0.5));
+  }
+  return host;
+}
+
+void sum_up_host(const std::vector<E2ePrediction>& all, E2eSummary& summary) {
+  summary.host_ms = host_of(all);
+  const auto more = [&](const E2ePrediction& p) { return summary.host_ms.at(host_key(p.row)); };
+  const auto has_it = [&](const E2ePrediction& p) {
+    return p.counts_for_ttft() && summary.host_ms.contains(host_key(p.row));
+  };
+  summary.ttft_with_host = error_of(all, true, has_it, more);
+  for (const E2ePrediction& p : all) summary.ttft_with_host_by.try_emplace(p.row.engine);
+  for (auto& [engine, error] : summary.ttft_with_host_by) {
+    error = error_of(
+        all, true,
+        [&, &name = engine](const E2ePrediction& p) { return has_it(p) && p.row.engine == name; },
+        more);
+  }
+}
+
+const char* load_of(std::int64_t concurrency) {
+  return concurrency <= 8     ? "1-8"
+         : concurrency <= 32  ? "9-32"
+         : concurrency <= 128 ? "33-128"
+                              : "129-";
+}
+
+const char* options_of(std::int64_t sets) {
+  return sets < 0 ? "not asked" : sets == 0 ? "none fits" : sets == 1 ? "known" : "one of several";
+}
+
+// Output tokens a second and GPU of a closed loop.
+double rate_of(const E2eRow& row, double ttft_ms, double tpot_ms) {
+  const auto tokens = static_cast<double>(row.osl);
+  return static_cast<double>(row.concurrency) * tokens * 1000 / (ttft_ms + (tokens - 1) * tpot_ms) /
+         static_cast<double>(row.layout.gpus());
+}
+
+// Two deployments of a model on a system under the same load; `values` are {measured, predicted}.
+void rank(const std::vector<std::pair<double, double>>& values, E2eRanking& ranking) {
+  constexpr double kDiffer = 1.05;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      const double measured = values[i].first / values[j].first;
+      if (std::max(measured, 1 / measured) <= kDiffer) continue;
+      ++ranking.pairs;
+      if ((measured > 1) == (values[i].second > values[j].second)) ++ranking.right;
+    }
+  }
+}
+
+void rank_deployments(const std::vector<E2ePrediction>& all, E2eSummary& summary) {
+  // By load, then by deployment: repeats of one are no choice between two.
+  std::map<std::string, std::map<std::string, const E2ePrediction*>> loads;
+  for (const E2ePrediction& p : all) {
+    const E2eRow& r = p.row;
+    if (p.failed.empty()) {
+      loads[fmt::format("{} {} {} {} {}", r.model, r.system, r.isl, r.osl, r.concurrency)]
+          .try_emplace(r.deployment(), &p);
+    }
+  }
+  for (const auto& [load, deployments] : loads) {
+    std::vector<std::pair<double, double>> tpot, rate;
+    for (const auto& [name, p] : deployments) {
+      tpot.emplace_back(p->row.tpot_ms, p->tpot_ms);
+      rate.emplace_back(rate_of(p->row, p->row.ttft_ms, p->row.tpot_ms),
+                        rate_of(p->row, p->ttft_ms, p->tpot_ms));
+    }
+    rank(tpot, summary.tpot_ranking);
+    rank(rate, summary.rate_ranking);
+  }
+}
+
+}  // namespace
+
+E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
+  E2eSummary summary;
+  const auto any = [](const E2ePrediction&) { return true; };
+  const auto fair = [](const E2ePrediction& p) { return p.counts_for_ttft(); };
+  summary.tpot = error_of(all, false, any);
+  summary.ttft = error_of(all, true, fair);
+  summary.ttft_all = error_of(all, true, any);
+  const std::map<std::string, std::function<std::string(const E2ePrediction&)>> keys{
+      {"engine", [](const E2ePrediction& p) { return p.row.engine; }},
+      {"system", [](const E2ePrediction& p) { return p.row.system; }},
+      {"model", [](const E2ePrediction& p) { return p.row.model; }},
+      {"mode", [](const E2ePrediction& p) { return p.row.mode; }},
+      {"load", [](const E2ePrediction& p) { return std::string(load_of(p.row.concurrency)); }},
+      {"options", [](const E2ePrediction& p) { return std::string(options_of(p.option_sets)); }},
+      {"group", [](const E2ePrediction& p) { return p.row.group(); }}};
+  for (const auto& [name, key] : keys) {
+    for (const E2ePrediction& p : all) summary.by[name].try_emplace(key(p));
+    for (auto& [value, errors] : summary.by[name]) {
+      const auto of = [&k = key, &v = value](const E2ePrediction& p) { return k(p) == v; };
+      errors = {error_of(all, false, of),
+                error_of(all, true, [&](const auto& p) { return of(p) && fair(p); })};
+    }
+  }
+  const auto mean_of = [&](bool ttft, E2eError& mean) {
+    for (const auto& [group, errors] : summary.by["group"]) {
+      const E2eError& e = ttft ? errors.second : errors.first;
+      if (e.n == 0) continue;
+      ++mean.n;
+      mean.median += e.median;
+      mean.p90 += e.p90;
+      mean.mean += e.mean;
+      mean.bias += e.bias;
+      mean.coverage80 += e.coverage80;
+    }
+    const auto n = static_cast<double>(std::max<std::int64_t>(mean.n, 1));
+    for (double* value : {&mean.median, &mean.p90, &mean.mean, &mean.bias, &mean.coverage80}) {
+      *value /= n;
+    }
+  };
+  mean_of(false, summary.tpot_of_groups);
+  mean_of(true, summary.ttft_of_groups);
+  sum_up_host(all, summary);
+  rank_deployments(all, summary);
+  return summary;
+}
+
+}  // namespace moesim::validation

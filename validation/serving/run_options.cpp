@@ -1,0 +1,219 @@
+#include "validation/serving/run_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "sim/error.h"
+#include "sim/io/csv.h"
+
+namespace moesim::validation {
+namespace {
+
+// From then on the benchmark's runs name their engine's version.
+constexpr std::string_view kVersionsSince = "2026-01-21";
+
+// sum = product {"+" product}; product = part {"*" part}; part = number | name | call
+class Formula {
+ public:
+  Formula(std::string_view text, const E2eRow& row) : text_(text), row_(row) {}
+
+  std::optional<std::int64_t> value() {
+    const auto result = sum();
+    return result && at_ == text_.size() ? result : std::nullopt;
+  }
+
+ private:
+  using Value = std::optional<std::int64_t>;
+
+  bool take(char c) {
+    if (at_ >= text_.size() || text_[at_] != c) return false;
+    ++at_;
+    return true;
+  }
+  Value sum() {
+    Value result = product();
+    while (result && take('+')) {
+      const Value next = product();
+      result = next ? Value(*result + *next) : std::nullopt;
+    }
+    return result;
+  }
+  Value product() {
+    Value result = part();
+    while (result && take('*')) {
+      const Value next = part();
+      result = next ? Value(*result * *next) : std::nullopt;
+    }
+    return result;
+  }
+  Value part() {
+    const std::size_t begin = at_;
+    while (at_ < text_.size() &&
+           (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_')) {
+      ++at_;
+    }
+    const std::string_view word = text_.substr(begin, at_ - begin);
+    if (take('(')) return call(word);
+    if (word == "C") return row_.concurrency;
+    if (word == "isl") return row_.isl;
+    if (word == "osl") return row_.osl;
+    if (word == "max_model_len") return row_.isl + row_.osl + 200;
+    std::int64_t number = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
+    if (error != std::errc() || end != word.data() + word.size() || word.size() > 12) return {};
+    return number;
+  }
+  Value call(std::string_view name) {
+    Value result = sum();
+    if (name == "roundup64") {
+      if (result) result = (*result + 63) / 64 * 64;
+    } else if (name == "max") {
+      while (result && take(' ')) {
+        const Value next = sum();
+        result = next ? Value(std::max(*result, *next)) : std::nullopt;
+      }
+    } else {
+      return {};
+    }
+    return take(')') ? result : std::nullopt;
+  }
+
+  std::string_view text_;
+  const E2eRow& row_;
+  std::size_t at_ = 0;
+};
+
+// "4|8", "*".
+bool allows(const std::string& cell, const std::string& value) {
+  if (cell == "*") return true;
+  for (std::size_t begin = 0; begin <= cell.size();) {
+    const std::size_t end = std::min(cell.find('|', begin), cell.size());
+    if (std::string_view(cell).substr(begin, end - begin) == value) return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+bool allows(const std::string& cell, std::int64_t value) {
+  return allows(cell, std::to_string(value));
+}
+
+// The end of a range of concurrencies: open where it is "*" or empty.
+std::int64_t end_of(const std::string& cell, std::int64_t open) {
+  std::int64_t value = open;
+  std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  return value;
+}
+
+std::optional<double> share_of(const std::string& cell) {
+  if (cell.empty()) return {};
+  double value = 0;
+  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
+  return error == std::errc() && value > 0 && value <= 1 ? std::optional(value) : std::nullopt;
+}
+
+std::string cache_of(const std::string& cell) {
+  if (cell.starts_with("fp8")) return "fp8";
+  return cell == "auto" || cell == "bf16" ? "bf16" : "";
+}
+
+}  // namespace
+
+std::optional<std::int64_t> value_of(std::string_view formula, const E2eRow& row) {
+  return Formula(formula, row).value();
+}
+
+OptionTable OptionTable::read(const std::filesystem::path& file) {
+  const sim::io::CsvTable t = sim::io::CsvTable::read(file);
+  OptionTable table;
+  const auto column = [&](const char* name) { return t.column(name); };
+  const std::size_t mode = column("mode"), speculation = column("speculation"),
+                    parallel = column("expert_parallel");
+  const std::vector<std::pair<std::size_t, std::string Line::*>> columns{
+      {column("engine"), &Line::engine},
+      {column("engine_version"), &Line::version},
+      {column("model"), &Line::model},
+      {column("system"), &Line::system},
+      {column("precision"), &Line::precision},
+      {column("isl"), &Line::isl},
+      {column("osl"), &Line::osl},
+      {column("tp"), &Line::tp},
+      {column("ep"), &Line::ep},
+      {column("dp_attention"), &Line::dp},
+      {column("concurrency_min"), &Line::least},
+      {column("concurrency_max"), &Line::most},
+      {column("date_from"), &Line::from},
+      {column("max_num_tokens"), &Line::tokens},
+      {column("max_num_seqs"), &Line::sequences},
+      {column("chunk"), &Line::chunk},
+      {column("kv_cache_dtype"), &Line::cache},
+      {column("memory_fraction"), &Line::memory},
+      {column("recv_interval"), &Line::receive},
+      {column("batch_wait_iters"), &Line::wait},
+      {column("batch_wait_ratio"), &Line::share}};
+  for (std::size_t i = 0; i < t.rows(); ++i) {
+    // Drafts are in no column of the measured rows.
+    if (t.text(i, mode) != "agg" || !t.text(i, speculation).empty()) continue;
+    Line line;
+    line.where = t.where(i);
+    for (const auto& [c, member] : columns) line.*member = std::string(t.text(i, c));
+    line.expert_parallel = t.text(i, parallel) == "on";
+    E2eRow any;
+    any.isl = any.osl = any.concurrency = 1;
+    for (const auto& [name, cell] :
+         {std::pair("max_num_tokens", &line.tokens), std::pair("max_num_seqs", &line.sequences),
+          std::pair("chunk", &line.chunk), std::pair("recv_interval", &line.receive),
+          std::pair("batch_wait_iters", &line.wait)}) {
+      if (cell->empty() || value_of(*cell, any)) continue;
+      throw sim::InputError(fmt::format(
+          "{}: {}: expected a number or a formula of isl, osl and C such as max(8192 2*isl), not "
+          "\"{}\"",
+          line.where, name, *cell));
+    }
+    table.lines_.push_back(std::move(line));
+  }
+  // The last in force last.
+  std::ranges::stable_sort(table.lines_, {}, &Line::from);
+  return table;
+}
+
+RunOptions OptionTable::options_of(const Line& line, const E2eRow& row) {
+  const auto number = [&](const std::string& cell) {
+    const auto value = value_of(cell, row);
+    return value && *value > 0 ? value : std::nullopt;
+  };
+  return {.tokens = number(line.tokens),
+          .sequences = number(line.sequences),
+          .chunk = number(line.chunk),
+          .receive_interval = number(line.receive),
+          .batch_wait = number(line.wait),
+          .batch_wait_share = share_of(line.share),
+          .memory_fraction = share_of(line.memory),
+          .cache = cache_of(line.cache),
+          .expert_parallel = line.expert_parallel};
+}
+
+OptionTable::Found OptionTable::of(const E2eRow& row) const {
+  Found found;
+  std::set<RunOptions> sets;
+  for (const Line& line : lines_) {
+    if (line.engine != row.engine || line.model != row.model || line.system != row.system ||
+        line.precision != row.precision || !allows(line.isl, row.isl) ||
+        !allows(line.osl, row.osl) || !allows(line.tp, row.layout.gpus()) ||
+        !allows(line.ep, row.label_ep) || !allows(line.dp, row.layout.dp > 1 ? "on" : "off") ||
+        row.concurrency < end_of(line.least, 0) ||
+        row.concurrency > end_of(line.most, row.concurrency)) {
+      continue;
+    }
+    if (row.version.empty() ? line.from >= kVersionsSince : line.version != row.version) continue;
+    found.options = options_of(line, row);
+    sets.insert(found.options);
+  }
+  found.sets = static_cast<std::int64_t>(sets.size());
+  return found;
+}
+
+}  // namespace moesim::validation

@@ -1,0 +1,56 @@
+// What measured runs were started with: rows of a table of options by engine, version, model,
+// system, format, lengths, layout and concurrency (README of the data). A cell is a value, several
+// ("4|8"), all ("*"), or empty: the engine's own.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "validation/serving/e2e_rows.h"
+
+namespace moesim::validation {
+
+struct RunOptions {
+  std::optional<std::int64_t> tokens = {}, sequences = {}, chunk = {};  // of an iteration
+  std::optional<std::int64_t> receive_interval = {};                    // SGLang: iterations
+  std::optional<std::int64_t> batch_wait = {};                          // TensorRT-LLM: iterations
+  std::optional<double> batch_wait_share = {}, memory_fraction = {};
+  std::string cache = {};        // "fp8", "bf16"; empty: not said
+  bool expert_parallel = false;  // whatever the layout's label says
+
+  auto operator<=>(const RunOptions&) const = default;
+};
+
+// A number or a formula of a run's lengths and concurrency: "16384", "C", "2*isl", "max(C 16)",
+// "max(8192 roundup64(isl+C+64))", "max_model_len" (isl + osl + 200). Empty where it is none.
+std::optional<std::int64_t> value_of(std::string_view formula, const E2eRow& row);
+
+class OptionTable {
+ public:
+  // Throws InputError: a column that is missing, a formula that is none.
+  static OptionTable read(const std::filesystem::path& file);
+
+  struct Found {
+    RunOptions options = {};
+    std::int64_t sets = 0;  // that differ, and of which the last in force was taken; 0: none fits
+  };
+  // Rows without a version were measured before 2026-01-21; of those options all versions count.
+  Found of(const E2eRow& row) const;
+
+ private:
+  struct Line {
+    std::string where;
+    std::string engine, version, model, system, precision, isl, osl, tp, ep, dp, least, most, from,
+        tokens, sequences, chunk, cache, memory, receive, wait, share;
+    bool expert_parallel = false;
+  };
+  static RunOptions options_of(const Line& line, const E2eRow& row);
+
+  std::vector<Line> lines_;
+};
+
+}  // namespace moesim::validation

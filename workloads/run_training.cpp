@@ -1,0 +1,310 @@
+#include "workloads/run_training.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "sim/error.h"
+#include "sim/units_text.h"
+#include "workloads/deployment/layout_rules.h"
+#include "workloads/report/provenance.h"
+#include "workloads/training/expert_group.h"
+#include "workloads/training/memory_plan.h"
+#include "workloads/training/step_time.h"
+#include "workloads/training/training_report.h"
+
+namespace moesim::workloads {
+namespace {
+
+std::string what_of(const Deployment& d, const TrainingQuestion& q) {
+  const Parallelism& p = d.layout;
+  std::string layout;
+  for (const auto& [name, size] : {std::pair{"tp", p.tp},
+                                   {"cp", p.cp},
+                                   {"pp", p.pp},
+                                   {"dp", p.dp},
+                                   {"ep", p.ep},
+                                   {"etp", p.etp}}) {
+    if (size > 1) layout += fmt::format(", {} {}", name, size);
+  }
+  return fmt::format(
+      "{} on {} of {} {}{}: training, {} sequences of {} tokens a step, {} micro-batches of {}, {}",
+      d.model.name, p.gpus(), d.cluster.ranks(), d.cluster.device.name, layout, q.global_batch,
+      q.sequence, q.micro_batches(p.dp), q.micro_batch,
+      q.schedule ? std::string(name_of(*q.schedule)) : "one stage");
+}
+
+// What is not played, for who would rely on it.
+std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q,
+                                  const StepTime& step) {
+  std::vector<std::string> list{
+      "GEMMs and experts are priced by fits of inference kernels, gradients as GEMMs of their own "
+      "shapes; attention by constants on published benches: no fit speaks for training kernels",
+      "gradients and parameters take the closed form of their collective, as if no exchange shared "
+      "its links"};
+  if (d.host.graphs == Graphs::All || d.host.per_launch == sim::Duration{})
+    list.emplace_back(
+        "the host launches ahead: no launch is waited for (host: {graphs: none, "
+        "per_launch: 4 us} counts the launches of the kernels that are priced)");
+  else
+    list.emplace_back(
+        "launches are those of the kernels that are priced, fewer than eager "
+        "frameworks make; waits of the host for token counts are not played");
+  if (q.overlap.tensor)
+    list.emplace_back("collectives beside their GEMMs take no multiprocessors from them");
+  if (q.capacity)
+    list.emplace_back(
+        "which tokens a full expert drops is not counted; rows are those of the "
+        "capacity");
+  for (const auto& rank : step.passes) {
+    const bool apart = std::ranges::any_of(rank, [](const ChunkPass& pass) {
+      return pass.kind == PassKind::BackwardWeight || pass.kind == PassKind::BackwardInput;
+    });
+    if (!apart) continue;
+    list.emplace_back(
+        "activations that weight gradients still read are counted as free once the "
+        "inputs' gradients are done");
+    break;
+  }
+  return list;
+}
+
+struct Totals {
+  double flops = 0;                       // of all GPUs
+  std::array<double, kPhases> exposed{};  // ps, of the mean rank
+};
+
+void fill_stages(const PipelineSchedule& schedule, const TrainingQuestion& q, const StepTime& step,
+                 ChunkTable& chunks, TrainingReport& report) {
+  struct Sum {
+    double us = 0;
+    std::int64_t count = 0;
+    void add(sim::Duration time) { us += sim::to_us(time), ++count; }
+    double mean() const { return count == 0 ? 0 : us / static_cast<double>(count); }
+  };
+  for (std::uint32_t r = 0; r < schedule.size(); ++r) {
+    for (std::uint32_t c = 0; c < schedule.chunks; ++c) {
+      std::array<Sum, 5> sums;
+      for (std::size_t i = 0; i < step.passes[r].size(); ++i) {
+        const ChunkPass& pass = step.passes[r][i];
+        if (step.pipeline.ranks[r][i].action.pass.chunk != c) continue;
+        sums[pass.beside ? 4 : static_cast<std::size_t>(pass.kind)].add(chunks.of(pass).time);
+      }
+      report.stages.push_back(
+          {.rank = r,
+           .chunk = c,
+           .layers = q.stages[schedule.stage({r, c})].layers,
+           .f_us = sums[static_cast<std::size_t>(PassKind::Forward)].mean(),
+           .b_us = sums[static_cast<std::size_t>(PassKind::BackwardInput)].mean(),
+           .w_us = sums[static_cast<std::size_t>(PassKind::BackwardWeight)].mean(),
+           .bw_us = sums[static_cast<std::size_t>(PassKind::Backward)].mean(),
+           .fb_us = sums[4].mean()});
+    }
+  }
+}
+
+// Arithmetic, phases, whose numbers they rest on, and how far the step may be off.
+double account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Report& report) {
+  double flops = 0, low = 0, high = 0, exposed_sum = 0;
+  Ledger ledger;
+  std::map<ChunkPass, std::int64_t> counts;
+  for (const auto& rank : step.passes)
+    for (const ChunkPass& pass : rank) ++counts[pass];
+  const Parallelism& p = d.layout;
+  const double groups = static_cast<double>(p.tp * p.cp * p.dp / group_ranks(p));
+  const double ranks = static_cast<double>(p.pp);
+  std::array<double, kPhases> time{}, p10{}, p90{};
+  for (const auto& [pass, count] : counts) {
+    const PlayedChunk& chunk = chunks.of(pass);
+    const auto times = static_cast<double>(count);
+    if (pass.kind == PassKind::Forward) {
+      // Ranks of an etp group share rows.
+      report.conservation.rows +=
+          count * (p.tp * p.cp * p.dp / group_ranks(p)) *
+          std::accumulate(chunk.rows.begin(), chunk.rows.end(), std::int64_t{0}) / p.etp;
+    }
+    for (std::size_t i = 0; i < kPhases; ++i) {
+      PhaseReport& phase = report.phases[i];
+      phase.exposed_us += times * sim::to_us(chunk.exposed[i]) / ranks;
+      phase.flops += times * groups * chunk.work[i].flops.count();
+      phase.memory_bytes += times * groups * static_cast<double>(chunk.work[i].bytes.count());
+      flops += times * groups * chunk.work[i].flops.count();
+      for (const Work* work : {&chunk.work[i], &chunk.exchanged[i]}) {
+        ledger.add(i, work->priced, times);
+        phase.busy_us +=
+            times * sim::to_us(work->time) / ranks / static_cast<double>(chunks.ranks());
+        time[i] += times * static_cast<double>(work->time.count());
+        p10[i] += times * work->p10_ps;
+        p90[i] += times * work->p90_ps;
+      }
+    }
+    report.phases[index_of(Phase::Collectives)].exposed_us +=
+        times * sim::to_us(chunk.exposed[kContextPhase]) / ranks;
+  }
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    if (time[i] == 0) continue;
+    const double exposed = report.phases[i].exposed_us;
+    exposed_sum += exposed;
+    low += exposed * (p10[i] / time[i] - 1);
+    high += exposed * (p90[i] / time[i] - 1);
+  }
+  const double us = sim::to_us(step.step);
+  // A pipeline's bubble is as long as the passes that it waits for.
+  const double scale = exposed_sum > 0 ? us / exposed_sum : 1;
+  report.interval["step_time_us"] = {.p10 = us + low * scale, .p90 = us + high * scale};
+  double rest = us;
+  for (const TrainingReport::RankRow& row : step.ranks) {
+    const auto at = [&](Exposed kind) {
+      return row.exposed_us[static_cast<std::size_t>(kind)] / ranks;
+    };
+    report.phases[index_of(Phase::Pipeline)].exposed_us += at(Exposed::Pipeline);
+    report.phases[index_of(Phase::Collectives)].exposed_us +=
+        at(Exposed::Gradients) + at(Exposed::Parameters);
+    report.phases[index_of(Phase::Other)].exposed_us += row.optimizer_us / ranks;
+  }
+  for (const PhaseReport& phase : report.phases) rest -= phase.exposed_us;
+  report.idle_us = std::max(0.0, rest);
+  ledger.write(d, report);
+  return flops;
+}
+
+// Of a step; rows are counted as they are played.
+void count_selections(const ModelSpec& model, const TrainingQuestion& q, Conservation& sums) {
+  sums.tokens = q.global_batch * q.sequence;
+  const auto add = [&](const Ffn& ffn) {
+    const auto* moe = std::get_if<MoeFfn>(&ffn);
+    if (moe == nullptr) return;
+    sums.routed_tokens += sums.tokens;
+    sums.selections += sums.tokens * moe->top_k;
+  };
+  for (std::int64_t l = 0; l < model.layer_count(); ++l) add(model.layer(l).ffn);
+  for (std::int64_t i = 0; i < q.predictions; ++i) add(model.kinds[model.prediction_kind].ffn);
+  sums.missing = std::max<std::int64_t>(0, sums.selections - sums.rows);
+}
+
+MemoryReport memory_row(const TrainingPlan& plan) {
+  const TrainingMemory& gpu = plan.gpu();
+  return {.weights = gpu.weights + gpu.gradients + gpu.optimizer,
+          .activations = gpu.activations + gpu.temporaries,
+          .buffers = gpu.buffers,
+          .context = gpu.context,
+          .peak = gpu.peak(),
+          .capacity = plan.capacity,
+          .fits = plan.fits()};
+}
+
+// The pipeline as operations: a rank of the graph is a pipeline rank.
+Recording record(const PipelineSchedule& schedule, const StepTime& step) {
+  Recording recording{.graph = sim::OpGraph(schedule.size()), .timeline = {}};
+  const auto name = [&](std::uint32_t rank, const Pass& pass) {
+    constexpr std::array<const char*, 4> kLetters{"F", "B", "W", "BW"};
+    return fmt::format("{} {} stage {}", kLetters[static_cast<std::size_t>(pass.kind)],
+                       pass.micro_batch, schedule.stage({rank, pass.chunk}));
+  };
+  for (std::uint32_t r = 0; r < schedule.size(); ++r) {
+    for (const PlayedAction& a : step.pipeline.ranks[r]) {
+      std::string text = name(r, a.action.pass);
+      if (a.action.beside) text += ", " + name(r, *a.action.beside);
+      const sim::LabelId label =
+          recording.graph.add_label({.name = std::move(text), .phase = index_of(Phase::Pipeline)});
+      recording.graph.add_compute(r, 0, label, a.end - a.start, {});
+      recording.timeline.spans.push_back({a.start, a.end});
+      recording.timeline.finish = std::max(recording.timeline.finish, a.end);
+    }
+  }
+  return recording;
+}
+
+// How long the same step is with every expert as busy as the others.
+sim::Duration balanced_step(Deployment d, const TrainingQuestion& q,
+                            const PipelineSchedule& schedule, const DataParallel& replicas) {
+  d.routing = {.law = Law::Balanced};
+  ChunkTable chunks(d, q);
+  return time_step(d, q, schedule, replicas, chunks).step;
+}
+
+}  // namespace
+
+RunResult run_training(const Scenario& scenario, const RunOptions& options) {
+  const Deployment& d = scenario.deployment;
+  const TrainingQuestion& q = *scenario.training();
+  const hardware::Kernels kernels(d.cluster.device, d.kernels);
+  ChunkTable chunks(d, q);
+  const PipelineSchedule schedule = schedule_of(q, d.layout, chunks);
+  const DataParallel replicas(d, q, schedule, kernels);
+  const StepTime step = time_step(d, q, schedule, replicas, chunks);
+
+  RunResult result;
+  Report& report = result.report;
+  report.title = scenario.name;
+  report.what = what_of(d, q);
+  report.gpus = d.layout.gpus();
+  report.seed = d.seed;
+  report.routing = chunks.routing();
+  report.notes = d.model.notes;
+  for (std::string& note : block_notes(d.engine, d.model, d.layout, d.formats))
+    report.notes.push_back(std::move(note));
+  report.defaults = scenario.inputs.defaults;
+  report.inputs = inputs_of(scenario);
+  const double us = sim::to_us(step.step);
+  report.step_times_us = {us};
+  report.step_time_us = distribution_of(report.step_times_us);
+
+  auto training = std::make_shared<TrainingReport>();
+  training->schedule = q.schedule ? std::string(name_of(*q.schedule)) : "none";
+  training->micro_batches = q.micro_batches(d.layout.dp);
+  training->tokens_per_step = static_cast<double>(q.global_batch) * static_cast<double>(q.sequence);
+  training->step_us = us;
+  training->ranks = step.ranks;
+  training->bubble_share = step.bubble_share;
+  training->bubble_schedule_share = step.bubble_schedule_share;
+  training->draws = chunks.draws();
+  fill_stages(schedule, q, step, chunks, *training);
+
+  const double gpus = static_cast<double>(report.gpus), seconds = us * 1e-6;
+  report.tokens_per_step = training->tokens_per_step;
+  report.tokens_per_s = training->tokens_per_step / seconds;
+  report.tokens_per_s_per_gpu = report.tokens_per_s / gpus;
+  const double flops = account(d, step, chunks, report);
+  count_selections(d.model, q, report.conservation);
+  const Interval& times = report.interval["step_time_us"];
+  report.interval["tokens_per_s_per_gpu"] = {.p10 = report.tokens_per_s_per_gpu * us / times.p90,
+                                             .p90 = report.tokens_per_s_per_gpu * us / times.p10};
+  training->flops = training_flops(d.model, q.sequence, q.predictions);
+  training->hardware_flops = flops / training->tokens_per_step;
+  const double peak = hardware::peak_rate(d.cluster.device, q.mfu_precision).flop_per_second();
+  const auto share = [&](double per_token) {
+    return per_token * report.tokens_per_s_per_gpu / peak;
+  };
+  training->tflops_per_gpu = training->flops.model_causal * report.tokens_per_s_per_gpu / 1e12;
+  training->mfu = share(training->flops.model_causal);
+  training->mfu_full = share(training->flops.model_full);
+  training->hfu = share(training->hardware_flops);
+  training->peak_tflops = peak / 1e12;
+  training->mfu_precision = std::string(hardware::name_of(q.mfu_precision));
+
+  const TrainingPlan plan = memory_of(d, q, schedule, step, chunks);
+  for (std::size_t r = 0; r < plan.stages.size(); ++r)
+    training->memory.push_back({static_cast<std::int64_t>(r), plan.stages[r]});
+  training->capacity = plan.capacity;
+  report.memory = memory_row(plan);
+  if (!plan.fits()) report.memory.advice = advice_of(d, q, schedule, step, chunks, plan);
+
+  if (q.capacity && d.model.is_moe()) training->padding_share = std::max(0.0, 1 - 1 / *q.capacity);
+  if (chunks.draws() > 1)
+    training->routing_slowdown = us / sim::to_us(balanced_step(d, q, schedule, replicas));
+  if (q.run) training->goodput = goodput_of(*q.run, report.gpus, report.tokens_per_s);
+  training->left_out = left_out(d, q, step);
+  for (const std::string& text : training->left_out) report.notes.push_back("left out: " + text);
+  for (const auto& [at, bytes] :
+       kept_over_time(d, q, schedule, step, static_cast<std::uint32_t>(plan.fullest)))
+    training->memory_timeline.emplace_back(sim::to_us(at - sim::Time{}),
+                                           static_cast<double>(bytes));
+  if (options.keep_timeline) result.recording = record(schedule, step);
+  result.training = std::move(training);
+  return result;
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,290 @@
+#include "workloads/training/chunk_table.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "hardware/network/cluster_network.h"
+#include "hardware/network/network_model.h"
+#include "sim/check.h"
+#include "sim/engine.h"
+#include "sim/executor.h"
+#include "workloads/step/rank_ops.h"
+#include "workloads/training/expert_group.h"
+
+namespace moesim::workloads {
+namespace {
+
+// The micro-batch of every dp rank of a group, and what of it is routed: with a capacity every
+// expert gets that many rows of each rank.
+MicroBatch micro_batch(const Deployment& group, const RankLayout& layout, const RankBatch& batch) {
+  return split_step(on_every_rank(batch), group, layout).front().front();
+}
+
+RankBatch routed_batch(const Deployment& group, const TrainingQuestion& q) {
+  const Parallelism& p = group.layout;
+  const MoeFfn* moe = group.model.largest_moe();
+  if (!q.capacity || moe == nullptr) return {prompts(q.micro_batch, q.sequence)};
+  const std::int64_t own = q.micro_batch * q.sequence / (p.tp * p.cp);
+  const auto rows = static_cast<std::int64_t>(std::ceil(
+      static_cast<double>(own * moe->top_k) / static_cast<double>(moe->experts) * *q.capacity));
+  const std::int64_t filled = (rows * moe->experts + moe->top_k - 1) / moe->top_k;
+  return {prompts(1, filled * p.tp * p.cp)};
+}
+
+Deployment routed_group(const Deployment& deployment, const TrainingQuestion& question) {
+  Deployment group = group_of(deployment);
+  if (question.capacity) group.routing = {.law = Law::Balanced};
+  return group;
+}
+
+bool is_balanced(const Deployment& group) {
+  return !group.model.is_moe() ||
+         (group.routing.trace.empty() && group.routing.law == Law::Balanced);
+}
+
+}  // namespace
+
+struct ChunkTable::Shared {
+  Shared(const Deployment& deployment, const TrainingQuestion& q)
+      : question(q),
+        group(routed_group(deployment, q)),
+        draws(is_balanced(group) ? 1 : static_cast<std::uint32_t>(q.draws)),
+        layout(group.layout),
+        kernels(group.cluster.device, group.kernels),
+        cores(group.cluster.device),
+        communication(group.cluster, group.all_reduce, group.tokens, group.formats.dispatch,
+                      group.formats.combine),
+        routed(micro_batch(group, layout, routed_batch(group, q))),
+        routes(group, {{routed}}, draws),
+        network(group.cluster.topology),
+        alone(input({})),
+        woven(input(communication.share_beside())) {}
+
+  LayerPassBuilder::Input input(hardware::DeviceShare share) const {
+    return {.group = group,
+            .question = question,
+            .layout = layout,
+            .kernels = kernels,
+            .cores = cores,
+            .communication = communication,
+            .routes = routes,
+            .routed = routed,
+            .share = share};
+  }
+
+  // What a stage is made of, in the forward pass' order.
+  std::vector<const LayerPasses*> passes(LayerPassBuilder& builder, std::uint32_t stage,
+                                         std::uint32_t draw) const {
+    const StageContent& content = question.stages[stage];
+    std::vector<const LayerPasses*> list;
+    if (content.embedding) list.push_back(&builder.embedding());
+    for (std::int64_t l = 0; l < content.layers; ++l)
+      list.push_back(&builder.layer(content.first_layer + l, draw));
+    if (content.loss && content.predictions == 0) list.push_back(&builder.head());
+    for (std::int64_t i = 0; i < content.predictions; ++i) {
+      if (i == 0 && content.loss) list.push_back(&builder.head());
+      list.push_back(&builder.prediction_input());
+      list.push_back(&builder.prediction_layer(draw));
+      list.push_back(&builder.head());
+    }
+    return list;
+  }
+
+  // The first stage that has the same, where layers of a kind are alike.
+  std::uint32_t representative(std::uint32_t stage) const {
+    if (draws > 1) return stage;
+    const auto key = [&](const StageContent& content) {
+      std::vector<std::size_t> kinds;
+      for (std::int64_t l = 0; l < content.layers; ++l)
+        kinds.push_back(group.model.layers[static_cast<std::size_t>(content.first_layer + l)]);
+      return std::tuple(content.embedding, content.predictions, content.loss, std::move(kinds));
+    };
+    for (std::uint32_t other = 0; other < stage; ++other)
+      if (key(question.stages[other]) == key(question.stages[stage])) return other;
+    return stage;
+  }
+
+  const TrainingQuestion& question;
+  Deployment group;
+  std::uint32_t draws;
+  RankLayout layout;
+  hardware::Kernels kernels;
+  hardware::TrainingAttention cores;
+  Communication communication;
+  MicroBatch routed;
+  LayerRoutes routes;
+  hardware::ClusterNetwork network;
+  LayerPassBuilder alone, woven;
+};
+
+namespace {
+
+// Strings the steps of passes together, a chain for each micro-batch.
+class Weaver {
+ public:
+  Weaver(const hardware::Cluster& cluster, Rank ranks, sim::Duration per_launch)
+      : ops_(cluster, ranks, per_launch), ranks_(ranks) {}
+
+  sim::OpGraph& graph() { return ops_.graph(); }
+  Chain start() const { return Chain(ranks_, sim::kNoOp); }
+
+  void add(const Steps& steps, Chain& chain) {
+    for (const PassStep& step : steps) add(step, chain);
+  }
+
+  std::array<Work, kPhases> work{}, exchanged{};
+
+ private:
+  void add(const PassStep& step, Chain& chain) {
+    std::string name = step.what;
+    if (step.layer >= 0) name += " L" + std::to_string(step.layer);
+    const sim::LabelId label = graph().add_label({.name = std::move(name), .phase = step.phase});
+    const std::size_t phase = step.phase < kPhases ? step.phase : index_of(Phase::Collectives);
+    Chain aside;
+    if (step.beside) aside = step.exchanges.empty() ? fork_ : chain;
+    Chain& on = step.beside ? aside : chain;
+    if (step.exchanges.empty()) {
+      for (Rank r = 0; r < ranks_; ++r) {
+        const Work& mine = step.works[step.works.size() == 1 ? 0 : r];
+        on[r] = ops_.compute(r, label, mine, on[r]);
+        work[phase] += mine;
+      }
+      return;
+    }
+    fork_ = chain;
+    for (const hardware::PricedExchange& priced : step.exchanges) {
+      ops_.exchange(priced.exchange, label, on);
+      exchanged[phase].add(priced, priced.exchange.participants.size());
+    }
+  }
+
+  RankOps ops_;
+  Rank ranks_;
+  Chain fork_;  // where the last exchange started from
+};
+
+void add_forward(const LayerPasses& pass, Weaver& weaver, Chain& chain) {
+  const LayerForward& f = pass.forward;
+  for (const Steps* steps : {&f.attention, &f.dispatch, &f.mlp, &f.combine, &f.tail})
+    weaver.add(*steps, chain);
+}
+
+void add_backward(const LayerPasses& pass, bool inputs, bool weights, Weaver& weaver,
+                  Chain& chain) {
+  const LayerBackward& b = pass.backward;
+  if (inputs)
+    for (const Steps* steps : {&b.again, &b.head, &b.combine, &b.mlp}) weaver.add(*steps, chain);
+  if (weights) weaver.add(b.mlp_weights, chain);
+  if (inputs)
+    for (const Steps* steps : {&b.dispatch, &b.attention}) weaver.add(*steps, chain);
+  if (weights) weaver.add(b.attention_weights, chain);
+}
+
+// A forward and a backward pass, layer by layer (README.md, "Woven"). What one has more than the
+// other runs alone.
+void add_woven(std::span<const LayerPasses* const> forward,
+               std::span<const LayerPasses* const> backward, Weaver& weaver) {
+  Chain f = weaver.start(), b = weaver.start();
+  static const LayerPasses kNone;
+  for (std::size_t i = 0; i < std::max(forward.size(), backward.size()); ++i) {
+    const LayerForward& next = i < forward.size() ? forward[i]->forward : kNone.forward;
+    const LayerBackward& last =
+        i < backward.size() ? backward[backward.size() - 1 - i]->backward : kNone.backward;
+    weaver.add(last.again, b);
+    weaver.add(last.head, b);
+    weaver.add(last.combine, b);
+    weaver.add(next.attention, f);
+    weaver.add(next.dispatch, f);
+    weaver.add(last.mlp, b);
+    weaver.add(last.dispatch, b);
+    weaver.add(last.mlp_weights, b);
+    weaver.add(next.mlp, f);
+    weaver.add(next.combine, f);
+    weaver.add(last.attention, b);
+    weaver.add(last.attention_weights, b);
+    weaver.add(next.tail, f);
+  }
+}
+
+}  // namespace
+
+ChunkTable::ChunkTable(const Deployment& deployment, const TrainingQuestion& question)
+    : shared_(std::make_unique<Shared>(deployment, question)) {}
+ChunkTable::~ChunkTable() = default;
+
+std::uint32_t ChunkTable::draws() const {
+  return shared_->draws;
+}
+std::string ChunkTable::routing() const {
+  return shared_->routes.description();
+}
+Rank ChunkTable::ranks() const {
+  return shared_->layout.ranks();
+}
+
+const PlayedChunk& ChunkTable::of(const ChunkPass& asked) {
+  ChunkPass pass = asked;
+  pass.stage = shared_->representative(pass.stage);
+  if (pass.beside) pass.beside->stage = shared_->representative(pass.beside->stage);
+  const auto found = known_.find(pass);
+  if (found != known_.end()) return found->second;
+  return known_.emplace(pass, play(pass, nullptr)).first->second;
+}
+
+ChunkTable::Recorded ChunkTable::record(const ChunkPass& pass) {
+  Recorded recorded{.graph = sim::OpGraph(1), .timeline = {}};
+  play(pass, &recorded);
+  return recorded;
+}
+
+PlayedChunk ChunkTable::play(const ChunkPass& pass, Recorded* recorded) {
+  Shared& s = *shared_;
+  SIM_CHECK(pass.draw < s.draws, "a draw of the routing that there is not");
+  const Deployment& d = s.group;
+  const Rank ranks = s.layout.ranks();
+  Weaver weaver(d.cluster, ranks,
+                d.host.graphs == Graphs::All ? sim::Duration{} : d.host.per_launch);
+  PlayedChunk played;
+  LayerPassBuilder& builder = pass.beside ? s.woven : s.alone;
+  const std::vector<const LayerPasses*> list = s.passes(builder, pass.stage, pass.draw);
+  if (pass.beside) {
+    const auto other = s.passes(builder, pass.beside->stage, pass.beside->draw);
+    add_woven(list, other, weaver);
+  } else if (pass.kind == PassKind::Forward) {
+    Chain chain = weaver.start();
+    for (const LayerPasses* one : list) add_forward(*one, weaver, chain);
+  } else {
+    Chain chain = weaver.start();
+    for (auto one = list.rbegin(); one != list.rend(); ++one)
+      add_backward(**one, pass.kind != PassKind::BackwardWeight,
+                   pass.kind != PassKind::BackwardInput, weaver, chain);
+  }
+  played.rows.resize(ranks);
+  for (const LayerPasses* one : list)
+    for (std::size_t r = 0; r < one->rows.size(); ++r) played.rows[r] += one->rows[r];
+
+  sim::Engine engine;
+  const auto network = hardware::make_network_model(
+      s.network, d.network.fidelity, engine, d.network.tolerance, weaver.graph().exchanges());
+  sim::Timeline timeline = sim::execute(weaver.graph(), engine, *network);
+  played.time = timeline.finish - sim::Time{};
+  // The first of the ranks that are done last.
+  Rank slowest = 0;
+  for (sim::OpId id = 0; id < weaver.graph().size(); ++id) {
+    if (timeline.spans[id].end != timeline.finish) continue;
+    slowest = weaver.graph().op(id).rank;
+    break;
+  }
+  const auto times = sim::rank_times(weaver.graph(), timeline, kTrainingPhases);
+  if (weaver.graph().size() > 0) {
+    for (std::size_t p = 0; p < kTrainingPhases; ++p)
+      played.exposed[p] = times[slowest].phases[p].exposed;
+    played.idle = times[slowest].idle;
+  }
+  played.work = std::move(weaver.work);
+  played.exchanged = std::move(weaver.exchanged);
+  if (recorded) *recorded = {.graph = std::move(weaver.graph()), .timeline = std::move(timeline)};
+  return played;
+}
+
+}  // namespace moesim::workloads

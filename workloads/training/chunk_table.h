@@ -1,0 +1,74 @@
+// What a pass of a stage takes (level 1): the passes of its layers on one expert group, every
+// exchange played on the cluster's links. A pass is played when it is first asked for, and
+// remembered; stages of equal content are one where the routing is balanced.
+//
+// The ranks of a group enter a pass together, and the pass is over when its last rank is done. In
+// truth a rank goes on by itself: what follows is late by the skew of the last combine, at most.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "sim/op_graph.h"
+#include "sim/timeline.h"
+#include "workloads/deployment/deployment.h"
+#include "workloads/training/layer_passes.h"
+#include "workloads/training/question.h"
+
+namespace moesim::workloads {
+
+// A pass of a stage, or a forward and a backward one that are woven.
+struct ChunkPass {
+  PassKind kind = PassKind::Forward;
+  std::uint32_t stage = 0, draw = 0;
+  // The backward pass beside a forward one.
+  struct Beside {
+    std::uint32_t stage = 0, draw = 0;
+    friend auto operator<=>(const Beside&, const Beside&) = default;
+  };
+  std::optional<Beside> beside = {};
+  friend auto operator<=>(const ChunkPass&, const ChunkPass&) = default;
+};
+
+struct PlayedChunk {
+  sim::Duration time{};
+  // How the time of the rank that is done last divides: sums to `time` with `idle`.
+  std::array<sim::Duration, kTrainingPhases> exposed{};
+  sim::Duration idle{};
+  std::array<Work, kPhases> work{};  // computations of all ranks of the group
+  std::array<Work, kPhases> exchanged{};
+  std::vector<std::int64_t> rows = {};  // of each rank's experts, in all layers, forward
+};
+
+class ChunkTable {
+ public:
+  // Both outlive this. Throws ConfigError, InputError for what the deployment names.
+  ChunkTable(const Deployment& deployment, const TrainingQuestion& question);
+  ~ChunkTable();
+
+  // Good as long as this. REQUIRES: draw < draws()
+  const PlayedChunk& of(const ChunkPass& pass);
+  // The same with its operations.
+  struct Recorded {
+    sim::OpGraph graph;
+    sim::Timeline timeline;
+  };
+  Recorded record(const ChunkPass& pass);
+
+  std::uint32_t draws() const;  // different ones: 1 where the routing is balanced
+  std::string routing() const;  // what it is
+  Rank ranks() const;           // of the group
+
+ private:
+  PlayedChunk play(const ChunkPass& pass, Recorded* recorded);
+
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+  std::map<ChunkPass, PlayedChunk> known_;
+};
+
+}  // namespace moesim::workloads

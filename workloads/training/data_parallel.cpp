@@ -1,0 +1,188 @@
+#include "workloads/training/data_parallel.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace moesim::workloads {
+namespace {
+
+sim::Bytes bytes_of(double bytes) {
+  return sim::Bytes(std::llround(bytes));
+}
+
+// Megatron-Core's buckets: parameters.
+constexpr double kBucket = 40e6, kBucketPerRank = 1e6;
+constexpr std::int64_t kFp32 = 4;
+
+}  // namespace
+
+RankShare share_of(const StageContent& content) {
+  return {.layers = {{content.first_layer, content.first_layer + content.layers}},
+          .embedding = content.embedding,
+          .loss = content.loss,
+          .predictions = content.predictions};
+}
+
+DataParallel::DataParallel(const Deployment& deployment, const TrainingQuestion& question,
+                           const PipelineSchedule& schedule, const hardware::Kernels& kernels)
+    : deployment_(deployment),
+      question_(question),
+      schedule_(schedule),
+      kernels_(kernels),
+      layout_(deployment.layout),
+      communication_(deployment.cluster, deployment.all_reduce, deployment.tokens,
+                     deployment.formats.dispatch, deployment.formats.combine) {
+  const Parallelism& p = deployment.layout;
+  const double bucket = question.bucket
+                            ? static_cast<double>(*question.bucket)
+                            : std::max(kBucket, kBucketPerRank * static_cast<double>(p.dp));
+  for (std::uint32_t rank = 0; rank < schedule.size(); ++rank) {
+    const std::vector<Rank> dense = replicas(rank, false), experts = replicas(rank, true);
+    std::vector<ChunkSync>& chunks = chunks_.emplace_back();
+    for (std::uint32_t chunk = 0; chunk < schedule.chunks; ++chunk) {
+      ChunkSync sync;
+      sync.parameters = parameters_of(deployment.model, p,
+                                      share_of(question.stages[schedule.stage({rank, chunk})]));
+      const auto both = [&](double bytes, bool gather) {
+        return collective(dense, sync.parameters.dense, bytes, gather) +
+               collective(experts, sync.parameters.expert, bytes, gather);
+      };
+      sync.reduce = both(question.reduce_bytes, false);
+      if (question.sharding != Sharding::None) sync.gather = both(question.parameter_bytes, true);
+      const double all = sync.parameters.dense + sync.parameters.expert;
+      sync.pieces = std::max<std::int64_t>(1, std::llround(std::ceil(all / bucket)));
+      // Gradients: one bucket a chunk, but for the first chunk of the first rank.
+      if (question.overlap.gradients && rank == 0 && chunk == 0) sync.buckets = sync.pieces;
+      chunks.push_back(sync);
+    }
+    finalise_.push_back(finalise_of(rank));
+  }
+  std::vector<Rank> all(layout_.ranks());
+  std::iota(all.begin(), all.end(), Rank{0});
+  if (all.size() > 1) barrier_ = communication_.all_reduce(all, sim::Bytes(kFp32)).alone;
+}
+
+std::vector<Rank> DataParallel::replicas(std::uint32_t rank, bool experts) const {
+  const Parallelism& p = deployment_.layout;
+  std::vector<Rank> list;
+  const auto add = [&](std::int64_t pp) {
+    if (experts) {
+      for (std::int64_t e = 0; e < p.edp(); ++e)
+        list.push_back(layout_.rank_of(ExpertCoordinate{.edp = e, .pp = pp}));
+      return;
+    }
+    for (std::int64_t dp = 0; dp < p.dp; ++dp)
+      for (std::int64_t cp = 0; cp < p.cp; ++cp)
+        list.push_back(layout_.rank_of(DenseCoordinate{.cp = cp, .dp = dp, .pp = pp}));
+  };
+  add(rank);
+  if (schedule_.route == StageRoute::TwoWay) add(schedule_.size() - 1 - rank);
+  std::sort(list.begin(), list.end());
+  return list;
+}
+
+// Of `parameters` numbers of so many bytes.
+sim::Duration DataParallel::collective(const std::vector<Rank>& all, double parameters,
+                                       double bytes, bool gather) const {
+  if (all.size() == 1 || parameters == 0) return {};
+  const sim::Bytes whole = bytes_of(parameters * bytes);
+  if (question_.sharding == Sharding::None)
+    return gather ? sim::Duration{} : communication_.all_reduce(all, whole).alone;
+  // Of experts, the same part of their replicas.
+  const Parallelism& p = deployment_.layout;
+  std::size_t group = all.size();
+  if (question_.sharding_group && *question_.sharding_group < p.dp * p.cp)
+    group = std::max<std::size_t>(1, group * static_cast<std::size_t>(*question_.sharding_group) /
+                                         static_cast<std::size_t>(p.dp * p.cp));
+  const std::vector<Rank> inside(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(group));
+  sim::Duration time{};
+  if (group > 1)
+    time = gather ? communication_.all_gather(inside, whole).alone
+                  : communication_.reduce_scatter(inside, whole).alone;
+  if (gather || group == all.size()) return time;
+  std::vector<Rank> between;
+  for (std::size_t i = 0; i < all.size(); i += group) between.push_back(all[i]);
+  return time + communication_
+                    .all_reduce(between, bytes_of(parameters * bytes / static_cast<double>(group)))
+                    .alone;
+}
+
+sim::Duration DataParallel::pass(double bytes) const {
+  if (bytes == 0) return {};
+  return kernels_.elementwise({.bytes = bytes_of(bytes)}).time;
+}
+
+double DataParallel::sharded(std::uint32_t rank) const {
+  const Parallelism& p = deployment_.layout;
+  double dense = 1, expert = 1;
+  if (question_.sharding != Sharding::None) {
+    const double copies = schedule_.route == StageRoute::TwoWay ? 2 : 1;
+    const auto replicas = static_cast<double>(p.dp * p.cp);
+    const double part =
+        question_.sharding_group ? static_cast<double>(*question_.sharding_group) / replicas : 1;
+    dense = std::max(1.0, copies * replicas * part);
+    expert = std::max(1.0, copies * static_cast<double>(p.edp()) * part);
+  }
+  double sum = 0;
+  for (const ChunkSync& chunk : chunks_[rank])
+    sum += chunk.parameters.dense / dense + chunk.parameters.expert / expert;
+  return sum;
+}
+
+sim::Duration DataParallel::zero(std::uint32_t rank) const {
+  RankParameters sum;
+  for (const ChunkSync& chunk : chunks_[rank]) sum += chunk.parameters;
+  return pass(question_.accumulate_bytes * (sum.dense + sum.expert));
+}
+
+sim::Duration DataParallel::norm(std::uint32_t rank) const {
+  return pass(question_.accumulate_bytes * sharded(rank));
+}
+
+// Reads gradient, master weight, two moments; writes the last three and the parameter.
+sim::Duration DataParallel::adam(std::uint32_t rank) const {
+  return pass(sharded(rank) * (question_.accumulate_bytes + 2 * question_.master_bytes +
+                               4 * question_.moment_bytes + question_.parameter_bytes));
+}
+
+sim::Duration DataParallel::finalise_of(std::uint32_t rank) const {
+  const Parallelism& p = deployment_.layout;
+  const ModelSpec& model = deployment_.model;
+  const auto at = static_cast<std::int64_t>(rank);
+  std::int64_t norms = 0, biases = 0;
+  bool embedding = false, loss = false;
+  for (std::uint32_t chunk = 0; chunk < schedule_.chunks; ++chunk) {
+    const StageContent& content = question_.stages[schedule_.stage({rank, chunk})];
+    for (std::int64_t l = 0; l < content.layers; ++l) {
+      const LayerKind& kind = model.layer(content.first_layer + l);
+      norms += kind.norms * model.hidden;
+      const auto* moe = std::get_if<MoeFfn>(&kind.ffn);
+      if (moe != nullptr && moe->router.bias) biases += moe->experts;
+    }
+    embedding = embedding || content.embedding;
+    loss = loss || content.loss;
+  }
+  sim::Duration sum{};
+  const Rank first = layout_.rank_of(DenseCoordinate{.pp = at});
+  if (p.tp > 1 && norms > 0)
+    sum += communication_.all_reduce(layout_.tp_group(first), sim::Bytes(kFp32 * norms)).alone;
+  const std::vector<Rank> dense = replicas(rank, false);
+  if (biases > 0 && dense.size() > 1)
+    sum += communication_.all_reduce(dense, sim::Bytes(kFp32 * biases)).alone;
+  if (model.tied_embeddings && p.pp > 1 && embedding != loss) {
+    const std::vector<Rank> ends{layout_.rank_of(DenseCoordinate{.pp = 0}),
+                                 layout_.rank_of(DenseCoordinate{.pp = p.pp - 1})};
+    const std::int64_t table = model.vocab / p.tp * model.hidden;
+    sum += communication_.all_reduce(ends, sim::Bytes(kFp32 * table)).alone;
+  }
+  return sum;
+}
+
+double DataParallel::gradient_bytes(std::uint32_t rank) const {
+  RankParameters sum;
+  for (const ChunkSync& chunk : chunks_[rank]) sum += chunk.parameters;
+  return question_.reduce_bytes * (sum.dense + sum.expert);
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,442 @@
+#include "workloads/training/layer_passes.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <numeric>
+
+#include "hardware/collectives/collectives.h"
+#include "sim/check.h"
+#include "workloads/placement/dispatch.h"
+#include "workloads/step/layer_work.h"
+#include "workloads/step/token_split.h"
+
+namespace moesim::workloads {
+namespace {
+
+constexpr std::int64_t kElement = 2;  // bytes of an activation and of its gradient
+// Megatron-Core cuts a reduce-scatter that runs beside its GEMM in so many parts.
+constexpr std::int64_t kScatterParts = 4;
+
+sim::Bytes bytes_of(std::int64_t numbers) {
+  return sim::Bytes(kElement * numbers);
+}
+
+// Numbers of a token's queries, keys, values and result on a tp rank; none without heads.
+struct HeadWidths {
+  std::int64_t queries = 0, keys = 0, values = 0, result = 0;
+};
+HeadWidths widths_of(const Mixer& mixer, std::int64_t tp) {
+  if (const auto* a = std::get_if<GqaAttention>(&mixer)) {
+    const std::int64_t heads = split(a->heads, tp), kv = split(a->kv_heads, tp);
+    return {.queries = heads * a->head_dim,
+            .keys = kv * a->head_dim,
+            .values = a->key_is_value ? 0 : kv * a->value_head(),
+            .result = heads * a->value_head()};
+  }
+  if (const auto* a = std::get_if<MlaAttention>(&mixer)) {
+    const std::int64_t heads = split(a->heads, tp);
+    return {.queries = heads * a->query_head(),
+            .keys = heads * a->query_head(),
+            .values = heads * a->value_dim,
+            .result = heads * a->value_dim};
+  }
+  return {};
+}
+
+void append(Steps& to, const Steps& from) {
+  to.insert(to.end(), from.begin(), from.end());
+}
+
+}  // namespace
+
+LayerPassBuilder::LayerPassBuilder(const Input& input)
+    : in_(input),
+      pricing_{.kernels = input.kernels,
+               .cores = input.cores,
+               .model = input.group.model,
+               .formats = input.group.formats,
+               .tp = input.group.layout.tp,
+               .cp = input.group.layout.cp,
+               .etp = input.group.layout.etp,
+               .share = input.share},
+      sharded_(tokens_are_sharded(input.group.layout)),
+      by_layer_(!input.group.routing.trace.empty() || input.group.routing.law != Law::Balanced),
+      tokens_(input.question.micro_batch * split(input.question.sequence, input.group.layout.cp)),
+      own_tokens_(split(tokens_, input.group.layout.tp)),
+      moe_index_(static_cast<std::size_t>(input.group.model.layer_count())) {
+  std::size_t index = 0;
+  for (const std::int64_t layer : in_.group.model.moe_layers())
+    moe_index_[static_cast<std::size_t>(layer)] = index++;
+}
+
+void LayerPassBuilder::compute(Steps& steps, const char* what, std::int64_t layer, Phase phase,
+                               Work work) const {
+  if (work.time == sim::Duration{}) return;
+  steps.push_back(
+      {.what = what, .layer = layer, .phase = index_of(phase), .works = {std::move(work)}});
+}
+
+// Over every group of that dimension; `bytes`: of each rank, or one number for all.
+void LayerPassBuilder::collective(Steps& steps, const char* what, std::int64_t layer, Over over,
+                                  Collective how, std::span<const sim::Bytes> bytes,
+                                  bool beside) const {
+  PassStep step{.what = what,
+                .layer = layer,
+                .phase = over == Over::Context ? kContextPhase : index_of(Phase::Collectives),
+                .beside = beside};
+  const RankLayout& layout = in_.layout;
+  for (Rank r = 0; r < layout.ranks(); ++r) {
+    const std::vector<Rank> group = over == Over::Tensor    ? layout.tp_group(r)
+                                    : over == Over::Context ? layout.cp_group(r)
+                                                            : layout.etp_group(r);
+    if (group.size() == 1 || group.front() != r) continue;
+    const sim::Bytes amount = bytes[bytes.size() == 1 ? 0 : r];
+    if (amount != sim::Bytes{}) step.exchanges.push_back((in_.communication.*how)(group, amount));
+  }
+  if (!step.exchanges.empty()) steps.push_back(std::move(step));
+}
+
+void LayerPassBuilder::tensor(Steps& steps, const char* what, std::int64_t layer, Collective how,
+                              sim::Bytes bytes, bool beside) const {
+  // Cut in parts, all but one run beside the GEMM that they belong to.
+  if (in_.question.overlap.tensor && !beside) {
+    const std::int64_t parts =
+        how == &Communication::all_gather ? in_.group.layout.tp : kScatterParts;
+    bytes = sim::Bytes((bytes.count() + parts - 1) / parts);
+  }
+  collective(steps, what, layer, Over::Tensor, how, std::array{bytes}, beside);
+}
+
+const LayerPasses& LayerPassBuilder::layer(std::int64_t layer, std::uint32_t draw) {
+  const ModelSpec& model = in_.group.model;
+  const bool routed = by_layer_ && model.moe(layer) != nullptr;
+  // Layers of one kind are alike but for their routing.
+  const Key key =
+      routed
+          ? Key{layer, draw}
+          : Key{-1 - static_cast<std::int64_t>(model.layers[static_cast<std::size_t>(layer)]), 0};
+  const auto found = known_.find(key);
+  if (found != known_.end()) return found->second;
+  return known_
+      .emplace(key,
+               make(layer, model.layer(layer), moe_index_[static_cast<std::size_t>(layer)], draw))
+      .first->second;
+}
+
+LayerPasses LayerPassBuilder::make(std::int64_t layer, const LayerKind& kind, std::size_t moe_index,
+                                   std::uint32_t draw) {
+  LayerPasses passes;
+  add_attention(layer, kind, passes);
+  if (const auto* dense = std::get_if<DenseFfn>(&kind.ffn)) add_dense(layer, *dense, passes);
+  if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn))
+    add_moe(layer, *moe, moe_index, draw, passes);
+  if (in_.question.recompute.full) {
+    // All of it again, and what is only there for the recomputed part of sums is in them already:
+    // sums are made without recomputation then (add_*).
+    const LayerForward& f = passes.forward;
+    for (const Steps* part : {&f.attention, &f.dispatch, &f.mlp, &f.combine, &f.tail})
+      append(passes.backward.again, *part);
+  }
+  return passes;
+}
+
+namespace {
+
+// What is recomputed within a part's own sums: with `full` and `moe` the passes are repeated step
+// by step instead, exchanges included.
+Recompute within_sums(Recompute recompute) {
+  if (recompute.full) return {};
+  recompute.moe = false;
+  return recompute;
+}
+
+}  // namespace
+
+void LayerPassBuilder::add_attention(std::int64_t layer, const LayerKind& kind, LayerPasses& to) {
+  const Operations ops =
+      pricing_.mixer(kind.mixer, in_.question.micro_batch, in_.question.sequence);
+  if (ops.empty()) return;
+  const Sums sums = sums_of(ops, within_sums(in_.question.recompute));
+  const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
+  Steps &forward = to.forward.attention, &backward = to.backward.attention;
+  tensor(forward, "attention all-gather", layer, &Communication::all_gather, whole);
+  add_context(layer, kind.mixer, ops, to);
+  compute(forward, "attention", layer, Phase::Attention, sums.forward);
+  tensor(forward, "attention reduce-scatter", layer, &Communication::reduce_scatter, whole);
+  tensor(backward, "attention gradients all-gather", layer, &Communication::all_gather, whole);
+  tensor(backward, "attention input all-gather", layer, &Communication::all_gather, whole, true);
+  compute(backward, "attention backward", layer, Phase::Attention, sums.input);
+  tensor(backward, "attention gradients reduce-scatter", layer, &Communication::reduce_scatter,
+         whole);
+  compute(to.backward.attention_weights, "attention weights", layer, Phase::Attention, sums.weight);
+}
+
+void LayerPassBuilder::add_context(std::int64_t layer, const Mixer& mixer, const Operations& ops,
+                                   LayerPasses& to) const {
+  const std::int64_t cp = in_.group.layout.cp;
+  if (cp == 1) return;
+  const HeadWidths widths = widths_of(mixer, in_.group.layout.tp);
+  const std::int64_t keys = tokens_ * (widths.keys + widths.values);
+  Steps &forward = to.forward.attention, &backward = to.backward.attention;
+  switch (in_.question.context) {
+    case ContextExchange::Ring: {
+      // Each of cp parts of the core hides the next part's send; what it does not is seen.
+      Work core_forward, core_backward;
+      for (const Operation& op : ops) {
+        if (op.module != Module::Core) continue;
+        core_forward += op.forward;
+        core_backward += op.input;
+      }
+      const std::vector<Rank> group = in_.layout.cp_group(0);
+      const auto seen = [&](const char* what, std::int64_t numbers, const Work& core,
+                            Steps& steps) {
+        const auto send = in_.communication.send(group[0], group[1], bytes_of(numbers));
+        const sim::Duration over = send.alone - core.time / cp;
+        if (over <= sim::Duration{}) return;
+        Work wait;
+        wait.time = over * (cp - 1);
+        steps.push_back({.what = what, .layer = layer, .phase = kContextPhase, .works = {wait}});
+      };
+      seen("ring", keys, core_forward, forward);
+      seen("ring backward", 2 * keys, core_backward, backward);
+      return;
+    }
+    case ContextExchange::AllGather: {
+      const std::array whole{bytes_of(cp * keys)};
+      collective(forward, "context all-gather", layer, Over::Context, &Communication::all_gather,
+                 whole);
+      collective(backward, "context all-gather", layer, Over::Context, &Communication::all_gather,
+                 whole);
+      collective(backward, "context reduce-scatter", layer, Over::Context,
+                 &Communication::reduce_scatter, whole);
+      return;
+    }
+    case ContextExchange::AllToAll: {
+      PassStep step{.what = "context all-to-all", .layer = layer, .phase = kContextPhase};
+      for (Rank r = 0; r < in_.layout.ranks(); ++r) {
+        const std::vector<Rank> group = in_.layout.cp_group(r);
+        if (group.front() != r) continue;
+        for (const std::int64_t width :
+             {widths.queries, widths.keys, widths.values, widths.result}) {
+          if (width == 0) continue;
+          step.exchanges.push_back(
+              hardware::all_to_all(in_.group.cluster, group, bytes_of(tokens_ * width)));
+        }
+      }
+      forward.push_back(step);
+      backward.push_back(std::move(step));
+      return;
+    }
+  }
+}
+
+void LayerPassBuilder::add_dense(std::int64_t layer, const DenseFfn& ffn, LayerPasses& to) {
+  const Sums sums = sums_of(pricing_.dense(ffn, tokens_), within_sums(in_.question.recompute));
+  const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
+  tensor(to.forward.mlp, "mlp all-gather", layer, &Communication::all_gather, whole);
+  compute(to.forward.mlp, "mlp", layer, Phase::DenseMlp, sums.forward);
+  tensor(to.forward.mlp, "mlp reduce-scatter", layer, &Communication::reduce_scatter, whole);
+  Steps& backward = to.backward.mlp;
+  tensor(backward, "mlp gradients all-gather", layer, &Communication::all_gather, whole);
+  tensor(backward, "mlp input all-gather", layer, &Communication::all_gather, whole, true);
+  compute(backward, "mlp backward", layer, Phase::DenseMlp, sums.input);
+  tensor(backward, "mlp gradients reduce-scatter", layer, &Communication::reduce_scatter, whole);
+  compute(to.backward.mlp_weights, "mlp weights", layer, Phase::DenseMlp, sums.weight);
+}
+
+const Sums& LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::int64_t> rows) {
+  std::pair<const MoeFfn*, std::vector<std::int64_t>> key{&moe, {rows.begin(), rows.end()}};
+  // Which expert has how many rows does not matter.
+  std::sort(key.second.begin(), key.second.end(), std::greater<>());
+  const auto found = expert_sums_.find(key);
+  if (found != expert_sums_.end()) return found->second;
+  Operations ops = pricing_.experts(moe, key.second);
+  const std::int64_t all = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
+  // Sorted by expert, and back, unless there is one expert.
+  if (rows.size() > 1 || in_.communication.delivers_sorted()) {
+    for (int i = 0; i < 2; ++i)
+      for (Operation& op : pricing_.permute(all)) ops.push_back(std::move(op));
+  }
+  Sums sums = sums_of(ops, within_sums(in_.question.recompute));
+  return expert_sums_.emplace(std::move(key), std::move(sums)).first->second;
+}
+
+void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_t moe_index,
+                               std::uint32_t draw, LayerPasses& to) {
+  const Recompute recompute = within_sums(in_.question.recompute);
+  const std::int64_t hidden = in_.group.model.hidden;
+  const std::int64_t mine = sharded_ ? own_tokens_ : tokens_;  // that a rank routes
+  LayerForward& f = to.forward;
+  LayerBackward& b = to.backward;
+
+  // Router, and what is copied to be sent: a row a choice, where the exchange's kernels do not.
+  const Sums router = sums_of(pricing_.router(moe, mine), recompute);
+  const bool permutes = sharded_ && !in_.communication.delivers_sorted();
+  const Sums permute = permutes ? sums_of(pricing_.permute(mine * moe.top_k), recompute) : Sums{};
+  Work cast;
+  if (const auto format = in_.communication.quantised_before(); format && sharded_) {
+    const LayerPricing plain{.kernels = in_.kernels,
+                             .model = in_.group.model,
+                             .precision = in_.group.formats,
+                             .share = in_.share};
+    cast = plain.quantise(mine, moe.dispatch_width(hidden), *format);
+  }
+  const std::size_t before_router = f.attention.size();
+  const sim::Bytes whole = bytes_of(tokens_ * hidden);
+  if (!sharded_) tensor(f.attention, "tokens all-gather", layer, &Communication::all_gather, whole);
+  Work prepare = router.forward;
+  prepare += permute.forward;
+  prepare += cast;
+  compute(f.attention, "router", layer, Phase::Router, prepare);
+
+  // The routing: rows for the experts, exchanges.
+  const LayerRoute& route = in_.routes[moe_index];
+  LayerRouting room;
+  DispatchCounts counts;
+  ExpertRows rows(in_.layout);
+  rows.clear(route.placement->slots_per_rank());
+  DispatchWanted wanted = in_.communication.wanted();
+  PassStep out{.what = "dispatch", .layer = layer, .phase = index_of(Phase::Dispatch)};
+  PassStep back{.what = "combine", .layer = layer, .phase = index_of(Phase::Combine)};
+  for (std::size_t g = 0; g < in_.routed.groups.size(); ++g) {
+    const ExpertGroup& group = in_.routed.groups[g];
+    const RoutingView view =
+        route.source->view({.step = draw,
+                            .layer = route.layer,
+                            .first = in_.routed.first_token + group.first_token,
+                            .count = group.tokens()},
+                           room);
+    count_dispatch(view, *route.placement, in_.routed.sources[g], wanted, counts);
+    rows.add(group, counts);
+    if (!sharded_) continue;
+    TokenExchange exchange =
+        in_.communication.tokens(group.ranks, in_.routed.sources[g], counts, moe, hidden);
+    out.exchanges.push_back(std::move(exchange.dispatch));
+    back.exchanges.push_back(std::move(exchange.combine));
+  }
+  std::vector<sim::Bytes> received;  // of each rank: its experts' rows, for the etp ranks
+  PassStep work{.what = "experts", .layer = layer, .phase = index_of(Phase::Experts)};
+  PassStep gradients = work, weights = work;
+  gradients.what = "experts backward", weights.what = "experts weights";
+  for (Rank r = 0; r < in_.layout.ranks(); ++r) {
+    const auto of = rows.rows(r);
+    const Sums& sums = experts(moe, of);
+    work.works.push_back(sums.forward);
+    gradients.works.push_back(sums.input);
+    weights.works.push_back(sums.weight);
+    to.rows.push_back(std::accumulate(of.begin(), of.end(), std::int64_t{0}));
+    received.push_back(bytes_of(to.rows.back() * moe.dispatch_width(hidden)));
+  }
+
+  const Sums shared = sums_of(pricing_.shared(moe, mine, sharded_), recompute);
+  const auto swapped = [](PassStep step, const char* what, Phase phase) {
+    step.what = what, step.phase = index_of(phase);
+    return step;
+  };
+  const bool beside = in_.question.overlap.shared_expert && sharded_;
+  if (sharded_) {
+    f.dispatch.push_back(out);
+    b.combine.push_back(swapped(out, "combine backward", Phase::Combine));
+    b.dispatch.push_back(swapped(back, "dispatch backward", Phase::Dispatch));
+  }
+  compute(f.mlp, "shared expert", layer, Phase::SharedExpert, shared.forward);
+  if (beside && !f.mlp.empty()) f.mlp.back().beside = true;
+  const auto etp = [&](Steps& steps, const char* what, Collective how) {
+    if (sharded_) collective(steps, what, layer, Over::ExpertTensor, how, received);
+  };
+  etp(f.mlp, "rows all-gather", &Communication::all_gather);
+  f.mlp.push_back(std::move(work));
+  etp(f.mlp, "rows reduce-scatter", &Communication::reduce_scatter);
+  etp(b.mlp, "row gradients all-gather", &Communication::all_gather);
+  b.mlp.push_back(std::move(gradients));
+  etp(b.mlp, "row gradients reduce-scatter", &Communication::reduce_scatter);
+  compute(b.mlp, "shared expert backward", layer, Phase::SharedExpert, shared.input);
+  b.mlp_weights.push_back(std::move(weights));
+  compute(b.mlp_weights, "shared expert weights", layer, Phase::SharedExpert, shared.weight);
+  if (sharded_) {
+    f.combine.push_back(std::move(back));
+  } else {
+    tensor(f.mlp, "experts reduce-scatter", layer, &Communication::reduce_scatter, whole);
+    Steps gather;
+    tensor(gather, "experts gradients all-gather", layer, &Communication::all_gather, whole);
+    b.mlp.insert(b.mlp.begin(), gather.begin(), gather.end());
+    tensor(b.mlp, "experts gradients reduce-scatter", layer, &Communication::reduce_scatter, whole);
+  }
+  compute(f.tail, "unpermute", layer, Phase::Experts, permute.forward);
+  compute(b.head, "unpermute backward", layer, Phase::Experts, permute.input);
+
+  // Backward, the router comes before attention.
+  Steps first;
+  Work unroute = permute.input;
+  unroute += router.input;
+  compute(first, "router backward", layer, Phase::Router, unroute);
+  b.attention.insert(b.attention.begin(), first.begin(), first.end());
+  compute(b.attention_weights, "router weights", layer, Phase::Router, router.weight);
+  if (in_.question.recompute.moe && !in_.question.recompute.full) {
+    b.again.assign(f.attention.begin() + static_cast<std::ptrdiff_t>(before_router),
+                   f.attention.end());
+    for (const Steps* part : {&f.dispatch, &f.mlp, &f.combine, &f.tail}) append(b.again, *part);
+  }
+}
+
+const LayerPasses& LayerPassBuilder::embedding() {
+  constexpr Key kKey{-1'000'000, 0};
+  if (const auto found = known_.find(kKey); found != known_.end()) return found->second;
+  LayerPasses passes;
+  const Sums sums = sums_of(pricing_.embedding(tokens_), {});
+  const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
+  compute(passes.forward.attention, "embedding", -1, Phase::Other, sums.forward);
+  tensor(passes.forward.attention, "embedding reduce-scatter", -1, &Communication::reduce_scatter,
+         whole);
+  tensor(passes.backward.attention, "embedding gradients all-gather", -1,
+         &Communication::all_gather, whole);
+  compute(passes.backward.attention_weights, "embedding weights", -1, Phase::Other, sums.weight);
+  return known_.emplace(kKey, std::move(passes)).first->second;
+}
+
+const LayerPasses& LayerPassBuilder::head() {
+  constexpr Key kKey{-1'000'001, 0};
+  if (const auto found = known_.find(kKey); found != known_.end()) return found->second;
+  LayerPasses passes;
+  const Sums sums = sums_of(pricing_.head(tokens_), {});
+  const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
+  Steps &forward = passes.forward.attention, &backward = passes.backward.attention;
+  tensor(forward, "head all-gather", -1, &Communication::all_gather, whole);
+  compute(forward, "head and loss", -1, Phase::Head, sums.forward);
+  // The largest logit, their sum, the label's: fp32 a token, over the vocabulary's parts.
+  constexpr std::int64_t kSums = 3, kFp32 = 4;
+  for (std::int64_t i = 0; i < kSums; ++i)
+    collective(forward, "loss all-reduce", -1, Over::Tensor, &Communication::all_reduce,
+               std::array{sim::Bytes(kFp32 * tokens_)});
+  compute(backward, "head backward", -1, Phase::Head, sums.input);
+  tensor(backward, "head gradients reduce-scatter", -1, &Communication::reduce_scatter, whole);
+  compute(passes.backward.attention_weights, "head weights", -1, Phase::Head, sums.weight);
+  return known_.emplace(kKey, std::move(passes)).first->second;
+}
+
+const LayerPasses& LayerPassBuilder::prediction_input() {
+  constexpr Key kKey{-1'000'002, 0};
+  if (const auto found = known_.find(kKey); found != known_.end()) return found->second;
+  LayerPasses passes;
+  const Sums sums = sums_of(pricing_.prediction_input(tokens_), {});
+  const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
+  compute(passes.forward.attention, "prediction input", -1, Phase::Head, sums.forward);
+  tensor(passes.forward.attention, "prediction all-gather", -1, &Communication::all_gather, whole);
+  compute(passes.backward.attention, "prediction input backward", -1, Phase::Head, sums.input);
+  compute(passes.backward.attention_weights, "prediction input weights", -1, Phase::Head,
+          sums.weight);
+  return known_.emplace(kKey, std::move(passes)).first->second;
+}
+
+const LayerPasses& LayerPassBuilder::prediction_layer(std::uint32_t draw) {
+  const ModelSpec& model = in_.group.model;
+  const Key key{-1'000'003, by_layer_ ? draw : 0};
+  if (const auto found = known_.find(key); found != known_.end()) return found->second;
+  const LayerKind& kind = model.kinds[model.prediction_kind];
+  const std::vector<std::int64_t> moe_layers = model.moe_layers();
+  const std::size_t last = moe_layers.empty() ? 0 : moe_layers.size() - 1;
+  return known_.emplace(key, make(model.layer_count(), kind, last, draw)).first->second;
+}
+
+}  // namespace moesim::workloads

@@ -1,0 +1,118 @@
+// What the ranks of an expert group do in a layer, forward and backward, as lists of steps: every
+// rank computes, or ranks exchange bytes.
+//
+// An expert group is the ranks of a stage that exchange anything within a layer: over ep and etp,
+// tp and cp. It is laid out as ranks 0, 1, … of its own (expert_group.h).
+//
+//   forward   attention | dispatch | mlp | combine | tail
+//   backward  [forward again] head | combine | mlp, its weights | dispatch | attention, its weights
+//
+// Backward the gradient of a combine goes the dispatch's way, that of a dispatch the combine's, by
+// the same routing. Tensor parallelism has sequence parallelism: an all-gather before a column
+// product and a reduce-scatter after a row product, backward the other one, and beside the
+// backward pass the saved input is gathered again for the weights' gradient.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "hardware/kernels/training_attention.h"
+#include "workloads/step/communication.h"
+#include "workloads/step/expert_work.h"
+#include "workloads/step/layer_routes.h"
+#include "workloads/step/micro_batch.h"
+#include "workloads/training/operations.h"
+#include "workloads/training/question.h"
+
+namespace moesim::workloads {
+
+// Beyond those of Phase: exchanges of context parallelism.
+inline constexpr std::uint32_t kContextPhase = static_cast<std::uint32_t>(kPhases);
+inline constexpr std::size_t kTrainingPhases = kPhases + 1;
+
+struct PassStep {
+  const char* what = "";
+  std::int64_t layer = -1;  // of the model; -1: none
+  std::uint32_t phase = index_of(Phase::Other);
+  std::vector<Work> works = {};  // of each rank of the group, or one for all
+  std::vector<hardware::PricedExchange> exchanges = {};  // none: it computes
+  // Starts where the exchange before it did, and nothing waits for it but what comes after on its
+  // stream.
+  bool beside = false;
+};
+using Steps = std::vector<PassStep>;
+
+struct LayerForward {
+  Steps attention = {}, dispatch = {}, mlp = {}, combine = {}, tail = {};
+};
+struct LayerBackward {
+  Steps again = {}, head = {}, combine = {}, mlp = {}, mlp_weights = {}, dispatch = {},
+        attention = {}, attention_weights = {};
+};
+struct LayerPasses {
+  LayerForward forward;
+  LayerBackward backward;
+  std::vector<std::int64_t> rows = {};  // of each rank's experts; none without experts
+};
+
+class LayerPassBuilder {
+ public:
+  // All arguments outlive this. `group`: the deployment of one expert group. `padded`: the
+  // micro-batch that is routed, where experts have a capacity of their own, else `batch`.
+  struct Input {
+    const Deployment& group;
+    const TrainingQuestion& question;
+    const RankLayout& layout;
+    const hardware::Kernels& kernels;
+    const hardware::TrainingAttention& cores;
+    const Communication& communication;
+    const LayerRoutes& routes;
+    const MicroBatch& routed;
+    hardware::DeviceShare share = {};
+  };
+  explicit LayerPassBuilder(const Input& input);
+
+  // Good as long as this. `draw`: which step of the routing.
+  const LayerPasses& layer(std::int64_t layer, std::uint32_t draw);
+  const LayerPasses& embedding();
+  const LayerPasses& head();
+  // What a prediction layer adds before its layer: norms and a projection. Its layer is routed as
+  // the last mixture layer is.
+  const LayerPasses& prediction_input();
+  const LayerPasses& prediction_layer(std::uint32_t draw);
+
+ private:
+  using Key = std::pair<std::int64_t, std::uint32_t>;
+  using Collective = hardware::PricedExchange (Communication::*)(std::span<const Rank>,
+                                                                 sim::Bytes) const;
+  enum class Over { Tensor, Context, ExpertTensor };
+
+  LayerPasses make(std::int64_t layer, const LayerKind& kind, std::size_t moe_index,
+                   std::uint32_t draw);
+  void add_attention(std::int64_t layer, const LayerKind& kind, LayerPasses& to);
+  void add_context(std::int64_t layer, const Mixer& mixer, const Operations& ops,
+                   LayerPasses& to) const;
+  const Sums& experts(const MoeFfn& moe, std::span<const std::int64_t> rows);
+  void add_dense(std::int64_t layer, const DenseFfn& ffn, LayerPasses& to);
+  void add_moe(std::int64_t layer, const MoeFfn& moe, std::size_t moe_index, std::uint32_t draw,
+               LayerPasses& to);
+
+  void compute(Steps& steps, const char* what, std::int64_t layer, Phase phase, Work work) const;
+  void collective(Steps& steps, const char* what, std::int64_t layer, Over over, Collective how,
+                  std::span<const sim::Bytes> bytes, bool beside = false) const;
+  void tensor(Steps& steps, const char* what, std::int64_t layer, Collective how, sim::Bytes bytes,
+              bool beside = false) const;
+
+  Input in_;
+  OperationPricing pricing_;
+  bool sharded_, by_layer_;
+  std::int64_t tokens_;      // of a cp rank
+  std::int64_t own_tokens_;  // of a tp and cp rank
+  std::vector<std::size_t> moe_index_;
+  std::map<Key, LayerPasses> known_;
+  std::map<std::pair<const MoeFfn*, std::vector<std::int64_t>>, Sums> expert_sums_;  // by rows
+};
+
+}  // namespace moesim::workloads

@@ -1,0 +1,126 @@
+#include "workloads/training/memory_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "sim/units_text.h"
+
+namespace moesim::workloads {
+namespace {
+
+TrainingLoad load_of(const TrainingQuestion& q, const Deployment& d) {
+  TrainingLoad load;
+  load.micro_batch = q.micro_batch;
+  load.sequence = q.sequence;
+  load.microbatches = q.micro_batches(d.layout.dp);
+  load.sharding = q.sharding;
+  load.recompute = q.recompute;
+  load.weight_bytes = q.parameter_bytes;
+  load.gradient_bytes = q.accumulate_bytes;
+  load.optimizer_bytes = q.master_bytes + 2 * q.moment_bytes;
+  // Experts in 8 bits keep their rows as their products read them, with a scale a block of 128.
+  if (hardware::bytes_per_element(d.formats.experts) < 2) load.row_bytes = 1 + 4.0 / 128;
+  return load;
+}
+
+// Twice the replicas of every stage, where a pipeline goes both ways.
+Parallelism replicated(Parallelism layout, const PipelineSchedule& schedule) {
+  if (schedule.route == StageRoute::TwoWay) layout.dp *= 2;
+  return layout;
+}
+
+// Rows of the fullest rank over the mean, over a chunk's layers and the draws.
+double imbalance_of(std::uint32_t stage, ChunkTable& chunks) {
+  std::vector<std::int64_t> rows(chunks.ranks());
+  for (std::uint32_t draw = 0; draw < chunks.draws(); ++draw) {
+    const PlayedChunk& chunk = chunks.of({PassKind::Forward, stage, draw});
+    for (std::size_t r = 0; r < rows.size(); ++r) rows[r] += chunk.rows[r];
+  }
+  const auto sum = static_cast<double>(std::accumulate(rows.begin(), rows.end(), std::int64_t{0}));
+  if (sum == 0) return 1;
+  return static_cast<double>(*std::ranges::max_element(rows)) * static_cast<double>(rows.size()) /
+         sum;
+}
+
+void add(const RankShare& chunk, RankShare& rank) {
+  rank.layers.insert(rank.layers.end(), chunk.layers.begin(), chunk.layers.end());
+  rank.embedding = rank.embedding || chunk.embedding;
+  rank.loss = rank.loss || chunk.loss;
+  rank.predictions += chunk.predictions;
+}
+
+}  // namespace
+
+TrainingPlan memory_of(const Deployment& d, const TrainingQuestion& q,
+                       const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks) {
+  std::vector<RankShare> shares;
+  for (std::uint32_t r = 0; r < schedule.size(); ++r) {
+    RankShare& rank = shares.emplace_back();
+    for (std::uint32_t c = 0; c < schedule.chunks; ++c) {
+      const std::uint32_t stage = schedule.stage({r, c});
+      add(share_of(q.stages[stage]), rank);
+      rank.imbalance = std::max(rank.imbalance, imbalance_of(stage, chunks));
+    }
+    rank.in_flight = static_cast<double>(step.pipeline.most_in_flight(r, false)) / schedule.chunks;
+  }
+  return plan_training(d.model, replicated(d.layout, schedule), shares, load_of(q, d),
+                       d.cluster.device);
+}
+
+std::string advice_of(const Deployment& d, TrainingQuestion q, const PipelineSchedule& schedule,
+                      const StepTime& step, ChunkTable& chunks, const TrainingPlan& plan) {
+  const TrainingMemory& gpu = plan.gpu();
+  std::string text = fmt::format(
+      "pipeline rank {} needs {} of {}: {} of weights, gradients and optimizer, {} of activations, "
+      "{} beside them; ",
+      plan.fullest, sim::to_text(sim::Bytes(gpu.peak())), sim::to_text(sim::Bytes(plan.capacity)),
+      sim::to_text(sim::Bytes(gpu.weights + gpu.gradients + gpu.optimizer)),
+      sim::to_text(sim::Bytes(gpu.activations)),
+      sim::to_text(sim::Bytes(gpu.temporaries + gpu.buffers + gpu.context)));
+  struct Try {
+    const char* what;
+    Recompute recompute;
+    Sharding sharding;
+  };
+  const Recompute light{.mla_up_proj = true, .moe_act = true, .layernorm = true};
+  const Sharding least = std::max(q.sharding, Sharding::Optimizer);
+  for (const Try& change :
+       {Try{"training.sharding: optimizer", q.recompute, least},
+        Try{"training.recompute: [mla_up_proj, moe_act, layernorm]", light, least},
+        Try{"training.recompute: [full]", {.full = true}, least}}) {
+    q.recompute = change.recompute;
+    q.sharding = change.sharding;
+    if (memory_of(d, q, schedule, step, chunks).fits()) return text + change.what + " would do";
+  }
+  return text +
+         "no recomputation would do: more pipeline, tensor or expert ranks, or "
+         "training.sharding: weights";
+}
+
+std::vector<std::pair<sim::Time, std::int64_t>> kept_over_time(const Deployment& d,
+                                                               const TrainingQuestion& q,
+                                                               const PipelineSchedule& schedule,
+                                                               const StepTime& step,
+                                                               std::uint32_t rank) {
+  std::vector<std::int64_t> bytes;  // of a pass of each chunk
+  for (std::uint32_t c = 0; c < schedule.chunks; ++c) {
+    const std::vector<RankShare> one{share_of(q.stages[schedule.stage({rank, c})])};
+    bytes.push_back(
+        plan_training(d.model, d.layout, one, load_of(q, d), d.cluster.device).gpu().activations);
+  }
+  std::vector<std::pair<sim::Time, std::int64_t>> steps;
+  std::int64_t now = 0;
+  const auto change = [&](sim::Time at, std::int64_t by) { steps.emplace_back(at, now += by); };
+  for (const PlayedAction& a : step.pipeline.ranks[rank]) {
+    const Pass& pass = a.action.pass;
+    if (pass.kind == PassKind::Forward) change(a.start, bytes[pass.chunk]);
+    if (a.action.beside) change(a.end, -bytes[a.action.beside->chunk]);
+    if (pass.kind == PassKind::Backward || pass.kind == PassKind::BackwardInput)
+      change(a.end, -bytes[pass.chunk]);
+  }
+  return steps;
+}
+
+}  // namespace moesim::workloads

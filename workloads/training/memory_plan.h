@@ -1,0 +1,30 @@
+// What each pipeline rank of a job keeps: the plan of workloads/memory with the stages and the
+// schedule as they are played.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "workloads/training/step_time.h"
+
+namespace moesim::workloads {
+
+// Micro-batches in flight are those of the played schedule. Two-way schedules hold two stages'
+// weights, whose optimizer states lie over twice the replicas.
+TrainingPlan memory_of(const Deployment& deployment, const TrainingQuestion& question,
+                       const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks);
+
+// What would make a step fit that does not.
+std::string advice_of(const Deployment& deployment, TrainingQuestion question,
+                      const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks,
+                      const TrainingPlan& plan);
+
+// Bytes of activations that a rank keeps, from an instant on: steps of a staircase.
+std::vector<std::pair<sim::Time, std::int64_t>> kept_over_time(const Deployment& deployment,
+                                                               const TrainingQuestion& question,
+                                                               const PipelineSchedule& schedule,
+                                                               const StepTime& step,
+                                                               std::uint32_t rank);
+
+}  // namespace moesim::workloads

@@ -1,0 +1,296 @@
+#include "workloads/training/operations.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "sim/check.h"
+#include "workloads/step/layer_work.h"
+
+namespace moesim::workloads {
+
+using hardware::GemmShape;
+using hardware::KernelCost;
+using hardware::Precision;
+
+namespace {
+
+constexpr std::int64_t kElement = 2;     // bytes of an activation: bf16
+constexpr std::int64_t kAccumulate = 8;  // of a weight's gradient: fp32 read and written
+constexpr std::int64_t kCast = 3;        // bytes a number: read in 16 bits, written in 8
+// Scores, top-k, its mask, probabilities, the auxiliary loss, the map of rows: Megatron-Core has
+// about as many kernels where its router is fused.
+constexpr std::int64_t kRouterLaunches = 6;
+
+bool below_16_bits(Precision p) {
+  return hardware::bytes_per_element(p) < 2;
+}
+
+}  // namespace
+
+bool trains(const Mixer& mixer) {
+  if (const auto* gqa = std::get_if<GqaAttention>(&mixer)) return gqa->index.top_k == 0;
+  if (const auto* mla = std::get_if<MlaAttention>(&mixer)) return mla->index.top_k == 0;
+  return std::holds_alternative<NoMixer>(mixer);
+}
+
+bool is_recomputed(Module module, const Recompute& r) {
+  if (r.full) return true;
+  switch (module) {
+    case Module::Norm:
+      return r.layernorm;
+    case Module::UpProjection:
+      return r.mla_up_proj;
+    case Module::Core:
+      return r.core_attn;
+    case Module::Router:
+    case Module::Permute:
+    case Module::Expert:
+      return r.moe;
+    case Module::Activation:
+      return r.moe || r.moe_act;
+    case Module::Shared:
+      return r.moe || r.shared_experts;
+    case Module::Dense:
+      return r.mlp;
+    case Module::Projection:
+    case Module::Table:
+      return false;
+  }
+  SIM_CHECK(false, "a module is not listed");
+}
+
+Sums sums_of(const Operations& operations, const Recompute& recompute) {
+  Sums sums;
+  for (const Operation& op : operations) {
+    sums.forward += op.forward;
+    // Embedding and head are in no layer: nothing recomputes them.
+    if (op.module != Module::Table && is_recomputed(op.module, recompute)) sums.input += op.forward;
+    sums.input += op.input;
+    sums.weight += op.weight;
+  }
+  return sums;
+}
+
+void OperationPricing::add_product(Operation& to, std::int64_t m, std::int64_t n, std::int64_t k,
+                                   Precision precision) const {
+  if (m == 0 || n == 0 || k == 0) return;
+  const auto gemm = [&](std::int64_t rows, std::int64_t columns, std::int64_t depth) {
+    return kernels.gemm({.m = rows, .n = columns, .k = depth, .precision = precision}, share);
+  };
+  const auto cast = [&](std::int64_t numbers) {
+    return kernels.elementwise({.bytes = sim::Bytes(kCast * numbers)}, share);
+  };
+  to.forward += gemm(m, n, k);
+  to.input += gemm(m, k, n);
+  KernelCost weight = gemm(n, k, m);
+  weight.bytes += sim::Bytes((kAccumulate - kElement) * n * k);
+  weight.time = std::max(weight.time, kernels.elementwise({.bytes = weight.bytes}, share).time);
+  to.weight += weight;
+  if (!below_16_bits(precision)) return;
+  to.forward += cast(m * k);
+  to.input += cast(m * n);
+}
+
+Operation OperationPricing::product(Module module, Phase phase, std::int64_t m, std::int64_t n,
+                                    std::int64_t k, Precision precision) const {
+  Operation op{.module = module, .phase = phase};
+  add_product(op, m, n, k, precision);
+  return op;
+}
+
+Work OperationPricing::touch(std::int64_t numbers) const {
+  Work work;
+  if (numbers > 0) work += kernels.elementwise({.bytes = sim::Bytes(kElement * numbers)}, share);
+  return work;
+}
+
+Operation OperationPricing::touched(Module module, Phase phase, std::int64_t forward,
+                                    std::int64_t backward) const {
+  return {.module = module, .phase = phase, .forward = touch(forward), .input = touch(backward)};
+}
+
+// With the residual's addition: reads two vectors, writes two.
+Operation OperationPricing::norm(Phase phase, std::int64_t tokens) const {
+  return touched(Module::Norm, phase, 4 * tokens * model.hidden, 6 * tokens * model.hidden);
+}
+
+Operations OperationPricing::feed_forward(Module module, Phase phase, std::int64_t tokens,
+                                          std::int64_t inter, bool gated,
+                                          Precision precision) const {
+  if (tokens == 0 || inter == 0) return {};
+  const std::int64_t up = gated ? 2 * inter : inter;
+  return {product(module, phase, tokens, up, model.hidden, precision),
+          // Backward: reads what the first product gave and the gradient, writes the former's.
+          touched(module, phase, tokens * (up + inter), tokens * (2 * up + inter)),
+          product(module, phase, tokens, model.hidden, inter, precision)};
+}
+
+Operations OperationPricing::dense(const DenseFfn& ffn, std::int64_t tokens) const {
+  Operations ops{norm(Phase::DenseMlp, split(tokens, tp))};
+  for (Operation& op : feed_forward(Module::Dense, Phase::DenseMlp, tokens, split(ffn.inter, tp),
+                                    ffn.gated, formats.dense_ffn))
+    ops.push_back(std::move(op));
+  return ops;
+}
+
+Operations OperationPricing::router(const MoeFfn& moe, std::int64_t tokens) const {
+  // bf16 in, fp32 out and in arithmetic that is no slower than TF32's.
+  Operation scores =
+      product(Module::Router, Phase::Router, tokens, moe.experts, model.hidden, formats.other);
+  Work choice;
+  choice +=
+      kernels.elementwise({.bytes = sim::Bytes(tokens * (3 * 4 * moe.experts + 8 * moe.top_k)),
+                           .launches = kRouterLaunches},
+                          share);
+  return {norm(Phase::Router, tokens),
+          std::move(scores),
+          {.module = Module::Router, .phase = Phase::Router, .forward = choice, .input = choice}};
+}
+
+Operations OperationPricing::shared(const MoeFfn& moe, std::int64_t tokens, bool whole) const {
+  const std::int64_t width = moe.shared_width() + moe.residual_inter;
+  return feed_forward(Module::Shared, Phase::SharedExpert, tokens, whole ? width : split(width, tp),
+                      moe.gated, formats.shared_experts);
+}
+
+Operations OperationPricing::experts(const MoeFfn& moe, std::span<const std::int64_t> rows) const {
+  const std::int64_t inter = split(moe.inter, etp), up = moe.gated ? 2 * inter : inter;
+  const std::int64_t width = moe.dispatch_width(model.hidden);
+  Operation first{.module = Module::Expert, .phase = Phase::Experts}, second = first;
+  for (const std::int64_t count : rows) {
+    add_product(first, count, up, width, formats.experts);
+    add_product(second, count, width, inter, formats.experts);
+  }
+  const std::int64_t all = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
+  return {std::move(first),
+          touched(Module::Activation, Phase::Experts, all * (up + inter), all * (2 * up + inter)),
+          std::move(second)};
+}
+
+Operations OperationPricing::permute(std::int64_t rows) const {
+  const std::int64_t numbers = 2 * rows * model.hidden;
+  return {touched(Module::Permute, Phase::Experts, numbers, numbers)};
+}
+
+Operations OperationPricing::embedding(std::int64_t tokens) const {
+  Operation op = touched(Module::Table, Phase::Other, 2 * tokens * model.hidden, 0);
+  // Gradients are added to the table's in fp32: read 2, read and write 4.
+  op.weight = touch(5 * tokens * model.hidden);
+  return {std::move(op)};
+}
+
+Operations OperationPricing::head(std::int64_t tokens) const {
+  if (!model.head) return {};
+  Operation last = norm(Phase::Head, split(tokens, tp));
+  last.module = Module::Table;
+  const std::int64_t columns = split(model.vocab, tp);
+  // The loss reads the logits twice (their largest, their sum) and backward rewrites them.
+  return {std::move(last),
+          product(Module::Table, Phase::Head, tokens, columns, model.hidden, formats.other),
+          touched(Module::Table, Phase::Head, 2 * tokens * columns, 2 * tokens * columns)};
+}
+
+Operations OperationPricing::prediction_input(std::int64_t tokens) const {
+  Operation both = norm(Phase::Head, split(2 * tokens, tp));
+  return {std::move(both), product(Module::Projection, Phase::Head, tokens, split(model.hidden, tp),
+                                   2 * model.hidden, formats.attention)};
+}
+
+// A layer's mixer, by its kind.
+struct MixerOperations {
+  const OperationPricing& pricing;
+  std::int64_t sequences, length;  // tokens of a whole sequence
+  std::int64_t tokens;             // of a cp rank
+  Operations ops = {};
+
+  void operator()(const NoMixer&) {}
+
+  void operator()(const GqaAttention& a) {
+    const std::int64_t heads = split(a.heads, pricing.tp), kv_heads = split(a.kv_heads, pricing.tp);
+    const std::int64_t queries = heads * a.head_dim, keys = kv_heads * a.head_dim;
+    const std::int64_t values = a.key_is_value ? 0 : kv_heads * a.value_head();
+    const std::int64_t gate = split(a.output_gate, pricing.tp);
+    const std::int64_t others = gate + (a.reuses_cache ? 0 : keys + values);
+    add(pricing.norm(Phase::Attention, split(tokens, pricing.tp)));
+    if (a.query_rank > 0) {
+      linear(Module::Projection, a.query_rank + others, pricing.model.hidden);
+      linear(Module::Projection, queries, a.query_rank);
+    } else {
+      linear(Module::Projection, queries + others, pricing.model.hidden);
+    }
+    if (a.qk_norm != QkNorm::None) touch(Module::Projection, 2 * (queries + keys));
+    touch(Module::Projection, 2 * (queries + keys));  // rotation
+    core({.sequences = sequences,
+          .queries = split(length, pricing.cp),
+          .keys = length,
+          .heads = heads,
+          .kv_heads = kv_heads,
+          .qk_dim = a.head_dim,
+          .v_dim = a.value_head(),
+          .window = a.window});
+    if (gate > 0) touch(Module::Projection, 2 * heads * a.value_head() + gate);
+    linear(Module::Projection, pricing.model.hidden, heads * a.value_head());
+  }
+
+  void operator()(const MlaAttention& a) {
+    const std::int64_t heads = split(a.heads, pricing.tp);
+    add(pricing.norm(Phase::Attention, split(tokens, pricing.tp)));
+    // Down: weights whole on each tp rank, which has its own tokens. Up: by heads, all tokens.
+    const std::int64_t own = split(tokens, pricing.tp);
+    const bool latent = a.q_lora_rank > 0;
+    const std::int64_t queries = heads * a.query_head();
+    if (!latent) linear(Module::Projection, queries, pricing.model.hidden);
+    linear(Module::Projection, (latent ? a.q_lora_rank : 0) + a.cache_width(), pricing.model.hidden,
+           own);
+    touch(Module::Norm, 2 * (a.q_lora_rank + a.cache_width()));
+    if (latent) linear(Module::UpProjection, queries, a.q_lora_rank);
+    linear(Module::UpProjection, heads * (a.nope_dim + a.value_dim), a.kv_lora_rank);
+    // Rotated, and copied to where the core reads heads of one width.
+    touch(Module::UpProjection, 2 * heads * a.rope_dim + heads * (2 * a.nope_dim + a.rope_dim));
+    core({.sequences = sequences,
+          .queries = split(length, pricing.cp),
+          .keys = length,
+          .heads = heads,
+          .kv_heads = heads,
+          .qk_dim = a.query_head(),
+          .v_dim = a.value_dim});
+    if (a.output_gate) {
+      linear(Module::Projection, heads * a.value_dim, pricing.model.hidden);
+      touch(Module::Projection, 3 * heads * a.value_dim);
+    }
+    linear(Module::Projection, pricing.model.hidden, heads * a.value_dim);
+  }
+
+  template <class Other>
+  void operator()(const Other&) {
+    SIM_CHECK(false, "a mixer that is not trained");
+  }
+
+ private:
+  void add(Operation op) { ops.push_back(std::move(op)); }
+  void linear(Module module, std::int64_t n, std::int64_t k) { linear(module, n, k, tokens); }
+  void linear(Module module, std::int64_t n, std::int64_t k, std::int64_t m) {
+    add(pricing.product(module, Phase::Attention, m, n, k, pricing.formats.attention));
+  }
+  // Numbers a token, in place: backward as many.
+  void touch(Module module, std::int64_t numbers) {
+    add(pricing.touched(module, Phase::Attention, tokens * numbers, tokens * numbers));
+  }
+  void core(const hardware::TrainingAttentionShape& shape) {
+    Operation op{.module = Module::Core, .phase = Phase::Attention};
+    op.forward += pricing.cores.forward(shape, pricing.share);
+    op.input += pricing.cores.backward(shape, pricing.share);
+    add(std::move(op));
+  }
+};
+
+Operations OperationPricing::mixer(const Mixer& mixer, std::int64_t sequences,
+                                   std::int64_t tokens) const {
+  SIM_CHECK(trains(mixer), "a mixer that is not trained");
+  MixerOperations operations{*this, sequences, tokens, sequences * split(tokens, cp)};
+  std::visit(operations, mixer);
+  return std::move(operations.ops);
+}
+
+}  // namespace moesim::workloads

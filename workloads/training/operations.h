@@ -1,0 +1,104 @@
+// What the parts of a layer cost in training on one GPU: forward, the gradients of their inputs and
+// of their weights. Exchanges are elsewhere (layer_passes.h).
+//
+//   product    y[m, n] = x[m, k] w[n, k]^T: gradients [m, k] = dy w and [n, k] += dy^T x, each
+//   priced
+//              as a GEMM of its own shape; the last is added up in fp32: 8 n k bytes more
+//   below 16   the GEMM's price holds the cast of its input by rows; casts by columns, which the
+//   bits       weights' gradient reads, come beside it: 3 bytes a number of x forward, of dy
+//   backward experts    a dense product an expert that has rows (Transformer Engine, on several
+//   streams) core       hardware/kernels/training_attention.h the rest   bytes, a launch each;
+//   norms backward 1.5 times the forward's
+//
+// No fit says how these kernels differ from those of inference that price them (README.md).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "hardware/kernels/kernels.h"
+#include "hardware/kernels/training_attention.h"
+#include "workloads/memory/training_plan.h"
+#include "workloads/model/model_spec.h"
+#include "workloads/step/phases.h"
+#include "workloads/step/work.h"
+
+namespace moesim::workloads {
+
+// What recomputation names (Recompute).
+enum class Module {
+  Norm,
+  Projection,
+  UpProjection,
+  Core,
+  Router,
+  Permute,
+  Expert,
+  Activation,
+  Shared,
+  Dense,
+  Table
+};
+
+struct Operation {
+  Module module = Module::Norm;
+  Phase phase = Phase::Other;
+  Work forward = {}, input = {}, weight = {};  // the last two: gradients of
+};
+using Operations = std::vector<Operation>;
+
+// Whether an operation's forward is done again in the backward pass.
+bool is_recomputed(Module module, const Recompute& recompute);
+
+struct OperationPricing {
+  const hardware::Kernels& kernels;
+  const hardware::TrainingAttention& cores;
+  const ModelSpec& model;
+  Formats formats;
+  std::int64_t tp = 1, cp = 1, etp = 1;
+  hardware::DeviceShare share = {};  // the rest belongs to communication kernels
+
+  // Of a layer's mixer with its norm, `sequences` of `tokens` each. REQUIRES: trains(mixer)
+  Operations mixer(const Mixer& mixer, std::int64_t sequences, std::int64_t tokens) const;
+  // `tokens` of all these: those of a tp and cp rank, of a cp rank for dense and head.
+  Operations dense(const DenseFfn& ffn, std::int64_t tokens) const;
+  Operations router(const MoeFfn& moe, std::int64_t tokens) const;  // with its norm
+  // `whole`: not divided over tp.
+  Operations shared(const MoeFfn& moe, std::int64_t tokens, bool whole) const;
+  // Of one GPU's experts, which have so many rows each.
+  Operations experts(const MoeFfn& moe, std::span<const std::int64_t> rows) const;
+  // `rows` of width hidden copied to where they belong, or back.
+  Operations permute(std::int64_t rows) const;
+  Operations embedding(std::int64_t tokens) const;
+  // Final norm, logits, loss.
+  Operations head(std::int64_t tokens) const;
+  // Two norms, and two vectors made one: what a prediction layer starts from.
+  Operations prediction_input(std::int64_t tokens) const;
+
+ private:
+  Operation product(Module module, Phase phase, std::int64_t m, std::int64_t n, std::int64_t k,
+                    hardware::Precision precision) const;
+  void add_product(Operation& to, std::int64_t m, std::int64_t n, std::int64_t k,
+                   hardware::Precision precision) const;
+  // Numbers in 16 bits that are read or written; `backward`: as many as the gradient's kernel has.
+  Work touch(std::int64_t numbers) const;
+  Operation touched(Module module, Phase phase, std::int64_t forward, std::int64_t backward) const;
+  Operation norm(Phase phase, std::int64_t tokens) const;
+  Operations feed_forward(Module module, Phase phase, std::int64_t tokens, std::int64_t inter,
+                          bool gated, hardware::Precision precision) const;
+
+  friend struct MixerOperations;
+};
+
+// Whether there is a backward pass of such a mixer here: grouped-query and latent attention without
+// a sparse index.
+bool trains(const Mixer& mixer);
+
+// Sums of a list: forward, gradients of inputs with what is computed again before, of weights.
+struct Sums {
+  Work forward, input, weight;
+};
+Sums sums_of(const Operations& operations, const Recompute& recompute);
+
+}  // namespace moesim::workloads
