@@ -59,7 +59,8 @@ bool read_stored_as(const Hdf5Dataset& ids, std::uint32_t experts, std::uint64_t
   // Bits of negative numbers are those of experts from here on.
   if (ids.is_signed() && experts > std::size_t{kMark} / 2 + 1) return false;
   out.resize(count * ids.row_size());
-  std::vector<Stored> room;
+  // Kept from chunk to chunk: new memory would cost as much as what is done in it.
+  static thread_local std::vector<Stored> room;
   std::span<Stored> stored;
   if constexpr (std::is_same_v<Stored, Id>) {
     stored = out;
