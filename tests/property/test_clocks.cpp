@@ -116,15 +116,16 @@ void check_equal(const StepOutcome& clocks, const StepOutcome& graph) {
   CHECK(clocks.time == graph.time);
   CHECK(clocks.whole == graph.whole);
   CHECK(clocks.path == graph.path);
-  REQUIRE(clocks.ranks.size() == graph.ranks.size());
-  for (std::size_t r = 0; r < clocks.ranks.size(); ++r) {
-    CHECK(clocks.ranks[r].idle == graph.ranks[r].idle);
-    CHECK(clocks.ranks[r].waited_for == graph.ranks[r].waited_for);
-    for (std::size_t p = 0; p < kPhases; ++p) {
-      CHECK(clocks.ranks[r].phases[p].busy == graph.ranks[r].phases[p].busy);
-      CHECK(clocks.ranks[r].phases[p].exposed == graph.ranks[r].phases[p].exposed);
-      CHECK(clocks.ranks[r].phases[p].waiting == graph.ranks[r].phases[p].waiting);
-    }
+  REQUIRE(clocks.times.ranks.size() == graph.times.ranks.size());
+  for (std::size_t r = 0; r < clocks.times.ranks.size(); ++r) {
+    CHECK(clocks.times.ranks[r].idle == graph.times.ranks[r].idle);
+    CHECK(clocks.times.ranks[r].waited_for == graph.times.ranks[r].waited_for);
+  }
+  REQUIRE(clocks.times.places.size() == graph.times.places.size());
+  for (std::size_t p = 0; p < clocks.times.places.size(); ++p) {
+    CHECK(clocks.times.places[p].busy == graph.times.places[p].busy);
+    CHECK(clocks.times.places[p].exposed == graph.times.places[p].exposed);
+    CHECK(clocks.times.places[p].waiting == graph.times.places[p].waiting);
   }
   REQUIRE(clocks.links.size() == graph.links.size());
   for (std::size_t l = 0; l < clocks.links.size(); ++l) {

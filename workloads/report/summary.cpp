@@ -49,18 +49,19 @@ double mean_of(const std::vector<LayerReport>& layers, double LayerReport::*valu
 
 void Summary::add(const StepOutcome& step, double output, double weight) {
   steps_ += weight;
-  ranks_ = static_cast<double>(step.ranks.size());
+  ranks_ = static_cast<double>(step.times.ranks.size());
   step_times_us_.push_back(sim::to_us(step.time));
   weights_.push_back(weight);
-  waited_for_.resize(step.ranks.size());
+  waited_for_.resize(step.times.ranks.size());
+  const std::vector<sim::PhaseTime>& places = step.times.places;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    PhaseSum& phase = phases_[i % kPhases];
+    phase.busy += weight * picoseconds(places[i].busy);
+    phase.exposed += weight * picoseconds(places[i].exposed);
+    phase.waiting += weight * picoseconds(places[i].waiting);
+  }
   std::size_t index = 0;
-  for (const sim::RankTime& rank : step.ranks) {
-    for (std::size_t place = 0; place < rank.phases.size(); ++place) {
-      PhaseSum& phase = phases_[place % kPhases];
-      phase.busy += weight * picoseconds(rank.phases[place].busy);
-      phase.exposed += weight * picoseconds(rank.phases[place].exposed);
-      phase.waiting += weight * picoseconds(rank.phases[place].waiting);
-    }
+  for (const sim::RankTime& rank : step.times.ranks) {
     idle_ += weight * picoseconds(rank.idle);
     waited_for_[index++] += weight * picoseconds(rank.waited_for);
   }

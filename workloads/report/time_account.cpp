@@ -51,14 +51,13 @@ std::vector<std::int64_t> largest_remainder(const std::vector<double>& parts, st
 }
 
 void TimeAccount::add(const StepOutcome& step, double weight) {
-  for (const sim::RankTime& rank : step.ranks) {
-    places_.resize(std::max(places_.size(), rank.phases.size()));
-    for (std::size_t i = 0; i < rank.phases.size(); ++i) {
-      places_[i].exposed += weight * ps(rank.phases[i].exposed);
-      places_[i].waiting += weight * ps(rank.phases[i].waiting);
-    }
-    idle_ += weight * ps(rank.idle);
+  const std::vector<sim::PhaseTime>& times = step.times.places;
+  places_.resize(std::max(places_.size(), times.size()));
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    places_[i].exposed += weight * ps(times[i].exposed);
+    places_[i].waiting += weight * ps(times[i].waiting);
   }
+  for (const sim::RankTime& rank : step.times.ranks) idle_ += weight * ps(rank.idle);
   const std::vector<BoundTimes>& bounds = step.account.bounds;
   places_.resize(std::max(places_.size(), bounds.size()));
   for (std::size_t i = 0; i < bounds.size(); ++i) {

@@ -118,7 +118,7 @@ StepOutcome StepPlayer::outcome(const Batch& batch, std::int64_t routing_step,
   StepOutcome outcome{.time = step.clocks.time(),
                       .whole = step.clocks.finish() - sim::Time{},
                       .account = std::move(step.account)};
-  if (wanted.ranks) outcome.ranks = step.clocks.rank_times();
+  if (wanted.ranks) outcome.times = step.clocks.rank_times();
   if (wanted.path) outcome.path = step.clocks.path();
   if (wanted.meetings) outcome.meetings = step.clocks.meetings();
   if (wanted.links) outcome.links = network.link_use();
@@ -161,13 +161,17 @@ std::size_t places_of(const sim::OpGraph& graph) {
 }  // namespace
 
 StepOutcome outcome_of(const PlayedStep& step) {
-  return {.time = step.time(),
-          .whole = step.timeline.finish - sim::Time{},
-          .account = step.built.account,
-          .ranks = rank_times(step.built.graph, step.timeline, places_of(step.built.graph),
-                              step.windows, step.built.first_op),
-          .path = path_of(step),
-          .links = step.links};
+  StepOutcome outcome{.time = step.time(),
+                      .whole = step.timeline.finish - sim::Time{},
+                      .account = step.built.account,
+                      .path = path_of(step),
+                      .links = step.links};
+  for (sim::RankTime& rank :
+       rank_times(step.built.graph, step.timeline, places_of(step.built.graph), step.windows,
+                  step.built.first_op)) {
+    outcome.times.add(std::move(rank));
+  }
+  return outcome;
 }
 
 }  // namespace moesim::workloads

@@ -44,7 +44,7 @@ struct StepOutcome {
   sim::Duration time{};
   sim::Duration whole{};  // with what filled a pipeline
   StepAccount account;
-  std::vector<sim::RankTime> ranks = {};      // how each one's time divides, over its window
+  RankTimes times = {};                       // how the ranks' time divides, over their windows
   PhaseTimes path{};                          // what the step waited for (factors.h)
   std::vector<hardware::LinkUse> links = {};  // of all of it
   Meetings meetings = {};                     // of a step on clocks (rank_clocks.h)

@@ -99,8 +99,8 @@ void RankClocks::keep(Rank rank, const sim::RankSpan& span) {
   SIM_CHECK(span.start >= time.until, "a rank that does one thing after another did two at once");
   time.idle += span.start - time.until;
   time.until = span.end;
-  if (time.phases.size() <= span.phase) time.phases.resize(places_);
-  sim::PhaseTime& phase = time.phases[span.phase];
+  if (divided_places_.size() <= span.phase) divided_places_.resize(places_);
+  sim::PhaseTime& phase = divided_places_[span.phase];
   phase.busy += span.end - span.start;
   phase.exposed += span.end - span.start;
   if (span.kind != OpKind::Exchange) return;
@@ -181,29 +181,42 @@ void RankClocks::start_counting() {
   filled_ = latest_;
   std::fill(stage_done_.begin(), stage_done_.end(), Time{});
   for (auto& spans : spans_) spans.clear();
-  for (Divided& time : divided_) time = {.phases = {}, .idle = {}, .until = filled_};
+  for (Divided& time : divided_) time = {.idle = {}, .until = filled_};
+  divided_places_.clear();
   std::fill(waited_for_.begin(), waited_for_.end(), Duration{});
   for (Mark& mark : marks_) mark.time = {};
 }
 
-std::vector<sim::RankTime> RankClocks::rank_times() const {
-  std::vector<sim::RankTime> times;
-  times.reserve(speed_.size());
-  for (Rank rank = 0; rank < divided_.size(); ++rank) {
-    const Divided& time = divided_[rank];
-    std::vector<sim::PhaseTime> phases = time.phases;
-    phases.resize(places_);
-    times.push_back({.phases = std::move(phases),
-                     .idle = time.idle + (latest_ - time.until),
-                     .waited_for = waited_for_[rank]});
+void RankTimes::add(sim::RankTime&& rank) {
+  places.resize(std::max(places.size(), rank.phases.size()));
+  for (std::size_t i = 0; i < rank.phases.size(); ++i) {
+    places[i].busy += rank.phases[i].busy;
+    places[i].exposed += rank.phases[i].exposed;
+    places[i].waiting += rank.phases[i].waiting;
   }
-  if (kept_.one_by_one) return times;
+  ranks.push_back({.phases = {}, .idle = rank.idle, .waited_for = rank.waited_for});
+}
+
+RankTimes RankClocks::rank_times() const {
+  RankTimes times;
+  times.ranks.reserve(speed_.size());
+  if (kept_.one_by_one) {
+    for (Rank rank = 0; rank < divided_.size(); ++rank) {
+      const Divided& time = divided_[rank];
+      times.ranks.push_back({.phases = {},
+                             .idle = time.idle + (latest_ - time.until),
+                             .waited_for = waited_for_[rank]});
+    }
+    times.places = divided_places_;
+    times.places.resize(places_);
+    return times;
+  }
   std::vector<Duration> waited_for(speed_.size());
   for (Rank rank = 0; rank < speed_.size(); ++rank) {
     const Time to = stage_done_[rank / stage_ranks_];
-    times.push_back(divide(spans_[rank], places_, {to - time(), to}, waited_for));
+    times.add(divide(spans_[rank], places_, {to - time(), to}, waited_for));
   }
-  for (Rank rank = 0; rank < speed_.size(); ++rank) times[rank].waited_for = waited_for[rank];
+  for (Rank rank = 0; rank < speed_.size(); ++rank) times.ranks[rank].waited_for = waited_for[rank];
   return times;
 }
 

@@ -45,6 +45,14 @@ struct ClockNode {
   std::uint32_t mark = ~std::uint32_t{0};
 };
 
+// How the ranks' time divides: of each, what is nobody's work; of all of them, by place_of().
+struct RankTimes {
+  std::vector<sim::RankTime> ranks;  // without phases
+  std::vector<sim::PhaseTime> places;
+  // Takes what a rank has by place.
+  void add(sim::RankTime&& rank);
+};
+
 class RankClocks {
  public:
   using Node = ClockNode;
@@ -71,9 +79,8 @@ class RankClocks {
 
   sim::Time finish() const { return latest_; }
   sim::Duration time() const { return latest_ - filled_; }
-  // As rank_times() of the graph, by place, over the windows of PlayedStep. REQUIRES: they were
-  // kept
-  std::vector<sim::RankTime> rank_times() const;
+  // As rank_times() of the graph over the windows of PlayedStep. REQUIRES: they were kept
+  RankTimes rank_times() const;
   // As path_of() of the played step. REQUIRES: it was kept
   PhaseTimes path() const;
   // REQUIRES: they were kept; ends the step
@@ -106,11 +113,11 @@ class RankClocks {
   std::vector<std::vector<sim::RankSpan>>
       spans_;  // of each rank; none where it divides as it goes:
   struct Divided {
-    std::vector<sim::PhaseTime> phases;  // by place
     sim::Duration idle{};
     sim::Time until{};
   };
-  std::vector<Divided> divided_;  // of each rank, so far
+  std::vector<Divided> divided_;                // of each rank, so far
+  std::vector<sim::PhaseTime> divided_places_;  // of all
   std::vector<sim::Duration> waited_for_;
   sim::Time latest_{}, filled_{};
   std::vector<sim::Time> stage_done_;

@@ -25,13 +25,13 @@ TEST_CASE("a rank's time is divided by layer, phase and reason") {
   // One rank: 60 ps of attention in layer 3, half of its kernels' time by memory, half by
   // arithmetic; 30 ps of a combine, 10 of which it waits; 10 ps idle.
   StepOutcome step;
-  step.ranks.resize(1);
-  auto& phases = step.ranks[0].phases;
+  step.times.ranks.resize(1);
+  auto& phases = step.times.places;
   phases.resize(place_of(3, Phase::Other) + 1);
   phases[place_of(3, Phase::Attention)].exposed = Duration{60};
   phases[place_of(3, Phase::Combine)].exposed = Duration{30};
   phases[place_of(3, Phase::Combine)].waiting = Duration{10};
-  step.ranks[0].idle = Duration{10};
+  step.times.ranks[0].idle = Duration{10};
   step.account.bounds_of(place_of(3, Phase::Attention)) = {Duration{0}, Duration{40}, Duration{40}};
   TimeAccount account;
   account.add(step, 1);
