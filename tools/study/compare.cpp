@@ -12,6 +12,7 @@
 
 #include "sim/error.h"
 #include "sim/units_text.h"
+#include "workloads/report/time_account.h"
 
 namespace moesim::tools {
 namespace {
@@ -51,16 +52,50 @@ Cells cells_of_service(const Json& serving, std::int64_t total) {
   return cells;
 }
 
+// The sums of the mean pipeline rank: passes, exchanges that nothing hides, and waiting.
+Cells cells_of_training(const Json& training, std::int64_t total) {
+  std::vector<Cell> cells;
+  std::vector<double> parts;
+  const auto add = [&](const std::string& phase, const std::string& reason, double us) {
+    const Cell cell{-1, phase, reason};
+    const auto found = std::ranges::find(cells, cell);
+    if (found == cells.end()) {
+      cells.push_back(cell);
+      parts.push_back(us);
+    } else {
+      parts[static_cast<std::size_t>(found - cells.begin())] += us;
+    }
+  };
+  for (const Json& rank : training.at("ranks")) {
+    add("forward", "kernels", rank.at("f_us"));
+    add("backward", "kernels", rank.at("b_us"));
+    add("weight_gradients", "kernels", rank.at("w_us"));
+    add("forward_and_backward", "kernels", rank.at("fb_us"));
+    add("optimizer", "kernels", rank.at("optimizer_us"));
+    add("idle", "bubble", rank.at("bubble_us"));
+    for (const auto& [kind, us] : rank.at("exposed_us").items())
+      add(kind, kind == "host" ? "host" : "network", us);
+  }
+  const std::vector<std::int64_t> whole = workloads::largest_remainder(parts, total);
+  Cells result;
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    if (whole[i] != 0) result.emplace(cells[i], whole[i]);
+  return result;
+}
+
 struct Side {
   const Json& report;
   const std::string& name;
   bool service() const { return report.contains("serving"); }
+  bool training() const { return report.contains("training"); }
   std::int64_t total_ps() const {
     return service() ? ps_of_us(report.at("serving").at("mean_ttft_ms").get<double>() * 1e3)
                      : ps_of_us(report.at("step_time_us").at("mean"));
   }
   Cells cells() const {
-    return service() ? cells_of_service(report.at("serving"), total_ps()) : cells_of_step(report);
+    if (service()) return cells_of_service(report.at("serving"), total_ps());
+    if (training()) return cells_of_training(report.at("training"), total_ps());
+    return cells_of_step(report);
   }
   Json interval() const {
     const Json& of = service() ? report.at("serving") : report;
@@ -75,7 +110,7 @@ void check_side(const Side& side) {
     throw sim::InputError(fmt::format(
         "{}: no report of a run: expected what moesim run --format json prints", side.name));
   }
-  if (!side.service() && !side.report.contains("time")) {
+  if (!side.service() && !side.training() && !side.report.contains("time")) {
     throw sim::InputError(fmt::format(
         "{}: a report of an older version, without time[]: run its scenario again", side.name));
   }
@@ -196,10 +231,12 @@ Comparison compare_reports(const Json& report_a, const std::string& a_name, cons
   const Side a{report_a, a_name}, b{report_b, b_name};
   check_side(a);
   check_side(b);
-  if (a.service() != b.service()) {
-    throw sim::InputError(
-        fmt::format("{} is of a service, {} of steps: they have no time in common",
-                    a.service() ? a_name : b_name, a.service() ? b_name : a_name));
+  const auto kind = [](const Side& side) {
+    return side.service() ? "a service" : side.training() ? "training" : "steps";
+  };
+  if (a.service() != b.service() || a.training() != b.training()) {
+    throw sim::InputError(fmt::format("{} is of {}, {} of {}: they have no time in common", a_name,
+                                      kind(a), b_name, kind(b)));
   }
   try {
     Comparison comparison{.metric = a.service() ? "mean_ttft_us" : "step_time_us",

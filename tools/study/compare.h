@@ -10,7 +10,8 @@
 
 namespace moesim::tools {
 
-// Where: a cell of time[] in both reports. Phases of a service are the parts of its mean TTFT.
+// Where: a cell of time[] in both reports. Phases of a service are the
+// parts of its mean TTFT, those of training passes, exchanges and waiting of the mean rank.
 struct WhereShare {
   std::int64_t layer = -1;  // of the model; -1: of none
   std::string phase, reason;

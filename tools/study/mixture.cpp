@@ -133,7 +133,8 @@ std::optional<Part> part_of(std::string_view key) {
                                                        {"engine", Part::Engine},
                                                        {"host", Part::Engine},
                                                        {"step", Part::Load},
-                                                       {"serving", Part::Load}};
+                                                       {"serving", Part::Load},
+                                                       {"training", Part::Load}};
   const auto found = kParts.find(key.substr(0, key.find('.')));
   if (found == kParts.end()) return {};
   return found->second;

@@ -200,10 +200,33 @@ TEST_CASE("what is no report of a run is refused, with its name") {
         "b.json: a report of an older version, without time[]: run its scenario again");
   Json service = report;
   service["serving"] = Json::object();
-  CHECK(message(service) == "b.json is of a service, a.json of steps: they have no time in common");
+  CHECK(message(service) == "a.json is of steps, b.json of a service: they have no time in common");
   Json broken = report;
   broken["time"] = 5;
   CHECK(message(broken).starts_with("a.json, b.json: not whole reports of a run: "));
+}
+
+TEST_CASE("training is compared by the sums of its mean rank") {
+  // Two ranks of 100 us: 40 + 30 + 10 + 10 idle + 5 exchanged + 5; and 10 of the first pass less
+  // for 10 more idle. B has 10 more of the first pass and 5 less idle on both.
+  const auto rank = [](double f, double bubble) {
+    return Json{{"f_us", f},        {"b_us", 30},          {"w_us", 10},
+                {"fb_us", 0},       {"bubble_us", bubble}, {"exposed_us", {{"expert", 5}}},
+                {"optimizer_us", 5}};
+  };
+  Json a{{"scenario", Json::object()}, {"step_time_us", {{"mean", 100}}}};
+  a["training"]["ranks"] = {rank(40, 10), rank(30, 20)};
+  Json b = a;
+  b["step_time_us"]["mean"] = 105;
+  b["training"]["ranks"] = {rank(50, 5), rank(40, 15)};
+  const Comparison c = compare_reports(a, "a", b, "b");
+  CHECK(c.difference_ps() == 5'000'000);
+  REQUIRE(c.where.size() == 2);
+  CHECK(c.where[0].phase == "forward");
+  CHECK(c.where[0].ps == 10'000'000);
+  CHECK(c.where[1].phase == "idle");
+  CHECK(c.where[1].reason == "bubble");
+  CHECK(c.where[1].ps == -5'000'000);
 }
 
 TEST_CASE("what makes two runs less alike than their figures look is flagged") {

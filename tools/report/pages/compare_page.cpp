@@ -77,9 +77,9 @@ Figure where(const Json& compare) {
     sums[{share.at("phase"), share.at("reason")}] += ps_of(share.at("us"));
   std::vector<Step> steps;
   for (const auto& [cell, ps] : sums) {
-    const bool service = cell.second == "ttft";
-    steps.push_back(
-        {service ? cell.first : workloads::bottleneck_name(cell.first, cell.second), ps});
+    const bool plain =
+        std::ranges::find(workloads::kReasonNames, cell.second) == workloads::kReasonNames.end();
+    steps.push_back({plain ? cell.first : workloads::bottleneck_name(cell.first, cell.second), ps});
   }
   std::ranges::stable_sort(
       steps, [](const Step& x, const Step& y) { return std::abs(x.ps) > std::abs(y.ps); });
