@@ -26,7 +26,7 @@ MEASURED = ["calibrate", "import", "-o", "@OUT@.csv", "@FILE@", "--from"]
 
 # name: (command, files by pattern, the suffix that the reader expects)
 READERS = {
-    "scenario": (["run", "@FILE@"], ["configs/scenarios/mixtral-8x7b-decode-h100.yaml", "tests/fuzz/corpus/scenario/seed-*"], ".yaml"),
+    "scenario": (["run", "@FILE@"], ["configs/scenarios/mixtral-8x7b-decode-h100.yaml", "configs/scenarios/mixtral-8x7b-prefill-h100.yaml"], ".yaml"),
     "service": (["run", "@FILE@"], ["configs/scenarios/mixtral-8x7b-serving-h100.yaml"], ".yaml"),
     "cluster": (["topology", "@FILE@"], ["configs/clusters/h100-2x8.yaml", "configs/clusters/gb200-nvl72.yaml"], ".yaml"),
     "device": (["config", "mixtral-8x7b-decode-h100", "--set", "cluster=@CLUSTER@"], ["configs/devices/h100.yaml"], ".yaml"),
@@ -111,7 +111,8 @@ def main():
             data = damage(open(seed, "rb").read(), rng)
             file = os.path.join(work, name + (suffix or os.path.splitext(seed)[1]))
             # Files that name others by paths of their own folder find them where they were.
-            if suffix == ".yaml": data = data.replace(b"../", configs.encode() + b"/")
+            if suffix == ".yaml":
+                data = data.replace(b"../", configs.encode() + b"/").replace(b" h100.fitted", b" " + configs.encode() + b"/devices/h100.fitted")
             open(file, "wb").write(data)
             cluster = os.path.join(work, "cluster.yaml")
             if "@CLUSTER@" in " ".join(command):
