@@ -85,7 +85,9 @@ class Checkout {
   Checkout() {
     fs::copy("configs", root() / "configs", fs::copy_options::recursive);
     fs::create_directory_symlink(fs::absolute("validation"), root() / "validation");
-    fs::copy_file("tools/report/template/report.html", root() / "report.html");
+    fs::create_directories(root() / "tools/report/template");
+    fs::copy_file("tools/report/template/report.html",
+                  root() / "tools/report/template/report.html");
     fs::create_directory(root() / "bin");
     for (const char* name : {"MOESIM_PROGRAM", "MOESIM_GPU_PROGRAM"}) {
       const char* program = std::getenv(name);

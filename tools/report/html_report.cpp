@@ -62,7 +62,8 @@ fs::path find_template(const fs::path& configs) {
   const fs::path root = configs.parent_path();
   const fs::path installed = root / "report.html";
   const fs::path built = root / "tools" / "report" / "template" / "report.html";
-  for (const fs::path& file : {installed, built}) {
+  // In a source tree somebody's page may have the installed one's place.
+  for (const fs::path& file : {built, installed}) {
     std::error_code error;
     if (fs::is_regular_file(file, error)) return file;
   }

@@ -282,7 +282,8 @@ TEST_CASE("a service's page shows its requests' times and what it carries") {
   double parts = 0;
   for (const auto& series : page["sections"][0]["figures"][1]["chart"]["series"])
     parts += series["values"][0].get<double>();
-  CHECK(parts == doctest::Approx(json["serving"]["mean_ttft_ms"].get<double>()).epsilon(1e-4));
+  CHECK(parts == doctest::Approx(json["serving"]["mean_ttft_ms"].get<double>())
+                     .epsilon(1e-3));  // of six, to a hundredth
   // A distribution ends at all requests.
   CHECK(page["sections"][0]["figures"][2]["chart"]["series"][0]["points"].back()[1] == 100);
 }
