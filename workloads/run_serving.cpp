@@ -7,6 +7,7 @@
 
 #include "sim/error.h"
 #include "sim/units_text.h"
+#include "workloads/report/describe.h"
 #include "workloads/report/summary.h"
 
 namespace moesim::workloads {
@@ -57,18 +58,10 @@ std::string load_text(const ServingQuestion& q) {
 }
 
 std::string engines_text(const Deployment& d, const serving::Pool& pool) {
-  std::string layout;
-  const Parallelism& p = pool.layout;
-  for (const auto& [name, size] : {std::pair{"tp", p.tp},
-                                   {"cp", p.cp},
-                                   {"pp", p.pp},
-                                   {"dp", p.dp},
-                                   {"ep", p.ep},
-                                   {"etp", p.etp}}) {
-    if (size > 1) layout += fmt::format(", {} {}", name, size);
-  }
+  const std::string layout = layout_text(pool.layout);
   return fmt::format("{} engine{} of {} {}{}", pool.replicas, pool.replicas == 1 ? "" : "s",
-                     p.gpus(), d.cluster.device.name, layout);
+                     pool.layout.gpus(), d.cluster.device.name,
+                     layout.empty() ? "" : ", " + layout);
 }
 
 std::string deployment_text(const Deployment& d, const ServingQuestion& q) {

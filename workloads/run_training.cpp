@@ -9,6 +9,7 @@
 #include "sim/error.h"
 #include "sim/units_text.h"
 #include "workloads/deployment/layout_rules.h"
+#include "workloads/report/describe.h"
 #include "workloads/report/provenance.h"
 #include "workloads/training/expert_group.h"
 #include "workloads/training/memory_plan.h"
@@ -20,20 +21,12 @@ namespace {
 
 std::string what_of(const Deployment& d, const TrainingQuestion& q) {
   const Parallelism& p = d.layout;
-  std::string layout;
-  for (const auto& [name, size] : {std::pair{"tp", p.tp},
-                                   {"cp", p.cp},
-                                   {"pp", p.pp},
-                                   {"dp", p.dp},
-                                   {"ep", p.ep},
-                                   {"etp", p.etp}}) {
-    if (size > 1) layout += fmt::format(", {} {}", name, size);
-  }
+  const std::string layout = layout_text(p);
   return fmt::format(
       "{} on {} of {} {}{}: training, {} sequences of {} tokens a step, {} micro-batches of {}, {}",
-      d.model.name, p.gpus(), d.cluster.ranks(), d.cluster.device.name, layout, q.global_batch,
-      q.sequence, q.micro_batches(p.dp), q.micro_batch,
-      q.schedule ? std::string(name_of(*q.schedule)) : "one stage");
+      d.model.name, p.gpus(), d.cluster.ranks(), d.cluster.device.name,
+      layout.empty() ? "" : ", " + layout, q.global_batch, q.sequence, q.micro_batches(p.dp),
+      q.micro_batch, q.schedule ? std::string(name_of(*q.schedule)) : "one stage");
 }
 
 // What is not played, for who would rely on it.

@@ -8,6 +8,7 @@
 
 #include "sim/check.h"
 #include "sim/units_text.h"
+#include "workloads/memory/largest.h"
 
 namespace moesim::workloads {
 namespace {
@@ -101,17 +102,6 @@ class Asker {
   MemoryPlan plan_;
 };
 
-// The largest value in [0, most] for which `fits` holds, given that it holds up to some value.
-template <class Fits>
-std::int64_t largest(std::int64_t most, const Fits& fits) {
-  std::int64_t good = 0, bad = most + 1;
-  while (bad - good > 1) {
-    const std::int64_t middle = good + (bad - good) / 2;
-    (fits(middle) ? good : bad) = middle;
-  }
-  return good;
-}
-
 constexpr std::int64_t kThousandths = 1000;
 
 // Where more of the card no longer helps (activations want room beside it) there may be none.
@@ -199,9 +189,9 @@ EngineMemoryAnswer ask_engine(const Engine& engine, const ModelSpec& model,
   a.least_fraction = least_fraction(asker, context);
   if (!a.starts) a.why = why_not(asker, a, tightest, context);
   const std::int64_t most = model.max_context > 0 ? model.max_context : std::int64_t{1} << 24;
-  a.largest_context =
-      largest(most, [&](std::int64_t tokens) { return asker.holds(a.fraction, 1, tokens); });
-  a.largest_batch = largest(a.sequences, [&](std::int64_t sequences) {
+  a.largest_context = largest_that_fits(
+      most, [&](std::int64_t tokens) { return asker.holds(a.fraction, 1, tokens); });
+  a.largest_batch = largest_that_fits(a.sequences, [&](std::int64_t sequences) {
     return asker.holds(a.fraction, sequences, context);
   });
   return a;

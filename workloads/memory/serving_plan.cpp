@@ -5,6 +5,7 @@
 
 #include "sim/check.h"
 #include "workloads/memory/kept.h"
+#include "workloads/memory/largest.h"
 
 namespace moesim::workloads {
 
@@ -223,17 +224,6 @@ class Planner {
   const hardware::Device& device_;
 };
 
-// The largest value in [0, most] for which `fits` holds, given that it holds up to some value.
-template <class Fits>
-std::int64_t largest(std::int64_t most, const Fits& fits) {
-  std::int64_t good = 0, bad = most + 1;
-  while (bad - good > 1) {
-    const std::int64_t middle = good + (bad - good) / 2;
-    (fits(middle) ? good : bad) = middle;
-  }
-  return good;
-}
-
 }  // namespace
 
 MemoryPlan plan_serving(const ModelSpec& model, const Parallelism& layout,
@@ -254,7 +244,7 @@ MemoryPlan plan_serving(const ModelSpec& model, const Parallelism& layout,
 std::int64_t largest_batch(const ModelSpec& model, const Parallelism& layout,
                            const ServingOptions& options, const ServingLoad& load,
                            const hardware::Device& device) {
-  return largest(std::int64_t{1} << 20, [&](std::int64_t batch) {
+  return largest_that_fits(std::int64_t{1} << 20, [&](std::int64_t batch) {
     ServingLoad tried = load;
     tried.sequences = tried.step_tokens = tried.logits = batch;
     tried.expert_rows.reset();
@@ -266,7 +256,7 @@ std::int64_t largest_context(const ModelSpec& model, const Parallelism& layout,
                              const ServingOptions& options, const ServingLoad& load,
                              const hardware::Device& device) {
   const std::int64_t most = model.max_context > 0 ? model.max_context : std::int64_t{1} << 24;
-  return largest(most, [&](std::int64_t context) {
+  return largest_that_fits(most, [&](std::int64_t context) {
     ServingLoad tried = load;
     tried.context = context;
     return plan_serving(model, layout, options, tried, device).fits();

@@ -8,7 +8,6 @@
 #include <vector>
 
 namespace moesim::workloads {
-namespace {
 
 std::string layout_text(const Parallelism& p) {
   const std::array<std::pair<const char*, std::int64_t>, 6> sizes{
@@ -17,8 +16,10 @@ std::string layout_text(const Parallelism& p) {
   for (const auto& [name, size] : sizes) {
     if (size > 1) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, size);
   }
-  return text.empty() ? "" : " (" + text + ")";
+  return text;
 }
+
+namespace {
 
 const char* plural(std::int64_t count) {
   return count == 1 ? "" : "s";
@@ -49,9 +50,10 @@ std::string describe(const Deployment& d, const StepQuestion& question) {
   const auto shown = std::ranges::find_if(
       question.ranks, [](const RankBatch& rank) { return tokens_of(rank) > 0; });
   if (shown == question.ranks.end()) return d.model.name;
-  std::string text =
-      fmt::format("{} on {} of {} {}{}: {}", d.model.name, d.layout.gpus(), d.cluster.ranks(),
-                  d.cluster.device.name, layout_text(d.layout), rank_text(*shown));
+  const std::string layout = layout_text(d.layout);
+  std::string text = fmt::format("{} on {} of {} {}{}: {}", d.model.name, d.layout.gpus(),
+                                 d.cluster.ranks(), d.cluster.device.name,
+                                 layout.empty() ? "" : " (" + layout + ")", rank_text(*shown));
   text += question.ranks.size() == 1
               ? " a dp rank"
               : fmt::format(" on dp rank {} of {}, which differ", shown - question.ranks.begin(),
