@@ -73,12 +73,15 @@ StepTable::Cell StepTable::cell(Cells& known, const Axis& axis, Before before, M
   while (!before(cell.to)) cell = {cell.to, std::min(2 * cell.to, axis.most)};
   while (cell.to - cell.from > 1) {
     const std::int64_t middle = cell.from + (cell.to - cell.from) / 2;
-    const Mark a = mark(cell.from), b = mark(cell.to), m = mark(middle);
-    const double w = b.at != a.at ? (m.at - a.at) / (b.at - a.at) : 0;
-    const double line = a.rest + w * (b.rest - a.rest);
-    const bool narrow = (cell.to - cell.from) * axis.parts <= cell.from;
+    bool straight = false;
+    if ((cell.to - cell.from) * axis.parts <= cell.from) {
+      const Mark a = mark(cell.from), b = mark(cell.to), m = mark(middle);
+      const double w = b.at != a.at ? (m.at - a.at) / (b.at - a.at) : 0;
+      const double line = a.rest + w * (b.rest - a.rest);
+      straight = std::abs(line - m.rest) <= axes_.tolerance * m.time;
+    }
     (before(middle) ? cell.to : cell.from) = middle;
-    if (narrow && std::abs(line - m.rest) <= axes_.tolerance * m.time) break;
+    if (straight) break;
   }
   known.insert(found, cell);
   return cell;
