@@ -1,6 +1,7 @@
 #include "workloads/step/step_table.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 namespace moesim::workloads {
@@ -12,7 +13,7 @@ namespace {
 constexpr std::int64_t kMostContext = std::int64_t{1} << 24;
 // Cells of tokens are at most a quarter of where they begin: tiles of rows bend the line back and
 // forth, and the middle of an octave may lie on it by chance. Attention is straight in contexts.
-constexpr std::int64_t kTokenCells = 4, kRatioCells = 4, kContextCells = 1;
+constexpr std::int64_t kTokenCells = 4, kRatioCells = 16, kContextCells = 1;
 constexpr std::int64_t kOne = 64;  // ratios are whole numbers of 64ths
 
 double picoseconds(Duration time) {
@@ -46,7 +47,6 @@ bool TableBlend::extrapolated() const {
 void StepTable::forget() {
   samples_.clear();
   bytes_ = 0;
-  ratio_cells_.clear();
   token_cells_.clear();
   context_cells_.clear();
 }
@@ -115,31 +115,26 @@ TableBlend StepTable::blend(const TablePoint& at, Duration attention) {
     along_contexts(itself, attention, 1, blend);
     return blend;
   }
-  const Place ratio = along_ratios(at);
+  const Place ratio = between_ratios(at);
   add(at, ratio.cell.from, attention, 1 - ratio.weight, blend);
   if (ratio.weight > 0) add(at, ratio.cell.to, attention, ratio.weight, blend);
   return blend;
 }
 
-// Of a fullest rank: where the tokens of all lie.
-StepTable::Place StepTable::along_ratios(const TablePoint& at) {
+// Of a fullest rank: between which lines the tokens of all lie.
+StepTable::Place StepTable::between_ratios(const TablePoint& at) const {
+  const std::int64_t ratio = at.fullest * axes_.ranks * kOne / at.total;
+  const auto octave =
+      static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::max(ratio, kOne))));
+  const std::int64_t width = octave / kRatioCells;
   // Where the fullest has more than the mean may have the others have less.
   const std::int64_t least = (at.fullest * kOne + axes_.most - 1) / axes_.most;
-  const auto total = [&](std::int64_t ratio) {
-    return static_cast<double>(total_of(std::max(ratio, least), at.fullest));
-  };
-  const auto tokens = static_cast<double>(at.total);
-  const Cell found = cell(
-      ratio_cells_[line_of(at, at.fullest)], {axes_.ranks * kOne, kRatioCells},
-      [&](std::int64_t ratio) { return tokens > total(ratio); },
-      [&](std::int64_t ratio) {
-        Mark there = mark(at, std::max(ratio, least));
-        there.at = total(ratio);
-        return there;
-      });
-  const double from = total(found.from), to = total(found.to);
-  return {{std::max(found.from, least), std::max(found.to, least)},
-          from > to ? (from - tokens) / (from - to) : 0};
+  const std::int64_t below = ratio / width * width;
+  const Cell cell{std::max(below, least),
+                  std::max(std::min(below + width, axes_.ranks * kOne), least)};
+  const auto from = static_cast<double>(total_of(cell.from, at.fullest)),
+             to = static_cast<double>(total_of(cell.to, at.fullest));
+  return {cell, from > to ? (from - static_cast<double>(at.total)) / (from - to) : 0};
 }
 
 StepTable::Place StepTable::along_tokens(const TablePoint& at, std::int64_t ratio) {
@@ -152,14 +147,6 @@ StepTable::Place StepTable::along_tokens(const TablePoint& at, std::int64_t rati
       });
   const auto width = static_cast<double>(found.to - found.from);
   return {found, width > 0 ? static_cast<double>(at.fullest - found.from) / width : 0};
-}
-
-StepTable::Mark StepTable::mark(const TablePoint& at, std::int64_t ratio) {
-  const Place place = along_tokens(at, ratio);
-  const TableSample& from = sample(point(at, ratio, place.cell.from));
-  const TableSample& to = sample(point(at, ratio, place.cell.to));
-  return {.rest = std::lerp(from.mean_rest, to.mean_rest, place.weight),
-          .time = std::lerp(from.mean_time, to.mean_time, place.weight)};
 }
 
 void StepTable::add(const TablePoint& at, std::int64_t ratio, Duration attention, double weight,

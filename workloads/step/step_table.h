@@ -4,7 +4,7 @@
 // Along the tokens of the fullest rank, which all wait for: whole numbers; a cell [2^k, 2^(k+1)] is
 // halved until the point in its middle lies within `tolerance` of the line between its ends, or it
 // is one wide: so both sides of a step at which a kernel changes are found. Unequal ranks: how many
-// times the mean's tokens the fullest has, from 1 to all, in cells of an octave halved likewise.
+// times the mean's tokens the fullest has, from 1 to all, in quarters of an octave; a line between.
 // Fewer tokens than ranks are points of their own. Where attention and the rest do not add up, a
 // second axis: contexts of 1, 2, 4, … keys, halved likewise at each point, read by attention's
 // time.
@@ -112,9 +112,8 @@ class StepTable {
   const TableSample& sample(const TablePoint& point);
   template <class Before, class MarkOf>
   Cell cell(Cells& known, const Axis& axis, Before before, MarkOf mark);
-  Place along_ratios(const TablePoint& at);
+  Place between_ratios(const TablePoint& at) const;
   Place along_tokens(const TablePoint& at, std::int64_t ratio);
-  Mark mark(const TablePoint& at, std::int64_t ratio);
   void add(const TablePoint& at, std::int64_t ratio, sim::Duration attention, double weight,
            TableBlend& blend);
   void along_contexts(TablePoint at, sim::Duration attention, double weight, TableBlend& blend);
@@ -127,7 +126,7 @@ class StepTable {
   Play play_;
   Attention attention_;
   std::map<TablePoint, TableSample> samples_;
-  std::map<TablePoint, Cells> ratio_cells_, token_cells_, context_cells_;  // of each line
+  std::map<TablePoint, Cells> token_cells_, context_cells_;  // of each line
 };
 
 }  // namespace moesim::workloads

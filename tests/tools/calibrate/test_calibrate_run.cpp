@@ -181,6 +181,18 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   CHECK(again.out == first.out);
   CHECK(has(again.err, "the kernels were checked before\n"));
 
+  // Not with what another card left.
+  std::string points = sim::io::read_text(out / "points.csv");
+  points.replace(points.find("made-up card"), 12, "another card");
+  std::ofstream(out / "points.csv") << points;
+  CHECK_THROWS_WITH_AS(
+      call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}}),
+      ((out / "points.csv").string() +
+       " was measured on \"another card\", and this is \"made-up card\": give another folder with "
+       "-o")
+          .c_str(),
+      sim::ConfigError);
+
   CHECK_THROWS_WITH_AS(
       call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}, {"power", {""}}}),
       (out.string() +
@@ -220,6 +232,24 @@ TEST_CASE(
                          "NAME: expected small letters, digits, - and _, such as my-h100, not \"My "
                          "H100\"",
                          sim::ConfigError);
+  }
+  {
+    // The device's place is looked at before anything is measured.
+    const fs::path file = folder.path() / "file";
+    std::ofstream(file) << "no folder\n";
+    const Environment environment(file, "card");
+    CHECK_THROWS_WITH_AS(call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out}}}),
+                         ("the device cannot go to " + (file / "devices").string() +
+                          ": Not a directory: MOESIM_CONFIGS names another place")
+                             .c_str(),
+                         sim::ConfigError);
+  }
+  {
+    const Environment environment(folder.path() / "own", "card");
+    const Outcome silent =
+        call({{"NAME", {"mine"}}, {"output", {out}}, {"program", {"/bin/false"}}});
+    CHECK(silent.code == sim::ExitCode::Failed);
+    CHECK(silent.err == "/bin/false ended with 1 and said nothing of a GPU: is it moesim-gpu?\n");
   }
   CHECK_FALSE(fs::exists(out));
 }

@@ -65,9 +65,12 @@ struct Calibration {
 // the calibration ends with; empty: it goes on. Throws ConfigError where the card is none that a
 // device is known for.
 std::optional<sim::ExitCode> find_card(Calibration& calibration, Console console);
+// Where the device will go. Throws ConfigError where that cannot be, before anything is measured.
+void make_own_folders();
 // Throws ConfigError where the folder holds another calibration.
 void write_plan(Calibration& calibration);
-// The exit code that the calibration ends with; empty: it goes on.
+// The exit code that the calibration ends with; empty: it goes on. Throws ConfigError where the
+// folder holds points of another card.
 std::optional<sim::ExitCode> measure(Calibration& calibration, Console console);
 // Points -> fits, judged -> the device among the user's own. Throws InputError where no point is
 // left to fit on, ConfigError where the card is none that a device is known for.

@@ -1,6 +1,9 @@
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <set>
 
 #include "hardware/choose_fitted.h"
@@ -122,6 +125,22 @@ std::vector<Change> changes(const hardware::Device& before, const hardware::Devi
 
 }  // namespace
 
+void make_own_folders() {
+  const fs::path own = own_config_folder();
+  if (own.empty()) {
+    throw sim::ConfigError("the device has no place to go to: set HOME or MOESIM_CONFIGS");
+  }
+  for (const char* kind : {"devices", "clusters"}) {
+    std::error_code error;
+    fs::create_directories(own / kind, error);
+    if (error || ::access((own / kind).c_str(), W_OK) != 0) {
+      throw sim::ConfigError(fmt::format(
+          "the device cannot go to {}: {}: MOESIM_CONFIGS names another place",
+          (own / kind).string(), error ? error.message() : std::string(std::strerror(errno))));
+    }
+  }
+}
+
 void make_device(Calibration& c) {
   const fs::path& folder = c.request.folder;
   const std::string text = sim::io::read_text(folder / "points.csv");
@@ -148,11 +167,6 @@ void make_device(Calibration& c) {
        .l2_bytes = metadata_number(metadata, "l2_bytes")},
       c.base, c.points, fitted);
   const fs::path own = own_config_folder();
-  if (own.empty()) {
-    throw sim::ConfigError("the device has no place to go to: set HOME or MOESIM_CONFIGS");
-  }
-  fs::create_directories(own / "devices");
-  fs::create_directories(own / "clusters");
   c.device_file = own / "devices" / (c.request.name + ".yaml");
   sim::io::write_file(
       own / "devices" / fitted,

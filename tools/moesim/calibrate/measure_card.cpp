@@ -15,6 +15,7 @@
 #include "tools/moesim/calibrate/calibration.h"
 #include "tools/moesim/calibrate/cost_commands.h"
 #include "validation/calibrate/device_file.h"
+#include "validation/cuda/protocol/points.h"
 
 namespace moesim::tools {
 namespace {
@@ -89,6 +90,24 @@ std::optional<SelftestFound> read_selftest(const fs::path& file, bool& complete)
   return found;
 }
 
+std::string silent(const fs::path& program, int code) {
+  return fmt::format("{} ended with {} and said nothing of a GPU: is it moesim-gpu?\n",
+                     program.string(), code);
+}
+
+// Points that are there already were measured on this card.
+void check_card(const fs::path& points, const std::string& card) {
+  std::error_code error;
+  if (!fs::exists(points, error)) return;
+  for (const auto& [key, value] : validation::cuda::parse_metadata(sim::io::read_text(points))) {
+    if (key == "device" && value != card) {
+      throw sim::ConfigError(
+          fmt::format("{} was measured on \"{}\", and this is \"{}\": give another folder with -o",
+                      points.string(), value, card));
+    }
+  }
+}
+
 // The exit code of a program that ended the whole calibration; empty: it goes on.
 std::optional<sim::ExitCode> fatal(int code, bool left_something) {
   if (code == 77) return sim::ExitCode::Skipped;
@@ -108,6 +127,7 @@ std::optional<sim::ExitCode> find_card(Calibration& c, Console console) {
     said += line + "\n";
   });
   if (code != 0) {
+    if (said.empty()) said = silent(c.request.program, code);
     console.err << said;
     return code == 77 ? sim::ExitCode::Skipped : sim::ExitCode::Failed;
   }
@@ -145,9 +165,20 @@ void write_plan(Calibration& c) {
 std::optional<sim::ExitCode> measure(Calibration& c, Console console) {
   const CalibrationRequest& request = c.request;
   const auto file = [&](const char* name) { return (request.folder / name).string(); };
+  check_card(file("points.csv"), c.card);
   const Clock::time_point start = Clock::now();
   const double most = 60.0 * request.minutes;
   Progress progress(file("log.txt"), console.err);
+  const auto ended = [&](int code, bool left_something) {
+    const auto end = fatal(code, left_something);
+    if (end == sim::ExitCode::Interrupted) {
+      console.err << "broken off: the same command goes on where it was\n";
+    } else if (end == sim::ExitCode::Failed) {
+      console.err << fmt::format("{} ended with {}: {} has what it said\n",
+                                 request.program.string(), code, file("log.txt"));
+    }
+    return end;
+  };
   const auto call = [&](const std::string& what, double seconds,
                         std::vector<std::string> arguments) {
     progress.begin(what, seconds);
@@ -167,7 +198,7 @@ std::optional<sim::ExitCode> measure(Calibration& c, Console console) {
     if (request.minutes < 8) arguments.push_back("--small");
     const int code = call("checking the kernels", 0.2 * most, arguments);
     found = read_selftest(report, complete);
-    if (const auto end = fatal(code, found.has_value())) return end;
+    if (const auto end = ended(code, found.has_value())) return end;
   } else {
     console.err << "the kernels were checked before\n";
   }
@@ -179,7 +210,7 @@ std::optional<sim::ExitCode> measure(Calibration& c, Console console) {
                          "--patience", "15s", "--resume"});
   std::error_code error;
   if (const auto end =
-          fatal(code, fs::exists(file("points.csv"), error) && (code == 0 || code == 5)))
+          ended(code, fs::exists(file("points.csv"), error) && (code == 0 || code == 5)))
     return end;
   c.cut_short = code == 5;
   c.points = validation::summarise_points(sim::io::read_text(file("points.csv")), "points.csv");

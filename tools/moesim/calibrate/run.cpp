@@ -4,7 +4,7 @@
 #include "sim/io/atomic_file.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
 #include "tools/moesim/calibrate/calibration.h"
-#include "tools/moesim/shipped.h"
+#include "tools/moesim/config_folder.h"
 
 namespace moesim::tools {
 namespace {
@@ -17,7 +17,8 @@ std::string own_name(const std::string& name) {
         "NAME: expected small letters, digits, - and _, such as my-h100, not \"" + name + "\"");
   }
   std::error_code error;
-  if (std::filesystem::exists(shipped_folder("devices") / (name + ".yaml"), error)) {
+  const auto ships = config_folder();
+  if (ships && std::filesystem::exists(*ships / "devices" / (name + ".yaml"), error)) {
     throw sim::ConfigError("NAME: a device \"" + name + "\" ships already: call yours my-" + name);
   }
   return name;
@@ -40,6 +41,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   }
   request.program = *program;
   if (const auto end = find_card(calibration, console)) return *end;
+  make_own_folders();
   write_plan(calibration);
   if (const auto end = measure(calibration, console)) return *end;
   console.err << "fitting\n" << std::flush;
