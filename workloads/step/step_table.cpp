@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t kMostContext = std::int64_t{1} << 24;
 // Cells of tokens are at most a quarter of where they begin: tiles of rows bend the line back and
 // forth, and the middle of an octave may lie on it by chance. Attention is straight in contexts.
-constexpr std::int64_t kTokenCells = 4, kRatioCells = 16, kContextCells = 1;
+constexpr std::int64_t kTokenCells = 4, kRatioCells = 4, kContextCells = 1;
 constexpr std::int64_t kOne = 64;  // ratios are whole numbers of 64ths
 
 double picoseconds(Duration time) {
@@ -115,43 +115,54 @@ TableBlend StepTable::blend(const TablePoint& at, Duration attention) {
     along_contexts(itself, attention, 1, blend);
     return blend;
   }
-  const Place ratio = between_ratios(at);
-  add(at, ratio.cell.from, attention, 1 - ratio.weight, blend);
-  if (ratio.weight > 0) add(at, ratio.cell.to, attention, ratio.weight, blend);
+  const double ratio = static_cast<double>(at.fullest) * static_cast<double>(axes_.ranks) /
+                       static_cast<double>(at.total);
+  if (ratio < 2) {
+    // About equal: what all have counts, and ranks as full as the fullest are many.
+    const double mean = static_cast<double>(at.total) / static_cast<double>(axes_.ranks);
+    add(at, kOne, mean, attention, 2 - ratio, blend);
+    if (ratio > 1) add(at, 2 * kOne, 2 * mean, attention, ratio - 1, blend);
+    return blend;
+  }
+  // A few are far fuller: what the fullest has counts.
+  const auto [lines, weight] = between_ratios(at);
+  const auto fullest = static_cast<double>(at.fullest);
+  add(at, lines.from, fullest, attention, 1 - weight, blend);
+  if (weight > 0) add(at, lines.to, fullest, attention, weight, blend);
   return blend;
 }
 
 // Of a fullest rank: between which lines the tokens of all lie.
 StepTable::Place StepTable::between_ratios(const TablePoint& at) const {
   const std::int64_t ratio = at.fullest * axes_.ranks * kOne / at.total;
-  const auto octave =
-      static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::max(ratio, kOne))));
-  const std::int64_t width = octave / kRatioCells;
+  const auto width =
+      static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(ratio))) / kRatioCells;
   // Where the fullest has more than the mean may have the others have less.
   const std::int64_t least = (at.fullest * kOne + axes_.most - 1) / axes_.most;
   const std::int64_t below = ratio / width * width;
-  const Cell cell{std::max(below, least),
-                  std::max(std::min(below + width, axes_.ranks * kOne), least)};
-  const auto from = static_cast<double>(total_of(cell.from, at.fullest)),
-             to = static_cast<double>(total_of(cell.to, at.fullest));
-  return {cell, from > to ? (from - static_cast<double>(at.total)) / (from - to) : 0};
+  const Cell lines{std::max(below, least),
+                   std::max(std::min(below + width, axes_.ranks * kOne), least)};
+  const auto from = static_cast<double>(total_of(lines.from, at.fullest)),
+             to = static_cast<double>(total_of(lines.to, at.fullest));
+  return {lines, from > to ? (from - static_cast<double>(at.total)) / (from - to) : 0};
 }
 
-StepTable::Place StepTable::along_tokens(const TablePoint& at, std::int64_t ratio) {
+// On a line: where so many tokens of the fullest lie.
+StepTable::Place StepTable::along_tokens(const TablePoint& at, std::int64_t ratio, double fullest) {
   const Cell found = cell(
       token_cells_[line_of(at, ratio)], {axes_.most * ratio / kOne, kTokenCells},
-      [&](std::int64_t tokens) { return at.fullest < tokens; },
+      [&](std::int64_t tokens) { return fullest < static_cast<double>(tokens); },
       [&](std::int64_t tokens) {
         const TableSample& played = sample(point(at, ratio, tokens));
         return Mark{static_cast<double>(tokens), played.mean_rest, played.mean_time};
       });
   const auto width = static_cast<double>(found.to - found.from);
-  return {found, width > 0 ? static_cast<double>(at.fullest - found.from) / width : 0};
+  return {found, width > 0 ? (fullest - static_cast<double>(found.from)) / width : 0};
 }
 
-void StepTable::add(const TablePoint& at, std::int64_t ratio, Duration attention, double weight,
-                    TableBlend& blend) {
-  const Place place = along_tokens(at, ratio);
+void StepTable::add(const TablePoint& at, std::int64_t ratio, double fullest, Duration attention,
+                    double weight, TableBlend& blend) {
+  const Place place = along_tokens(at, ratio, fullest);
   along_contexts(point(at, ratio, place.cell.from), attention, weight * (1 - place.weight), blend);
   if (place.weight > 0)
     along_contexts(point(at, ratio, place.cell.to), attention, weight * place.weight, blend);

@@ -1,10 +1,12 @@
 // A table of played steps over the tokens of a group of dp ranks, made finer where a straight line
 // between its points is not good enough. Points are played when a question first needs them.
 //
-// Along the tokens of the fullest rank, which all wait for: whole numbers; a cell [2^k, 2^(k+1)] is
-// halved until the point in its middle lies within `tolerance` of the line between its ends, or it
-// is one wide: so both sides of a step at which a kernel changes are found. Unequal ranks: how many
-// times the mean's tokens the fullest has, from 1 to all, in quarters of an octave; a line between.
+// Lines along the tokens of the fullest rank, which has so many times the mean's: whole numbers; a
+// cell [2^k, 2^(k+1)] is halved until the point in its middle lies within `tolerance` of the line
+// between its ends, or it is one wide: so both sides of a step at which a kernel changes are found.
+// Unequal ranks lie between two lines. Up to twice the mean's, where many ranks are nearly as full,
+// between those of 1 and 2, at the tokens of all; beyond, where few are, between those a quarter of
+// an octave apart, at the fullest's.
 // Fewer tokens than ranks are points of their own. Where attention and the rest do not add up, a
 // second axis: contexts of 1, 2, 4, … keys, halved likewise at each point, read by attention's
 // time.
@@ -113,9 +115,9 @@ class StepTable {
   template <class Before, class MarkOf>
   Cell cell(Cells& known, const Axis& axis, Before before, MarkOf mark);
   Place between_ratios(const TablePoint& at) const;
-  Place along_tokens(const TablePoint& at, std::int64_t ratio);
-  void add(const TablePoint& at, std::int64_t ratio, sim::Duration attention, double weight,
-           TableBlend& blend);
+  Place along_tokens(const TablePoint& at, std::int64_t ratio, double fullest);
+  void add(const TablePoint& at, std::int64_t ratio, double fullest, sim::Duration attention,
+           double weight, TableBlend& blend);
   void along_contexts(TablePoint at, sim::Duration attention, double weight, TableBlend& blend);
   std::int64_t total_of(std::int64_t ratio, std::int64_t fullest) const;
   TablePoint line_of(TablePoint at, std::int64_t number) const;
