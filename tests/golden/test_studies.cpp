@@ -4,11 +4,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
-#include <sstream>
 #include <string>
 
 #include "sim/io/atomic_file.h"
 #include "sim/io/csv.h"
+#include "tests/support/call_command.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/command.h"
 #include "tools/moesim/sweep/sweep_commands.h"
@@ -18,22 +18,9 @@ Command compare_command();
 }
 
 using namespace moesim;
+using moesim::tests::printed;
 
 namespace {
-
-using Values = std::map<std::string, std::vector<std::string>>;
-
-std::string printed(const tools::Command& command, Values values) {
-  for (const tools::Option& option : command.options) {
-    if (option.name[0] != '-') continue;
-    const std::string name = option.name.substr(option.name.rfind("--") + 2);
-    if (!option.fallback.empty()) values.try_emplace(name, std::vector{option.fallback});
-  }
-  std::ostringstream out, err;
-  const sim::ExitCode code = command.run(tools::Arguments{values}, {out, err});
-  CHECK(code == sim::ExitCode::Ok);
-  return out.str();
-}
 
 void check_against_file(const std::string& name, const std::string& text) {
   const std::filesystem::path file = "tests/golden/" + name + ".txt";

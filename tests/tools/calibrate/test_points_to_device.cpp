@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "sim/error.h"
+#include "tests/support/call_command.h"
 #include "tests/support/synthetic_points.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/command.h"
@@ -15,25 +16,9 @@ using namespace moesim;
 
 namespace {
 
-struct Outcome {
-  sim::ExitCode code;
-  std::string out, err;
-};
-
-Outcome call(const std::string& name, std::map<std::string, std::vector<std::string>> values) {
+tests::Called call(const std::string& name, tests::Values values) {
   for (const tools::Command& command : tools::commands()) {
-    if (command.name != name) continue;
-    for (const tools::Option& option : command.options) {
-      const std::size_t start = option.name.rfind("--");
-      const std::string plain =
-          start == std::string::npos ? option.name : option.name.substr(start + 2);
-      if (!option.fallback.empty()) values.try_emplace(plain, std::vector{option.fallback});
-    }
-    tools::Arguments arguments;
-    arguments.values = std::move(values);
-    std::ostringstream out, err;
-    const sim::ExitCode code = command.run(arguments, {out, err});
-    return {code, out.str(), err.str()};
+    if (command.name == name) return tests::call(command, std::move(values));
   }
   throw std::runtime_error("no command " + name);
 }
@@ -54,17 +39,17 @@ TEST_CASE("a plan's points go through import, fit and validate to a judged devic
   const auto plan = validation::cuda::parse_plan(text.str(), "plan.csv");
   std::ofstream(file("points.csv")) << tests::synthetic_points(plan, 5);
 
-  const Outcome fit_points =
+  const tests::Called fit_points =
       call("calibrate import", {{"POINTS", {file("points.csv")}}, {"output", {file("fit.csv")}}});
   CHECK(fit_points.err.find(": wrong\n") != std::string::npos);
   call("calibrate import", {{"POINTS", {file("points.csv")}},
                             {"role", {"holdout", "holdout_model"}},
                             {"output", {file("judge.csv")}}});
 
-  const Outcome fit = call("calibrate fit", {{"TABLE", {"moesim_wgmma=" + file("fit.csv")}},
-                                             {"device", {"h100"}},
-                                             {"source", {"synthetic points"}},
-                                             {"output", {file("card.fitted.yaml")}}});
+  const tests::Called fit = call("calibrate fit", {{"TABLE", {"moesim_wgmma=" + file("fit.csv")}},
+                                                   {"device", {"h100"}},
+                                                   {"source", {"synthetic points"}},
+                                                   {"output", {file("card.fitted.yaml")}}});
   CHECK(fit.code == sim::ExitCode::Ok);
   // The same card, with what was fitted in place of what ships.
   std::ifstream shipped("configs/devices/h100.yaml");
@@ -74,11 +59,11 @@ TEST_CASE("a plan's points go through import, fit and validate to a judged devic
   }
   device.close();
 
-  const Outcome judged = call("validate table", {{"KIND", {"points"}},
-                                                 {"TABLE", {file("judge.csv")}},
-                                                 {"device", {file("card.yaml")}},
-                                                 {"impl", {"moesim_wgmma"}},
-                                                 {"format", {"json"}}});
+  const tests::Called judged = call("validate table", {{"KIND", {"points"}},
+                                                       {"TABLE", {file("judge.csv")}},
+                                                       {"device", {file("card.yaml")}},
+                                                       {"impl", {"moesim_wgmma"}},
+                                                       {"format", {"json"}}});
   const auto json = nlohmann::json::parse(judged.out);
   CAPTURE(judged.out.substr(0, 600));
   // 32 unseen shapes, 16 products and 5 layers of the held-out model, less one in forty.

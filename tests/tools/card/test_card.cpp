@@ -1,10 +1,10 @@
+#include "tests/support/call_command.h"
 #include "tools/moesim/card/card.h"
 
 #include <doctest/doctest.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
@@ -16,21 +16,11 @@ using sim::io::Json;
 
 namespace {
 
-// The command's output for these arguments, fallbacks filled in as the program does.
-std::string printed(std::map<std::string, std::vector<std::string>> values) {
-  const Command command = card_command();
-  Arguments arguments;
-  arguments.values = std::move(values);
-  for (const Option& option : command.options) {
-    const std::string name = option.name.substr(option.name.find_first_not_of('-'));
-    if (!arguments.has(name) && !option.fallback.empty())
-      arguments.values[name] = {option.fallback};
-  }
-  std::ostringstream out, err;
-  const sim::ExitCode code = command.run(arguments, {out, err});
-  CHECK(code == sim::ExitCode::Ok);
-  CHECK(err.str().empty());
-  return out.str();
+std::string printed(tests::Values values) {
+  const tests::Called called = tests::call(card_command(), std::move(values));
+  CHECK(called.code == sim::ExitCode::Ok);
+  CHECK(called.err.empty());
+  return called.out;
 }
 
 Json card_of(const std::string& model) {

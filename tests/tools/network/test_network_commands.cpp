@@ -6,34 +6,18 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "sim/error.h"
 #include "sim/io/json.h"
+#include "tests/support/call_command.h"
 #include "tools/moesim/network/network_commands.h"
 
 using namespace moesim;
 using namespace moesim::tools;
+using moesim::tests::printed;
 using sim::io::Json;
 
 namespace {
-
-// The command's output for these arguments, fallbacks filled in as the program does.
-std::string printed(const Command& command,
-                    std::map<std::string, std::vector<std::string>> values) {
-  Arguments arguments;
-  arguments.values = std::move(values);
-  for (const Option& option : command.options) {
-    const std::string name = option.name.substr(option.name.find_first_not_of('-'));
-    if (!arguments.has(name) && !option.fallback.empty()) {
-      arguments.values[name] = {option.fallback};
-    }
-  }
-  std::ostringstream out, err;
-  const sim::ExitCode code = command.run(arguments, {out, err});
-  CHECK(code == sim::ExitCode::Ok);
-  return out.str();
-}
 
 std::string message(const std::function<void()>& act) {
   try {

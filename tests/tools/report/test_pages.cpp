@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "sim/error.h"
+#include "tests/support/call_command.h"
 #include "tests/support/page_data.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/command.h"
@@ -22,22 +23,11 @@ Command trace_info_command();
 
 using namespace moesim;
 using namespace moesim::tools;
+using moesim::tests::printed;
+using moesim::tests::Values;
 using nlohmann::ordered_json;
 
 namespace {
-
-using Values = std::map<std::string, std::vector<std::string>>;
-
-std::string printed(const Command& command, Values values) {
-  for (const Option& option : command.options) {
-    const std::string key = option.name.substr(option.name.rfind("--") + 2);  // of "-j,--jobs"
-    if (!option.fallback.empty()) values.try_emplace(key, std::vector{option.fallback});
-  }
-  std::ostringstream out, err;
-  const sim::ExitCode code = command.run(Arguments{values}, {out, err});
-  CHECK(code == sim::ExitCode::Ok);
-  return out.str();
-}
 
 std::string contents(const std::filesystem::path& file) {
   std::ostringstream text;

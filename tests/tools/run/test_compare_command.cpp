@@ -3,9 +3,9 @@
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "sim/error.h"
+#include "tests/support/call_command.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "tools/moesim/command.h"
@@ -18,26 +18,14 @@ Command compare_command();
 
 using namespace moesim;
 using namespace moesim::tools;
+using moesim::tests::printed;
 using moesim::tests::thrown;
+using moesim::tests::Values;
 using nlohmann::ordered_json;
 
 namespace {
 
-using Values = std::map<std::string, std::vector<std::string>>;
-
 const std::string kMixtral = "mixtral-8x7b-decode-h100";
-
-std::string printed(const Command& command, Values values) {
-  for (const Option& option : command.options) {
-    if (option.name[0] != '-') continue;
-    const std::string name = option.name.substr(option.name.rfind("--") + 2);
-    if (!option.fallback.empty()) values.try_emplace(name, std::vector{option.fallback});
-  }
-  std::ostringstream out, err;
-  const sim::ExitCode code = command.run(Arguments{values}, {out, err});
-  CHECK(code == sim::ExitCode::Ok);
-  return out.str();
-}
 
 std::string wrong(const Values& values) {
   return thrown<sim::ConfigError>([&] { printed(compare_command(), values); });

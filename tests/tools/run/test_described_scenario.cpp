@@ -1,4 +1,5 @@
 // Runs without a scenario's file, and the file that they mean.
+#include "tests/support/call_command.h"
 #include "tools/moesim/described_scenario.h"
 
 #include <doctest/doctest.h>
@@ -21,28 +22,13 @@ Command list_command();
 
 using namespace moesim;
 using namespace moesim::tools;
+using moesim::tests::call;
+using moesim::tests::Called;
 using moesim::tests::thrown;
+using moesim::tests::Values;
 using nlohmann::ordered_json;
 
 namespace {
-
-using Values = std::map<std::string, std::vector<std::string>>;
-
-struct Output {
-  sim::ExitCode code;
-  std::string out, err;
-};
-
-Output call(const Command& command, Values values) {
-  for (const Option& option : command.options) {
-    if (option.name[0] != '-') continue;
-    const std::string name = option.name.substr(option.name.rfind("--") + 2);
-    if (!option.fallback.empty()) values.try_emplace(name, std::vector{option.fallback});
-  }
-  std::ostringstream out, err;
-  const sim::ExitCode code = command.run(Arguments{values}, {out, err});
-  return {code, out.str(), err.str()};
-}
 
 std::string wrong(const Command& command, const Values& values) {
   return thrown<sim::ConfigError>([&] { call(command, values); });
@@ -51,7 +37,7 @@ std::string wrong(const Command& command, const Values& values) {
 }  // namespace
 
 TEST_CASE("what was not said is announced, a line each, and is among the report's defaults") {
-  const Output output = call(run_command(), {{"model", {"mixtral-8x7b"}},
+  const Called output = call(run_command(), {{"model", {"mixtral-8x7b"}},
                                              {"cluster", {"h100:1x8"}},
                                              {"batch", {"16"}},
                                              {"set", {"network=bound"}},
@@ -88,7 +74,7 @@ TEST_CASE("the file that init writes is the scenario that the same options run")
     const auto file = folder.path() / (options.at("model")[0] + ".yaml");
     Values init = options;
     init["output"] = {file.string()};
-    const Output written = call(init_command(), init);
+    const Called written = call(init_command(), init);
     CHECK(written.out == "");
     CHECK(written.err.find("default: ") == 0);
     Values by_file{{"SCENARIO", {file.string()}}, {"set", {"network=bound"}}, {"format", {"json"}}};
@@ -109,7 +95,7 @@ TEST_CASE("the file that init writes is the scenario that the same options run")
 }
 
 TEST_CASE("a file of init has a comment beside what was chosen") {
-  const Output output = call(init_command(), {{"model", {"mixtral-8x7b"}}});
+  const Called output = call(init_command(), {{"model", {"mixtral-8x7b"}}});
   CHECK(output.out.find("# Made by: moesim init --model mixtral-8x7b\n") == 0);
   CHECK(output.out.find("\nmodel: mixtral-8x7b ") != std::string::npos);
   CHECK(output.out.find("# moesim list models\n") != std::string::npos);
@@ -121,7 +107,7 @@ TEST_CASE("a file of init has a comment beside what was chosen") {
 
 TEST_CASE("a layout is said in part or whole, and what follows from the cluster is told") {
   const auto layout = [&](const std::string& text) {
-    const Output output = call(run_command(), {{"model", {"mixtral-8x7b"}},
+    const Called output = call(run_command(), {{"model", {"mixtral-8x7b"}},
                                                {"cluster", {"h100:1x8"}},
                                                {"layout", {text}},
                                                {"set", {"network=bound"}},
@@ -206,7 +192,7 @@ TEST_CASE("a checkpoint that was downloaded is found by its id") {
   "max_position_embeddings": 32768, "rms_norm_eps": 1e-5, "hidden_act": "silu"})");
   hub.file(folder + "snapshots/0ld/config.json", "{}");
   setenv("HF_HOME", hub.path().c_str(), 1);
-  const Output found =
+  const Called found =
       call(run_command(),
            {{"model", {"someone/Own-Model"}}, {"set", {"network=bound"}}, {"format", {"json"}}});
   const std::string message = wrong(run_command(), {{"model", {"someone/Else"}}});
@@ -225,7 +211,7 @@ TEST_CASE("configurations are found in each folder of MOESIM_CONFIGS, the first 
   model << std::ifstream("configs/models/mixtral-8x7b.yaml").rdbuf();
   second.file("models/mine.yaml", model.str());
   setenv("MOESIM_CONFIGS", (first.path().string() + ":" + second.path().string()).c_str(), 1);
-  const Output found = call(list_command(), {{"KIND", {"models"}}, {"TEXT", {"mine"}}});
+  const Called found = call(list_command(), {{"KIND", {"models"}}, {"TEXT", {"mine"}}});
   unsetenv("MOESIM_CONFIGS");
   CHECK(found.out.starts_with(
       "mine  Mixtral-8x7B: 46.7 B parameters, 12.9 B active, 2 of 8 experts"));
@@ -235,7 +221,7 @@ TEST_CASE("configurations are found in each folder of MOESIM_CONFIGS, the first 
 TEST_CASE("a list has a line for each thing of its kind, and says what is wrong with one") {
   for (const char* kind : {"models", "clusters", "devices", "engines", "scenarios", "traces"}) {
     CAPTURE(kind);
-    const Output output = call(list_command(), {{"KIND", {kind}}, {"format", {"json"}}});
+    const Called output = call(list_command(), {{"KIND", {kind}}, {"format", {"json"}}});
     const auto json = ordered_json::parse(output.out);
     CHECK(json[kind].size() > 2);
     for (const auto& entry : json[kind]) {
@@ -243,13 +229,13 @@ TEST_CASE("a list has a line for each thing of its kind, and says what is wrong 
       CHECK(std::filesystem::is_regular_file(entry["file"].get<std::string>()));
     }
   }
-  const Output traces = call(list_command(), {{"KIND", {"traces"}}, {"TEXT", {"MIXTRAL"}}});
+  const Called traces = call(list_command(), {{"KIND", {"traces"}}, {"TEXT", {"MIXTRAL"}}});
   CHECK(
       traces.out ==
       "mixtral-like  8192 tokens, 32 MoE layers, 2 of 8 experts  configs/traces/mixtral-like.h5\n");
-  const Output device = call(list_command(), {{"KIND", {"devices"}}, {"TEXT", {"h200"}}});
+  const Called device = call(list_command(), {{"KIND", {"devices"}}, {"TEXT", {"h200"}}});
   CHECK(device.out == "h200  H200 SXM: 143771 MiB, 4.8 TB/s  configs/devices/h200.yaml\n");
-  const Output none = call(list_command(), {{"KIND", {"traces"}}, {"TEXT", {"nothing"}}});
+  const Called none = call(list_command(), {{"KIND", {"traces"}}, {"TEXT", {"nothing"}}});
   CHECK(none.out == "");
   CHECK(none.err == "moesim list: no traces with \"nothing\"\n");
   CHECK(wrong(list_command(), {{"KIND", {"modles"}}}) ==

@@ -3,10 +3,10 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <regex>
-#include <sstream>
 
 #include "sim/io/csv.h"
 #include "sim/io/json.h"
+#include "tests/support/call_command.h"
 #include "tools/moesim/command.h"
 #include "workloads/step/phases.h"
 
@@ -16,32 +16,18 @@ Command config_command();
 }  // namespace moesim::tools
 
 using namespace moesim;
+using moesim::tests::call;
+using moesim::tests::Called;
 using tools::Arguments;
 
 namespace {
 
 const std::string kMixtral = "configs/scenarios/mixtral-8x7b-decode-h100.yaml";
 
-struct Output {
-  sim::ExitCode code;
-  std::string out, err;
-};
-
-Output call(const tools::Command& command, std::map<std::string, std::vector<std::string>> values) {
-  for (const tools::Option& option : command.options) {
-    const std::string name = option.name.substr(option.name.rfind("--") + 2);  // of "-j,--jobs"
-    if (!option.fallback.empty())
-      values.try_emplace(name, std::vector<std::string>{option.fallback});
-  }
-  std::ostringstream out, err;
-  const sim::ExitCode code = command.run(Arguments{values}, {out, err});
-  return {code, out.str(), err.str()};
-}
-
 }  // namespace
 
 TEST_CASE("the JSON of a run has every key that others rely on") {
-  const Output output =
+  const Called output =
       call(tools::run_command(), {{"SCENARIO", {kMixtral}}, {"format", {"json"}}});
   CHECK(output.code == sim::ExitCode::Ok);
   // Nothing but how far it is, where a run takes more than a second.
@@ -93,7 +79,7 @@ TEST_CASE("the JSON of a run has every key that others rely on") {
 
 TEST_CASE("an engine that ships is found by its name, with or without its version") {
   const auto defaults = [](const std::string& engine) {
-    const Output output = call(tools::run_command(),
+    const Called output = call(tools::run_command(),
                                {{"SCENARIO", {kMixtral}},
                                 {"format", {"json"}},
                                 {"set", {"network=bound", "step.count=1", "engine=" + engine}}});
@@ -102,12 +88,12 @@ TEST_CASE("an engine that ships is found by its name, with or without its versio
   CHECK(defaults("sglang") ==
         nlohmann::ordered_json{"engine sglang: sglang-0.5.6.yaml, the newest of its files"});
   CHECK(defaults("sglang-0.4.6").empty());
-  const Output text =
+  const Called text =
       call(tools::run_command(),
            {{"SCENARIO", {kMixtral}}, {"set", {"network=bound", "step.count=1", "engine=sglang"}}});
   CHECK(text.out.find("  notes\n    engine sglang: sglang-0.5.6.yaml, the newest of its files\n") !=
         std::string::npos);
-  const Output config =
+  const Called config =
       call(tools::config_command(), {{"SCENARIO", {kMixtral}}, {"set", {"engine=sglang"}}});
   CHECK(config.out.find("engine: configs/engines/sglang-0.5.6.yaml ") != std::string::npos);
 }
@@ -127,7 +113,7 @@ TEST_CASE("the manifest has a hash of every file that the run was made from") {
 
 TEST_CASE("a run that does not fit says so and ends with the code for infeasible") {
   // 2,000 sequences of 32,768 tokens, 128 KiB a token: 8.6 TB of cache on each GPU.
-  const Output output =
+  const Called output =
       call(tools::run_command(),
            {{"SCENARIO", {kMixtral}},
             {"set", {"step={phase: decode, batch_per_rank: 2000, context: 32768}"}}});
@@ -137,7 +123,7 @@ TEST_CASE("a run that does not fit says so and ends with the code for infeasible
 
 TEST_CASE("a report can be written to a file, whole") {
   const auto file = std::filesystem::temp_directory_path() / "moesim-test-report.json";
-  const Output output =
+  const Called output =
       call(tools::run_command(),
            {{"SCENARIO", {kMixtral}}, {"format", {"json"}}, {"output", {file.string()}}});
   CHECK(output.out.empty());
@@ -152,7 +138,7 @@ TEST_CASE("a report for a folder that is not there is refused and nothing is wri
 }
 
 TEST_CASE("config says of every value where it comes from") {
-  const Output output =
+  const Called output =
       call(tools::config_command(), {{"SCENARIO", {kMixtral}}, {"set", {"step.context=512"}}});
   CHECK(output.code == sim::ExitCode::Ok);
   const auto line_of = [&](const std::string& key) {
@@ -210,7 +196,7 @@ TEST_CASE("a scenario that is not there is an error that names what may have bee
 
 TEST_CASE("what does not fit stood last, under a throughput, with nothing on standard error") {
   // 100 sequences of 32,768 keys of Mixtral: 100 x 32,768 x 131,072 B of cache, 429 GB.
-  const Output output = call(
+  const Called output = call(
       tools::run_command(),
       {{"SCENARIO", {kMixtral}},
        {"set", {"step={phase: decode, batch_per_rank: 100, context: 32768}", "network=bound"}}});
@@ -227,7 +213,7 @@ TEST_CASE("what does not fit stood last, under a throughput, with nothing on sta
 }
 
 TEST_CASE("a title said H100 after the cluster was changed") {
-  const Output output = call(
+  const Called output = call(
       tools::run_command(), {{"SCENARIO", {kMixtral}},
                              {"set", {"cluster=configs/clusters/h200-1x8.yaml", "network=bound"}}});
   CHECK(output.out.starts_with(
@@ -238,7 +224,7 @@ TEST_CASE("a title said H100 after the cluster was changed") {
 
 TEST_CASE("a run outside what was fitted was silent") {
   const auto run = [](const std::string& change) {
-    const Output output =
+    const Called output =
         call(tools::run_command(), {{"SCENARIO", {kMixtral}},
                                     {"set", {change, "network=bound", "step.count=1"}},
                                     {"format", {"json"}}});

@@ -2,38 +2,19 @@
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "sim/error.h"
+#include "tests/support/call_command.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "tools/moesim/serving/serving_commands.h"
 
 using namespace moesim;
+using moesim::tests::call;
+using moesim::tests::Called;
+using moesim::tests::Values;
 
 namespace {
-
-struct Outcome {
-  sim::ExitCode code;
-  std::string out, err;
-};
-
-using Values = std::map<std::string, std::vector<std::string>>;
-
-Outcome call(
-    const tools::Command& command, Values values,
-    const std::function<bool()>& interrupted = [] { return false; }) {
-  for (const tools::Option& option : command.options) {
-    const std::size_t start = option.name.rfind("--");
-    const std::string plain =
-        start == std::string::npos ? option.name : option.name.substr(start + 2);
-    if (!option.fallback.empty()) values.try_emplace(plain, std::vector{option.fallback});
-  }
-  std::ostringstream out, err;
-  const sim::ExitCode code = command.run(tools::Arguments{std::move(values)},
-                                         {.out = out, .err = err, .interrupted = interrupted});
-  return {code, out.str(), err.str()};
-}
 
 // The shipped Mixtral service, with few requests.
 Values mixtral(std::vector<std::string> sets = {}) {
@@ -59,7 +40,7 @@ constexpr const char* kOptions =
 
 TEST_CASE("a capacity says what was asked, what is carried, and where the question ends") {
   // Targets that every run attains: the search ends at the estimate of the saturation, and says so.
-  const Outcome easy = call(
+  const Called easy = call(
       tools::capacity_command(),
       mixtral({"serving.targets={ttft: 1000 s}", "model=qwen3-30b-a3b", "routing={law: uniform}"}));
   CAPTURE(easy.out);
@@ -77,7 +58,7 @@ TEST_CASE("a capacity says what was asked, what is carried, and where the questi
 
   Values values = mixtral({"serving.targets={ttft: 1 s, tpot: 12 ms}"});
   values["format"] = {"json"};
-  const Outcome tight = call(tools::capacity_command(), values);
+  const Called tight = call(tools::capacity_command(), values);
   CHECK(tight.code == sim::ExitCode::Ok);
   const auto json = nlohmann::json::parse(tight.out)["capacity"];
   CHECK(json["capped"]["p50"] == false);
@@ -98,7 +79,7 @@ TEST_CASE("a capacity that is broken off says what it knew, and ends with 5") {
     auto asked = std::make_shared<int>(0);
     return [asked, runs] { return ++*asked > runs; };
   };
-  const Outcome at_once = call(tools::capacity_command(), mixtral(), after(0));
+  const Called at_once = call(tools::capacity_command(), mixtral(), after(0));
   CHECK(at_once.code == sim::ExitCode::Partial);
   CHECK(has(at_once.out,
             "  carries       nothing is known yet within TTFT 2 s, TPOT 80 ms, 99.0 % of "
@@ -109,7 +90,7 @@ TEST_CASE("a capacity that is broken off says what it knew, and ends with 5") {
   Values values = mixtral({"serving.targets={ttft: 1 s, tpot: 12 ms}"});
   values["format"] = {"json"};
   // Far enough for some runs of the first search, and not for all of it.
-  const Outcome later = call(tools::capacity_command(), values, after(12));
+  const Called later = call(tools::capacity_command(), values, after(12));
   const auto json = nlohmann::json::parse(later.out);
   CAPTURE(later.err);
   CHECK(later.code == sim::ExitCode::Partial);
@@ -150,7 +131,7 @@ TEST_CASE("measured engines are played with the options that their runs had") {
   const auto played = [&](bool with) {
     Values values{{"FILE", {rows}}, {"format", {"json"}}, {"rows", {""}}};
     if (with) values["options"] = {options};
-    const Outcome outcome = call(tools::validate_serving_command(), values);
+    const Called outcome = call(tools::validate_serving_command(), values);
     CHECK(outcome.code == sim::ExitCode::Ok);
     return nlohmann::json::parse(outcome.out);
   };
@@ -174,7 +155,7 @@ TEST_CASE("measured engines are played with the options that their runs had") {
   CHECK(skipped ==
         std::map<std::string, int>{{"prefill and decode apart: not played by this command", 1},
                                    {"no model file is called or has the alias nobody/knows", 1}});
-  const Outcome text = call(tools::validate_serving_command(), {{"FILE", {rows}}});
+  const Called text = call(tools::validate_serving_command(), {{"FILE", {rows}}});
   CHECK(has(text.out, "error in %"));
   CHECK(has(text.out, "  by engine\n  vllm "));
   CHECK(has(text.out, "      1  prefill and decode apart: not played by this command\n"));

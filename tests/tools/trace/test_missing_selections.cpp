@@ -9,6 +9,7 @@
 #include "sim/error.h"
 #include "sim/io/hdf5_file.h"
 #include "sim/io/json.h"
+#include "tests/support/call_command.h"
 #include "tests/support/page_data.h"
 #include "tests/workloads/routing/trace_files.h"
 #include "tools/moesim/placement/placement_command.h"
@@ -20,28 +21,20 @@ Command run_command();
 
 using namespace moesim;
 using namespace moesim::tools;
+using moesim::tests::Called;
 using moesim::tests::Folder;
+using moesim::tests::Values;
 using sim::InputError;
 using workloads::ExpertId;
 constexpr ExpertId no = workloads::kMissingExpert;
 
 namespace {
 
-using Values = std::map<std::string, std::vector<std::string>>;
-
-struct Output {
-  std::string out, err;
-};
-
-Output call(const Command& command, Values values) {
-  for (const Option& option : command.options) {
-    const std::string key = option.name.substr(option.name.find_last_of(",-") + 1);
-    if (!option.fallback.empty()) values.try_emplace(key, std::vector{option.fallback});
-  }
-  std::ostringstream out, err;
-  const auto code = command.run(Arguments{values}, Console{out, err});
-  CHECK(code == sim::ExitCode::Ok);
-  return {out.str(), err.str()};
+// Both streams of a command that ends well.
+Called call(const Command& command, Values values) {
+  Called called = tests::call(command, std::move(values));
+  CHECK(called.code == sim::ExitCode::Ok);
+  return called;
 }
 
 // 64 tokens, 1 layer, top-2 of 8, with every pair of neighbours alike; the first choices of the

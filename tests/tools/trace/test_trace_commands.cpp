@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "sim/error.h"
+#include "tests/support/call_command.h"
 #include "tests/support/page_data.h"
 #include "tests/workloads/routing/trace_files.h"
 #include "tools/moesim/trace/svg.h"
@@ -13,6 +14,7 @@
 using namespace moesim;
 using namespace moesim::tools;
 using moesim::tests::Folder;
+using moesim::tests::printed;
 using workloads::ExpertId;
 
 namespace {
@@ -27,18 +29,6 @@ std::string toy(const Folder& folder, const std::string& name, std::vector<Exper
   return (folder / name).string();
 }
 
-std::string output(const Command& command, std::map<std::string, std::vector<std::string>> values) {
-  for (const Option& option : command.options) {
-    const std::string key = option.name.substr(option.name.find_last_of(",-") + 1);
-    if (!option.fallback.empty())
-      values.try_emplace(key, std::vector<std::string>{option.fallback});
-  }
-  std::ostringstream out, err;
-  const auto code = command.run(Arguments{values}, Console{out, err});
-  CHECK(code == sim::ExitCode::Ok);
-  return out.str();
-}
-
 std::string contents(const std::filesystem::path& file) {
   std::ostringstream text;
   text << std::ifstream(file).rdbuf();
@@ -50,17 +40,17 @@ std::string contents(const std::filesystem::path& file) {
 TEST_CASE("a request's record says which experts it used") {
   const Folder folder;
   const auto file = toy(folder, "t.h5", {0, 1, 0, 2, 3, 1, 3, 0});
-  const auto text = output(trace_request_command(), {{"TRACE", {file}}, {"REQUEST", {"5"}}});
+  const auto text = printed(trace_request_command(), {{"TRACE", {file}}, {"REQUEST", {"5"}}});
   CHECK(text == file +
                     ": request 5, 2 tokens, domain a<b\n\n"
                     "  layer  distinct  tokens on each expert, most first\n"
                     "      0         3  0x2 1x1 2x1\n");
-  CHECK_THROWS_WITH_AS(output(trace_request_command(), {{"TRACE", {file}}, {"REQUEST", {"7"}}}),
+  CHECK_THROWS_WITH_AS(printed(trace_request_command(), {{"TRACE", {file}}, {"REQUEST", {"7"}}}),
                        (file + ": has no request 7").c_str(), sim::ConfigError);
   moesim::tests::write_trace(folder / "p.h5", 1, 4, 1, {1, 2});
   const auto plain = (folder / "p.h5").string();
   CHECK_THROWS_WITH_AS(
-      output(trace_request_command(), {{"TRACE", {plain}}, {"REQUEST", {"7"}}}),
+      printed(trace_request_command(), {{"TRACE", {plain}}, {"REQUEST", {"7"}}}),
       (plain + ": does not say which request a token is of (/token/request_id)").c_str(),
       sim::InputError);
 }
@@ -71,16 +61,16 @@ TEST_CASE("comparing says who moved and what a stale placement costs") {
   // (1/2 log2 2 + 1/2 log2 2) / 2 = 1/2, its root 0.707.
   const auto a = toy(folder, "a.h5", {0, 1, 0, 1, 0, 1, 0, 1});
   const auto b = toy(folder, "b.h5", {0, 2, 0, 2, 0, 2, 0, 2});
-  const auto text = output(trace_compare_command(), {{"TRACE", {a, b}}, {"ranks", {"2"}}});
+  const auto text = printed(trace_compare_command(), {{"TRACE", {a, b}}, {"ranks", {"2"}}});
   CHECK(text.find("The loads of a and b lie 0.707 apart") != std::string::npos);
   CHECK(text.find("1: 50.00 -> 0.00") != std::string::npos);
   // Linear: experts 0 1 on rank 0, 2 3 on rank 1: b loads both alike.
   CHECK(text.find("1.00 linear") != std::string::npos);
-  CHECK_THROWS_WITH_AS(output(trace_compare_command(), {{"TRACE", {a}}}),
+  CHECK_THROWS_WITH_AS(printed(trace_compare_command(), {{"TRACE", {a}}}),
                        "TRACE: expected two traces or more", sim::ConfigError);
   moesim::tests::write_trace(folder / "p.h5", 1, 8, 1, {1, 2});
   const auto other = (folder / "p.h5").string();
-  CHECK_THROWS_WITH_AS(output(trace_compare_command(), {{"TRACE", {a, other}}}),
+  CHECK_THROWS_WITH_AS(printed(trace_compare_command(), {{"TRACE", {a, other}}}),
                        (a + " has 1 layers of 4 experts, " + other +
                         " has 1 of 8: only traces of one model can be compared")
                            .c_str(),
@@ -91,7 +81,7 @@ TEST_CASE("a report is one page that asks for nothing else, and names are made s
   const Folder folder;
   const auto a = toy(folder, "a.h5", {0, 1, 0, 1, 0, 1, 0, 1});
   const auto b = toy(folder, "b.h5", {0, 2, 0, 2, 0, 2, 0, 2});
-  output(trace_report_command(), {{"TRACE", {a, b}}, {"output", {(folder / "r.html").string()}}});
+  printed(trace_report_command(), {{"TRACE", {a, b}}, {"output", {(folder / "r.html").string()}}});
   const auto page = contents(folder / "r.html");
   CHECK(page.find("a<b") == std::string::npos);
   for (const char* elsewhere : {" src=", "<link", "@import"})
@@ -118,16 +108,16 @@ TEST_CASE("a report is one page that asks for nothing else, and names are made s
   CHECK(heat["type"] == "heat");
   CHECK(heat["values"] == nlohmann::ordered_json{2, 2, 0, 0});
   CHECK(data["report"]["traces"].size() == 2);
-  output(trace_report_command(), {{"TRACE", {a}}, {"output", {(folder / "r.svg").string()}}});
+  printed(trace_report_command(), {{"TRACE", {a}}, {"output", {(folder / "r.svg").string()}}});
   CHECK(contents(folder / "r.svg").starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\""));
 }
 
 TEST_CASE("a trace's page is written by --html, too, and has to be written somewhere") {
   const Folder folder;
   const auto a = toy(folder, "a.h5", {0, 1, 0, 1, 0, 1, 0, 1});
-  output(trace_report_command(), {{"TRACE", {a}}, {"html", {(folder / "r.html").string()}}});
+  printed(trace_report_command(), {{"TRACE", {a}}, {"html", {(folder / "r.html").string()}}});
   CHECK(moesim::tests::page_data(contents(folder / "r.html"))["title"] == "a.h5");
-  CHECK_THROWS_WITH_AS(output(trace_report_command(), {{"TRACE", {a}}}),
+  CHECK_THROWS_WITH_AS(printed(trace_report_command(), {{"TRACE", {a}}}),
                        "moesim trace report: expected one of --html FILE, the page, and --output "
                        "FILE, the page (.html) or heat map (.svg)",
                        sim::ConfigError);
@@ -141,8 +131,8 @@ TEST_CASE("the collapse of an unbalanced router shows") {
   }
   // Its README: 15 + 16 + 5 dead experts, against none in the balanced one; max/mean 8.43
   // against 1.77.
-  const auto text = output(trace_info_command(),
-                           {{"TRACE", {(folder / "switch-like-unbalanced-final.h5").string()}}});
+  const auto text = printed(trace_info_command(),
+                            {{"TRACE", {(folder / "switch-like-unbalanced-final.h5").string()}}});
   CHECK(text.find("    all      8.43    0.663  0.747    36       47") != std::string::npos);
 }
 
@@ -158,14 +148,14 @@ TEST_CASE("groups that experts do not divide into are refused") {
   const Folder folder;
   const std::string file = (folder / "t.h5").string();
   CHECK_THROWS_WITH_AS(
-      output(trace_make_command(),
-             {{"output", {file}}, {"experts", {"8"}}, {"top-k", {"2"}}, {"groups", {"3"}}}),
+      printed(trace_make_command(),
+              {{"output", {file}}, {"experts", {"8"}}, {"top-k", {"2"}}, {"groups", {"3"}}}),
       "--groups: 8 experts do not divide into 3 groups of one size", sim::ConfigError);
-  CHECK_THROWS_WITH_AS(output(trace_make_command(), {{"output", {file}},
-                                                     {"experts", {"8"}},
-                                                     {"top-k", {"2"}},
-                                                     {"groups", {"2"}},
-                                                     {"groups-per-token", {"4"}}}),
+  CHECK_THROWS_WITH_AS(printed(trace_make_command(), {{"output", {file}},
+                                                      {"experts", {"8"}},
+                                                      {"top-k", {"2"}},
+                                                      {"groups", {"2"}},
+                                                      {"groups-per-token", {"4"}}}),
                        "--groups-per-token: 4 of 2 groups", sim::ConfigError);
   CHECK_FALSE(std::filesystem::exists(file));
 }
