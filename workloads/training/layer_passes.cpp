@@ -14,13 +14,8 @@
 namespace moesim::workloads {
 namespace {
 
-constexpr std::int64_t kElement = 2;  // bytes of an activation and of its gradient
 // Megatron-Core cuts a reduce-scatter that runs beside its GEMM in so many parts.
 constexpr std::int64_t kScatterParts = 4;
-
-sim::Bytes bytes_of(std::int64_t numbers) {
-  return sim::Bytes(kElement * numbers);
-}
 
 // Numbers of a token's queries, keys, values and result on a tp rank; none without heads.
 struct HeadWidths {
@@ -42,6 +37,14 @@ HeadWidths widths_of(const Mixer& mixer, std::int64_t tp) {
             .result = heads * a->value_dim};
   }
   return {};
+}
+
+// What is recomputed within a part's own sums: with `full` and `moe` the passes are repeated step
+// by step instead, exchanges included.
+Recompute within_sums(Recompute recompute) {
+  if (recompute.full) return {};
+  recompute.moe = false;
+  return recompute;
 }
 
 void append(Steps& to, const Steps& from) {
@@ -116,12 +119,9 @@ const LayerPasses& LayerPassBuilder::layer(std::int64_t layer, std::uint32_t dra
       routed
           ? Key{layer, draw}
           : Key{-1 - static_cast<std::int64_t>(model.layers[static_cast<std::size_t>(layer)]), 0};
-  const auto found = known_.find(key);
-  if (found != known_.end()) return found->second;
-  return known_
-      .emplace(key,
-               make(layer, model.layer(layer), moe_index_[static_cast<std::size_t>(layer)], draw))
-      .first->second;
+  return once(key, [&] {
+    return make(layer, model.layer(layer), moe_index_[static_cast<std::size_t>(layer)], draw);
+  });
 }
 
 LayerPasses LayerPassBuilder::make(std::int64_t layer, const LayerKind& kind, std::size_t moe_index,
@@ -140,18 +140,6 @@ LayerPasses LayerPassBuilder::make(std::int64_t layer, const LayerKind& kind, st
   }
   return passes;
 }
-
-namespace {
-
-// What is recomputed within a part's own sums: with `full` and `moe` the passes are repeated step
-// by step instead, exchanges included.
-Recompute within_sums(Recompute recompute) {
-  if (recompute.full) return {};
-  recompute.moe = false;
-  return recompute;
-}
-
-}  // namespace
 
 void LayerPassBuilder::add_attention(std::int64_t layer, const LayerKind& kind, LayerPasses& to) {
   const Operations ops =
@@ -378,65 +366,6 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
                    f.attention.end());
     for (const Steps* part : {&f.dispatch, &f.mlp, &f.combine, &f.tail}) append(b.again, *part);
   }
-}
-
-const LayerPasses& LayerPassBuilder::embedding() {
-  constexpr Key kKey{-1'000'000, 0};
-  if (const auto found = known_.find(kKey); found != known_.end()) return found->second;
-  LayerPasses passes;
-  const Sums sums = sums_of(pricing_.embedding(tokens_), {});
-  const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
-  compute(passes.forward.attention, "embedding", -1, Phase::Other, sums.forward);
-  tensor(passes.forward.attention, "embedding reduce-scatter", -1, &Communication::reduce_scatter,
-         whole);
-  tensor(passes.backward.attention, "embedding gradients all-gather", -1,
-         &Communication::all_gather, whole);
-  compute(passes.backward.attention_weights, "embedding weights", -1, Phase::Other, sums.weight);
-  return known_.emplace(kKey, std::move(passes)).first->second;
-}
-
-const LayerPasses& LayerPassBuilder::head() {
-  constexpr Key kKey{-1'000'001, 0};
-  if (const auto found = known_.find(kKey); found != known_.end()) return found->second;
-  LayerPasses passes;
-  const Sums sums = sums_of(pricing_.head(tokens_), {});
-  const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
-  Steps &forward = passes.forward.attention, &backward = passes.backward.attention;
-  tensor(forward, "head all-gather", -1, &Communication::all_gather, whole);
-  compute(forward, "head and loss", -1, Phase::Head, sums.forward);
-  // The largest logit, their sum, the label's: fp32 a token, over the vocabulary's parts.
-  constexpr std::int64_t kSums = 3, kFp32 = 4;
-  for (std::int64_t i = 0; i < kSums; ++i)
-    collective(forward, "loss all-reduce", -1, Over::Tensor, &Communication::all_reduce,
-               std::array{sim::Bytes(kFp32 * tokens_)});
-  compute(backward, "head backward", -1, Phase::Head, sums.input);
-  tensor(backward, "head gradients reduce-scatter", -1, &Communication::reduce_scatter, whole);
-  compute(passes.backward.attention_weights, "head weights", -1, Phase::Head, sums.weight);
-  return known_.emplace(kKey, std::move(passes)).first->second;
-}
-
-const LayerPasses& LayerPassBuilder::prediction_input() {
-  constexpr Key kKey{-1'000'002, 0};
-  if (const auto found = known_.find(kKey); found != known_.end()) return found->second;
-  LayerPasses passes;
-  const Sums sums = sums_of(pricing_.prediction_input(tokens_), {});
-  const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
-  compute(passes.forward.attention, "prediction input", -1, Phase::Head, sums.forward);
-  tensor(passes.forward.attention, "prediction all-gather", -1, &Communication::all_gather, whole);
-  compute(passes.backward.attention, "prediction input backward", -1, Phase::Head, sums.input);
-  compute(passes.backward.attention_weights, "prediction input weights", -1, Phase::Head,
-          sums.weight);
-  return known_.emplace(kKey, std::move(passes)).first->second;
-}
-
-const LayerPasses& LayerPassBuilder::prediction_layer(std::uint32_t draw) {
-  const ModelSpec& model = in_.group.model;
-  const Key key{-1'000'003, by_layer_ ? draw : 0};
-  if (const auto found = known_.find(key); found != known_.end()) return found->second;
-  const LayerKind& kind = model.kinds[model.prediction_kind];
-  const std::vector<std::int64_t> moe_layers = model.moe_layers();
-  const std::size_t last = moe_layers.empty() ? 0 : moe_layers.size() - 1;
-  return known_.emplace(key, make(model.layer_count(), kind, last, draw)).first->second;
 }
 
 }  // namespace moesim::workloads

@@ -89,6 +89,12 @@ class LayerPassBuilder {
                                                                  sim::Bytes) const;
   enum class Over { Tensor, Context, ExpertTensor };
 
+  // Made once, and remembered.
+  template <class Make>
+  const LayerPasses& once(const Key& key, Make make) {
+    const auto found = known_.find(key);
+    return found != known_.end() ? found->second : known_.emplace(key, make()).first->second;
+  }
   LayerPasses make(std::int64_t layer, const LayerKind& kind, std::size_t moe_index,
                    std::uint32_t draw);
   void add_attention(std::int64_t layer, const LayerKind& kind, LayerPasses& to);
@@ -99,6 +105,8 @@ class LayerPassBuilder {
   void add_moe(std::int64_t layer, const MoeFfn& moe, std::size_t moe_index, std::uint32_t draw,
                LayerPasses& to);
 
+  // Of activations or their gradients, which have 16 bits.
+  static sim::Bytes bytes_of(std::int64_t numbers) { return sim::Bytes(2 * numbers); }
   void compute(Steps& steps, const char* what, std::int64_t layer, Phase phase, Work work) const;
   void collective(Steps& steps, const char* what, std::int64_t layer, Over over, Collective how,
                   std::span<const sim::Bytes> bytes, bool beside = false) const;
