@@ -20,6 +20,7 @@
 #include "workloads/training/training_report.h"
 
 namespace moesim::workloads {
+
 std::vector<InputFile> inputs_of(const Scenario& scenario) {
   const Inputs& named = scenario.inputs;
   const Deployment& d = scenario.deployment;
@@ -36,6 +37,14 @@ std::vector<InputFile> inputs_of(const Scenario& scenario) {
     }
   }
   return inputs;
+}
+
+void write_scenario(const Scenario& scenario, Report& report) {
+  report.title = scenario.name;
+  report.seed = scenario.deployment.seed;
+  report.notes = scenario.deployment.model.notes;
+  report.defaults = scenario.inputs.defaults;
+  report.inputs = inputs_of(scenario);
 }
 
 namespace {
@@ -110,19 +119,15 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
 
   RunResult result;
   Report& report = result.report;
-  report.title = scenario.name;
+  write_scenario(scenario, report);
   report.what = describe(d, question);
   report.gpus = d.layout.gpus();
-  report.seed = d.seed;
   report.routing = player.routing();
-  report.notes = d.model.notes;
   for (std::string& note : notes_of(d.engine)) report.notes.push_back(std::move(note));
   for (std::string& note : block_notes(d.engine, d.model, d.layout, d.formats)) {
     report.notes.push_back(std::move(note));
   }
   if (auto note = note_of_context(d, question)) report.notes.push_back(std::move(*note));
-  report.defaults = scenario.inputs.defaults;
-  report.inputs = inputs_of(scenario);
 
   Summary summary;
   LinkUses use;

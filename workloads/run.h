@@ -59,4 +59,8 @@ sim::io::Json to_json(const RunResult& result, const Scenario& scenario);
 // InputError where one cannot be read.
 std::vector<InputFile> inputs_of(const Scenario& scenario);
 
+// What every report says of its scenario: its name and seed, notes of the model, what was chosen by
+// default, and these files. Throws as inputs_of() does.
+void write_scenario(const Scenario& scenario, Report& report);
+
 }  // namespace moesim::workloads

@@ -225,9 +225,8 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
   saturation.distance = 1 - saturation.rate / saturation.capacity;
   serving.saturation = saturation;
 
-  report.title = scenario.name;
+  write_scenario(scenario, report);
   report.what = serving.what;
-  report.seed = d.seed;
   report.routing = service.cost().player().routing();
   report.tokens_per_s = serving.output_throughput;
   report.tokens_per_s_per_gpu = report.tokens_per_s / static_cast<double>(report.gpus);
@@ -237,10 +236,7 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
     report.interval["tokens_per_s_per_gpu"] = {.p10 = found->second.p10 / gpus,
                                                .p90 = found->second.p90 / gpus};
   }
-  report.notes = d.model.notes;
   for (const std::string& note : serving.notes) report.notes.push_back(note);
-  report.defaults = scenario.inputs.defaults;
-  report.inputs = inputs_of(scenario);
   const GpuMemory& gpu = service.cache().memory.gpu();
   report.memory = {.weights = gpu.weights(),
                    .kv_cache = gpu.kv_cache,

@@ -231,16 +231,12 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
 
   RunResult result;
   Report& report = result.report;
-  report.title = scenario.name;
+  write_scenario(scenario, report);
   report.what = what_of(d, q);
   report.gpus = d.layout.gpus();
-  report.seed = d.seed;
   report.routing = chunks.routing();
-  report.notes = d.model.notes;
   for (std::string& note : block_notes(d.engine, d.model, d.layout, d.formats))
     report.notes.push_back(std::move(note));
-  report.defaults = scenario.inputs.defaults;
-  report.inputs = inputs_of(scenario);
   const double us = sim::to_us(step.step);
   report.step_times_us = {us};
   report.step_time_us = distribution_of(report.step_times_us);

@@ -64,28 +64,6 @@ workloads::Parallelism layout_of(const E2eRow& row, const RunOptions& run) {
   return p;
 }
 
-std::string scenario_text(const E2eRow& row, const RunOptions& run, const E2eOptions& options) {
-  const workloads::Parallelism p = layout_of(row, run);
-  const bool deepseek = row.model.find("DeepSeek") != std::string::npos;
-  const std::int64_t counted =
-      options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
-  const auto low = [](std::int64_t most) { return std::max<std::int64_t>(1, most * 8 / 10); };
-  return fmt::format(
-      "name: {}\nmodel: {}\ncluster: {}/clusters/{}.yaml\nprecision: {}\n"
-      "parallelism: {{tp: {}, dp: {}, ep: {}, etp: {}}}\nrouting: {}\nnetwork: bound\n"
-      "engine: {}\nserving:\n"
-      "  requests: {{arrivals: {{law: closed}}, input: {{law: uniform, low: {}, high: {}}}, "
-      "output: {{law: uniform, low: {}, high: {}}}, count: {}, warm_up: {}}}\n"
-      "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false{}}}\n"
-      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 4}}\n",
-      row.name, options.model_file(row.model), options.configs, cluster_of(row),
-      precision_of(row, run), p.tp, p.dp, p.ep, p.etp,
-      deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", row.engine, low(row.isl), row.isl,
-      low(row.osl), row.osl, counted + row.concurrency, row.concurrency, row.concurrency,
-      run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
-      scheduler_of(run));
-}
-
 // The benchmark sends ten times the concurrency, the first wave at once to an idle engine: a tenth
 // of what it averages. A shorter run has the same wave, and less of what follows.
 void measure(const workloads::serving::PlayedService& played, std::int64_t concurrency,
@@ -116,7 +94,7 @@ struct Asked {
 void ask(const E2eRow& row, const E2eOptions& options, Asked& asked, E2ePrediction& p) {
   try {
     const auto document =
-        sim::io::YamlDocument::parse(scenario_text(row, asked.run, options), row.name);
+        sim::io::YamlDocument::parse(scenario_of(row, options, asked.run), row.name);
     asked.scenario = std::make_unique<Scenario>(
         workloads::read_scenario(document.root(), {.engines = options.configs + "/engines"}));
   } catch (const sim::ConfigError& error) {
@@ -175,8 +153,26 @@ std::string prices_of(const E2eRow& row, const RunOptions& run) {
 
 }  // namespace
 
-std::string scenario_of(const E2eRow& row, const E2eOptions& options) {
-  return scenario_text(row, {}, options);
+std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunOptions& run) {
+  const workloads::Parallelism p = layout_of(row, run);
+  const bool deepseek = row.model.find("DeepSeek") != std::string::npos;
+  const std::int64_t counted =
+      options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
+  const auto low = [](std::int64_t most) { return std::max<std::int64_t>(1, most * 8 / 10); };
+  return fmt::format(
+      "name: {}\nmodel: {}\ncluster: {}/clusters/{}.yaml\nprecision: {}\n"
+      "parallelism: {{tp: {}, dp: {}, ep: {}, etp: {}}}\nrouting: {}\nnetwork: bound\n"
+      "engine: {}\nserving:\n"
+      "  requests: {{arrivals: {{law: closed}}, input: {{law: uniform, low: {}, high: {}}}, "
+      "output: {{law: uniform, low: {}, high: {}}}, count: {}, warm_up: {}}}\n"
+      "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false{}}}\n"
+      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 4}}\n",
+      row.name, options.model_file(row.model), options.configs, cluster_of(row),
+      precision_of(row, run), p.tp, p.dp, p.ep, p.etp,
+      deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", row.engine, low(row.isl), row.isl,
+      low(row.osl), row.osl, counted + row.concurrency, row.concurrency, row.concurrency,
+      run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
+      scheduler_of(run));
 }
 
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options) {

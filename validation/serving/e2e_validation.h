@@ -40,7 +40,7 @@ struct E2eOptions {
 };
 
 // The scenario that a row was measured in, as YAML text. Throws as `model_file` does.
-std::string scenario_of(const E2eRow& row, const E2eOptions& options);
+std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunOptions& run = {});
 
 // One a row, in their order; equal for any number of threads.
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options);
