@@ -92,11 +92,16 @@ moesim_seed_bug(wgmma_wrong_arrivals wgmma ${_ring}
 moesim_seed_bug(wgmma_no_barrier_fence wgmma ${_ring}
   "fence_barrier_init();" "")
 moesim_seed_bug(fp8_scale_row fp8 ${_fp8}
-  "shared.a_scale[at.stage][my_row + 8]" "shared.a_scale[at.stage][my_row]")
+  "shared.a_scale[at.stage][my_scale + 8]" "shared.a_scale[at.stage][my_scale]")
+# What an H100 found: a copy that begins at any row's scale is an illegal instruction.
+moesim_seed_bug(fp8_scales_unaligned fp8 ${_fp8}
+  "tile.row & -kScalesAligned" "tile.row")
+moesim_seed_bug(fp8_scales_not_shifted fp8 ${_fp8}
+  "row_of_sums() + tile.row % kScalesAligned" "row_of_sums()")
 moesim_seed_bug(fp8_weight_scale_column fp8 ${_fp8}
   "tile.column / kScaleBlock" "0")
 moesim_seed_bug(fp8_scale_bytes fp8 ${_fp8}
-  "(kTileRows + kBlockN) * kBlockK + kTileRows * 4" "(kTileRows + kBlockN) * kBlockK")
+  "(kTileRows + kBlockN) * kBlockK + kScales * 4" "(kTileRows + kBlockN) * kBlockK")
 moesim_seed_bug(fp8_never_released fp8 ${_fp8}
   "if (lane_index() == 0) barrier_arrive(ring.empty[at.stage]);" "")
 moesim_seed_bug(hopper_wrong_row fp8 ${_ring}
