@@ -115,6 +115,11 @@ moesim_seed_bug(sort_missing_barrier sort kernels/sort.cuh
   "if (lane_index() == kWarpSize - 1) shared.warp_total[warp_index()] = inclusive;")
 moesim_seed_bug(sort_reads_moved_counter sort kernels/sort.cuh
   "sync_warp();  // all have read before the first moves it on" "")
+moesim_seed_bug(permute_one_part rows kernels/permute.cuh
+  "reinterpret_cast<Vector16*>(args.rows + row * args.hidden)[i] = from[i]"
+  "reinterpret_cast<Vector16*>(args.rows + row * args.hidden)[i] = from[thread_index()]")
+moesim_seed_bug(unpermute_rows_of_the_next rows kernels/permute.cuh
+  "if (first + k >= args.top_k) break;" "")
 moesim_seed_bug(swapped_gate_and_up rows kernels/swiglu.cuh
   "const Vector16 g = gate[i], u = up[i]" "const Vector16 g = up[i], u = gate[i]")
 moesim_seed_bug(attention_missing_rescale attention kernels/attention_decode.cuh
