@@ -105,3 +105,13 @@ TEST_CASE("the reference sort keeps the order of selections") {
   CHECK(sorted.row_of == std::vector<int>{0, -1, 2, 1, -1, -1});
   CHECK(sorted.token_of == std::vector<int>{0, 1, 1});
 }
+
+TEST_CASE("random operands are the same values whoever makes them") {
+  // Long enough to be made in parts, and no multiple of them.
+  const std::size_t count = (std::size_t{5} << 20) + 3;
+  const std::vector<float> values = random_float(7, count, 2);
+  REQUIRE(values.size() == count);
+  std::size_t unequal = 0;
+  for (std::size_t i = 0; i < count; ++i) unequal += values[i] == 2 * hash_normal(7, i) ? 0 : 1;
+  CHECK(unequal == 0);
+}
