@@ -122,8 +122,28 @@ moesim_seed_bug(unpermute_rows_of_the_next rows kernels/permute.cuh
   "if (first + k >= args.top_k) break;" "")
 moesim_seed_bug(swapped_gate_and_up rows kernels/swiglu.cuh
   "const Vector16 g = gate[i], u = up[i]" "const Vector16 g = up[i], u = gate[i]")
-moesim_seed_bug(attention_missing_rescale attention kernels/attention_decode.cuh
-  "weight[h] = weight[h] * keep + mine" "weight[h] = weight[h] + mine")
+set(_attention kernels/attention.cuh)
+set(_decode kernels/attention_decode.cuh)
+moesim_seed_bug(attention_weight_not_rescaled attention ${_attention}
+  "rows.weight[row] *= keep;" "")
+moesim_seed_bug(decode_dropped_wait attention ${_decode}
+  "async_wait<kDecodeStages - 2>()" "async_wait<kDecodeStages - 1>()")
+moesim_seed_bug(decode_refills_too_early attention ${_decode}
+  "  for (int i = 0; i < kDecodeStages - 1; ++i) stage(i);" "  for (int i = 0; i < kDecodeStages + 1; ++i) stage(i);")
+moesim_seed_bug(decode_sees_beyond_its_part attention ${_decode}
+  "< kDecodeKeys) hide_keys" "< 0) hide_keys")
+moesim_seed_bug(decode_sums_in_a_busy_ring attention ${_decode}
+  "sync_threads();  // all have done with the ring" "")
+moesim_seed_bug(decode_missing_barrier attention ${_decode}
+  "leave_rows(shared, rows[0], heads);\n  sync_threads();" "leave_rows(shared, rows[0], heads);")
+moesim_seed_bug(decode_warps_weighed_alike attention ${_decode}
+  "share_of_sum(shared.highest[w][h], top)" "1.0f")
+moesim_seed_bug(decode_parts_weighed_alike attention ${_decode}
+  "share_of_sum(part[kHeadDim], top)" "1.0f")
+moesim_seed_bug(decode_missing_merge_barrier attention ${_decode}
+  "sync_threads();  // the warps' sums are there" "")
+moesim_seed_bug(decode_heads_of_another_part attention ${_decode}
+  "cache) * share + part * kDecodeHeads" "cache) * share")
 set(_prefill kernels/attention_prefill.cuh)
 moesim_seed_bug(prefill_missing_rescale prefill ${_prefill}
   "state.weight[row] *= keep;" "")

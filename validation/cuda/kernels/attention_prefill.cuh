@@ -11,7 +11,7 @@
 
 #include "validation/cuda/device/async_copy.cuh"
 #include "validation/cuda/device/matrix.cuh"
-#include "validation/cuda/kernels/attention_decode.cuh"
+#include "validation/cuda/kernels/attention.cuh"
 #include "validation/cuda/kernels/tiles.cuh"
 
 namespace moesim::validation::cuda {

@@ -111,8 +111,12 @@ std::vector<SelftestStep> selftest_steps(SelftestSize size) {
   }
 
   const auto attention_cases =
-      full ? std::vector<AttentionCase>{{8, 64, 8, 4'099, 7}, {16, 32, 8, 8'192, 4}, {3, 4, 4, 513}}
-           : std::vector<AttentionCase>{{2, 8, 1, 150, 2}, {1, 4, 2, 5, 4}, {1, 2, 2, 17}};
+      full ? std::vector<AttentionCase>{{8, 64, 8, 4'099, 7},
+                                        {16, 32, 8, 8'192, 4},
+                                        {3, 4, 4, 513},
+                                        {1, 96, 4, 2'000, 33}}
+           : std::vector<AttentionCase>{
+                 {2, 8, 1, 150, 2}, {1, 4, 2, 5, 4}, {1, 2, 2, 17}, {1, 20, 1, 300}};
   for (const AttentionCase& c : attention_cases) {
     add("attention_decode",
         [c](Machine& m, std::uint64_t seed) { return check_attention(m, c, seed); });
