@@ -30,23 +30,23 @@ struct AttentionRows {
 
 // Where a 16-byte piece of a vector lies, in values.
 __device__ __forceinline__ int vector_at(int vector, int piece) {
-  return vector * kHeadDim + (piece ^ (vector % 8)) * 8;
+  return vector * kHeadDim + (piece ^ (vector & 7)) * 8;
 }
 
 // Brings kCount vectors from the `first` on, `stride` values apart, into shared memory; zeros from
 // `end` on. By kThreads threads, of which this is number `thread`.
 template <int kCount, int kThreads>
 __device__ __forceinline__ void stage_vectors(Bf16* to, const Bf16* vectors, int stride, int first,
-                                              int end, int thread) {
+                                              int end, int number) {
+  const int thread = forgotten(number), piece = thread % kHeadPieces;
+  const Bf16* from =
+      vectors + static_cast<std::ptrdiff_t>(first + thread / kHeadPieces) * stride + piece * 8;
   MOESIM_UNROLL
   for (int i = 0; i < kCount * kHeadPieces / kThreads; ++i) {
-    const int vector = i * (kThreads / kHeadPieces) + thread / kHeadPieces;
-    const int piece = thread % kHeadPieces;
-    const bool inside = first + vector < end;
-    const Bf16* from =
-        inside ? vectors + static_cast<std::ptrdiff_t>(first + vector) * stride + piece * 8
-               : vectors;
-    async_copy16(to + vector_at(vector, piece), from, inside ? 16 : 0);
+    const int before = i * (kThreads / kHeadPieces), vector = before + thread / kHeadPieces;
+    // Where nothing is valid, nothing is read.
+    async_copy16(to + vector_at(vector, piece), from + static_cast<std::ptrdiff_t>(before) * stride,
+                 first + vector < end ? 16 : 0);
   }
 }
 
@@ -55,7 +55,7 @@ __device__ __forceinline__ void stage_vectors(Bf16* to, const Bf16* vectors, int
 template <int kTiles, int kKeys, class LoadLeft>
 __device__ __forceinline__ void add_scores(float (&score)[kTiles][kKeys / 8][4], const Bf16* keys,
                                            const LoadLeft& load_left) {
-  const int lane = lane_index();
+  const int lane = forgotten(lane_index());
   MOESIM_UNROLL
   for (int step = 0; step < kHeadDim / 16; ++step) {
     std::uint32_t left[kTiles][4];
@@ -104,16 +104,17 @@ __device__ __forceinline__ void weigh(AttentionRows& rows, float (&score)[kKeys 
     top = fmaxf(top, shuffle_xor(top, 2));
     const float keep = power_of_two((rows.highest[row] - top) * kScoreScale);
     rows.highest[row] = top;
-    rows.weight[row] *= keep;
+    float weight[2] = {};
     const float shift = top * kScoreScale;
     MOESIM_UNROLL
     for (int j = 0; j < kKeys / 8; ++j) {
       MOESIM_UNROLL
       for (int c = 2 * row; c < 2 * row + 2; ++c) {
         score[j][c] = power_of_two(score[j][c] * kScoreScale - shift);
-        rows.weight[row] += score[j][c];
+        weight[c % 2] += score[j][c];
       }
     }
+    rows.weight[row] = rows.weight[row] * keep + (weight[0] + weight[1]);
     MOESIM_UNROLL
     for (int d = 0; d < kHeadDim / 8; ++d) {
       rows.sum[d][2 * row] *= keep;
@@ -127,7 +128,7 @@ template <int kTiles, int kKeys>
 __device__ __forceinline__ void add_values(AttentionRows (&rows)[kTiles],
                                            const float (&weight)[kTiles][kKeys / 8][4],
                                            const Bf16* values) {
-  const int lane = lane_index();
+  const int lane = forgotten(lane_index());
   MOESIM_UNROLL
   for (int step = 0; step < kKeys / 16; ++step) {
     std::uint32_t left[kTiles][4];
@@ -144,8 +145,8 @@ __device__ __forceinline__ void add_values(AttentionRows (&rows)[kTiles],
     for (int d = 0; d < kHeadPieces; d += 2) {
       // Matrices: keys 0-7 and 8-15 of the first eight values, then of the second.
       std::uint32_t both[4];
-      load_turned_matrices(both, values + step * 16 * kHeadDim +
-                                     vector_at(lane / 8 % 2 * 8 + lane % 8, d + lane / 16));
+      load_turned_matrices(both,
+                           values + step * 16 * kHeadDim + vector_at(lane % 16, d + lane / 16));
       MOESIM_UNROLL
       for (int t = 0; t < kTiles; ++t) {
         multiply_add(rows[t].sum[d], left[t], {both[0], both[1]});
