@@ -109,11 +109,18 @@ void check_code(const std::map<std::string, Counts>& kernels, bool hopper) {
       // Two times 16 of k; a warp of the largest tile has 4 x 4 fragments, of the smallest 1 x 4.
       expect(count(kHmma) >= 8 && count(kHmma) % 8 == 0, name + ": HMMA " + text(kHmma));
       expect(count(kAsyncCopy) > 0, name + ": LDGSTS " + text(kAsyncCopy));
+    } else if (name.find("attention_decode") != std::string::npos) {
+      ++products;
+      // Of a piece: eight times 16 of the heads' values by eight of keys, then 16 keys by 16 times
+      // eight of values.
+      expect(count(kHmma) == 32, name + ": HMMA " + text(kHmma));
+      expect(count(kAsyncCopy) >= 16, name + ": LDGSTS " + text(kAsyncCopy));
     } else if (name.find("attention_prefill") != std::string::npos) {
       ++products;
-      // Of a piece: eight times 16 of a head's values by eight of keys, four of keys by 16 of
-      // values.
-      expect(count(kHmma) == 128, name + ": HMMA " + text(kHmma));
+      // Of a piece, for each tile of 16 queries that a warp has: eight times 16 of a head's values
+      // by eight of keys, four of keys by 16 of values.
+      const int tiles = name.find("ILi2E") != std::string::npos ? 2 : 1;
+      expect(count(kHmma) == tiles * 128, name + ": HMMA " + text(kHmma));
       expect(count(kAsyncCopy) >= 32, name + ": LDGSTS " + text(kAsyncCopy));
     } else if (name.find("grouped_gemm_wgmma") != std::string::npos) {
       ++products;
@@ -127,7 +134,7 @@ void check_code(const std::map<std::string, Counts>& kernels, bool hopper) {
       expect(count(kBulkCopy) >= 3 && count(kHmma) == 0, name + ": UTMALDG " + text(kBulkCopy));
     }
   }
-  expect(products == (hopper ? 7 : 4), std::to_string(products) + " matrix kernels were found");
+  expect(products == (hopper ? 7 : 6), std::to_string(products) + " matrix kernels were found");
 }
 
 }  // namespace

@@ -182,7 +182,9 @@ TEST_CASE("a selftest's JSON is whole after each check, and its budget ends a ha
   // Fifteen checks come before, the hanging one is lost, and one line stands for the rest.
   CHECK(report["checks"].size() == 17);
   CHECK(report["checks"][15]["reason"] == "no answer when the time was up");
-  CHECK(report["checks"][16]["reason"] == "41 checks were not made: the time was up");
+  CHECK(report["checks"][16]["reason"] ==
+        std::to_string(selftest_steps(SelftestSize::Emulated).size() - 16) +
+            " checks were not made: the time was up");
   // It was not given all its patience: nothing is said of it.
   CHECK(report["without"] == "");
 

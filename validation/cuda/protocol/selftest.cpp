@@ -111,18 +111,24 @@ std::vector<SelftestStep> selftest_steps(SelftestSize size) {
   }
 
   const auto attention_cases =
-      full ? std::vector<AttentionCase>{{8, 64, 8, 4'099, 7}, {16, 32, 8, 8'192, 4}, {3, 4, 4, 513}}
-           : std::vector<AttentionCase>{{2, 8, 1, 150, 2}, {1, 4, 2, 5, 4}, {1, 2, 2, 17}};
+      full ? std::vector<AttentionCase>{{8, 64, 8, 4'099, 7},
+                                        {16, 32, 8, 8'192, 4},
+                                        {3, 4, 4, 513},
+                                        {1, 96, 4, 2'000, 33}}
+           : std::vector<AttentionCase>{
+                 {2, 8, 1, 150, 2}, {1, 4, 2, 5, 4}, {1, 2, 2, 17}, {1, 20, 1, 300}};
   for (const AttentionCase& c : attention_cases) {
     add("attention_decode",
         [c](Machine& m, std::uint64_t seed) { return check_attention(m, c, seed); });
   }
   // A prompt and a piece of one behind others, of whole and of partial tiles.
-  const auto prefill_cases = full ? std::vector<AttentionPrefillCase>{{2, 8, 2, 400, 900},
-                                                                      {1, 4, 4, 1'024, 1'024},
-                                                                      {3, 8, 1, 65, 65}}
-                                  : std::vector<AttentionPrefillCase>{
-                                        {2, 2, 1, 70, 70}, {1, 4, 2, 5, 133}, {1, 1, 1, 1, 1}};
+  const auto prefill_cases =
+      full ? std::vector<AttentionPrefillCase>{{2, 8, 2, 400, 900},
+                                               {1, 4, 4, 1'024, 1'024},
+                                               {3, 8, 1, 65, 65},
+                                               {16, 16, 4, 129, 133}}
+           : std::vector<AttentionPrefillCase>{
+                 {2, 2, 1, 70, 70}, {1, 4, 2, 5, 133}, {1, 1, 1, 1, 1}, {2, 6, 3, 130, 170}};
   for (const AttentionPrefillCase& c : prefill_cases) {
     add("attention_prefill",
         [c](Machine& m, std::uint64_t seed) { return check_attention_prefill(m, c, seed); });
