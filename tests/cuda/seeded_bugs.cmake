@@ -54,11 +54,15 @@ set(_fp8 kernels/grouped_gemm_fp8.cuh)
 set(_ring kernels/hopper_tile.cuh)
 
 moesim_seed_bug(mma_missing_barrier mma ${_mma}
-  "sync_threads();  // this stage is there for all, and all have done with the one refilled next" "")
+  "sync_threads();  // the next stage is there for all, and all have read this one" "")
+moesim_seed_bug(mma_missing_first_barrier mma ${_mma}
+  "sync_threads();  // the first stage is there for all" "")
 moesim_seed_bug(mma_dropped_wait mma ${_mma}
-  "async_wait<T::kStages - 2>()" "async_wait<T::kStages - 1>()")
-moesim_seed_bug(mma_tile_barrier mma ${_mma}
-  "sync_threads();  // before the next tile refills the stages" "")
+  "async_wait<T::kStages - 2>();\n          sync_threads();" "async_wait<T::kStages - 1>();\n          sync_threads();")
+moesim_seed_bug(mma_dropped_first_wait mma ${_mma}
+  "async_wait<T::kStages - 2>();\n    sync_threads();" "async_wait<T::kStages - 1>();\n    sync_threads();")
+moesim_seed_bug(mma_fragments_of_the_stage_before mma ${_mma}
+  "load(step + 1, 0)" "load(step, 0)")
 moesim_seed_bug(mma_wrong_fragment_row mma ${_mma}
   "warp_row + i * 16 + lane % 16" "warp_row + i * 16 + lane % 8")
 moesim_seed_bug(mma_weights_of_another_group mma ${_mma}
