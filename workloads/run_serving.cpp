@@ -7,6 +7,7 @@
 
 #include "sim/error.h"
 #include "sim/units_text.h"
+#include "workloads/deployment/layout_rules.h"
 #include "workloads/report/describe.h"
 #include "workloads/report/summary.h"
 
@@ -147,6 +148,22 @@ std::optional<std::string> note_of_context(const std::deque<serving::RequestReco
       longer, records.size(), most);
 }
 
+// What the engine's file says that a service does not play either, and the blocks that ranks cut.
+std::vector<std::string> notes_of_engines(const Deployment& d, const ServingQuestion& q) {
+  Engine engine = d.engine;  // a service plays these three
+  engine.graphs.reset();
+  engine.memory.reset();
+  engine.scheduler.reset();
+  std::vector<std::string> notes = notes_of(engine);
+  const auto add = [&](const serving::Pool& pool) {
+    for (std::string& note : block_notes(d.engine, d.model, pool.layout, d.formats))
+      if (std::ranges::find(notes, note) == notes.end()) notes.push_back(std::move(note));
+  };
+  if (q.prefill) add(*q.prefill);
+  add(q.pool);
+  return notes;
+}
+
 void write_intervals(const ServingReport& low, const ServingReport& high, ServingReport& report) {
   const auto add = [&](const char* name, double a, double b) {
     report.interval[name] = {std::min(a, b), std::max(a, b)};
@@ -203,6 +220,7 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
   const CostBand band = write_checked(service, checks, report);
   report.interval.erase("tokens_per_s_per_gpu");  // of the iterations alone
   serving.extrapolated_share = report.extrapolated.share;
+  for (std::string& note : notes_of_engines(d, question)) serving.notes.push_back(std::move(note));
   if (auto note = note_of_context(played->records, d.model.max_context))
     serving.notes.push_back(std::move(*note));
   if (!serving.partial) {
@@ -327,6 +345,8 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
                     capacity.saturation.capacity / 2560));
   }
   capacity.at = at_rate(capacity.p50, {});
+  for (std::string& note : notes_of_engines(scenario.deployment, *asked))
+    capacity.at.notes.push_back(std::move(note));
   if (broken_off()) return capacity;
   const CostBand band = band_of(service);
   const Bracket low =

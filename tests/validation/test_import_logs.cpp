@@ -82,6 +82,15 @@ TEST_CASE("a run whose bounds failed is left out whole where no row says which")
         "a.log: the test failed and no row is left: line 11: values out of bounds: FAILED");
 }
 
+TEST_CASE("a row without a time does not say why its run's bounds failed") {
+  const std::string log = replaced(
+      replaced(log_of("l1-tagged.log"), "0 OK", "1 FAILED"), "# Out of bounds",
+      "     2097152        524288     float     sum      -1      nan     nan      nan      0"
+      "    59.50   35.25   52.87      0\n# Out of bounds");
+  CHECK(thrown<InputError>([&] { nccl(log); }) ==
+        "a.log: the test failed and no row is left: line 12: values out of bounds: FAILED");
+}
+
 TEST_CASE("of several runs in a file those of the operation are taken, each with its ranks") {
   Notes notes;
   CHECK(nccl(log_of("l4-two-runs.log"), &notes) == kOne);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
@@ -177,8 +178,18 @@ std::string perftest_from_json(const sim::io::Json& json, std::string_view text,
     throw sim::InputError(fmt::format("{}: no \"results\"; is this of perftest?", name));
   const auto& results = json["results"];
   std::string csv = kPerftestHeader;
-  const double unit =
-      (text.find("Gb/sec") != std::string_view::npos ? gbit : mib) / directions(text);
+  // A log that does not name its unit has it in its messages: so many millions a second.
+  const auto unit_of = [&](double bytes, double bandwidth, std::optional<double> millions) {
+    if (text.find("Gb/sec") != std::string_view::npos) return gbit;
+    if (text.find("MB/sec") != std::string_view::npos) return mib;
+    if (text.find("MiB/sec") != std::string_view::npos) return mib;
+    for (const double unit : {mib, gbit}) {
+      const double other = bytes * millions.value_or(0) * 1e-3;  // GB/s
+      if (std::abs(bandwidth * unit - other) < 0.1 * other) return unit;
+    }
+    throw sim::InputError(
+        fmt::format("{}: does not say the unit of BW_average, and MsgRate does not tell it", name));
+  };
   const auto add = [&](const sim::io::Json& r) {
     const auto real = [&](const char* key) -> std::optional<double> {
       if (!r.contains(key) || !r[key].is_number()) return {};
@@ -189,7 +200,9 @@ std::string perftest_from_json(const sim::io::Json& json, std::string_view text,
         bandwidth.value_or(1) <= 0 || us.value_or(1) <= 0)
       throw sim::InputError(
           fmt::format("{}: a result without MsgSize and BW_average or t_typical above zero", name));
-    csv += bandwidth ? fmt::format("{:.0f},{:.6g},\n", *bytes, *bandwidth * unit)
+    csv += bandwidth ? fmt::format("{:.0f},{:.6g},\n", *bytes,
+                                   *bandwidth * unit_of(*bytes, *bandwidth, real("MsgRate")) /
+                                       directions(text))
                      : fmt::format("{:.0f},,{:.6g}\n", *bytes, *us);
   };
   if (results.is_array())

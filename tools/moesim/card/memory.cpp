@@ -106,8 +106,7 @@ Command memory_command() {
       .run =
           [](const Arguments& arguments, Console console) {
             const auto document = sim::io::YamlDocument::load(arguments.text("FILE"));
-            const auto request =
-                workloads::read_memory_request(document.root(), shipped_folder("engines"));
+            const auto request = workloads::read_memory_request(document.root(), shipped());
             document.throw_errors();
             const Json answer = workloads::answer(request);
             console.out << (arguments.json() ? sim::io::to_text(answer) : to_text(request, answer));
