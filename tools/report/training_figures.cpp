@@ -22,8 +22,8 @@ using workloads::RunResult;
 using workloads::TrainingReport;
 
 constexpr sim::Rank kMostTracks = 16;
-constexpr std::size_t kMostPasses = 1000;  // more are too thin to be read
-constexpr std::size_t kRows = 100;         // of a table beside a line
+constexpr std::size_t kMostPasses = 60;  // of a rank: more are too thin to be read
+constexpr std::size_t kRows = 100;       // of a table beside a line
 
 // "F 3 stage 1", of micro-batch 3; with a second one after a comma where two are woven.
 std::string kind_of(const std::string& name) {
@@ -43,7 +43,7 @@ Figure schedule(const Recording& recording) {
   std::ranges::stable_sort(shown, {},
                            [&](sim::OpId id) { return recording.timeline.spans[id].start; });
   const std::size_t all = shown.size();
-  shown.resize(std::min(all, kMostPasses));
+  shown.resize(std::min(all, kMostPasses * ranks));
 
   Slices chart{.unit = unit.name, .tracks = {}, .kinds = {}, .slices = {}};
   for (sim::Rank rank = 0; rank < ranks; ++rank)

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "tools/report/number_text.h"
@@ -83,6 +84,26 @@ double mean_of(const std::vector<double>& values) {
   return sum / static_cast<double>(values.size());
 }
 
+// As many as there are colours: the smallest are put together.
+std::vector<Part> drawn(const std::vector<Part>& parts) {
+  constexpr std::size_t kColours = 8;
+  if (parts.size() <= kColours) return parts;
+  std::vector<double> means;
+  for (const Part& part : parts) means.push_back(mean_of(part.us));
+  std::ranges::sort(means, std::greater<>());
+  std::vector<Part> all;
+  Part others{"all others", std::vector<double>(parts.front().us.size())};
+  for (const Part& part : parts) {
+    if (mean_of(part.us) > means[kColours - 1]) {
+      all.push_back(part);
+      continue;
+    }
+    for (std::size_t r = 0; r < part.us.size(); ++r) others.us[r] += part.us[r];
+  }
+  all.push_back(std::move(others));
+  return all;
+}
+
 Figure by_part(const Json& training) {
   const Json& ranks = training.at("ranks");
   const double step = training.at("step_time_us");
@@ -96,13 +117,16 @@ Figure by_part(const Json& training) {
   Table table{{"part", "mean rank", "of the step", "least", "most"}, {}};
   std::string largest;
   double most = 0;
-  for (const Part& part : parts_of(ranks)) {
+  const std::vector<Part> parts = parts_of(ranks);
+  for (const Part& part : drawn(parts)) {
     Bars::Series series{part.name, {}};
     for (std::size_t r = 0; r < shown; ++r) {
       series.values.push_back({part.us[r] / unit.us, fmt::format("{}, {}", time_text(part.us[r]),
                                                                  percent_text(part.us[r] / step))});
     }
     chart.series.push_back(std::move(series));
+  }
+  for (const Part& part : parts) {
     const double mean = mean_of(part.us);
     if (mean > most) {
       most = mean;
@@ -161,11 +185,15 @@ Figure waste(const Json& training) {
         {100 * us / step, fmt::format("{}, {}", time_text(us), share)});
   }
   return {.title = "What the pipeline wastes",
-          .sentence = fmt::format(
-              "The mean rank stands still for {} of the step. {} with {} micro-batches would waste "
-              "{} were all stages equal; the rest is stages that differ and what they send.",
-              percent_text(mean), training.at("schedule").get<std::string>(),
-              count_text(training.at("micro_batches")), percent_text(own)),
+          .sentence =
+              ranks.size() == 1
+                  ? "One stage has no pipeline to wait for."
+                  : fmt::format(
+                        "The mean rank stands still for {} of the step. The schedule, {} with {} "
+                        "micro-batches, would waste {} were all stages equal; the rest is stages "
+                        "that differ and what they send.",
+                        percent_text(mean), training.at("schedule").get<std::string>(),
+                        count_text(training.at("micro_batches")), percent_text(own)),
           .chart = std::move(chart),
           .table = std::move(table)};
 }
