@@ -126,6 +126,12 @@ std::optional<SizedCluster> read_size(const YamlNode& node, const Shipped& shipp
   }
 }
 
+hardware::Cluster loaded(const std::filesystem::path& file, const ClusterChanges& changes,
+                         const Shipped& shipped) {
+  return shipped.cluster ? shipped.cluster(file, changes)
+                         : hardware::load_cluster_with(file, changes);
+}
+
 // A file, or {file: a file, and what is otherwise than in it}: `--set cluster.faults=...` makes the
 // second of the first.
 hardware::Cluster read_cluster(const YamlNode& node, const Shipped& shipped, Inputs& inputs) {
@@ -135,19 +141,20 @@ hardware::Cluster read_cluster(const YamlNode& node, const Shipped& shipped, Inp
       inputs.cluster = sized->file;
       inputs.cluster_changes = sized->changes;
       return load_part<hardware::Cluster>(node, sized->file, [&](const auto& path) {
-        return hardware::load_cluster_with(path, sized->changes);
+        return loaded(path, sized->changes, shipped);
       });
     }
     inputs.cluster = shipped_file(node, "clusters", shipped);
     if (inputs.cluster.empty() && node.is_scalar()) return {};
-    return load_part<hardware::Cluster>(node, inputs.cluster, hardware::load_cluster);
+    return load_part<hardware::Cluster>(
+        node, inputs.cluster, [&](const auto& path) { return loaded(path, {}, shipped); });
   }
   const YamlNode file = node.at("file");
   inputs.cluster = shipped_file(file, "clusters", shipped);
   if (inputs.cluster.empty()) return {};
   collect(node, "", inputs.cluster_changes);
   return load_part<hardware::Cluster>(file, inputs.cluster, [&](const std::filesystem::path& path) {
-    return hardware::load_cluster_with(path, inputs.cluster_changes);
+    return loaded(path, inputs.cluster_changes, shipped);
   });
 }
 
