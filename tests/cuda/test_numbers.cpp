@@ -97,6 +97,12 @@ TEST_CASE("the reference router chooses as written by hand") {
   CHECK(reference_router(rule, logits, bias).ids == std::vector<int>{3, 2});
 }
 
+TEST_CASE("powers of two, and nothing of what is hidden") {
+  CHECK(power_of_two(3) == 8);
+  CHECK(power_of_two(-1) == 0.5f);
+  CHECK(power_of_two(-INFINITY) == 0);
+}
+
 TEST_CASE("the reference sort keeps the order of selections") {
   // Experts 1 and 2 live here. Selections by expert: 1 has the 1st and 4th, 2 the 3rd.
   const std::vector<int> ids{1, 0, 2, 1, 3, 0};
