@@ -53,6 +53,8 @@ struct Hdf5Constant : Hdf5Name<hid_t> {
   operator hid_t() const { return *this->address(); }  // NOLINT(google-explicit-constructor)
 };
 
+// A name that is declared cannot stand in parentheses.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define MOESIM_HDF5_TEXT(name) #name
 #define MOESIM_HDF5_FUNCTION(name)                   \
   inline const Hdf5Function<decltype(::name)> name { \
@@ -62,6 +64,7 @@ struct Hdf5Constant : Hdf5Name<hid_t> {
   inline const Hdf5Constant name { \
     MOESIM_HDF5_TEXT(name)         \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 MOESIM_HDF5_FUNCTION(H5open);
 MOESIM_HDF5_FUNCTION(H5dont_atexit);

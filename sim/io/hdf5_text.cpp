@@ -33,11 +33,12 @@ std::vector<std::string> Hdf5TextType::read(std::size_t count, hid_t space,
   texts.reserve(count);
   if (variable_) {
     std::vector<char*> pointers(count, nullptr);
-    const herr_t status = read(pointers.data());
+    void* const out = static_cast<void*>(pointers.data());
+    const herr_t status = read(out);
     if (status >= 0) {
       for (const char* text : pointers) texts.emplace_back(text == nullptr ? "" : text);
     }
-    H5Dvlen_reclaim(id(), space, H5P_DEFAULT, pointers.data());
+    H5Dvlen_reclaim(id(), space, H5P_DEFAULT, out);
     check(status, where_, kHdf5Damaged);
     return texts;
   }
