@@ -175,6 +175,23 @@ TEST_CASE("a version of DeepEP that prints no times is told from a damaged log")
         "measure with one that prints \"transmit: … us\"");
 }
 
+TEST_CASE("a run of DeepEP that ended in an exception is refused, and so is another unit") {
+  // Four lines, of which the last has no end.
+  const std::string log = log_of("d4-low-latency.log");
+  for (const char* said :
+       {"Traceback (most recent call last):", "RuntimeError: x", "AssertionError",
+        "DeepEP timeout check failed: rank = 0", "CUDA error: x", "NCCL error in: x"}) {
+    CAPTURE(said);
+    CHECK(thrown<InputError>([&] { import_deepep(said + ("\n" + log), "d.log", {.nodes = 1}); }) ==
+          "d.log:1: the test failed: measure again");
+  }
+  std::string other = log;
+  for (std::size_t at = 0; (at = other.find(" us", at)) != std::string::npos;)
+    other.replace(at, 3, " ms");
+  CHECK(thrown<InputError>([&] { import_deepep(other, "d.log", {.nodes = 1}); }) ==
+        "d.log:3: expected an avg_t in us");
+}
+
 TEST_CASE("a stalled rank is left out, and said") {
   const std::string log = replaced(log_of("d1-sixteen-ranks.log"),
                                    "[rank 3] Dispatch bandwidth: 39.10 GB/s, avg_t=190.00",

@@ -59,6 +59,17 @@ int nodes_of(const std::vector<std::string_view>& lines, const std::string& name
   return 1;
 }
 
+// What a rank says as it ends before the others do.
+void refuse_failed(const std::vector<std::string_view>& lines, const std::string& name) {
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    for (const char* said : {"Traceback (most recent call last)", "RuntimeError:", "AssertionError",
+                             "timeout check failed", "CUDA error", "NCCL error"}) {
+      if (lines[i].find(said) != std::string_view::npos)
+        fail(name, i, "the test failed: measure again");
+    }
+  }
+}
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
@@ -79,6 +90,7 @@ std::string low_latency_csv(const std::vector<std::string_view>& lines, const st
     const auto d = number_after(lines[i].substr(0, second), "avg_t=");
     const auto c = number_after(lines[i].substr(second), "avg_t=");
     if (!d || !c) continue;
+    if (lines[i].find(" us") == std::string_view::npos) fail(name, i, "expected an avg_t in us");
     if (!(*d > 0 && *c > 0)) fail(name, i, "expected an avg_t above zero");
     all.push_back({i, *d, *c});
   }
@@ -146,6 +158,7 @@ std::string normal_csv(const std::vector<std::string_view>& lines, const std::st
 std::string import_deepep(std::string_view text, const std::string& name, const DeepEpRun& given,
                           std::vector<std::string>* notes) {
   const std::vector<std::string_view> lines = lines_of(text);
+  refuse_failed(lines, name);
   DeepEpRun run = given;
   for (const std::string_view line : lines) run = shape_in(line, run);
   run.nodes = nodes_of(lines, name, given);
