@@ -130,7 +130,7 @@ std::optional<Figure> intervals(const RunResult& result, const RunPlan& plan) {
     other.every_s = run.checkpoint_every_s * std::exp2(i / 4.0);
     const double share =
         workloads::goodput_of(other, result.report.gpus, result.report.tokens_per_s).goodput;
-    const std::string every = time_text(1e6 * *other.every_s);
+    const std::string every = while_text(*other.every_s);
     chart.series[0].points.push_back(
         {*other.every_s / 60, 100 * share, fmt::format("{}: {}", every, percent_text(share))});
     table.rows.push_back({every, percent_text(share)});
@@ -141,14 +141,14 @@ std::optional<Figure> intervals(const RunResult& result, const RunPlan& plan) {
   }
   chart.series[1].points.push_back(
       {minutes, 100 * run.goodput,
-       fmt::format("this run, {}: {}", time_text(1e6 * run.checkpoint_every_s),
+       fmt::format("this run, {}: {}", while_text(run.checkpoint_every_s),
                    percent_text(run.goodput))});
   return Figure{
       .title = "Goodput by interval",
       .sentence = fmt::format("With a checkpoint every {}, {} of the time is progress; "
                               "the best of these intervals is {}, with {}.",
-                              time_text(1e6 * run.checkpoint_every_s), percent_text(run.goodput),
-                              time_text(1e6 * at), percent_text(best)),
+                              while_text(run.checkpoint_every_s), percent_text(run.goodput),
+                              while_text(at), percent_text(best)),
       .chart = std::move(chart),
       .table = std::move(table)};
 }

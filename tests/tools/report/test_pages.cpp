@@ -144,23 +144,26 @@ TEST_CASE("a page of placements names the one with the shortest step") {
                         {"nodes_per_token", 2.0},
                         {"nvlink_bytes", 1e9},
                         {"network_bytes", 2e9},
-                        {"replica_bytes", 0.0},
+                        {"replica_bytes", redundant * 1e8},
                         {"step_time_us", step},
                         {"rebalance", ordered_json::object()}};
   };
-  const Page page =
-      placement_page({{"model", "M"},
+  ordered_json report{{"model", "M"},
                       {"cluster", "C"},
                       {"ranks", 8},
                       {"tokens_per_step", 1024},
                       {"routing", "trace t"},
                       {"notes", {"take care"}},
-                      {"placements", {placement("linear", 0, 2000), placement("eplb", 32, 1500)}}});
+                      {"placements", {placement("linear", 0, 2000), placement("eplb", 32, 1500)}}};
+  const Page page = placement_page(report);
   // 1,500 of 2,000 us: a quarter less.
   CHECK(page.answer ==
         "eplb +32 gives the shortest step, 1.5 ms: 25.0 % less than linear, the longest.");
   CHECK(page.warnings == std::vector<std::string>{"take care"});
   CHECK(page.sections.size() == 3);  // none of them ages
+  CHECK(page.sections[2].title == "Replicas");
+  report["placements"].erase(1);  // and then none has replicas
+  CHECK(placement_page(report).sections.size() == 2);
 }
 
 TEST_CASE("what does not fit is said before anything else") {

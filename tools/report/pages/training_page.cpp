@@ -290,9 +290,9 @@ Figure run_of(const Json& goodput) {
   row("progress", percent_text(goodput.at("goodput")));
   row("lost", percent_text(goodput.at("lost_share")));
   if (const double hours = goodput.at("mtbf_h"); hours > 0)
-    row("a failure every", fmt::format("{:.2f} h", hours));
+    row("a failure every", while_text(3600 * hours));
   if (const double seconds = goodput.at("checkpoint_every_s"); seconds > 0)
-    row("a checkpoint every", time_text(1e6 * seconds));
+    row("a checkpoint every", while_text(seconds));
   if (const double days = goodput.at("days"); days > 0) {
     row("it takes", fmt::format("{:.1f} days", days));
     row("GPU-hours", count_text(goodput.at("gpu_hours")));
