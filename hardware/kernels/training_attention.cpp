@@ -35,6 +35,7 @@ Known constants_of(const Device& device) {
 
 double visible_pairs(const TrainingAttentionShape& shape) {
   const auto n = static_cast<double>(shape.keys), w = static_cast<double>(shape.window);
+  if (!shape.causal) return static_cast<double>(shape.sequences * shape.queries) * n;
   const double seen = shape.window > 0 && w < n ? w - w * w / (2 * n) : (n + 1) / 2;
   return static_cast<double>(shape.sequences * shape.queries) * seen;
 }
@@ -67,7 +68,7 @@ KernelCost TrainingAttention::cost(const TrainingAttentionShape& s, DeviceShare 
   const Rates rates = rates_of(device_, Precision::BF16, share);
   const double pairs = visible_pairs(s), keys = static_cast<double>(s.keys);
   const double per_pair = 2 * static_cast<double>(s.heads * (s.qk_dim + s.v_dim));
-  const double edges = static_cast<double>(s.sequences * s.queries) * kEdge / 2;
+  const double edges = s.causal ? static_cast<double>(s.sequences * s.queries) * kEdge / 2 : 0;
   double rate = s.qk_dim > 128 ? constants_.latent_rate : constants_.rate;
   if (s.qk_dim <= 64) rate *= kNarrow;
   double compute = (pairs + edges) * per_pair / (rates.peak * rate);

@@ -1,7 +1,8 @@
 // Attention cores of training: causal, scores kept in no memory (FlashAttention-3, cuDNN), forward
 // and backward.
 //
-//   pairs    = sequences x queries x (keys + edge) / 2      with a window less: what lies in it
+//   pairs    = sequences x queries x (keys + edge) / 2      with a window less: what lies in it;
+//              an encoder's queries, and those that read its result, see all keys
 //   forward  = launch + start + max(2 pairs x heads x (qk + v) / (peak x rate), bytes / bandwidth)
 //   backward = the same with 2.5 times the arithmetic (scores again; dV, dP, dQ, dK) at
 //              back x keys / (keys + ramp) of the forward's rate, and three times the bytes
@@ -12,7 +13,7 @@
 // Ampere and Blackwell on the operator tables of SimuMax@4dcaae5. In that table's points they are
 // within 15 % from 32 heads up; few heads at short sequences are up to 30 % low. Other generations
 // have Hopper's constants and say so. Sequences are of equal length; no mask but the causal one and
-// a window is known.
+// a window is known. Constants are those of causal cores.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,7 @@ struct TrainingAttentionShape {
   std::int64_t heads = 0, kv_heads = 0;  // of this GPU
   std::int64_t qk_dim = 128, v_dim = 128;
   std::int64_t window = 0;  // keys that a query sees at most; 0: all before it
+  bool causal = true;
 };
 
 // Queries and keys that meet under the mask, on average over the GPUs that share a sequence.
