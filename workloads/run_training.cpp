@@ -11,6 +11,7 @@
 #include "workloads/deployment/layout_rules.h"
 #include "workloads/report/describe.h"
 #include "workloads/report/provenance.h"
+#include "workloads/step/rank_ops.h"
 #include "workloads/training/expert_group.h"
 #include "workloads/training/memory_plan.h"
 #include "workloads/training/step_time.h"
@@ -37,14 +38,9 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
       "shapes; attention by constants on published benches: no fit speaks for training kernels",
       "gradients and parameters take the closed form of their collective, as if no exchange shared "
       "its links"};
-  if (d.host.graphs == Graphs::All || d.host.per_launch == sim::Duration{})
+  if (d.host.graphs == Graphs::All || d.host.per_operation + d.host.per_launch == sim::Duration{})
     list.emplace_back(
-        "the host launches ahead: no launch is waited for (host: {graphs: none, "
-        "per_launch: 4 us} counts the launches of the kernels that are priced)");
-  else
-    list.emplace_back(
-        "launches are those of the kernels that are priced, fewer than eager "
-        "frameworks make; waits of the host for token counts are not played");
+        "the host launches ahead: no launch is waited for (host: {graphs: none} waits for them)");
   if (q.overlap.tensor)
     list.emplace_back("collectives beside their GEMMs take no multiprocessors from them");
   if (q.capacity)
@@ -188,16 +184,33 @@ MemoryReport memory_row(const TrainingPlan& plan) {
           .fits = plan.fits()};
 }
 
-// The pipeline as operations: a rank of the graph is a pipeline rank.
-Recording record(const PipelineSchedule& schedule, const StepTime& step) {
-  Recording recording{.graph = sim::OpGraph(schedule.size()), .timeline = {}};
+// The pipeline as operations: a rank of the graph is a pipeline rank. In the middle one's passes,
+// what the first rank of the expert group does in them, its exchanges on a stream of their own.
+Recording record(const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks) {
+  Recording recording{.graph = sim::OpGraph(schedule.size(), kStreams), .timeline = {}};
+  std::map<ChunkPass, ChunkTable::Recorded> known;
+  const auto inside = [&](std::uint32_t r, const ChunkPass& pass, sim::Time start) {
+    auto found = known.find(pass);
+    if (found == known.end()) found = known.emplace(pass, chunks.record(pass)).first;
+    const ChunkTable::Recorded& played = found->second;
+    for (sim::OpId id = 0; id < played.graph.size(); ++id) {
+      const sim::Op& op = played.graph.op(id);
+      const sim::Span& span = played.timeline.spans[id];
+      if (op.rank != 0 || op.kind == sim::OpKind::Delay || span.start == span.end) continue;
+      const sim::LabelId label = recording.graph.add_label(played.graph.label(op.label));
+      recording.graph.add_compute(r, op.stream, label, span.end - span.start, {});
+      recording.timeline.spans.push_back(
+          {start + (span.start - sim::Time{}), start + (span.end - sim::Time{})});
+    }
+  };
   const auto name = [&](std::uint32_t rank, const Pass& pass) {
     constexpr std::array<const char*, 4> kLetters{"F", "B", "W", "BW"};
     return fmt::format("{} {} stage {}", kLetters[static_cast<std::size_t>(pass.kind)],
                        pass.micro_batch, schedule.stage({rank, pass.chunk}));
   };
   for (std::uint32_t r = 0; r < schedule.size(); ++r) {
-    for (const PlayedAction& a : step.pipeline.ranks[r]) {
+    for (std::size_t i = 0; i < step.pipeline.ranks[r].size(); ++i) {
+      const PlayedAction& a = step.pipeline.ranks[r][i];
       std::string text = name(r, a.action.pass);
       if (a.action.beside) text += ", " + name(r, *a.action.beside);
       const sim::LabelId label =
@@ -205,15 +218,16 @@ Recording record(const PipelineSchedule& schedule, const StepTime& step) {
       recording.graph.add_compute(r, 0, label, a.end - a.start, {});
       recording.timeline.spans.push_back({a.start, a.end});
       recording.timeline.finish = std::max(recording.timeline.finish, a.end);
+      if (r == schedule.size() / 2) inside(r, step.passes[r][i], a.start);
     }
   }
   return recording;
 }
 
-// How long the same step is with every expert as busy as the others.
-sim::Duration balanced_step(Deployment d, const TrainingQuestion& q,
-                            const PipelineSchedule& schedule, const DataParallel& replicas) {
-  d.routing = {.law = Law::Balanced};
+// How long the same step is with another routing.
+sim::Duration step_with(Deployment d, RoutingChoice routing, const TrainingQuestion& q,
+                        const PipelineSchedule& schedule, const DataParallel& replicas) {
+  d.routing = std::move(routing);
   ChunkTable chunks(d, q);
   return time_step(d, q, schedule, replicas, chunks).step;
 }
@@ -284,15 +298,28 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
 
   if (q.capacity && d.model.is_moe()) training->padding_share = std::max(0.0, 1 - 1 / *q.capacity);
   if (chunks.draws() > 1)
-    training->routing_slowdown = us / sim::to_us(balanced_step(d, q, schedule, replicas));
-  if (q.run) training->goodput = goodput_of(*q.run, report.gpus, report.tokens_per_s);
+    training->routing_slowdown =
+        us / sim::to_us(step_with(d, {.law = Law::Balanced}, q, schedule, replicas));
+  if (q.run) {
+    double tokens_per_s = report.tokens_per_s;
+    std::vector<double> steps_us;
+    for (const RunRouting& part : q.run->routing) {
+      RoutingChoice routing = d.routing;
+      routing.trace = part.trace;
+      steps_us.push_back(sim::to_us(step_with(d, std::move(routing), q, schedule, replicas)));
+      training->run_steps.emplace_back(part.from, steps_us.back());
+    }
+    if (!steps_us.empty())
+      tokens_per_s = training->tokens_per_step / (mean_step_us(*q.run, steps_us) * 1e-6);
+    training->goodput = goodput_of(*q.run, report.gpus, tokens_per_s);
+  }
   training->left_out = left_out(d, q, step);
   for (const std::string& text : training->left_out) report.notes.push_back("left out: " + text);
   for (const auto& [at, bytes] :
        kept_over_time(d, q, schedule, step, static_cast<std::uint32_t>(plan.fullest)))
     training->memory_timeline.emplace_back(sim::to_us(at - sim::Time{}),
                                            static_cast<double>(bytes));
-  if (options.keep_timeline) result.recording = record(schedule, step);
+  if (options.keep_timeline) result.recording = record(schedule, step, chunks);
   result.training = std::move(training);
   return result;
 }

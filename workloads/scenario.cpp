@@ -46,6 +46,7 @@ Scenario read_scenario(const YamlNode& node, const Shipped& shipped) {
     note(node, check(s.deployment));
     node.throw_errors();
     s.question = read_training_question(*training, s.deployment);
+    training_host(s.deployment.host);
   } else if (serving) {
     s.question = serving::read_question(*serving, s.deployment, s.inputs.defaults);
   } else {
@@ -54,6 +55,7 @@ Scenario read_scenario(const YamlNode& node, const Shipped& shipped) {
   node.throw_errors();
   note(node, check(s.deployment));
   node.throw_errors();
+  if (!training) note(node, check_host(s.deployment.host));
   note(node, std::visit([&](const auto& asked) { return check(s.deployment, asked); }, s.question));
   node.throw_errors();
   return s;

@@ -96,12 +96,21 @@ Json question_json(const StepQuestion& step) {
 }
 
 Json host_json(const Host& host) {
-  return {{"per_step_us", sim::to_us(host.per_step)},
-          {"per_sequence_us", sim::to_us(host.per_sequence)},
-          {"per_draft_us", sim::to_us(host.per_draft)},
-          {"per_launch_us", sim::to_us(host.per_launch)},
-          {"overlapped", host.overlapped},
-          {"graphs", std::string(kGraphsNames[static_cast<std::size_t>(host.graphs)])}};
+  Json json{{"per_step_us", sim::to_us(host.per_step)},
+            {"per_sequence_us", sim::to_us(host.per_sequence)},
+            {"per_draft_us", sim::to_us(host.per_draft)},
+            {"per_launch_us", sim::to_us(host.per_launch)},
+            {"overlapped", host.overlapped},
+            {"graphs", std::string(kGraphsNames[static_cast<std::size_t>(host.graphs)])}};
+  // Of training alone.
+  if (host.per_operation > sim::Duration{})
+    json["per_operation_us"] = sim::to_us(host.per_operation);
+  for (std::size_t i = 0; i < host.recorded.size(); ++i) {
+    if (!host.recorded[i]) continue;
+    if (!json["graphs"].is_array()) json["graphs"] = Json::array();
+    json["graphs"].push_back(std::string(kGraphScopeNames[i]));
+  }
+  return json;
 }
 
 // The name of an enum's value in the table that has them in order.

@@ -52,6 +52,7 @@ Known constants_of(const Device& device, TrainingCore core) {
 
 double visible_pairs(const TrainingAttentionShape& shape) {
   const auto n = static_cast<double>(shape.keys), w = static_cast<double>(shape.window);
+  if (!shape.causal) return static_cast<double>(shape.sequences * shape.queries) * n;
   const double seen = shape.window > 0 && w < n ? w - w * w / (2 * n) : (n + 1) / 2;
   return static_cast<double>(shape.sequences * shape.queries) * seen;
 }
@@ -94,7 +95,7 @@ KernelCost TrainingAttention::cost(const TrainingAttentionShape& s, DeviceShare 
   const Curve& curve = s.qk_dim <= 64    ? (backward ? c.back_narrow : c.narrow)
                        : s.qk_dim <= 128 ? (backward ? c.back_plain : c.plain)
                                          : (backward ? c.back_wide : c.wide);
-  const double edges = static_cast<double>(s.sequences * s.queries) * curve.edge / 2;
+  const double edges = s.causal ? static_cast<double>(s.sequences * s.queries) * curve.edge / 2 : 0;
   double compute = (pairs + edges) * per_pair / (rates.peak * curve.rate);
   double bytes = 2 * static_cast<double>(s.sequences * (s.queries * s.heads + s.keys * s.kv_heads) *
                                          (s.qk_dim + s.v_dim));

@@ -1,7 +1,8 @@
 // Attention cores of training: causal, scores kept in no memory (FlashAttention-3, cuDNN), forward
 // and backward.
 //
-//   pairs    = sequences x queries x (keys + 1) / 2      with a window less: what lies in it
+//   pairs    = sequences x queries x (keys + 1) / 2      with a window less: what lies in it;
+//              an encoder's queries, and those that read its result, see all keys
 //   forward  = launch + start + max(2 (pairs + edge) x heads x (qk + v) / (peak x rate),
 //              bytes / bandwidth)       edge: sequences x queries x edge / 2
 //   backward = the same with 2.5 times the arithmetic (scores again; dV, dP, dQ, dK), a rate and an
@@ -20,7 +21,7 @@
 // narrow heads within 3 %, others within 7.
 //
 // Other generations have Hopper's constants and say so. Sequences are of equal length; no mask but
-// the causal one and a window is known.
+// the causal one and a window is known. Constants are those of causal cores.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +40,7 @@ struct TrainingAttentionShape {
   std::int64_t heads = 0, kv_heads = 0;  // of this GPU
   std::int64_t qk_dim = 128, v_dim = 128;
   std::int64_t window = 0;  // keys that a query sees at most; 0: all before it
+  bool causal = true;
 };
 
 // Queries and keys that meet under the mask, on average over the GPUs that share a sequence.

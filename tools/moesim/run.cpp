@@ -14,6 +14,7 @@
 #include "tools/moesim/named_scenario.h"
 #include "tools/report/chrome_trace.h"
 #include "tools/report/page_kinds.h"
+#include "tools/report/schedule_svg.h"
 #include "tools/report/serving_figures.h"
 #include "tools/report/serving_text.h"
 #include "tools/report/step_figures.h"
@@ -101,6 +102,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
       throw sim::ConfigError(fmt::format("--{}: only a scenario with serving has that", option));
     }
   }
+  const bool draws = timeline && timeline->ends_with(".svg");
+  if (draws && !scenario.training()) {
+    throw sim::ConfigError(
+        "--timeline: an .svg draws the schedule of a step of training; .json would do here");
+  }
   Progress progress(console.err);
   workloads::RunOptions options{
       .keep_timeline = timeline || (html && !serving),
@@ -120,8 +126,10 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   result.report.title += changes(arguments);
   if (result.serving) return report_service(arguments, scenario, result, console);
   if (timeline)
-    sim::io::write_file(*timeline, chrome_trace(*result.recording, scenario.deployment.cluster,
-                                                result.report.memory));
+    sim::io::write_file(
+        *timeline,
+        draws ? schedule_svg(*result.recording, scenario.name)
+              : chrome_trace(*result.recording, scenario.deployment.cluster, result.report.memory));
   const sim::io::Json json = to_json(result, scenario);
   if (html) {
     Page page = page_of(json, "the report");
@@ -155,7 +163,7 @@ Command run_command() {
       {.name = "--timeline",
        .value = "FILE",
        .help = "write the first step, or a service's iterations, for Perfetto or "
-               "chrome://tracing",
+               "chrome://tracing; of training an .svg file is a drawing of the schedule",
        .is_file = true},
       {.name = "--requests",
        .value = "FILE",

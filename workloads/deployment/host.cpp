@@ -3,7 +3,8 @@
 namespace moesim::workloads {
 
 void read_host(const sim::io::YamlNode& node, Host& host) {
-  node.allow_only({"per_step", "per_sequence", "per_draft", "overlapped", "per_launch", "graphs"});
+  node.allow_only({"per_step", "per_sequence", "per_draft", "overlapped", "per_launch",
+                   "per_operation", "graphs"});
   const auto read = [&](const char* key, sim::Duration& time) {
     if (const auto found = node.find(key)) time = found->duration();
   };
@@ -12,8 +13,21 @@ void read_host(const sim::io::YamlNode& node, Host& host) {
   read("per_draft", host.per_draft);
   read("per_launch", host.per_launch);
   if (const auto found = node.find("overlapped")) host.overlapped = found->boolean();
+  if (const auto found = node.find("per_operation")) {
+    host.per_operation = found->duration();
+    host.operation_given = true;
+  }
   if (const auto found = node.find("graphs")) {
-    host.graphs = static_cast<Graphs>(found->one_of(kGraphsNames));
+    host.graphs_given = true;
+    if (!found->is_list()) {
+      host.graphs = static_cast<Graphs>(found->one_of(kGraphsNames));
+      return;
+    }
+    host.graphs = Graphs::None;
+    for (const sim::io::YamlNode& item : found->items()) {
+      const std::size_t scope = item.one_of(std::span<const std::string_view>(kGraphScopeNames));
+      if (scope < host.recorded.size()) host.recorded[scope] = true;
+    }
   }
 }
 

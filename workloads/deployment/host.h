@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -15,6 +16,11 @@ namespace moesim::workloads {
 // Whose kernels are launched as a recorded graph, in one go; all others one by one.
 enum class Graphs { None, Decode, All };
 inline constexpr std::array<std::string_view, 3> kGraphsNames{"none", "decode", "all"};
+// Parts of a layer of training that are recorded as graphs of their own where not all of it is;
+// dropless experts cannot be: the host has to know their rows.
+enum class GraphScope { Attention, DenseMlp, Router, Preprocess, SharedExperts };
+inline constexpr std::array<std::string_view, 5> kGraphScopeNames{
+    "attn", "mlp", "moe_router", "moe_preprocess", "shared_experts"};
 
 struct Host {
   // Of the engine that it belongs to; empty: a step alone, as if the host took no time.
@@ -26,6 +32,14 @@ struct Host {
   bool overlapped = false;
   sim::Duration per_launch{};  // of a kernel that is launched by itself
   Graphs graphs = Graphs::All;
+  // Of training: an operation of an eager framework, which launches one kernel or several
+  // (workloads/training/host_stream.h), and what is recorded by itself (`graphs: [attn, …]`).
+  sim::Duration per_operation{};
+  std::array<bool, kGraphScopeNames.size()> recorded{};
+  // Which of these `host:` of a scenario gives; training has defaults of its own.
+  bool graphs_given = false, operation_given = false;
+
+  bool is_recorded(GraphScope scope) const { return recorded[static_cast<std::size_t>(scope)]; }
 
   sim::Duration of_step(std::int64_t sequences, std::int64_t drafted) const {
     return per_step + per_sequence * sequences + per_draft * drafted;

@@ -373,6 +373,10 @@ Json answer(const MemoryRequest& r) {
   return json;
 }
 
+Json answer(const TrainingPlan& plan) {
+  return plan_json(plan);
+}
+
 Json answer_card(const YamlNode& node) {
   node.allow_only({"model", "context", "kv_cache"});
   const YamlNode model = node.at("model");

@@ -53,6 +53,9 @@ MemoryRequest read_memory_request(const sim::io::YamlNode& node, const Shipped& 
 // "memory" is the engine's: its cache takes what is for it.
 sim::io::Json answer(const MemoryRequest& request);
 
+// The same of a plan that was made otherwise.
+sim::io::Json answer(const TrainingPlan& plan);
+
 // The card of {model: FILE, context: 4096, kv_cache: bf16} as JSON, without GPUs to hold it.
 sim::io::Json answer_card(const sim::io::YamlNode& node);
 

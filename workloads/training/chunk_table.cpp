@@ -10,6 +10,7 @@
 #include "sim/executor.h"
 #include "workloads/step/rank_ops.h"
 #include "workloads/training/expert_group.h"
+#include "workloads/training/host_stream.h"
 
 namespace moesim::workloads {
 namespace {
@@ -122,8 +123,13 @@ namespace {
 // Strings the steps of passes together, a chain for each micro-batch.
 class Weaver {
  public:
-  Weaver(const hardware::Cluster& cluster, Rank ranks, sim::Duration per_launch)
-      : ops_(cluster, ranks, per_launch), ranks_(ranks) {}
+  Weaver(const hardware::Cluster& cluster, Rank ranks, const Host& host, sim::Duration lead)
+      : cluster_(cluster),
+        ops_(cluster, ranks),
+        host_(ops_.graph(), host, ranks, lead),
+        ranks_(ranks) {}
+
+  const HostStream& host() const { return host_; }
 
   sim::OpGraph& graph() { return ops_.graph(); }
   Chain start() const { return Chain(ranks_, sim::kNoOp); }
@@ -143,22 +149,29 @@ class Weaver {
     Chain aside;
     if (step.beside) aside = step.exchanges.empty() ? fork_ : chain;
     Chain& on = step.beside ? aside : chain;
+    if (step.waits)
+      for (Rank r = 0; r < ranks_; ++r) host_.wait(r, chain[r]);
     if (step.exchanges.empty()) {
       for (Rank r = 0; r < ranks_; ++r) {
         const Work& mine = step.works[step.works.size() == 1 ? 0 : r];
-        on[r] = ops_.compute(r, label, mine, on[r]);
+        on[r] = host_.compute(r, label, time_at(cluster_.speed_of(r), mine.time), mine.launches,
+                              step.scope, on[r]);
         work[phase] += mine;
       }
       return;
     }
     fork_ = chain;
+    if (host_.takes_time())
+      for (Rank r = 0; r < ranks_; ++r) on[r] = host_.launch(r, step.operations, on[r]);
     for (const hardware::PricedExchange& priced : step.exchanges) {
       ops_.exchange(priced.exchange, label, on);
       exchanged[phase].add(priced, priced.exchange.participants.size());
     }
   }
 
+  const hardware::Cluster& cluster_;
   RankOps ops_;
+  HostStream host_;
   Rank ranks_;
   Chain fork_;  // where the last exchange started from
 };
@@ -228,22 +241,44 @@ const PlayedChunk& ChunkTable::of(const ChunkPass& asked) {
   if (pass.beside) pass.beside->stage = shared_->representative(pass.beside->stage);
   const auto found = known_.find(pass);
   if (found != known_.end()) return found->second;
-  return known_.emplace(pass, play(pass, nullptr)).first->second;
+  return known_.emplace(pass, play(pass, lead_before(pass), nullptr)).first->second;
+}
+
+sim::Duration ChunkTable::lead_before(const ChunkPass& pass) {
+  const Host& host = shared_->group.host;
+  if (host.graphs == Graphs::All) return {};
+  ChunkPass before = pass;
+  if (!pass.beside) {
+    switch (pass.kind) {
+      case PassKind::Forward:
+        before.kind = PassKind::Backward;
+        break;
+      case PassKind::Backward:
+      case PassKind::BackwardInput:
+        before.kind = PassKind::Forward;
+        break;
+      case PassKind::BackwardWeight:
+        before.kind = PassKind::BackwardInput;
+        break;
+    }
+  }
+  const auto found = leads_.find(before);
+  if (found != leads_.end()) return found->second;
+  return leads_.emplace(before, play(before, {}, nullptr).lead).first->second;
 }
 
 ChunkTable::Recorded ChunkTable::record(const ChunkPass& pass) {
   Recorded recorded{.graph = sim::OpGraph(1), .timeline = {}};
-  play(pass, &recorded);
+  play(pass, lead_before(pass), &recorded);
   return recorded;
 }
 
-PlayedChunk ChunkTable::play(const ChunkPass& pass, Recorded* recorded) {
+PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, Recorded* recorded) {
   Shared& s = *shared_;
   SIM_CHECK(pass.draw < s.draws, "a draw of the routing that there is not");
   const Deployment& d = s.group;
   const Rank ranks = s.layout.ranks();
-  Weaver weaver(d.cluster, ranks,
-                d.host.graphs == Graphs::All ? sim::Duration{} : d.host.per_launch);
+  Weaver weaver(d.cluster, ranks, d.host, lead);
   PlayedChunk played;
   LayerPassBuilder& builder = pass.beside ? s.woven : s.alone;
   const std::vector<const LayerPasses*> list = s.passes(builder, pass.stage, pass.draw);
@@ -268,6 +303,7 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, Recorded* recorded) {
       s.network, d.network.fidelity, engine, d.network.tolerance, weaver.graph().exchanges());
   sim::Timeline timeline = sim::execute(weaver.graph(), engine, *network);
   played.time = timeline.finish - sim::Time{};
+  played.lead = weaver.host().lead(timeline);
   // The first of the ranks that are done last.
   Rank slowest = 0;
   for (sim::OpId id = 0; id < weaver.graph().size(); ++id) {

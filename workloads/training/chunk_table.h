@@ -2,6 +2,10 @@
 // exchange played on the cluster's links. A pass is played when it is first asked for, and
 // remembered; stages of equal content are one where the routing is balanced.
 //
+// The host of a rank (host_stream.h) is as far ahead when a pass starts as the pass before leaves
+// it, which is taken to be the other one of the same stage: a backward pass after a forward one,
+// and the other way round, of passes that are woven the same.
+//
 // The ranks of a group enter a pass together, and the pass is over when its last rank is done. In
 // truth a rank goes on by itself: what follows is late by the skew of the last combine, at most.
 #pragma once
@@ -39,6 +43,7 @@ struct PlayedChunk {
   // How the time of the rank that is done last divides: sums to `time` with `idle`.
   std::array<sim::Duration, kTrainingPhases> exposed{};
   sim::Duration idle{};
+  sim::Duration lead{};  // of the host over the GPU at the end, where it had none at the start
   std::array<Work, kPhases> work{};  // computations of all ranks of the group
   std::array<Work, kPhases> exchanged{};
   std::vector<std::int64_t> rows = {};  // of each rank's experts, in all layers, forward
@@ -64,11 +69,13 @@ class ChunkTable {
   Rank ranks() const;           // of the group
 
  private:
-  PlayedChunk play(const ChunkPass& pass, Recorded* recorded);
+  PlayedChunk play(const ChunkPass& pass, sim::Duration lead, Recorded* recorded);
+  sim::Duration lead_before(const ChunkPass& pass);
 
   struct Shared;
   std::unique_ptr<Shared> shared_;
   std::map<ChunkPass, PlayedChunk> known_;
+  std::map<ChunkPass, sim::Duration> leads_;  // that a pass leaves, by itself
 };
 
 }  // namespace moesim::workloads

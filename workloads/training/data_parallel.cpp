@@ -14,6 +14,9 @@ sim::Bytes bytes_of(double bytes) {
 // Megatron-Core's buckets: parameters.
 constexpr double kBucket = 40e6, kBucketPerRank = 1e6;
 constexpr std::int64_t kFp32 = 4;
+// What the host does for a parameter tensor at the end of a step: its gradient to the part that is
+// the optimizer's, its share of norm and clip, of Adam's list, and the part back.
+constexpr std::int64_t kTensorOperations = 5;
 
 }  // namespace
 
@@ -142,8 +145,34 @@ sim::Duration DataParallel::norm(std::uint32_t rank) const {
 
 // Reads gradient, master weight, two moments; writes the last three and the parameter.
 sim::Duration DataParallel::adam(std::uint32_t rank) const {
-  return pass(sharded(rank) * (question_.accumulate_bytes + 2 * question_.master_bytes +
-                               4 * question_.moment_bytes + question_.parameter_bytes));
+  const sim::Duration gpu =
+      pass(sharded(rank) * (question_.accumulate_bytes + 2 * question_.master_bytes +
+                            4 * question_.moment_bytes + question_.parameter_bytes));
+  const Host& host = deployment_.host;
+  if (host.graphs == Graphs::All) return gpu;
+  return std::max(gpu, host.per_operation * (kTensorOperations * tensors(rank)));
+}
+
+std::int64_t DataParallel::tensors(std::uint32_t rank) const {
+  // Two norms; q, k and v in one, output; up, down. Latent: two down, two up, output, their norms.
+  constexpr std::int64_t kNorms = 2, kGqa = 2, kMla = 7, kFfn = 2, kRouter = 1;
+  const Parallelism& p = deployment_.layout;
+  std::int64_t sum = 0;
+  for (std::uint32_t chunk = 0; chunk < schedule_.chunks; ++chunk) {
+    const StageContent& content = question_.stages[schedule_.stage({rank, chunk})];
+    sum += content.embedding + content.loss;
+    for (std::int64_t l = 0; l < content.layers; ++l) {
+      const LayerKind& kind = deployment_.model.layer(content.first_layer + l);
+      sum += kNorms;
+      if (std::holds_alternative<GqaAttention>(kind.mixer)) sum += kGqa;
+      if (std::holds_alternative<MlaAttention>(kind.mixer)) sum += kMla;
+      if (std::holds_alternative<DenseFfn>(kind.ffn)) sum += kFfn;
+      const auto* moe = std::get_if<MoeFfn>(&kind.ffn);
+      if (moe == nullptr) continue;
+      sum += kRouter + kFfn * (moe->experts / p.ep + (moe->shared_width() > 0 ? 1 : 0));
+    }
+  }
+  return sum;
 }
 
 sim::Duration DataParallel::finalise_of(std::uint32_t rank) const {

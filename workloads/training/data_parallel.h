@@ -45,6 +45,7 @@ class DataParallel {
   // Of a rank's whole part: zeroing its gradients, their norm, Adam.
   sim::Duration zero(std::uint32_t rank) const;
   sim::Duration norm(std::uint32_t rank) const;
+  // Adam, or the host's work for it, whichever is longer.
   sim::Duration adam(std::uint32_t rank) const;
   // One number over the whole job.
   sim::Duration barrier() const { return barrier_; }
@@ -61,7 +62,8 @@ class DataParallel {
                            bool gather) const;
   sim::Duration finalise_of(std::uint32_t rank) const;
   sim::Duration pass(double bytes) const;
-  double sharded(std::uint32_t rank) const;  // parameters that its optimizer works on
+  double sharded(std::uint32_t rank) const;        // parameters that its optimizer works on
+  std::int64_t tensors(std::uint32_t rank) const;  // that its parameters are, an expert's its own
 
   const Deployment& deployment_;
   const TrainingQuestion& question_;

@@ -7,6 +7,17 @@
 
 namespace moesim::workloads {
 
+double mean_step_us(const RunPlan& plan, const std::vector<double>& steps_us) {
+  SIM_CHECK(!steps_us.empty() && steps_us.size() == plan.routing.size(),
+            "a step time for each part of a run");
+  double sum = 0;
+  for (std::size_t i = 0; i < steps_us.size(); ++i) {
+    const double to = i + 1 < steps_us.size() ? plan.routing[i + 1].from : 1;
+    sum += (to - plan.routing[i].from) * steps_us[i];
+  }
+  return sum;
+}
+
 Goodput goodput_of(const RunPlan& plan, std::int64_t gpus, double tokens_per_s) {
   SIM_CHECK(gpus > 0 && tokens_per_s > 0, "a run that makes no progress");
   Goodput result;

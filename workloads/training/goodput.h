@@ -10,9 +10,17 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
+#include <vector>
 
 namespace moesim::workloads {
+
+// What the routing is like from a part of the run on: a trace of a checkpoint that was taken then.
+struct RunRouting {
+  double from = 0;  // of the run, 0 to 1
+  std::filesystem::path trace = {};
+};
 
 struct RunPlan {
   double tokens = 0;                   // of the whole run; 0: not given
@@ -20,6 +28,7 @@ struct RunPlan {
   double blocks_s = 0;                 // how long a checkpoint stops the job
   double gpu_mtbf_s = 0;               // of a GPU and its part of all else; 0: no failures
   double detect_s = 0, restart_s = 0;
+  std::vector<RunRouting> routing = {};  // ascending, the first from 0; none: as the scenario's
 };
 
 struct Goodput {
@@ -29,6 +38,10 @@ struct Goodput {
   double gpu_hours = 0, days = 0;  // of the run; 0: its tokens are not given
   bool rough = false;              // the interval is longer than a fifth of the job's MTBF
 };
+
+// How long the mean step of a run is whose routing drifts: `steps_us` of each part, weighted by its
+// length. REQUIRES: as many as plan.routing, at least one
+double mean_step_us(const RunPlan& plan, const std::vector<double>& steps_us);
 
 // REQUIRES: gpus > 0, tokens_per_s > 0
 Goodput goodput_of(const RunPlan& plan, std::int64_t gpus, double tokens_per_s);

@@ -16,6 +16,8 @@ namespace {
 
 // Megatron-Core cuts a reduce-scatter that runs beside its GEMM in so many parts.
 constexpr std::int64_t kScatterParts = 4;
+// What the host does for an exchange of tokens: its layout, the exchange, its event.
+constexpr std::int64_t kTokenOperations = 3;
 
 // Numbers of a token's queries, keys, values and result on a tp rank; none without heads.
 struct HeadWidths {
@@ -74,10 +76,13 @@ LayerPassBuilder::LayerPassBuilder(const Input& input)
 }
 
 void LayerPassBuilder::compute(Steps& steps, const char* what, std::int64_t layer, Phase phase,
-                               Work work) const {
+                               Work work, std::optional<GraphScope> scope) const {
   if (work.time == sim::Duration{}) return;
-  steps.push_back(
-      {.what = what, .layer = layer, .phase = index_of(phase), .works = {std::move(work)}});
+  steps.push_back({.what = what,
+                   .layer = layer,
+                   .phase = index_of(phase),
+                   .works = {std::move(work)},
+                   .scope = scope});
 }
 
 // Over every group of that dimension; `bytes`: of each rank, or one number for all.
@@ -142,22 +147,29 @@ LayerPasses LayerPassBuilder::make(std::int64_t layer, const LayerKind& kind, st
 }
 
 void LayerPassBuilder::add_attention(std::int64_t layer, const LayerKind& kind, LayerPasses& to) {
-  const Operations ops =
-      pricing_.mixer(kind.mixer, in_.question.micro_batch, in_.question.sequence);
+  const ModelSpec& model = in_.group.model;
+  const std::int64_t sequences = in_.question.micro_batch, length = in_.question.sequence;
+  const bool causal = model.encoder_layers == 0 || kind.cross;  // its kinds have no cross attention
+  Operations ops = pricing_.mixer(kind.mixer, sequences, length, causal);
   if (ops.empty()) return;
+  if (kind.cross)
+    for (Operation& op : pricing_.cross(*kind.cross, sequences, length))
+      ops.push_back(std::move(op));
   const Sums sums = sums_of(ops, within_sums(in_.question.recompute));
   const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
   Steps &forward = to.forward.attention, &backward = to.backward.attention;
   tensor(forward, "attention all-gather", layer, &Communication::all_gather, whole);
   add_context(layer, kind.mixer, ops, to);
-  compute(forward, "attention", layer, Phase::Attention, sums.forward);
+  compute(forward, "attention", layer, Phase::Attention, sums.forward, GraphScope::Attention);
   tensor(forward, "attention reduce-scatter", layer, &Communication::reduce_scatter, whole);
   tensor(backward, "attention gradients all-gather", layer, &Communication::all_gather, whole);
   tensor(backward, "attention input all-gather", layer, &Communication::all_gather, whole, true);
-  compute(backward, "attention backward", layer, Phase::Attention, sums.input);
+  compute(backward, "attention backward", layer, Phase::Attention, sums.input,
+          GraphScope::Attention);
   tensor(backward, "attention gradients reduce-scatter", layer, &Communication::reduce_scatter,
          whole);
-  compute(to.backward.attention_weights, "attention weights", layer, Phase::Attention, sums.weight);
+  compute(to.backward.attention_weights, "attention weights", layer, Phase::Attention, sums.weight,
+          GraphScope::Attention);
 }
 
 void LayerPassBuilder::add_context(std::int64_t layer, const Mixer& mixer, const Operations& ops,
@@ -223,28 +235,46 @@ void LayerPassBuilder::add_dense(std::int64_t layer, const DenseFfn& ffn, LayerP
   const Sums sums = sums_of(pricing_.dense(ffn, tokens_), within_sums(in_.question.recompute));
   const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
   tensor(to.forward.mlp, "mlp all-gather", layer, &Communication::all_gather, whole);
-  compute(to.forward.mlp, "mlp", layer, Phase::DenseMlp, sums.forward);
+  compute(to.forward.mlp, "mlp", layer, Phase::DenseMlp, sums.forward, GraphScope::DenseMlp);
   tensor(to.forward.mlp, "mlp reduce-scatter", layer, &Communication::reduce_scatter, whole);
   Steps& backward = to.backward.mlp;
   tensor(backward, "mlp gradients all-gather", layer, &Communication::all_gather, whole);
   tensor(backward, "mlp input all-gather", layer, &Communication::all_gather, whole, true);
-  compute(backward, "mlp backward", layer, Phase::DenseMlp, sums.input);
+  compute(backward, "mlp backward", layer, Phase::DenseMlp, sums.input, GraphScope::DenseMlp);
   tensor(backward, "mlp gradients reduce-scatter", layer, &Communication::reduce_scatter, whole);
-  compute(to.backward.mlp_weights, "mlp weights", layer, Phase::DenseMlp, sums.weight);
+  compute(to.backward.mlp_weights, "mlp weights", layer, Phase::DenseMlp, sums.weight,
+          GraphScope::DenseMlp);
 }
 
-const Sums& LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::int64_t> rows) {
-  std::pair<const MoeFfn*, std::vector<std::int64_t>> key{&moe, {rows.begin(), rows.end()}};
+const std::array<Operation, 2>& LayerPassBuilder::expert(const MoeFfn& moe, std::int64_t rows) {
+  const std::pair key{&moe, rows};
+  const auto found = expert_products_.find(key);
+  if (found != expert_products_.end()) return found->second;
+  return expert_products_.emplace(key, pricing_.expert(moe, rows)).first->second;
+}
+
+const Sums& LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::int64_t> rows,
+                                      std::int64_t tokens) {
+  std::tuple<const MoeFfn*, std::vector<std::int64_t>, std::int64_t> key{
+      &moe, {rows.begin(), rows.end()}, tokens};
   // Which expert has how many rows does not matter.
-  std::sort(key.second.begin(), key.second.end(), std::greater<>());
+  std::vector<std::int64_t>& sorted = std::get<1>(key);
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
   const auto found = expert_sums_.find(key);
   if (found != expert_sums_.end()) return found->second;
-  Operations ops = pricing_.experts(moe, key.second);
   const std::int64_t all = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
+  Operations ops = pricing_.between_experts(moe, all);
+  std::array<Operation, 2> products{Operation{.module = Module::Expert, .phase = Phase::Experts}};
+  products[1] = products[0];
+  for (const std::int64_t count : sorted) {
+    const auto& one = expert(moe, count);
+    for (std::size_t i = 0; i < products.size(); ++i) products[i] += one[i];
+  }
+  for (Operation& op : products) ops.push_back(std::move(op));
   // Sorted by expert, and back, unless there is one expert.
   if (rows.size() > 1 || in_.communication.delivers_sorted()) {
     for (int i = 0; i < 2; ++i)
-      for (Operation& op : pricing_.permute(all)) ops.push_back(std::move(op));
+      for (Operation& op : pricing_.permute(all, tokens)) ops.push_back(std::move(op));
   }
   Sums sums = sums_of(ops, within_sums(in_.question.recompute));
   return expert_sums_.emplace(std::move(key), std::move(sums)).first->second;
@@ -261,7 +291,11 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   // Router, and what is copied to be sent: a row a choice, where the exchange's kernels do not.
   const Sums router = sums_of(pricing_.router(moe, mine), recompute);
   const bool permutes = sharded_ && !in_.communication.delivers_sorted();
-  const Sums permute = permutes ? sums_of(pricing_.permute(mine * moe.top_k), recompute) : Sums{};
+  // Where a message is a choice, a row is copied for each; else a token goes once to a rank.
+  const bool by_choice = in_.communication.wanted().selections;
+  const Sums permute =
+      permutes && by_choice ? sums_of(pricing_.permute(mine * moe.top_k, mine), recompute) : Sums{};
+  const Sums preprocess = sums_of(pricing_.preprocess(mine), recompute);
   Work cast;
   if (const auto format = in_.communication.quantised_before(); format && sharded_) {
     const LayerPricing plain{.kernels = in_.kernels,
@@ -273,10 +307,12 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   const std::size_t before_router = f.attention.size();
   const sim::Bytes whole = bytes_of(tokens_ * hidden);
   if (!sharded_) tensor(f.attention, "tokens all-gather", layer, &Communication::all_gather, whole);
-  Work prepare = router.forward;
-  prepare += permute.forward;
+  Work prepare = permute.forward;
   prepare += cast;
-  compute(f.attention, "router", layer, Phase::Router, prepare);
+  compute(f.attention, "router", layer, Phase::Router, router.forward, GraphScope::Router);
+  compute(f.attention, "preprocess", layer, Phase::Router, preprocess.forward,
+          GraphScope::Preprocess);
+  compute(f.attention, "permute", layer, Phase::Router, prepare);
 
   // The routing: rows for the experts, exchanges.
   const LayerRoute& route = in_.routes[moe_index];
@@ -285,8 +321,18 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   ExpertRows rows(in_.layout);
   rows.clear(route.placement->slots_per_rank());
   DispatchWanted wanted = in_.communication.wanted();
-  PassStep out{.what = "dispatch", .layer = layer, .phase = index_of(Phase::Dispatch)};
-  PassStep back{.what = "combine", .layer = layer, .phase = index_of(Phase::Combine)};
+  // The host must know how many rows come before it can have them computed, and where a message is
+  // a choice how many go where; with a capacity it does.
+  const bool waits = !in_.question.capacity;
+  PassStep out{.what = "dispatch",
+               .layer = layer,
+               .phase = index_of(Phase::Dispatch),
+               .operations = kTokenOperations,
+               .waits = waits};
+  PassStep back{.what = "combine",
+                .layer = layer,
+                .phase = index_of(Phase::Combine),
+                .operations = kTokenOperations};
   for (std::size_t g = 0; g < in_.routed.groups.size(); ++g) {
     const ExpertGroup& group = in_.routed.groups[g];
     const RoutingView view =
@@ -305,21 +351,24 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   }
   std::vector<sim::Bytes> received;  // of each rank: its experts' rows, for the etp ranks
   PassStep work{.what = "experts", .layer = layer, .phase = index_of(Phase::Experts)};
+  work.waits = waits && (by_choice || !sharded_);
   PassStep gradients = work, weights = work;
+  gradients.waits = weights.waits = false;
   gradients.what = "experts backward", weights.what = "experts weights";
   for (Rank r = 0; r < in_.layout.ranks(); ++r) {
     const auto of = rows.rows(r);
-    const Sums& sums = experts(moe, of);
+    to.rows.push_back(std::accumulate(of.begin(), of.end(), std::int64_t{0}));
+    const Sums& sums = experts(moe, of, by_choice ? to.rows.back() : rows.tokens(r));
     work.works.push_back(sums.forward);
     gradients.works.push_back(sums.input);
     weights.works.push_back(sums.weight);
-    to.rows.push_back(std::accumulate(of.begin(), of.end(), std::int64_t{0}));
     received.push_back(bytes_of(to.rows.back() * moe.dispatch_width(hidden)));
   }
 
   const Sums shared = sums_of(pricing_.shared(moe, mine, sharded_), recompute);
   const auto swapped = [](PassStep step, const char* what, Phase phase) {
     step.what = what, step.phase = index_of(phase);
+    step.waits = false;
     return step;
   };
   const bool beside = in_.question.overlap.shared_expert && sharded_;
@@ -328,7 +377,8 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
     b.combine.push_back(swapped(out, "combine backward", Phase::Combine));
     b.dispatch.push_back(swapped(back, "dispatch backward", Phase::Dispatch));
   }
-  compute(f.mlp, "shared expert", layer, Phase::SharedExpert, shared.forward);
+  compute(f.mlp, "shared expert", layer, Phase::SharedExpert, shared.forward,
+          GraphScope::SharedExperts);
   if (beside && !f.mlp.empty()) f.mlp.back().beside = true;
   const auto etp = [&](Steps& steps, const char* what, Collective how) {
     if (sharded_) collective(steps, what, layer, Over::ExpertTensor, how, received);
@@ -339,9 +389,11 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   etp(b.mlp, "row gradients all-gather", &Communication::all_gather);
   b.mlp.push_back(std::move(gradients));
   etp(b.mlp, "row gradients reduce-scatter", &Communication::reduce_scatter);
-  compute(b.mlp, "shared expert backward", layer, Phase::SharedExpert, shared.input);
+  compute(b.mlp, "shared expert backward", layer, Phase::SharedExpert, shared.input,
+          GraphScope::SharedExperts);
   b.mlp_weights.push_back(std::move(weights));
-  compute(b.mlp_weights, "shared expert weights", layer, Phase::SharedExpert, shared.weight);
+  compute(b.mlp_weights, "shared expert weights", layer, Phase::SharedExpert, shared.weight,
+          GraphScope::SharedExperts);
   if (sharded_) {
     f.combine.push_back(std::move(back));
   } else {
@@ -356,11 +408,11 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
 
   // Backward, the router comes before attention.
   Steps first;
-  Work unroute = permute.input;
-  unroute += router.input;
-  compute(first, "router backward", layer, Phase::Router, unroute);
+  compute(first, "permute backward", layer, Phase::Router, permute.input);
+  compute(first, "router backward", layer, Phase::Router, router.input, GraphScope::Router);
   b.attention.insert(b.attention.begin(), first.begin(), first.end());
-  compute(b.attention_weights, "router weights", layer, Phase::Router, router.weight);
+  compute(b.attention_weights, "router weights", layer, Phase::Router, router.weight,
+          GraphScope::Router);
   if (in_.question.recompute.moe && !in_.question.recompute.full) {
     b.again.assign(f.attention.begin() + static_cast<std::ptrdiff_t>(before_router),
                    f.attention.end());

@@ -13,12 +13,16 @@
 // backward pass the saved input is gathered again for the weights' gradient.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "hardware/kernels/training_attention.h"
+#include "workloads/deployment/host.h"
 #include "workloads/step/communication.h"
 #include "workloads/step/expert_work.h"
 #include "workloads/step/layer_routes.h"
@@ -38,6 +42,9 @@ struct PassStep {
   std::uint32_t phase = index_of(Phase::Other);
   std::vector<Work> works = {};  // of each rank of the group, or one for all
   std::vector<hardware::PricedExchange> exchanges = {};  // none: it computes
+  std::int64_t operations = 1;                           // of the framework, that an exchange takes
+  std::optional<GraphScope> scope = {};  // that it is recorded in, where that is a graph
+  bool waits = false;  // the host needs numbers of what came before it, and waits for them
   // Starts where the exchange before it did, and nothing waits for it but what comes after on its
   // stream.
   bool beside = false;
@@ -100,14 +107,16 @@ class LayerPassBuilder {
   void add_attention(std::int64_t layer, const LayerKind& kind, LayerPasses& to);
   void add_context(std::int64_t layer, const Mixer& mixer, const Operations& ops,
                    LayerPasses& to) const;
-  const Sums& experts(const MoeFfn& moe, std::span<const std::int64_t> rows);
+  const Sums& experts(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens);
+  const std::array<Operation, 2>& expert(const MoeFfn& moe, std::int64_t rows);
   void add_dense(std::int64_t layer, const DenseFfn& ffn, LayerPasses& to);
   void add_moe(std::int64_t layer, const MoeFfn& moe, std::size_t moe_index, std::uint32_t draw,
                LayerPasses& to);
 
   // Of activations or their gradients, which have 16 bits.
   static sim::Bytes bytes_of(std::int64_t numbers) { return sim::Bytes(2 * numbers); }
-  void compute(Steps& steps, const char* what, std::int64_t layer, Phase phase, Work work) const;
+  void compute(Steps& steps, const char* what, std::int64_t layer, Phase phase, Work work,
+               std::optional<GraphScope> scope = {}) const;
   void collective(Steps& steps, const char* what, std::int64_t layer, Over over, Collective how,
                   std::span<const sim::Bytes> bytes, bool beside = false) const;
   void tensor(Steps& steps, const char* what, std::int64_t layer, Collective how, sim::Bytes bytes,
@@ -120,7 +129,9 @@ class LayerPassBuilder {
   std::int64_t own_tokens_;  // of a tp and cp rank
   std::vector<std::size_t> moe_index_;
   std::map<Key, LayerPasses> known_;
-  std::map<std::pair<const MoeFfn*, std::vector<std::int64_t>>, Sums> expert_sums_;  // by rows
+  // By rows of each expert, and tokens that they are of.
+  std::map<std::tuple<const MoeFfn*, std::vector<std::int64_t>, std::int64_t>, Sums> expert_sums_;
+  std::map<std::pair<const MoeFfn*, std::int64_t>, std::array<Operation, 2>> expert_products_;
 };
 
 }  // namespace moesim::workloads

@@ -18,9 +18,15 @@ namespace {
 constexpr std::int64_t kElement = 2;     // bytes of an activation: bf16
 constexpr std::int64_t kAccumulate = 8;  // of a weight's gradient: fp32 read and written
 constexpr std::int64_t kCast = 3;        // bytes a number: read in 16 bits, written in 8
-// Scores, top-k, its mask, probabilities, the auxiliary loss, the map of rows: Megatron-Core has
-// about as many kernels where its router is fused.
-constexpr std::int64_t kRouterLaunches = 6;
+// Of a token that passes a small kernel: those 37 of DeepSeek's chunk that are no product, norm,
+// cast or copy take 6.6 us each for 4,096 tokens (deepseek-ai/profile-data@4496024).
+constexpr std::int64_t kSmallBytes = 2048;
+// How many there are: copies, splits and sums of attention; scores, masks and losses of a router;
+// maps and counts of rows; bookkeeping of experts. With them a layer of Qwen3-30B-A3B has the 151
+// kernels that Megatron-Core counts, forward and backward, of which 31 are the router's where it is
+// fused (arXiv 2603.07685).
+constexpr SmallKernels kAttentionSmall{10, 16}, kRouterSmall{7, 8}, kPreprocessSmall{11, 0},
+    kExpertsSmall{5, 7};
 
 bool below_16_bits(Precision p) {
   return hardware::bytes_per_element(p) < 2;
@@ -44,6 +50,7 @@ bool is_recomputed(Module module, const Recompute& r) {
     case Module::Core:
       return r.core_attn;
     case Module::Router:
+    case Module::Preprocess:
     case Module::Permute:
     case Module::Expert:
       return r.moe;
@@ -58,6 +65,13 @@ bool is_recomputed(Module module, const Recompute& r) {
       return false;
   }
   SIM_CHECK(false, "a module is not listed");
+}
+
+Operation& Operation::operator+=(const Operation& other) {
+  forward += other.forward;
+  input += other.input;
+  weight += other.weight;
+  return *this;
 }
 
 Sums sums_of(const Operations& operations, const Recompute& recompute) {
@@ -115,6 +129,23 @@ Operation OperationPricing::norm(Phase phase, std::int64_t tokens) const {
   return touched(Module::Norm, phase, 4 * tokens * model.hidden, 6 * tokens * model.hidden);
 }
 
+Operation OperationPricing::small(SmallKernels count, Module module, Phase phase,
+                                  std::int64_t tokens) const {
+  const auto work = [&](std::int64_t launches) {
+    Work sum;
+    if (launches == 0) return sum;
+    KernelCost cost = kernels.elementwise(
+        {.bytes = sim::Bytes(launches * tokens * kSmallBytes), .launches = launches}, share);
+    cost.launches = launches;
+    sum += cost;
+    return sum;
+  };
+  return {.module = module,
+          .phase = phase,
+          .forward = work(count.forward),
+          .input = work(count.backward)};
+}
+
 Operations OperationPricing::feed_forward(Module module, Phase phase, std::int64_t tokens,
                                           std::int64_t inter, bool gated,
                                           Precision precision) const {
@@ -139,13 +170,12 @@ Operations OperationPricing::router(const MoeFfn& moe, std::int64_t tokens) cons
   Operation scores =
       product(Module::Router, Phase::Router, tokens, moe.experts, model.hidden, formats.other);
   Work choice;
-  choice +=
-      kernels.elementwise({.bytes = sim::Bytes(tokens * (3 * 4 * moe.experts + 8 * moe.top_k)),
-                           .launches = kRouterLaunches},
-                          share);
+  choice += kernels.elementwise(
+      {.bytes = sim::Bytes(tokens * (3 * 4 * moe.experts + 8 * moe.top_k)), .launches = 1}, share);
   return {norm(Phase::Router, tokens),
           std::move(scores),
-          {.module = Module::Router, .phase = Phase::Router, .forward = choice, .input = choice}};
+          {.module = Module::Router, .phase = Phase::Router, .forward = choice, .input = choice},
+          small(kRouterSmall, Module::Router, Phase::Router, tokens)};
 }
 
 Operations OperationPricing::shared(const MoeFfn& moe, std::int64_t tokens, bool whole) const {
@@ -154,22 +184,43 @@ Operations OperationPricing::shared(const MoeFfn& moe, std::int64_t tokens, bool
                       moe.gated, formats.shared_experts);
 }
 
-Operations OperationPricing::experts(const MoeFfn& moe, std::span<const std::int64_t> rows) const {
+std::array<Operation, 2> OperationPricing::expert(const MoeFfn& moe, std::int64_t rows) const {
   const std::int64_t inter = split(moe.inter, etp), up = moe.gated ? 2 * inter : inter;
   const std::int64_t width = moe.dispatch_width(model.hidden);
-  Operation first{.module = Module::Expert, .phase = Phase::Experts}, second = first;
-  for (const std::int64_t count : rows) {
-    add_product(first, count, up, width, formats.experts);
-    add_product(second, count, width, inter, formats.experts);
-  }
-  const std::int64_t all = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
-  return {std::move(first),
-          touched(Module::Activation, Phase::Experts, all * (up + inter), all * (2 * up + inter)),
-          std::move(second)};
+  Operation first{.module = Module::Expert, .phase = Phase::Experts};
+  Operation second = first;
+  add_product(first, rows, up, width, formats.experts);
+  add_product(second, rows, width, inter, formats.experts);
+  return {std::move(first), std::move(second)};
 }
 
-Operations OperationPricing::permute(std::int64_t rows) const {
-  const std::int64_t numbers = 2 * rows * model.hidden;
+Operations OperationPricing::between_experts(const MoeFfn& moe, std::int64_t rows) const {
+  if (rows == 0) return {};
+  const std::int64_t inter = split(moe.inter, etp), up = moe.gated ? 2 * inter : inter;
+  return {touched(Module::Activation, Phase::Experts, rows * (up + inter), rows * (2 * up + inter)),
+          small(kExpertsSmall, Module::Expert, Phase::Experts, 0)};
+}
+
+Operations OperationPricing::experts(const MoeFfn& moe, std::span<const std::int64_t> rows) const {
+  Operations ops = between_experts(moe, std::accumulate(rows.begin(), rows.end(), std::int64_t{0}));
+  Operation first{.module = Module::Expert, .phase = Phase::Experts};
+  Operation second = first;
+  for (const std::int64_t count : rows) {
+    const auto products = expert(moe, count);
+    first += products[0];
+    second += products[1];
+  }
+  ops.push_back(std::move(first));
+  ops.push_back(std::move(second));
+  return ops;
+}
+
+Operations OperationPricing::preprocess(std::int64_t tokens) const {
+  return {small(kPreprocessSmall, Module::Preprocess, Phase::Router, tokens)};
+}
+
+Operations OperationPricing::permute(std::int64_t rows, std::int64_t tokens) const {
+  const std::int64_t numbers = (rows + tokens) * model.hidden;
   return {touched(Module::Permute, Phase::Experts, numbers, numbers)};
 }
 
@@ -202,6 +253,7 @@ struct MixerOperations {
   const OperationPricing& pricing;
   std::int64_t sequences, length;  // tokens of a whole sequence
   std::int64_t tokens;             // of a cp rank
+  bool causal = true;
   Operations ops = {};
 
   void operator()(const NoMixer&) {}
@@ -229,6 +281,7 @@ struct MixerOperations {
           .qk_dim = a.head_dim,
           .v_dim = a.value_head(),
           .window = a.window});
+    add(pricing.small(kAttentionSmall, Module::Projection, Phase::Attention, tokens));
     if (gate > 0) touch(Module::Projection, 2 * heads * a.value_head() + gate);
     linear(Module::Projection, pricing.model.hidden, heads * a.value_head());
   }
@@ -255,6 +308,7 @@ struct MixerOperations {
           .kv_heads = heads,
           .qk_dim = a.query_head(),
           .v_dim = a.value_dim});
+    add(pricing.small(kAttentionSmall, Module::Projection, Phase::Attention, tokens));
     if (a.output_gate) {
       linear(Module::Projection, heads * a.value_dim, pricing.model.hidden);
       touch(Module::Projection, 3 * heads * a.value_dim);
@@ -277,7 +331,8 @@ struct MixerOperations {
   void touch(Module module, std::int64_t numbers) {
     add(pricing.touched(module, Phase::Attention, tokens * numbers, tokens * numbers));
   }
-  void core(const hardware::TrainingAttentionShape& shape) {
+  void core(hardware::TrainingAttentionShape shape) {
+    shape.causal = causal;
     Operation op{.module = Module::Core, .phase = Phase::Attention};
     op.forward += pricing.cores.forward(shape, pricing.share);
     op.input += pricing.cores.backward(shape, pricing.share);
@@ -285,12 +340,18 @@ struct MixerOperations {
   }
 };
 
-Operations OperationPricing::mixer(const Mixer& mixer, std::int64_t sequences,
-                                   std::int64_t tokens) const {
+Operations OperationPricing::mixer(const Mixer& mixer, std::int64_t sequences, std::int64_t tokens,
+                                   bool causal) const {
   SIM_CHECK(trains(mixer), "a mixer that is not trained");
-  MixerOperations operations{*this, sequences, tokens, sequences * split(tokens, cp)};
+  MixerOperations operations{*this, sequences, tokens, sequences * split(tokens, cp), causal};
   std::visit(operations, mixer);
   return std::move(operations.ops);
+}
+
+// Keys and values are projections of the encoder's result: as many products as of its own tokens.
+Operations OperationPricing::cross(const GqaAttention& attention, std::int64_t sequences,
+                                   std::int64_t tokens) const {
+  return mixer(attention, sequences, tokens, false);
 }
 
 }  // namespace moesim::workloads

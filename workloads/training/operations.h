@@ -9,10 +9,12 @@
 //   backward experts    a dense product an expert that has rows (Transformer Engine, on several
 //   streams) core       hardware/kernels/training_attention.h the rest   bytes, a launch each;
 //   norms backward 1.5 times the forward's
+//   small      kernels that no shape names, as many as Megatron-Core has
 //
 // No fit says how these kernels differ from those of inference that price them (README.md).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -33,6 +35,7 @@ enum class Module {
   UpProjection,
   Core,
   Router,
+  Preprocess,
   Permute,
   Expert,
   Activation,
@@ -45,11 +48,18 @@ struct Operation {
   Module module = Module::Norm;
   Phase phase = Phase::Other;
   Work forward = {}, input = {}, weight = {};  // the last two: gradients of
+
+  Operation& operator+=(const Operation& other);  // of the same module
 };
 using Operations = std::vector<Operation>;
 
 // Whether an operation's forward is done again in the backward pass.
 bool is_recomputed(Module module, const Recompute& recompute);
+
+// So many kernels that no shape names.
+struct SmallKernels {
+  std::int64_t forward = 0, backward = 0;
+};
 
 struct OperationPricing {
   const hardware::Kernels& kernels;
@@ -59,8 +69,13 @@ struct OperationPricing {
   std::int64_t tp = 1, cp = 1, etp = 1;
   hardware::DeviceShare share = {};  // the rest belongs to communication kernels
 
-  // Of a layer's mixer with its norm, `sequences` of `tokens` each. REQUIRES: trains(mixer)
-  Operations mixer(const Mixer& mixer, std::int64_t sequences, std::int64_t tokens) const;
+  // Of a layer's mixer with its norm, `sequences` of `tokens` each; not causal: an encoder's.
+  // REQUIRES: trains(mixer)
+  Operations mixer(const Mixer& mixer, std::int64_t sequences, std::int64_t tokens,
+                   bool causal = true) const;
+  // Attention over an encoder's result of as many tokens, with its norm.
+  Operations cross(const GqaAttention& attention, std::int64_t sequences,
+                   std::int64_t tokens) const;
   // `tokens` of all these: those of a tp and cp rank, of a cp rank for dense and head.
   Operations dense(const DenseFfn& ffn, std::int64_t tokens) const;
   Operations router(const MoeFfn& moe, std::int64_t tokens) const;  // with its norm
@@ -68,8 +83,15 @@ struct OperationPricing {
   Operations shared(const MoeFfn& moe, std::int64_t tokens, bool whole) const;
   // Of one GPU's experts, which have so many rows each.
   Operations experts(const MoeFfn& moe, std::span<const std::int64_t> rows) const;
-  // `rows` of width hidden copied to where they belong, or back.
-  Operations permute(std::int64_t rows) const;
+  // The products of one of them: up, down.
+  std::array<Operation, 2> expert(const MoeFfn& moe, std::int64_t rows) const;
+  // What experts do beside their products, with so many rows in all.
+  Operations between_experts(const MoeFfn& moe, std::int64_t rows) const;
+  // `rows` of width hidden copied to where they belong, or back; `tokens` of them are read, or
+  // written, once each.
+  Operations permute(std::int64_t rows, std::int64_t tokens) const;
+  // Maps and counts of who sends what, once the router has chosen.
+  Operations preprocess(std::int64_t tokens) const;
   Operations embedding(std::int64_t tokens) const;
   // Final norm, logits, loss.
   Operations head(std::int64_t tokens) const;
@@ -85,6 +107,7 @@ struct OperationPricing {
   Work touch(std::int64_t numbers) const;
   Operation touched(Module module, Phase phase, std::int64_t forward, std::int64_t backward) const;
   Operation norm(Phase phase, std::int64_t tokens) const;
+  Operation small(SmallKernels count, Module module, Phase phase, std::int64_t tokens) const;
   Operations feed_forward(Module module, Phase phase, std::int64_t tokens, std::int64_t inter,
                           bool gated, hardware::Precision precision) const;
 

@@ -24,6 +24,9 @@ constexpr std::array<bool Recompute::*, 8> kRecomputeMembers{
     &Recompute::layernorm, &Recompute::shared_experts};
 constexpr std::array<std::string_view, 3> kNumberNames{"fp32", "bf16", "fp8"};
 constexpr std::array<double, 3> kNumberBytes{4, 2, 1};
+// Of the host; fitted on one step, Moonlight's on eight H100 without recomputation (457.18 ms;
+// validation/cases/training-moonlight16b-8h100-none.yaml).
+constexpr sim::Duration kOperation = std::chrono::microseconds(51);
 
 std::int64_t integer(const YamlNode& node, std::string_view key, std::int64_t fallback,
                      std::int64_t least = 1) {
@@ -61,10 +64,39 @@ double seconds(const YamlNode& node) {
   return 0;
 }
 
+// A share of the run: "20%", or a number from 0 to 1.
+double share(const YamlNode& node) {
+  const std::string text = node.text();
+  const bool percent = text.ends_with("%");
+  const std::size_t digits = text.size() - (percent ? 1 : 0);
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, number);
+  if (percent) number /= 100;
+  if (error == std::errc{} && end == text.data() + digits && number >= 0 && number < 1)
+    return number;
+  node.error(fmt::format("expected a part of the run, such as 20%, not \"{}\"", text));
+  return 0;
+}
+
+void read_run_routing(const YamlNode& list, RunPlan& run) {
+  for (const YamlNode& item : list.items()) {
+    item.allow_only({"from", "trace"});
+    const YamlNode from = item.at("from");
+    RunRouting part{.from = from.is_missing() ? 0 : share(from), .trace = item.at("trace").file()};
+    if (run.routing.empty() && part.from != 0)
+      from.error("the first part of a run is from 0");
+    else if (!run.routing.empty() && part.from <= run.routing.back().from)
+      from.error("parts of a run are told in order, each from later on");
+    run.routing.push_back(std::move(part));
+  }
+  if (run.routing.empty()) list.error("expected at least one part: {from: 0, trace: early.h5}");
+}
+
 RunPlan read_run(const YamlNode& node) {
-  node.allow_only({"tokens", "checkpoint", "failures"});
+  node.allow_only({"tokens", "checkpoint", "failures", "routing"});
   RunPlan run;
   if (const auto tokens = node.find("tokens")) run.tokens = tokens->number(0, 1e18);
+  if (const auto routing = node.find("routing")) read_run_routing(*routing, run);
   if (const auto checkpoint = node.find("checkpoint")) {
     checkpoint->allow_only({"every", "blocks"});
     run.blocks_s = seconds(checkpoint->at("blocks"));
@@ -238,13 +270,9 @@ void check_batch(const Deployment& d, const TrainingQuestion& q, std::vector<Pro
 }
 
 void check_model(const ModelSpec& model, std::vector<Problem>& problems) {
-  if (model.encoder_layers > 0) {
-    problems.push_back({"model", model.name + " has an encoder, whose training is not played yet"});
-    return;
-  }
   for (std::int64_t l = 0; l < model.layer_count(); ++l) {
     const LayerKind& kind = model.layer(l);
-    if (trains(kind.mixer) && !kind.cross) continue;
+    if (trains(kind.mixer)) continue;
     problems.push_back(
         {"model",
          fmt::format("layer {} of {}, \"{}\", has a mixer whose backward pass is not known "
@@ -266,6 +294,17 @@ void check_formats(const Formats& formats, std::vector<Problem>& problems) {
                                                  hardware::name_of(p))});
     return;
   }
+}
+
+// An encoder's result goes to every layer of the decoder: stages would send two things.
+void check_encoder(const Deployment& d, std::vector<Problem>& problems) {
+  if (d.model.encoder_layers == 0) return;
+  const Parallelism& p = d.layout;
+  if (p.pp > 1 || p.cp > 1)
+    problems.push_back(
+        {"parallelism", fmt::format("{} has an encoder, which is trained in one stage, by whole "
+                                    "sequences: pp 1 and cp 1 would do, not {} and {}",
+                                    d.model.name, p.pp, p.cp)});
 }
 
 void check_overlap(const Deployment& d, const TrainingQuestion& q, std::vector<Problem>& problems) {
@@ -292,6 +331,7 @@ std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
   std::vector<Problem> problems;
   check_model(d.model, problems);
   check_formats(d.formats, problems);
+  check_encoder(d, problems);
   check_batch(d, q, problems);
   if (std::string wrong = group_problem(d.layout); !wrong.empty())
     problems.push_back({"parallelism", std::move(wrong)});
@@ -308,6 +348,10 @@ std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
     problems.push_back(
         {"training", fmt::format("sharding_group: {} does not divide dp x cp = {} ranks",
                                  *q.sharding_group, d.layout.dp * d.layout.cp)});
+  if (q.run && !q.run->routing.empty() && (!d.model.is_moe() || q.capacity))
+    problems.push_back({"training",
+                        "run.routing: without experts, or with a capacity that is filled up, the "
+                        "routing makes no step longer: leave it out"});
   if (!q.schedule && d.layout.pp > 1)
     problems.push_back({"training", fmt::format("schedule: none is of one stage, not of pp = {}: "
                                                 "1f1b would do",
@@ -319,6 +363,23 @@ std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
                             .overlap_passes = q.overlap.expert};
   for (std::string& problem : problems_of(q.schedule.value_or(ScheduleName::OneFOneB), shape))
     problems.push_back({"training", "schedule: " + std::move(problem)});
+  return problems;
+}
+
+void training_host(Host& host) {
+  if (!host.graphs_given) host.graphs = Graphs::None;
+  if (!host.operation_given) host.per_operation = kOperation;
+}
+
+std::vector<Problem> check_host(const Host& host) {
+  std::vector<Problem> problems;
+  if (host.operation_given)
+    problems.push_back({"host", "per_operation is of training: leave it out"});
+  for (std::size_t i = 0; i < host.recorded.size(); ++i) {
+    if (!host.recorded[i]) continue;
+    problems.push_back({"host", "a list of graphs is of training: none, decode or all would do"});
+    break;
+  }
   return problems;
 }
 
@@ -369,6 +430,8 @@ Json to_json(const TrainingQuestion& q) {
                    {"detect_s", run.detect_s},
                    {"restart_s", run.restart_s}};
     if (run.every_s) json["run"]["checkpoint_every_s"] = *run.every_s;
+    for (const RunRouting& part : run.routing)
+      json["run"]["routing"].push_back({{"from", part.from}, {"trace", part.trace.string()}});
   }
   return json;
 }

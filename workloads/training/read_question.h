@@ -13,6 +13,12 @@ namespace moesim::workloads {
 TrainingQuestion read_training_question(const sim::io::YamlNode& node,
                                         const Deployment& deployment);
 
+// What a job's host takes where the scenario does not say: Megatron-Core records no graphs, and its
+// operations take as long as those of Moonlight's step on eight H100 (README.md, "The host").
+void training_host(Host& host);
+// What of it only training has, in a deployment that is not trained on.
+std::vector<Problem> check_host(const Host& host);
+
 // Whether the deployment can be asked this: every problem, empty where there is none.
 // REQUIRES: check(deployment) found nothing
 std::vector<Problem> check(const Deployment& deployment, const TrainingQuestion& question);

@@ -12,6 +12,15 @@ double TrainingReport::RankRow::sum() const {
                          f_us + b_us + w_us + fb_us + bubble_us + optimizer_us);
 }
 
+TrainingPlan TrainingReport::plan() const {
+  TrainingPlan plan{.stages = {}, .fullest = 0, .capacity = capacity};
+  for (const Row& row : memory) {
+    plan.stages.push_back(row.memory);
+    if (row.memory.peak() > plan.gpu().peak()) plan.fullest = plan.stages.size() - 1;
+  }
+  return plan;
+}
+
 namespace {
 
 Json memory_json(const TrainingReport::Row& row) {
@@ -72,6 +81,8 @@ Json to_json(const TrainingReport& r) {
   for (const auto& row : r.memory) json["memory"].push_back(memory_json(row));
   json["routing"] = {
       {"slowdown", r.routing_slowdown}, {"padding_share", r.padding_share}, {"draws", r.draws}};
+  for (const auto& [from, us] : r.run_steps)
+    json["run_steps"].push_back({{"from", from}, {"step_time_us", us}});
   if (r.goodput) {
     const Goodput& g = *r.goodput;
     json["goodput"] = {{"mtbf_h", g.mtbf_h},         {"checkpoint_every_s", g.checkpoint_every_s},

@@ -67,7 +67,10 @@ struct TrainingReport {
   double padding_share = 0;     // of experts' rows: what fills a capacity up
   std::uint32_t draws = 1;
   std::optional<Goodput> goodput = {};
-  std::vector<std::string> left_out;  // what this does not play
+  std::vector<std::pair<double, double>> run_steps = {};  // from which part of the run on, us
+  std::vector<std::string> left_out;                      // what this does not play
+
+  TrainingPlan plan() const;  // of its memory, by pipeline rank
 };
 
 sim::io::Json to_json(const TrainingReport& report);

@@ -10,6 +10,8 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "tools/moesim/shipped.h"
+#include "workloads/run.h"
+#include "workloads/training/training_report.h"
 
 using namespace moesim;
 using namespace moesim::tools;
@@ -29,6 +31,25 @@ Json card_of(const std::string& model) {
 }
 
 }  // namespace
+
+TEST_CASE("memory of a training scenario is what its run plans, rank by rank") {
+  const std::string file = "configs/scenarios/mixtral-8x7b-training-h100.yaml";
+  const tests::Called called =
+      tests::call(memory_command(), {{"FILE", {file}}, {"format", {"json"}}});
+  CHECK(called.code == sim::ExitCode::Ok);
+  const Json answer = Json::parse(called.out);
+  const auto ranks = workloads::run(workloads::load_scenario(file, {}, shipped())).training->memory;
+  REQUIRE(answer["stages"].size() == ranks.size());
+  std::int64_t most = 0;
+  for (std::size_t r = 0; r < ranks.size(); ++r) {
+    CHECK(answer["stages"][r]["peak_bytes"] == ranks[r].memory.peak());
+    most = std::max(most, ranks[r].memory.peak());
+  }
+  CHECK(answer["memory"]["peak_bytes"] == most);
+  const tests::Called text = tests::call(memory_command(), {{"FILE", {file}}});
+  CHECK(text.out.starts_with("Mixtral-8x7B on H100"));
+  CHECK(text.out.find("training: the fullest GPU (stage ") != std::string::npos);
+}
 
 TEST_CASE("a checkpoint's folder is the model of its config, and gives it its name") {
   const tests::TemporaryFolder folder;

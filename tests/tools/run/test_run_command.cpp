@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <regex>
 
+#include "sim/error.h"
 #include "sim/io/csv.h"
 #include "sim/io/json.h"
 #include "tests/support/call_command.h"
@@ -245,4 +246,12 @@ TEST_CASE("a run outside what was fitted was silent") {
   // TensorRT-LLM's time to the digit, and SGLang's: who answered is told.
   CHECK(run("kernels.moe=deepgemm").at("stand_ins").at(0).at("asked") == "deepgemm bf16");
   CHECK(run("kernels.moe=vllm").at("stand_ins").empty());
+}
+
+TEST_CASE("an .svg draws a schedule of training, and nothing else") {
+  CHECK_THROWS_WITH_AS(
+      call(tools::run_command(),
+           {{"SCENARIO", {kMixtral}}, {"timeline", {"never.svg"}}, {"format", {"text"}}}),
+      "--timeline: an .svg draws the schedule of a step of training; .json would do here",
+      sim::ConfigError);
 }

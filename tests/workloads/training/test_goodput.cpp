@@ -37,3 +37,10 @@ TEST_CASE("an interval that is long beside the time between failures is told to 
   CHECK_FALSE(at(200));
   CHECK(at(201));
 }
+
+TEST_CASE("a run whose routing drifts takes the mean of its parts' steps, by their length") {
+  // 0.2 x 10 + 0.5 x 20 + 0.3 x 40 = 24.
+  const RunPlan plan{.routing = {{0, "a.h5"}, {0.2, "b.h5"}, {0.7, "c.h5"}}};
+  CHECK(mean_step_us(plan, {10, 20, 40}) == doctest::Approx(24));
+  CHECK(mean_step_us({.routing = {{0, "a.h5"}}}, {7}) == doctest::Approx(7));
+}

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
+
 #include "tests/workloads/step/hand_scenario.h"
 
 using namespace moesim;
@@ -113,4 +115,42 @@ TEST_CASE("attention's backward holds the core's own and a product each for inpu
       .queries = 8, .keys = 8, .heads = 4, .kv_heads = 2, .qk_dim = 100, .v_dim = 100};
   const Sums again = sums_of(ops, {.core_attn = true});
   CHECK(again.input.time - sums.input.time == hand.cores.forward(core).time);
+}
+
+TEST_CASE("a mixture layer has the kernels that Megatron-Core counts") {
+  // Qwen3-30B-A3B over 16 ranks: 8 experts each, 151 kernels a layer forward and backward, the
+  // router's 31 (arXiv 2603.07685). Forward: attention norm, q k v, two norms of heads, rotation,
+  // core, output (6) and 10 small; norm (1), router 1 + 1 + 7, maps 11; experts 16, activation, 5
+  // small, rows there and back 2; dispatch and combine 3 each: 67.
+  // Backward: norm, two products twice, norms of heads, rotation, 3 of the core (10) and 16 small;
+  // norm, router 2 + 1 + 8; experts 32, activation, 7 small, rows 2; 6 exchanging: 86.
+  const hardware::Device device = hand_device();
+  const hardware::Kernels kernels{device, {"roofline", "roofline", "roofline"}};
+  const hardware::TrainingAttention cores{device};
+  const ModelSpec model = load_model("configs/models/qwen3-30b-a3b.yaml");
+  const OperationPricing pricing{kernels, cores, model, {}};
+  const auto& moe = std::get<MoeFfn>(model.layer(0).ffn);
+  const std::vector<std::int64_t> rows(8, 4096);
+  std::int64_t all = 2 * 6, router = 0;
+  const auto count = [](const Operations& ops) {
+    const Sums sums = sums_of(ops, {});
+    return sums.forward.launches + sums.input.launches + sums.weight.launches;
+  };
+  router = count(pricing.router(moe, 4096)) + count(pricing.preprocess(4096)) - 2;  // its norm's
+  CHECK(router == 31);
+  all += router + 2 + count(pricing.mixer(model.layer(0).mixer, 1, 4096)) +
+         count(pricing.experts(moe, rows)) + 2 * count(pricing.permute(32768, 32768));
+  CHECK(all == 67 + 86);
+  CHECK(std::abs(all - 151) <= 2);
+}
+
+TEST_CASE("an encoder's queries see all keys, and a decoder reads its result") {
+  // One sequence of 8: 36 pairs under the mask, 64 without.
+  const Hand hand;
+  const auto flops = [&](const Operations& ops) { return sums_of(ops, {}).forward.flops.count(); };
+  const double causal = flops(hand.pricing.mixer(hand_attention(), 1, 8));
+  const double whole = flops(hand.pricing.mixer(hand_attention(), 1, 8, false));
+  // 4 heads of 100 and 100: 2 x 4 x 200 FLOP a pair.
+  CHECK(whole - causal == (64 - 36) * 1600.0);
+  CHECK(flops(hand.pricing.cross(hand_attention(), 1, 8)) == whole);
 }

@@ -147,14 +147,67 @@ TEST_CASE("what a schedule cannot do is told with what would do") {
         "x.yaml:5:11: training: sharding_group: 3 does not divide dp x cp = 4 ranks");
 }
 
+TEST_CASE("the host of a job launches every kernel, unless it is told otherwise") {
+  const auto host = [](const std::string& lines) {
+    return scenario(kBatch, "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}", lines).deployment.host;
+  };
+  CHECK(host("").graphs == Graphs::None);
+  CHECK(host("").per_operation > sim::Duration{});
+  CHECK(host("host: {graphs: all}\n").graphs == Graphs::All);
+  const Host own = host("host: {per_operation: 7 us, graphs: [attn, moe_router]}\n");
+  CHECK(own.per_operation == sim::Duration(7'000'000));
+  CHECK(own.graphs == Graphs::None);
+  CHECK(own.is_recorded(GraphScope::Attention));
+  CHECK(own.is_recorded(GraphScope::Router));
+  CHECK_FALSE(own.is_recorded(GraphScope::Preprocess));
+  CHECK(error_of(kBatch, "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}", "host: {graphs: [experts]}\n") ==
+        "x.yaml:6:17: host.graphs[0]: expected one of attn, mlp, moe_router, moe_preprocess, "
+        "shared_experts, not \"experts\"");
+  const auto served = [](const std::string& asked) {
+    auto document = sim::io::YamlDocument::parse(
+        "name: test\nmodel: configs/models/mixtral-8x7b.yaml\ncluster: "
+        "configs/clusters/h100-1x8.yaml\nparallelism: {tp: 8}\nstep: {phase: decode, "
+        "batch_per_rank: 1, context: 10}\nhost: " +
+            asked + "\n",
+        "x.yaml");
+    return tests::thrown<sim::ConfigError>([&] { (void)read_scenario(document.root()); });
+  };
+  CHECK(served("{per_operation: 7 us}") ==
+        "x.yaml:6:7: host: per_operation is of training: leave it out");
+  CHECK(served("{graphs: [attn]}") ==
+        "x.yaml:6:7: host: a list of graphs is of training: none, decode or all would do");
+}
+
+TEST_CASE("the parts of a run whose routing drifts are told in order") {
+  const auto run = [](const std::string& parts) {
+    return error_of(with("run: {routing: [" + parts + "]}"));
+  };
+  CHECK(run("{from: 10%, trace: a.h5}") ==
+        "x.yaml:5:70: training.run.routing[0].from: the first part of a run is from 0");
+  CHECK(run("{from: 0, trace: a.h5}, {from: 0%, trace: b.h5}") ==
+        "x.yaml:5:94: training.run.routing[1].from: parts of a run are told in order, each from "
+        "later on");
+  CHECK(run("{from: 120%, trace: a.h5}") ==
+        "x.yaml:5:70: training.run.routing[0].from: expected a part of the run, such as 20%, not "
+        "\"120%\"");
+  CHECK(run("") ==
+        "x.yaml:5:62: training.run.routing: expected at least one part: {from: 0, trace: "
+        "early.h5}");
+  CHECK(error_of(
+            with("capacity: {factor: 1, pad: true}, run: {routing: [{from: 0, trace: a.h5}]}")) ==
+        "x.yaml:5:11: training: run.routing: without experts, or with a capacity that is filled "
+        "up, the routing makes no step longer: leave it out");
+}
+
 TEST_CASE("what is no part of training is refused") {
   CHECK(error_of(kBatch, "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}", "overlap: {two_batch: true}\n") ==
         "x.yaml:6:10: overlap: training has its own: training.overlap.expert, shared_expert");
   CHECK(error_of(kBatch, "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1, order: tp-cp-dp-ep-pp}") ==
         "x.yaml:4:14: parallelism: training plays one expert group for all, which has to be a "
         "stage's first ranks: not so in the order tp-cp-dp-ep-pp; tp-cp-ep-dp-pp would do");
-  CHECK(error_of(kBatch, "{tp: 1, dp: 8}", "", "t5-base") ==
-        "x.yaml:2:8: model: T5-Base has an encoder, whose training is not played yet");
+  CHECK(error_of("sequence: 512, global_batch: 256", "{pp: 2, dp: 4}", "", "t5-base") ==
+        "x.yaml:4:14: parallelism: T5-Base has an encoder, which is trained in one stage, by whole "
+        "sequences: pp 1 and cp 1 would do, not 2 and 1");
   CHECK(error_of(kBatch, "{tp: 1, dp: 8}", "precision: {experts: int4}\n") ==
         "x.yaml:6:12: precision: products in int4 have no backward pass here: precision: {weights: "
         "bf16} would do");

@@ -134,3 +134,55 @@ TEST_CASE("what does not fit says what would do, and equal questions have equal 
         std::string::npos);
   CHECK(to_json(result, s).dump() == to_json(run(s), s).dump());
 }
+
+TEST_CASE(
+    "a timeline has the passes of a pipeline, and in the middle rank's what they are made of") {
+  const RunResult result = run(scenario("schedule: 1f1b"), {.keep_timeline = true});
+  REQUIRE(result.recording);
+  const Recording& r = *result.recording;
+  CHECK(r.graph.ranks() == 4);
+  std::size_t passes = 0, inside = 0, dispatches = 0;
+  for (sim::OpId id = 0; id < r.graph.size(); ++id) {
+    const sim::Label& label = r.graph.label(r.graph.op(id).label);
+    if (label.phase == index_of(Phase::Pipeline)) {
+      ++passes;
+      continue;
+    }
+    ++inside;
+    CHECK(r.graph.op(id).rank == 2);
+    dispatches += label.name.starts_with("dispatch L");
+    CHECK(r.timeline.spans[id].end <= r.timeline.finish);
+  }
+  // 16 micro-batches forward and backward on four ranks; 8 mixture layers a stage, a dispatch each
+  // forward.
+  CHECK(passes == 4 * 2 * 16);
+  CHECK(dispatches == 8 * 16);
+  CHECK(inside > dispatches);
+}
+
+TEST_CASE("a run whose routing drifts is as long as its parts are") {
+  const std::string trace = "{trace: configs/traces/mixtral-like.h5}";
+  const auto with_run = [&](const std::string& routing) {
+    return report_of(scenario("draws: 1, run: {tokens: 1e12" + routing + "}", trace));
+  };
+  const TrainingReport plain = with_run("");
+  const TrainingReport same = with_run(
+      ", routing: [{from: 0, trace: configs/traces/mixtral-like.h5}, {from: 50%, trace: "
+      "configs/traces/mixtral-like.h5}]");
+  REQUIRE(same.run_steps.size() == 2);
+  CHECK(same.run_steps[1].first == 0.5);
+  CHECK(same.run_steps[1].second == same.step_us);
+  CHECK(same.goodput->days == doctest::Approx(plain.goodput->days).epsilon(1e-9));
+}
+
+TEST_CASE("an encoder and its decoder are trained, cross attention and all") {
+  auto document = sim::io::YamlDocument::parse(
+      "name: test\nmodel: configs/models/t5-base.yaml\ncluster: configs/clusters/h100-1x8.yaml\n"
+      "parallelism: {dp: 8}\nnetwork: bound\nhost: {graphs: all}\ntraining: {sequence: 512, "
+      "global_batch: 128, micro_batch: 16, schedule: none}\n",
+      "x.yaml");
+  const RunResult result = run(read_scenario(document.root()));
+  CHECK(result.training->step_us > 0);
+  // The arithmetic of products is three times the forward's, of cores three and a half times.
+  CHECK(result.training->hardware_flops > 0.9 * result.training->flops.model_causal);
+}

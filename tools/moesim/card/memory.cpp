@@ -8,6 +8,8 @@
 #include "tools/moesim/card/card.h"
 #include "tools/moesim/shipped.h"
 #include "workloads/memory/request.h"
+#include "workloads/run.h"
+#include "workloads/training/training_report.h"
 
 namespace moesim::tools {
 
@@ -82,6 +84,25 @@ std::string to_text(const workloads::MemoryRequest& request, const Json& answer)
   return text;
 }
 
+// What a run of it plans with: a device of its own is a memory question's, a cluster a scenario's.
+bool is_training_scenario(const sim::io::YamlNode& root) {
+  return root.find("training") && root.find("cluster");
+}
+
+// By pipeline rank, with the micro-batches in flight of the schedule as it is played.
+sim::ExitCode answer_scenario(const sim::io::YamlDocument& document, const Arguments& arguments,
+                              Console console) {
+  const workloads::Scenario scenario = workloads::read_scenario(document.root(), shipped());
+  const workloads::TrainingPlan plan = workloads::run(scenario, {}).training->plan();
+  const Json answer = workloads::answer(plan);
+  workloads::MemoryRequest asked;
+  asked.model.name = scenario.deployment.model.name;
+  asked.device.name = scenario.deployment.cluster.device.name;
+  asked.trains = true;
+  console.out << (arguments.json() ? sim::io::to_text(answer) : to_text(asked, answer));
+  return plan.fits() ? sim::ExitCode::Ok : sim::ExitCode::Infeasible;
+}
+
 }  // namespace
 
 Command memory_command() {
@@ -91,7 +112,8 @@ Command memory_command() {
       .description =
           "Reads a file with model, device, parallelism and either serving or training "
           "(their keys: workloads/README.md) and prints the fullest GPU; with --format json every "
-          "pipeline stage. With `engine:` it answers whether that engine starts at a fraction of "
+          "pipeline stage. A scenario of training is answered by pipeline rank, as its run plans. "
+          "With `engine:` it answers whether that engine starts at a fraction of "
           "the "
           "GPU's memory, with which context and batch, and names its options and its log's line. "
           "Ends with exit code 3 where it does not fit, or does not start.",
@@ -106,6 +128,8 @@ Command memory_command() {
       .run =
           [](const Arguments& arguments, Console console) {
             const auto document = sim::io::YamlDocument::load(arguments.text("FILE"));
+            if (is_training_scenario(document.root()))
+              return answer_scenario(document, arguments, console);
             const auto request = workloads::read_memory_request(document.root(), shipped());
             document.throw_errors();
             const Json answer = workloads::answer(request);
