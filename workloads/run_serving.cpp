@@ -273,7 +273,8 @@ CostBand band_of(serving::Service& service) {
   return write_checked(service, service.cost().check(), ignored);
 }
 
-ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options) {
+ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options,
+                              const CapacitySearch& wanted) {
   const ServingQuestion* asked = scenario.serving();
   const auto* laws = asked ? std::get_if<serving::RequestLaws>(&asked->requests) : nullptr;
   if (laws == nullptr || !laws->arrivals.has_rate() || laws->arrivals.stages.size() != 1) {
@@ -304,14 +305,14 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
   const auto meets = [&](const ServingReport& report) {
     return report.completed > 0 && report.attained.value_or(0) >= asked->targets.attained;
   };
-  // Between a rate that attains the targets and one that does not, to 1 %. Beyond saturation a run
-  // attains them only by being short: its queue has no time to grow. Broken off, both are of the
-  // runs that came to their end.
+  // Between a rate that attains the targets and one that does not. Beyond saturation a run attains
+  // them only by being short: its queue has no time to grow. Broken off, both are of the runs that
+  // came to their end.
   struct Bracket {
     double good = 0, bad = 0;
     bool capped = false;
   };
-  const auto search = [&](const StepCost::Mode& mode) {
+  const auto search = [&](const StepCost::Mode& mode, double start) {
     Bracket found;
     const auto ask = [&](double rate) {
       const bool good = meets(at_rate(rate, mode));
@@ -319,12 +320,18 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
       return good;
     };
     const double most = capacity.saturation.capacity / mode.decode_factor;
-    found.capped = ask(most);
-    if (found.capped) return found;
+    double rate = start > 0 ? std::min(start, most) : most;
+    while (ask(rate) && !stopped()) {
+      if (rate == most) {
+        found.capped = true;
+        return found;
+      }
+      rate = std::min(1.25 * rate, most);
+    }
     for (int i = 0; i < 12 && found.good == 0 && !stopped(); ++i) {
       ask(found.bad / (i == 0 ? 1.25 : 2));
     }
-    while (found.good > 0 && found.bad / found.good > 1.01 && !stopped()) {
+    while (found.good > 0 && found.bad / found.good > 1 + wanted.within && !stopped()) {
       ask(std::sqrt(found.good * found.bad));
     }
     return found;
@@ -333,7 +340,7 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
     capacity.partial = stopped();
     return capacity.partial;
   };
-  const Bracket middle = search({});
+  const Bracket middle = search({}, wanted.start);
   capacity.p50 = capacity.attained_at = middle.good;
   capacity.missed_at = middle.bad;
   capacity.p50_capped = middle.capped;
@@ -349,10 +356,13 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
     capacity.at.notes.push_back(std::move(note));
   if (broken_off()) return capacity;
   const CostBand band = band_of(service);
-  const Bracket low =
-      search({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high});
+  // With a guess: as much less, or more, as its steps are longer or shorter.
+  const auto guess = [&](double factor) { return wanted.start > 0 ? capacity.p50 / factor : 0; };
+  const Bracket low = search({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high},
+                             guess(band.decode_high));
   if (broken_off()) return capacity;
-  const Bracket high = search({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low});
+  const Bracket high = search({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low},
+                              guess(band.decode_low));
   if (broken_off()) return capacity;
   capacity.p10 = low.good;
   capacity.p10_capped = low.capped;
