@@ -19,6 +19,7 @@ inline constexpr std::int64_t kMostDevices = 1 << 20;  // that can be simulated
 
 struct Topology;
 struct CollectiveModels;
+class KernelPool;
 
 struct ScaleUp {
   enum class Kind { None, Switch, Pcie };
@@ -74,6 +75,8 @@ struct Cluster {
   std::shared_ptr<const Topology> topology;  // made from the above and the file's faults
   // Chosen for the device (collectives/models.h: collective_models()); copies share them.
   std::shared_ptr<const CollectiveModels> collectives;
+  // Of the device; copies share it. May be none: whoever needs kernels then makes them.
+  std::shared_ptr<KernelPool> kernels = nullptr;
   std::filesystem::path file;
 
   // Devices that are there: the file's, less those absent. A rank is one of them.

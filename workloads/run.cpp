@@ -33,7 +33,8 @@ std::vector<InputFile> inputs_of(const Scenario& scenario) {
   std::vector<InputFile> inputs;
   for (const std::filesystem::path& file : files) {
     if (!file.empty() && std::filesystem::is_regular_file(file)) {
-      inputs.push_back({.path = file.generic_string(), .hash = hash_of_file(file)});
+      inputs.push_back(
+          {.path = file.generic_string(), .hash = hash_of_file(file, named.hashes.get())});
     }
   }
   return inputs;

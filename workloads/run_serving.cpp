@@ -7,6 +7,7 @@
 
 #include "sim/error.h"
 #include "sim/units_text.h"
+#include "workloads/deployment/layout_rules.h"
 #include "workloads/report/describe.h"
 #include "workloads/report/summary.h"
 
@@ -147,6 +148,22 @@ std::optional<std::string> note_of_context(const std::deque<serving::RequestReco
       longer, records.size(), most);
 }
 
+// What the engine's file says that a service does not play either, and the blocks that ranks cut.
+std::vector<std::string> notes_of_engines(const Deployment& d, const ServingQuestion& q) {
+  Engine engine = d.engine;  // a service plays these three
+  engine.graphs.reset();
+  engine.memory.reset();
+  engine.scheduler.reset();
+  std::vector<std::string> notes = notes_of(engine);
+  const auto add = [&](const serving::Pool& pool) {
+    for (std::string& note : block_notes(d.engine, d.model, pool.layout, d.formats))
+      if (std::ranges::find(notes, note) == notes.end()) notes.push_back(std::move(note));
+  };
+  if (q.prefill) add(*q.prefill);
+  add(q.pool);
+  return notes;
+}
+
 void write_intervals(const ServingReport& low, const ServingReport& high, ServingReport& report) {
   const auto add = [&](const char* name, double a, double b) {
     report.interval[name] = {std::min(a, b), std::max(a, b)};
@@ -203,6 +220,7 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
   const CostBand band = write_checked(service, checks, report);
   report.interval.erase("tokens_per_s_per_gpu");  // of the iterations alone
   serving.extrapolated_share = report.extrapolated.share;
+  for (std::string& note : notes_of_engines(d, question)) serving.notes.push_back(std::move(note));
   if (auto note = note_of_context(played->records, d.model.max_context))
     serving.notes.push_back(std::move(*note));
   if (!serving.partial) {
@@ -255,7 +273,8 @@ CostBand band_of(serving::Service& service) {
   return write_checked(service, service.cost().check(), ignored);
 }
 
-ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options) {
+ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options,
+                              const CapacitySearch& wanted) {
   const ServingQuestion* asked = scenario.serving();
   const auto* laws = asked ? std::get_if<serving::RequestLaws>(&asked->requests) : nullptr;
   if (laws == nullptr || !laws->arrivals.has_rate() || laws->arrivals.stages.size() != 1) {
@@ -286,14 +305,14 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
   const auto meets = [&](const ServingReport& report) {
     return report.completed > 0 && report.attained.value_or(0) >= asked->targets.attained;
   };
-  // Between a rate that attains the targets and one that does not, to 1 %. Beyond saturation a run
-  // attains them only by being short: its queue has no time to grow. Broken off, both are of the
-  // runs that came to their end.
+  // Between a rate that attains the targets and one that does not. Beyond saturation a run attains
+  // them only by being short: its queue has no time to grow. Broken off, both are of the runs that
+  // came to their end.
   struct Bracket {
     double good = 0, bad = 0;
     bool capped = false;
   };
-  const auto search = [&](const StepCost::Mode& mode) {
+  const auto search = [&](const StepCost::Mode& mode, double start) {
     Bracket found;
     const auto ask = [&](double rate) {
       const bool good = meets(at_rate(rate, mode));
@@ -301,12 +320,18 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
       return good;
     };
     const double most = capacity.saturation.capacity / mode.decode_factor;
-    found.capped = ask(most);
-    if (found.capped) return found;
+    double rate = start > 0 ? std::min(start, most) : most;
+    while (ask(rate) && !stopped()) {
+      if (rate == most) {
+        found.capped = true;
+        return found;
+      }
+      rate = std::min(1.25 * rate, most);
+    }
     for (int i = 0; i < 12 && found.good == 0 && !stopped(); ++i) {
       ask(found.bad / (i == 0 ? 1.25 : 2));
     }
-    while (found.good > 0 && found.bad / found.good > 1.01 && !stopped()) {
+    while (found.good > 0 && found.bad / found.good > 1 + wanted.within && !stopped()) {
       ask(std::sqrt(found.good * found.bad));
     }
     return found;
@@ -315,7 +340,7 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
     capacity.partial = stopped();
     return capacity.partial;
   };
-  const Bracket middle = search({});
+  const Bracket middle = search({}, wanted.start);
   capacity.p50 = capacity.attained_at = middle.good;
   capacity.missed_at = middle.bad;
   capacity.p50_capped = middle.capped;
@@ -327,12 +352,17 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
                     capacity.saturation.capacity / 2560));
   }
   capacity.at = at_rate(capacity.p50, {});
+  for (std::string& note : notes_of_engines(scenario.deployment, *asked))
+    capacity.at.notes.push_back(std::move(note));
   if (broken_off()) return capacity;
   const CostBand band = band_of(service);
-  const Bracket low =
-      search({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high});
+  // With a guess: as much less, or more, as its steps are longer or shorter.
+  const auto guess = [&](double factor) { return wanted.start > 0 ? capacity.p50 / factor : 0; };
+  const Bracket low = search({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high},
+                             guess(band.decode_high));
   if (broken_off()) return capacity;
-  const Bracket high = search({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low});
+  const Bracket high = search({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low},
+                              guess(band.decode_low));
   if (broken_off()) return capacity;
   capacity.p10 = low.good;
   capacity.p10_capped = low.capped;

@@ -37,9 +37,16 @@ struct ServingCapacity {
   bool partial = false;
   double attained_at = 0, missed_at = 0;
 };
+// Where a search for it begins and how closely it ends: studies, which have an estimate, ask many.
+struct CapacitySearch {
+  double start = 0;      // requests a second; 0: the saturation's
+  double within = 0.01;  // what attains the targets and what does not differ by this part
+};
+
 // options.stop breaks it off, options.progress is told its runs. Throws ConfigError where the
 // scenario has no targets, or its requests have no single rate; InfeasibleError where no rate
 // attains them.
-ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options);
+ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options,
+                              const CapacitySearch& search = {});
 
 }  // namespace moesim::workloads

@@ -249,6 +249,7 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   report.what = what_of(d, q);
   report.gpus = d.layout.gpus();
   report.routing = chunks.routing();
+  for (std::string& note : notes_of(d.engine)) report.notes.push_back(std::move(note));
   for (std::string& note : block_notes(d.engine, d.model, d.layout, d.formats))
     report.notes.push_back(std::move(note));
   const double us = sim::to_us(step.step);

@@ -68,11 +68,12 @@ std::string_view RouterModel::regime(const RouterShape& s, const Rates&) {
 
 std::span<const ParameterField<PermuteParameters>> PermuteModel::fields() {
   using P = PermuteParameters;
-  static constexpr std::array<ParameterField<P>, 4> kFields{{
+  static constexpr std::array<ParameterField<P>, 5> kFields{{
       {"launch_us", &P::launch_us, 2, 0.3, 40},
       {"memory_fraction", &P::memory_fraction, 0.8, 0.1, 1},
       {"l2_gain", &P::l2_gain, 0.5, 0.01, 6},
       {"repeated", &P::repeated, 0.5, 0.02, 1.2},
+      {"added_us", &P::added_us, 0.1, 0.002, 5},
   }};
   return kFields;
 }
@@ -81,7 +82,8 @@ double PermuteModel::us(const RowsShape& s, const Rates& r, const PermuteParamet
   const auto [all, once] = moved(s);
   const double share = all / r.l2;
   const double gain = 1 + p.l2_gain / (1 + share * share);
-  return p.launch_us +
+  const double added = s.back ? real(s.rows) / std::max(1.0, real(s.tokens)) : 0;
+  return p.launch_us + p.added_us * added +
          (once + p.repeated * (all - once)) / (r.bandwidth * p.memory_fraction * gain);
 }
 

@@ -6,10 +6,11 @@
 //   fraction)
 //             rounds = ceil(experts / 32) x (1 + top_k): of a warp over a token's scores, once to
 //             read them and once for each choice
-//   permute = launch + (once + again x (all - once)) / (bandwidth x fraction) / (1 + gain / (1 +
-//   (all / L2)^2))
+//   permute = launch + added x copies + (once + again x (all - once)) / (bandwidth x fraction) / (1
+//   + gain / (1 + (all / L2)^2))
 //             all = bytes read and written, once = without the repeated reads of a token's row:
-//             what comes from memory; the second term is of what the L2 holds
+//             what comes from memory; the last term is of what the L2 holds; on the way back a
+//             token's copies are added one after another
 #pragma once
 
 #include <array>
@@ -42,6 +43,7 @@ struct RouterModel {
 
 struct PermuteParameters {
   double launch_us, memory_fraction, l2_gain, repeated;
+  double added_us;  // of a copy that comes back
 };
 
 // Rows out to where they go, or back (RowsShape::back).

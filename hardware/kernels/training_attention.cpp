@@ -8,27 +8,44 @@
 namespace moesim::hardware {
 namespace {
 
-constexpr double kEdge = 380, kRamp = 184;  // keys
-constexpr double kNarrow = 0.77;            // of the rate, heads of 64 and less: 497 of 648 TFLOPS
 constexpr double kBackFlops = 2.5, kBackBytes = 3;
 constexpr double kCopyFraction = 0.85;  // of the memory's bandwidth, as element-wise kernels have
 constexpr std::int64_t kBackLaunches = 3;  // row sums of dO O, the core, dQ to 16 bits
 // True over predicted, 90 % between the ends: the spread over the benches above.
 constexpr double kLow = 0.85, kHigh = 1.25, kDecile = 1.2816 / 1.6449;
 
-constexpr TrainingAttention::Constants kHopper{0.64, 0.72, 0, 0.87};
-constexpr TrainingAttention::Constants kBlackwell{0.59, 0.48, 40, 0.82};
-constexpr TrainingAttention::Constants kAmpere{0.69, 0.60, 80, 0.85};
+using Constants = TrainingAttention::Constants;
+
+// FlashAttention-3's shape of the curve: heads of 64 and less reach 497 of 648 TFLOPS, the backward
+// core `back` of the forward's rate.
+constexpr Constants flash(double rate, double wide_rate, double start_us, double back) {
+  constexpr double kEdge = 380, kRamp = 184, kNarrow = 0.77;
+  return {{rate * kNarrow, kEdge},
+          {rate, kEdge},
+          {wide_rate, kEdge},
+          {rate * kNarrow * back, kEdge},
+          {rate * back, kEdge},
+          {wide_rate * back, kEdge},
+          kRamp,
+          start_us};
+}
+constexpr Constants kHopper = flash(0.64, 0.72, 0, 0.87);
+constexpr Constants kBlackwell = flash(0.59, 0.48, 40, 0.82);
+constexpr Constants kAmpere = flash(0.69, 0.60, 80, 0.85);
+constexpr Constants kHopperCuDnn{
+    {0.480, 440}, {0.669, 380}, {0.635, 300}, {0.495, 720}, {0.611, 1000}, {0.550, 860}, 0, 0};
 
 struct Known {
-  TrainingAttention::Constants constants;
+  Constants constants;
   const char* device;
   bool same_generation;
 };
-Known constants_of(const Device& device) {
+Known constants_of(const Device& device, TrainingCore core) {
+  const bool hopper = device.generation == "hopper";
+  if (core == TrainingCore::CuDnn) return {kHopperCuDnn, "H100 SXM", hopper};
   if (device.generation == "blackwell") return {kBlackwell, "B200", true};
   if (device.generation == "ampere") return {kAmpere, "A100 PCIe", true};
-  return {kHopper, "H100 SXM", device.generation == "hopper"};
+  return {kHopper, "H100 SXM", hopper};
 }
 
 }  // namespace
@@ -40,16 +57,22 @@ double visible_pairs(const TrainingAttentionShape& shape) {
   return static_cast<double>(shape.sequences * shape.queries) * seen;
 }
 
-TrainingAttention::TrainingAttention(const Device& device) : device_(device) {
-  const Known known = constants_of(device);
+std::string_view name_of(TrainingCore core) {
+  return core == TrainingCore::CuDnn ? "cudnn" : "flash_attention_3";
+}
+
+TrainingAttention::TrainingAttention(const Device& device, TrainingCore core) : device_(device) {
+  const Known known = constants_of(device, core);
   constants_ = known.constants;
   use_ = {.kind = "training_attention",
-          .asked = "flash_attention",
-          .used = "flash_attention",
+          .asked = std::string(name_of(core)),
+          .used = std::string(name_of(core)),
           .axes = {},
           .provenance = {.origin = Origin::Fitted,
-                         .source = "arXiv 2407.08608 fig. 6, SimuMax@4dcaae5, "
-                                   "deepseek-ai/profile-data@4496024; constants by hand"},
+                         .source = core == TrainingCore::CuDnn
+                                       ? "cuDNN 9.19 on an H100 (validation/measured)"
+                                       : "arXiv 2407.08608 fig. 6, SimuMax@4dcaae5, "
+                                         "deepseek-ai/profile-data@4496024; constants by hand"},
           .carried_from = device.name == known.device ? "" : known.device,
           .other_generation = !known.same_generation};
 }
@@ -68,15 +91,17 @@ KernelCost TrainingAttention::cost(const TrainingAttentionShape& s, DeviceShare 
   const Rates rates = rates_of(device_, Precision::BF16, share);
   const double pairs = visible_pairs(s), keys = static_cast<double>(s.keys);
   const double per_pair = 2 * static_cast<double>(s.heads * (s.qk_dim + s.v_dim));
-  const double edges = s.causal ? static_cast<double>(s.sequences * s.queries) * kEdge / 2 : 0;
-  double rate = s.qk_dim > 128 ? constants_.latent_rate : constants_.rate;
-  if (s.qk_dim <= 64) rate *= kNarrow;
-  double compute = (pairs + edges) * per_pair / (rates.peak * rate);
+  const Constants& c = constants_;
+  const Curve& curve = s.qk_dim <= 64    ? (backward ? c.back_narrow : c.narrow)
+                       : s.qk_dim <= 128 ? (backward ? c.back_plain : c.plain)
+                                         : (backward ? c.back_wide : c.wide);
+  const double edges = s.causal ? static_cast<double>(s.sequences * s.queries) * curve.edge / 2 : 0;
+  double compute = (pairs + edges) * per_pair / (rates.peak * curve.rate);
   double bytes = 2 * static_cast<double>(s.sequences * (s.queries * s.heads + s.keys * s.kv_heads) *
                                          (s.qk_dim + s.v_dim));
   double flops = pairs * per_pair;
   if (backward) {
-    compute *= kBackFlops / (constants_.back * keys / (keys + kRamp));
+    compute *= kBackFlops * (keys + c.ramp) / keys;
     flops *= kBackFlops;
     bytes *= kBackBytes;
   }

@@ -1,22 +1,31 @@
 // Attention cores of training: causal, scores kept in no memory (FlashAttention-3, cuDNN), forward
 // and backward.
 //
-//   pairs    = sequences x queries x (keys + edge) / 2      with a window less: what lies in it;
+//   pairs    = sequences x queries x (keys + 1) / 2      with a window less: what lies in it;
 //              an encoder's queries, and those that read its result, see all keys
-//   forward  = launch + start + max(2 pairs x heads x (qk + v) / (peak x rate), bytes / bandwidth)
-//   backward = the same with 2.5 times the arithmetic (scores again; dV, dP, dQ, dK) at
-//              back x keys / (keys + ramp) of the forward's rate, and three times the bytes
+//   forward  = launch + start + max(2 (pairs + edge) x heads x (qk + v) / (peak x rate),
+//              bytes / bandwidth)       edge: sequences x queries x edge / 2
+//   backward = the same with 2.5 times the arithmetic (scores again; dV, dP, dQ, dK), a rate and an
+//              edge of its own, and three times the bytes; FlashAttention-3's rate also falls at
+//              short sequences: x keys / (keys + ramp)
 //
-// `edge`: keys of the diagonal's tiles that are computed and masked. Constants by generation,
-// fitted by hand on public benches: Hopper on FlashAttention-3's own figures (arXiv 2407.08608 fig.
-// 6 and the repository's assets) and one latent core of DeepSeek's profile (profile-data@4496024),
-// Ampere and Blackwell on the operator tables of SimuMax@4dcaae5. In that table's points they are
-// within 15 % from 32 heads up; few heads at short sequences are up to 30 % low. Other generations
-// have Hopper's constants and say so. Sequences are of equal length; no mask but the causal one and
-// a window is known. Constants are those of causal cores.
+// `edge`: keys of the diagonal's tiles that are computed and masked, and what else each query's
+// tile costs. Rates and edges are of heads up to 64, up to 128 and wider (latent: 192 and 128).
+//
+// flash_attention_3: Hopper by FlashAttention-3's own figures (arXiv 2407.08608 fig. 6 and the
+// repository's assets) and one latent core of DeepSeek's profile (profile-data@4496024), Ampere and
+// Blackwell by the operator tables of SimuMax@4dcaae5; by hand. In those points they are within 15
+// % from 32 heads up; few heads at short sequences are up to 30 % low. cudnn: cuDNN 9.19 as PyTorch
+// calls it, measured on an H100 (validation/measured), 1,024 to 16,384 keys; the host's 90 and 130
+// us before a forward and a backward core, which those timings hold, are not of the core. Wide and
+// narrow heads within 3 %, others within 7.
+//
+// Other generations have Hopper's constants and say so. Sequences are of equal length; no mask but
+// the causal one and a window is known. Constants are those of causal cores.
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "hardware/device.h"
 #include "hardware/kernels/device_share.h"
@@ -37,18 +46,28 @@ struct TrainingAttentionShape {
 // Queries and keys that meet under the mask, on average over the GPUs that share a sequence.
 double visible_pairs(const TrainingAttentionShape& shape);
 
+enum class TrainingCore { FlashAttention3, CuDnn };
+// "flash_attention_3", "cudnn".
+std::string_view name_of(TrainingCore core);
+
 class TrainingAttention {
  public:
   // The device outlives this, and prices point to it (Trust::use).
-  explicit TrainingAttention(const Device& device);
+  explicit TrainingAttention(const Device& device,
+                             TrainingCore core = TrainingCore::FlashAttention3);
 
   KernelCost forward(const TrainingAttentionShape& shape, DeviceShare share = {}) const;
   KernelCost backward(const TrainingAttentionShape& shape, DeviceShare share = {}) const;
 
+  struct Curve {
+    double rate = 0;  // of the peak
+    double edge = 0;  // keys
+  };
   struct Constants {
-    double rate = 0, latent_rate = 0;  // of the peak; latent: query heads wider than 128
+    Curve narrow, plain, wide;                 // forward
+    Curve back_narrow, back_plain, back_wide;  // backward
+    double ramp = 0;                           // keys, backward
     double start_us = 0;
-    double back = 0;  // of the forward's rate, at long sequences
   };
 
  private:

@@ -19,7 +19,8 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-constexpr std::size_t kMostValues = std::size_t{1} << 25;  // of a table
+// Of a table, and as many again for its lines: eight bytes each, thrice that as they grow.
+constexpr std::size_t kMostValues = std::size_t{1} << 25;
 constexpr std::size_t kMostInALine = std::size_t{1} << 20;
 
 // Walks over the records of a text in place: the unquoted values are written over the text itself,
@@ -183,8 +184,8 @@ CsvTable CsvTable::parse(std::string text, std::string name) {
                                    table.columns_.size(), table.columns_.size() == 1 ? "" : "s"));
     }
     before = table.ends_.size();
-    if (before > kMostValues) {
-      throw InputError(fmt::format("{}:{}: a table of more than {} values", table.name_,
+    if (before + table.lines_.size() > kMostValues) {
+      throw InputError(fmt::format("{}:{}: a table of more than {} values and lines", table.name_,
                                    records.line(), kMostValues));
     }
     table.lines_.push_back(records.line());

@@ -53,6 +53,8 @@ struct Hdf5Constant : Hdf5Name<hid_t> {
   operator hid_t() const { return *this->address(); }  // NOLINT(google-explicit-constructor)
 };
 
+// A name that is declared cannot stand in parentheses.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define MOESIM_HDF5_TEXT(name) #name
 #define MOESIM_HDF5_FUNCTION(name)                   \
   inline const Hdf5Function<decltype(::name)> name { \
@@ -62,6 +64,7 @@ struct Hdf5Constant : Hdf5Name<hid_t> {
   inline const Hdf5Constant name { \
     MOESIM_HDF5_TEXT(name)         \
   }
+// NOLINTEND(bugprone-macro-parentheses)
 
 MOESIM_HDF5_FUNCTION(H5open);
 MOESIM_HDF5_FUNCTION(H5dont_atexit);
@@ -134,6 +137,7 @@ MOESIM_HDF5_FUNCTION(H5Tget_precision);
 MOESIM_HDF5_FUNCTION(H5Tget_sign);
 MOESIM_HDF5_FUNCTION(H5Tget_size);
 MOESIM_HDF5_FUNCTION(H5Tget_strpad);
+MOESIM_HDF5_FUNCTION(H5Tget_super);
 MOESIM_HDF5_FUNCTION(H5Tis_variable_str);
 MOESIM_HDF5_FUNCTION(H5Tset_cset);
 MOESIM_HDF5_FUNCTION(H5Tset_ebias);

@@ -1,5 +1,8 @@
+#include <fmt/format.h>
+
 #include <cstring>
 
+#include "sim/error.h"
 #include "sim/io/hdf5_library.h"
 
 namespace moesim::sim::io {
@@ -8,6 +11,14 @@ Hdf5TextType::Hdf5TextType(hid_t stored, const std::string& where) : where_(wher
   const htri_t variable = H5Tis_variable_str(stored);
   check(variable, where, kHdf5Damaged);
   variable_ = variable > 0;
+  if (variable_) {
+    // The library takes that much for each character of a text before it looks.
+    const Hdf5Handle character = own(H5Tget_super(stored), H5Tclose, where, kHdf5Damaged);
+    if (const std::size_t bytes = H5Tget_size(character.id()); bytes != 1) {
+      throw InputError(
+          fmt::format("{}: is damaged: a text whose characters have {} bytes", where, bytes));
+    }
+  }
   space_padded_ = H5Tget_strpad(stored) == H5T_STR_SPACEPAD;
   size_ = variable_ ? sizeof(char*) : H5Tget_size(stored);
   handle_ = own(H5Tcopy(H5T_C_S1), H5Tclose, where, kHdf5Damaged);
@@ -22,11 +33,12 @@ std::vector<std::string> Hdf5TextType::read(std::size_t count, hid_t space,
   texts.reserve(count);
   if (variable_) {
     std::vector<char*> pointers(count, nullptr);
-    const herr_t status = read(pointers.data());
+    void* const out = static_cast<void*>(pointers.data());
+    const herr_t status = read(out);
     if (status >= 0) {
       for (const char* text : pointers) texts.emplace_back(text == nullptr ? "" : text);
     }
-    H5Dvlen_reclaim(id(), space, H5P_DEFAULT, pointers.data());
+    H5Dvlen_reclaim(id(), space, H5P_DEFAULT, out);
     check(status, where_, kHdf5Damaged);
     return texts;
   }

@@ -81,10 +81,12 @@ void check_report(const std::string& report) {
     if (std::regex_search(line, found, used)) {
       ++kernels;
       const int registers = std::atoi(found[1].str().c_str());
-      // Two blocks of the mma.sync kernel, of 256 threads, share 65,536 registers; a block of three
-      // warpgroups has 168 a thread; two of a prompt's attention, of 128 threads, have 255 each;
-      // nobody else more than 240.
-      const int bound = kernel.find("grouped_gemm_mma") != std::string::npos    ? 128
+      // Two blocks of 128 threads share 65,536 registers: those of the largest mma.sync tile and of
+      // a prompt's attention; three of the smallest tile have 168, as has a block of three
+      // warpgroups; nobody else more than 240.
+      const bool mma = kernel.find("grouped_gemm_mma") != std::string::npos;
+      const int bound = mma && kernel.find("TileILi128E") != std::string::npos  ? 255
+                        : mma                                                   ? 168
                         : kernel.find("TileILi128E") != std::string::npos       ? 168
                         : kernel.find("attention_prefill") != std::string::npos ? 255
                                                                                 : 240;
@@ -106,14 +108,22 @@ void check_code(const std::map<std::string, Counts>& kernels, bool hopper) {
     const auto text = [&](unsigned opcode) { return std::to_string(count(opcode)); };
     if (name.find("grouped_gemm_mma") != std::string::npos) {
       ++products;
-      // Two times 16 of k; a warp of the largest tile has 4 x 4 fragments, of the smallest 1 x 4.
+      // 32 or 64 of k, by 16; a warp of the largest tile has 4 x 8 fragments, of the smallest 1
+      // x 4.
       expect(count(kHmma) >= 8 && count(kHmma) % 8 == 0, name + ": HMMA " + text(kHmma));
       expect(count(kAsyncCopy) > 0, name + ": LDGSTS " + text(kAsyncCopy));
+    } else if (name.find("attention_decode") != std::string::npos) {
+      ++products;
+      // Of a piece: eight times 16 of the heads' values by eight of keys, then 16 keys by 16 times
+      // eight of values.
+      expect(count(kHmma) == 32, name + ": HMMA " + text(kHmma));
+      expect(count(kAsyncCopy) >= 16, name + ": LDGSTS " + text(kAsyncCopy));
     } else if (name.find("attention_prefill") != std::string::npos) {
       ++products;
-      // Of a piece: eight times 16 of a head's values by eight of keys, four of keys by 16 of
-      // values.
-      expect(count(kHmma) == 128, name + ": HMMA " + text(kHmma));
+      // Of a piece, for each tile of 16 queries that a warp has: eight times 16 of a head's values
+      // by eight of keys, four of keys by 16 of values.
+      const int tiles = name.find("ILi2E") != std::string::npos ? 2 : 1;
+      expect(count(kHmma) == tiles * 128, name + ": HMMA " + text(kHmma));
       expect(count(kAsyncCopy) >= 32, name + ": LDGSTS " + text(kAsyncCopy));
     } else if (name.find("grouped_gemm_wgmma") != std::string::npos) {
       ++products;
@@ -127,7 +137,7 @@ void check_code(const std::map<std::string, Counts>& kernels, bool hopper) {
       expect(count(kBulkCopy) >= 3 && count(kHmma) == 0, name + ": UTMALDG " + text(kBulkCopy));
     }
   }
-  expect(products == (hopper ? 7 : 4), std::to_string(products) + " matrix kernels were found");
+  expect(products == (hopper ? 7 : 6), std::to_string(products) + " matrix kernels were found");
 }
 
 }  // namespace

@@ -54,11 +54,15 @@ set(_fp8 kernels/grouped_gemm_fp8.cuh)
 set(_ring kernels/hopper_tile.cuh)
 
 moesim_seed_bug(mma_missing_barrier mma ${_mma}
-  "sync_threads();  // this stage is there for all, and all have done with the one refilled next" "")
+  "sync_threads();  // the next stage is there for all, and all have read this one" "")
+moesim_seed_bug(mma_missing_first_barrier mma ${_mma}
+  "sync_threads();  // the first stage is there for all" "")
 moesim_seed_bug(mma_dropped_wait mma ${_mma}
-  "async_wait<T::kStages - 2>()" "async_wait<T::kStages - 1>()")
-moesim_seed_bug(mma_tile_barrier mma ${_mma}
-  "sync_threads();  // before the next tile refills the stages" "")
+  "async_wait<T::kStages - 2>();\n          sync_threads();" "async_wait<T::kStages - 1>();\n          sync_threads();")
+moesim_seed_bug(mma_dropped_first_wait mma ${_mma}
+  "async_wait<T::kStages - 2>();\n    sync_threads();" "async_wait<T::kStages - 1>();\n    sync_threads();")
+moesim_seed_bug(mma_fragments_of_the_stage_before mma ${_mma}
+  "load(step + 1, 0)" "load(step, 0)")
 moesim_seed_bug(mma_wrong_fragment_row mma ${_mma}
   "warp_row + i * 16 + lane % 16" "warp_row + i * 16 + lane % 8")
 moesim_seed_bug(mma_weights_of_another_group mma ${_mma}
@@ -92,11 +96,16 @@ moesim_seed_bug(wgmma_wrong_arrivals wgmma ${_ring}
 moesim_seed_bug(wgmma_no_barrier_fence wgmma ${_ring}
   "fence_barrier_init();" "")
 moesim_seed_bug(fp8_scale_row fp8 ${_fp8}
-  "shared.a_scale[at.stage][my_row + 8]" "shared.a_scale[at.stage][my_row]")
+  "shared.a_scale[at.stage][my_scale + 8]" "shared.a_scale[at.stage][my_scale]")
+# What an H100 found: a copy that begins at any row's scale is an illegal instruction.
+moesim_seed_bug(fp8_scales_unaligned fp8 ${_fp8}
+  "tile.row & -kScalesAligned" "tile.row")
+moesim_seed_bug(fp8_scales_not_shifted fp8 ${_fp8}
+  "row_of_sums() + tile.row % kScalesAligned" "row_of_sums()")
 moesim_seed_bug(fp8_weight_scale_column fp8 ${_fp8}
   "tile.column / kScaleBlock" "0")
 moesim_seed_bug(fp8_scale_bytes fp8 ${_fp8}
-  "(kTileRows + kBlockN) * kBlockK + kTileRows * 4" "(kTileRows + kBlockN) * kBlockK")
+  "(kTileRows + kBlockN) * kBlockK + kScales * 4" "(kTileRows + kBlockN) * kBlockK")
 moesim_seed_bug(fp8_never_released fp8 ${_fp8}
   "if (lane_index() == 0) barrier_arrive(ring.empty[at.stage]);" "")
 moesim_seed_bug(hopper_wrong_row fp8 ${_ring}
@@ -110,26 +119,59 @@ moesim_seed_bug(sort_missing_barrier sort kernels/sort.cuh
   "if (lane_index() == kWarpSize - 1) shared.warp_total[warp_index()] = inclusive;")
 moesim_seed_bug(sort_reads_moved_counter sort kernels/sort.cuh
   "sync_warp();  // all have read before the first moves it on" "")
+moesim_seed_bug(permute_one_part rows kernels/permute.cuh
+  "reinterpret_cast<Vector16*>(args.rows + row * args.hidden)[i] = from[i]"
+  "reinterpret_cast<Vector16*>(args.rows + row * args.hidden)[i] = from[thread_index()]")
+moesim_seed_bug(unpermute_rows_of_the_next rows kernels/permute.cuh
+  "if (first + k >= args.top_k) break;" "")
 moesim_seed_bug(swapped_gate_and_up rows kernels/swiglu.cuh
   "const Vector16 g = gate[i], u = up[i]" "const Vector16 g = up[i], u = gate[i]")
-moesim_seed_bug(attention_missing_rescale attention kernels/attention_decode.cuh
-  "weight[h] = weight[h] * keep + mine" "weight[h] = weight[h] + mine")
+set(_attention kernels/attention.cuh)
+set(_decode kernels/attention_decode.cuh)
+moesim_seed_bug(attention_weight_not_rescaled attention ${_attention}
+  "rows.weight[row] * keep + " "rows.weight[row] + ")
+moesim_seed_bug(decode_dropped_wait attention ${_decode}
+  "async_wait<kDecodeStages - 2>()" "async_wait<kDecodeStages - 1>()")
+moesim_seed_bug(decode_refills_too_early attention ${_decode}
+  "  for (int i = 0; i < kDecodeStages - 1; ++i) stage(i);" "  for (int i = 0; i < kDecodeStages + 1; ++i) stage(i);")
+moesim_seed_bug(decode_sees_beyond_its_part attention ${_decode}
+  "< kDecodeKeys) hide_keys" "< 0) hide_keys")
+moesim_seed_bug(decode_sums_in_a_busy_ring attention ${_decode}
+  "sync_threads();  // all have done with the ring" "")
+moesim_seed_bug(decode_missing_barrier attention ${_decode}
+  "leave_rows(shared, rows[0], heads);\n  sync_threads();" "leave_rows(shared, rows[0], heads);")
+moesim_seed_bug(decode_warps_weighed_alike attention ${_decode}
+  "share_of_sum(shared.highest[w][h], top)" "1.0f")
+moesim_seed_bug(decode_parts_weighed_alike attention ${_decode}
+  "share_of_sum(part[kHeadDim], top)" "1.0f")
+moesim_seed_bug(decode_missing_merge_barrier attention ${_decode}
+  "sync_threads();  // the warps' sums are there" "")
+moesim_seed_bug(decode_heads_of_another_part attention ${_decode}
+  "cache) * share + part * kDecodeHeads" "cache) * share")
 set(_prefill kernels/attention_prefill.cuh)
-moesim_seed_bug(prefill_missing_rescale prefill ${_prefill}
-  "state.weight[row] *= keep;" "")
+moesim_seed_bug(prefill_sums_not_rescaled prefill ${_attention}
+  "rows.sum[d][2 * row] *= keep;" "")
 moesim_seed_bug(prefill_sees_the_next_token prefill ${_prefill}
-  "lane_index() / 4 + 1 - piece" "lane_index() / 4 + 2 - piece")
-moesim_seed_bug(prefill_wrong_upper_row prefill ${_prefill}
-  ">= seen + row * 8" ">= seen")
+  "before + first_query + 1 - piece" "before + first_query + 2 - piece")
+moesim_seed_bug(prefill_hides_too_little prefill ${_prefill}
+  "seen < kPrefillKeys;" "seen < kPrefillKeys - 32;")
+moesim_seed_bug(prefill_wrong_upper_row prefill ${_attention}
+  ">= seen + c / 2 * more" ">= seen")
+moesim_seed_bug(prefill_second_tile_sees_less prefill ${_prefill}
+  "seen + t * 16 + my_row" "seen + t * 8 + my_row")
 moesim_seed_bug(prefill_missing_barrier prefill ${_prefill}
   "sync_threads();  // this piece is there for all, and all have done with the one refilled next" "")
 moesim_seed_bug(prefill_dropped_wait prefill ${_prefill}
   "async_wait<0>()" "async_wait<1>()")
-moesim_seed_bug(prefill_swapped_matrices prefill ${_prefill}
-  "step * 16 + lane / 8 % 2 * 8 + lane % 8" "step * 16 + lane / 16 * 8 + lane % 8")
-moesim_seed_bug(prefill_not_turned prefill ${_prefill}
+moesim_seed_bug(prefill_swapped_matrices prefill ${_attention}
+  "vector_at(lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2)" "vector_at(lane % 16, step * 2 + lane / 16)")
+moesim_seed_bug(prefill_wrong_query_fragments prefill ${_prefill}
+  "vector_at(lane % 16, step * 2 + lane / 16)" "vector_at(lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2)")
+moesim_seed_bug(prefill_queries_of_another_warp prefill ${_prefill}
+  "shared.queries + warp_index() * kOfWarp * kHeadDim" "shared.queries")
+moesim_seed_bug(prefill_not_turned prefill ${_attention}
   "load_turned_matrices(" "load_matrices(")
 moesim_seed_bug(prefill_wrong_stage prefill ${_prefill}
-  "attend(state, shared.keys[piece % 2]" "attend(state, shared.keys[0]")
+  "(score, shared.keys[piece % 2]" "(score, shared.keys[0]")
 moesim_seed_bug(prefill_wrong_cache_head prefill ${_prefill}
   "head / (args.heads / args.kv_heads)" "head % args.kv_heads")

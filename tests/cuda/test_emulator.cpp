@@ -187,6 +187,15 @@ TEST_CASE("instructions that the hardware does not define are refused") {
                                         shared_as<Shared>().barrier);
                        }),
                        "tensor map: one to three directions", emulation::Misuse);
+  // Floats from the third on: 12 bytes from the start.
+  CHECK_THROWS_WITH_AS(
+      run([] {
+        TensorMap map{};
+        map.shape.element = TensorElement::Float;
+        map.shape.size[0] = map.shape.box[0] = 8;
+        tensor_copy_2d(&shared_as<Shared>(), map, 3, 0, shared_as<Shared>().barrier);
+      }),
+      "a bulk tensor copy: the box does not begin at a multiple of 16 bytes", emulation::Misuse);
   CHECK_THROWS_WITH_AS(run([] { async_copy16(&shared_as<Shared>().barrier, nullptr, 0); }),
                        "cp.async lies outside the block's shared memory", emulation::Misuse);
   CHECK_THROWS_WITH_AS(run([] {

@@ -5,6 +5,7 @@
 
 #include "validation/cuda/emulation/machine.h"
 #include "validation/cuda/protocol/checks.h"
+#include "validation/cuda/protocol/measured_set.h"
 #include "validation/cuda/protocol/run_plan.h"
 
 using namespace moesim::validation::cuda;
@@ -306,4 +307,15 @@ TEST_CASE("a card that slowed down is flagged, and the power cap by a name of it
     CHECK(flags(reason) == Flags{"no_graph", "throttled"});
   }
   CHECK(flags(0x44) == Flags{"no_graph", "throttled", "power_cap"});
+}
+
+TEST_CASE("a cache is cut into parts where caches alone do not keep the multiprocessors busy") {
+  // 99 caches are three quarters of 132 multiprocessors: a block each. Of 98, twice 132 / 98.
+  CHECK(parts_of_cache(132, 512, 4096) == 1);
+  CHECK(parts_of_cache(132, 99, 4096) == 1);
+  CHECK(parts_of_cache(132, 98, 4096) == 2);
+  CHECK(parts_of_cache(132, 8, 32768) == 33);
+  // No part has less than 64 keys: 512 / 64, and one of all where there are fewer.
+  CHECK(parts_of_cache(132, 8, 512) == 8);
+  CHECK(parts_of_cache(132, 1, 63) == 1);
 }

@@ -97,6 +97,12 @@ TEST_CASE("the reference router chooses as written by hand") {
   CHECK(reference_router(rule, logits, bias).ids == std::vector<int>{3, 2});
 }
 
+TEST_CASE("powers of two, and nothing of what is hidden") {
+  CHECK(power_of_two(3) == 8);
+  CHECK(power_of_two(-1) == 0.5f);
+  CHECK(power_of_two(-INFINITY) == 0);
+}
+
 TEST_CASE("the reference sort keeps the order of selections") {
   // Experts 1 and 2 live here. Selections by expert: 1 has the 1st and 4th, 2 the 3rd.
   const std::vector<int> ids{1, 0, 2, 1, 3, 0};
@@ -104,4 +110,14 @@ TEST_CASE("the reference sort keeps the order of selections") {
   CHECK(sorted.offsets == std::vector<int>{0, 2, 3});
   CHECK(sorted.row_of == std::vector<int>{0, -1, 2, 1, -1, -1});
   CHECK(sorted.token_of == std::vector<int>{0, 1, 1});
+}
+
+TEST_CASE("random operands are the same values whoever makes them") {
+  // Long enough to be made in parts, and no multiple of them.
+  const std::size_t count = (std::size_t{5} << 20) + 3;
+  const std::vector<float> values = random_float(7, count, 2);
+  REQUIRE(values.size() == count);
+  std::size_t unequal = 0;
+  for (std::size_t i = 0; i < count; ++i) unequal += values[i] == 2 * hash_normal(7, i) ? 0 : 1;
+  CHECK(unequal == 0);
 }

@@ -21,15 +21,18 @@ using namespace moesim::validation::cuda;
 
 namespace {
 
+namespace fs = std::filesystem;
+
 struct Outcome {
   int code = -1;
   std::string text;  // both streams
 };
 
 // The stand-in (stand_in.cpp) with faults.
-Outcome call(const std::string& faults, const std::string& arguments) {
+Outcome call(const std::string& faults, const std::string& arguments,
+             const std::string& before = "") {
   const std::string command =
-      "MOESIM_FAULTS='" + faults + "' '" MOESIM_STAND_IN "' " + arguments + " 2>&1";
+      before + "MOESIM_FAULTS='" + faults + "' '" MOESIM_STAND_IN "' " + arguments + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
   Outcome outcome;
@@ -179,7 +182,9 @@ TEST_CASE("a selftest's JSON is whole after each check, and its budget ends a ha
   // Fifteen checks come before, the hanging one is lost, and one line stands for the rest.
   CHECK(report["checks"].size() == 17);
   CHECK(report["checks"][15]["reason"] == "no answer when the time was up");
-  CHECK(report["checks"][16]["reason"] == "41 checks were not made: the time was up");
+  CHECK(report["checks"][16]["reason"] ==
+        std::to_string(selftest_steps(SelftestSize::Emulated).size() - 16) +
+            " checks were not made: the time was up");
   // It was not given all its patience: nothing is said of it.
   CHECK(report["without"] == "");
 
@@ -289,6 +294,29 @@ TEST_CASE("a run with kernels that hang ends in time, and has measured all the r
                  "was ended\"\n") == 1);
   CHECK(count_of(text, "skipped: stream_copy hung before\n") == 11);
   CHECK(count_of(text, ",no_graph\n") == 12);
+}
+
+TEST_CASE("a disk that is full ends a run with its reason, and the points until then are kept") {
+  const tests::TemporaryFolder folder;
+  const std::string plan_file = (folder.path() / "plan.csv").string(),
+                    out = (folder.path() / "points.csv").string();
+  Plan plan;
+  for (int i = 0; i < 6; ++i) plan.points.push_back(stream_point("copy", i, 3200));
+  std::ofstream(plan_file) << plan_text(plan);
+  const std::string arguments = "run --plan '" + plan_file + "' --out '" + out + "'";
+  // A file of this shell's has 1,024 bytes at most (two blocks of 512).
+  const Outcome full = call("", arguments, "trap '' XFSZ; ulimit -f 2; ");
+  CHECK(full.code == 1);
+  CHECK(has(full.text, "moesim-gpu: " + out +
+                           ".partial cannot be written: File too large: the points until here are "
+                           "in it, and --resume goes on with them\n"));
+  CHECK(fs::file_size(out + ".partial") == 1024);
+  const Outcome rest = call("", arguments + " --resume");
+  CHECK(rest.code == 0);
+  CHECK(has(rest.text, " of 12 points in " + out + ".partial\n"));
+  const std::string gone_on = read(out);
+  CHECK(call("", arguments).code == 0);
+  CHECK(read(out) == gone_on);
 }
 
 TEST_CASE("a run that was killed goes on where it was, and ends with the same points") {

@@ -14,6 +14,7 @@ struct Card : ReplayQueue {
   double each = 2e-6;         // seconds of all sets, once
   double launch_time = 8e-6;  // of the host
   double health_time = 5e-3;
+  double slowed = 1;  // by the power cap, until the card rests for 20 ms
   bool captures = true;
   int most_repeats = 1000;
 
@@ -29,7 +30,7 @@ struct Card : ReplayQueue {
   }
   void launch() override {
     host += launch_time;
-    free = std::max(free, host) + each * repeats;
+    free = std::max(free, host) + each * slowed * repeats;
   }
   void mark_begin() override { begin = std::max(free, host); }
   void mark_end() override { end = std::max(free, host); }
@@ -45,6 +46,10 @@ struct Card : ReplayQueue {
     Health health;
     health.sm_mhz = 1000 + healths;
     return health;
+  }
+  void rest(double seconds) override {
+    host = std::max(host, free) + seconds;
+    slowed = seconds < 0.02 ? slowed : 1;
   }
   double now() override { return host; }
 };
@@ -67,6 +72,14 @@ TEST_CASE("a short operation takes what the card takes, not what the host takes 
   quick.each = 0.4e-6;
   CHECK(time_replays(quick, 1, {}).timing.us.front() == doctest::Approx(0.4).epsilon(1e-6));
   CHECK(quick.largest == 500);
+}
+
+TEST_CASE("a card that the operation before brought to its power cap rests first") {
+  Card card;
+  card.slowed = 1.4;
+  for (const double us : time_replays(card, 1, {}).timing.us) {
+    CHECK(us == doctest::Approx(2).epsilon(1e-6));
+  }
 }
 
 TEST_CASE("of several sets each gets its share, and a long one is not repeated") {

@@ -30,9 +30,9 @@ std::string example() {
   return code(example_report());
 }
 
-// What tests/golden keeps of the sweep and the comparison of the README.
+// What tests/golden keeps of the sweep, the comparison and the plans that are shown.
 std::string kept(const std::string& name) {
-  const std::string text = sim::io::read_text("tests/golden/readme_" + name + ".txt");
+  const std::string text = sim::io::read_text("tests/golden/" + name + ".txt");
   return code(text.substr(0, text.find_last_not_of('\n') + 1));
 }
 
@@ -85,8 +85,10 @@ void add_report_figures(Figures& figures) {
   figures["worked example"] = example;
   figures["worked example: step"] = [] { return between("\n  step ", "  "); };
   figures["worked example: rank load"] = [] { return between("\n  rank load     max/mean", ";"); };
-  figures["example sweep"] = [] { return kept("sweep"); };
-  figures["example comparison"] = [] { return kept("compare"); };
+  figures["example sweep"] = [] { return kept("readme_sweep"); };
+  figures["example comparison"] = [] { return kept("readme_compare"); };
+  figures["example plan"] = [] { return kept("readme_plan"); };
+  figures["plan of DeepSeek-V3"] = [] { return kept("guide_plan"); };
   figures["five lines of Python"] = python_lines;
   figures["placements"] = placements_table;
   for (const char* trace : {"deepseek-like", "mixtral-like", "qwen3-235b-like"})

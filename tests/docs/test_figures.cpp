@@ -18,6 +18,7 @@ namespace moesim::tests {
 
 Figures all_figures() {
   Figures figures;
+  add_card_figures(figures);
   add_case_figures(figures);
   add_host_figures(figures);
   add_fit_figures(figures);

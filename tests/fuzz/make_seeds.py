@@ -3,6 +3,7 @@
 
     tests/fuzz/make_seeds.py            writes tests/fuzz/corpus/*/seed-*
 """
+import glob
 import gzip
 import os
 import sys
@@ -193,11 +194,41 @@ HF = {
     "types": """{"model_type": ["mixtral"], "hidden_size": "4096", "num_hidden_layers": 1.5, "text_config": []}""",
 }
 
+def files(*patterns, first=b"", replace=()):
+    """Files of the tests, after the byte that says whose they are, if any."""
+    top, seeds = os.path.join(ROOT, "..", "..", ".."), {}
+    for path in sorted(path for pattern in patterns for path in glob.glob(os.path.join(top, pattern))):
+        data = open(path, "rb").read()
+        for old, new in replace: data = data.replace(old, new)
+        seeds["%s%s" % (os.path.splitext(os.path.basename(path))[0], first.hex())] = first + data
+    return seeds
+
+
+RECORDINGS = "tests/workloads/routing/importers/recordings/"
+IMPORTERS = {**files(RECORDINGS + "t1*", first=b"\0"), **files("tests/fuzz/readers/ids.npy", first=b"\1"),
+             **files(RECORDINGS + "*.pt", first=b"\2"), **files("tests/fuzz/readers/megatron.jsonl", first=b"\3"),
+             **files(RECORDINGS + "t[23]*", first=b"\5"), **files("tests/fuzz/readers/matrix.csv", first=b"\6"),
+             "lists00": b"\0" + b'{"prompt_routed_experts": [[[0, 1], [2, 3]]], "choices": [{"routed_experts": [[[4, 5], [6, 7]]]}]}',
+             "base6402": b"\2" + b'{"routed_experts": "AAAAAAEAAAACAAAAAwAAAA=="}',
+             "safetensors04": b"\4" + (64).to_bytes(8, "little") + b'{"0_3": {"dtype": "I32", "shape": [2], "data_offsets": [0, 8]}} ' +
+                              b"\1\0\0\0\2\0\0\0"}
+LOGS = {**files("tests/validation/logs/l*.log", first=b"\0"), **files("tests/validation/logs/l1*.log", first=b"\1"),
+        **files("tests/validation/logs/p*.log", first=b"\2"), **files("tests/validation/logs/d*.log", first=b"\3"),
+        **files("tests/tools/cases/n2*", first=b"\4"), **files("tests/tools/cases/n1*", first=b"\5")}
+REQUESTS = {**files("tests/tools/serving/requests/*"),
+            "burstgpt": b"Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,Conversation log\n"
+                        b"45,GPT-4,1087,0,1087,API log\n",
+            "moesim": b"arrival_s,input_tokens,output_tokens,session,turn,prefix,prefix_tokens,priority\n0,100,20,1,0,3,50,0\n"
+                      b"1.5,200,5,1,1,3,50,2\n",
+            "servegen": b"client,window_start_s,rate_per_s,cv,law,parameter_1,parameter_2\n0,0,1.5,1.1,gamma,0.8,0.5\n"}
+
 for target, seeds in (("yaml", YAML), ("json", JSON), ("csv", CSV), ("hdf5", HDF5),
                       ("trace", HDF5), ("scenario", SCENARIOS), ("hugging_face", HF),
                       ("device", shipped("devices", ["h100", "tpu-v3"])),
                       ("cluster", shipped("clusters", ["h100-2x8", "gb200-nvl72", "h100-32x8-fat-tree-2to1"])),
-                      ("model", shipped("models", ["mixtral-8x7b", "deepseek-v3", "minimax-text-01"]))):
+                      ("model", shipped("models", ["mixtral-8x7b", "deepseek-v3", "minimax-text-01"])),
+                      ("importers", IMPORTERS), ("logs", LOGS), ("requests", REQUESTS), ("engine", files("configs/engines/*.yaml")),
+                      ("memory", files("configs/memory/*.yaml", replace=[(b"../", b"configs/")]))):
     for seed, contents in seeds.items():
         write(target, seed, contents)
 print("seeds in", ROOT, file=sys.stderr)

@@ -19,15 +19,17 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+CONFIGS = os.path.join(ROOT, "configs")
 RECORDINGS = "tests/workloads/routing/importers/recordings"
 LOGS = "tests/validation/logs"
 IMPORT = ["trace", "import", "-o", "@OUT@.h5", "@FILE@", "--from"]
 MEASURED = ["calibrate", "import", "-o", "@OUT@.csv", "@FILE@", "--from"]
 
-# name: (command, files by pattern, the suffix that the reader expects)
+# name: (command, files by pattern, the suffix that the reader expects). What a question asks many times over is set to a few: 65,536
+# steps are answered, and take their minutes.
 READERS = {
-    "scenario": (["run", "@FILE@"], ["configs/scenarios/mixtral-8x7b-decode-h100.yaml", "configs/scenarios/mixtral-8x7b-prefill-h100.yaml"], ".yaml"),
-    "service": (["run", "@FILE@"], ["configs/scenarios/mixtral-8x7b-serving-h100.yaml"], ".yaml"),
+    "scenario": (["run", "@FILE@", "--set", "step.count=2"], ["configs/scenarios/mixtral-8x7b-decode-h100.yaml", "configs/scenarios/mixtral-8x7b-prefill-h100.yaml"], ".yaml"),
+    "service": (["run", "@FILE@", "--set", "serving.requests.count=100", "--set", "serving.requests.warm_up=10"], ["configs/scenarios/mixtral-8x7b-serving-h100.yaml"], ".yaml"),
     "cluster": (["topology", "@FILE@"], ["configs/clusters/h100-2x8.yaml", "configs/clusters/gb200-nvl72.yaml"], ".yaml"),
     "device": (["config", "mixtral-8x7b-decode-h100", "--set", "cluster=@CLUSTER@"], ["configs/devices/h100.yaml"], ".yaml"),
     "model": (["card", "@FILE@"], ["configs/models/deepseek-v3.yaml", "configs/models/nemotron-3-nano-30b-a3b.yaml"], ".yaml"),
@@ -51,6 +53,23 @@ READERS = {
 }
 NUMBERS = [b"0", b"-1", b"1e308", b"9999999999999999999", b"-9223372036854775808", b"nan", b"Infinity", b"0.1", b"65536",
            b"4294967296", b"18446744073709551615", b"1e-320", b"true", b"null", b"[]", b"{}", b"\"\"", b"[[1]]"]
+
+
+def seeds_of(name):
+    return sorted(path for pattern in READERS[name][1] for path in glob.glob(os.path.join(ROOT, pattern)) if os.path.isfile(path))
+
+
+def environment():
+    return dict(os.environ, MOESIM_CONFIGS=CONFIGS, MOESIM_TRACE_CACHE="off")
+
+
+def words(command, file, work):
+    """The command's words; a device is asked for by a cluster in `work` that has it."""
+    cluster = os.path.join(work, "cluster.yaml")
+    if "@CLUSTER@" in " ".join(command):
+        text = open(os.path.join(CONFIGS, "clusters/h100-1x8.yaml")).read()
+        open(cluster, "w").write(text.replace("../devices/h100.yaml", file).replace("../", CONFIGS + "/"))
+    return [w.replace("@FILE@", file).replace("@OUT@", os.path.join(work, "out")).replace("@CLUSTER@", cluster) for w in command]
 
 
 def damage(data, rng):
@@ -94,13 +113,12 @@ def main():
     parser.add_argument("--rss", type=int, default=1024)
     parser.add_argument("--work", default="mutate-WORK")
     args = parser.parse_args()
-    work, configs = os.path.abspath(args.work), os.path.join(ROOT, "configs")
+    work = os.path.abspath(args.work)
     os.makedirs(work, exist_ok=True)
-    environment = dict(os.environ, MOESIM_CONFIG_FOLDER=configs, MOESIM_TRACE_CACHE="off")
     broken = 0
-    for name, (command, patterns, suffix) in READERS.items():
+    for name, (command, _, suffix) in READERS.items():
         if args.only and name not in args.only: continue
-        seeds = sorted(path for pattern in patterns for path in glob.glob(os.path.join(ROOT, pattern)) if os.path.isfile(path))
+        seeds = seeds_of(name)
         if not seeds:
             print("%s: no seeds" % name)
             broken += 1
@@ -112,15 +130,10 @@ def main():
             file = os.path.join(work, name + (suffix or os.path.splitext(seed)[1]))
             # Files that name others by paths of their own folder find them where they were.
             if suffix == ".yaml":
-                data = data.replace(b"../", configs.encode() + b"/").replace(b" h100.fitted", b" " + configs.encode() + b"/devices/h100.fitted")
+                data = data.replace(b"../", CONFIGS.encode() + b"/").replace(b" h100.fitted", b" " + CONFIGS.encode() + b"/devices/h100.fitted")
             open(file, "wb").write(data)
-            cluster = os.path.join(work, "cluster.yaml")
-            if "@CLUSTER@" in " ".join(command):
-                text = open(os.path.join(configs, "clusters/h100-1x8.yaml")).read()
-                open(cluster, "w").write(text.replace("../devices/h100.yaml", file).replace("../", configs + "/"))
-            words = [w.replace("@FILE@", file).replace("@OUT@", os.path.join(work, "out")).replace("@CLUSTER@", cluster) for w in command]
-            process = subprocess.Popen([args.moesim] + words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, cwd=ROOT,
-                                       stderr=subprocess.PIPE, env=environment,
+            process = subprocess.Popen([args.moesim] + words(command, file, work), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                       cwd=ROOT, stderr=subprocess.PIPE, env=environment(),
                                        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (60, 60)))
             said = process.stderr.read()
             _, status, usage = os.wait4(process.pid, 0)
@@ -137,10 +150,11 @@ def main():
                 broken += 1
                 kept = os.path.join(work, "%s-%d%s" % (name, run, os.path.splitext(file)[1]))
                 open(kept, "wb").write(data)
-                print("%s: run %d of %s: %s\n  %s\n  %s" % (name, run, os.path.relpath(seed, ROOT), why, kept, said[:300].decode(errors="replace").strip()))
+                print("%s: run %d of %s: %s\n  %s\n  %s" % (name, run, os.path.relpath(seed, ROOT), why, kept, said[:300].decode(errors="replace").strip()), flush=True)
         print("%s: %d runs, exit codes %s, most %.1f s of CPU, %.0f MiB, %.0f s" % (
             name, args.runs, dict(sorted(codes.items())), most_cpu, most_rss, time.time() - began), flush=True)
     sys.exit(broken > 0)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -35,6 +35,11 @@ void scenario(Input input);
 void study(Input input);
 void expression(Input input);
 void store(Input input);
+void importers(Input input);
+void logs(Input input);
+void requests(Input input);
+void engine(Input input);
+void memory(Input input);
 
 inline std::string_view text_of(Input input) {
   return {reinterpret_cast<const char*>(input.data()), input.size()};

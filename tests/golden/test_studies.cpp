@@ -1,4 +1,5 @@
-// The sweep and the comparison that the README shows, as the program prints them.
+// The sweep, the comparison and the plans that the README and the guide show, as the program prints
+// them.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -15,7 +16,8 @@
 
 namespace moesim::tools {
 Command compare_command();
-}
+Command plan_command();
+}  // namespace moesim::tools
 
 using namespace moesim;
 using moesim::tests::printed;
@@ -49,4 +51,23 @@ TEST_CASE("the comparison of the README is as it was") {
                                                {{"INPUT", {"mixtral-8x7b-decode-h100"}},
                                                 {"set", {"cluster=h200:1x8", "step.context=4096"}},
                                                 {"why", {"true"}}}));
+}
+
+TEST_CASE("the plan of the README is as it was") {
+  check_against_file("readme_plan",
+                     printed(tools::plan_command(), {{"model", {"mixtral-8x7b"}},
+                                                     {"gpu", {"h100=2.40"}},
+                                                     {"rate", {"150"}},
+                                                     {"input", {"500"}},
+                                                     {"output", {"150"}},
+                                                     {"ttft", {"1s"}},
+                                                     {"tpot", {"50ms"}},
+                                                     {"most", {"8"}},
+                                                     {"engine", {"vllm"}},
+                                                     {"set", {"kernels.moe=trtllm"}}}));
+}
+
+TEST_CASE("the plan of DeepSeek-V3 in the guide is as it was") {
+  check_against_file("guide_plan", printed(tools::plan_command(),
+                                           {{"FILE", {"configs/plans/deepseek-v3-h200.yaml"}}}));
 }

@@ -136,6 +136,20 @@ TEST_CASE("perftest's JSON is read, a bandwidth or a latency, one or a list") {
   CHECK(import_perftest(
             R"({"results": [{"MsgSize": 2, "t_typical": 1.25}, {"MsgSize": 4, "t_typical": 1.5}]})",
             "p.json") == header + "2,,1.25\n4,,1.5\n");
+  // Without a unit: 0.7 million messages of 65,536 bytes a second are 45.88 GB/s, which is 367 Gb/s
+  // or 43,750 MiB/s.
+  CHECK(import_perftest(R"({"results": {"MsgSize": 65536, "BW_average": 367.0, "MsgRate": 0.7}})",
+                        "p.json") == "bytes,bandwidth_GBps,latency_us\n65536,45.875,\n");
+  CHECK(import_perftest(R"({"results": {"MsgSize": 65536, "BW_average": 43750.0, "MsgRate": 0.7}})",
+                        "p.json") == "bytes,bandwidth_GBps,latency_us\n65536,45.8752,\n");
+  for (const char* rate : {"", R"(, "MsgRate": 7)"}) {
+    const std::string text =
+        R"({"results": {"MsgSize": 65536, "BW_average": 367.0)" + std::string(rate) + "}}";
+    CHECK_THROWS_WITH_AS(
+        import_perftest(text, "p.json"),
+        "p.json: does not say the unit of BW_average, and MsgRate does not tell it",
+        sim::InputError);
+  }
   CHECK_THROWS_WITH_AS(import_perftest(R"({"results": {"MsgSize": 2, "t_typical": -1}})", "p.json"),
                        "p.json: a result without MsgSize and BW_average or t_typical above zero",
                        sim::InputError);

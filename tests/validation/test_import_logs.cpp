@@ -82,6 +82,15 @@ TEST_CASE("a run whose bounds failed is left out whole where no row says which")
         "a.log: the test failed and no row is left: line 11: values out of bounds: FAILED");
 }
 
+TEST_CASE("a row without a time does not say why its run's bounds failed") {
+  const std::string log = replaced(
+      replaced(log_of("l1-tagged.log"), "0 OK", "1 FAILED"), "# Out of bounds",
+      "     2097152        524288     float     sum      -1      nan     nan      nan      0"
+      "    59.50   35.25   52.87      0\n# Out of bounds");
+  CHECK(thrown<InputError>([&] { nccl(log); }) ==
+        "a.log: the test failed and no row is left: line 12: values out of bounds: FAILED");
+}
+
 TEST_CASE("of several runs in a file those of the operation are taken, each with its ranks") {
   Notes notes;
   CHECK(nccl(log_of("l4-two-runs.log"), &notes) == kOne);
@@ -164,6 +173,23 @@ TEST_CASE("a version of DeepEP that prints no times is told from a damaged log")
             [] { import_deepep(log_of("d3-bandwidth-only.log"), "d.log", {.nodes = 2}); }) ==
         "d.log:2: this version of DeepEP prints bandwidths and no times, which a table needs: "
         "measure with one that prints \"transmit: … us\"");
+}
+
+TEST_CASE("a run of DeepEP that ended in an exception is refused, and so is another unit") {
+  // Four lines, of which the last has no end.
+  const std::string log = log_of("d4-low-latency.log");
+  for (const char* said :
+       {"Traceback (most recent call last):", "RuntimeError: x", "AssertionError",
+        "DeepEP timeout check failed: rank = 0", "CUDA error: x", "NCCL error in: x"}) {
+    CAPTURE(said);
+    CHECK(thrown<InputError>([&] { import_deepep(said + ("\n" + log), "d.log", {.nodes = 1}); }) ==
+          "d.log:1: the test failed: measure again");
+  }
+  std::string other = log;
+  for (std::size_t at = 0; (at = other.find(" us", at)) != std::string::npos;)
+    other.replace(at, 3, " ms");
+  CHECK(thrown<InputError>([&] { import_deepep(other, "d.log", {.nodes = 1}); }) ==
+        "d.log:3: expected an avg_t in us");
 }
 
 TEST_CASE("a stalled rank is left out, and said") {

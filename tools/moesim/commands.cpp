@@ -25,6 +25,7 @@ Command config_command();
 Command init_command();
 Command compare_command();
 Command list_command();
+Command plan_command();
 
 namespace {
 
@@ -35,7 +36,7 @@ std::vector<Command> all_commands() {
   };
   add({run_command(), init_command(), list_command(), report_command()});
   add({config_command()});
-  add({capacity_command(), requests_info_command(), compare_command()});
+  add({plan_command(), capacity_command(), requests_info_command(), compare_command()});
   add(sweep_commands());
   add({card_command(), memory_command()});
   add(network_commands());

@@ -17,7 +17,9 @@
 #include "tools/report/compare_text.h"
 #include "tools/report/page_kinds.h"
 #include "tools/study/compare.h"
+#include "tools/study/point_id.h"
 #include "tools/study/store.h"
+#include "tools/study/study_inputs.h"
 #include "workloads/run.h"
 
 namespace moesim::tools {
@@ -29,17 +31,43 @@ struct Side {
   std::string name;
   sim::io::Json report;
   std::optional<workloads::Scenario> scenario = {};
+  bool is_played = false;  // here, as --set changes it
 };
 
-// "sweep.db:3f2a41c0": the report of a point, by its id or the first digits of it.
-Side stored_side(const std::string& text, std::size_t colon) {
+// What a point of a study was played from: the study's scenario with what the point sets. Throws
+// ConfigError where that is no longer what the point says.
+workloads::Scenario scenario_of(const std::string& text, const Store& store, const Point& point,
+                                const sim::io::Json& report, StudyInputs& inputs) {
+  const sim::io::Json spec = sim::io::parse_json(store.spec(), text + ": its study");
+  const std::string base = spec.at("base");
+  std::vector<std::string> sets = spec.at("set").get<std::vector<std::string>>();
+  for (const auto& [key, value] : point.params) sets.push_back(key + "=" + value);
+  fs::path file;  // where it was when it was played, else what is called so
+  for (const sim::io::Json& input : report.at("manifest").at("inputs")) {
+    const fs::path path = input.at("path").get<std::string>();
+    if (path.filename() == base && fs::is_regular_file(path)) file = path;
+  }
+  if (file.empty()) file = find_config("scenarios", fs::path(base).stem().string());
+  workloads::Scenario scenario = inputs.load(file, sets);
+  if (point_id(scenario, MOESIM_VERSION) != point.id) {
+    throw sim::ConfigError(fmt::format(
+        "--why: {}: {} with what the point sets is another run now: its files have changed, or it "
+        "was played by another version (this is {}, that was {}); sweep it anew",
+        text, file.string(), MOESIM_VERSION, store.version()));
+  }
+  return scenario;
+}
+
+// "sweep.db:3f2a41c0": the report of a point, by its id or the first digits of it; `why`: with the
+// scenario.
+Side stored_side(const std::string& text, std::size_t colon, bool why, StudyInputs& inputs) {
   const std::string file = text.substr(0, colon), id = text.substr(colon + 1);
   const Store store = Store::open(file);
   std::vector<Point> found;
-  for (Point& point : store.points()) {
+  store.each([&](Point point) {
     const bool again = std::ranges::any_of(found, [&](const Point& p) { return p.id == point.id; });
     if (point.id.starts_with(id) && !again) found.push_back(std::move(point));
-  }
+  });
   if (id.empty() || found.empty())
     throw sim::ConfigError(
         fmt::format("{}: no point of {} has such an id (moesim sweep show {})", text, file, file));
@@ -50,29 +78,33 @@ Side stored_side(const std::string& text, std::size_t colon) {
   if (report.empty())
     throw sim::ConfigError(
         fmt::format("{}: the point has no report: {}", text, found.front().reason));
-  return {text, sim::io::parse_json(report, text)};
-}
-
-Side played_side(const std::string& text, const std::vector<std::string>& sets) {
-  Side side{text, {}, workloads::load_scenario(find_config("scenarios", text), sets, shipped())};
-  for (const std::string& set : sets) side.name += " " + set;
-  side.scenario->deployment.routing.cache = trace_cache(std::getenv);
-  workloads::RunResult result = workloads::run(*side.scenario);
-  result.report.title = side.scenario->name;
-  side.report = workloads::to_json(result, *side.scenario);
+  Side side{text, sim::io::parse_json(report, text)};
+  if (why) side.scenario = scenario_of(text, store, found.front(), side.report, inputs);
   return side;
 }
 
-Side side_of(const std::string& text, const std::vector<std::string>& sets) {
+Side played_side(const std::string& text, const std::vector<std::string>& sets,
+                 StudyInputs& inputs) {
+  Side side{text, {}, inputs.load(find_config("scenarios", text), sets)};
+  for (const std::string& set : sets) side.name += " " + set;
+  workloads::RunResult result = workloads::run(*side.scenario);
+  result.report.title = side.scenario->name;
+  side.report = workloads::to_json(result, *side.scenario);
+  side.is_played = true;
+  return side;
+}
+
+Side side_of(const std::string& text, const std::vector<std::string>& sets, bool why,
+             StudyInputs& inputs) {
   std::error_code error;
   const std::size_t colon = text.rfind(':');
   if (!fs::exists(text, error) && colon != std::string::npos &&
       fs::is_regular_file(text.substr(0, colon), error))
-    return stored_side(text, colon);
+    return stored_side(text, colon, why, inputs);
   if (text.ends_with(".json") && text.find("config.json") == std::string::npos)
     return {text, sim::io::read_json(text)};
   if (text == "-") throw sim::ConfigError("compare: standard input is no file: say one");
-  return played_side(text, sets);
+  return played_side(text, sets, inputs);
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
@@ -84,10 +116,13 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         inputs.front()));
   }
   if (inputs.size() == 1) inputs.push_back(inputs.front());
+  StudyInputs shared(shipped(), trace_cache(std::getenv));
   std::vector<Side> sides;
-  for (const std::string& input : inputs)
-    sides.push_back(side_of(input, sides.empty() ? std::vector<std::string>{} : sets));
-  const auto played = [](const Side& side) { return side.scenario.has_value(); };
+  for (const std::string& input : inputs) {
+    sides.push_back(side_of(input, sides.empty() ? std::vector<std::string>{} : sets,
+                            arguments.has("why"), shared));
+  }
+  const auto played = [](const Side& side) { return side.is_played; };
   if (!sets.empty() && std::none_of(sides.begin() + 1, sides.end(), played)) {
     throw sim::ConfigError("--set: changes scenarios, and all but the first are reports");
   }

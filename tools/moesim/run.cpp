@@ -19,6 +19,7 @@
 #include "tools/report/serving_text.h"
 #include "tools/report/step_figures.h"
 #include "tools/report/text_report.h"
+#include "tools/report/training_figures.h"
 #include "tools/report/training_text.h"
 
 namespace moesim::tools {
@@ -101,9 +102,6 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
       throw sim::ConfigError(fmt::format("--{}: only a scenario with serving has that", option));
     }
   }
-  if (html && scenario.training()) {
-    throw sim::ConfigError("--html: there is no page of training yet");
-  }
   const bool draws = timeline && timeline->ends_with(".svg");
   if (draws && !scenario.training()) {
     throw sim::ConfigError(
@@ -134,8 +132,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
               : chrome_trace(*result.recording, scenario.deployment.cluster, result.report.memory));
   const sim::io::Json json = to_json(result, scenario);
   if (html) {
-    Page page = run_page(json);
-    add_step_figures(result, *scenario.deployment.cluster.topology, page);
+    Page page = page_of(json, "the report");
+    if (result.training)
+      add_training_figures(result, *scenario.training(), page);
+    else
+      add_step_figures(result, *scenario.deployment.cluster.topology, page);
     write_page(*html, page, json);
   }
   const auto text = [&] {

@@ -1,6 +1,7 @@
 #include "tools/moesim/shipped.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
@@ -12,6 +13,7 @@
 #include "tools/moesim/config_folder.h"
 #include "tools/moesim/hub_folder.h"
 #include "tools/moesim/sized_cluster.h"
+#include "workloads/deployment/engine_file.h"
 #include "workloads/model/model_spec.h"
 
 namespace moesim::tools {
@@ -45,6 +47,14 @@ std::string near_file(const fs::path& path) {
   const std::vector<std::string_view> views(names.begin(), names.end());
   const std::string meant = sim::io::did_you_mean(path.filename().string(), views);
   return meant.empty() ? meant : (path.parent_path() / meant).string();
+}
+
+// Where none of a kind is found at all: where it was looked for.
+std::string no_configs() {
+  std::vector<std::string> places;
+  for (const fs::path& place : config_places()) places.push_back(place.string());
+  return fmt::format("; no such folder is in {}; MOESIM_CONFIGS may name one",
+                     fmt::join(places, ", "));
 }
 
 }  // namespace
@@ -92,6 +102,15 @@ fs::path find_shipped(const std::string& kind, const std::string& text) {
     if (lower(name) == wanted) return file;
     names.push_back(name);
   }
+  if (kind == "engines") {
+    // A name without a version is the newest of the first place that has one.
+    for (const fs::path& place : config_places()) {
+      const fs::path newest = workloads::find_engine(place / kind, wanted).file;
+      if (!newest.empty()) return newest;
+      for (std::string& name : workloads::engine_names(place / kind))
+        names.push_back(std::move(name));
+    }
+  }
   const bool hub_id = kind == "models" && std::ranges::count(text, '/') == 1 &&
                       text.find_first_of("./") != 0 && text.back() != '/';
   if (hub_id) {
@@ -120,7 +139,9 @@ fs::path find_shipped(const std::string& kind, const std::string& text) {
   }
   throw sim::ConfigError(fmt::format("\"{}\" is neither a file nor one of {}{}{}", text,
                                      (fs::path("configs") / kind).string(), looked,
-                                     meant.empty() ? "" : "; did you mean " + meant + "?"));
+                                     !meant.empty()  ? "; did you mean " + meant + "?"
+                                     : files.empty() ? no_configs()
+                                                     : ""));
 }
 
 workloads::Shipped shipped() {

@@ -12,6 +12,12 @@ std::string time_text(double us) {
   return sim::to_text(sim::picoseconds_rounded_up(us * 1e6));
 }
 
+std::string while_text(double seconds) {
+  if (seconds < 120) return fmt::format("{:.3g} s", seconds);
+  if (seconds < 7200) return fmt::format("{:.1f} min", seconds / 60);
+  return fmt::format("{:.1f} h", seconds / 3600);
+}
+
 std::string bytes_text(double bytes) {
   return sim::to_text(sim::Bytes(std::llround(bytes)));
 }

@@ -6,6 +6,7 @@
 namespace moesim::tools {
 
 std::string time_text(double us);        // "12.42 ms"
+std::string while_text(double seconds);  // "38.5 min": of what a clock on the wall measures
 std::string bytes_text(double bytes);    // "63.96 GB"
 std::string percent_text(double share);  // "38.5 %"
 std::string factor_text(double factor);  // "1.31"

@@ -99,6 +99,19 @@ Json json_of(const Graph& chart) {
           {"links", links}};
 }
 
+Json json_of(const Parallel& chart) {
+  Json axes = Json::array(), lines = Json::array();
+  for (const Parallel::Axis& axis : chart.axes)
+    axes.push_back({{"name", axis.name}, {"bottom", axis.bottom}, {"top", axis.top}});
+  for (const Parallel::Line& line : chart.lines) {
+    Json at = Json::array();
+    for (const std::optional<double>& share : line.at)
+      at.push_back(share ? Json(rounded(*share)) : Json());
+    lines.push_back({{"kind", line.kind}, {"at", at}, {"texts", line.texts}});
+  }
+  return {{"type", "parallel"}, {"kinds", chart.kinds}, {"axes", axes}, {"lines", lines}};
+}
+
 Json json_of(const std::monostate&) {
   return nullptr;
 }

@@ -97,7 +97,24 @@ struct Graph {
   std::vector<Link> links;
 };
 
-using Chart = std::variant<std::monostate, Bars, Lines, Heat, Slices, Graph>;
+// Parallel coordinates: upright axes side by side, a line through all of them for each point.
+struct Parallel {
+  struct Axis {
+    std::string name;
+    std::string bottom, top;  // what its ends are
+  };
+  struct Line {
+    std::size_t kind = 0;
+    // Of each axis, from 0 at its bottom to 1; nothing: the line is broken there.
+    std::vector<std::optional<double>> at;
+    std::vector<std::string> texts;  // of each axis
+  };
+  std::vector<std::string> kinds;
+  std::vector<Axis> axes;
+  std::vector<Line> lines;
+};
+
+using Chart = std::variant<std::monostate, Bars, Lines, Heat, Slices, Graph, Parallel>;
 
 struct Figure {
   std::string title = {}, sentence = {};
@@ -124,7 +141,8 @@ sim::io::Json to_json(const Page& page, const sim::io::Json& report);
 
 // How much a page holds, so that it stays below 3 MB.
 inline constexpr std::size_t kMostSlices = 5000, kMostHeatRows = 128, kMostHeatColumns = 256,
-                             kMostPoints = 1000, kMostBars = 24, kMostTableRows = 512;
+                             kMostPoints = 1000, kMostBars = 24, kMostTableRows = 512,
+                             kMostAxes = 8, kMostThrough = 240;
 
 // Neighbours of a larger map put together by their mean; the second says so, or is empty.
 std::pair<Heat, std::string> binned(Heat map);

@@ -12,8 +12,9 @@ namespace moesim::tools {
 namespace {
 
 constexpr std::array kKinds{
-    // Before a run's, whose keys it has, too.
+    // Before a run's, whose keys they have, too.
     PageKind{"serving", "moesim run", "serving", serving_page},
+    PageKind{"training", "moesim run", "training", training_page},
     PageKind{"run", "moesim run", "phases_us", run_page},
     PageKind{"sweep", "moesim sweep export", "points", sweep_page},
     PageKind{"compare", "moesim compare", "compare", compare_page},

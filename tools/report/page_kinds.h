@@ -27,6 +27,7 @@ Page page_of(const sim::io::Json& report, const std::string& name);
 
 Page run_page(const sim::io::Json& report);
 Page serving_page(const sim::io::Json& report);
+Page training_page(const sim::io::Json& report);
 Page sweep_page(const sim::io::Json& report);
 Page compare_page(const sim::io::Json& report);
 Page exchange_page(const sim::io::Json& report);

@@ -171,6 +171,9 @@ void add_figures(const Side& a, const Side& b, Comparison& comparison) {
   add("p99 TTFT, ms", "/serving/p99_ttft_ms", 1);
   add("requests/s", "/serving/request_throughput", 2);
   add("capacity, requests/s", "/serving/saturation/capacity", 2);
+  add("padding, share of rows", "/serving/padding_share", 4);
+  add("padding, share of the experts' rows", "/training/routing/padding_share", 4);
+  add("MFU", "/training/mfu", 4);
 }
 
 void add_flags(const Side& a, const Side& b, Comparison& comparison) {

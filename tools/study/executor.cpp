@@ -11,6 +11,7 @@
 #include "sim/io/yaml_reader.h"
 #include "sim/workers.h"
 #include "tools/study/point_id.h"
+#include "tools/study/study_inputs.h"
 #include "workloads/run.h"
 
 namespace moesim::tools {
@@ -70,18 +71,18 @@ void take_over(const StudySpec& spec, const Point& from, Point& point) {
     measure(spec, sim::io::parse_json(point.report, "the report of " + point.id), point);
 }
 
+// Plays points on any thread, and keeps them. Holds no more than those that are being played.
 class PointRunner {
  public:
-  PointRunner(const StudySpec& spec, const SweepOptions& options, std::set<std::string> begun)
-      : spec_(spec), options_(options), begun_(std::move(begun)) {}
+  PointRunner(const StudySpec& spec, const SweepOptions& options, Store& store)
+      : spec_(spec), options_(options), store_(store), inputs_(options.shipped, options.traces) {}
 
   Ended run(std::uint64_t ord, Assignments params) {
     Ended ended{.point = {.ord = ord, .params = std::move(params)}};
     Point& point = ended.point;
     try {
-      workloads::Scenario scenario =
-          workloads::load_scenario(spec_.base, overrides_of(spec_, point.params), options_.shipped);
-      scenario.deployment.routing.cache = options_.traces;
+      const workloads::Scenario scenario =
+          inputs_.load(spec_.base, overrides_of(spec_, point.params));
       point.id = point_id(scenario, options_.version);
       ended.again = !begin(point.id);
       if (!ended.again && !is_known(point)) play(scenario, point);
@@ -97,12 +98,27 @@ class PointRunner {
     return ended;
   }
 
+  void keep(const Point& point) {
+    const std::lock_guard lock(mutex_);
+    store_.add(point);
+    begun_.erase(point.id);
+  }
+  // A point whose run another has: false where that one has not ended.
+  bool keep_again(Point& point) {
+    const std::lock_guard lock(mutex_);
+    const auto first = store_.find(point.id);
+    if (!first) return false;
+    take_over(spec_, *first, point);
+    store_.add(point);
+    return true;
+  }
+
   std::uint64_t taken_over() const { return taken_over_; }
 
  private:
   bool begin(const std::string& id) {
     const std::lock_guard lock(mutex_);
-    return begun_.insert(id).second;
+    return !store_.has(id) && begun_.insert(id).second;
   }
 
   bool is_known(Point& point) {
@@ -137,19 +153,16 @@ class PointRunner {
 
   const StudySpec& spec_;
   const SweepOptions& options_;
-  std::mutex mutex_;
-  std::set<std::string> begun_;  // ids
+  Store& store_;
+  StudyInputs inputs_;
+  std::mutex mutex_;             // of the stores, and of what follows
+  std::set<std::string> begun_;  // ids that no store has yet
   std::uint64_t taken_over_ = 0;
 };
 
-struct Todo {
-  std::uint64_t ord = 0;
-  Assignments params;
-};
-
-void count(const std::vector<Point>& points, const StudySpec& spec, SweepCounts& counts) {
+void count(const Store& store, const StudySpec& spec, SweepCounts& counts) {
   std::set<std::string> measured;
-  for (const Point& point : points) {
+  store.each([&](const Point& point) {
     switch (point.status) {
       case PointStatus::Done:
         ++counts.done;
@@ -164,7 +177,7 @@ void count(const std::vector<Point>& points, const StudySpec& spec, SweepCounts&
         ++counts.failed;
     }
     for (const auto& [name, value] : point.metrics) measured.insert(name);
-  }
+  });
   for (const std::string& measure : spec.measures) {
     if (counts.done + counts.infeasible > 0 && !measured.contains(measure))
       counts.unmeasured.push_back(measure);
@@ -177,52 +190,50 @@ SweepCounts sweep(const StudySpec& spec, Store& store, const SweepOptions& optio
   SweepCounts counts;
   const BaseValues base(spec, options.shipped);
   const Lookup lookup = base.lookup();
-  const std::set<std::uint64_t> there = store.ords();
-  std::vector<Todo> todo;
+  const auto params_of = [&](std::uint64_t ord) {
+    return complete(spec, assignments_of(spec, ord), lookup);
+  };
+  const std::vector<std::uint64_t> there = store.ords();
+  std::vector<std::uint64_t> todo;
   std::uint64_t all = 0;
   for (std::uint64_t ord = 0; ord < spec.size(); ++ord) {
     if (ord % options.shards != options.shard) continue;
-    Assignments params = complete(spec, assignments_of(spec, ord), lookup);
-    if (!tools::counts(spec, params, lookup)) {
+    if (!tools::counts(spec, params_of(ord), lookup)) {
       ++counts.left_out;
       continue;
     }
     ++all;
-    if (!there.contains(ord)) todo.push_back({ord, std::move(params)});
+    if (!std::ranges::binary_search(there, ord)) todo.push_back(ord);
   }
 
-  std::set<std::string> ids;
-  for (const Point& point : store.points()) ids.insert(point.id);
-  PointRunner runner(spec, options, std::move(ids));
+  PointRunner runner(spec, options, store);
   std::uint64_t done = all - todo.size();
-  const auto add = [&](const Point& point) {
-    store.add(point);
+  const auto kept = [&] {
     ++done;
     if (options.progress) options.progress(done, all);
   };
-  std::vector<Point> again;  // their runs may not have ended yet
+  std::vector<Point> again;  // their runs had not ended
   sim::in_order(
       options.jobs, todo.size(),
       [&](std::size_t, std::size_t i) -> std::optional<Ended> {
         if (options.stop && options.stop()) return {};
-        return runner.run(todo[i].ord, todo[i].params);
+        return runner.run(todo[i], params_of(todo[i]));
       },
       [&](std::size_t, std::optional<Ended> ended) {
         if (!ended) return;
-        if (ended->again)
+        if (!ended->again) {
+          runner.keep(ended->point);
+        } else if (!runner.keep_again(ended->point)) {
           again.push_back(std::move(ended->point));
-        else
-          add(ended->point);
+          return;
+        }
+        kept();
       });
-  for (Point& point : again) {
-    if (const auto first = store.find(point.id)) {
-      take_over(spec, *first, point);
-      add(point);
-    }
-  }
+  for (Point& point : again)
+    if (runner.keep_again(point)) kept();
   counts.taken_over = runner.taken_over();
   counts.stopped = done < all;
-  count(store.points(), spec, counts);
+  count(store, spec, counts);
   return counts;
 }
 

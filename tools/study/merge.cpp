@@ -24,13 +24,13 @@ Merged merge(const std::filesystem::path& target,
   Merged merged;
   std::map<std::uint64_t, std::size_t> from;  // by ord, the input
   for (std::size_t i = 0; i < stores.size(); ++i) {
-    for (Point& point : stores[i].points()) {
+    stores[i].each([&](Point point) {
       point.report = stores[i].report(point.ord);
       const auto [first, is_new] = from.emplace(point.ord, i);
       if (is_new) {
         out.add(point);
         ++merged.points;
-        continue;
+        return;
       }
       const auto other = stores[first->second].find_ord(point.ord);
       if (other->id != point.id || other->report != point.report || other->status != point.status) {
@@ -40,7 +40,7 @@ Merged merge(const std::filesystem::path& target,
                                      other->id, point.id));
       }
       ++merged.already;
-    }
+    });
   }
   out.close();
   return merged;

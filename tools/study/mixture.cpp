@@ -35,13 +35,16 @@ void take(Part part, const Scenario& from, Scenario& to) {
     case Part::Device:
       t.cluster.device = f.cluster.device;
       t.cluster.collectives = f.cluster.collectives;
+      t.cluster.kernels = f.cluster.kernels;
       return;
     case Part::Cluster: {
       hardware::Device device = std::move(t.cluster.device);
       auto collectives = std::move(t.cluster.collectives);
+      auto kernels = std::move(t.cluster.kernels);
       t.cluster = f.cluster;
       t.cluster.device = std::move(device);
       t.cluster.collectives = std::move(collectives);
+      t.cluster.kernels = std::move(kernels);
       return;
     }
     case Part::Precision:

@@ -90,6 +90,9 @@ bool Statement::step() {
 void Statement::run() {
   while (step()) {
   }
+  reset();
+}
+void Statement::reset() {
   check(sqlite3_reset(handle_.get()));
   next_ = 1;
 }

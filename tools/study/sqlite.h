@@ -47,6 +47,8 @@ class Statement {
   bool step();
   // To the end, and ready to be bound anew.
   void run();
+  // Ready to be bound anew, wherever it stands.
+  void reset();
 
   std::int64_t integer(int column) const;
   double number(int column) const;

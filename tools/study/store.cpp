@@ -135,7 +135,9 @@ struct Store::Database {
       : connection(std::move(opened)),
         point(connection.prepare("insert into point values(?, ?, ?, ?, ?)")),
         metric(connection.prepare("insert into metric values(?, ?, ?)")),
-        report(connection.prepare("insert into report values(?, ?)")) {}
+        report(connection.prepare("insert into report values(?, ?)")),
+        known(connection.prepare("select 1 from point where id = ? limit 1")),
+        metrics(connection.prepare("select name, value from metric where ord = ?")) {}
 
   std::string setting(std::string_view key) const {
     Statement select = connection.prepare("select value from study where key = ?");
@@ -144,7 +146,8 @@ struct Store::Database {
   }
 
   Connection connection;
-  Statement point, metric, report;
+  Statement point, metric, report;  // to add one
+  Statement known, metrics;         // to ask for one
 };
 
 Store::Store(std::unique_ptr<Database> database) : database_(std::move(database)) {}
@@ -258,35 +261,46 @@ void Store::add(const Point& point) {
   }
 }
 
-std::set<std::uint64_t> Store::ords() const {
-  std::set<std::uint64_t> ords;
-  Statement select = database_->connection.prepare("select ord from point");
-  while (select.step()) ords.insert(static_cast<std::uint64_t>(select.integer(0)));
+std::vector<std::uint64_t> Store::ords() const {
+  std::vector<std::uint64_t> ords;
+  Statement select = database_->connection.prepare("select ord from point order by ord");
+  while (select.step()) ords.push_back(static_cast<std::uint64_t>(select.integer(0)));
   return ords;
+}
+
+bool Store::has(const std::string& id) const {
+  Statement& known = database_->known.bind(id);
+  const bool found = known.step();
+  known.reset();
+  return found;
 }
 
 namespace {
 
-Point point_of(const Statement& row, const Connection& connection) {
+Point point_of(const Statement& row, const Connection& connection, Statement& metrics) {
   Point point;
   point.ord = static_cast<std::uint64_t>(row.integer(0));
   point.id = row.text(1);
   point.status = status_of(row.text(2), connection.name());
   point.reason = row.text(3);
   point.params = params_of(row.text(4), connection.name());
-  Statement metrics = connection.prepare("select name, value from metric where ord = ?");
   metrics.bind(row.integer(0));
   while (metrics.step()) point.metrics.emplace_back(metrics.text(0), metrics.number(1));
+  metrics.reset();
   return point;
 }
 
 }  // namespace
 
-std::vector<Point> Store::points() const {
-  std::vector<Point> points;
+void Store::each(const std::function<void(Point)>& take) const {
   Statement select = database_->connection.prepare(
       "select ord, id, status, reason, params from point order by ord");
-  while (select.step()) points.push_back(point_of(select, database_->connection));
+  while (select.step()) take(point_of(select, database_->connection, database_->metrics));
+}
+
+std::vector<Point> Store::points() const {
+  std::vector<Point> points;
+  each([&](Point point) { points.push_back(std::move(point)); });
   return points;
 }
 
@@ -295,7 +309,7 @@ std::optional<Point> Store::find(const std::string& id) const {
       "select ord, id, status, reason, params from point where id = ? order by ord limit 1");
   select.bind(id);
   if (!select.step()) return {};
-  Point point = point_of(select, database_->connection);
+  Point point = point_of(select, database_->connection, database_->metrics);
   point.report = report(point.ord);
   return point;
 }
@@ -305,7 +319,7 @@ std::optional<Point> Store::find_ord(std::uint64_t ord) const {
       "select ord, id, status, reason, params from point where ord = ?");
   select.bind(static_cast<std::int64_t>(ord));
   if (!select.step()) return {};
-  Point point = point_of(select, database_->connection);
+  Point point = point_of(select, database_->connection, database_->metrics);
   point.report = report(ord);
   return point;
 }

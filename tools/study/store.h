@@ -10,7 +10,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,10 +58,12 @@ class Store {
   // Throws InputError where the disk is full; nothing of the point is then there.
   void add(const Point& point);
 
-  std::set<std::uint64_t> ords() const;
+  std::vector<std::uint64_t> ords() const;  // ascending
+  bool has(const std::string& id) const;
   std::optional<Point> find(const std::string& id) const;  // any that has it
   std::optional<Point> find_ord(std::uint64_t ord) const;
-  // All points by ord, without their reports.
+  // All points by ord, without their reports: one after another, or at once.
+  void each(const std::function<void(Point)>& take) const;
   std::vector<Point> points() const;
   std::string report(std::uint64_t ord) const;  // empty where there is none
 

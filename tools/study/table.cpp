@@ -108,11 +108,15 @@ PointTable table_of(const Store& store, const TableOptions& options) {
             fmt::format("--where: no point has \"{}\"; there are {}", key, all_keys(table)));
     }
   }
-  for (Point& point : store.points()) {
-    if (std::ranges::all_of(conditions, [&](const Expression& c) { return holds(c, point); }))
-      table.rows.push_back(std::move(point));
-  }
-  if (!options.sort.empty()) sort(table, options.sort);
+  const bool sorted = !options.sort.empty();
+  store.each([&](Point point) {
+    if (!std::ranges::all_of(conditions, [&](const Expression& c) { return holds(c, point); }))
+      return;
+    ++table.all;
+    if (sorted || table.rows.size() < options.most) table.rows.push_back(std::move(point));
+  });
+  if (sorted) sort(table, options.sort);
+  if (table.rows.size() > options.most) table.rows.resize(options.most);
   return table;
 }
 
@@ -157,14 +161,12 @@ Json to_json(const PointTable& table, const Store& store, bool reports) {
           {"points", std::move(points)}};
 }
 
-std::string to_text(const PointTable& table, std::size_t rows) {
+std::string to_text(const PointTable& table) {
   std::vector<std::string> keys{"ord"};
   keys.insert(keys.end(), table.params.begin(), table.params.end());
   keys.insert(keys.end(), table.measures.begin(), table.measures.end());
-  const std::size_t shown = std::min(rows, table.rows.size());
   std::vector<std::vector<std::string>> lines{keys};
-  for (std::size_t i = 0; i < shown; ++i) {
-    const Point& point = table.rows[i];
+  for (const Point& point : table.rows) {
     std::vector<std::string> line;
     for (const std::string& key : keys) line.push_back(short_cell(point, key));
     if (point.status != PointStatus::Done) {
@@ -184,8 +186,8 @@ std::string to_text(const PointTable& table, std::size_t rows) {
     if (line.size() > keys.size()) text += "  " + line.back();
     text += "\n";
   }
-  if (shown < table.rows.size())
-    text += fmt::format("{} of {} points; --rows shows more\n", shown, table.rows.size());
+  if (table.rows.size() < table.all)
+    text += fmt::format("{} of {} points; --rows shows more\n", table.rows.size(), table.all);
   return text;
 }
 

@@ -1,6 +1,7 @@
 // A study's points as rows: for tables of people, CSV, JSON.
 #pragma once
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,11 +14,14 @@ namespace moesim::tools {
 struct TableOptions {
   std::vector<std::string> where = {};  // expressions over axes, measures, ord, status
   std::string sort = {};                // a key; "-key" the largest first; empty: by ord
+  // Keeps the first rows only; the others are counted.
+  std::size_t most = std::numeric_limits<std::size_t>::max();
 };
 
 struct PointTable {
   std::vector<std::string> params = {}, measures = {};  // columns
   std::vector<Point> rows = {};                         // without their reports
+  std::size_t all = 0;                                  // rows, with those that are not kept
 };
 
 // Throws ConfigError where an expression or the key to sort by names what no point has.
@@ -30,7 +34,7 @@ std::optional<Value> value_at(const Point& point, std::string_view key);
 std::string to_csv(const PointTable& table);
 // {"study": …, "points": [{ord, id, status, reason, params, metrics, report?}]}
 sim::io::Json to_json(const PointTable& table, const Store& store, bool reports);
-// For people: at most so many rows, and how many there are.
-std::string to_text(const PointTable& table, std::size_t rows);
+// For people; says how many rows there are where not all were kept.
+std::string to_text(const PointTable& table);
 
 }  // namespace moesim::tools

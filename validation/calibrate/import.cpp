@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
@@ -58,6 +59,17 @@ int nodes_of(const std::vector<std::string_view>& lines, const std::string& name
   return 1;
 }
 
+// What a rank says as it ends before the others do.
+void refuse_failed(const std::vector<std::string_view>& lines, const std::string& name) {
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    for (const char* said : {"Traceback (most recent call last)", "RuntimeError:", "AssertionError",
+                             "timeout check failed", "CUDA error", "NCCL error"}) {
+      if (lines[i].find(said) != std::string_view::npos)
+        fail(name, i, "the test failed: measure again");
+    }
+  }
+}
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
@@ -78,6 +90,7 @@ std::string low_latency_csv(const std::vector<std::string_view>& lines, const st
     const auto d = number_after(lines[i].substr(0, second), "avg_t=");
     const auto c = number_after(lines[i].substr(second), "avg_t=");
     if (!d || !c) continue;
+    if (lines[i].find(" us") == std::string_view::npos) fail(name, i, "expected an avg_t in us");
     if (!(*d > 0 && *c > 0)) fail(name, i, "expected an avg_t above zero");
     all.push_back({i, *d, *c});
   }
@@ -145,6 +158,7 @@ std::string normal_csv(const std::vector<std::string_view>& lines, const std::st
 std::string import_deepep(std::string_view text, const std::string& name, const DeepEpRun& given,
                           std::vector<std::string>* notes) {
   const std::vector<std::string_view> lines = lines_of(text);
+  refuse_failed(lines, name);
   DeepEpRun run = given;
   for (const std::string_view line : lines) run = shape_in(line, run);
   run.nodes = nodes_of(lines, name, given);
@@ -177,8 +191,18 @@ std::string perftest_from_json(const sim::io::Json& json, std::string_view text,
     throw sim::InputError(fmt::format("{}: no \"results\"; is this of perftest?", name));
   const auto& results = json["results"];
   std::string csv = kPerftestHeader;
-  const double unit =
-      (text.find("Gb/sec") != std::string_view::npos ? gbit : mib) / directions(text);
+  // A log that does not name its unit has it in its messages: so many millions a second.
+  const auto unit_of = [&](double bytes, double bandwidth, std::optional<double> millions) {
+    if (text.find("Gb/sec") != std::string_view::npos) return gbit;
+    if (text.find("MB/sec") != std::string_view::npos) return mib;
+    if (text.find("MiB/sec") != std::string_view::npos) return mib;
+    for (const double unit : {mib, gbit}) {
+      const double other = bytes * millions.value_or(0) * 1e-3;  // GB/s
+      if (std::abs(bandwidth * unit - other) < 0.1 * other) return unit;
+    }
+    throw sim::InputError(
+        fmt::format("{}: does not say the unit of BW_average, and MsgRate does not tell it", name));
+  };
   const auto add = [&](const sim::io::Json& r) {
     const auto real = [&](const char* key) -> std::optional<double> {
       if (!r.contains(key) || !r[key].is_number()) return {};
@@ -189,7 +213,9 @@ std::string perftest_from_json(const sim::io::Json& json, std::string_view text,
         bandwidth.value_or(1) <= 0 || us.value_or(1) <= 0)
       throw sim::InputError(
           fmt::format("{}: a result without MsgSize and BW_average or t_typical above zero", name));
-    csv += bandwidth ? fmt::format("{:.0f},{:.6g},\n", *bytes, *bandwidth * unit)
+    csv += bandwidth ? fmt::format("{:.0f},{:.6g},\n", *bytes,
+                                   *bandwidth * unit_of(*bytes, *bandwidth, real("MsgRate")) /
+                                       directions(text))
                      : fmt::format("{:.0f},,{:.6g}\n", *bytes, *us);
   };
   if (results.is_array())

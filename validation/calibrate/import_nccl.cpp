@@ -1,5 +1,6 @@
 // nccl-tests, text and JSON.
 #include <array>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "sim/io/json.h"
@@ -22,8 +23,9 @@ struct Run {
   std::string operation;  // empty: not said
   int ranks = 0;          // 0: not said
   std::vector<Row> rows;
-  std::size_t wrong = 0;  // rows that were left out for wrong values
-  std::string failure;    // why all of it is not believed
+  std::size_t wrong = 0;    // rows that were left out for wrong values
+  std::size_t untimed = 0;  // and those that have no time
+  std::string failure;      // why all of it is not believed
   std::size_t failed_at = 0;
 };
 
@@ -63,7 +65,7 @@ std::string table_of(std::vector<Run> runs, const std::string& name, const std::
   bool counted = true;
   std::size_t rows = 0;
   for (Run& run : runs) {
-    if (run.rows.empty() && run.failure.empty() && run.wrong == 0) continue;
+    if (run.rows.empty() && run.failure.empty() && run.wrong + run.untimed == 0) continue;
     const std::string operated = run.operation.empty() ? operation : run.operation;
     if (operated.empty()) {
       throw sim::ConfigError(
@@ -83,6 +85,7 @@ std::string table_of(std::vector<Run> runs, const std::string& name, const std::
       continue;
     }
     if (run.wrong > 0 && why.empty()) why = fmt::format("{} with wrong values", run.wrong);
+    if (run.untimed > 0 && why.empty()) why = fmt::format("{} without a time", run.untimed);
     const int gpus = run.ranks > 0 ? run.ranks : ranks;
     if (run.ranks > 0 && ranks > 0 && run.ranks != ranks && notes != nullptr) {
       notes->push_back(
@@ -205,14 +208,15 @@ class LogReader {
       fail(name_, line_, "the line has fewer columns than the header");
     }
     const auto bytes = number(words[columns_->size]);
-    if (!bytes || *bytes < 0) fail(name_, line_, "expected a size in bytes");
+    if (!bytes || *bytes < 0 || *bytes != std::floor(*bytes))
+      fail(name_, line_, "expected a size in bytes");
     if (*bytes < 1) return;  // zero bytes
     const std::string_view said = words[columns_->time];
     const auto time = number(said);
     if (!time && (said == "nan" || said == "-nan" || said == "NaN" || said == "inf" ||
                   said == "N/A" || said == "-")) {
       note(notes_, name_, line_, fmt::format("left out: its time is {}", said));
-      ++run().wrong;
+      ++run().untimed;
       return;
     }
     if (!time || *time <= 0) fail(name_, line_, "expected a size and a time above zero");
@@ -289,7 +293,6 @@ Run run_of_json(const Json& json, const std::string& name, ImportNotes notes) {
   for (const Json& r : json["results"]) {
     ++place;
     const auto tell = [&](const std::string& what) {
-      ++run.wrong;
       if (notes != nullptr) notes->push_back(fmt::format("{}: result {}: {}", name, place, what));
     };
     const bool shaped = r.is_object() && r.contains("size") && r["size"].is_number() &&
@@ -303,6 +306,7 @@ Run run_of_json(const Json& json, const std::string& name, ImportNotes notes) {
     const Json& out = r["out_of_place"];
     if (!out["time"].is_number()) {  // NaN
       tell("left out: it has no time");
+      ++run.untimed;
       continue;
     }
     double wrong = 0;
@@ -311,6 +315,7 @@ Run run_of_json(const Json& json, const std::string& name, ImportNotes notes) {
     }
     if (wrong > 0) {
       tell(fmt::format("left out: {:.0f} values are wrong", wrong));
+      ++run.wrong;
       continue;
     }
     const Json type = r.value("type", Json("float"));

@@ -126,6 +126,12 @@ std::optional<SizedCluster> read_size(const YamlNode& node, const Shipped& shipp
   }
 }
 
+hardware::Cluster loaded(const std::filesystem::path& file, const ClusterChanges& changes,
+                         const Shipped& shipped) {
+  return shipped.cluster ? shipped.cluster(file, changes)
+                         : hardware::load_cluster_with(file, changes);
+}
+
 // A file, or {file: a file, and what is otherwise than in it}: `--set cluster.faults=...` makes the
 // second of the first.
 hardware::Cluster read_cluster(const YamlNode& node, const Shipped& shipped, Inputs& inputs) {
@@ -135,46 +141,52 @@ hardware::Cluster read_cluster(const YamlNode& node, const Shipped& shipped, Inp
       inputs.cluster = sized->file;
       inputs.cluster_changes = sized->changes;
       return load_part<hardware::Cluster>(node, sized->file, [&](const auto& path) {
-        return hardware::load_cluster_with(path, sized->changes);
+        return loaded(path, sized->changes, shipped);
       });
     }
     inputs.cluster = shipped_file(node, "clusters", shipped);
     if (inputs.cluster.empty() && node.is_scalar()) return {};
-    return load_part<hardware::Cluster>(node, inputs.cluster, hardware::load_cluster);
+    return load_part<hardware::Cluster>(
+        node, inputs.cluster, [&](const auto& path) { return loaded(path, {}, shipped); });
   }
   const YamlNode file = node.at("file");
   inputs.cluster = shipped_file(file, "clusters", shipped);
   if (inputs.cluster.empty()) return {};
   collect(node, "", inputs.cluster_changes);
   return load_part<hardware::Cluster>(file, inputs.cluster, [&](const std::filesystem::path& path) {
-    return hardware::load_cluster_with(path, inputs.cluster_changes);
+    return loaded(path, inputs.cluster_changes, shipped);
   });
 }
 
-// The path of a file, or the name of one of `engines`. Empty where it is neither, which is noted.
-std::filesystem::path engine_file(const YamlNode& node, const std::filesystem::path& engines,
-                                  Inputs& inputs) {
-  std::filesystem::path file = node.file();
-  if (engines.empty() || !node.is_scalar()) return file;
-  if (std::filesystem::exists(file) && !std::filesystem::is_directory(file)) return file;
+// The file of `engines` that a name means. Throws ConfigError that says which there are.
+std::filesystem::path named_engine(const std::filesystem::path& engines, const std::string& name) {
+  std::filesystem::path file = find_engine(engines, name).file;
+  if (!file.empty()) return file;
+  const std::vector<std::string> names = engine_names(engines);
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  const std::string meant = sim::io::did_you_mean(name, views);
+  throw sim::ConfigError(fmt::format("expected the path of a file or one of {}, not \"{}\"{}",
+                                     fmt::join(names, ", "), name,
+                                     meant.empty() ? "" : "; did you mean \"" + meant + "\"?"));
+}
+
+// The path of a file, or the name of an engine. Empty where it is neither, which is noted.
+std::filesystem::path engine_file(const YamlNode& node, const Shipped& shipped, Inputs& inputs) {
+  if (!node.is_scalar() || (!shipped.find && shipped.engines.empty())) return node.file();
+  Shipped known = shipped;
+  if (!known.find) {
+    known.find = [&](const std::string&, const std::string& name) {
+      return named_engine(shipped.engines, name);
+    };
+  }
+  std::filesystem::path file = shipped_file(node, "engines", known);
   const std::string name = node.text();
-  // Of a path that leads nowhere the loader says so.
-  const std::filesystem::path path(name);
-  if (path.has_parent_path() || path.extension() == ".yaml") return file;
-  EngineFile found = find_engine(engines, name);
-  if (found.file.empty()) {
-    const std::vector<std::string> names = engine_names(engines);
-    const std::vector<std::string_view> views(names.begin(), names.end());
-    const std::string meant = sim::io::did_you_mean(name, views);
-    node.error(fmt::format("expected the path of a file or one of {}, not \"{}\"{}",
-                           fmt::join(names, ", "), name,
-                           meant.empty() ? "" : "; did you mean \"" + meant + "\"?"));
+  // "vllm" means the newest of vllm-*.yaml.
+  if (!file.empty() && file != node.file() && file.stem().string().size() > name.size()) {
+    inputs.defaults.push_back(
+        fmt::format("engine {}: {}, the newest of its files", name, file.filename().string()));
   }
-  if (found.newest) {
-    inputs.defaults.push_back(fmt::format("engine {}: {}, the newest of its files", name,
-                                          found.file.filename().string()));
-  }
-  return found.file;
+  return file;
 }
 
 // That the device has the implementations that are named; of an engine's own the file says so.
@@ -201,7 +213,7 @@ void check_kernels(const YamlNode& root, const Deployment& d) {
 void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, Inputs& inputs) {
   KernelNames names;
   if (const auto engine = root.find("engine")) {
-    inputs.engine = engine_file(*engine, shipped.engines, inputs);
+    inputs.engine = engine_file(*engine, shipped, inputs);
     if (!inputs.engine.empty()) {
       d.engine = load_part<Engine>(*engine, inputs.engine, load_engine);
     }

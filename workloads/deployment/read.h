@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -13,12 +14,18 @@
 #include "sim/io/yaml_reader.h"
 #include "workloads/deployment/deployment.h"
 
+namespace moesim::sim::io {
+class FileHashes;
+}
+
 namespace moesim::workloads {
 
-// A cluster's file, and what is otherwise than in it: (dotted path, YAML text).
+// What is otherwise than in a cluster's file: (dotted path, YAML text).
+using ClusterChanges = std::vector<std::pair<std::string, std::string>>;
+
 struct SizedCluster {
   std::filesystem::path file;
-  std::vector<std::pair<std::string, std::string>> changes = {};
+  ClusterChanges changes = {};
 };
 
 // Files that may be given by name instead of by path; empty: there are no names.
@@ -29,15 +36,19 @@ struct Shipped {
   std::function<std::filesystem::path(const std::string& kind, const std::string& name)> find = {};
   // What "h100:12x8" stands for; nothing for a text of another form. Throws ConfigError.
   std::function<std::optional<SizedCluster>(const std::string& text)> sized = {};
+  // How a cluster's file is read; empty: hardware::load_cluster_with(), which it must equal.
+  std::function<hardware::Cluster(const std::filesystem::path&, const ClusterChanges&)> cluster =
+      {};
 };
 
 // The files that a scenario was read from; empty where there is none.
 struct Inputs {
   std::filesystem::path scenario = {}, model = {}, cluster = {}, engine = {};
   std::vector<std::int64_t> keep_layers = {};  // of the model's; empty: all
-  // What the scenario says otherwise than the cluster's file: (dotted path, YAML text).
-  std::vector<std::pair<std::string, std::string>> cluster_changes = {};
+  ClusterChanges cluster_changes = {};
   std::vector<std::string> defaults = {};  // what was chosen where the scenario leaves it open
+  // Where the files' hashes are kept; may be none. Changes no answer.
+  std::shared_ptr<sim::io::FileHashes> hashes = nullptr;
 };
 
 // The keys that read_deployment() looks at.

@@ -9,7 +9,6 @@
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
-#include "workloads/deployment/engine_file.h"
 #include "workloads/deployment/layout_rules.h"
 #include "workloads/deployment/read.h"
 #include "workloads/deployment/read_formats.h"
@@ -198,27 +197,15 @@ void read_serving(const YamlNode& node, MemoryRequest& request) {
   read_engine_question(node, request);
 }
 
-// The path of a file, or the name of one of `engines`.
-void read_engine(const YamlNode& node, const std::filesystem::path& engines,
-                 MemoryRequest& request) {
-  std::filesystem::path file = node.file();
-  std::error_code error;
-  if (!engines.empty() && !std::filesystem::is_regular_file(file, error)) {
-    const EngineFile found = find_engine(engines, node.text());
-    if (!found.file.empty()) file = found.file;
-  }
-  if (!std::filesystem::is_regular_file(file, error)) {
-    node.error(fmt::format(
-        "expected the path of a file{}, not \"{}\"",
-        engines.empty() ? std::string()
-                        : fmt::format(" or one of {}", fmt::join(engine_names(engines), ", ")),
-        node.text()));
-    return;
-  }
+void read_engine(const YamlNode& node, const Shipped& shipped, MemoryRequest& request) {
+  const std::filesystem::path file = shipped_file(node, "engines", shipped);
+  if (file.empty()) return;
   try {
     request.engine = load_engine(file);
   } catch (const sim::ConfigError& wrong) {
     node.error(fmt::format("this file is wrong:\n{}", wrong.what()));
+  } catch (const sim::InputError& error) {
+    node.error(error.what());
   }
   if (request.engine && !request.engine->memory) {
     node.error(fmt::format("{} does not say what memory it takes (its file has no memory:)",
@@ -305,14 +292,17 @@ Json answer_engine(const MemoryRequest& r) {
 
 }  // namespace
 
-MemoryRequest read_memory_request(const YamlNode& node, const std::filesystem::path& engines) {
+MemoryRequest read_memory_request(const YamlNode& node, const Shipped& shipped) {
   node.allow_only({"model", "keep_layers", "vocab", "device", "parallelism", "training", "serving",
                    "engine", "precision"});
   MemoryRequest request;
   const YamlNode model = node.at("model"), device = node.at("device");
   if (model.is_missing() || device.is_missing()) return request;
-  request.model = load_model(model.file());
-  request.device = hardware::load_device(device.file());
+  const std::filesystem::path model_file = shipped_file(model, "models", shipped),
+                              device_file = shipped_file(device, "devices", shipped);
+  if (model_file.empty() || device_file.empty()) return request;
+  request.model = load_model(model_file);
+  request.device = hardware::load_device(device_file);
   if (const auto keep = node.find("keep_layers")) {
     const std::vector<std::int64_t> layers = read_kept_layers(*keep, request.model);
     if (!layers.empty()) request.model = keep_layers(request.model, layers);
@@ -337,7 +327,7 @@ MemoryRequest read_memory_request(const YamlNode& node, const std::filesystem::p
     }
   }
   if (const auto engine = node.find("engine"); engine && serving) {
-    read_engine(*engine, engines, request);
+    read_engine(*engine, shipped, request);
   }
   if (training.has_value() == serving.has_value()) {
     node.error("expected exactly one of training and serving");

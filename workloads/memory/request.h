@@ -1,6 +1,6 @@
 // A question of memory alone, as YAML: a model laid out over a device's GPUs, serving or training.
 //
-//   model: ../models/llama-3-70b.yaml
+//   model: ../models/llama-3-70b.yaml   # a file, or a name that the caller knows
 //   keep_layers: 12                     # optional: the first so many, or a list of layers
 //   device: ../devices/b200.yaml
 //   parallelism: {tp: 2, dp: 4}
@@ -8,15 +8,16 @@
 //
 // With an engine the question is whether it starts, and what its cache then holds:
 //
-//   engine: vllm-0.19                   # a file, or one of configs/engines where the caller knows
-//   them precision: {weights: fp8, kv_cache: fp8}         # as a scenario has it serving:
-//   {fraction: 0.9, context: 32768, sequences: 64}
+//   engine: vllm-0.19                                     # likewise
+//   precision: {weights: fp8, kv_cache: fp8}              # as a scenario has it
+//   serving: {fraction: 0.9, context: 32768, sequences: 64}
 #pragma once
 
 #include <filesystem>
 #include <optional>
 
 #include "sim/io/json.h"
+#include "workloads/deployment/read.h"
 #include "workloads/memory/engine_memory.h"
 #include "workloads/memory/serving_plan.h"
 #include "workloads/memory/training_plan.h"
@@ -41,9 +42,8 @@ struct MemoryRequest {
 
 // Notes mistakes in the node's document; what is returned may be used once throw_errors() returned.
 // Throws ConfigError, InputError where a file that it names cannot be read.
-// `engines`: the folder of those that may be named; empty: none.
-MemoryRequest read_memory_request(const sim::io::YamlNode& node,
-                                  const std::filesystem::path& engines = {});
+// `shipped`: what may be named.
+MemoryRequest read_memory_request(const sim::io::YamlNode& node, const Shipped& shipped = {});
 
 // {"memory": {weights_bytes, ..., peak_bytes, capacity_bytes, fits}, "stages": [{...}, ...]}: the
 // fullest GPU, and one of each stage. allocated_bytes: without communication buffers and context.

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "sim/error.h"
-#include "workloads/model/model_spec.h"
+#include "workloads/model/model_check.h"
 
 namespace moesim::workloads {
 
@@ -238,6 +238,19 @@ void check_model(const ModelSpec& model) {
                               magnitude(model), kMostParams));
   }
   check.throw_mistakes(model.name.empty() ? "model" : model.name);
+}
+
+void check_model_of(const ModelSpec& model, const std::string& file) {
+  try {
+    check_model(model);
+  } catch (const sim::ConfigError& error) {
+    std::string said = file + ": ";
+    for (const char c : std::string_view(error.what())) {
+      said += c;
+      if (c == '\n') said += file + ": ";
+    }
+    throw sim::ConfigError(said);
+  }
 }
 
 }  // namespace moesim::workloads

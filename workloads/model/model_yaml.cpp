@@ -7,6 +7,7 @@
 #include <span>
 
 #include "sim/io/yaml_reader.h"
+#include "workloads/model/model_check.h"
 
 namespace moesim::workloads {
 
@@ -382,7 +383,7 @@ ModelSpec read_model(const YamlDocument& document) {
     for (const YamlNode& note : notes->items()) model.notes.push_back(note.text());
   }
   document.throw_errors();
-  check_model(model);
+  check_model_of(model, document.name());
   return model;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hardware/kernels/kernel_pool.h"
 #include "hardware/network/cluster_network.h"
 #include "sim/check.h"
 #include "sim/engine.h"
@@ -19,6 +20,11 @@ const Deployment& checked(const Deployment& deployment) {
   }
   if (!text.empty()) throw sim::ConfigError(text);
   return deployment;
+}
+
+std::shared_ptr<const hardware::Kernels> kernels_of(const Deployment& d) {
+  if (d.cluster.kernels) return d.cluster.kernels->of(d.kernels);
+  return std::make_shared<const hardware::Kernels>(d.cluster.device, d.kernels);
 }
 
 std::vector<sim::Window> windows_of(const BuiltStep& step, const sim::Timeline& timeline,
@@ -79,9 +85,7 @@ struct StepPlayer::Shared {
 };
 
 StepPlayer::StepPlayer(const Deployment& deployment, const Envelope& envelope)
-    : shared_(std::make_unique<Shared>(checked(deployment), envelope,
-                                       std::make_shared<const hardware::Kernels>(
-                                           deployment.cluster.device, deployment.kernels))) {}
+    : shared_(std::make_unique<Shared>(checked(deployment), envelope, kernels_of(deployment))) {}
 StepPlayer::StepPlayer(std::unique_ptr<Shared> shared) : shared_(std::move(shared)) {}
 StepPlayer::~StepPlayer() = default;
 StepPlayer::StepPlayer(StepPlayer&&) noexcept = default;

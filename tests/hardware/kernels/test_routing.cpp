@@ -43,7 +43,8 @@ Device measured() {
                                 {{"launch_us", *way == 'o' ? 11.0 : 13.0},
                                  {"memory_fraction", 0.5},
                                  {"l2_gain", 1},
-                                 {"repeated", 0.5}}));
+                                 {"repeated", 0.5},
+                                 {"added_us", 0.25}}));
   }
   return device;
 }
@@ -66,14 +67,14 @@ TEST_CASE(
 
 TEST_CASE("rows out are read from memory once a token, and back each once") {
   const PermuteParameters p{
-      .launch_us = 2, .memory_fraction = 0.5, .l2_gain = 2.57, .repeated = 0.5};
+      .launch_us = 2, .memory_fraction = 0.5, .l2_gain = 2.57, .repeated = 0.5, .added_us = 0.25};
   // 8 rows of 4 tokens, 1 MB each: 8 written, 4 read from memory and 4 again at half the price: 14.
   // All 16 MB are 16 times the L2, which makes the transfer 1 + 2.57 / 257 = 1.01 times as fast.
   CHECK(PermuteModel::us({.tokens = 4, .rows = 8, .row_bytes = 1e6}, rates(), p) ==
         doctest::Approx(2 + 14 / 0.5 / 1.01));
-  // Back: 8 read and 4 written, 12 times the L2: 1 + 2.57 / 145.
+  // Back: 8 read and 4 written, 12 times the L2: 1 + 2.57 / 145; and two copies of each token.
   CHECK(PermuteModel::us({.tokens = 4, .rows = 8, .row_bytes = 1e6, .back = true}, rates(), p) ==
-        doctest::Approx(2 + 12 / 0.5 / (1 + 2.57 / 145)));
+        doctest::Approx(2 + 0.5 + 12 / 0.5 / (1 + 2.57 / 145)));
 }
 
 TEST_CASE("what fits in the L2 twice may cost no traffic, what does not takes the memory's time") {
@@ -108,9 +109,10 @@ TEST_CASE("a device with fits of routing prices by them, another as a copy and n
   CHECK(sim::to_us(own.router(choice).time) == doctest::Approx(8.02).epsilon(0.002));
   CHECK(own.router(choice).trust.use->used == "moesim softmax");
   // 128 rows written, 64 read and 64 again at half: 224 x 8 KB = 1.84 MB at 3.35 TB/s x 0.5 x (1 +
-  // 1 / (1 + (2.1 MB / 50 MiB)^2)): 0.55 us. Back 192 rows: 0.47 us.
+  // 1 / (1 + (2.1 MB / 50 MiB)^2)): 0.55 us. Back 192 rows: 0.47 us, and two copies added to each
+  // token.
   CHECK(sim::to_us(own.rows(out).time) == doctest::Approx(11.549).epsilon(0.001));
-  CHECK(sim::to_us(own.rows(back).time) == doctest::Approx(13.47).epsilon(0.001));
+  CHECK(sim::to_us(own.rows(back).time) == doctest::Approx(13.97).epsilon(0.001));
   CHECK(own.rows(back).trust.use->used == "moesim back");
   const auto uses = own.uses();
   CHECK(std::ranges::count_if(uses, [](const ModelUse* use) {

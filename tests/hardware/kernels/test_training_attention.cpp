@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include "sim/io/csv.h"
 #include "tests/hardware/kernels/devices.h"
 
 using namespace moesim;
@@ -75,4 +76,55 @@ TEST_CASE("a generation without benches has Hopper's constants and says so") {
       attention.forward({.queries = 4096, .keys = 4096, .heads = 8, .kv_heads = 8});
   CHECK(cost.trust.extrapolated());
   CHECK(cost.trust.use->carried_from == "H100 SXM");
+}
+
+TEST_CASE("cuDNN's cores take what an H100 measured, less what the host took before them") {
+  const Device h100 = shipped("h100");
+  const TrainingAttention cudnn(h100, TrainingCore::CuDnn);
+  // By hand, 4 sequences of 4,096 tokens, 32 heads of 64: 16,384 x (4,097 + 440) / 2 pairs x 8,192
+  // FLOP = 3.0447e11, over 0.48 x 989.4e6 FLOP/us = 641.1 us, and a launch of 2.4.
+  const TrainingAttentionShape narrow{.sequences = 4,
+                                      .queries = 4096,
+                                      .keys = 4096,
+                                      .heads = 32,
+                                      .kv_heads = 32,
+                                      .qk_dim = 64,
+                                      .v_dim = 64};
+  CHECK(us(cudnn.forward(narrow)) == doctest::Approx(643.5).epsilon(0.001));
+  CHECK(cudnn.forward(narrow).trust.use->used == "cudnn");
+  CHECK(cudnn.forward(narrow).trust.use->carried_from.empty());
+  const Device b200 = shipped("b200");
+  const TrainingAttention carried(b200, TrainingCore::CuDnn);
+  CHECK(carried.forward(narrow).trust.extrapolated());
+
+  const auto csv =
+      sim::io::CsvTable::read("validation/measured/h100-2026-11-28/training_kernels.csv");
+  const auto text = [&](std::size_t row, const char* column) {
+    return csv.text(row, csv.column(column));
+  };
+  int seen = 0;
+  for (std::size_t i = 0; i < csv.rows(); ++i) {
+    const bool backward = text(i, "op") == "attention_backward";
+    if (text(i, "impl") != "cudnn" || !(backward || text(i, "op") == "attention_forward")) continue;
+    const auto number = [&](const char* column) {
+      return static_cast<std::int64_t>(csv.number(i, csv.column(column)));
+    };
+    const TrainingAttentionShape shape{.sequences = number("groups"),
+                                       .queries = number("m"),
+                                       .keys = number("m"),
+                                       .heads = number("n"),
+                                       .kv_heads = number("k"),
+                                       .qk_dim = number("width_k"),
+                                       .v_dim = number("width_v")};
+    // The very first timings are those of a library that still looks for its kernels.
+    if (shape.heads == 32 && shape.qk_dim == 128 && shape.keys < 4096) continue;
+    const double predicted =
+        backward ? 130 + us(cudnn.backward(shape)) : 90 + us(cudnn.forward(shape));
+    const double measured = csv.number(i, csv.column("p10_us"));
+    CAPTURE(i);
+    CAPTURE(predicted / measured);
+    CHECK(predicted == doctest::Approx(measured).epsilon(shape.qk_dim == 128 ? 0.07 : 0.03));
+    ++seen;
+  }
+  CHECK(seen == 36);
 }

@@ -543,6 +543,13 @@ TEST_CASE("a text that is said to be larger than it is is refused before memory 
         "of 1 bytes, of which byte 1128 says that it has 1073741825");
 }
 
+TEST_CASE("a text whose characters have four GiB is refused before memory is taken for one") {
+  // The size of the text's character, 1 where the file was whole, has FF11 in its upper half.
+  const std::string file = "tests/fuzz/corpus/hdf5/a-character-of-4-GiB";
+  CHECK(thrown<InputError>([&] { Hdf5File::open(file).text("model"); }) ==
+        file + ": attribute model: is damaged: a text whose characters have 4279304193 bytes");
+}
+
 TEST_CASE("a text that goes on beyond its heap is refused with its place") {
   CHECK(thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/text_past_its_heap.h5"); }) ==
         "tests/sim/io/hostile/text_past_its_heap.h5: is damaged: the heap of texts at byte 2048 "

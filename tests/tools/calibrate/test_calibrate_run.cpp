@@ -12,6 +12,7 @@
 #include "sim/io/csv.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/calibrate/calibrate_commands.h"
+#include "tools/moesim/calibrate/calibration.h"
 #include "tools/moesim/shipped.h"
 #include "workloads/scenario.h"
 
@@ -232,6 +233,27 @@ TEST_CASE(
                          "NAME: expected small letters, digits, - and _, such as my-h100, not \"My "
                          "H100\"",
                          sim::ConfigError);
+  }
+  {
+    const Environment environment(folder.path() / "own", "card");
+    CHECK_THROWS_WITH_AS(call({{"NAME", {"mine"}}, {"base", {"h1000"}}, {"output", {out}}}),
+                         doctest::Contains("--base: there is no file and no device \"h1000\"; the "
+                                           "devices are a100, b200, "),
+                         sim::ConfigError);
+    CHECK_FALSE(fs::exists(out));
+    const tools::FolderLock another(out);
+    CHECK_THROWS_WITH_AS(call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out}}}),
+                         ("another calibration is at work in " + out +
+                          ": wait for it, or give another folder with -o")
+                             .c_str(),
+                         sim::ConfigError);
+    CHECK(fs::is_empty(out));
+    fs::remove(out);
+    const std::string below = (folder.file("no folder", "") / "mine").string();
+    CHECK_THROWS_WITH_AS(
+        call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {below}}}),
+        (below + " cannot be made a folder of a calibration: Not a directory").c_str(),
+        sim::ConfigError);
   }
   {
     // The device's place is looked at before anything is measured.

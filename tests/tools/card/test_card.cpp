@@ -8,6 +8,7 @@
 
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/support/thrown.h"
 #include "tools/moesim/shipped.h"
 #include "workloads/run.h"
 #include "workloads/training/training_report.h"
@@ -168,6 +169,30 @@ TEST_CASE("GPUs are looked for by layouts that the engine can start") {
   CHECK(card({{"engine", {"vllm"}}}).find("TP2 EP2") != std::string::npos);
   CHECK(card({{"engine", {engine}}}).find("EP2") == std::string::npos);
   CHECK_THROWS_WITH_AS(card({{"engine", {"vlm"}}}),
-                       doctest::Contains("--engine: expected the path of a file or one of "),
+                       "\"vlm\" is neither a file nor one of configs/engines; did you mean vllm?",
                        sim::ConfigError);
+}
+
+TEST_CASE("memory takes names, and an engine of one's own does not hide those that ship") {
+  const tests::TemporaryFolder folder;
+  folder.file("engines/mine-1.0.yaml",
+              "name: Mine\nsource: test\nmemory: {fraction: 0.5, of: card, block: 16}\n");
+  const auto asked = [&](const std::string& engine) {
+    const auto plan =
+        folder.file("plan.yaml", "model: mixtral-8x7b\ndevice: h100\nengine: " + engine +
+                                     "\nparallelism: {tp: 4}\nserving: {context: 4096}\n");
+    setenv("MOESIM_CONFIGS", folder.path().c_str(), 1);
+    const tests::Called called =
+        tests::call(memory_command(), {{"FILE", {plan.string()}}, {"format", {"json"}}});
+    unsetenv("MOESIM_CONFIGS");
+    return std::string(Json::parse(called.out)["engine"]["name"]);
+  };
+  CHECK(asked("mine") == "Mine");
+  CHECK(asked("VLLM") == "vLLM 0.19");
+  CHECK(asked("sglang-0.5.6") == "SGLang 0.5.6");
+  CHECK(
+      tests::thrown<sim::ConfigError>([&] { asked("min"); }) ==
+      (folder.path() / "plan.yaml").string() +
+          ":3:9: engine: \"min\" is neither a file nor one of configs/engines; did you mean mine?");
+  unsetenv("MOESIM_CONFIGS");
 }

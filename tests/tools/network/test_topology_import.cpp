@@ -54,6 +54,13 @@ TEST_CASE("a table that is none, or of links that no switch has, is refused") {
       "are described by topology: {switches, links}");
   CHECK(thrown<InputError>([] { node_of_nvidia_smi("GPU0 GPU1\nGPU0 X\n", "t.txt"); }) ==
         "t.txt:2: 1 columns for 2 devices");
+  CHECK(thrown<InputError>([] {
+          node_of_nvidia_smi("GPU0 GPU1 GPU2\nGPU0 X NV18 NV18\nGPU1 NV18 X NV18\n", "t.txt");
+        }) == "t.txt: 3 GPUs in the header, 2 lines of one: was it cut?");
+  CHECK(thrown<InputError>([] {
+          node_of_nvidia_smi("GPU0 GPU1\nGPU0 X NV257\nGPU1 NV257 X\n", "t.txt");
+        }) == "t.txt:2: \"NV257\" is no link");
+  CHECK(node_of_nvidia_smi("GPU0 GPU1\nGPU0 X NV256\nGPU1 NV256 X\n", "t.txt").nvlinks == 256);
 }
 
 TEST_CASE("NCCL's topology gives GPUs, their links and generation, and NICs with their rate") {
@@ -65,6 +72,15 @@ TEST_CASE("NCCL's topology gives GPUs, their links and generation, and NICs with
   CHECK(node.nics == std::vector<std::string>{"nic0"});
   // 32 GT/s x 16 lanes / 8 bits x 128 / 130.
   CHECK(node.pcie_GBps == doctest::Approx(63.015).epsilon(1e-4));
+}
+
+TEST_CASE("a slower NIC beside those of the fabric is left out, and named") {
+  std::string xml = kXml;
+  xml.insert(xml.find("  <nic>"), "  <nic><net name=\"eth0\" speed=\"25000\"/></nic>\n");
+  const ImportedNode node = node_of_nccl_xml(xml, "n.xml");
+  CHECK(node.nic_Gbps == 400);
+  CHECK(node.nics == std::vector<std::string>{"nic0"});
+  CHECK(node.slower == std::vector<std::string>{"eth0 (25 Gbit/s)"});
 }
 
 TEST_CASE("an XML that is none, or ends early, is refused with its line") {

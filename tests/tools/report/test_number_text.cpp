@@ -17,6 +17,15 @@ TEST_CASE("numbers of a page are written with their units and in groups of three
   CHECK(count_text(-0.2) == "0");
 }
 
+TEST_CASE("a while is in seconds, minutes or hours") {
+  CHECK(while_text(30) == "30 s");
+  CHECK(while_text(119.94) == "120 s");
+  CHECK(while_text(120) == "2.0 min");
+  CHECK(while_text(2308) == "38.5 min");
+  CHECK(while_text(7199) == "120.0 min");
+  CHECK(while_text(7200) == "2.0 h");
+}
+
 TEST_CASE("an axis of times is in the largest unit that its end has one of") {
   CHECK(time_unit(999.9).name == std::string("us"));
   CHECK(time_unit(1000).us == 1e3);

@@ -144,23 +144,26 @@ TEST_CASE("a page of placements names the one with the shortest step") {
                         {"nodes_per_token", 2.0},
                         {"nvlink_bytes", 1e9},
                         {"network_bytes", 2e9},
-                        {"replica_bytes", 0.0},
+                        {"replica_bytes", redundant * 1e8},
                         {"step_time_us", step},
                         {"rebalance", ordered_json::object()}};
   };
-  const Page page =
-      placement_page({{"model", "M"},
+  ordered_json report{{"model", "M"},
                       {"cluster", "C"},
                       {"ranks", 8},
                       {"tokens_per_step", 1024},
                       {"routing", "trace t"},
                       {"notes", {"take care"}},
-                      {"placements", {placement("linear", 0, 2000), placement("eplb", 32, 1500)}}});
+                      {"placements", {placement("linear", 0, 2000), placement("eplb", 32, 1500)}}};
+  const Page page = placement_page(report);
   // 1,500 of 2,000 us: a quarter less.
   CHECK(page.answer ==
         "eplb +32 gives the shortest step, 1.5 ms: 25.0 % less than linear, the longest.");
   CHECK(page.warnings == std::vector<std::string>{"take care"});
   CHECK(page.sections.size() == 3);  // none of them ages
+  CHECK(page.sections[2].title == "Replicas");
+  report["placements"].erase(1);  // and then none has replicas
+  CHECK(placement_page(report).sections.size() == 2);
 }
 
 TEST_CASE("what does not fit is said before anything else") {
@@ -233,7 +236,8 @@ TEST_CASE("a study's page says which point is best, and draws what trades agains
   const ordered_json page = tests::page_data(contents(html));
   check_figures(page);
   CHECK(page["kind"] == "sweep");
-  CHECK(titles(page) == std::vector<std::string>{"Measured", "Trade-off", "Points"});
+  CHECK(titles(page) ==
+        std::vector<std::string>{"Measured", "Trade-off", "Settings and results", "Points"});
   // 1, 4, 16, 64, 256 fit, 1,024 do not; ep = 3 divides nothing.
   CHECK(page["answer"].get<std::string>().starts_with(
       "12 points: 5 done, 1 infeasible, 6 invalid. The least step_time_us.mean is "));
@@ -245,8 +249,23 @@ TEST_CASE("a study's page says which point is best, and draws what trades agains
   CHECK(lines["series"][0]["points"].size() == 5);
   // More sequences take longer and give more: none beats another in both.
   CHECK(page["sections"][1]["figures"][0]["chart"]["series"].size() == 1);
-  CHECK(page["sections"][2]["figures"][1]["title"] == "Why not");
-  const auto& reasons = page["sections"][2]["figures"][1]["table"]["rows"];
+  // Six that ran, on four axes: 1 to 1,024 by fours lie evenly; one ep lies in the middle.
+  const auto& through = page["sections"][2]["figures"][0]["chart"];
+  CHECK(through["type"] == "parallel");
+  CHECK(through["axes"].size() == 4);
+  CHECK(through["axes"][0]["bottom"] == "1");
+  CHECK(through["axes"][0]["top"] == "1024");
+  REQUIRE(through["lines"].size() == 6);
+  CHECK(through["lines"][0]["kind"] == 0);  // the shortest step
+  CHECK(through["lines"][1]["kind"] == 1);
+  CHECK(through["lines"][5]["kind"] == 2);  // does not fit
+  CHECK(through["lines"][0]["at"][0] == 0.0);
+  CHECK(through["lines"][2]["at"][0] == 0.4);
+  CHECK(through["lines"][2]["at"][1] == 0.5);
+  CHECK(through["lines"][5]["at"][0] == 1.0);
+  CHECK(through["lines"][2]["texts"][0] == "16");
+  CHECK(page["sections"][3]["figures"][1]["title"] == "Why not");
+  const auto& reasons = page["sections"][3]["figures"][1]["table"]["rows"];
   REQUIRE(reasons.size() == 2);  // that does not fit; those of ep = 3
   CHECK(reasons[0][1] == "infeasible");
   CHECK(reasons[1][2] == "6");
@@ -276,6 +295,60 @@ TEST_CASE("a service's page shows its requests' times and what it carries") {
                      .epsilon(1e-3));  // of six, to a hundredth
   // A distribution ends at all requests.
   CHECK(page["sections"][0]["figures"][2]["chart"]["series"][0]["points"].back()[1] == 100);
+}
+
+TEST_CASE("a training page answers in a sentence, and its parts add up to each rank's step") {
+  const tests::TemporaryFolder folder;
+  const std::string html = (folder.path() / "t.html").string();
+  const auto json = ordered_json::parse(
+      printed(run_command(), {{"SCENARIO", {"mixtral-8x7b-training-interleaved-h100"}},
+                              {"set",
+                               {"training.draws=1",
+                                "training.run={tokens: 1e12, checkpoint: {every: optimal, blocks: "
+                                "30 s}, failures: {gpu_mtbf: 50000 h, detect: 30 s, restart: 600 "
+                                "s}}"}},
+                              {"html", {html}},
+                              {"format", {"json"}}}));
+  const ordered_json page = tests::page_data(contents(html));
+  check_figures(page);
+  CHECK(page["kind"] == "training");
+  CHECK(page["report"] == json);
+  CHECK(titles(page) ==
+        std::vector<std::string>{"Time", "Pipeline", "Memory", "Run", "Trust", "Made from"});
+  const ordered_json& training = json["training"];
+  const auto& parts = page["sections"][0]["figures"][0]["chart"];
+  REQUIRE(parts["categories"].size() == training["ranks"].size());
+  for (std::size_t r = 0; r < parts["categories"].size(); ++r) {
+    double sum = 0;  // in seconds or milliseconds
+    for (const auto& series : parts["series"]) sum += series["values"][r].get<double>();
+    const double step = training["step_time_us"];
+    CHECK(sum == doctest::Approx(step >= 1e6 ? step / 1e6 : step / 1e3).epsilon(5e-3));
+  }
+  // Every pass is a slice, and none ends after the step.
+  const auto& schedule = page["sections"][1]["figures"][2];
+  CHECK(schedule["title"] == "Schedule");
+  CHECK(schedule["chart"]["tracks"].size() == training["ranks"].size());
+  CHECK(schedule["chart"]["slices"].size() > 0);
+  // Memory's parts add up to the peak, against the card.
+  const auto& memory = page["sections"][2]["figures"][0]["chart"];
+  for (std::size_t r = 0; r < memory["categories"].size(); ++r) {
+    double sum = 0;
+    for (const auto& series : memory["series"]) sum += series["values"][r].get<double>();
+    const double peak = training["memory"][r]["peak_bytes"];
+    CHECK(sum == doctest::Approx(peak * 1e-9).epsilon(2e-3));
+  }
+  CHECK(memory["limit"]["text"].get<std::string>().starts_with("the card: "));
+  CHECK(page["sections"][2]["figures"][1]["title"] == "Kept over time");
+  // Young's interval is the best of those around it: the middle one of 25.
+  const auto& runs = page["sections"][3]["figures"][1]["chart"]["series"];
+  REQUIRE(runs[0]["points"].size() == 25);
+  for (const auto& point : runs[0]["points"]) CHECK(point[1] <= runs[0]["points"][12][1]);
+  CHECK(runs[1]["points"][0] == runs[0]["points"][12]);
+  const std::string answer = page["answer"];
+  CHECK(answer.starts_with("A step takes "));
+  CHECK(answer.find(" of the bf16 peak (MFU). The pipeline stands still for ") !=
+        std::string::npos);
+  CHECK(answer.find(" Of a run ") != std::string::npos);
 }
 
 TEST_CASE("a page is a file of its own") {

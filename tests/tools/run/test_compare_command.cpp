@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 #include "tests/support/thrown.h"
 #include "tools/moesim/command.h"
 #include "tools/moesim/sweep/sweep_commands.h"
+#include "tools/study/store.h"
 
 namespace moesim::tools {
 Command run_command();
@@ -86,6 +88,45 @@ TEST_CASE("reports, scenarios and points of a study are compared, each with the 
         "--set: changes scenarios, and all but the first are reports");
   CHECK(wrong({{"INPUT", {kMixtral, report}}, {"why", {"true"}}}) ==
         "--why: plays mixtures of two scenarios, and " + report + " is a report");
+}
+
+TEST_CASE("why two points of a study differ is told from what the study played them from") {
+  const tests::TemporaryFolder folder;
+  const std::string store = (folder.path() / "s.db").string();
+  const auto scenario = folder.path() / "mine.yaml";
+  std::ofstream(scenario)
+      << "name: mine\nmodel: mixtral-8x7b\ncluster: h100-1x8\nparallelism: {dp: "
+         "8, ep: 8}\nrouting: {law: uniform}\nnetwork: bound\n"
+         "step: {phase: decode, batch_per_rank: 8, context: 2048}\n";
+  printed(sweep_command(), {{"FILE", {scenario.string()}},
+                            {"set", {"seed=3"}},
+                            {"zip", {"step.batch_per_rank=8,16,cluster=h100-1x8,h200-1x8"}},
+                            {"output", {store}}});
+  const auto points = ordered_json::parse(
+      printed(sweep_export_command(), {{"STORE", {store}}, {"format", {"json"}}}))["points"];
+  const std::string a = store + ":" + points[0]["id"].get<std::string>();
+  const std::string b = store + ":" + points[1]["id"].get<std::string>();
+  const Values ask{{"INPUT", {a, b}}, {"why", {"true"}}, {"format", {"json"}}};
+  const auto json = ordered_json::parse(printed(compare_command(), ask))["compare"];
+  const auto ps = [](const ordered_json& us) { return std::llround(us.get<double>() * 1e6); };
+  long long why = 0;
+  std::vector<std::string> parts;
+  for (const auto& share : json["why"]) {
+    why += ps(share["us"]);
+    parts.push_back(share["part"]);
+  }
+  CHECK(why == ps(json["difference_us"]));
+  CAPTURE(json["why"].dump());
+  std::ranges::sort(parts);
+  CHECK(parts == std::vector<std::string>{"device", "load"});  // wired alike
+  // Another scenario under that name is not what was played.
+  std::ofstream(scenario, std::ios::app) << "precision: {weights: fp8}\n";
+  const std::string version = Store::open(store).version();
+  CHECK(wrong(ask) ==
+        "--why: " + a + ": " + scenario.string() +
+            " with what the point sets is another run now: its files have changed, or "
+            "it was played by another version (this is " +
+            version + ", that was " + version + "); sweep it anew");
 }
 
 TEST_CASE("a comparison for people says by how much, why and where, and what the rest is") {

@@ -110,6 +110,7 @@ TEST_CASE("where and why sum to the difference of 200 random pairs, to the picos
     const Comparison back = compare_reports(report_b, "b", report_a, "a");
     REQUIRE(back.where.size() == c.where.size());
     CHECK(where_sum(back) == -where_sum(c));
+    CHECK(back.difference_ps() == -c.difference_ps());
     for (std::size_t i = 0; i < c.where.size(); ++i) {
       CHECK(back.where[i].ps == -c.where[i].ps);
       CHECK(back.where[i].phase == c.where[i].phase);

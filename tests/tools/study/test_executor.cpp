@@ -107,6 +107,17 @@ TEST_CASE("an id is of what is run, not of where its files lie or what it is cal
   renamed.name = "another";
   CHECK(point_id(scenario, "1") == point_id(renamed, "1"));
   CHECK(point_id(scenario, "1").size() == 32);
+  // From another folder, and with its model and cluster by other paths.
+  const TemporaryFolder folder;
+  const auto copy = folder.path() / "copy.yaml";
+  std::filesystem::copy_file(kScenario, copy);
+  const std::string configs = std::filesystem::absolute("configs").string();
+  CHECK(point_id(scenario, "1") ==
+        point_id(workloads::load_scenario(copy,
+                                          {"model=" + configs + "/models/mixtral-8x7b.yaml",
+                                           "cluster=" + configs + "/clusters/h100-1x8.yaml",
+                                           "routing.trace=" + configs + "/traces/mixtral-like.h5"}),
+                 "1"));
   CHECK(point_id(scenario, "1") != point_id(scenario, "2"));
   CHECK(point_id(scenario, "1") != point_id(workloads::load_scenario(kScenario, {"seed=2"}), "1"));
 }

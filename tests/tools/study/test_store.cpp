@@ -52,7 +52,7 @@ TEST_CASE("what is added is there, whole, and beside a closed store lies nothing
   const Store store = Store::open(file);
   CHECK(store.version() == "1.0");
   CHECK(store.spec() == to_json(study()).dump());
-  CHECK(store.ords() == std::set<std::uint64_t>{0, 1});
+  CHECK(store.ords() == std::vector<std::uint64_t>{0, 1});
   const auto points = store.points();
   REQUIRE(points.size() == 2);
   CHECK(points[0].ord == 0);
@@ -113,6 +113,10 @@ TEST_CASE("what is no study, damaged, there already or written by another is tol
   sqlite::Connection(other, sqlite::Connection::Mode::Create).execute("create table t(x)");
   CHECK(thrown<sim::InputError>([&] { Store::open(other); }) ==
         other.string() + ": is a database, but no study of moesim");
+  // Where nobody may write, root included.
+  const std::filesystem::path nowhere = "/proc/self/study.db";
+  CHECK(thrown<sim::InputError>([&] { Store::create(nowhere, study(), "1.0"); }) ==
+        nowhere.string() + ".part: unable to open database file");
   const sqlite::Connection writer(file, sqlite::Connection::Mode::ReadWrite);
   Store store = Store::open(file);
   writer.execute("begin immediate");
@@ -162,7 +166,7 @@ TEST_CASE("rows are chosen, sorted and written") {
   CHECK(to_csv(table_of(store, {.where = {"status == 'infeasible'"}})) ==
         "ord,id,status,reason,step.batch,kv,time\n2,id2,infeasible,\"9 GB, \"\"too "
         "large\"\"\",3,fp8,\n");
-  CHECK(to_text(table_of(store, {.sort = "time"}), 2) ==
+  CHECK(to_text(table_of(store, {.sort = "time", .most = 2})) ==
         "ord  step.batch   kv    time\n"
         "  1           2  fp8  1.2346\n"
         "  0           1  fp8       3\n"

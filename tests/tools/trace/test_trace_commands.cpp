@@ -37,6 +37,17 @@ std::string contents(const std::filesystem::path& file) {
 
 }  // namespace
 
+TEST_CASE("a trace goes by its name in configs, and a near one is suggested") {
+  const std::string by_name = printed(trace_info_command(), {{"TRACE", {"mixtral-like"}}});
+  CHECK(by_name == printed(trace_info_command(), {{"TRACE", {"configs/traces/mixtral-like.h5"}}}));
+  CHECK_THROWS_WITH_AS(
+      printed(trace_info_command(), {{"TRACE", {"mixtral-lik"}}}),
+      "\"mixtral-lik\" is neither a file nor one of configs/traces; did you mean mixtral-like?",
+      sim::ConfigError);
+  // Of a path that leads nowhere the library says so.
+  CHECK_THROWS_AS(printed(trace_info_command(), {{"TRACE", {"no.h5"}}}), sim::InputError);
+}
+
 TEST_CASE("a request's record says which experts it used") {
   const Folder folder;
   const auto file = toy(folder, "t.h5", {0, 1, 0, 2, 3, 1, 3, 0});

@@ -156,7 +156,7 @@ TEST_CASE("what only an engine is asked, or is said twice, is refused with its p
   CHECK(message_of(kPlan + "serving: {fraction: 0.9}\n") ==
         "plan.yaml:3:21: serving.fraction: is asked of an engine: give engine: vllm, say");
   CHECK(message_of(kPlan + "engine: vllm\nserving: {context: 8}\n") ==
-        "plan.yaml:3:9: engine: expected the path of a file, not \"vllm\"");
+        "plan.yaml:3:9: engine: vllm: cannot be read: No such file or directory");
   CHECK(message_of(kPlan + "precision: {weights: fp8}\nserving: {weights: fp8}\n") ==
         "plan.yaml:4:20: serving.weights: is said by precision: leave out one of the two");
   CHECK(message_of(kPlan + "engine: configs/engines/vllm-0.19.yaml\ntraining: {}\n") ==

@@ -91,16 +91,18 @@ TEST_CASE("stages share the layers and what does not divide goes to those before
 }
 
 TEST_CASE("what cannot be is refused with the place and what would do") {
-  CHECK(message_of(replaced(kSmall, "top_k: 2", "top_k: 5")) ==
-        "small: layer kind \"attention+moe\": top_k: a token cannot use 5 of 4 experts");
   CHECK(
-      message_of(replaced(kSmall, "kv_heads: 2", "kv_heads: 3")) ==
-      "small: layer kind \"attention+dense\": heads: 4 query heads do not share 3 key heads "
-      "evenly\n"
-      "small: layer kind \"attention+moe\": heads: 4 query heads do not share 3 key heads evenly");
-  CHECK(
-      message_of(replaced(kSmall, "bias: true", "groups: 3")) ==
-      "small: layer kind \"attention+moe\": router.groups: 4 experts do not divide into 3 groups");
+      message_of(replaced(kSmall, "top_k: 2", "top_k: 5")) ==
+      "small.yaml: small: layer kind \"attention+moe\": top_k: a token cannot use 5 of 4 experts");
+  CHECK(message_of(replaced(kSmall, "kv_heads: 2", "kv_heads: 3")) ==
+        "small.yaml: small: layer kind \"attention+dense\": heads: 4 query heads do not share 3 "
+        "key heads "
+        "evenly\n"
+        "small.yaml: small: layer kind \"attention+moe\": heads: 4 query heads do not share 3 key "
+        "heads evenly");
+  CHECK(message_of(replaced(kSmall, "bias: true", "groups: 3")) ==
+        "small.yaml: small: layer kind \"attention+moe\": router.groups: 4 experts do not divide "
+        "into 3 groups");
   CHECK(
       message_of(replaced(kSmall, "{repeat: 2, mixer: attention", "{repeat: 2, mixer: atention")) ==
       "small.yaml:10:24: layers[0].mixer: expected one of attention, not \"atention\"; did you "

@@ -90,6 +90,23 @@ TEST_CASE("blocks are what the engine's part of the card leaves") {
         doctest::Approx(room / (plan.bytes_per_token * 16)).epsilon(1e-4));
 }
 
+TEST_CASE("a service says which blocks its ranks cut, and what of its engine it does not play") {
+  // Qwen3-30B-A3B has experts of 768: over etp = 4, 192, which is padded to 256, 64 / 192 more.
+  Scenario s = mixtral(
+      {"model=configs/models/qwen3-30b-a3b.yaml", "parallelism={tp: 4}", "serving.replicas=1",
+       "precision.weights=fp8_block", "engine=configs/engines/trtllm-1.2.yaml",
+       "routing={law: balanced}", "serving.requests.input={law: constant, value: 100}",
+       "serving.requests.output={law: constant, value: 10}", "serving.requests.prefix={turns: 1}"});
+  s.deployment.engine.composition.quantisation = Quantisation::Fused;
+  const std::vector<std::string> expected{
+      "engine file trtllm-1.2: its composition is not played by a step: quantisation fused "
+      "(played: per_product)",
+      "experts of width 768 over etp = 4 are 192 wide on a rank, no whole number of fp8_block's "
+      "blocks of 128: engines refuse it or pad it to 256, 33 % more"};
+  CHECK(run(s, {}).report.notes == expected);
+  CHECK(find_capacity(s, {}).at.notes == expected);
+}
+
 TEST_CASE("a service's report is JSON: its interval per GPU was infinite") {
   const Scenario s = mixtral();
   const RunResult result = run(s, {});

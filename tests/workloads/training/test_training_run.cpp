@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "sim/io/yaml_reader.h"
@@ -46,6 +47,17 @@ TEST_CASE("a rank's times add up to the step, whatever the schedule and the over
       CHECK(rank.bubble_us >= 0);
     }
   }
+}
+
+TEST_CASE("training says what of its engine it does not play") {
+  Scenario s = scenario("schedule: 1f1b");
+  s.deployment.engine = load_engine("configs/engines/vllm-0.19.yaml");
+  s.deployment.engine.graphs.reset();
+  s.deployment.engine.memory.reset();
+  const std::vector<std::string> notes = run(s).report.notes;
+  CHECK(notes.front() == "engine file vllm-0.19: its scheduler is not played by a step");
+  CHECK(std::ranges::count_if(notes, [](const auto& n) { return n.starts_with("engine file"); }) ==
+        1);
 }
 
 TEST_CASE("memory is what the plan of gpipe, 1f1b and interleaved says") {

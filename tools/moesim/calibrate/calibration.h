@@ -61,6 +61,20 @@ struct Calibration {
   std::vector<std::string> clusters;  // by name
 };
 
+// Nobody else calibrates into the folder while it lives.
+class FolderLock {
+ public:
+  // Makes the folder where there is none. Throws ConfigError where another has it, or where it
+  // cannot be made.
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(const FolderLock&) = delete;
+  FolderLock& operator=(const FolderLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
 // Asks moesim-gpu which card there is, and finds the device that ships for it. The exit code that
 // the calibration ends with; empty: it goes on. Throws ConfigError where the card is none that a
 // device is known for.

@@ -29,9 +29,9 @@ Option implementation_option();
 Option kind_argument();
 
 // A device by its file or by its name in configs/devices ("h200"). Throws ConfigError with the
-// names there are.
-hardware::Device find_device(const std::string& name);
+// option that names it, and the names there are.
+hardware::Device find_device(const std::string& name, const char* option = "--device");
 // The file that the name stands for.
-std::filesystem::path find_device_file(const std::string& name);
+std::filesystem::path find_device_file(const std::string& name, const char* option = "--device");
 
 }  // namespace moesim::tools

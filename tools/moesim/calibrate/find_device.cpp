@@ -21,7 +21,7 @@ std::string lower(std::string text) {
 
 }  // namespace
 
-fs::path find_device_file(const std::string& name) {
+fs::path find_device_file(const std::string& name, const char* option) {
   if (name.find('/') != std::string::npos || name.ends_with(".yaml") || name.ends_with(".yml"))
     return name;  // a file: the loader says what is wrong with it
   std::vector<std::string> names;
@@ -32,7 +32,7 @@ fs::path find_device_file(const std::string& name) {
     if (fs::is_regular_file(file, error)) return file;
     for (const fs::directory_entry& entry : fs::directory_iterator(folder, error)) {
       const std::string stem = entry.path().stem().string();
-      if (entry.path().extension() == ".yaml" && stem.find('.') == std::string::npos &&
+      if (entry.path().extension() == ".yaml" && !stem.ends_with(".fitted") &&
           std::ranges::find(names, stem) == names.end())
         names.push_back(stem);
     }
@@ -41,12 +41,12 @@ fs::path find_device_file(const std::string& name) {
   const std::vector<std::string_view> views(names.begin(), names.end());
   const std::string near = sim::io::did_you_mean(lower(name), views);
   throw sim::ConfigError(fmt::format(
-      "--device: there is no file and no device \"{}\"; the devices are {}{}", name,
+      "{}: there is no file and no device \"{}\"; the devices are {}{}", option, name,
       fmt::join(names, ", "), near.empty() ? "" : fmt::format("; did you mean {}?", near)));
 }
 
-hardware::Device find_device(const std::string& name) {
-  return hardware::load_device(find_device_file(name));
+hardware::Device find_device(const std::string& name, const char* option) {
+  return hardware::load_device(find_device_file(name, option));
 }
 
 }  // namespace moesim::tools

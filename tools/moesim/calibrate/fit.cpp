@@ -132,7 +132,7 @@ bool of_network(const hardware::FittedModel& model) {
 sim::ExitCode run(const Arguments& arguments, Console console) {
   const hardware::Device device = find_device(arguments.text("device"));
   std::optional<hardware::Device> prior;
-  if (const auto name = arguments.find("prior")) prior = find_device(*name);
+  if (const auto name = arguments.find("prior")) prior = find_device(*name, "--prior");
   validation::FitOptions options;
   options.evaluations = static_cast<int>(arguments.integer("evaluations", 100, 1'000'000));
   std::vector<hardware::FittedModel> fresh;

@@ -1,9 +1,14 @@
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <ostream>
@@ -119,6 +124,26 @@ std::optional<sim::ExitCode> fatal(int code, bool left_something) {
 
 }  // namespace
 
+FolderLock::FolderLock(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!error) descriptor_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor_ < 0) {
+    throw sim::ConfigError(
+        fmt::format("{} cannot be made a folder of a calibration: {}", folder.string(),
+                    error ? error.message() : std::string(std::strerror(errno))));
+  }
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0) return;
+  ::close(descriptor_);
+  throw sim::ConfigError(fmt::format(
+      "another calibration is at work in {}: wait for it, or give another folder with -o",
+      folder.string()));
+}
+
+FolderLock::~FolderLock() {
+  ::close(descriptor_);
+}
+
 std::optional<sim::ExitCode> find_card(Calibration& c, Console console) {
   std::string said;
   const int code = run_program(c.request.program, {"info"}, [&](const std::string& line) {
@@ -137,7 +162,7 @@ std::optional<sim::ExitCode> find_card(Calibration& c, Console console) {
         "no device that ships is known for \"{}\": name the nearest with --base, such as h100",
         c.card));
   }
-  c.base = find_device(c.base_name);
+  c.base = find_device(c.base_name, "--base");
   return {};
 }
 
@@ -152,7 +177,6 @@ void write_plan(Calibration& c) {
   c.planned = 2 * static_cast<std::int64_t>(plan.points.size());
   const fs::path file = c.request.folder / "plan.csv";
   std::error_code error;
-  fs::create_directories(c.request.folder, error);
   if (fs::exists(file, error) && sim::io::read_text(file) != c.plan_text) {
     throw sim::ConfigError(fmt::format(
         "{} holds a calibration of another plan (--minutes or --power was another): give those "

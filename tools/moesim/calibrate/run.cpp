@@ -42,6 +42,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   request.program = *program;
   if (const auto end = find_card(calibration, console)) return *end;
   make_own_folders();
+  const FolderLock lock(request.folder);
   write_plan(calibration);
   if (const auto end = measure(calibration, console)) return *end;
   console.err << "fitting\n" << std::flush;

@@ -8,7 +8,6 @@
 
 #include "sim/error.h"
 #include "tools/moesim/shipped.h"
-#include "workloads/deployment/engine_file.h"
 
 namespace moesim::tools {
 
@@ -23,18 +22,7 @@ std::vector<std::string> precision_names() {
 }
 
 workloads::Engine engine_of(const std::string& name) {
-  std::error_code error;
-  std::filesystem::path file = name;
-  if (!std::filesystem::is_regular_file(file, error)) {
-    const std::filesystem::path folder = shipped_folder("engines");
-    file = workloads::find_engine(folder, name).file;
-    if (file.empty()) {
-      throw sim::ConfigError(
-          fmt::format("--engine: expected the path of a file or one of {}, not \"{}\"",
-                      fmt::join(workloads::engine_names(folder), ", "), name));
-    }
-  }
-  return workloads::load_engine(file);
+  return workloads::load_engine(find_config("engines", name));
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {

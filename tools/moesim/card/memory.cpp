@@ -130,8 +130,7 @@ Command memory_command() {
             const auto document = sim::io::YamlDocument::load(arguments.text("FILE"));
             if (is_training_scenario(document.root()))
               return answer_scenario(document, arguments, console);
-            const auto request =
-                workloads::read_memory_request(document.root(), shipped_folder("engines"));
+            const auto request = workloads::read_memory_request(document.root(), shipped());
             document.throw_errors();
             const Json answer = workloads::answer(request);
             console.out << (arguments.json() ? sim::io::to_text(answer) : to_text(request, answer));

@@ -15,6 +15,7 @@ namespace moesim::tools {
 namespace {
 
 constexpr std::int64_t kMostDevices = 1024;
+constexpr std::int64_t kMostLinks = 256;  // NVLinks between two; GPUs have 18
 
 [[noreturn]] void fail(const std::string& name, std::size_t line, const std::string& what) {
   throw sim::InputError(fmt::format("{}:{}: {}", name, line, what));
@@ -103,7 +104,8 @@ ImportedNode node_of_nvidia_smi(std::string_view text, const std::string& name) 
       if (!is_gpu(columns[c]) || how == "X") continue;
       const std::int64_t count =
           how.starts_with("NV") ? whole(std::string_view(how).substr(2)).value_or(-1) : 0;
-      if (count < 0) fail(name, line, fmt::format("\"{}\" is no link", sim::printable(how, 20)));
+      if (count < 0 || count > kMostLinks)
+        fail(name, line, fmt::format("\"{}\" is no link", sim::printable(how, 20)));
       if (links && *links != count) {
         fail(name, line,
              fmt::format(
@@ -117,6 +119,11 @@ ImportedNode node_of_nvidia_smi(std::string_view text, const std::string& name) 
   if (node.gpus == 0) {
     throw sim::InputError(
         fmt::format("{}: no table of GPUs; is this of nvidia-smi topo -m?", name));
+  }
+  const auto named = std::count_if(columns.begin(), columns.end(), is_gpu);
+  if (named != node.gpus) {
+    throw sim::InputError(fmt::format("{}: {} GPUs in the header, {} lines of one: was it cut?",
+                                      name, named, node.gpus));
   }
   node.nvlinks = links.value_or(0);
   for (const std::string& nic : node.nics) node.nearest.push_back(nearest[nic]);
@@ -226,6 +233,7 @@ ImportedNode node_of_nccl_xml(std::string_view text, const std::string& name) {
   std::int64_t links = 0;
   std::optional<std::int64_t> links_of_all;
   double pcie = 0;
+  std::vector<double> rates;  // of the NICs, in Gbit/s
   const auto end_gpu = [&] {
     in_gpu = false;
     if (links_of_all && *links_of_all != links) {
@@ -265,14 +273,18 @@ ImportedNode node_of_nccl_xml(std::string_view text, const std::string& name) {
       if (node.nics.size() >= static_cast<std::size_t>(kMostDevices)) {
         tags.wrong("more NICs than a node has");
       }
-      const auto speed = number(of("speed"));  // in Mbit/s
-      if (speed && node.nic_Gbps > 0 && node.nic_Gbps != *speed / 1000) {
-        tags.wrong(fmt::format("NIC {} has {} Gbit/s, those before {}", sim::printable(nic, 40),
-                               *speed / 1000, node.nic_Gbps));
-      }
-      if (speed) node.nic_Gbps = *speed / 1000;
+      const double rate = number(of("speed")).value_or(0) / 1000;  // in Mbit/s; 0: not said
+      node.nic_Gbps = std::max(node.nic_Gbps, rate);
       node.nics.push_back(nic);
+      rates.push_back(rate);
     }
+  }
+  // Beside those of the fabric a machine has slower ones, to manage it by.
+  for (std::size_t n = node.nics.size(); n-- > 0;) {
+    if (rates[n] == 0 || rates[n] == node.nic_Gbps) continue;
+    node.slower.insert(node.slower.begin(),
+                       fmt::format("{} ({:g} Gbit/s)", node.nics[n], rates[n]));
+    node.nics.erase(node.nics.begin() + static_cast<std::ptrdiff_t>(n));
   }
   if (!system || node.gpus == 0) {
     throw sim::InputError(

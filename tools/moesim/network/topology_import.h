@@ -17,6 +17,7 @@ struct ImportedNode {
   std::vector<std::string> nics;
   double nic_Gbps = 0;                    // of one; 0: not said
   std::vector<std::string> nearest = {};  // of each NIC, where it is said: "GPU0, GPU1"
+  std::vector<std::string> slower = {};  // NICs that are none of the fabric's: "mlx5_9 (25 Gbit/s)"
 };
 
 // The table of `nvidia-smi topo -m`. Throws InputError where it is none, or where pairs of GPUs

@@ -101,6 +101,10 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         "Gbit/s')\n",
         node.nics.size(), node.nics.size() == 1 ? "" : "s");
   }
+  for (const std::string& nic : node.slower) {
+    console.err << fmt::format("{} left out: others have {:g} Gbit/s\n", one_line(nic),
+                               node.nic_Gbps);
+  }
   for (std::size_t n = 0; n < node.nearest.size(); ++n) {
     yaml += fmt::format("# {} is near {}\n", one_line(node.nics[n]),
                         node.nearest[n].empty() ? "no GPU" : node.nearest[n]);

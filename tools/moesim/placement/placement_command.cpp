@@ -11,6 +11,7 @@
 #include "tools/moesim/placement/study_report.h"
 #include "tools/moesim/routed_scenario.h"
 #include "tools/moesim/shipped.h"
+#include "tools/moesim/trace/trace_file.h"
 #include "tools/report/page_kinds.h"
 #include "workloads/placement/balanced.h"
 
@@ -19,7 +20,7 @@ namespace {
 
 sim::ExitCode run_command(const Arguments& arguments, Console console) {
   RoutedQuestion question = routed_question(arguments);
-  question.trace = arguments.text("TRACE");
+  question.trace = trace_file(arguments.text("TRACE"));
   question.model = find_config("models", arguments.text("MODEL"));
   question.cluster = find_config("clusters", arguments.text("CLUSTER"));
   PlacementStudy study = placement_study(

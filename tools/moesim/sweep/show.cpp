@@ -16,21 +16,21 @@ std::vector<Option> row_options() {
           {.name = "--sort", .value = "KEY", .help = "by a column; -KEY: the largest first"}};
 }
 
-PointTable rows_of(const Store& store, const Arguments& arguments) {
-  return table_of(store,
-                  {.where = arguments.all("where"), .sort = arguments.find("sort").value_or("")});
+TableOptions rows_of(const Arguments& arguments) {
+  return {.where = arguments.all("where"), .sort = arguments.find("sort").value_or("")};
 }
 
 sim::ExitCode show(const Arguments& arguments, Console console) {
   const Store store = Store::open(arguments.text("STORE"));
-  const auto rows = static_cast<std::size_t>(arguments.integer("rows", 1, 10'000'000));
-  console.out << to_text(rows_of(store, arguments), rows);
+  TableOptions rows = rows_of(arguments);
+  rows.most = static_cast<std::size_t>(arguments.integer("rows", 1, 10'000'000));
+  console.out << to_text(table_of(store, rows));
   return sim::ExitCode::Ok;
 }
 
 sim::ExitCode write(const Arguments& arguments, Console console) {
   const Store store = Store::open(arguments.text("STORE"));
-  const PointTable table = rows_of(store, arguments);
+  const PointTable table = table_of(store, rows_of(arguments));
   const std::string text = arguments.text("format") == "csv"
                                ? to_csv(table)
                                : sim::io::to_text(to_json(table, store, arguments.has("reports")));

@@ -149,7 +149,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                                      {"taken_over", counts.taken_over},
                                      {"stopped", counts.stopped}});
   } else {
-    console.out << to_text(table_of(store, {}), kRowsAtTheEnd) << counts_text(counts) << "; "
+    console.out << to_text(table_of(store, {.most = kRowsAtTheEnd})) << counts_text(counts) << "; "
                 << arguments.text("output") << '\n';
   }
   store.close();

@@ -8,6 +8,7 @@
 #include "tools/moesim/routed_scenario.h"
 #include "tools/moesim/trace/step_cost.h"
 #include "tools/moesim/trace/trace_commands.h"
+#include "tools/moesim/trace/trace_file.h"
 #include "workloads/placement/eplb.h"
 #include "workloads/placement/evaluation.h"
 #include "workloads/routing/statistics/comparison.h"
@@ -122,7 +123,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   std::vector<TraceAnalysis> analyses;
   for (const std::string& file : files) {
     // Only loads and windows are compared: a small sample is enough.
-    analyses.push_back(workloads::analyse(workloads::RoutingTrace::open(file),
+    analyses.push_back(workloads::analyse(workloads::RoutingTrace::open(trace_file(file)),
                                           {.sample_tokens = 1, .shuffles = 0}));
     console.err << warnings(analyses.back());
   }

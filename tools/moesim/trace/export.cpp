@@ -3,6 +3,7 @@
 #include <ostream>
 
 #include "tools/moesim/trace/trace_commands.h"
+#include "tools/moesim/trace/trace_file.h"
 #include "workloads/routing/importers/exporters.h"
 
 namespace moesim::tools {
@@ -32,7 +33,7 @@ Command trace_export_command() {
       .examples = {"moesim trace export trace.h5 --to npy -o routed_experts.npy"},
       .run =
           [](const Arguments& arguments, Console console) {
-            const auto trace = workloads::RoutingTrace::open(arguments.text("TRACE"));
+            const auto trace = workloads::RoutingTrace::open(trace_file(arguments.text("TRACE")));
             const std::filesystem::path out = arguments.text("output");
             const std::string to = arguments.text("to");
             if (to == "vllm") export_vllm(trace, out);

@@ -6,6 +6,7 @@
 
 #include "sim/error.h"
 #include "tools/moesim/trace/trace_commands.h"
+#include "tools/moesim/trace/trace_file.h"
 #include "workloads/routing/statistics/law_fit.h"
 #include "workloads/routing/trace/missing.h"
 
@@ -28,7 +29,7 @@ Command trace_fit_command() {
       .examples = {"moesim trace fit trace.h5"},
       .run =
           [](const Arguments& arguments, Console console) {
-            const auto trace = workloads::RoutingTrace::open(arguments.text("TRACE"));
+            const auto trace = workloads::RoutingTrace::open(trace_file(arguments.text("TRACE")));
             const auto& info = trace.info();
             const auto loads =
                 workloads::read_loads(trace, 0, info.per_token ? info.tokens : info.steps);

@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "tools/moesim/trace/trace_commands.h"
+#include "tools/moesim/trace/trace_file.h"
 
 namespace moesim::tools {
 
@@ -36,7 +37,7 @@ Command trace_info_command() {
             options.windows = static_cast<std::uint32_t>(arguments.integer("windows", 1, 10'000));
             options.sample_tokens =
                 static_cast<std::uint64_t>(arguments.integer("sample", 1, 1'000'000'000));
-            const auto trace = workloads::RoutingTrace::open(arguments.text("TRACE"));
+            const auto trace = workloads::RoutingTrace::open(trace_file(arguments.text("TRACE")));
             const auto analysis = workloads::analyse(trace, options);
             console.out << (arguments.json() ? sim::io::to_text(to_json(analysis))
                                              : to_text(analysis));

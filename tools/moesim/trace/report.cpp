@@ -13,6 +13,7 @@
 #include "tools/moesim/trace/step_cost.h"
 #include "tools/moesim/trace/svg.h"
 #include "tools/moesim/trace/trace_commands.h"
+#include "tools/moesim/trace/trace_file.h"
 #include "tools/report/number_text.h"
 #include "tools/report/page_kinds.h"
 #include "workloads/routing/statistics/comparison.h"
@@ -226,8 +227,10 @@ std::string output_of(const Arguments& arguments) {
 sim::ExitCode run(const Arguments& arguments, Console console) {
   const std::string file = output_of(arguments);
   std::vector<TraceAnalysis> analyses;
+  std::vector<std::string> files;
   for (const std::string& trace : arguments.all("TRACE")) {
-    analyses.push_back(workloads::analyse(workloads::RoutingTrace::open(trace)));
+    files.push_back(trace_file(trace).string());
+    analyses.push_back(workloads::analyse(workloads::RoutingTrace::open(files.back())));
     const auto& first = analyses.front().info;
     const auto& last = analyses.back().info;
     if (first.layers != last.layers || first.experts != last.experts)
@@ -238,7 +241,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     sim::io::write_file(file, svg(heat_map(analyses.front())));
   } else {
     std::optional<StepCosts> costs;
-    if (wants_step_cost(arguments)) costs = step_costs(arguments.all("TRACE"), arguments);
+    if (wants_step_cost(arguments)) costs = step_costs(files, arguments);
     write_page(file, page_of(analyses, costs), json_of(analyses, costs));
   }
   console.err << fmt::format("{}: written\n", file);

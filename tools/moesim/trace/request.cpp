@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "tools/moesim/trace/trace_commands.h"
+#include "tools/moesim/trace/trace_file.h"
 
 namespace moesim::tools {
 namespace {
@@ -35,7 +36,7 @@ std::vector<std::uint64_t> rows_of(const workloads::RoutingTrace& trace, std::ui
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const auto trace = workloads::RoutingTrace::open(arguments.text("TRACE"));
+  const auto trace = workloads::RoutingTrace::open(trace_file(arguments.text("TRACE")));
   const auto& info = trace.info();
   const auto request = static_cast<std::uint32_t>(arguments.integer("REQUEST", 0, 0xFFFFFFFF));
   if (!info.per_token || !info.has_requests) {

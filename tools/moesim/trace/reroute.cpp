@@ -6,12 +6,13 @@
 #include <ostream>
 
 #include "tools/moesim/trace/trace_commands.h"
+#include "tools/moesim/trace/trace_file.h"
 
 namespace moesim::tools {
 namespace {
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const auto trace = workloads::RoutingTrace::open(arguments.text("TRACE"));
+  const auto trace = workloads::RoutingTrace::open(trace_file(arguments.text("TRACE")));
   workloads::RerouteRules rules;
   const auto number = [&](const char* name, std::uint32_t otherwise) {
     return arguments.has(name) ? static_cast<std::uint32_t>(arguments.integer(name, 1, 100'000'000))

@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "tools/moesim/trace/trace_commands.h"
+#include "tools/moesim/trace/trace_file.h"
 #include "workloads/routing/trace/resample.h"
 
 namespace moesim::tools {
@@ -38,7 +39,7 @@ Command trace_resample_command() {
                    "english=0.3 -o code.h5"},
       .run =
           [](const Arguments& arguments, Console console) {
-            const auto trace = workloads::RoutingTrace::open(arguments.text("TRACE"));
+            const auto trace = workloads::RoutingTrace::open(trace_file(arguments.text("TRACE")));
             std::vector<std::pair<std::string, double>> mix;
             for (const std::string& part : arguments.all("mix")) {
               const std::size_t at = part.rfind('=');

@@ -132,10 +132,14 @@ Page placement_page(const Json& report) {
            figure("Ranks and nodes of a token", "How far a token's experts are spread.",
                   bars_of(placements, "a token", 1, factor_text,
                           {{"ranks", "ranks_per_token"}, {"nodes", "nodes_per_token"}}))}});
-  page.sections.push_back({.title = "Replicas",
-                           .figures = {figure("Memory of replicas", "Of each GPU.",
-                                              bars_of(placements, "GB", 1e9, bytes_text,
-                                                      {{"replicas", "replica_bytes"}}))}});
+  const bool replicated = std::ranges::any_of(
+      placements, [](const Json& placement) { return placement.at("replica_bytes") > 0; });
+  if (replicated) {
+    page.sections.push_back({.title = "Replicas",
+                             .figures = {figure("Memory of replicas", "Of each GPU.",
+                                                bars_of(placements, "GB", 1e9, bytes_text,
+                                                        {{"replicas", "replica_bytes"}}))}});
+  }
   if (Figure ages = ageing(placements); !ages.table->rows.empty())
     page.sections.push_back({.title = "Rebalancing", .figures = {std::move(ages)}});
   return page;

@@ -103,7 +103,8 @@ Figure phases(const Json& report) {
 Figure step_times(const Json& report) {
   const Json& step = report.at("step_time_us");
   return {.title = "Step time",
-          .sentence = fmt::format("Of {} steps.", count_text(report.at("steps"))),
+          .sentence = fmt::format("Of {} step{}.", count_text(report.at("steps")),
+                                  report.at("steps") == 1 ? "" : "s"),
           .table = Table{{"mean", "p50", "p90", "p99"},
                          {{time_text(step.at("mean")), time_text(step.at("p50")),
                            time_text(step.at("p90")), time_text(step.at("p99"))}}}};

@@ -17,7 +17,8 @@ using sim::io::Json;
 
 std::string short_number(double value) {
   const bool whole = value == std::floor(value) && std::abs(value) < 1e7;
-  return whole ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
+  const bool large = std::abs(value) >= 1e4 && std::abs(value) < 1e9;
+  return whole || large ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
 }
 
 std::string cell(const Json& value) {
@@ -71,6 +72,8 @@ class Study {
     if (!measured.figures.empty()) page.sections.push_back(std::move(measured));
     if (auto both = trade_off())
       page.sections.push_back({.title = "Trade-off", .figures = {std::move(*both)}});
+    if (auto all_axes = together())
+      page.sections.push_back({.title = "Settings and results", .figures = {std::move(*all_axes)}});
     page.sections.push_back({.title = "Points", .figures = {all()}});
     if (auto reasons = not_done()) page.sections.back().figures.push_back(std::move(*reasons));
     return page;
@@ -183,6 +186,119 @@ class Study {
       figure.note = fmt::format("The first {} lines; {} points of others are in the table of all.",
                                 kMostLines, left_out);
     return figure;
+  }
+
+  // An axis of parallel coordinates: what varies or was measured, of the points that ran.
+  struct Upright {
+    std::string name;
+    bool measured = false, log = false;
+    double low = 0, high = 0;
+    std::vector<std::string> words = {};  // in the order in which they come; empty: numbers
+
+    const Json* in(const Json& point) const {
+      const Json& values = point.at(measured ? "metrics" : "params");
+      const auto found = values.find(name);
+      return found == values.end() ? nullptr : &*found;
+    }
+    std::optional<double> share(const Json& value) const {
+      if (!words.empty()) {
+        const auto at = std::ranges::find(words, cell(value)) - words.begin();
+        return words.size() == 1 ? 0.5 : double(at) / double(words.size() - 1);
+      }
+      if (high == low) return 0.5;
+      const double x = value;
+      if (!log) return (x - low) / (high - low);
+      return std::log(x / low) / std::log(high / low);
+    }
+  };
+
+  static bool ran(const Json& point) { return done(point) || point.at("status") == "infeasible"; }
+
+  Upright upright(const std::string& name, bool measured) const {
+    Upright axis{.name = name, .measured = measured};
+    bool numbers = true, first = true;
+    for (const Json& point : points_) {
+      const Json* value = ran(point) ? axis.in(point) : nullptr;
+      if (value == nullptr) continue;
+      if (std::ranges::find(axis.words, cell(*value)) == axis.words.end())
+        axis.words.push_back(cell(*value));
+      numbers = numbers && value->is_number();
+      if (!numbers) continue;
+      const double x = *value;
+      axis.low = first ? x : std::min(axis.low, x);
+      axis.high = first ? x : std::max(axis.high, x);
+      first = false;
+    }
+    constexpr double kWide = 20;  // so that steps by a factor lie evenly
+    axis.log = axis.low > 0 && axis.high / axis.low > kWide;
+    if (numbers) axis.words.clear();
+    return axis;
+  }
+
+  // Which settings the best points by the first measure have in common.
+  std::optional<Figure> together() const {
+    if (varied_.empty() || measures_.empty() || best(measures_[0]) == nullptr) return {};
+    std::vector<Upright> axes;
+    for (const std::string& key : varied_) axes.push_back(upright(key, false));
+    for (const std::string& key : measures_) axes.push_back(upright(key, true));
+    axes.resize(std::min(axes.size(), kMostAxes));
+    const std::string& measure = measures_[0];
+    std::vector<double> values;
+    std::vector<const Json*> points;
+    for (const Json& point : points_) {
+      if (!ran(point)) continue;
+      points.push_back(&point);
+      if (done(point) && point.at("metrics").contains(measure))
+        values.push_back(point.at("metrics").at(measure));
+    }
+    if (axes.size() < 3 || points.size() < 3) return {};
+    const bool less = less_is_better(measure);
+    std::ranges::sort(values);
+    if (!less) std::ranges::reverse(values);
+    const double tenth = values[(values.size() - 1) / 10];
+    const auto kind_of = [&](const Json& point) -> std::size_t {
+      if (!done(point)) return 2;
+      const Json value = point.at("metrics").value(measure, Json());
+      if (!value.is_number()) return 1;
+      return less ? value.get<double>() > tenth : value.get<double>() < tenth;
+    };
+    Parallel chart{
+        .kinds = {fmt::format("best tenth by {}", measure), "others that are done", "does not fit"},
+        .axes = {},
+        .lines = {}};
+    Table table{{"axis", "bottom", "top"}, {}};
+    for (const Upright& axis : axes) {
+      const bool words = !axis.words.empty();
+      const std::string bottom = words ? axis.words.front() : short_number(axis.low),
+                        top = words ? axis.words.back() : short_number(axis.high);
+      chart.axes.push_back({axis.name, bottom, top});
+      table.rows.push_back({axis.name, bottom, top});
+    }
+    const std::size_t every = (points.size() + kMostThrough - 1) / kMostThrough;
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const std::size_t kind = kind_of(*points[i]);
+      if (kind != 0 && i % every != 0) continue;
+      if (chart.lines.size() == kMostThrough) break;
+      Parallel::Line line{.kind = kind, .at = {}, .texts = {}};
+      for (const Upright& axis : axes) {
+        const Json* value = axis.in(*points[i]);
+        line.at.push_back(value == nullptr ? std::nullopt : axis.share(*value));
+        line.texts.push_back(value == nullptr ? "-" : cell(*value));
+      }
+      chart.lines.push_back(std::move(line));
+    }
+    std::string note;
+    if (chart.lines.size() < points.size())
+      note = fmt::format("{} of {} points that ran; the best tenth among them.", chart.lines.size(),
+                         points.size());
+    return Figure{.title = "Every point on every axis",
+                  .sentence = fmt::format(
+                      "A line is a point, from what was set to what was measured; the strong ones "
+                      "are the best tenth by {}, {} {}.",
+                      measure, short_number(tenth), less ? "or less" : "or more"),
+                  .chart = std::move(chart),
+                  .table = std::move(table),
+                  .note = std::move(note)};
   }
 
   // Of the first measure that should be small and the first that should be large.

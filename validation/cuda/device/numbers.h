@@ -2,6 +2,7 @@
 // device, in the emulator and on the host.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #ifdef __CUDACC__
@@ -29,6 +30,17 @@ MOESIM_ANYWHERE inline std::uint32_t float_bits(float x) {
 }
 MOESIM_ANYWHERE inline float bits_float(std::uint32_t bits) {
   return __builtin_bit_cast(float, bits);
+}
+
+// 2^x, off by 2^-22 of it at most on a GPU (PTX ISA, ex2.approx); 0 below 2^-126 there.
+MOESIM_ANYWHERE inline float power_of_two(float x) {
+#ifdef __CUDA_ARCH__
+  float power;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
+  return power;
+#else
+  return std::exp2(x);
+#endif
 }
 
 MOESIM_ANYWHERE inline float to_float(Bf16 x) {

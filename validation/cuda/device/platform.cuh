@@ -46,6 +46,14 @@ __device__ __forceinline__ std::uint32_t shared_address(const void* pointer) {
   return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
 }
 
+// The same number, not negative, of which the compiler knows no more: what follows from it is
+// computed again where it is used, and not kept in registers over a loop.
+__device__ __forceinline__ int forgotten(int value) {
+  asm volatile("" : "+r"(value));
+  __builtin_assume(value >= 0);
+  return value;
+}
+
 __device__ __forceinline__ std::byte* dynamic_shared() {
   extern __shared__ __align__(1024) unsigned char moesim_dynamic_shared[];
   return reinterpret_cast<std::byte*>(moesim_dynamic_shared);
@@ -81,6 +89,9 @@ inline void sync_some(int id, int count) {
 }
 inline std::uint32_t shared_address(const void* pointer) {
   return emulation::shared_address(pointer);
+}
+inline int forgotten(int value) {
+  return value;
 }
 inline std::byte* dynamic_shared() {
   return emulation::shared_base();

@@ -69,6 +69,9 @@ struct BoxCopy {
 
 void tensor_copy(void* to, const TensorMap& map, std::array<int, 3> at, std::uint64_t* barrier) {
   require_map(map.shape);
+  if (static_cast<std::uint64_t>(at[0]) * bytes_of(map.shape.element) % 16 != 0) {
+    throw Misuse("a bulk tensor copy: the box does not begin at a multiple of 16 bytes");
+  }
   require_barrier(barrier, "a bulk tensor copy");
   const BoxCopy copy{map.shape, at, shared_address(to), barrier};
   require_shared(to, copy.bytes(), "a bulk tensor copy");

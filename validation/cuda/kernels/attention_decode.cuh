@@ -1,183 +1,203 @@
-// Attention of one new token a sequence (decode), bound by reading the cache: softmax(q K^T /
-// sqrt(d)) V for all the heads that share a cache head, in one pass with a running maximum.
+// Attention of one new token a sequence (decode), bound by reading the cache.
 //
-// A block takes one part of one cache head. Eight lanes hold one key (16 of 128 values each), so a
-// warp looks at four keys at a time. What the blocks found is merged by merge_attention.
+// The rows of a tile are the query heads of one cache head, up to 16; missing ones are the last
+// again: products cost nothing here. A block takes one part of the cache, each of its warps every
+// fourth piece of 16 keys, through a ring of its own that needs no barrier. The warps' findings are
+// merged at the end, those of several parts by merge_attention.
 #pragma once
 
-#include <cmath>
-#include <type_traits>
-
-#include "validation/cuda/device/platform.cuh"
-#include "validation/cuda/device/warp.cuh"
-#include "validation/cuda/kernels/arguments.h"
+#include "validation/cuda/kernels/attention.cuh"
 
 namespace moesim::validation::cuda {
 
-inline constexpr int kHeadDim = 128;
-inline constexpr int kAttentionWarps = 4;
-inline constexpr int kAttentionThreads = kAttentionWarps * kWarpSize;
+inline constexpr int kDecodeWarps = 4;
+inline constexpr int kDecodeThreads = kDecodeWarps * kWarpSize;
+inline constexpr int kDecodeBlocks = 2;  // on a multiprocessor
+inline constexpr int kDecodeHeads = 16;  // of a block
+inline constexpr int kDecodeKeys = 16;   // of a piece
+inline constexpr int kDecodeStages = 3;
+inline constexpr int kDecodeStride = kHeadDim + 8;   // four rows of sums meet all banks
 inline constexpr int kPartialStride = kHeadDim + 2;  // the sum of values, the maximum, the weight
+inline constexpr int kMergeWarps = 8;
+static_assert(kDecodeThreads == kHeadDim && kMergeWarps * kWarpSize >= kHeadDim);
 
-template <int kGroup>
-struct AttentionShared {
-  float sum[kAttentionWarps][kGroup][kHeadDim];
-  float highest[kAttentionWarps][kGroup];
-  float weight[kAttentionWarps][kGroup];
+struct DecodeShared {
+  union {
+    alignas(16) Bf16 ring[kDecodeWarps][kDecodeStages][2][kDecodeKeys * kHeadDim];
+    float sum[kDecodeWarps][kDecodeHeads][kDecodeStride];  // when the ring is done with
+  };
+  float highest[kDecodeWarps][kDecodeHeads];
+  float weight[kDecodeWarps][kDecodeHeads];
 };
 
-__device__ __forceinline__ void unpack16(const Bf16* from, float (&to)[16]) {
-  const auto* piece = reinterpret_cast<const Vector16*>(from);
+struct MergeShared {
+  float sum[kMergeWarps][kHeadDim];
+  float weight[kMergeWarps];
+};
+
+// What is left of a sum by the maximum `highest` when the maximum of all is `top`.
+__device__ __forceinline__ float share_of_sum(float highest, float top) {
+  // Nothing was summed where nothing was seen.
+  return highest == -INFINITY ? 0.0f : power_of_two((highest - top) * kScoreScale);
+}
+
+// Fragments A of `rows` neighbouring vectors.
+__device__ __forceinline__ void load_rows(std::uint32_t (&fragment)[kHeadDim / 16][4],
+                                          const Bf16* first, int rows) {
+  const int lane = lane_index();
   MOESIM_UNROLL
-  for (int p = 0; p < 2; ++p) {
-    const Vector16 v = piece[p];
+  for (int upper = 0; upper < 2; ++upper) {
+    const int row = upper * 8 + lane / 4;
+    const auto* word =
+        reinterpret_cast<const std::uint32_t*>(first + (row < rows ? row : rows - 1) * kHeadDim);
     MOESIM_UNROLL
-    for (int i = 0; i < 4; ++i) {
-      to[8 * p + 2 * i] = low_bf16(v.word[i]);
-      to[8 * p + 2 * i + 1] = high_bf16(v.word[i]);
+    for (int step = 0; step < kHeadDim / 16; ++step) {
+      fragment[step][upper] = word[step * 8 + lane % 4];
+      fragment[step][upper + 2] = word[step * 8 + lane % 4 + 4];
     }
   }
 }
 
-// kGroup: query heads that a block takes. Where a cache head has more, blocks with neighbouring
-// numbers take the rest and find its keys and values in the L2; more in one block would not fit its
-// registers.
-template <int kGroup>
-__global__ void __launch_bounds__(kAttentionThreads) attention_decode(AttentionArgs args) {
-  auto& shared = shared_as<AttentionShared<kGroup>>();
-  const int parts = args.heads / args.kv_heads / kGroup;
-  const int part = block_index() % parts;
-  const int split = block_index() / parts % args.splits;
-  const int cache = block_index() / parts / args.splits;  // batch and cache head
-  const int batch = cache / args.kv_heads, kv_head = cache % args.kv_heads;
-  const int first_head = (kv_head * parts + part) * kGroup;
+__device__ __forceinline__ void leave_rows(DecodeShared& shared, const AttentionRows& rows,
+                                           int heads) {
   const int lane = lane_index(), warp = warp_index();
-  const int eighth = lane % 8, key_of_four = lane / 8;
+  MOESIM_UNROLL
+  for (int upper = 0; upper < 2; ++upper) {
+    const int row = upper * 8 + lane / 4;
+    const float weight = whole_weight(rows, upper);
+    if (row >= heads) continue;
+    MOESIM_UNROLL
+    for (int d = 0; d < kHeadDim / 8; ++d) {
+      float* pair = &shared.sum[warp][row][d * 8 + lane % 4 * 2];
+      pair[0] = rows.sum[d][2 * upper];
+      pair[1] = rows.sum[d][2 * upper + 1];
+    }
+    if (lane % 4 == 0) {
+      shared.highest[warp][row] = rows.highest[upper];
+      shared.weight[warp][row] = weight;
+    }
+  }
+}
+
+__global__ void __launch_bounds__(kDecodeThreads, kDecodeBlocks)
+    attention_decode(AttentionArgs args) {
+  auto& shared = shared_as<DecodeShared>();
+  const int share = args.heads / args.kv_heads, parts = ceil_div(share, kDecodeHeads);
+  const int part = block_index() % parts;  // the next finds keys and values in the L2
+  const int split = block_index() / parts % args.splits;
+  const int cache = block_index() / parts / args.splits;  // of all sequences
+  const int left_over = share - part * kDecodeHeads;
+  const int heads = left_over < kDecodeHeads ? left_over : kDecodeHeads;
+  const std::ptrdiff_t first_head =
+      static_cast<std::ptrdiff_t>(cache) * share + part * kDecodeHeads;
   const std::ptrdiff_t base = static_cast<std::ptrdiff_t>(cache) * args.length * kHeadDim;
   const int per_split = ceil_div(args.length, args.splits);
   const int begin = split * per_split;
   const int end = begin + per_split < args.length ? begin + per_split : args.length;
+  const int warp = warp_index();
 
-  // log2(e) / sqrt(d): the exponentials are powers of two.
-  const float scale = 1.4426950f / sqrtf(static_cast<float>(kHeadDim));
-  float query[kGroup][16];
-  float sum[kGroup][16] = {};
-  float highest[kGroup], weight[kGroup];
-  MOESIM_UNROLL
-  for (int h = 0; h < kGroup; ++h) {
-    unpack16(args.query +
-                 (static_cast<std::ptrdiff_t>(batch) * args.heads + first_head + h) * kHeadDim +
-                 eighth * 16,
-             query[h]);
-    highest[h] = -INFINITY;
-    weight[h] = 0;
+  const auto first_key = [&](int i) { return begin + (i * kDecodeWarps + warp) * kDecodeKeys; };
+  const auto stage = [&](int i) {
+    if (first_key(i) < end) {
+      auto& slot = shared.ring[warp][i % kDecodeStages];
+      stage_vectors<kDecodeKeys, kWarpSize>(slot[0], args.keys + base, kHeadDim, first_key(i), end,
+                                            lane_index());
+      stage_vectors<kDecodeKeys, kWarpSize>(slot[1], args.values + base, kHeadDim, first_key(i),
+                                            end, lane_index());
+    }
+    async_commit();  // an empty group keeps the count right
+  };
+  for (int i = 0; i < kDecodeStages - 1; ++i) stage(i);
+
+  std::uint32_t query[kHeadDim / 16][4];
+  load_rows(query, args.query + first_head * kHeadDim, heads);
+  const auto load_left = [&](int step, std::uint32_t(&left)[1][4]) {
+    MOESIM_UNROLL
+    for (int i = 0; i < 4; ++i) left[0][i] = query[step][i];
+  };
+  AttentionRows rows[1];
+  for (int i = 0; first_key(i) < end; ++i) {
+    async_wait<kDecodeStages - 2>();
+    sync_warp();  // this piece is there for all lanes, and all have done with the one refilled next
+    stage(i + kDecodeStages - 1);
+    auto& slot = shared.ring[warp][i % kDecodeStages];
+    float score[1][kDecodeKeys / 8][4] = {};
+    add_scores<1, kDecodeKeys>(score, slot[0], load_left);
+    if (end - first_key(i) < kDecodeKeys) hide_keys<kDecodeKeys>(score[0], end - first_key(i), 0);
+    weigh<kDecodeKeys>(rows[0], score[0]);
+    add_values<1, kDecodeKeys>(rows, score, slot[1]);
   }
 
-  for (int four = begin + warp * 4; four < end; four += kAttentionWarps * 4) {
-    const int key = four + key_of_four;
-    const bool real = key < end;
-    const std::ptrdiff_t place =
-        base + static_cast<std::ptrdiff_t>(real ? key : begin) * kHeadDim + eighth * 16;
-    float k[16], v[16];
-    unpack16(args.keys + place, k);
-    unpack16(args.values + place, v);
-    MOESIM_UNROLL
-    for (int h = 0; h < kGroup; ++h) {
-      float dot = 0;
-      MOESIM_UNROLL
-      for (int i = 0; i < 16; ++i) dot += query[h][i] * k[i];
-      MOESIM_UNROLL
-      for (int mask = 4; mask > 0; mask /= 2) dot += shuffle_xor(dot, mask);
-      const float score = real ? dot * scale : -INFINITY;
-      const float now = fmaxf(highest[h], score);
-      // Before its first key a lane has -inf on both sides: keep its nothing.
-      const float keep = now == -INFINITY ? 1.0f : exp2f(highest[h] - now);
-      const float mine = now == -INFINITY ? 0.0f : exp2f(score - now);
-      highest[h] = now;
-      weight[h] = weight[h] * keep + mine;
-      MOESIM_UNROLL
-      for (int i = 0; i < 16; ++i) sum[h][i] = sum[h][i] * keep + mine * v[i];
-    }
-  }
-
-  // The four keys of a warp, then the warps of the block.
-  MOESIM_UNROLL
-  for (int h = 0; h < kGroup; ++h) {
-    float top = highest[h];
-    MOESIM_UNROLL
-    for (int mask = 8; mask < kWarpSize; mask *= 2) top = fmaxf(top, shuffle_xor(top, mask));
-    const float keep = highest[h] == -INFINITY ? 0.0f : exp2f(highest[h] - top);
-    float total = weight[h] * keep;
-    MOESIM_UNROLL
-    for (int mask = 8; mask < kWarpSize; mask *= 2) total += shuffle_xor(total, mask);
-    MOESIM_UNROLL
-    for (int i = 0; i < 16; ++i) {
-      float value = sum[h][i] * keep;
-      MOESIM_UNROLL
-      for (int mask = 8; mask < kWarpSize; mask *= 2) value += shuffle_xor(value, mask);
-      if (key_of_four == 0) shared.sum[warp][h][eighth * 16 + i] = value;
-    }
-    if (lane == 0) {
-      shared.highest[warp][h] = top;
-      shared.weight[warp][h] = total;
-    }
-  }
+  sync_threads();  // all have done with the ring
+  leave_rows(shared, rows[0], heads);
   sync_threads();
-  for (int job = thread_index(); job < kGroup * kHeadDim; job += kAttentionThreads) {
-    const int h = job / kHeadDim, i = job % kHeadDim;
+  const int i = thread_index();
+  for (int h = 0; h < heads; ++h) {
     float top = -INFINITY;
-    for (int w = 0; w < kAttentionWarps; ++w) top = fmaxf(top, shared.highest[w][h]);
-    float value = 0, total = 0;
-    for (int w = 0; w < kAttentionWarps; ++w) {
-      const float keep =
-          shared.highest[w][h] == -INFINITY ? 0.0f : exp2f(shared.highest[w][h] - top);
-      value += shared.sum[w][h][i] * keep;
-      total += shared.weight[w][h] * keep;
+    for (int w = 0; w < kDecodeWarps; ++w) top = fmaxf(top, shared.highest[w][h]);
+    float value = 0, weight = 0;
+    for (int w = 0; w < kDecodeWarps; ++w) {
+      const float share_of_warp = share_of_sum(shared.highest[w][h], top);
+      value += shared.sum[w][h][i] * share_of_warp;
+      weight += shared.weight[w][h] * share_of_warp;
     }
-    float* partial =
-        args.partial +
-        ((static_cast<std::ptrdiff_t>(batch) * args.heads + first_head + h) * args.splits + split) *
-            kPartialStride;
+    const std::ptrdiff_t head = first_head + h;
+    if (args.splits == 1) {
+      args.out[head * kHeadDim + i] = to_bf16(value / weight);
+      continue;
+    }
+    float* partial = args.partial + (head * args.splits + split) * kPartialStride;
     partial[i] = value;
     if (i == 0) {
       partial[kHeadDim] = top;
-      partial[kHeadDim + 1] = total;
+      partial[kHeadDim + 1] = weight;
     }
   }
 }
 
-// One block of kHeadDim threads a head of a sequence.
-__global__ void __launch_bounds__(kHeadDim) merge_attention(AttentionArgs args) {
-  const std::ptrdiff_t head = static_cast<std::ptrdiff_t>(block_index());
+// A block a head of a sequence, whose warps take the parts in turn.
+__global__ void __launch_bounds__(kMergeWarps* kWarpSize) merge_attention(AttentionArgs args) {
+  auto& shared = shared_as<MergeShared>();
+  const std::ptrdiff_t head = block_index();
   const float* partial = args.partial + head * args.splits * kPartialStride;
+  const int lane = lane_index(), warp = warp_index();
   float top = -INFINITY;
-  for (int s = 0; s < args.splits; ++s) top = fmaxf(top, partial[s * kPartialStride + kHeadDim]);
-  float value = 0, total = 0;
-  for (int s = 0; s < args.splits; ++s) {
-    const float* part = partial + s * kPartialStride;
-    const float keep = part[kHeadDim] == -INFINITY ? 0.0f : exp2f(part[kHeadDim] - top);
-    value += part[thread_index()] * keep;
-    total += part[kHeadDim + 1] * keep;
+  for (int s = lane; s < args.splits; s += kWarpSize) {
+    top = fmaxf(top, partial[s * kPartialStride + kHeadDim]);
   }
-  args.out[head * kHeadDim + thread_index()] = to_bf16(value / total);
+  top = warp_max(top);
+  float sum[kHeadDim / kWarpSize] = {}, weight = 0;
+  for (int s = warp; s < args.splits; s += kMergeWarps) {
+    const float* part = partial + s * kPartialStride;
+    const float share = share_of_sum(part[kHeadDim], top);
+    MOESIM_UNROLL
+    for (int i = 0; i < kHeadDim / kWarpSize; ++i) sum[i] += part[i * kWarpSize + lane] * share;
+    weight += part[kHeadDim + 1] * share;
+  }
+  MOESIM_UNROLL
+  for (int i = 0; i < kHeadDim / kWarpSize; ++i) shared.sum[warp][i * kWarpSize + lane] = sum[i];
+  if (lane == 0) shared.weight[warp] = weight;
+  sync_threads();  // the warps' sums are there
+  const int i = thread_index();
+  if (i >= kHeadDim) return;
+  float value = 0, total = 0;
+  for (int w = 0; w < kMergeWarps; ++w) {
+    value += shared.sum[w][i];
+    total += shared.weight[w];
+  }
+  args.out[head * kHeadDim + i] = to_bf16(value / total);
 }
 
 template <class Launcher>
 void launch_attention_decode(Launcher& launcher, const AttentionArgs& args) {
-  const int share = args.heads / args.kv_heads;  // query heads a cache head
   if (args.batch == 0) return;
-  const auto go = [&]<int kGroup>(std::integral_constant<int, kGroup>) {
-    launcher.launch(attention_decode<kGroup>, args.batch * args.heads / kGroup * args.splits,
-                    kAttentionThreads, shared_bytes<AttentionShared<kGroup>>(), args);
-  };
-  if (share % 4 == 0) {
-    go(std::integral_constant<int, 4>{});
-  } else if (share % 2 == 0) {
-    go(std::integral_constant<int, 2>{});
-  } else {
-    go(std::integral_constant<int, 1>{});
+  const int parts = ceil_div(args.heads / args.kv_heads, kDecodeHeads);
+  launcher.launch(attention_decode, args.batch * args.kv_heads * parts * args.splits,
+                  kDecodeThreads, shared_bytes<DecodeShared>(), args);
+  if (args.splits > 1) {
+    launcher.launch(merge_attention, args.batch * args.heads, kMergeWarps * kWarpSize,
+                    shared_bytes<MergeShared>(), args);
   }
-  launcher.launch(merge_attention, args.batch * args.heads, kHeadDim, 0, args);
 }
 
 }  // namespace moesim::validation::cuda

@@ -3,24 +3,28 @@
 // The ring of hopper_tile.cuh with 128 of k in a stage, and the scales of the tile's rows. The
 // products of one block of k are summed apart and added to the tile's sums times both scales, in
 // float: the tensor cores' own fp8 sums keep too few bits over a long k (DeepSeek-V3
-// report, 3.3.2).
+// report, 3.3.2). A group may begin at any row, and a box only at a multiple of 16 bytes: the box
+// of scales begins up to three rows before the tile and has as many more.
 #pragma once
 
 #include "validation/cuda/kernels/hopper_tile.cuh"
 
 namespace moesim::validation::cuda {
 
+inline constexpr int kScalesAligned = 4;  // floats in 16 bytes
+
 template <int M, int kRing>
 struct Fp8Tile : HopperTile<M, 128, kScaleBlock, kRing> {
   using Base = HopperTile<M, 128, kScaleBlock, kRing>;
   static constexpr int kTileRows = Base::kTileRows, kBlockN = Base::kBlockN;
   static constexpr int kBlockM = Base::kBlockM, kBlockK = Base::kBlockK;
-  static constexpr int kStageBytes = (kTileRows + kBlockN) * kBlockK + kTileRows * 4;
+  static constexpr int kScales = kTileRows + kScalesAligned;
+  static constexpr int kStageBytes = (kTileRows + kBlockN) * kBlockK + kScales * 4;
 
   struct alignas(1024) Shared {
     Fp8 a[kRing][kBlockM * kBlockK];
     Fp8 w[kRing][kBlockN * kBlockK];
-    alignas(128) float a_scale[kRing][kBlockM];  // a multiple of 128 bytes each
+    alignas(128) float a_scale[kRing][kBlockM + 32];  // a multiple of 128 bytes each
     typename Base::Ring ring;
   };
   static_assert(sizeof(Shared) + 1024 <= 227 * 1024);
@@ -56,16 +60,16 @@ __global__ void __launch_bounds__(T::kThreads, 1)
   if (thread_index() < kWarpgroupSize) {
     fill_ring<T>(ring, walk, steps, [&](int stage, int step, const Tile& tile, Barrier& full) {
       tensor_copy_2d(shared.a[stage], map_a, step * T::kBlockK, tile.row, full);
-      tensor_copy_2d(shared.a_scale[stage], map_scales, tile.row, step, full);
+      tensor_copy_2d(shared.a_scale[stage], map_scales, tile.row & -kScalesAligned, step, full);
       tensor_copy_3d(shared.w[stage], map_w, step * T::kBlockK, tile.column, tile.group, full);
     });
     return;
   }
   take_registers<T::kConsumerRegisters>();
-  const int my_row = row_of_sums();
   RingPosition<T::kStages> at;
   Tile tile;
   while (walk.next(tile)) {
+    const int my_scale = row_of_sums() + tile.row % kScalesAligned;
     const float* weight_scales =
         places.weight_scales + (static_cast<std::ptrdiff_t>(tile.group) * ceil_div(n, kScaleBlock) +
                                 tile.column / kScaleBlock) *
@@ -74,8 +78,8 @@ __global__ void __launch_bounds__(T::kThreads, 1)
     for (int step = 0; step < steps; ++step) {
       const float weight_scale = weight_scales[step];
       barrier_wait(ring.full[at.stage], at.parity);
-      const float upper_scale = shared.a_scale[at.stage][my_row] * weight_scale;
-      const float lower_scale = shared.a_scale[at.stage][my_row + 8] * weight_scale;
+      const float upper_scale = shared.a_scale[at.stage][my_scale] * weight_scale;
+      const float lower_scale = shared.a_scale[at.stage][my_scale + 8] * weight_scale;
       const std::uint64_t a = operand_descriptor(
           shared_address(shared.a[at.stage] + consumer_index() * 64 * T::kBlockK));
       const std::uint64_t w = operand_descriptor(shared_address(shared.w[at.stage]));
@@ -113,7 +117,7 @@ void launch_grouped_gemm_fp8_tile(Launcher& launcher, const GroupedGemmFp8Args& 
   scales.size[0] = static_cast<std::uint64_t>(args.scale_stride);
   scales.size[1] = static_cast<std::uint64_t>(ceil_div(args.k, kScaleBlock));
   scales.stride[1] = scales.size[0] * 4;
-  scales.box[0] = T::kTileRows;
+  scales.box[0] = T::kScales;
   scales.box[1] = 1;
   const long long most_tiles = most_tiles_of<T::kTileRows, T::kBlockN>(args);
   const std::size_t shared = shared_bytes<typename T::Shared>();

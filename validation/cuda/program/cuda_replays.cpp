@@ -1,6 +1,7 @@
 #include "validation/cuda/program/cuda_replays.h"
 
 #include <chrono>
+#include <thread>
 
 #include "validation/cuda/program/cuda_check.h"
 
@@ -73,6 +74,10 @@ bool CudaReplays::busy() {
 
 void CudaReplays::wait() {
   check_cuda(cudaStreamSynchronize(stream_), "wait for the GPU");
+}
+
+void CudaReplays::rest(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
 }
 
 double CudaReplays::now() {

@@ -26,6 +26,7 @@ class CudaReplays : public ReplayQueue {
   bool busy() override;
   void wait() override;
   Health read_health() override { return nvml_.read(); }
+  void rest(double seconds) override;
   double now() override;
 
  private:

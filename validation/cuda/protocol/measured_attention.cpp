@@ -10,9 +10,7 @@ class AttentionSet : public Set {
  public:
   AttentionSet(Machine& machine, const PlanPoint& p, std::uint64_t seed)
       : point_(p),
-        // Blocks for every multiprocessor twice, each with 64 keys at least.
-        splits_(std::clamp(2 * machine.info().multiprocessors / std::max(1, p.tokens * p.experts),
-                           1, std::max(1, p.k / 64))),
+        splits_(parts_of_cache(machine.info().multiprocessors, p.tokens * p.experts, p.k)),
         query_(machine, size(p.tokens, p.top_k, 128)),
         out_(machine, size(p.tokens, p.top_k, 128)),
         keys_(machine, size(p.tokens, p.experts, p.k) * 128),
@@ -91,6 +89,13 @@ class PrefillSet : public Set {
 };
 
 }  // namespace
+
+// Where the caches do not give three of four multiprocessors a block: blocks for all twice, each
+// with 64 keys at least. (A multiprocessor can read more than its share; parts must be merged.)
+int parts_of_cache(int multiprocessors, int caches, int keys) {
+  if (4 * caches >= 3 * multiprocessors) return 1;
+  return std::clamp(2 * multiprocessors / std::max(1, caches), 1, std::max(1, keys / 64));
+}
 
 std::unique_ptr<Set> make_attention_set(Machine& machine, const PlanPoint& point,
                                         std::uint64_t seed) {

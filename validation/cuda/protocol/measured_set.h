@@ -45,6 +45,9 @@ bool is_between_gpus(const std::string& op);
 // Why a shape is none that the kernels take; empty: it is one.
 std::string unfit(const PlanPoint& point);
 
+// Into how many parts attention of a new token cuts each of its caches of so many keys.
+int parts_of_cache(int multiprocessors, int caches, int keys);
+
 // The layer that a point of a layer, or of a part of one, is about.
 LayerShape layer_shape(const PlanPoint& point);
 

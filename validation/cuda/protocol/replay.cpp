@@ -13,6 +13,9 @@ constexpr int kMostRepeats = 500;
 // Reading clocks and power takes NVML some milliseconds; the card is given work for longer.
 constexpr double kHealthSeconds = 30e-3;
 constexpr int kMostQueued = 512;
+// A card that was just brought to its power cap stays slow for some 20 ms: a short operation behind
+// a large product took up to 1.4 times its own time (H100). What is heavy itself gets there again.
+constexpr double kRestSeconds = 20e-3;
 
 // Seconds of one replay: `launches` of what is queued.
 double replay(ReplayQueue& queue, int launches) {
@@ -41,6 +44,7 @@ Health read_at_work(ReplayQueue& queue, double seconds) {
 Replayed time_replays(ReplayQueue& queue, std::size_t sets, const TimingRequest& request) {
   Replayed result;
   Timing& timing = result.timing;
+  queue.rest(kRestSeconds);
   timing.graph = queue.capture(1);
   replay(queue, 1);
   int repeats = 1, launches = 1;  // executions in a replay; launches that it takes

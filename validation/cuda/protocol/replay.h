@@ -22,7 +22,8 @@ class ReplayQueue {
   virtual bool busy() = 0;             // something queued is not done
   virtual void wait() = 0;             // until all is
   virtual Health read_health() = 0;
-  virtual double now() = 0;  // seconds since some start
+  virtual void rest(double seconds) = 0;  // nothing is asked of the card for so long
+  virtual double now() = 0;               // seconds since some start
 };
 
 struct Replayed {

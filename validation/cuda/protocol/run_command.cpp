@@ -1,8 +1,11 @@
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <iterator>
+#include <stdexcept>
 
 #include "validation/cuda/protocol/commands.h"
 #include "validation/cuda/protocol/points_file.h"
@@ -59,7 +62,7 @@ class Writer {
     }
     const std::vector<std::string> fields = split_fields(message.text);
     if (fields.size() != 4) return;
-    out_ << fields[0] << std::flush;
+    write(fields[0]);
     PointResult flags;
     if (!fields[2].empty()) flags.flags = {fields[2]};
     summary.count(flags);
@@ -83,7 +86,7 @@ class Writer {
       record.wrong(kernel, point.id);
       result.flags = {"failed: " + loss.why};
     }
-    out_ << point_line(point, result) << std::flush;
+    write(point_line(point, result));
     summary.count(result);
     progress(loss.step, "[" + result.flags[0] + "]");
   }
@@ -102,6 +105,14 @@ class Writer {
   KernelRecord record;
 
  private:
+  // A line that was cut off is made again when the run goes on.
+  void write(const std::string& text) {
+    errno = 0;
+    out_ << text << std::flush;
+    if (out_) return;
+    throw std::runtime_error(partial_ + " cannot be written: " + std::strerror(errno) +
+                             ": the points until here are in it, and --resume goes on with them");
+  }
   void go_on() {
     for (const std::string& file : {partial_, line_.out}) {
       before_ = parse_points(read_text(file), file, plan_, steps_);
@@ -115,7 +126,7 @@ class Writer {
     if (headed_) return;
     headed_ = true;
     if (before_.text.empty()) {
-      out_ << header << std::flush;
+      write(header);
     } else if (const std::string why = why_another(before_.metadata, parse_metadata(header));
                !why.empty()) {
       throw PlanError(line_.out + ": the points there cannot be gone on with: " + why);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <thread>
 
 namespace moesim::validation::cuda {
 
@@ -151,19 +152,38 @@ std::vector<double> reference_attention(std::span<const Bf16> query, std::span<c
   return out;
 }
 
-std::vector<Bf16> random_bf16(std::uint64_t seed, std::size_t count, double scale) {
-  std::vector<Bf16> values(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    values[i] = to_bf16(static_cast<float>(scale) * hash_normal(seed, i));
-  }
+namespace {
+
+// values[i] = make(i), by all processors where that pays.
+template <class Value, class Make>
+std::vector<Value> made(std::size_t count, const Make& make) {
+  std::vector<Value> values(count);
+  constexpr std::size_t kWorthAThread = std::size_t{1} << 20;
+  const std::size_t most = std::max(1u, std::thread::hardware_concurrency());
+  const std::size_t parts = std::clamp<std::size_t>(count / kWorthAThread, 1, most);
+  const auto fill = [&](std::size_t part) {
+    for (std::size_t i = count * part / parts; i < count * (part + 1) / parts; ++i) {
+      values[i] = make(i);
+    }
+  };
+  std::vector<std::jthread> others;
+  for (std::size_t part = 1; part < parts; ++part) others.emplace_back(fill, part);
+  fill(0);
+  others.clear();
   return values;
 }
 
+}  // namespace
+
+std::vector<Bf16> random_bf16(std::uint64_t seed, std::size_t count, double scale) {
+  return made<Bf16>(count, [=](std::size_t i) {
+    return to_bf16(static_cast<float>(scale) * hash_normal(seed, i));
+  });
+}
+
 std::vector<float> random_float(std::uint64_t seed, std::size_t count, double scale) {
-  std::vector<float> values(count);
-  for (std::size_t i = 0; i < count; ++i)
-    values[i] = static_cast<float>(scale) * hash_normal(seed, i);
-  return values;
+  return made<float>(
+      count, [=](std::size_t i) { return static_cast<float>(scale) * hash_normal(seed, i); });
 }
 
 }  // namespace moesim::validation::cuda

@@ -28,7 +28,8 @@ bool is_dense_member(const HfConfig& config, const HfFamily* family) {
     config.has(key);
     if (found->is_array()) return false;
     const bool none =
-        found->is_null() || *found == false || (found->is_number() && found->get<double>() <= 1);
+        found->is_null() || *found == false ||
+        (found->is_number() && found->get<double>() >= 0 && found->get<double>() <= 1);
     if (!none) return false;
     says = true;
   }

@@ -13,6 +13,7 @@
 #include "workloads/model/hugging_face/layers.h"
 #include "workloads/model/hugging_face/nested.h"
 #include "workloads/model/hugging_face/quantisation.h"
+#include "workloads/model/model_check.h"
 
 namespace moesim::workloads {
 
@@ -354,7 +355,7 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
     model.name =
         path.filename() == "config.json" && !folder.empty() ? folder : path.stem().string();
   }
-  check_model(model);
+  check_model_of(model, name);
   return model;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
 namespace moesim::workloads {
 namespace {
@@ -21,12 +22,11 @@ constexpr auto kValues = make_values();
 
 }  // namespace
 
-bool decode_base64(std::string_view text, std::vector<std::uint8_t>& bytes) {
-  bytes.clear();
+bool decode_base64(std::string& text) {
   if (text.size() % 4 != 0) return false;
   std::size_t padding = 0;
   while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
-  bytes.reserve(text.size() / 4 * 3);
+  std::size_t bytes = 0;
   std::uint32_t bits = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const bool is_padding = i + padding >= text.size();
@@ -34,10 +34,10 @@ bool decode_base64(std::string_view text, std::vector<std::uint8_t>& bytes) {
     if (value < 0) return false;
     bits = bits << 6 | static_cast<std::uint32_t>(value);
     if (i % 4 != 3) continue;
-    for (const int shift : {16, 8, 0}) bytes.push_back(static_cast<std::uint8_t>(bits >> shift));
+    for (const int shift : {16, 8, 0}) text[bytes++] = static_cast<char>(bits >> shift & 255);
     bits = 0;
   }
-  bytes.resize(bytes.size() - padding);
+  text.resize(bytes - padding);
   return true;
 }
 

@@ -4,13 +4,12 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
-#include <vector>
 
 namespace moesim::workloads {
 
-// False where the text has another character, a wrong length or misplaced padding.
-bool decode_base64(std::string_view text, std::vector<std::uint8_t>& bytes);
+// Puts the bytes in the place of their text, which may be a third of a GiB. False where the text
+// has another character, a wrong length or misplaced padding; it is spoilt then.
+bool decode_base64(std::string& text);
 std::string encode_base64(std::span<const std::uint8_t> bytes);
 
 }  // namespace moesim::workloads

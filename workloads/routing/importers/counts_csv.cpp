@@ -8,7 +8,6 @@
 #include "sim/error.h"
 #include "sim/io/csv.h"
 #include "sim/io/json.h"
-#include "sim/io/packed_stream.h"
 #include "workloads/routing/importers/importers.h"
 #include "workloads/routing/trace/trace_writer.h"
 
@@ -24,14 +23,11 @@ std::size_t column_of(const sim::io::CsvTable& csv, const char* name, const char
   return csv.find_column(name) || !found ? csv.column(name) : *found;
 }
 
-bool is_json(const std::filesystem::path& file) {
+bool is_json(const std::filesystem::path& file, std::string_view text) {
   const std::string extension = file.extension().string();
   if (extension == ".json" || extension == ".jsonl") return true;
-  sim::io::PackedStream in(file);
-  char c = ' ';
-  while (in.get(c) && (c == ' ' || c == '\n' || c == '\r' || c == '\t')) {
-  }
-  return in && (c == '{' || c == '[');
+  const std::size_t at = text.find_first_not_of(" \n\r\t");
+  return at != std::string_view::npos && (text[at] == '{' || text[at] == '[');
 }
 
 // [layers][experts] or [steps][layers][experts], as SGLang's recorder keeps it under logical_count.
@@ -85,10 +81,11 @@ ImportSummary import_counts(const Files& files, const std::filesystem::path& out
   std::map<std::int64_t, bool> layer_set;
   std::int64_t first_step = 0, most_expert = -1;
   for (const auto& file : files) {
-    if (is_json(file)) {
+    std::string text = sim::io::read_text(file);  // once: it may be a pipe
+    if (is_json(file, text)) {
       std::int64_t last = first_step;
       read_logical_count(
-          sim::io::read_json(file), file.string(),
+          sim::io::parse_json(text, file.string()), file.string(),
           [&](std::size_t s, std::size_t l, std::size_t e, std::int64_t n) {
             const std::int64_t most = options.experts > 0 ? options.experts : kMostExperts;
             if (static_cast<std::int64_t>(e) >= most || l > 100'000 || s > 1'000'000) {
@@ -105,7 +102,7 @@ ImportSummary import_counts(const Files& files, const std::filesystem::path& out
       first_step = last + 1;
       continue;
     }
-    const auto csv = sim::io::CsvTable::read(file);
+    const auto csv = sim::io::CsvTable::parse(std::move(text), file.string());
     const std::size_t layer = column_of(csv, "layer", "layer_id"),
                       expert = column_of(csv, "expert", "expert_id"), count = csv.column("count");
     const auto step = csv.find_column("step"), domain = csv.find_column("domain");

@@ -122,9 +122,10 @@ class Adapter final : public nlohmann::json_sax<Json> {
   std::uint64_t record_ = 0;
 };
 
-// Of one record, unpacked: the parser holds a text whole, and one of a gzip may go on for ever. A
-// response of 128 k tokens, 60 layers and 8 experts in four bytes takes 330 MB in base64.
-constexpr std::size_t kMostRecord = std::size_t{512} << 20;
+// Of one record, unpacked: the parser holds a text twice, thrice as it grows, and one of a gzip may
+// go on for ever. A response of 128 k tokens, 60 layers and 8 experts in four bytes takes 330 MB in
+// base64.
+constexpr std::size_t kMostRecord = std::size_t{352} << 20;
 
 // What another buffer gives, as long as a record is not too large.
 class RecordBuffer final : public std::streambuf {

@@ -27,7 +27,8 @@ class JsonEvents {
 };
 
 // Reads a file (gzip is unpacked on the way) value by value. Throws InputError "FILE: record N: …"
-// where it cannot be read, is not JSON, or is nested deeper than 100.
+// where it cannot be read, is not JSON, or is nested deeper than 100, and where a record holds more
+// than 352 MiB.
 class JsonEventReader {
  public:
   JsonEventReader(const std::filesystem::path& file, JsonEvents& events);

@@ -12,6 +12,11 @@
 namespace moesim::workloads {
 namespace {
 
+// Of a step, which is held whole: four bytes of each, twice that as they grow. A record counts as
+// some, for what else it holds.
+constexpr std::size_t kMostIds = std::size_t{1} << 27;
+constexpr std::size_t kIdsOfRecord = 64;
+
 class Lines final : public JsonEvents {
  public:
   Lines(std::string name, std::deque<MegatronRecord>& records, ImportSummary& summary)
@@ -61,6 +66,7 @@ class Lines final : public JsonEvents {
     if (lists_ != 2) fail("top_indices: a number where a list of experts belongs");
     if (value < INT32_MIN || value > INT32_MAX)
       fail(fmt::format("top_indices: {} is no expert", value));
+    if (now_.ids.size() == kMostIds) fail(fmt::format("more than {} expert numbers", kMostIds));
     now_.ids.push_back(static_cast<std::int32_t>(value));
     ++row_;
   }
@@ -143,7 +149,13 @@ bool MegatronFile::next(MegatronStep& step) {
                                       records.front().step, step.number));
   }
   step = {records.front().step, {}};
+  std::size_t ids = 0;
   while (state_->read() && records.front().step == step.number) {
+    ids += records.front().ids.size() + kIdsOfRecord;
+    if (ids > kMostIds) {
+      throw sim::InputError(fmt::format("{}: step {} has more than {} expert numbers",
+                                        records.front().where, step.number, kMostIds));
+    }
     auto& batches = step.by_layer[records.front().layer];
     batches.push_back(std::move(records.front()));
     records.pop_front();

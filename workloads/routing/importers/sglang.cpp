@@ -26,8 +26,8 @@ class Responses final : public JsonEvents {
   void key(const std::string& name) override { wanted_ = name == "routed_experts"; }
   void text(std::string& value) override {
     if (!std::exchange(wanted_, false)) return;
-    std::vector<std::uint8_t> bytes;
-    if (!decode_base64(value, bytes)) fail("is not base64");
+    if (!decode_base64(value)) fail("is not base64");
+    const std::string& bytes = value;
     const std::size_t row = std::size_t{options_.layers} * options_.top_k;
     if (bytes.size() % (4 * row) != 0) {
       fail(fmt::format("{} bytes are no whole number of tokens of {} layers x {} choices x 4 bytes",
@@ -37,9 +37,9 @@ class Responses final : public JsonEvents {
     std::vector<std::int32_t> ids(row);
     for (std::size_t t = 0; t * 4 * row < bytes.size(); ++t) {
       for (std::size_t i = 0; i < row; ++i) {  // little-endian
-        const std::uint8_t* at = bytes.data() + (t * row + i) * 4;
+        const char* at = bytes.data() + (t * row + i) * 4;
         std::uint32_t id = 0;
-        for (std::size_t byte = 4; byte-- > 0;) id = id << 8 | at[byte];
+        for (std::size_t byte = 4; byte-- > 0;) id = id << 8 | static_cast<unsigned char>(at[byte]);
         ids[i] = static_cast<std::int32_t>(id);
       }
       sink_.add(ids, options_.layers, options_.top_k, {}, {where_, t});

@@ -12,14 +12,17 @@
 namespace moesim::workloads {
 namespace {
 
-// The tokens of one "…routed_experts" list: [tokens][layers][top_k].
+// The tokens of one "…routed_experts": [tokens][layers][top_k], of a list its ids, of an array its
+// bytes as they came, since a long response's ids would take four times as much.
 struct Routed {
   std::vector<std::int32_t> ids;
+  std::istringstream array;
+  std::uint64_t tokens = 0;
   std::uint32_t layers = 0, top_k = 0;
-  std::size_t tokens() const {
-    return layers == 0 ? 0 : ids.size() / (std::size_t{layers} * top_k);
-  }
 };
+
+// In a list, which holds four bytes of each and twice that as it grows.
+constexpr std::size_t kMostIds = std::size_t{1} << 27;
 
 class Responses final : public JsonEvents {
  public:
@@ -36,12 +39,12 @@ class Responses final : public JsonEvents {
   // The prompt comes first, whatever the order in the response; each further choice is a request
   // of its own that goes on after the prompt.
   void end_record() override {
-    if (prompt_.tokens() == 0 && choices_.empty()) {
+    if (prompt_.tokens == 0 && choices_.empty()) {
       ++summary_.skipped;
       return;
     }
     ++summary_.records;
-    const auto prompt_tokens = static_cast<std::uint32_t>(prompt_.tokens());
+    const auto prompt_tokens = static_cast<std::uint32_t>(prompt_.tokens);
     sink_.begin_request();
     write(prompt_, 0, "prompt_routed_experts");
     for (std::size_t c = 0; c < choices_.size(); ++c) {
@@ -79,17 +82,15 @@ class Responses final : public JsonEvents {
       }
     }
     if (--depth_ > 0) return;
-    if (is_prompt_) {
-      prompt_ = std::move(found_);
-    } else {
-      choices_.push_back(std::move(found_));
-    }
-    wanted_ = nullptr;
+    if (found_.layers > 0)
+      found_.tokens = found_.ids.size() / (std::size_t{found_.layers} * found_.top_k);
+    keep();
   }
   void integer(std::int64_t value) override {
     if (wanted_ == nullptr) return;
     if (depth_ != 3) fail("a number where a list [tokens][layers][top_k] belongs");
     if (value < INT32_MIN || value > INT32_MAX) fail(fmt::format("{} is no expert", value));
+    if (found_.ids.size() == kMostIds) fail(fmt::format("more than {} expert numbers", kMostIds));
     found_.ids.push_back(static_cast<std::int32_t>(value));
     ++layer_ids_;
   }
@@ -97,30 +98,18 @@ class Responses final : public JsonEvents {
   void text(std::string& value) override {
     if (wanted_ == nullptr) return;
     if (depth_ > 0) fail("text where expert numbers belong");
-    std::vector<std::uint8_t> bytes;
-    if (!decode_base64(value, bytes) || bytes.size() < 6 ||
-        std::string_view(reinterpret_cast<const char*>(bytes.data()), 6) != "\x93NUMPY") {
+    if (!decode_base64(value) || !value.starts_with("\x93NUMPY"))
       fail("text that is not the base64 of a NumPy array (SGLang's form is --from sglang)");
-    }
-    std::istringstream in(std::string(bytes.begin(), bytes.end()));
-    NpyReader reader(
-        in, fmt::format("{}: {}", where_, is_prompt_ ? "prompt_routed_experts" : "routed_experts"));
-    const NpyHeader& header = reader.header();
+    const std::size_t size = value.size();
+    found_.array = std::istringstream(std::move(value));
+    const NpyHeader header =
+        NpyReader(found_.array, fmt::format("{}: {}", where_, wanted_key())).header();
     found_.layers = static_cast<std::uint32_t>(header.shape[1]);
     found_.top_k = static_cast<std::uint32_t>(header.shape[2]);
-    const std::size_t row = std::size_t{found_.layers} * found_.top_k;
-    if (header.shape[0] > bytes.size() / row) fail("a NumPy array that ends early");
-    found_.ids.resize(static_cast<std::size_t>(header.shape[0]) * row);
-    for (std::size_t t = 0; t * row < found_.ids.size(); ++t) {
-      reader.read(std::span(found_.ids).subspan(t * row, row), t);
-    }
-    reader.expect_end();
-    if (is_prompt_) {
-      prompt_ = std::move(found_);
-    } else {
-      choices_.push_back(std::move(found_));
-    }
-    wanted_ = nullptr;
+    found_.tokens = header.shape[0];
+    if (found_.tokens > size / (std::size_t{found_.layers} * found_.top_k))
+      fail("a NumPy array that ends early");
+    keep();
   }
   void other() override {
     if (wanted_ == nullptr) return;
@@ -134,20 +123,41 @@ class Responses final : public JsonEvents {
 
  private:
   [[noreturn]] void fail(const std::string& what) const {
-    throw sim::InputError(fmt::format(
-        "{}: {}: {}", where_, is_prompt_ ? "prompt_routed_experts" : "routed_experts", what));
+    throw sim::InputError(fmt::format("{}: {}: {}", where_, wanted_key(), what));
   }
   std::size_t found_token() const {
     const std::size_t row = std::max<std::size_t>(std::size_t{found_.layers} * found_.top_k, 1);
     return found_.layers == 0 ? 0 : (found_.ids.size() - 1) / row;
   }
-  void write(const Routed& routed, std::uint32_t phase, const std::string& what) {
+  const char* wanted_key() const { return is_prompt_ ? "prompt_routed_experts" : "routed_experts"; }
+  void keep() {
+    if (is_prompt_) {
+      prompt_ = std::move(found_);
+    } else {
+      choices_.push_back(std::move(found_));
+    }
+    wanted_ = nullptr;
+  }
+  void write(Routed& routed, std::uint32_t phase, const std::string& what) {
+    if (routed.layers == 0) return;
     const std::size_t row = std::size_t{routed.layers} * routed.top_k;
     const std::string record = fmt::format("{}: {}", where_, what);
-    for (std::size_t t = 0; t < routed.tokens(); ++t) {
-      sink_.add(std::span(routed.ids).subspan(t * row, row), routed.layers, routed.top_k, phase,
-                {record, t});
+    const auto add = [&](std::span<const std::int32_t> ids, std::size_t token) {
+      sink_.add(ids, routed.layers, routed.top_k, phase, {record, token});
+    };
+    if (!routed.ids.empty()) {
+      for (std::size_t t = 0; t < routed.tokens; ++t)
+        add(std::span(routed.ids).subspan(t * row, row), t);
+      return;
     }
+    routed.array.seekg(0);
+    NpyReader reader(routed.array, record);
+    std::vector<std::int32_t> ids(row);
+    for (std::size_t t = 0; t < routed.tokens; ++t) {
+      reader.read(ids, t);
+      add(ids, t);
+    }
+    reader.expect_end();
   }
 
   std::string name_, where_;

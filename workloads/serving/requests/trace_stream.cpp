@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -77,14 +78,15 @@ class AzureLines final : public Lines {
     (void)end;
     const auto [year, month, day, hour, minute] = part;
     if (error != std::errc{} || month < 1 || month > 12 || day < 1 || day > 31 || year < 1900 ||
-        year > 9999) {
+        year > 9999 || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
+        !(second >= 0 && second < 61)) {
       bad(text);
     }
-    // Days since 1970 (Howard Hinnant, days_from_civil).
-    const std::int64_t y = month <= 2 ? year - 1 : year, era = y / 400, of_era = y - era * 400;
-    const std::int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const std::int64_t days =
-        era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719468;
+    const std::chrono::year_month_day on{std::chrono::year(static_cast<int>(year)),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+    if (!on.ok()) bad(text);  // February 30
+    const std::int64_t days = std::chrono::sys_days(on).time_since_epoch().count();
     return static_cast<double>(((days * 24 + hour) * 60 + minute) * 60) + second;
   }
   [[noreturn]] void bad(std::string_view text) const {

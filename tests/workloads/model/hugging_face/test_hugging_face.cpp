@@ -149,13 +149,20 @@ TEST_CASE("a type that is not known is read by its keys, and refused where they 
 TEST_CASE("a mixture's type without experts is refused, and so is a model beyond all sizes") {
   CHECK(message_of(replaced(kMixtral, "\"num_local_experts\": 8", "\"num_local_experts\": 0")) ==
         "config.json: num_local_experts: expected a whole number from 1 to 16777216, not 0");
+  // Of a family that has dense members: none is 0 or absent, and not -1.
+  const std::string qwen = replaced(replaced(kMixtral, "\"model_type\": \"mixtral\"",
+                                             "\"model_type\": \"qwen3_moe\", \"head_dim\": 128, "
+                                             "\"moe_intermediate_size\": 14336"),
+                                    "num_local_experts\": 8", "num_experts\": -1");
+  CHECK(message_of(qwen) ==
+        "config.json: num_experts: expected a whole number from 1 to 16777216, not -1");
   std::string huge = replaced(kMixtral, "\"hidden_size\": 4096", "\"hidden_size\": 16777216");
   huge = replaced(huge, "\"intermediate_size\": 14336", "\"intermediate_size\": 16777216");
   huge = replaced(huge, "\"num_hidden_layers\": 32", "\"num_hidden_layers\": 10000");
   // 10,000 layers of 8 experts of 3 x 2^24 x 2^24: 6.8e19, and attention of 4 x 2^24 x
   // 2^24: 1.1e19.
   CHECK(message_of(huge) ==
-        "config: about 7.9e+19 parameters; models of up to 1e+16 are supported");
+        "config.json: config: about 7.9e+19 parameters; models of up to 1e+16 are supported");
 }
 
 TEST_CASE("spellings that disagree are a mistake") {
@@ -164,8 +171,9 @@ TEST_CASE("spellings that disagree are a mistake") {
 }
 
 TEST_CASE("what cannot be is refused after the import too") {
-  CHECK(message_of(replaced(kMixtral, "\"num_experts_per_tok\": 2", "\"num_experts_per_tok\": 9"))
-            .find("top_k: a token cannot use 9 of 8 experts") != std::string::npos);
+  CHECK(
+      message_of(replaced(kMixtral, "\"num_experts_per_tok\": 2", "\"num_experts_per_tok\": 9")) ==
+      "config.json: config: layer kind \"full+moe\": top_k: a token cannot use 9 of 8 experts");
   CHECK(message_of(replaced(kMixtral, "\"num_hidden_layers\": 32",
                             "\"num_hidden_layers\": 1000000000000000000")) ==
         "config.json: num_hidden_layers: expected a whole number from 1 to 10000, not "

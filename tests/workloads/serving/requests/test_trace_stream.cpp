@@ -136,6 +136,11 @@ TEST_CASE("rates of ServeGen's clients are drawn from their windows") {
 TEST_CASE("what is wrong with a trace is told with its line") {
   CHECK(mistake("a.csv", kAzure + "2023-11-16 18:15:46.6,1,1\nnoon,1,1\n", TraceFormat::Azure) ==
         "a.csv:3: TIMESTAMP: expected a time such as 2023-11-16 18:15:46.68, not \"noon\"");
+  for (const char* none : {"2023-02-30 18:15:46.6", "2023-11-16 24:15:46.6",
+                           "2023-11-16 18:60:46.6", "2023-11-16 18:15:61", "2023-11-16 18:15:nan"})
+    CHECK(mistake("a.csv", kAzure + none + ",1,1\n", TraceFormat::Azure) ==
+          "a.csv:2: TIMESTAMP: expected a time such as 2023-11-16 18:15:46.68, not \"" +
+              std::string(none) + "\"");
   CHECK(mistake("a.csv", kAzure + "2023-11-16 18:15:46.6,-1,1\n", TraceFormat::Azure) ==
         "a.csv:2: ContextTokens: expected a number of tokens, not \"-1\"");
   CHECK(mistake("a.csv", kAzure + "2023-11-16 18:15:46.6,1\n", TraceFormat::Azure) ==

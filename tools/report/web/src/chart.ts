@@ -10,6 +10,7 @@ import { bars } from './charts/bars';
 import { graph } from './charts/graph';
 import { heat } from './charts/heat';
 import { lines } from './charts/lines';
+import { parallel } from './charts/parallel';
 import { timeline } from './charts/timeline';
 import type { Drawing } from './charts/drawing';
 import type { Chart } from './page';
@@ -23,7 +24,7 @@ use([
 
 // A kind of chart more is a line here.
 const kinds: { [K in Chart['type']]: (chart: Extract<Chart, { type: K }>, theme: Theme, width: number) => Drawing } =
-  { bars, lines, heat, timeline, graph };
+  { bars, lines, heat, timeline, graph, parallel };
 
 function drawingOf(chart: Chart, width: number): Drawing {
   return (kinds[chart.type] as (c: Chart, t: Theme, w: number) => Drawing)(chart, theme(), width);

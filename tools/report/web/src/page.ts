@@ -30,7 +30,7 @@ export interface Table {
   rows: string[][];
 }
 
-export type Chart = Bars | Lines | Heat | TimelineChart | Graph;
+export type Chart = Bars | Lines | Heat | TimelineChart | Graph | Parallel;
 
 // A group of bars a category; with `stacked` one bar, of the series' parts.
 export interface Bars {
@@ -82,4 +82,12 @@ export interface Graph {
   kinds: string[];
   nodes: [string, number, number, number][]; // name, kind, x, y
   links: [number, number, number, string][]; // from, to, share of the most used, text
+}
+
+// Upright axes side by side, a line through all of them for each point.
+export interface Parallel {
+  type: 'parallel';
+  kinds: string[];
+  axes: { name: string; bottom: string; top: string }[];
+  lines: { kind: number; at: (number | null)[]; texts: string[] }[]; // from 0 to 1 of each axis
 }

@@ -1,7 +1,7 @@
 import type { Bars } from '../page';
 import type { Theme } from '../theme';
 import { waterfall } from './waterfall';
-import { axis, legend, legendRows, shortened, tip, tooltip, type Drawing } from './drawing';
+import { axis, legend, legendRows, names as named, tip, tooltip, type Drawing } from './drawing';
 
 const kRow = 30, kGroup = 16;
 
@@ -11,9 +11,11 @@ export function bars(chart: Bars, theme: Theme, width: number): Drawing {
   const names = chart.series.map(series => series.name);
   const top = 24 * legendRows(names, width) + (chart.limit ? 24 : 8);
   const row = chart.stacked || names.length === 1 ? kRow : kGroup * names.length + 12;
-  const letters = width < 500 ? 17 : 36;
-  const left = Math.min(width * 0.44,
-    20 + 7 * Math.min(letters, Math.max(...chart.categories.map(name => name.length))));
+  const { left, label } = named(theme, width, chart.categories);
+  // The words of a line near an end lie on the inner side of it.
+  const ends = chart.categories.map((_, i) => chart.series.map(one => one.values[i]))
+    .map(values => chart.stacked ? values.reduce((sum, value) => sum + value, 0) : Math.max(...values));
+  const share = chart.limit ? chart.limit.value / Math.max(...ends, chart.limit.value) : 0;
   return {
     height: top + row * chart.categories.length + 54,
     marks: chart.categories.length * names.length,
@@ -33,7 +35,7 @@ export function bars(chart: Bars, theme: Theme, width: number): Drawing {
       }),
       yAxis: axis(theme, {
         type: 'category', inverse: true, data: chart.categories, z: 3, axisTick: { show: false },
-        axisLabel: { color: theme.text, interval: 0, formatter: (text: string) => shortened(text, letters) },
+        axisLabel: label,
       }),
       series: chart.series.map((series, s) => ({
         type: 'bar', name: series.name, data: series.values, barMaxWidth: 20,
@@ -42,7 +44,8 @@ export function bars(chart: Bars, theme: Theme, width: number): Drawing {
         markLine: s === 0 && chart.limit ? {
           symbol: 'none', silent: true, data: [{ xAxis: chart.limit.value }],
           lineStyle: { color: theme.text, type: 'dashed', width: 1.5 },
-          label: { formatter: chart.limit.text, color: theme.text, position: 'start' },
+          label: { formatter: chart.limit.text, color: theme.text, position: 'start',
+            align: share > 0.7 ? 'right' : share < 0.2 ? 'left' : 'center' },
         } : undefined,
       })),
     },

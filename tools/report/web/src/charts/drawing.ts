@@ -35,7 +35,7 @@ export function legendRows(names: string[], width: number): number {
   if (names.length < 2) return 0;
   let rows = 1, used = 0;
   for (const name of names) {
-    const wide = 40 + 7.5 * name.length;
+    const wide = 36 + 6.6 * name.length;
     if (used > 0 && used + wide > width) { rows += 1; used = 0; }
     used += wide;
   }
@@ -49,6 +49,20 @@ export function axis(theme: Theme, more: object) {
     axisLine: { lineStyle: { color: theme.text } },
     splitLine: { lineStyle: { color: theme.faint } },
     ...more,
+  };
+}
+
+// Names of categories beside lying bars: as many letters as there is room for.
+export function names(theme: Theme, width: number, categories: string[]) {
+  const phone = width < 500;
+  const letters = phone ? 22 : 36, wide = phone ? 5.8 : 7;
+  const longest = Math.min(letters, Math.max(...categories.map(name => name.length)));
+  return {
+    left: Math.min(width * 0.44, 20 + wide * longest),
+    label: {
+      color: theme.text, interval: 0, fontSize: phone ? 10 : 12,
+      formatter: (text: string) => shortened(text, letters),
+    },
   };
 }
 

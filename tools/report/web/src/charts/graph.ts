@@ -10,6 +10,9 @@ export function graph(chart: Graph, theme: Theme, width: number): Drawing {
   const wide = Math.max(...xs) - Math.min(...xs) || 1, high = Math.max(...ys) - Math.min(...ys) || 1;
   const scale = (width - 60) / wide;
   const height = Math.max(160, Math.min(720, high * scale + 40));
+  // As large as the box that they are drawn in: symbols keep their shape.
+  const x = (at: number) => (at - Math.min(...xs)) / wide * (width - 48);
+  const y = (at: number) => (at - Math.min(...ys)) / high * (height - 20);
   const size = Math.max(3, Math.min(14, 16 * Math.min(scale, height / high)));
   return {
     height: height + 64,
@@ -26,8 +29,8 @@ export function graph(chart: Graph, theme: Theme, width: number): Drawing {
       series: [{
         type: 'graph', layout: 'none', left: 24, right: 24, top: 56, bottom: 28, roam: false,
         categories: chart.kinds.map((name, kind) => ({ name, symbol: symbols[kind % symbols.length] })),
-        data: chart.nodes.map(([name, kind, x, y]) => ({
-          name, category: kind, x, y, symbol: symbols[kind % symbols.length], symbolSize: size,
+        data: chart.nodes.map(([name, kind, across, down]) => ({
+          name, category: kind, x: x(across), y: y(down), symbol: symbols[kind % symbols.length], symbolSize: size,
           itemStyle: { borderColor: theme.text, borderWidth: 0.5 },
           label: { position: kind === 2 ? 'top' : 'bottom' },
         })),

@@ -16,6 +16,8 @@ export function heat(chart: Heat, theme: Theme, width: number): Drawing {
   const log = chart.scale === 'log2';
   const most = Math.max(...chart.values, 0) || 1;
   const plain = (width - 80) / columns; // square cells where they are large enough
+  // Words on both sides of the scale: shorter where they would be cut off.
+  const phone = width < 500;
   const height = Math.max(120, Math.min(640, rows * Math.max(6, Math.min(24, plain))));
   return {
     height: height + 104,
@@ -33,10 +35,10 @@ export function heat(chart: Heat, theme: Theme, width: number): Drawing {
         splitLine: { show: false },
       }),
       visualMap: {
-        type: 'continuous', calculable: false, orient: 'horizontal', left: 'center', bottom: 0, itemHeight: 160, itemWidth: 12,
+        type: 'continuous', calculable: false, orient: 'horizontal', left: 'center', bottom: 0, itemHeight: phone ? 70 : 160, itemWidth: 12,
         min: log ? -kSpan : 0, max: log ? kSpan : most, inRange: { color: viridis }, outOfRange: { color: '#D55E00' },
         text: log ? [`8 ${chart.unit} and more`, '1/8 and less; none: red'] : [`${most} ${chart.unit}`, '0'],
-        textStyle: { color: theme.text },
+        textStyle: { color: theme.text, fontSize: phone ? 10 : 12 },
       },
       series: [{ type: 'heatmap', data: cells, progressive: 0, itemStyle: { borderWidth: 0 }, emphasis: { disabled: true } }],
     },

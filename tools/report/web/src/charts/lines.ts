@@ -9,7 +9,7 @@ const dashes = ['solid', 'dashed', 'dotted', [8, 3, 2, 3]] as const;
 function side(theme: Theme, side: Axis, more: object) {
   return axis(theme, {
     type: side.log ? 'log' : 'value', name: side.name, scale: !side.log, minInterval: side.whole ? 1 : 0,
-    max: side.log ? 'dataMax' : undefined, ...more,
+    max: side.log || side.whole ? 'dataMax' : undefined, ...more,
   });
 }
 

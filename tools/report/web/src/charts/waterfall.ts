@@ -1,7 +1,7 @@
 import { graphic } from 'echarts/core';
 import type { Bars } from '../page';
 import type { Theme } from '../theme';
-import { axis, shortened, tip, tooltip, type Drawing } from './drawing';
+import { axis, names, tip, tooltip, type Drawing } from './drawing';
 
 const kRow = 30;
 
@@ -15,9 +15,7 @@ export function waterfall(chart: Bars, theme: Theme, width: number): Drawing {
     sum = from + value;
     return [i, from, sum];
   });
-  const letters = width < 500 ? 17 : 36;
-  const left = Math.min(width * 0.44,
-    20 + 7 * Math.min(letters, Math.max(...chart.categories.map(name => name.length))));
+  const { left, label } = names(theme, width, chart.categories);
   const colour = (i: number) => theme.colours[i === last ? 7 : values[i] < 0 ? 0 : 5];
   return {
     height: 8 + kRow * values.length + 54,
@@ -34,7 +32,7 @@ export function waterfall(chart: Bars, theme: Theme, width: number): Drawing {
       yAxis: axis(theme, {
         type: 'category', inverse: true, data: chart.categories, axisTick: { show: false }, splitLine: { show: false },
         axisLine: { show: false },
-        axisLabel: { color: theme.text, interval: 0, formatter: (text: string) => shortened(text, letters) },
+        axisLabel: label,
       }),
       series: [{
         type: 'custom', name: chart.series[0].name, encode: { x: [1, 2], y: 0 }, data,

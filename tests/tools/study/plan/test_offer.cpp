@@ -1,0 +1,105 @@
+#include "tools/study/plan/offer.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "tools/study/plan/confidence.h"
+
+using namespace moesim::tools;
+using doctest::Approx;
+
+namespace {
+
+// Engines of two GPUs at 3 USD each, nodes of eight, 64 GPUs to be had.
+const EngineTerms kPair{.gpus = 2, .gpus_per_node = 8, .price = 3, .most = 64};
+
+Demand demand(double rate, double confidence = 0.5) {
+  return {.rate = rate, .confidence = confidence, .limits = {.gpus = 64}};
+}
+
+}  // namespace
+
+TEST_CASE("as many engines as carry the rate: capacity, cost and probability on paper") {
+  // At 0.5 the capacity must be the rate: 24 / 5 = 4.8, five engines, 10 GPUs, 30 USD, 25 a second.
+  const auto offer = offer_of(kPair, 5, 0.1, demand(24));
+  REQUIRE(offer);
+  CHECK(offer->engines == 5);
+  CHECK(offer->gpus == 10);
+  CHECK(offer->cost == 30);
+  CHECK(offer->capacity == 25);
+  CHECK(offer->value == 10);
+  CHECK(offer->probability == Approx(normal_below(std::log(25.0 / 24) / 0.1)));
+  // Exactly the rate is enough: 25 / 5 = 5, not six for a rounding.
+  CHECK(offer_of(kPair, 5, 0.1, demand(25))->engines == 5);
+  // At 0.8 it must be 24 exp(0.8416 x 0.1) = 26.1: six.
+  CHECK(offer_of(kPair, 5, 0.1, demand(24, 0.8))->engines == 6);
+  CHECK_FALSE(offer_of(kPair, 0, 0.1, demand(24)));
+}
+
+TEST_CASE("limits of GPUs, of what there is, and of cost") {
+  Demand asked = demand(24);
+  asked.limits.gpus = 9;
+  CHECK_FALSE(offer_of(kPair, 5, 0.1, asked));
+  CHECK(offer_without_limits(kPair, 5, 0.1, asked)->gpus == 10);
+  asked.limits.gpus = 10;
+  CHECK(offer_of(kPair, 5, 0.1, asked));
+  asked.limits.cost = 29;
+  CHECK_FALSE(offer_of(kPair, 5, 0.1, asked));
+  EngineTerms few = kPair;
+  few.most = 8;
+  CHECK_FALSE(offer_of(few, 5, 0.1, demand(24)));
+}
+
+TEST_CASE("what is spare may be lost and the rate is carried still") {
+  Demand asked = demand(24);
+  // A GPU takes its engine: 5 + 1. A node of eight has four engines of two: 5 + 4.
+  asked.spare = Spare::Gpu;
+  CHECK(offer_of(kPair, 5, 0.1, asked)->engines == 6);
+  asked.spare = Spare::Node;
+  const auto offer = offer_of(kPair, 5, 0.1, asked);
+  CHECK(offer->engines == 9);
+  // The probability is that of the five that are left, the capacity that of all.
+  CHECK(offer->probability == Approx(normal_below(std::log(25.0 / 24) / 0.1)));
+  CHECK(offer->capacity == 45);
+  // An engine of two nodes is down with either.
+  CHECK(engines_lost({.gpus = 16, .gpus_per_node = 8}, Spare::Node) == 1);
+}
+
+TEST_CASE("by throughput a plan takes what the limits leave room for") {
+  Demand asked = demand(24);
+  asked.objective = Objective::Throughput;
+  CHECK(offer_of(kPair, 5, 0.1, asked)->engines == 32);
+  CHECK(offer_of(kPair, 5, 0.1, asked)->value == -160);
+  asked.limits.cost = 100;  // 16 engines at 6 USD
+  CHECK(offer_of(kPair, 5, 0.1, asked)->engines == 16);
+}
+
+TEST_CASE("the better of two: by the objective, then fewer GPUs, then the larger capacity") {
+  const Offer a{.gpus = 8, .capacity = 30, .value = 10}, b{.gpus = 4, .capacity = 20, .value = 11};
+  CHECK(better(a, b));
+  CHECK_FALSE(better(b, a));
+  const Offer c{.gpus = 4, .capacity = 20, .value = 10};
+  CHECK(better(c, a));
+  const Offer d{.gpus = 4, .capacity = 21, .value = 10};
+  CHECK(better(d, c));
+  CHECK_FALSE(better(d, d));
+}
+
+TEST_CASE("a higher price, a lower limit or a tighter confidence never makes a plan cheaper") {
+  for (double capacity = 0.7; capacity < 40; capacity *= 1.3) {
+    CAPTURE(capacity);
+    const auto at = [&](double price, double confidence, std::int64_t limit) {
+      EngineTerms terms = kPair;
+      terms.price = price;
+      Demand asked = demand(24, confidence);
+      asked.objective = Objective::Cost;
+      asked.limits.gpus = limit;
+      const auto offer = offer_of(terms, capacity, 0.15, asked);
+      return offer ? offer->cost : INFINITY;
+    };
+    CHECK(at(3, 0.8, 64) <= at(3.5, 0.8, 64));
+    CHECK(at(3, 0.8, 64) <= at(3, 0.9, 64));
+    CHECK(at(3, 0.8, 64) <= at(3, 0.8, 32));
+  }
+}

@@ -1,0 +1,212 @@
+// Plans of small spaces: what a staged search finds is what an exhaustive one does, and an answer's
+// scenario is what was planned.
+#include "tools/study/plan/plan.h"
+
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/call_command.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/thrown.h"
+#include "tools/moesim/shipped.h"
+#include "workloads/serving/service.h"
+
+using namespace moesim;
+using moesim::tests::call;
+using moesim::tests::Called;
+using moesim::tests::thrown;
+
+namespace moesim::tools {
+Command plan_command();
+Command run_command();
+}  // namespace moesim::tools
+
+namespace {
+
+tools::Plan plan(const std::string& text, const std::string& more = "") {
+  auto document = sim::io::YamlDocument::parse(text + more, "plan.yaml");
+  return tools::make_plan(tools::read_plan(document.root()), {.shipped = tools::shipped()});
+}
+
+// Mixtral decodes on up to eight H100.
+constexpr const char* kDecode =
+    "model: mixtral-8x7b\nload: {phase: decode, context: 2048, rate: 12000 /s}\n"
+    "targets: {tpot: 15 ms}\ngpus: [{cluster: h100-1x8, price: 2 USD/h}]\nlimits: {gpus: 8}\n"
+    "space: {pp: [1, 2]}\nrouting: {law: uniform}\n";
+constexpr const char* kPrefill =
+    "model: mixtral-8x7b\nload: {phase: prefill, prompt: 2048, rate: 60000 /s}\n"
+    "targets: {ttft: 400 ms}\ngpus: [h100-1x8]\nlimits: {gpus: 8}\nspace: {pp: [1]}\n"
+    "routing: {law: uniform}\n";
+constexpr const char* kService =
+    "model: mixtral-8x7b\n"
+    "load: {arrivals: {law: poisson, rate: 30 /s}, input: 300, output: 60, count: 240, warm_up: "
+    "40}\n"
+    "targets: {ttft: 1 s, tpot: 30 ms}\ngpus: [h100-1x8]\nlimits: {gpus: 8}\n"
+    "space: {tp: [1, 2, 4], pp: [1]}\nengine: vllm\nkernels: {moe: trtllm}\nrouting: {law: "
+    "uniform}\n"
+    "serving: {iteration: {draws: 1, checks: 4, error: 0.05}}\n";
+
+std::vector<std::string> roles_and_engines(const tools::Plan& p) {
+  std::vector<std::string> all;
+  for (const tools::PlanAnswer& a : p.answers) {
+    for (const std::string& role : a.roles)
+      all.push_back(role + " " + std::to_string(a.offer.engines) + " x " +
+                    p.candidates[a.candidate].name);
+  }
+  std::ranges::sort(all);
+  return all;
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a staged search has the answers of an exhaustive one") {
+  for (const char* question : {kDecode, kPrefill, kService}) {
+    CAPTURE(question);
+    const tools::Plan staged = plan(question);
+    const tools::Plan all = plan(question, "search: {exhaustive: true}\n");
+    REQUIRE_FALSE(staged.answers.empty());
+    CHECK(staged.answers.front().roles.front() == "chosen");
+    CHECK(roles_and_engines(staged) == roles_and_engines(all));
+    const auto measured = [](const tools::Plan& p) {
+      return std::ranges::count_if(p.candidates,
+                                   [](const auto& c) { return c.measured.has_value(); });
+    };
+    CHECK(measured(staged) < measured(all));
+    // What was left out is worse than the answer, whatever it was left out for.
+    const tools::Offer& best = all.answers.front().offer;
+    for (const tools::Candidate& c : all.candidates)
+      if (c.offer) CHECK_FALSE(tools::better(*c.offer, best));
+  }
+}
+
+TEST_CASE("an answer's scenario is what moesim run reads, with the same figures") {
+  for (const char* question : {kDecode, kService}) {
+    CAPTURE(question);
+    const tools::Plan found = plan(question);
+    REQUIRE_FALSE(found.answers.empty());
+    const tools::PlanAnswer& answer = found.answers.front();
+    const moesim::tests::TemporaryFolder folder;
+    const auto file = folder.file("chosen.yaml", answer.scenario);
+    const Called run =
+        call(tools::run_command(), {{"SCENARIO", {file.string()}}, {"format", {"json"}}});
+    REQUIRE(run.code == sim::ExitCode::Ok);
+    const auto json = nlohmann::json::parse(run.out);
+    CHECK(json["step_time_us"]["mean"] == answer.run.report.step_time_us.mean);
+    if (!answer.run.serving) {
+      // The step is within the target, and the engine carries its tokens in it.
+      CHECK(answer.run.report.step_time_us.mean <= 15000);
+      CHECK(answer.run.report.tokens_per_s ==
+            doctest::Approx(found.candidates[answer.candidate].measured->capacity.p50));
+      continue;
+    }
+    CHECK(json["serving"]["p99_ttft_ms"] == answer.run.serving->report.ttft.p99);
+    CHECK(json["serving"]["attained"].get<double>() >= 0.99);
+  }
+}
+
+TEST_CASE("more load never takes fewer GPUs, a tighter target neither, another GPU never harms") {
+  const auto gpus = [](const std::string& question) {
+    const tools::Plan p = plan(question);
+    return p.answers.empty() || p.answers.front().roles.front() != "chosen"
+               ? std::int64_t{1000}
+               : p.answers.front().offer.gpus;
+  };
+  const auto with = [](std::string text, const std::string& from, const std::string& to) {
+    return text.replace(text.find(from), from.size(), to);
+  };
+  const std::string question = with(kDecode, ", price: 2 USD/h", "");
+  const std::int64_t own = gpus(question);
+  CHECK(own <= gpus(with(question, "12000", "18000")));
+  CHECK(own <= gpus(with(question, "15 ms", "11 ms")));
+  CHECK(gpus(with(question, "[{cluster: h100-1x8}]",
+                  "[{cluster: h100-1x8}, {cluster: h200-1x8}]")) <= own);
+}
+
+TEST_CASE(
+    "plan prints an answer that says how many, how sure, why not fewer and what a node does") {
+  const moesim::tests::TemporaryFolder folder;
+  const auto file = folder.file("plan.yaml", kDecode);
+  const auto emitted = folder.path() / "chosen.yaml", rows = folder.path() / "rows.csv";
+  const Called called = call(
+      tools::plan_command(),
+      {{"FILE", {file.string()}}, {"emit", {emitted.string()}}, {"rejected", {rows.string()}}});
+  CAPTURE(called.out);
+  CHECK(called.code == sim::ExitCode::Ok);
+  CHECK(called.out.starts_with("mixtral-8x7b: 12000 tokens/s within TPOT 15 ms; "));
+  for (const char* part :
+       {"\n  chosen", " GPUs (1 node), ", "\n  carries   ", " tokens/s (80 %: ",
+        "\n  sure      meets the targets with probability ", "\n  costs     ", " USD/h; ",
+        "\n  spare     without one node it carries 0 tokens/s: not the load (spare: {nodes: 1} "
+        "plans "
+        "for that)\n",
+        "\n  fewer     ", "\n  why not the others\n", "  memory      such as ",
+        "\n  search    estimates are off by "}) {
+    CAPTURE(part);
+    CHECK(has(called.out, part));
+  }
+  CHECK(std::filesystem::exists(emitted));
+  CHECK(std::filesystem::exists(rows));
+}
+
+TEST_CASE("where nothing meets the targets the nearest is told, and what would do") {
+  const moesim::tests::TemporaryFolder folder;
+  const auto file = folder.file("plan.yaml", kDecode);
+  // Ten times the load: more GPUs than there are.
+  const Called many =
+      call(tools::plan_command(), {{"FILE", {file.string()}}, {"set", {"load.rate=200000 /s"}}});
+  CAPTURE(many.out);
+  CHECK(many.code == sim::ExitCode::Infeasible);
+  CHECK(has(many.out, "\n  nothing meets the targets within the limits\n"));
+  CHECK(has(many.out, "  limit_gpus  such as "));
+  CHECK(has(many.out, " tokens/s within 8 GPUs\n  would do  "));
+  CHECK(has(many.out, " USD/h\n"));
+  CHECK(many.err ==
+        "moesim plan: nothing within the limits meets the targets with that confidence\n");
+  // A token in a millisecond is beyond what any of them reads its weights in.
+  const Called fast =
+      call(tools::plan_command(), {{"FILE", {file.string()}}, {"set", {"targets.tpot=1 ms"}}});
+  CAPTURE(fast.out);
+  CHECK(fast.code == sim::ExitCode::Infeasible);
+  CHECK(has(fast.out, "  floor_tpot  such as 8 H100 SXM, "));
+  CHECK(has(fast.out, " at least, of 1 ms\n"));
+  CHECK(has(fast.out, ": alone, a token takes "));
+  CHECK(has(fast.out, "\n  would do  a longer TPOT\n"));
+}
+
+TEST_CASE("the options say what a file would") {
+  const auto message = [](moesim::tests::Values values) {
+    return thrown<sim::ConfigError>([&] { (void)call(tools::plan_command(), std::move(values)); });
+  };
+  CHECK(message({}) ==
+        "plan: say a plan's file, or --model, --gpu and --rate, such as --model deepseek-v3 --gpu "
+        "h200 --rate 24 --input 2000 --output 500 --ttft 2s --tpot 80ms; --model is missing");
+  const moesim::tests::Values base{
+      {"model", {"mixtral-8x7b"}}, {"gpu", {"h100=2.5"}}, {"rate", {"20"}}};
+  CHECK(message(base) ==
+        "plan: of a load of requests say --input and --output, of steps --context (decode) or "
+        "--prompt (prefill); --input is missing");
+  auto unknown = base;
+  unknown["gpu"] = {"h999"};
+  CHECK(message(unknown) == "--gpu h999: no cluster of it is known (moesim list clusters)");
+  auto both = base;
+  both["FILE"] = {"plan.yaml"};
+  CHECK(message(both) ==
+        "--model: plan.yaml says all of it: leave the option out, or change it with --set");
+  auto wrong = base;
+  wrong["context"] = {"2048"};
+  wrong["tpot"] = {"20ms"};
+  wrong["set"] = {"confidence"};
+  CHECK(message(wrong) == "--set confidence: expected key=value, such as targets.confidence=0.9");
+  wrong["set"] = {"space.pp=[1]"};
+  wrong["most"] = {"4"};
+  wrong["rate"] = {"3000"};
+  const Called called = call(tools::plan_command(), wrong);
+  CAPTURE(called.out);
+  CHECK(called.code == sim::ExitCode::Ok);
+  CHECK(called.out.starts_with("mixtral-8x7b: 3000 tokens/s within TPOT 20ms; "));
+}

@@ -1,0 +1,125 @@
+#include "tools/study/plan/plan_spec.h"
+
+#include <doctest/doctest.h>
+
+#include "sim/error.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/thrown.h"
+
+using namespace moesim;
+using moesim::tests::thrown;
+using tools::PlanSpec;
+
+namespace {
+
+PlanSpec read(const std::string& text) {
+  return tools::read_plan(sim::io::YamlDocument::parse(text, "plan.yaml").root());
+}
+
+std::string mistakes(const std::string& text) {
+  return thrown<sim::ConfigError>([&] { (void)read(text); });
+}
+
+constexpr const char* kService =
+    "model: mixtral-8x7b\n"
+    "load: {arrivals: {law: poisson, rate: 24 /s}, input: 2000, output: 500}\n"
+    "targets: {ttft: 2 s, tpot: 80 ms}\n";
+
+}  // namespace
+
+TEST_CASE("a plan of a service, with what is left out") {
+  const PlanSpec spec = read(std::string(kService) +
+                             "gpus: [h100-8x8, {cluster: 'h200:4x8'}]\nrouting: {law: uniform}\n");
+  CHECK(spec.title == "mixtral-8x7b");
+  CHECK_FALSE(spec.steps);
+  CHECK(spec.demand.rate == 24);
+  CHECK(spec.load_text == "{arrivals: {law: poisson, rate: 24 /s}, input: 2000, output: 500}");
+  CHECK(spec.ttft == "2 s");
+  CHECK(spec.tpot == "80 ms");
+  CHECK(spec.attained == 0.99);
+  CHECK(spec.demand.confidence == 0.8);
+  CHECK(spec.demand.limits.gpus == 64);
+  // Without prices the fewest GPUs.
+  CHECK(spec.demand.objective == tools::Objective::Gpus);
+  CHECK(spec.demand.spare == tools::Spare::None);
+  REQUIRE(spec.gpus.size() == 2);
+  CHECK(spec.gpus[0].cluster == "h100-8x8");
+  CHECK(spec.gpus[1].cluster == "\"h200:4x8\"");
+  using Base = std::vector<std::pair<std::string, std::string>>;
+  CHECK(spec.base ==
+        Base{{"model", "mixtral-8x7b"}, {"routing", "{law: uniform}"}, {"network", "bound"}});
+}
+
+TEST_CASE("a plan of steps, with all that can be said") {
+  const PlanSpec spec = read(
+      "name: sizing\nmodel: mixtral-8x7b\nload: {phase: decode, context: 4096, rate: 50000 /s}\n"
+      "targets: {tpot: 50 ms, confidence: 0.9}\n"
+      "gpus: [{cluster: h100-8x8, price: 2.5 EUR/h}]\n"
+      "limits: {gpus: 32, cost: 60 EUR/h}\n"
+      "space: {tp: [2, 1], pp: [1], etp: [tp], ep: [1, 8], redundant: [0, 8], two_batch: [false, "
+      "true]}\n"
+      "vary: {precision.kv_cache: [bf16, fp8]}\nspare: {nodes: 1}\nnetwork: fluid\n"
+      "search: {margin: 0.2, finalists: 3, exhaustive: true}\n");
+  CHECK(spec.title == "sizing");
+  REQUIRE(spec.steps);
+  CHECK(spec.steps->decode);
+  CHECK(spec.steps->length == 4096);
+  CHECK(spec.demand.rate == 50000);
+  CHECK(spec.demand.objective == tools::Objective::Cost);
+  CHECK(spec.currency == "EUR");
+  CHECK(spec.gpus.front().price == 2.5);
+  CHECK(spec.demand.limits.cost == 60);
+  CHECK(spec.space.layouts.tp == std::vector<std::int64_t>{1, 2});
+  CHECK_FALSE(spec.space.layouts.etp_one);
+  CHECK(spec.space.layouts.ep == std::vector<std::int64_t>{1, 8});
+  CHECK(spec.space.two_batch == std::vector<bool>{false, true});
+  REQUIRE(spec.vary.size() == 1);
+  CHECK(spec.vary.front().values == std::vector<std::string>{"bf16", "fp8"});
+  CHECK(spec.demand.spare == tools::Spare::Node);
+  CHECK(spec.margin == 0.2);
+  CHECK(spec.finalists == 3);
+  CHECK(spec.exhaustive);
+}
+
+TEST_CASE("every mistake of a plan is told where it is") {
+  CHECK(mistakes("model: m\nload: {phase: decode, context: 8, rate: 5}\ntargets: {ttft: 1 s}\n"
+                 "gpus: []\n") ==
+        "plan.yaml:2:41: load.rate: expected a rate such as 24 /s, not \"5\"\n"
+        "plan.yaml:3:10: targets: steps that decode have a tpot, and nothing else\n"
+        "plan.yaml:4:7: gpus: expected at least one kind of GPU");
+  CHECK(mistakes("model: m\nload: {phase: prefill, prompt: 8, rate: 5 /s}\ntargets: {tpot: 1 s}\n"
+                 "gpus: [h100-1x8]\n") ==
+        "plan.yaml:3:10: targets: steps that read prompts have a ttft, and nothing else");
+  CHECK(mistakes("model: m\nload: {trace: a.csv, format: azure}\ntargets: {ttft: 1 s}\n"
+                 "gpus: [h100-1x8]\n") ==
+        "plan.yaml:2:15: load.trace: a plan is for a rate: expected arrivals: {law: poisson, rate: "
+        "24 /s}, and the lengths of the trace as a table");
+  const std::string prefix = kService;
+  CHECK(mistakes(prefix + "gpus: [{cluster: a, price: 2 USD/h}, {cluster: b, price: 3 EUR/h}]\n") ==
+        "plan.yaml:4:58: gpus[1].price: is in EUR, and another price in USD: say all in one");
+  CHECK(mistakes(prefix + "gpus: [{cluster: a, price: 2}]\n") ==
+        "plan.yaml:4:28: gpus[0].price: expected a price such as 2.60 USD/h, not \"2\"");
+  CHECK(mistakes(prefix + "gpus: [a]\nobjective: cost\nlimits: {cost: 3 USD/h}\n") ==
+        "plan.yaml:5:12: objective: not every kind of GPU has a price: give gpus: [{cluster: …, "
+        "price: 2.60 USD/h}]\n"
+        "plan.yaml:6:16: limits.cost: no kind of GPU has a price: give gpus: [{cluster: …, price: "
+        "2.60 USD/h}]");
+  CHECK(mistakes(prefix + "gpus: [a]\nspare: {}\nvary: {cluster.nodes: [1]}\n") ==
+        "plan.yaml:5:8: spare: expected nodes: 1 or gpus: 1\n"
+        "plan.yaml:6:23: vary.cluster.nodes: is searched: say it under space, or gpus");
+  CHECK(mistakes(prefix + "gpus: [a]\nparallelism: {tp: 2}\n") ==
+        "plan.yaml:5:1: unknown key \"parallelism\"; known are name, load, targets, gpus, limits, "
+        "space, vary, objective, spare, search, serving, model, keep_layers, precision, routing, "
+        "placement, kernels, network, overlap, engine, host, seed");
+}
+
+TEST_CASE("a value as YAML: words stay, others are quoted, files are whole") {
+  const moesim::tests::TemporaryFolder folder;
+  folder.file("lengths.csv", "input_length\n5\n");
+  const auto file =
+      folder.file("plan.yaml", "a: {b: [1, two words, 'x: y', -5], c: lengths.csv, d: none.csv}\n");
+  const auto document = sim::io::YamlDocument::load(file);
+  CHECK(tools::yaml_text(document.root().at("a")) ==
+        "{b: [1, two words, \"x: y\", \"-5\"], c: " + (folder.path() / "lengths.csv").string() +
+            ", d: none.csv}");
+}

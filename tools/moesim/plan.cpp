@@ -1,0 +1,244 @@
+// moesim plan: how many of which GPUs carry a load within its targets.
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "sim/error.h"
+#include "sim/io/atomic_file.h"
+#include "sim/io/yaml_reader.h"
+#include "tools/moesim/command.h"
+#include "tools/moesim/shipped.h"
+#include "tools/moesim/trace_cache.h"
+#include "tools/report/plan_text.h"
+#include "tools/study/plan/plan.h"
+
+namespace moesim::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Says how far it is, once it has taken a second and then every second.
+class Progress {
+ public:
+  explicit Progress(std::ostream& err) : err_(err) {}
+  void operator()(const std::string& what, std::size_t done, std::size_t all) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < std::chrono::seconds(1)) return;
+    last_ = now;
+    err_ << fmt::format("{}: {} of {}\n", what, done, all) << std::flush;
+  }
+
+ private:
+  std::ostream& err_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+// "h200": the cluster of most of them that ships; a cluster's name, file or size as it is.
+std::string cluster_named(const std::string& text) {
+  std::string device = text;
+  for (char& c : device) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  const auto files = named_files("clusters");
+  if (files.contains(device) || text.find_first_of(":/.") != std::string::npos) return text;
+  std::string best;
+  std::int64_t most = 0;
+  for (const auto& [name, file] : files) {
+    if (!name.starts_with(device + "-")) continue;
+    const auto document = sim::io::YamlDocument::load(file);
+    const auto root = document.root();
+    const std::int64_t gpus = root.at("nodes").integer() * root.at("gpus_per_node").integer();
+    if (gpus > most) best = name, most = gpus;
+  }
+  if (best.empty()) {
+    throw sim::ConfigError(
+        fmt::format("--gpu {}: no cluster of it is known (moesim list clusters)", text));
+  }
+  return best;
+}
+
+// --gpu h200 or h200=2.60, several times.
+std::string gpus_text(const std::vector<std::string>& gpus) {
+  std::string list;
+  for (const std::string& gpu : gpus) {
+    const std::size_t equals = gpu.find('=');
+    std::string text = fmt::format("{{cluster: \"{}\"", cluster_named(gpu.substr(0, equals)));
+    if (equals != std::string::npos) {
+      std::string price = gpu.substr(equals + 1);
+      if (price.find('/') == std::string::npos) price += " USD/h";
+      text += fmt::format(", price: {}", price);
+    }
+    list += (list.empty() ? "" : ", ") + text + "}";
+  }
+  return "[" + list + "]";
+}
+
+constexpr std::array kQuestion{"model",   "gpu",    "rate", "input", "output",
+                               "context", "prompt", "ttft", "tpot",  "engine"};
+
+// What the options mean, as the file that would say it.
+sim::io::YamlDocument described(const Arguments& arguments) {
+  for (const char* needed : {"model", "gpu", "rate"}) {
+    if (!arguments.has(needed)) {
+      throw sim::ConfigError(fmt::format(
+          "plan: say a plan's file, or --model, --gpu and --rate, such as --model deepseek-v3 "
+          "--gpu "
+          "h200 --rate 24 --input 2000 --output 500 --ttft 2s --tpot 80ms; --{} is missing",
+          needed));
+    }
+  }
+  auto document = sim::io::YamlDocument::parse("{}", "the options");
+  const auto set = [&](const std::string& key, const std::string& value, const char* option) {
+    document.set(key, value, fmt::format("--{}", option));
+  };
+  set("model", "\"" + arguments.text("model") + "\"", "model");
+  set("gpus", gpus_text(arguments.all("gpu")), "gpu");
+  const std::string rate = arguments.text("rate") + " /s";
+  if (arguments.has("context")) {
+    set("load",
+        fmt::format("{{phase: decode, context: {}, rate: {}}}", arguments.text("context"), rate),
+        "context");
+  } else if (arguments.has("prompt")) {
+    set("load",
+        fmt::format("{{phase: prefill, prompt: {}, rate: {}}}", arguments.text("prompt"), rate),
+        "prompt");
+  } else {
+    for (const char* needed : {"input", "output"}) {
+      if (arguments.has(needed)) continue;
+      throw sim::ConfigError(fmt::format(
+          "plan: of a load of requests say --input and --output, of steps --context (decode) or "
+          "--prompt (prefill); --{} is missing",
+          needed));
+    }
+    set("load.arrivals", fmt::format("{{law: poisson, rate: {}}}", rate), "rate");
+    set("load.input", arguments.text("input"), "input");
+    set("load.output", arguments.text("output"), "output");
+  }
+  for (const char* target : {"ttft", "tpot"})
+    if (arguments.has(target))
+      set(fmt::format("targets.{}", target), arguments.text(target), target);
+  if (!arguments.has("ttft") && !arguments.has("tpot")) set("targets", "{}", "ttft");
+  if (arguments.has("engine")) set("engine", "\"" + arguments.text("engine") + "\"", "engine");
+  return document;
+}
+
+sim::io::YamlDocument question(const Arguments& arguments) {
+  if (!arguments.has("FILE")) return described(arguments);
+  for (const char* option : kQuestion) {
+    if (!arguments.has(option)) continue;
+    throw sim::ConfigError(
+        fmt::format("--{}: {} says all of it: leave the option out, or change it with --set",
+                    option, arguments.text("FILE")));
+  }
+  return sim::io::YamlDocument::load(find_config("plans", arguments.text("FILE")));
+}
+
+// One answer into a file, or each into its own in a folder that is there.
+void emit(const fs::path& target, const Plan& plan) {
+  std::error_code error;
+  if (!fs::is_directory(target, error)) {
+    sim::io::write_file(target, plan.answers.front().scenario);
+    return;
+  }
+  for (const PlanAnswer& answer : plan.answers)
+    sim::io::write_file(target / (answer.roles.front() + ".yaml"), answer.scenario);
+}
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  sim::io::YamlDocument document = question(arguments);
+  for (const std::string& assignment : arguments.all("set")) {
+    const std::size_t equals = assignment.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      throw sim::ConfigError(
+          fmt::format("--set {}: expected key=value, such as targets.confidence=0.9", assignment));
+    }
+    document.set(assignment.substr(0, equals), assignment.substr(equals + 1));
+  }
+  if (arguments.has("most")) document.set("limits.gpus", arguments.text("most"), "--most");
+  const PlanSpec spec = read_plan(document.root());
+  Progress progress(console.err);
+  const Plan plan =
+      make_plan(spec, {.shipped = shipped(),
+                       .traces = trace_cache(std::getenv),
+                       .stop = console.interrupted,
+                       .progress = [&](const std::string& what, std::size_t done, std::size_t all) {
+                         progress(what, done, all);
+                       }});
+  if (const auto file = arguments.find("rejected"))
+    sim::io::write_file(*file, candidates_csv(plan));
+  if (const auto target = arguments.find("emit"); target && !plan.answers.empty())
+    emit(*target, plan);
+  console.out << (arguments.json() ? sim::io::to_text(to_json(plan, spec)) : plan_text(plan, spec));
+  const bool chosen = !plan.answers.empty() && plan.answers.front().roles.front() == "chosen";
+  if (chosen) return sim::ExitCode::Ok;
+  console.err << "moesim plan: nothing within the limits meets the targets with that confidence\n";
+  return sim::ExitCode::Infeasible;
+}
+
+}  // namespace
+
+Command plan_command() {
+  return {
+      .name = "plan",
+      .summary = "the fewest or cheapest GPUs that carry a load within its targets",
+      .description =
+          "FILE is a question (docs/guide/capacity.md); or the options say it. Every layout that "
+          "the engine starts and that fits is thought of; those that are proved, or estimated "
+          "beyond a margin that is checked, to be worse are left out, the others are run. Says how "
+          "sure the answer is, why not fewer, and what the loss of a node does. Exit code 3 where "
+          "nothing meets the targets within the limits, with what comes nearest.",
+      .options =
+          {{.name = "FILE",
+            .help = "the question: a YAML file, or the name of one that ships",
+            .is_file = true},
+           {.name = "--model",
+            .value = "MODEL",
+            .help = "in place of FILE: a name, file or checkpoint's folder, or a hub id",
+            .is_file = true},
+           {.name = "--gpu",
+            .value = "GPU[=PRICE]",
+            .help = "h200, or a cluster to take nodes of; with a price of a GPU and hour: "
+                    "h200=2.60",
+            .repeated = true},
+           {.name = "--rate", .value = "N", .help = "requests a second; of steps tokens a second"},
+           {.name = "--input", .value = "N", .help = "tokens of a prompt"},
+           {.name = "--output", .value = "N", .help = "tokens of an answer"},
+           {.name = "--context",
+            .value = "N",
+            .help = "steps that decode alone: keys that a sequence sees"},
+           {.name = "--prompt",
+            .value = "N",
+            .help = "steps that read prompts alone: tokens of a prompt"},
+           {.name = "--ttft", .value = "TIME", .help = "to the first token at most: 2s"},
+           {.name = "--tpot", .value = "TIME", .help = "a further token at most: 80ms"},
+           {.name = "--engine",
+            .value = "ENGINE",
+            .help = "a name or file of configs/engines",
+            .is_file = true},
+           {.name = "--most", .value = "N", .help = "GPUs at most; 64 where nothing is said"},
+           {.name = "--set",
+            .value = "KEY=VALUE",
+            .help = "replace a value of the question; may be given more than once",
+            .repeated = true},
+           {.name = "--emit",
+            .value = "PATH",
+            .help = "write the chosen plan as a scenario; into a folder: every answer",
+            .is_file = true},
+           {.name = "--rejected",
+            .value = "FILE",
+            .help = "write a row for each candidate that is no answer, as CSV: code and "
+                    "reason",
+            .is_file = true},
+           format_option()},
+      .examples = {"moesim plan --model qwen3-235b-a22b --gpu h200=2.60 --rate 24 --input 2000 "
+                   "--output 500 --ttft 2s --tpot 80ms --engine sglang",
+                   "moesim plan question.yaml --emit chosen.yaml --rejected rejected.csv",
+                   "moesim plan --model deepseek-v3 --gpu h800 --context 4096 --rate 200000 --tpot "
+                   "50ms --most 128"},
+      .run = run,
+      .ends_itself = true};
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,212 @@
+#include "tools/report/plan_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "sim/units_text.h"
+#include "workloads/serving/service.h"
+
+namespace moesim::tools {
+namespace {
+
+std::string time_text(double seconds) {
+  return sim::to_text(sim::picoseconds_rounded_up(seconds * 1e12));
+}
+
+std::string rate_text(double rate) {
+  return rate >= 1000 ? fmt::format("{:.0f}", rate) : fmt::format("{:.3g}", rate);
+}
+
+// "12 engines of 2 H200 SXM (tp2)"
+std::string engines_text(const Candidate& c, std::int64_t engines) {
+  return fmt::format("{} engine{} of {} {} ({})", engines, engines == 1 ? "" : "s", c.gpus(),
+                     c.device, c.name);
+}
+
+class Text {
+ public:
+  Text(const Plan& plan, const PlanSpec& spec) : plan_(plan), spec_(spec) {}
+
+  std::string make() {
+    line(fmt::format("{}; {} candidates, {} estimated, {} measured", asked(),
+                     plan_.candidates.size(), stage("estimate").out, stage("measure").out));
+    for (const PlanAnswer& answer : plan_.answers) tell(answer);
+    if (plan_.nearest) tell_nearest();
+    if (!plan_.answers.empty() && plan_.second) tell_second();
+    tell_rejected();
+    tell_search();
+    return text_;
+  }
+
+ private:
+  void line(const std::string& text) { text_ += text + "\n"; }
+  void row(const std::string& head, const std::string& text) {
+    line(fmt::format("  {:<10}{}", head, text));
+  }
+
+  std::string unit() const { return spec_.steps ? "tokens/s" : "requests/s"; }
+
+  std::string asked() const {
+    std::string targets;
+    const auto add = [&](const char* name, const std::string& value) {
+      if (!value.empty())
+        targets += fmt::format("{}{} {}", targets.empty() ? "" : ", ", name, value);
+    };
+    add("TTFT", spec_.ttft);
+    add("TPOT", spec_.tpot);
+    add("latency", spec_.e2el);
+    if (!spec_.steps) targets += fmt::format(", {:g} % of requests", 100 * spec_.attained);
+    return fmt::format("{}: {} {} within {}", spec_.title, rate_text(spec_.demand.rate), unit(),
+                       targets);
+  }
+
+  PlanStage stage(const std::string& name) const {
+    const auto found = std::ranges::find(plan_.stages, name, &PlanStage::name);
+    return found == plan_.stages.end() ? PlanStage{} : *found;
+  }
+
+  const Candidate& candidate(const PlanAnswer& answer) const {
+    return plan_.candidates[answer.candidate];
+  }
+
+  void tell(const PlanAnswer& a) {
+    const Candidate& c = candidate(a);
+    std::string roles;
+    for (const std::string& role : a.roles) roles += (roles.empty() ? "" : ", ") + role;
+    line("");
+    line(fmt::format("  {}: {} GPUs ({} node{}), {}", roles, a.offer.gpus, a.nodes,
+                     a.nodes == 1 ? "" : "s", engines_text(c, a.offer.engines)));
+    const double used = spec_.demand.rate / a.offer.capacity;
+    row("carries",
+        fmt::format("{} {} (80 %: {} to {}), {:.0f} % used{}", rate_text(a.offer.capacity), unit(),
+                    rate_text(a.capacity_p10), rate_text(a.capacity_p90), 100 * used,
+                    used > 0.9 ? ": near saturation" : ""));
+    row("sure", fmt::format("meets the targets with probability {:.2f}{}; {:.2f} asked",
+                            a.offer.probability,
+                            spec_.demand.spare != Spare::None && a.roles.front() != "fewest"
+                                ? " once the spare is lost"
+                                : "",
+                            a.confidence));
+    row("then", metrics(a));
+    if (a.cost_per_million_output) {
+      row("costs", fmt::format("{:.2f} {}/h; {:.3f} {} per million output tokens (all cost on "
+                               "them), {:.3f} per million of both kinds",
+                               a.offer.cost, spec_.currency, *a.cost_per_million_output,
+                               spec_.currency, *a.cost_per_million_total));
+    }
+    row("spare",
+        fmt::format("without one node it carries {} {}: {}", rate_text(a.without_spare), unit(),
+                    a.without_spare >= spec_.demand.rate
+                        ? "the load still"
+                        : "not the load (spare: {nodes: 1} plans for that)"));
+    if (a.roles.front() == "chosen") tell_fewer(a);
+  }
+
+  std::string metrics(const PlanAnswer& a) const {
+    const workloads::Report& report = a.run.report;
+    if (!a.run.serving) {
+      return fmt::format("a step of {} takes {}, {:.0f} tokens/s per GPU",
+                         spec_.steps->decode
+                             ? fmt::format("{} sequences a dp rank", candidate(a).measured->batch)
+                             : fmt::format("{} tokens a dp rank", candidate(a).measured->batch),
+                         time_text(report.step_time_us.mean * 1e-6), report.tokens_per_s_per_gpu);
+    }
+    const auto& s = a.run.serving->report;
+    return fmt::format("at the load: p99 TTFT {}, p99 TPOT {}; {:.1f} % of requests attain them",
+                       time_text(s.ttft.p99 * 1e-3), time_text(s.tpot.p99 * 1e-3),
+                       100 * s.attained.value_or(0));
+  }
+
+  // One engine less.
+  void tell_fewer(const PlanAnswer& a) {
+    const Candidate& c = candidate(a);
+    const double engines = static_cast<double>(a.offer.engines);
+    const double each = a.offer.capacity / engines;
+    if (a.offer.engines == 1) {
+      row("fewer", "there is no fewer than one engine");
+      return;
+    }
+    const double carried = (engines - 1) * each;
+    row("fewer",
+        fmt::format("with {} GPUs less: {} {}, probability {:.2f}", c.gpus(), rate_text(carried),
+                    unit(), probability_of(carried, spec_.demand.rate, a.deviation)));
+  }
+
+  void tell_second() {
+    const Candidate& second = plan_.candidates[plan_.second->candidate];
+    line("");
+    row("second", fmt::format("{} GPUs, {}, carries {} {}", second.offer->gpus,
+                              engines_text(second, second.offer->engines),
+                              rate_text(second.offer->capacity), unit()));
+    row("", fmt::format("a GPU of the chosen one carries more than its with probability {:.2f}{}",
+                        plan_.second->probability,
+                        second.device == candidate(plan_.answers.front()).device
+                            ? " (errors of one device's models are common)"
+                            : ""));
+  }
+
+  void tell_nearest() {
+    const Nearest& n = *plan_.nearest;
+    const Candidate& c = plan_.candidates[n.candidate];
+    line("");
+    line("  nothing meets the targets within the limits");
+    if (n.would_do) {
+      row("nearest", fmt::format("{}: {} {} within {} GPUs", engines_text(c, n.would_do->engines),
+                                 rate_text(n.carried), unit(), spec_.demand.limits.gpus));
+      row("would do",
+          fmt::format("{} GPUs{}", n.would_do->gpus,
+                      n.would_do->cost > 0
+                          ? fmt::format(", {:.2f} {}/h", n.would_do->cost, spec_.currency)
+                          : ""));
+    } else if (n.least_token_s || n.least_first_s) {
+      const bool prompt = n.least_first_s || (spec_.steps && !spec_.steps->decode);
+      row("nearest",
+          fmt::format("{}: alone, {} takes {}", engines_text(c, 1), prompt ? "a prompt" : "a token",
+                      time_text(n.least_token_s.value_or(n.least_first_s.value_or(0)))));
+      row("would do", fmt::format("a longer {}", prompt ? "TTFT" : "TPOT"));
+    } else {
+      row("nearest", engines_text(c, 1) + ": no rate attains the targets");
+    }
+  }
+
+  void tell_rejected() {
+    std::map<std::string, std::vector<const Candidate*>> by_code;
+    for (const Candidate& c : plan_.candidates)
+      if (c.rejected) by_code[c.rejected->code].push_back(&c);
+    line("");
+    line("  why not the others");
+    for (const auto& [code, all] : by_code) {
+      // Of the largest: what the smaller ones lack is more still.
+      const Candidate* shown = all.front();
+      for (const Candidate* c : all)
+        if (c->gpus() > shown->gpus()) shown = c;
+      line(fmt::format("  {:>6}  {:<11} such as {} {}, {}: {}", all.size(), code, shown->gpus(),
+                       shown->device, shown->name, shown->rejected->detail));
+    }
+  }
+
+  void tell_search() {
+    if (spec_.exhaustive) {
+      line("\n  search    exhaustive: all that fit were measured");
+      return;
+    }
+    line(
+        fmt::format("\n  search    estimates are off by {:.0f} % at most of those measured; margin "
+                    "{:.0f} %",
+                    100 * plan_.largest_error, 100 * plan_.margin_used));
+  }
+
+  const Plan& plan_;
+  const PlanSpec& spec_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::string plan_text(const Plan& plan, const PlanSpec& spec) {
+  return Text(plan, spec).make();
+}
+
+}  // namespace moesim::tools

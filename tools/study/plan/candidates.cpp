@@ -1,0 +1,206 @@
+#include "tools/study/plan/candidates.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "hardware/cluster.h"
+#include "workloads/deployment/check.h"
+#include "workloads/deployment/layout_rules.h"
+#include "workloads/placement/model_layout.h"
+#include "workloads/serving/read_question.h"
+
+namespace moesim::tools {
+namespace {
+
+using sim::io::YamlDocument;
+using workloads::Deployment;
+
+std::string targets_text(const PlanSpec& spec) {
+  std::string text;
+  const auto add = [&](const char* key, const std::string& value) {
+    if (!value.empty()) text += fmt::format("{}: {}, ", key, value);
+  };
+  add("ttft", spec.ttft);
+  add("tpot", spec.tpot);
+  add("e2el", spec.e2el);
+  return fmt::format("{{{}attained: {}}}", text, spec.attained);
+}
+
+std::string layout_yaml(const workloads::Parallelism& p) {
+  std::string text = fmt::format("{{tp: {}", p.tp);
+  if (p.pp > 1) text += fmt::format(", pp: {}", p.pp);
+  if (p.cp > 1) text += fmt::format(", cp: {}", p.cp);
+  text += fmt::format(", dp: {}, ep: {}, etp: {}}}", p.dp, p.ep, p.etp);
+  return text;
+}
+
+// What is set in the plan's document, all but the engine.
+void set_base(const PlanSpec& spec, const GpuChoice& gpu,
+              const std::vector<std::pair<std::string, std::string>>& varied,
+              YamlDocument& document) {
+  constexpr const char* kWhere = "the plan";
+  document.set("name", sim::io::Json(spec.title).dump(), kWhere);
+  for (const auto& [key, value] : spec.base) document.set(key, value, kWhere);
+  document.set("cluster", gpu.cluster, kWhere);
+  if (!spec.steps) {
+    document.set("serving.requests", spec.load_text, kWhere);
+    document.set("serving.targets", targets_text(spec), kWhere);
+    // How many follows from what is asked of an engine (measure.h).
+    if (!spec.counts_requests) document.set("serving.requests.count", "1000", kWhere);
+  }
+  for (const auto& [key, value] : varied) document.set(key, value, kWhere);
+}
+
+// The cluster with so many nodes.
+void resize(std::int64_t nodes, YamlDocument& document) {
+  const auto cluster = document.root().at("cluster");
+  if (cluster.is_map()) {
+    document.set("cluster.nodes", std::to_string(nodes));
+    return;
+  }
+  const std::string text = cluster.text();
+  const std::size_t colon = text.find(':'), cross = text.rfind('x');
+  if (colon != std::string::npos && cross != std::string::npos && cross > colon) {
+    document.set("cluster", text.substr(0, colon + 1) + std::to_string(nodes) + text.substr(cross));
+    return;
+  }
+  document.set("cluster", fmt::format("{{file: {}, nodes: {}}}", yaml_text(cluster), nodes));
+}
+
+std::string as_file(const YamlDocument& document, const std::string& comment) {
+  std::string text = comment;
+  for (const auto& [key, value] : document.root().entries()) {
+    if (!value.is_map() || key != "serving") {
+      text += fmt::format("{}: {}\n", key, yaml_text(value));
+      continue;
+    }
+    text += "serving:\n";
+    for (const auto& [name, part] : value.entries())
+      text += fmt::format("  {}: {}\n", name, yaml_text(part));
+  }
+  return text;
+}
+
+}  // namespace
+
+PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
+                         std::vector<std::pair<std::string, std::string>> varied,
+                         const workloads::Shipped& shipped,
+                         const std::shared_ptr<const workloads::TraceCache>& traces)
+    : spec_(spec), gpu_(gpu), varied_(std::move(varied)) {
+  YamlDocument document = YamlDocument::parse("{}", "the plan");
+  set_base(spec, spec.gpus[gpu], varied_, document);
+  base_ = workloads::read_deployment(document.root(), shipped, inputs_);
+  document.throw_errors();
+  if (!spec.steps) {
+    // What is wrong with it is said before anything is searched.
+    std::vector<std::string> ignored;
+    (void)workloads::serving::read_question(document.root().at("serving"), base_, ignored);
+    document.throw_errors();
+  }
+  base_.routing.cache = traces;
+  read_ = std::move(document);
+}
+
+EngineTerms PlanSetting::terms(std::int64_t gpus) const {
+  return {.gpus = gpus,
+          .gpus_per_node = base_.cluster.gpus_per_node,
+          .price = spec_.gpus[gpu_].price,
+          .most = static_cast<std::int64_t>(base_.cluster.ranks())};
+}
+
+const hardware::Cluster& PlanSetting::cluster(std::int64_t nodes) const {
+  if (nodes == base_.cluster.nodes) return base_.cluster;
+  const auto found = clusters_.find(nodes);
+  if (found != clusters_.end()) return found->second;
+  auto changes = inputs_.cluster_changes;
+  std::erase_if(changes, [](const auto& change) { return change.first == "nodes"; });
+  changes.emplace_back("nodes", std::to_string(nodes));
+  return clusters_.emplace(nodes, hardware::load_cluster_with(inputs_.cluster, changes))
+      .first->second;
+}
+
+Deployment PlanSetting::deployment(const EngineChoice& engine) const {
+  Deployment d = base_;
+  const std::int64_t node = base_.cluster.gpus_per_node;
+  d.cluster = cluster((engine.layout.gpus() + node - 1) / node);
+  d.layout = engine.layout;
+  d.placement.redundant = engine.redundant;
+  d.overlap.two_batch = engine.two_batch;
+  return d;
+}
+
+workloads::serving::ServingQuestion PlanSetting::question(const Deployment& deployment) const {
+  std::vector<std::string> ignored;
+  auto question =
+      workloads::serving::read_question(read_->root().at("serving"), deployment, ignored);
+  question.pool.replicas = 1;
+  return question;
+}
+
+std::string PlanSetting::name_of(const EngineChoice& engine) const {
+  std::string text = short_name(engine.layout);
+  if (engine.redundant > 0) text += fmt::format(", {} redundant experts", engine.redundant);
+  if (engine.two_batch) text += ", two batches";
+  for (const auto& [key, value] : varied_)
+    text += fmt::format(", {} {}", key.substr(key.rfind('.') + 1), value);
+  return text;
+}
+
+YamlDocument PlanSetting::document(const EngineChoice& engine, std::int64_t gpus) const {
+  YamlDocument document = YamlDocument::parse("{}", "the plan");
+  set_base(spec_, spec_.gpus[gpu_], varied_, document);
+  const std::int64_t node = base_.cluster.gpus_per_node;
+  resize((gpus + node - 1) / node, document);
+  document.set("name", sim::io::Json(fmt::format("{}: {}", spec_.title, name_of(engine))).dump());
+  document.set("parallelism", layout_yaml(engine.layout));
+  if (engine.redundant > 0) document.set("placement.redundant", std::to_string(engine.redundant));
+  if (engine.two_batch) document.set("overlap.two_batch", "true");
+  return document;
+}
+
+std::string PlanSetting::scenario(const EngineChoice& engine, std::int64_t engines,
+                                  const RequestCount& requests) const {
+  YamlDocument d = document(engine, engines * engine.layout.gpus());
+  d.set("serving.replicas", std::to_string(engines));
+  if (!spec_.counts_requests) {
+    d.set("serving.requests.count", std::to_string(engines * requests.count));
+    d.set("serving.requests.warm_up", std::to_string(engines * requests.warm_up));
+  }
+  if (!d.root().at("serving").find("iteration"))
+    d.set("serving.iteration", "{draws: 4, checks: 16}");
+  return as_file(d, fmt::format("# A plan's answer: {} engine{} of {} GPUs.\n", engines,
+                                engines == 1 ? "" : "s", engine.layout.gpus()));
+}
+
+std::string PlanSetting::scenario(const EngineChoice& engine, std::int64_t batch) const {
+  YamlDocument d = document(engine, engine.layout.gpus());
+  const StepLoad& steps = *spec_.steps;
+  d.set("step", steps.decode
+                    ? fmt::format("{{phase: decode, batch_per_rank: {}, context: {}, count: 4}}",
+                                  batch, steps.length)
+                    : fmt::format("{{phase: prefill, tokens_per_rank: {}, prompt: {}, count: 4}}",
+                                  batch, steps.length));
+  return as_file(d, "# A plan's answer: one of its engines, at its largest batch.\n");
+}
+
+std::optional<Rejection> refuse(const Deployment& d) {
+  const auto first = [](const char* code,
+                        const std::vector<std::string>& problems) -> std::optional<Rejection> {
+    if (problems.empty()) return {};
+    return Rejection{code, problems.front()};
+  };
+  if (std::string wrong = workloads::check_layout(d.layout); !wrong.empty())
+    return Rejection{"layout", std::move(wrong)};
+  if (auto found = first("divides", workloads::layout_problems(d.model, d.layout))) return found;
+  if (auto found =
+          first("engine", workloads::rule_problems(d.engine, d.model, d.layout, d.formats)))
+    return found;
+  const auto problems = workloads::check(d);
+  if (problems.empty()) return {};
+  return Rejection{"layout", problems.front().key + ": " + problems.front().text};
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,84 @@
+// The engines that a plan chooses among, as deployments and as scenarios.
+//
+// What a kind of GPU and a choice of what varies have in common (a setting) is read once; an engine
+// of it differs by layout, redundant experts and overlap. A scenario of an engine is made as text,
+// so that what is planned is what `moesim run` reads.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "hardware/cluster.h"
+#include "tools/study/plan/plan_spec.h"
+#include "workloads/deployment/read.h"
+#include "workloads/scenario.h"
+
+namespace moesim::tools {
+
+// One engine: an index of the setting, and what it differs in.
+struct EngineChoice {
+  std::size_t setting = 0;
+  workloads::Parallelism layout = {};
+  std::int64_t redundant = 0;
+  bool two_batch = false;
+};
+
+// Requests of a run of one engine: how many, and how many of them come before it is measured.
+struct RequestCount {
+  std::int64_t count = 0, warm_up = 0;
+};
+
+class PlanSetting {
+ public:
+  // Throws ConfigError, InputError of what the plan names.
+  PlanSetting(const PlanSpec& spec, std::size_t gpu,
+              std::vector<std::pair<std::string, std::string>> varied,
+              const workloads::Shipped& shipped,
+              const std::shared_ptr<const workloads::TraceCache>& traces);
+
+  std::size_t gpu() const { return gpu_; }
+  std::string device() const { return base_.cluster.device.name; }
+  const workloads::Deployment& base() const { return base_; }
+  const std::vector<std::pair<std::string, std::string>>& varied() const { return varied_; }
+  EngineTerms terms(std::int64_t gpus) const;
+
+  // On as many nodes as the engine takes.
+  workloads::Deployment deployment(const EngineChoice& engine) const;
+  // One engine of a service. REQUIRES: the plan is of requests
+  workloads::serving::ServingQuestion question(const workloads::Deployment& deployment) const;
+  // "tp2-dp8-ep16", and what is not the plan's first choice: "redundant 32", "kv_cache fp8".
+  std::string name_of(const EngineChoice& engine) const;
+  // A whole scenario: `engines` of it under the load, or a step at `batch` (sequences that decode,
+  // tokens of prompts) of one.
+  std::string scenario(const EngineChoice& engine, std::int64_t engines,
+                       const RequestCount& requests) const;
+  std::string scenario(const EngineChoice& engine, std::int64_t batch) const;
+
+ private:
+  sim::io::YamlDocument document(const EngineChoice& engine, std::int64_t gpus) const;
+  const hardware::Cluster& cluster(std::int64_t nodes) const;
+
+  const PlanSpec& spec_;
+  std::size_t gpu_;
+  std::vector<std::pair<std::string, std::string>> varied_;
+  workloads::Inputs inputs_;
+  workloads::Deployment base_;
+  std::optional<sim::io::YamlDocument> read_;                   // of the base
+  mutable std::map<std::int64_t, hardware::Cluster> clusters_;  // by nodes
+};
+
+// Why an engine is none, by a stable code; nothing where it may be measured.
+struct Rejection {
+  std::string code, detail;
+};
+
+// What no engine can be (divides, layout), what this one does not start (engine).
+std::optional<Rejection> refuse(const workloads::Deployment& deployment);
+
+}  // namespace moesim::tools

@@ -1,0 +1,171 @@
+#include "tools/study/plan/estimate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "workloads/serving/step_cost.h"
+#include "workloads/step/player.h"
+
+namespace moesim::tools {
+namespace {
+
+using workloads::Batch;
+using workloads::Deployment;
+using workloads::serving::BatchPlan;
+
+constexpr int kMostSteps = 8;
+constexpr double kNear = 0.97;  // of the target
+constexpr int kRounds = 20;
+// Of the time: an engine that read more would decode nothing.
+constexpr double kMostReading = 0.95;
+
+// Seconds of a step; nothing but its time is made.
+double seconds(workloads::StepPlayer& player, const Batch& batch) {
+  const workloads::Wanted time_alone{.ranks = false, .path = false, .links = false};
+  return sim::to_seconds(player.outcome(batch, 0, time_alone).time);
+}
+
+std::int64_t whole(double number) {
+  return std::max<std::int64_t>(1, std::llround(number));
+}
+
+void add_prompts(double tokens, double each, BatchPlan& plan) {
+  for (std::int64_t left = whole(tokens); left > 0;) {
+    plan.chunks.push_back({.tokens = std::min(left, whole(each))});
+    left -= plan.chunks.back().tokens;
+  }
+}
+
+}  // namespace
+
+LargestBatch largest_batch(double most, double target, const std::function<double(double)>& time) {
+  double high = std::floor(most), high_time = high >= 1 ? time(high) : 0;
+  if (high < 1) return {};
+  if (high_time <= target) return {.batch = high, .time = high_time};
+  double low = 0, low_time = 0;
+  const auto open = [&] {
+    return low == 0 || (high > 1.5 * low && low_time < kNear * target && high > low + 1);
+  };
+  for (int i = 0; i < kMostSteps && high > low + 1 && open(); ++i) {
+    // By the line, and where that is slow because time is none, in the middle of their logarithms.
+    const double guess = low == 0 ? 0.9 * high * target / high_time
+                         : i % 2 == 1
+                             ? low + (target - low_time) / (high_time - low_time) * (high - low)
+                             : std::sqrt(low * high);
+    const double batch = std::clamp(std::floor(guess), low + 1, high - 1);
+    const double found = time(batch);
+    (found <= target ? low : high) = batch;
+    (found <= target ? low_time : high_time) = found;
+  }
+  if (low == 0) {
+    const double one = high > 1 ? time(1) : high_time;
+    if (one > target) return {.least_time = one};
+    low = 1, low_time = one;
+  }
+  const double part = high_time > low_time ? (target - low_time) / (high_time - low_time) : 0;
+  return {.batch = low + part * (high - low), .time = target};
+}
+
+double most_sequences(const workloads::serving::Pool& pool,
+                      const workloads::serving::CachePlan& cache, double context) {
+  const double held = static_cast<double>(cache.blocks * cache.block) / std::max(1.0, context);
+  return std::max(1.0, std::min(held, static_cast<double>(pool.scheduler.sequences)));
+}
+
+Estimate estimate_service(const Deployment& d, const workloads::serving::ServingQuestion& q,
+                          const workloads::serving::CachePlan& cache) {
+  const auto& rules = q.pool.scheduler;
+  const bool between = rules.kind == workloads::serving::SchedulerKind::Sglang;
+  const double input = q.mean_input(), output = std::max(1.0, q.mean_output());
+  const double budget =
+      static_cast<double>(between ? std::min(rules.tokens, rules.chunk) : rules.tokens);
+  const Batch fullest =
+      workloads::on_every_rank({workloads::prompts(1, workloads::serving::fullest_of(q.pool))});
+  workloads::StepPlayer player(d, {.fullest = fullest});
+  double accepted = 1, chance = 1;
+  for (const double c : q.accepted) accepted += chance *= c;
+
+  const auto step = [&](const BatchPlan& plan) {
+    return seconds(player, workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
+  };
+  const auto decodes = [&](double b) {
+    BatchPlan plan{.decodes = whole(b), .queries = 1 + rules.draft};
+    plan.keys = plan.decodes * whole(input + output / 2);
+    return plan;
+  };
+  // A chunk on every rank, and on one of them.
+  const double chunk = std::min(input, budget), passes = std::ceil(input / budget);
+  const double together = between ? std::max(1.0, std::floor(budget / input)) : 1;  // of a rank
+  BatchPlan reading;
+  add_prompts(together * chunk, chunk, reading);
+  const double all_s = step(reading);
+  BatchPlan one_chunk;
+  add_prompts(chunk, chunk, one_chunk);
+  std::vector<BatchPlan> on_one(static_cast<std::size_t>(d.layout.dp), BatchPlan{.dummy = true});
+  on_one.front() = one_chunk;
+  const double one_s = seconds(player, workloads::serving::batch_of(on_one, rules.draft));
+
+  Estimate found;
+  found.first_s = passes * one_s;
+  if (q.targets.ttft && found.first_s > sim::to_seconds(*q.targets.ttft)) return found;
+  double target = std::numeric_limits<double>::infinity();
+  if (q.targets.tpot) target = sim::to_seconds(*q.targets.tpot);
+  if (q.targets.e2el) {
+    target = std::min(
+        target, (sim::to_seconds(*q.targets.e2el) - found.first_s) / std::max(1.0, output - 1));
+  }
+  const auto token = [&](double b) {
+    const double prompts = b * accepted * input / output;  // that a pass brings
+    if (between) {
+      const double most = static_cast<double>(d.layout.dp) * together;
+      const double decode_s = step(decodes(b)) / accepted;
+      // What comes depends on how long it takes: round by round until that settles.
+      double time = decode_s;
+      for (int i = 0; i < kRounds; ++i) {
+        const double rate = b * static_cast<double>(d.layout.dp) / output / time;
+        const double k = std::min(most, 1 + rate * (decode_s + passes * one_s));
+        const double pass = most > 1 ? one_s + (k - 1) / (most - 1) * (all_s - one_s) : one_s;
+        // A pass's time is that of a part of the rounds: rate x pass / k of every second.
+        const double reads = std::min(rate * passes * pass / k, kMostReading);
+        time = 0.5 * (time + decode_s / (1 - reads));
+      }
+      return time;
+    }
+    BatchPlan plan = decodes(b);
+    if (prompts >= 1) add_prompts(prompts, input, plan);
+    return step(plan) / accepted;
+  };
+  double most = most_sequences(q.pool, cache, input + output / 2);
+  if (!between)
+    most = std::min(most, std::max(1.0, budget / (1 + static_cast<double>(rules.draft) +
+                                                  accepted * input / output)));
+  const LargestBatch best = largest_batch(most, target, token);
+  found.batch = best.batch;
+  found.token_s = best.time;
+  found.least_token_s = best.least_time;
+  if (best.batch > 0)
+    found.capacity = best.batch * static_cast<double>(d.layout.dp) / output / best.time;
+  return found;
+}
+
+Estimate estimate_steps(const Deployment& d, const StepLoad& load, double most, double target_s) {
+  const auto batch_of = [&](double b) {
+    return workloads::on_every_rank({load.decode ? workloads::decoding(whole(b), load.length)
+                                                 : workloads::prompts(whole(b), load.length)});
+  };
+  Estimate found;
+  if (most < 1) return found;
+  workloads::StepPlayer player(d, {.fullest = batch_of(std::floor(most))});
+  const LargestBatch best =
+      largest_batch(most, target_s, [&](double b) { return seconds(player, batch_of(b)); });
+  found.batch = best.batch;
+  found.token_s = best.time;
+  found.least_token_s = best.least_time;
+  const double tokens = load.decode ? 1 : static_cast<double>(load.length);
+  // A prompt is whole; a sequence is, too, but an estimate need not be.
+  const double batch = load.decode ? best.batch : std::floor(best.batch);
+  if (batch > 0) found.capacity = batch * tokens * static_cast<double>(d.layout.dp) / best.time;
+  return found;
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,60 @@
+// What an engine carries, estimated from a handful of steps: which of a thousand are worth a
+// service of their own. Steps are played (StepPlayer), with one draw of the routing.
+//
+// A service in its steady state: b sequences of a dp rank decode, half-way through their output,
+// and the prompts of those that follow are read beside them, or between (SGLang): a token takes
+//
+//   t(b) = step(b sequences and b input / output prompt tokens)          beside
+//   t(b) = step(b sequences) + r / k x passes x step(k prompts)          between
+//
+// where r = b dp / output / t(b) prompts come a second, of `passes` chunks each. Between, those are
+// read together that came in one round of a step and its prompts, k = 1 + r x round, each on a dp
+// rank of its own while the others wait for it, as far as ranks and chunks have room; a pass of k
+// lies on the line between one of a single rank and one of all.
+//
+// and the engine carries b dp accepted / output / t(b) requests a second at the largest b that
+// memory, the scheduler and the target of a token's time allow. Queues, and what differs from one
+// iteration to the next, are left out: they are what the measured service is for.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "tools/study/plan/plan_spec.h"
+#include "workloads/deployment/deployment.h"
+#include "workloads/serving/cache_plan.h"
+#include "workloads/serving/question.h"
+
+namespace moesim::tools {
+
+// The largest b from 1 to `most` with time(b) <= target, where time grows with b: until one takes
+// 97 % of the target, or two ends differ by half at most; between the ends by the line.
+struct LargestBatch {
+  double batch = 0, time = 0;  // 0: not even one
+  double least_time = 0;       // time(1), where that was asked because none met the target
+};
+LargestBatch largest_batch(double most, double target, const std::function<double(double)>& time);
+
+struct Estimate {
+  double capacity = 0;       // requests (of steps: tokens) a second of one engine
+  double batch = 0;          // sequences of a dp rank
+  double token_s = 0;        // a token's time there (prefill: a pass's)
+  double first_s = 0;        // the least time to a first token
+  double least_token_s = 0;  // where no batch meets the target: a token's time of one sequence
+};
+
+// Sequences of a dp rank that its cache and its scheduler have room for.
+double most_sequences(const workloads::serving::Pool& pool,
+                      const workloads::serving::CachePlan& cache, double context);
+
+// Throws as StepPlayer does.
+Estimate estimate_service(const workloads::Deployment& deployment,
+                          const workloads::serving::ServingQuestion& question,
+                          const workloads::serving::CachePlan& cache);
+
+// Of steps: what fits (`most`, sequences or prompts of a dp rank), within the target.
+Estimate estimate_steps(const workloads::Deployment& deployment, const StepLoad& load, double most,
+                        double target_s);
+
+}  // namespace moesim::tools

@@ -1,0 +1,75 @@
+#include "tools/study/plan/offer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <tuple>
+
+#include "tools/study/plan/confidence.h"
+
+namespace moesim::tools {
+namespace {
+
+// Above this a plan is no plan: no cluster has so many GPUs.
+constexpr double kMostEngines = 1e6;
+
+bool within(const Offer& offer, const EngineTerms& terms, const Limits& limits) {
+  return offer.gpus <= std::min(limits.gpus, terms.most) && offer.cost <= limits.cost;
+}
+
+}  // namespace
+
+std::int64_t engines_lost(const EngineTerms& terms, Spare spare) {
+  if (spare == Spare::None) return 0;
+  if (spare == Spare::Gpu) return 1;
+  return std::max<std::int64_t>(1, terms.gpus_per_node / terms.gpus);
+}
+
+Offer offer_with(const EngineTerms& terms, std::int64_t engines, double capacity, double deviation,
+                 const Demand& demand) {
+  Offer offer{.engines = engines, .gpus = engines * terms.gpus};
+  offer.cost = static_cast<double>(offer.gpus) * terms.price;
+  offer.capacity = static_cast<double>(engines) * capacity;
+  const std::int64_t left = engines - engines_lost(terms, demand.spare);
+  offer.probability = probability_of(static_cast<double>(left) * capacity, demand.rate, deviation);
+  switch (demand.objective) {
+    case Objective::Gpus:
+      offer.value = static_cast<double>(offer.gpus);
+      break;
+    case Objective::Cost:
+      offer.value = offer.cost;
+      break;
+    case Objective::Throughput:
+      offer.value = -offer.capacity;
+  }
+  return offer;
+}
+
+std::optional<Offer> offer_without_limits(const EngineTerms& terms, double capacity,
+                                          double deviation, const Demand& demand) {
+  if (capacity <= 0) return {};
+  const double needed = capacity_for(demand.rate, demand.confidence, deviation) / capacity;
+  if (needed > kMostEngines) return {};
+  // What is a whole number but for rounding is one.
+  const auto engines = static_cast<std::int64_t>(std::ceil(needed * (1 - 1e-12)));
+  return offer_with(terms, engines + engines_lost(terms, demand.spare), capacity, deviation,
+                    demand);
+}
+
+std::optional<Offer> offer_of(const EngineTerms& terms, double capacity, double deviation,
+                              const Demand& demand) {
+  std::optional<Offer> least = offer_without_limits(terms, capacity, deviation, demand);
+  if (!least || !within(*least, terms, demand.limits)) return {};
+  if (demand.objective != Objective::Throughput) return least;
+  std::int64_t engines = std::min(demand.limits.gpus, terms.most) / terms.gpus;
+  if (std::isfinite(demand.limits.cost) && terms.price > 0) {
+    const double each = terms.price * static_cast<double>(terms.gpus);
+    engines = std::min(engines, static_cast<std::int64_t>(demand.limits.cost / each));
+  }
+  return offer_with(terms, std::max(engines, least->engines), capacity, deviation, demand);
+}
+
+bool better(const Offer& a, const Offer& b) {
+  return std::tuple(a.value, a.gpus, -a.capacity) < std::tuple(b.value, b.gpus, -b.capacity);
+}
+
+}  // namespace moesim::tools

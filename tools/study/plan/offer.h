@@ -1,0 +1,68 @@
+// From what an engine carries to how many of them a load takes, what they cost, and which of two
+// plans is the better one.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string_view>
+
+namespace moesim::tools {
+
+enum class Objective { Gpus, Cost, Throughput };
+inline constexpr std::array<std::string_view, 3> kObjectiveNames{"gpus", "cost", "throughput"};
+
+struct Limits {
+  std::int64_t gpus = 0;                                  // at most; of all engines
+  double cost = std::numeric_limits<double>::infinity();  // an hour
+};
+
+// What may be lost while the targets hold: engines stop where any of their GPUs does.
+enum class Spare { None, Gpu, Node };
+
+// One engine, as it is bought.
+struct EngineTerms {
+  std::int64_t gpus = 1, gpus_per_node = 1;
+  double price = 0;       // of a GPU and hour
+  std::int64_t most = 0;  // GPUs that there are of this kind
+};
+
+// What is asked of a plan.
+struct Demand {
+  double rate = 0;  // that is to be carried
+  double confidence = 0.8;
+  Objective objective = Objective::Gpus;
+  Limits limits = {};
+  Spare spare = Spare::None;
+};
+
+struct Offer {
+  std::int64_t engines = 0, gpus = 0;
+  double cost = 0;         // an hour
+  double capacity = 0;     // of all engines
+  double probability = 0;  // that it carries the rate, with what is spare lost
+  double value = 0;        // by the objective: the less, the better
+};
+
+// Engines that are down when one GPU, or one node, is lost. Engines within a node lie side by side,
+// larger ones take whole nodes.
+std::int64_t engines_lost(const EngineTerms& terms, Spare spare);
+
+// The fewest engines that carry the rate with the confidence once the spare is lost; by throughput,
+// the most that the limits leave room for. Nothing where the limits do not allow it.
+// `capacity`: of one engine. REQUIRES: a confidence from 0.5
+std::optional<Offer> offer_of(const EngineTerms& terms, double capacity, double deviation,
+                              const Demand& demand);
+// The same whatever the limits are: what would do. Nothing where the engine carries nothing.
+std::optional<Offer> offer_without_limits(const EngineTerms& terms, double capacity,
+                                          double deviation, const Demand& demand);
+
+// So many engines, whatever the demand asks for.
+Offer offer_with(const EngineTerms& terms, std::int64_t engines, double capacity, double deviation,
+                 const Demand& demand);
+
+// By the objective, then fewer GPUs, then the larger capacity.
+bool better(const Offer& a, const Offer& b);
+
+}  // namespace moesim::tools

@@ -1,0 +1,99 @@
+// A plan: the engines that carry a load within its targets, chosen among all layouts that there
+// are, each with what it carries, how sure that is, and why the others are not it.
+//
+//   layout   enumerated; what no engine can be, or this one does not start, is refused
+//   memory   what does not fit, or leaves no room for a request, is refused
+//   floor    what is proved to miss a target, or to take more than the limits, is refused
+//   search   the others (search.h): proved worse, estimated worse beyond the margin, or measured
+//   final    the answers, as scenarios: each is run as `moesim run` would
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/io/json.h"
+#include "tools/study/plan/floor.h"
+#include "tools/study/plan/measure.h"
+#include "tools/study/plan/search.h"
+#include "workloads/run.h"
+
+namespace moesim::tools {
+
+// An engine that was thought of.
+struct Candidate {
+  EngineChoice choice = {};
+  std::string device = {}, name = {};  // "H200 SXM", "tp2-dp8-ep16, kv_cache fp8"
+  std::optional<Rejection> rejected = {};
+  std::optional<Estimate> estimate = {};
+  std::optional<MeasuredEngine> measured = {};
+  std::optional<Offer> offer = {};  // at the plan's objective and confidence
+
+  std::int64_t gpus() const { return choice.layout.gpus(); }
+};
+
+struct PlanAnswer {
+  std::vector<std::string> roles = {};  // "chosen", "fewest", "cheapest"
+  std::size_t candidate = 0;
+  Offer offer = {};
+  double confidence = 0;  // that it was asked for
+  double capacity_p10 = 0, capacity_p90 = 0, deviation = 0;
+  double without_spare = 0;  // carried when a node is lost
+  std::int64_t nodes = 0;
+  std::string scenario = {};      // as YAML
+  workloads::RunResult run = {};  // of it
+  // Per million tokens, all of the cost on them; of steps both are the same.
+  std::optional<double> cost_per_million_output = {}, cost_per_million_total = {};
+};
+
+// What comes nearest where nothing meets the targets.
+struct Nearest {
+  std::size_t candidate = 0;
+  double carried = 0;                  // within the limits
+  std::optional<Offer> would_do = {};  // without them
+  // No batch meets the time of a token, or of a prompt: the least there is.
+  std::optional<double> least_token_s = {}, least_first_s = {};
+};
+
+struct PlanStage {
+  std::string name;
+  std::size_t in = 0, out = 0;
+};
+
+struct PlanTie {
+  std::size_t candidate = 0;  // the best of another layout
+  double probability = 0;     // that the chosen one carries more with as many GPUs
+};
+
+struct Plan {
+  std::vector<Candidate> candidates = {};
+  std::vector<PlanStage> stages = {};
+  std::vector<PlanAnswer> answers = {};  // chosen first; empty: nothing meets the targets
+  std::optional<Nearest> nearest = {};
+  std::optional<PlanTie> second = {};
+  std::vector<std::size_t> pareto = {};  // estimated: tokens a GPU against tokens a user
+  double margin_used = 0, largest_error = 0;
+  bool stopped = false;
+};
+
+struct PlanOptions {
+  workloads::Shipped shipped = {};
+  std::shared_ptr<const workloads::TraceCache> traces = {};
+  std::function<bool()> stop = {};
+  // What is done, and of how many: "estimated", 120, 1000.
+  std::function<void(const std::string&, std::size_t, std::size_t)> progress = {};
+};
+
+// Throws ConfigError, InputError of what the plan names; sim::Error (Interrupted) once stop says
+// so.
+Plan make_plan(const PlanSpec& spec, const PlanOptions& options);
+
+sim::io::Json to_json(const Plan& plan, const PlanSpec& spec);
+// A row for each candidate: its GPUs, its layout, what an engine of it carries where that was
+// estimated or measured, and the code and the reason where it is no answer.
+std::string candidates_csv(const Plan& plan);
+
+}  // namespace moesim::tools

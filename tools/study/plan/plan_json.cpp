@@ -1,0 +1,117 @@
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "tools/study/plan/plan.h"
+#include "workloads/serving/service.h"
+
+namespace moesim::tools {
+namespace {
+
+using sim::io::Json;
+
+Json layout_json(const workloads::Parallelism& p) {
+  return {{"tp", p.tp}, {"pp", p.pp}, {"cp", p.cp}, {"dp", p.dp}, {"ep", p.ep}, {"etp", p.etp}};
+}
+
+Json engine_json(const Candidate& c) {
+  return {{"engine", c.name}, {"device", c.device}, {"gpus", c.gpus()}};
+}
+
+Json metrics_json(const PlanAnswer& answer) {
+  if (!answer.run.serving) {
+    const workloads::Report& report = answer.run.report;
+    return {{"step_time_us", report.step_time_us.mean},
+            {"tokens_per_s", report.tokens_per_s},
+            {"tokens_per_s_per_gpu", report.tokens_per_s_per_gpu}};
+  }
+  const auto& s = answer.run.serving->report;
+  Json json{{"attained", s.attained.value_or(0)},
+            {"request_throughput", s.request_throughput},
+            {"output_throughput", s.output_throughput}};
+  const auto add = [&](const std::string& name, const workloads::serving::Quantiles& q) {
+    json["mean_" + name + "_ms"] = q.mean;
+    json["p50_" + name + "_ms"] = q.median;
+    json["p99_" + name + "_ms"] = q.p99;
+  };
+  add("ttft", s.ttft);
+  add("tpot", s.tpot);
+  add("e2el", s.e2el);
+  return json;
+}
+
+Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
+  const Candidate& c = plan.candidates[a.candidate];
+  Json json{
+      {"roles", a.roles},
+      {"engine", c.name},
+      {"device", c.device},
+      {"layout", layout_json(c.choice.layout)},
+      {"engines", a.offer.engines},
+      {"gpus_per_engine", c.gpus()},
+      {"gpus", a.offer.gpus},
+      {"nodes", a.nodes},
+      {"capacity_per_s",
+       {{"p10", a.capacity_p10}, {"p50", a.offer.capacity}, {"p90", a.capacity_p90}}},
+      {"probability", a.offer.probability},
+      {"saturation", spec.demand.rate / a.offer.capacity},
+      {"metrics", metrics_json(a)},
+      {"without_one_node",
+       {{"capacity_per_s", a.without_spare}, {"meets", a.without_spare >= spec.demand.rate}}}};
+  if (a.cost_per_million_output) {
+    json["cost"] = {{"currency", spec.currency},
+                    {"per_h", a.offer.cost},
+                    {"per_million_output_tokens", *a.cost_per_million_output},
+                    {"per_million_total_tokens", *a.cost_per_million_total}};
+  }
+  json["scenario"] = a.scenario;
+  return json;
+}
+
+}  // namespace
+
+Json to_json(const Plan& plan, const PlanSpec& spec) {
+  Json json{
+      {"title", spec.title},
+      {"rate_per_s", spec.demand.rate},
+      {"confidence", spec.demand.confidence},
+      {"objective", std::string(kObjectiveNames[static_cast<std::size_t>(spec.demand.objective)])}};
+  json["answers"] = Json::array();
+  for (const PlanAnswer& answer : plan.answers)
+    json["answers"].push_back(answer_json(answer, plan, spec));
+  if (plan.nearest) {
+    const Nearest& n = *plan.nearest;
+    Json& nearest = json["nearest"] = engine_json(plan.candidates[n.candidate]);
+    nearest["carries_per_s"] = n.carried;
+    if (n.would_do)
+      nearest["would_do"] = {{"gpus", n.would_do->gpus}, {"engines", n.would_do->engines}};
+    if (n.least_token_s) nearest["least_token_ms"] = *n.least_token_s * 1e3;
+    if (n.least_first_s) nearest["least_first_ms"] = *n.least_first_s * 1e3;
+  }
+  if (plan.second) {
+    Json& second = json["second"] = engine_json(plan.candidates[plan.second->candidate]);
+    const Offer& offer = *plan.candidates[plan.second->candidate].offer;
+    second["gpus"] = offer.gpus;
+    second["capacity_per_s"] = offer.capacity;
+    second["chosen_is_better_with_probability"] = plan.second->probability;
+  }
+  json["pareto"] = Json::array();
+  for (const std::size_t i : plan.pareto) {
+    const Candidate& c = plan.candidates[i];
+    Json point = engine_json(c);
+    point["tokens_per_s_per_user"] = 1 / c.estimate->token_s;
+    point["capacity_per_s_per_gpu"] = c.estimate->capacity / static_cast<double>(c.gpus());
+    json["pareto"].push_back(std::move(point));
+  }
+  std::map<std::string, std::size_t> rejected;
+  for (const Candidate& c : plan.candidates)
+    if (c.rejected) ++rejected[c.rejected->code];
+  json["rejected"] = Json::object();
+  for (const auto& [code, count] : rejected) json["rejected"][code] = count;
+  json["stages"] = Json::array();
+  for (const PlanStage& stage : plan.stages)
+    json["stages"].push_back({{"name", stage.name}, {"in", stage.in}, {"out", stage.out}});
+  json["search"] = {{"margin_used", plan.margin_used}, {"largest_error", plan.largest_error}};
+  return {{"schema_version", 1}, {"plan", std::move(json)}};
+}
+
+}  // namespace moesim::tools

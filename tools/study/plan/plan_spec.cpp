@@ -1,0 +1,291 @@
+#include "tools/study/plan/plan_spec.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <charconv>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "sim/io/json.h"
+#include "workloads/deployment/read.h"
+
+namespace moesim::tools {
+namespace {
+
+using sim::io::YamlNode;
+
+constexpr std::int64_t kMostGpusOfPlan = 4096;
+constexpr double kLeastRate = 1e-9, kMostRate = 1e12;
+
+bool is_plain(const std::string& text) {
+  if (text.empty() || !std::isalnum(static_cast<unsigned char>(text.front()))) {
+    if (text.empty() || text.front() != '/') return false;
+  }
+  return text.back() != ' ' && std::ranges::all_of(text, [](unsigned char c) {
+           return std::isalnum(c) ||
+                  std::string_view(" ._/+-").find(static_cast<char>(c)) != std::string_view::npos;
+         });
+}
+
+// "24 /s"
+double read_rate(const YamlNode& node) {
+  if (node.is_missing()) return 1;
+  const std::string text = node.text();
+  double rate = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
+  const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (error != std::errc{} || (rest != " /s" && rest != "/s") || !(rate >= kLeastRate) ||
+      rate > kMostRate) {
+    node.error(fmt::format("expected a rate such as 24 /s, not \"{}\"", text));
+    return 1;
+  }
+  return rate;
+}
+
+// "2.60 USD/h": the amount; the currency must be that of all others.
+double read_price(const YamlNode& node, std::string& currency) {
+  const std::string text = node.text();
+  double amount = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
+  std::string rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (rest.starts_with(' ')) rest.erase(0, 1);
+  const bool whole = rest.size() > 2 && rest.ends_with("/h");
+  if (error != std::errc{} || !whole || !(amount > 0) || amount > 1e9) {
+    node.error(fmt::format("expected a price such as 2.60 USD/h, not \"{}\"", text));
+    return 0;
+  }
+  rest.resize(rest.size() - 2);
+  if (currency.empty()) currency = rest;
+  if (currency != rest)
+    node.error(fmt::format("is in {}, and another price in {}: say all in one", rest, currency));
+  return amount;
+}
+
+std::vector<std::int64_t> integers(const YamlNode& node, std::int64_t least, std::int64_t most) {
+  std::vector<std::int64_t> values;
+  for (const YamlNode& item : node.items()) values.push_back(item.integer(least, most));
+  if (node.is_list() && values.empty()) node.error("expected at least one");
+  std::ranges::sort(values);
+  values.erase(std::ranges::unique(values).begin(), values.end());
+  return values;
+}
+
+void read_space(const YamlNode& node, PlanSpace& space) {
+  node.allow_only({"tp", "pp", "cp", "etp", "ep", "redundant", "two_batch"});
+  if (const auto tp = node.find("tp")) space.layouts.tp = integers(*tp, 1, 1024);
+  if (const auto pp = node.find("pp")) space.layouts.pp = integers(*pp, 1, 1024);
+  if (const auto cp = node.find("cp")) space.layouts.cp = integers(*cp, 1, 1024);
+  if (const auto etp = node.find("etp")) {
+    space.layouts.etp_one = space.layouts.etp_tp = false;
+    for (const YamlNode& item : etp->items())
+      (item.one_of({"1", "tp"}) == 0 ? space.layouts.etp_one : space.layouts.etp_tp) = true;
+  }
+  if (const auto ep = node.find("ep")) {
+    if (ep->is_scalar())
+      (void)ep->one_of({"any"});
+    else
+      space.layouts.ep = integers(*ep, 1, kMostGpusOfPlan);
+  }
+  if (const auto redundant = node.find("redundant"))
+    space.redundant = integers(*redundant, 0, 1 << 20);
+  if (const auto two = node.find("two_batch")) {
+    space.two_batch.clear();
+    for (const YamlNode& item : two->items()) {
+      const bool value = item.boolean();
+      if (std::ranges::find(space.two_batch, value) == space.two_batch.end())
+        space.two_batch.push_back(value);
+    }
+    if (space.two_batch.empty()) two->error("expected at least one");
+  }
+}
+
+void read_load(const YamlNode& node, PlanSpec& spec) {
+  if (node.is_missing()) return;
+  if (const auto phase = node.find("phase")) {
+    StepLoad steps{.decode = phase->one_of({"decode", "prefill"}) == 0};
+    const char* length = steps.decode ? "context" : "prompt";
+    node.allow_only({"phase", length, "rate"});
+    steps.length = node.at(length).integer(1, std::int64_t{1} << 26);
+    spec.demand.rate = read_rate(node.at("rate"));
+    spec.steps = steps;
+    return;
+  }
+  if (const auto trace = node.find("trace")) {
+    trace->error(
+        "a plan is for a rate: expected arrivals: {law: poisson, rate: 24 /s}, and the lengths of "
+        "the trace as a table");
+    return;
+  }
+  const YamlNode arrivals = node.at("arrivals");
+  if (arrivals.is_missing()) return;
+  spec.demand.rate = read_rate(arrivals.at("rate"));
+  spec.counts_requests = node.find("count").has_value();
+  if (const auto until = node.find("for"); until && !spec.counts_requests)
+    until->error("expected count: a plan asks several rates, of as many requests");
+  spec.load_text = yaml_text(node);
+}
+
+void read_targets(const YamlNode& node, PlanSpec& spec) {
+  if (node.is_missing()) return;
+  node.allow_only({"ttft", "tpot", "e2el", "attained", "confidence"});
+  const auto time = [&](const char* key, std::string& text) {
+    const auto found = node.find(key);
+    if (!found) return;
+    if (found->duration() <= sim::Duration{}) found->error("expected a time above 0");
+    text = found->text();
+  };
+  time("ttft", spec.ttft);
+  time("tpot", spec.tpot);
+  time("e2el", spec.e2el);
+  if (const auto attained = node.find("attained")) spec.attained = attained->number(0.01, 1);
+  if (const auto confidence = node.find("confidence"))
+    spec.demand.confidence = confidence->number(0.5, 0.999);
+  if (!spec.steps) {
+    if (spec.ttft.empty() && spec.tpot.empty() && spec.e2el.empty())
+      node.error("expected at least one of ttft, tpot, e2el");
+    return;
+  }
+  const bool decode = spec.steps->decode;
+  const bool right =
+      decode ? !spec.tpot.empty() && spec.ttft.empty() : !spec.ttft.empty() && spec.tpot.empty();
+  if (!right || !spec.e2el.empty())
+    node.error(decode ? "steps that decode have a tpot, and nothing else"
+                      : "steps that read prompts have a ttft, and nothing else");
+}
+
+void read_gpus(const YamlNode& node, PlanSpec& spec) {
+  for (const YamlNode& item : node.items()) {
+    GpuChoice gpu;
+    if (item.is_scalar()) {
+      gpu.cluster = yaml_text(item);
+    } else {
+      item.allow_only({"cluster", "price"});
+      gpu.cluster = yaml_text(item.at("cluster"));
+      if (const auto price = item.find("price")) gpu.price = read_price(*price, spec.currency);
+    }
+    spec.gpus.push_back(std::move(gpu));
+  }
+  if (node.is_list() && spec.gpus.empty()) node.error("expected at least one kind of GPU");
+}
+
+void read_limits(const YamlNode& node, PlanSpec& spec) {
+  node.allow_only({"gpus", "cost"});
+  if (const auto gpus = node.find("gpus"))
+    spec.demand.limits.gpus = gpus->integer(1, kMostGpusOfPlan);
+  if (const auto cost = node.find("cost")) {
+    if (spec.currency.empty())
+      cost->error("no kind of GPU has a price: give gpus: [{cluster: …, price: 2.60 USD/h}]");
+    else
+      spec.demand.limits.cost = read_price(*cost, spec.currency);
+  }
+}
+
+void read_spare(const YamlNode& node, PlanSpec& spec) {
+  node.allow_only({"nodes", "gpus"});
+  const auto nodes = node.find("nodes"), gpus = node.find("gpus");
+  if (nodes.has_value() == gpus.has_value()) {
+    node.error("expected nodes: 1 or gpus: 1");
+    return;
+  }
+  const YamlNode& found = nodes ? *nodes : *gpus;
+  if (found.integer(0, 1) == 1) spec.demand.spare = nodes ? Spare::Node : Spare::Gpu;
+}
+
+void read_vary(const YamlNode& node, PlanSpec& spec) {
+  for (const auto& [key, value] : node.entries()) {
+    Axis axis{.key = key};
+    if (key.starts_with("parallelism") || key.starts_with("cluster") ||
+        key == "placement.redundant" || key == "overlap.two_batch") {
+      value.error("is searched: say it under space, or gpus");
+    }
+    if (value.is_list()) {
+      for (const YamlNode& item : value.items()) axis.values.push_back(yaml_text(item));
+    } else {
+      axis.values.push_back(yaml_text(value));
+    }
+    if (axis.values.empty()) value.error("expected at least one value");
+    spec.vary.push_back(std::move(axis));
+  }
+}
+
+void read_search(const YamlNode& node, PlanSpec& spec) {
+  node.allow_only({"margin", "finalists", "exhaustive"});
+  if (const auto margin = node.find("margin")) spec.margin = margin->number(0.001, 4);
+  if (const auto found = node.find("finalists")) spec.finalists = found->integer(1, 1000);
+  if (const auto exhaustive = node.find("exhaustive")) spec.exhaustive = exhaustive->boolean();
+}
+
+bool is_searched(std::string_view key) {
+  return key == "cluster" || key == "parallelism";
+}
+
+}  // namespace
+
+std::string yaml_text(const YamlNode& node) {
+  std::string text;
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  if (node.is_map()) {
+    for (const auto& [key, value] : node.entries())
+      add((is_plain(key) ? key : sim::io::Json(key).dump()) + ": " + yaml_text(value));
+    return "{" + text + "}";
+  }
+  if (node.is_list()) {
+    for (const YamlNode& item : node.items()) add(yaml_text(item));
+    return "[" + text + "]";
+  }
+  if (!node.is_scalar()) return "null";
+  text = node.text();
+  std::error_code error;
+  if (std::filesystem::is_regular_file(node.file(), error) ||
+      std::filesystem::exists(node.file() / "config.json", error))
+    text = std::filesystem::absolute(node.file(), error).lexically_normal().string();
+  return is_plain(text) ? text : sim::io::Json(text).dump();
+}
+
+PlanSpec read_plan(const YamlNode& root) {
+  std::vector<std::string_view> keys{"name", "load",      "targets", "gpus",   "limits", "space",
+                                     "vary", "objective", "spare",   "search", "serving"};
+  for (const std::string_view key : workloads::deployment_keys())
+    if (!is_searched(key)) keys.push_back(key);
+  root.allow_only(keys);
+  PlanSpec spec;
+  (void)root.at("model");
+  for (const std::string_view key : workloads::deployment_keys()) {
+    if (is_searched(key)) continue;
+    if (const auto value = root.find(key)) spec.base.emplace_back(key, yaml_text(*value));
+  }
+  if (!root.find("network")) spec.base.emplace_back("network", "bound");
+  const auto name = root.find("name");
+  spec.title = name ? name->text() : root.at("model").text();
+  read_load(root.at("load"), spec);
+  read_targets(root.at("targets"), spec);
+  read_gpus(root.at("gpus"), spec);
+  spec.demand.limits.gpus = 64;
+  if (const auto limits = root.find("limits")) read_limits(*limits, spec);
+  if (const auto space = root.find("space")) read_space(*space, spec.space);
+  if (const auto vary = root.find("vary")) read_vary(*vary, spec);
+  const bool priced =
+      std::ranges::all_of(spec.gpus, [](const GpuChoice& g) { return g.price > 0; });
+  spec.demand.objective = priced ? Objective::Cost : Objective::Gpus;
+  if (const auto objective = root.find("objective")) {
+    spec.demand.objective = static_cast<Objective>(objective->one_of(kObjectiveNames));
+    if (spec.demand.objective == Objective::Cost && !priced)
+      objective->error(
+          "not every kind of GPU has a price: give gpus: [{cluster: …, price: 2.60 USD/h}]");
+  }
+  if (const auto spare = root.find("spare")) read_spare(*spare, spec);
+  if (const auto search = root.find("search")) read_search(*search, spec);
+  if (const auto serving = root.find("serving")) {
+    serving->allow_only(
+        {"client", "scheduler", "graphs", "kv", "speculation", "router", "iteration"});
+    if (spec.steps) serving->error("steps are planned: leave out serving");
+    spec.base.emplace_back("serving", yaml_text(*serving));
+  }
+  root.throw_errors();
+  return spec;
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,78 @@
+// The question of a plan, as YAML:
+//
+//   model: deepseek-v3
+//   load: {arrivals: {law: poisson, rate: 24 /s}, input: 2000, output: 500}     # serving.requests
+//   # or of single steps: {phase: decode, context: 4096, rate: 50000 /s}        # tokens a second
+//   #                     {phase: prefill, prompt: 4096, rate: 200000 /s}
+//   targets: {ttft: 2 s, tpot: 80 ms, attained: 0.99, confidence: 0.8}
+//   gpus: [{cluster: h200-8x8, price: 2.60 USD/h}, {cluster: gb200-nvl72, price: 3.30 USD/h}]
+//   limits: {gpus: 64, cost: 400 USD/h}
+//   space: {tp: [1, 2, 4, 8], pp: [1, 2, 4], cp: [1], etp: [1, tp], ep: any, redundant: [0],
+//           two_batch: [false]}
+//   vary: {precision.kv_cache: [bf16, fp8]}      # anything else of a scenario
+//   objective: cost                              # gpus | cost | throughput
+//   spare: {nodes: 1}                            # or {gpus: 1}
+//   search: {margin: 0.12, finalists: 5, exhaustive: false}
+//
+// and what a scenario says of a deployment (precision, routing, placement, kernels, network,
+// overlap, engine, host, seed) and, under `serving`, of how it is run.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/io/yaml_reader.h"
+#include "tools/study/axis.h"
+#include "tools/study/plan/layouts.h"
+#include "tools/study/plan/offer.h"
+
+namespace moesim::tools {
+
+// A kind of GPU that may be bought: a cluster to take nodes of.
+struct GpuChoice {
+  std::string cluster;  // YAML text: a name, a file, h200:8x8, or {file: …, …}
+  double price = 0;     // of a GPU and hour; 0: none is known
+};
+
+// A load of steps, all alike.
+struct StepLoad {
+  bool decode = true;
+  std::int64_t length = 0;  // keys of a sequence that decodes, tokens of a prompt
+};
+
+struct PlanSpace {
+  LayoutSpace layouts = {};
+  std::vector<std::int64_t> redundant = {0};
+  std::vector<bool> two_batch = {false};
+};
+
+struct PlanSpec {
+  std::string title;
+  // Keys of a scenario, and their values as YAML text; paths are whole.
+  std::vector<std::pair<std::string, std::string>> base = {};
+  std::optional<StepLoad> steps = {};  // else requests are served
+  std::string load_text = {};          // YAML text of serving.requests
+  bool counts_requests = false;        // the load says how many: that many, whatever is planned
+  std::string ttft = {}, tpot = {}, e2el = {};  // as written; empty: none
+  double attained = 0.99;
+  std::vector<GpuChoice> gpus = {};
+  std::string currency = {};  // of prices; empty where there are none
+  PlanSpace space = {};
+  std::vector<Axis> vary = {};
+  Demand demand = {};
+  double margin = 0.12;
+  std::int64_t finalists = 5;
+  bool exhaustive = false;
+};
+
+// Throws ConfigError that lists every mistake of the document.
+PlanSpec read_plan(const sim::io::YamlNode& root);
+
+// A value as YAML text on one line: words that read as what they are stay so, others are quoted; a
+// path of a file that is there is made whole.
+std::string yaml_text(const sim::io::YamlNode& node);
+
+}  // namespace moesim::tools

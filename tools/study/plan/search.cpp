@@ -1,0 +1,199 @@
+#include "tools/study/plan/search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+namespace moesim::tools {
+namespace {
+
+constexpr double kWider = 1.5;
+
+class Search {
+ public:
+  Search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
+         const std::function<double(std::size_t)>& estimate,
+         const std::function<EngineCapacity(std::size_t)>& measure, const SearchOptions& options)
+      : items_(items),
+        questions_(questions),
+        estimate_(estimate),
+        measure_(measure),
+        options_(options),
+        margin_(options.margin),
+        best_(questions.size()) {
+    result_.items.resize(items.size());
+  }
+
+  SearchResult run() {
+    if (options_.exhaustive) {
+      for (std::size_t i = 0; i < items_.size(); ++i) measure(i);
+    } else {
+      estimate_all();
+      measure_what_matters();
+    }
+    for (const SearchedItem& item : result_.items) {
+      result_.estimated += item.estimate ? 1 : 0;
+      result_.measured += item.capacity ? 1 : 0;
+    }
+    result_.margin_used = options_.exhaustive ? 0 : margin_;
+    result_.largest_error = options_.exhaustive ? 0 : std::exp(largest_error()) - 1;
+    for (const Best& best : best_) result_.best.push_back(best.item);
+    return std::move(result_);
+  }
+
+ private:
+  struct Best {
+    std::optional<std::size_t> item;
+    Offer offer;
+  };
+
+  // Whether an engine of this capacity would be the best answer to any question.
+  bool may_win(std::size_t i, double capacity) const {
+    for (std::size_t q = 0; q < questions_.size(); ++q) {
+      const auto offer = offer_of(items_[i].terms, capacity, options_.structure, questions_[q]);
+      if (offer && (!best_[q].item || !better(best_[q].offer, *offer))) return true;
+    }
+    return false;
+  }
+
+  void measure(std::size_t i) {
+    SearchedItem& item = result_.items[i];
+    item.fate = Fate::Measured;
+    item.capacity = measure_(i);
+    const double deviation = deviation_of(*item.capacity, options_.structure);
+    for (std::size_t q = 0; q < questions_.size(); ++q) {
+      const auto offer = offer_of(items_[i].terms, item.capacity->p50, deviation, questions_[q]);
+      Best& best = best_[q];
+      if (!offer) continue;
+      const bool wins = !best.item || better(*offer, best.offer) ||
+                        (!better(best.offer, *offer) && i < *best.item);
+      if (wins) best = {i, *offer};
+    }
+  }
+
+  // Those that may win first; who cannot, whatever it carries, last.
+  std::vector<std::size_t> by_promise(const std::function<double(std::size_t)>& capacity) const {
+    std::vector<std::size_t> order(items_.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::vector<std::optional<Offer>> offers;
+    for (const std::size_t i : order)
+      offers.push_back(
+          offer_of(items_[i].terms, capacity(i), options_.structure, questions_.front()));
+    std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
+      if (!offers[a] || !offers[b]) return offers[a].has_value() && !offers[b];
+      return better(*offers[a], *offers[b]);
+    });
+    return order;
+  }
+
+  void estimate_all() {
+    const auto order = by_promise([&](std::size_t i) { return items_[i].ceiling; });
+    for (std::size_t begin = 0; begin < order.size(); begin += options_.chunk) {
+      const std::size_t end = std::min(begin + options_.chunk, order.size());
+      for (std::size_t k = begin; k < end; ++k) {
+        SearchedItem& item = result_.items[order[k]];
+        if (!may_win(order[k], items_[order[k]].ceiling)) continue;
+        item.fate = Fate::Margin;
+        item.estimate = estimate_(order[k]);
+      }
+      // The best of them, so that what follows has something to be measured by.
+      for (const std::size_t i : by_promise([&](std::size_t j) { return scaled(j); })) {
+        if (!result_.items[i].estimate) continue;
+        if (!result_.items[i].capacity && scaled(i) > 0) measure(i);
+        break;
+      }
+    }
+  }
+
+  // The middle ratio of measured to estimated, of a group; of all where none of it was measured.
+  double ratio_of(std::size_t group) const {
+    std::vector<double> own, all;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      const SearchedItem& item = result_.items[i];
+      if (!item.capacity || !item.estimate || *item.estimate <= 0 || item.capacity->p50 <= 0)
+        continue;
+      const double ratio = item.capacity->p50 / *item.estimate;
+      all.push_back(ratio);
+      if (items_[i].group == group) own.push_back(ratio);
+    }
+    std::vector<double>& ratios = own.empty() ? all : own;
+    if (ratios.empty()) return 1;
+    const auto middle = ratios.begin() + static_cast<std::ptrdiff_t>((ratios.size() - 1) / 2);
+    std::ranges::nth_element(ratios, middle);
+    return *middle;
+  }
+
+  double scaled(std::size_t i) const {
+    const auto found = ratios_.find(items_[i].group);
+    const double ratio = found == ratios_.end() ? 1 : found->second;
+    return std::min(result_.items[i].estimate.value_or(0) * ratio, items_[i].ceiling);
+  }
+
+  void scale() {
+    for (const SearchItem& item : items_) ratios_[item.group] = 0;
+    for (auto& [group, ratio] : ratios_) ratio = ratio_of(group);
+  }
+
+  double largest_error() const {
+    double largest = 0;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      const SearchedItem& item = result_.items[i];
+      if (!item.capacity || !item.estimate || item.capacity->p50 <= 0) continue;
+      // An engine that was estimated to carry nothing and does: no margin would have found it.
+      if (scaled(i) <= 0) return std::log(1e6);
+      largest = std::max(largest, std::abs(std::log(item.capacity->p50 / scaled(i))));
+    }
+    return largest;
+  }
+
+  void measure_what_matters() {
+    for (;;) {
+      scale();
+      const auto order = by_promise([&](std::size_t i) { return scaled(i); });
+      std::optional<std::size_t> next;
+      std::size_t measured = 0;
+      for (const SearchedItem& item : result_.items) measured += item.capacity ? 1 : 0;
+      for (const std::size_t i : order) {
+        const SearchedItem& item = result_.items[i];
+        if (item.capacity || !item.estimate || scaled(i) <= 0) continue;
+        const bool matters = measured < options_.finalists ||
+                             may_win(i, std::min(scaled(i) * (1 + margin_), items_[i].ceiling));
+        if (!matters) continue;
+        next = i;
+        break;
+      }
+      if (next) {
+        measure(*next);
+      } else if (largest_error() > std::log(1 + margin_) && margin_ < kMostMargin) {
+        margin_ *= kWider;
+      } else {
+        return;
+      }
+    }
+  }
+
+  // Beyond this an estimate says nothing.
+  static constexpr double kMostMargin = 4;
+
+  const std::vector<SearchItem>& items_;
+  const std::vector<Demand>& questions_;
+  const std::function<double(std::size_t)>& estimate_;
+  const std::function<EngineCapacity(std::size_t)>& measure_;
+  SearchOptions options_;
+  double margin_;
+  std::vector<Best> best_;
+  std::map<std::size_t, double> ratios_;
+  SearchResult result_;
+};
+
+}  // namespace
+
+SearchResult search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
+                    const std::function<double(std::size_t)>& estimate,
+                    const std::function<EngineCapacity(std::size_t)>& measure,
+                    const SearchOptions& options) {
+  return Search(items, questions, estimate, measure, options).run();
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,66 @@
+// Finds the best engines among many without measuring all of them: branch and bound.
+//
+// Three numbers tell how much an engine carries, each dearer than the one before: a ceiling that is
+// proved (floor.h), an estimate from a few steps (estimate.h), and what a service of it carries.
+// An engine is left out where even its ceiling would not make it the best answer to any question:
+// that is a proof. It is also left out where its estimate would not, were that off by the margin
+// to the better side. Estimates are first scaled by the middle ratio of what was measured to what
+// was estimated, of engines of its group (one kind of GPU), since what an estimate leaves out it
+// leaves out of all. Where one that was measured is off by more than the margin, the margin is made
+// half as large again and the search goes on, at last over all of them.
+//
+// A function of values: it knows no scenario. Ties go to the lower index.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "tools/study/plan/confidence.h"
+#include "tools/study/plan/offer.h"
+
+namespace moesim::tools {
+
+struct SearchItem {
+  EngineTerms terms = {};
+  double ceiling = 0;  // its capacity is at most this
+  std::size_t group = 0;
+};
+
+struct SearchOptions {
+  double margin = 0.12;
+  std::size_t finalists = 5;  // measured at least
+  std::size_t chunk = 64;     // estimated before the best of them is measured
+  double structure = kServingStructure;
+  bool exhaustive = false;  // measures all
+};
+
+// What became of an engine.
+enum class Fate {
+  Dominated,  // by its ceiling: proved
+  Margin,     // by its estimate and the margin
+  Measured,
+};
+
+struct SearchedItem {
+  Fate fate = Fate::Dominated;
+  std::optional<double> estimate = {};
+  std::optional<EngineCapacity> capacity = {};  // of one engine
+};
+
+struct SearchResult {
+  std::vector<SearchedItem> items;
+  std::vector<std::optional<std::size_t>> best;  // of each question
+  double margin_used = 0, largest_error = 0;     // |ln| of measured over scaled estimate, as a part
+  std::size_t estimated = 0, measured = 0;
+};
+
+// `questions`: an engine matters that may be the best answer to one of them. `estimate` and
+// `measure` are called at most once for each item; 0 is none.
+SearchResult search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
+                    const std::function<double(std::size_t)>& estimate,
+                    const std::function<EngineCapacity(std::size_t)>& measure,
+                    const SearchOptions& options);
+
+}  // namespace moesim::tools
