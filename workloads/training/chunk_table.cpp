@@ -32,9 +32,18 @@ RankBatch routed_batch(const Deployment& group, const TrainingQuestion& q) {
   return {prompts(1, filled * p.tp * p.cp)};
 }
 
+// Experts that choose their tokens take as many each, whatever a law says of tokens' choices.
+bool experts_choose(const ModelSpec& model) {
+  const std::vector<std::int64_t> layers = model.moe_layers();
+  return !layers.empty() && std::ranges::all_of(layers, [&](std::int64_t layer) {
+    return model.moe(layer)->router.kind == RouterKind::ExpertChoice;
+  });
+}
+
 Deployment routed_group(const Deployment& deployment, const TrainingQuestion& question) {
   Deployment group = group_of(deployment);
-  if (question.capacity) group.routing = {.law = Law::Balanced};
+  const bool even = group.routing.trace.empty() && experts_choose(group.model);
+  if (question.capacity || even) group.routing = {.law = Law::Balanced};
   return group;
 }
 

@@ -64,6 +64,7 @@ LayerPassBuilder::LayerPassBuilder(const Input& input)
                .tp = input.group.layout.tp,
                .cp = input.group.layout.cp,
                .etp = input.group.layout.etp,
+               .accumulate_bytes = input.question.accumulate_bytes,
                .share = input.share},
       sharded_(tokens_are_sharded(input.group.layout)),
       by_layer_(!input.group.routing.trace.empty() || input.group.routing.law != Law::Balanced),
@@ -273,8 +274,8 @@ const Sums& LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::in
   for (Operation& op : products) ops.push_back(std::move(op));
   // Sorted by expert, and back, unless there is one expert.
   if (rows.size() > 1 || in_.communication.delivers_sorted()) {
-    for (int i = 0; i < 2; ++i)
-      for (Operation& op : pricing_.permute(all, tokens)) ops.push_back(std::move(op));
+    for (Operation& op : pricing_.permute_there(all, tokens)) ops.push_back(std::move(op));
+    for (Operation& op : pricing_.permute(all, tokens)) ops.push_back(std::move(op));
   }
   Sums sums = sums_of(ops, within_sums(in_.question.recompute));
   return expert_sums_.emplace(std::move(key), std::move(sums)).first->second;

@@ -15,9 +15,8 @@ using hardware::Precision;
 
 namespace {
 
-constexpr std::int64_t kElement = 2;     // bytes of an activation: bf16
-constexpr std::int64_t kAccumulate = 8;  // of a weight's gradient: fp32 read and written
-constexpr std::int64_t kCast = 3;        // bytes a number: read in 16 bits, written in 8
+constexpr std::int64_t kElement = 2;  // bytes of an activation: bf16
+constexpr std::int64_t kCast = 3;     // bytes a number: read in 16 bits, written in 8
 // Of a token that passes a small kernel: those 37 of DeepSeek's chunk that are no product, norm,
 // cast or copy take 6.6 us each for 4,096 tokens (deepseek-ai/profile-data@4496024).
 constexpr std::int64_t kSmallBytes = 2048;
@@ -87,22 +86,30 @@ Sums sums_of(const Operations& operations, const Recompute& recompute) {
 }
 
 void OperationPricing::add_product(Operation& to, std::int64_t m, std::int64_t n, std::int64_t k,
-                                   Precision precision) const {
+                                   Precision precision, Arrives arrives) const {
   if (m == 0 || n == 0 || k == 0) return;
-  const auto gemm = [&](std::int64_t rows, std::int64_t columns, std::int64_t depth) {
-    return kernels.gemm({.m = rows, .n = columns, .k = depth, .precision = precision}, share);
+  const auto gemm = [&](std::int64_t rows, std::int64_t columns, std::int64_t depth,
+                        bool quantised) {
+    return kernels.gemm(
+        {.m = rows, .n = columns, .k = depth, .precision = precision, .quantised = quantised},
+        share);
   };
   const auto cast = [&](std::int64_t numbers) {
     return kernels.elementwise({.bytes = sim::Bytes(kCast * numbers)}, share);
   };
-  to.forward += gemm(m, n, k);
-  to.input += gemm(m, k, n);
-  KernelCost weight = gemm(n, k, m);
-  weight.bytes += sim::Bytes((kAccumulate - kElement) * n * k);
-  weight.time = std::max(weight.time, kernels.elementwise({.bytes = weight.bytes}, share).time);
+  to.forward += gemm(m, n, k, arrives.x);
+  to.input += gemm(m, k, n, arrives.dy);
+  KernelCost weight = gemm(n, k, m, false);
+  // The sum is read and written where the product alone would be written.
+  const sim::Bytes sum(
+      std::llround((2 * accumulate_bytes - kElement) * static_cast<double>(n * k)));
+  KernelCost added = kernels.elementwise({.bytes = sum, .launches = 0}, share);
+  weight.bytes += sum;
+  weight.time += added.time;
   to.weight += weight;
   if (!below_16_bits(precision)) return;
-  to.forward += cast(m * k);
+  // What comes in 8 bits is cast by columns when it is needed.
+  (arrives.x ? to.input : to.forward) += cast(m * k);
   to.input += cast(m * n);
 }
 
@@ -189,8 +196,9 @@ std::array<Operation, 2> OperationPricing::expert(const MoeFfn& moe, std::int64_
   const std::int64_t width = moe.dispatch_width(model.hidden);
   Operation first{.module = Module::Expert, .phase = Phase::Experts};
   Operation second = first;
-  add_product(first, rows, up, width, formats.experts);
-  add_product(second, rows, width, inter, formats.experts);
+  const bool low = sends_low();
+  add_product(first, rows, up, width, formats.experts, {.x = low});
+  add_product(second, rows, width, inter, formats.experts, {.dy = low});
   return {std::move(first), std::move(second)};
 }
 
@@ -222,6 +230,16 @@ Operations OperationPricing::preprocess(std::int64_t tokens) const {
 Operations OperationPricing::permute(std::int64_t rows, std::int64_t tokens) const {
   const std::int64_t numbers = (rows + tokens) * model.hidden;
   return {touched(Module::Permute, Phase::Experts, numbers, numbers)};
+}
+
+bool OperationPricing::sends_low() const {
+  return below_16_bits(formats.experts) && below_16_bits(formats.dispatch);
+}
+
+Operations OperationPricing::permute_there(std::int64_t rows, std::int64_t tokens) const {
+  const std::int64_t numbers = (rows + tokens) * model.hidden;
+  const std::int64_t moved = sends_low() ? numbers / 2 : numbers;  // of 16 bits
+  return {touched(Module::Permute, Phase::Experts, moved, moved)};
 }
 
 Operations OperationPricing::embedding(std::int64_t tokens) const {

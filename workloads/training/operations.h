@@ -1,15 +1,19 @@
 // What the parts of a layer cost in training on one GPU: forward, the gradients of their inputs and
 // of their weights. Exchanges are elsewhere (layer_passes.h).
 //
-//   product    y[m, n] = x[m, k] w[n, k]^T: gradients [m, k] = dy w and [n, k] += dy^T x, each
-//   priced
-//              as a GEMM of its own shape; the last is added up in fp32: 8 n k bytes more
-//   below 16   the GEMM's price holds the cast of its input by rows; casts by columns, which the
-//   bits       weights' gradient reads, come beside it: 3 bytes a number of x forward, of dy
-//   backward experts    a dense product an expert that has rows (Transformer Engine, on several
-//   streams) core       hardware/kernels/training_attention.h the rest   bytes, a launch each;
-//   norms backward 1.5 times the forward's
-//   small      kernels that no shape names, as many as Megatron-Core has
+//   product       y[m, n] = x[m, k] w[n, k]^T: gradients [m, k] = dy w and [n, k] += dy^T x, each
+//                 priced as a GEMM of its own shape. The last is added to a sum of fp32: 6 n k
+//                 bytes more (bf16: 2), which nothing hides. So are grouped products on B200 within
+//                 15 % (21 % where k is 1,536), DeepGEMM's from 2,048 tokens within 11 %, with no
+//                 constant fitted (SimuMax@4dcaae5; DeepGEMM#74, #95, #107)
+//   below 16 bits the GEMM's price holds the cast of its input by rows; casts by columns, which the
+//                 weights' gradient reads, come beside it: 3 bytes a number of x forward, of dy
+//                 backward. Where tokens are sent in 8 bits experts need no cast by rows of them,
+//                 and cast columns backward
+//   experts       a dense product an expert that has rows (Transformer Engine, on several streams)
+//   core          hardware/kernels/training_attention.h
+//   the rest      bytes, a launch each; norms backward 1.5 times the forward's
+//   small         kernels that no shape names, as many as Megatron-Core has
 //
 // No fit says how these kernels differ from those of inference that price them (README.md).
 #pragma once
@@ -67,6 +71,7 @@ struct OperationPricing {
   const ModelSpec& model;
   Formats formats;
   std::int64_t tp = 1, cp = 1, etp = 1;
+  double accumulate_bytes = 4;       // of a weight's gradient, to which a micro-batch's is added
   hardware::DeviceShare share = {};  // the rest belongs to communication kernels
 
   // Of a layer's mixer with its norm, `sequences` of `tokens` each; not causal: an encoder's.
@@ -90,6 +95,8 @@ struct OperationPricing {
   // `rows` of width hidden copied to where they belong, or back; `tokens` of them are read, or
   // written, once each.
   Operations permute(std::int64_t rows, std::int64_t tokens) const;
+  // The same of rows as they come, in the dispatch's format; backward of their gradients, likewise.
+  Operations permute_there(std::int64_t rows, std::int64_t tokens) const;
   // Maps and counts of who sends what, once the router has chosen.
   Operations preprocess(std::int64_t tokens) const;
   Operations embedding(std::int64_t tokens) const;
@@ -101,8 +108,17 @@ struct OperationPricing {
  private:
   Operation product(Module module, Phase phase, std::int64_t m, std::int64_t n, std::int64_t k,
                     hardware::Precision precision) const;
+  // Of a product's input, of its result's gradient: whether it comes in the product's 8 bits.
+  struct Arrives {
+    bool x = false, dy = false;
+  };
   void add_product(Operation& to, std::int64_t m, std::int64_t n, std::int64_t k,
-                   hardware::Precision precision) const;
+                   hardware::Precision precision) const {
+    add_product(to, m, n, k, precision, Arrives{});
+  }
+  void add_product(Operation& to, std::int64_t m, std::int64_t n, std::int64_t k,
+                   hardware::Precision precision, Arrives arrives) const;
+  bool sends_low() const;  // tokens and their gradients go to experts in 8 bits
   // Numbers in 16 bits that are read or written; `backward`: as many as the gradient's kernel has.
   Work touch(std::int64_t numbers) const;
   Operation touched(Module module, Phase phase, std::int64_t forward, std::int64_t backward) const;

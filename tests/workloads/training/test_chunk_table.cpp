@@ -123,3 +123,17 @@ TEST_CASE("a host that launches and waits makes no pass shorter, and a capacity 
   // 100 ns a kernel of 1 us and more: the host stays ahead, but for the first.
   CHECK(launched - alone <= 100ns);
 }
+
+TEST_CASE("experts that choose their tokens are as busy, whatever the law") {
+  ModelSpec model = hand_model();
+  for (LayerKind& kind : model.kinds)
+    if (auto* moe = std::get_if<MoeFfn>(&kind.ffn)) moe->router.kind = RouterKind::ExpertChoice;
+  Deployment d = hand_deployment(model, {.dp = 2, .ep = 2});
+  d.network.fidelity = hardware::Fidelity::Bound;
+  d.routing = {.law = Law::Zipf, .skew = 2};
+  // 4 tokens, two choices each, on two ranks.
+  const TrainingQuestion q = hand_question();
+  ChunkTable chunks(d, q);
+  CHECK(chunks.draws() == 1);
+  CHECK(chunks.of({PassKind::Forward}).rows == std::vector<std::int64_t>{4, 4});
+}
