@@ -6,6 +6,7 @@
 
 #include "sim/error.h"
 #include "tools/moesim/trace/trace_commands.h"
+#include "tools/moesim/trace/trace_file.h"
 #include "tools/study/axis.h"
 #include "workloads/routing/statistics/expert_cache.h"
 
@@ -111,7 +112,7 @@ sim::io::Json to_json(const RoutingTrace& trace, std::uint64_t tokens, std::uint
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const RoutingTrace trace = RoutingTrace::open(arguments.text("TRACE"));
+  const RoutingTrace trace = RoutingTrace::open(trace_file(arguments.text("TRACE")));
   const auto& info = trace.info();
   if (!info.per_token) {
     throw sim::ConfigError(
@@ -167,7 +168,7 @@ Command trace_cache_command() {
                    .fallback = "4"},
                   {.name = "--tokens", .value = "N", .help = "only so many of the first"},
                   format_option()},
-      .examples = {"moesim trace cache configs/traces/deepseek-like.h5 --slots 16..128*2",
+      .examples = {"moesim trace cache deepseek-like --slots 16..128*2",
                    "moesim trace cache trace.h5 --slots 8,16 --ahead 8 --format json"},
       .run = run};
 }
