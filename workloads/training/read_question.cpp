@@ -178,10 +178,10 @@ void lay_out(const YamlNode& node, const Deployment& d, TrainingQuestion& q) {
 }  // namespace
 
 TrainingQuestion read_training_question(const YamlNode& node, const Deployment& d) {
-  node.allow_only({"sequence", "micro_batch", "global_batch", "schedule", "virtual_stages",
-                   "layout", "account_for", "prediction", "sharding", "sharding_group", "recompute",
-                   "gradients", "optimizer", "context", "capacity", "overlap", "attention", "draws",
-                   "mfu_precision", "run"});
+  node.allow_only({"sequence",  "micro_batch", "global_batch", "schedule",      "virtual_stages",
+                   "layout",    "account_for", "prediction",   "sharding",      "sharding_group",
+                   "recompute", "gradients",   "optimizer",    "context",       "capacity",
+                   "overlap",   "attention",   "draws",        "mfu_precision", "run"});
   TrainingQuestion q;
   q.sequence = node.at("sequence").integer(1, 1 << 24);
   q.micro_batch = integer(node, "micro_batch", 1);
