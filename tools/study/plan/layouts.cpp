@@ -57,7 +57,7 @@ std::vector<Parallelism> layouts_of(std::int64_t gpus, std::int64_t gpus_per_nod
 }
 
 bool is_several_engines(const Parallelism& p) {
-  return std::gcd(p.dp, p.edp()) > 1;
+  return p.dp > 1 && (p.ep * p.etp <= p.tp * p.cp || std::gcd(p.dp, p.edp()) > 1);
 }
 
 std::string short_name(const Parallelism& p) {

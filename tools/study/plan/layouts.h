@@ -26,9 +26,9 @@ std::vector<std::int64_t> engine_sizes(std::int64_t gpus_per_node, std::int64_t 
 std::vector<workloads::Parallelism> layouts_of(std::int64_t gpus, std::int64_t gpus_per_node,
                                                std::int64_t slots, const LayoutSpace& space);
 
-// Whether its dp ranks fall into groups that share no experts (dp and edp have a common divisor):
-// such groups are engines of their own, so that the layout is one of fewer GPUs, several times.
-// REQUIRES: check_layout finds nothing
+// Whether its dp ranks fall into groups that share no experts: each alone (ep x etp lies within
+// tp x cp), or so many as dp and edp have in common. Such groups are engines of their own, so that
+// the layout is one of fewer GPUs, several times. REQUIRES: check_layout finds nothing
 bool is_several_engines(const workloads::Parallelism& layout);
 
 // "tp2-dp8-ep16"; sizes of 1 are left out, but one is always said.

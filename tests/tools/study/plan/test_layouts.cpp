@@ -53,6 +53,8 @@ TEST_CASE("dp ranks that share no experts are engines of their own") {
   CHECK(is_several_engines({.dp = 8}));                    // eight engines of one GPU
   CHECK(is_several_engines({.tp = 2, .dp = 4, .ep = 2}));  // four of two
   CHECK(is_several_engines({.dp = 8, .ep = 4}));           // two of four
+  // Three of eight, whose experts lie on six of them: the plan of such a service was no layout.
+  CHECK(is_several_engines({.tp = 8, .dp = 3, .ep = 6}));
   CHECK_FALSE(is_several_engines({.dp = 8, .ep = 8}));
   CHECK_FALSE(is_several_engines({.tp = 8, .ep = 2}));  // one, whose experts are there 4 times
   CHECK_FALSE(is_several_engines({.tp = 2, .dp = 4, .ep = 4, .etp = 2}));
