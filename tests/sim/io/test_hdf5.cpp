@@ -559,6 +559,12 @@ TEST_CASE("a text that its heap does not have is refused, which the library read
             ": is damaged: the heap of texts at byte 2048 has no text 0, which byte 880 asks for");
 }
 
+TEST_CASE("whole numbers of no bits, or of more than are read, are refused") {
+  const std::string file = "tests/fuzz/corpus/hdf5/whole-numbers-of-0-bits";
+  CHECK(thrown<InputError>([&] { Hdf5File::open(file).dataset("/token/domain"); }) ==
+        file + ": /token/domain: whole numbers of 0 bits");
+}
+
 TEST_CASE("a text that goes on beyond its heap is refused with its place") {
   CHECK(thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/text_past_its_heap.h5"); }) ==
         "tests/sim/io/hostile/text_past_its_heap.h5: is damaged: the heap of texts at byte 2048 "
