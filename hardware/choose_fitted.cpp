@@ -14,6 +14,9 @@ namespace {
 constexpr std::array<std::string_view, 8> kDonors{
     "trtllm", "flash_attention_3", "sglang", "vllm", "deepgemm", "moesim", "nccl", "deepep"};
 
+// TensorRT-LLM's generated experts, and the one format that a public table has them in.
+constexpr std::string_view kGenerated = "trtllm_gen", kGeneratedVariant = "w4a8_mxfp4_mxfp8";
+
 // What two implementations of the same work are apart, 90th percentile of |ln|. GEMM: public H100
 // tables of three engines (aiconfigurator 095f58a5): bf16, the same library under all of them, 9 to
 // 19 %; fp8_block 34 %; fp8, with other kernels that quantise, 58 %. The others: what one engine's
@@ -94,6 +97,16 @@ Chosen choose(const Device& device, std::string_view kind, std::string_view impl
     const FittedModel* found = find_fitted(device, kind, impl, v);
     return found && (any_generation || !found->other_generation) ? found : nullptr;
   };
+  // Made of two fits (with_generated_experts).
+  if (kind == "moe" && implementation == kGenerated) {
+    if (const FittedModel* made = find(implementation, variant))
+      return {made, variant != kGeneratedVariant, doubt_of_format(kind)};
+  }
+  // vLLM's Marlin, made for integers of four bits and used for mxfp4: its fit of those.
+  if (kind == "moe" && implementation == "marlin") {
+    if (const FittedModel* found = find("vllm", "int4"))
+      return {found, variant != "int4", doubt_of_format(kind)};
+  }
   const std::vector<std::string_view> names = names_of(kind, implementation);
   for (const std::string_view name : names)
     if (const FittedModel* exact = find(name, variant)) return {.model = exact};
@@ -118,6 +131,26 @@ Chosen choose_fitted(const Device& device, std::string_view kind, std::string_vi
                      std::string_view variant) {
   const Chosen own = choose(device, kind, implementation, variant, /*any_generation=*/false);
   return own.model ? own : choose(device, kind, implementation, variant, /*any_generation=*/true);
+}
+
+Device with_generated_experts(Device device) {
+  const FittedModel* measured = find_fitted(device, "moe", "trtllm", kGeneratedVariant);
+  if (!measured) return device;
+  std::vector<FittedModel> made;
+  for (const FittedModel& fit : device.fitted) {
+    if (fit.kind != "moe" || fit.implementation != "trtllm" || fit.variant.starts_with("w4a16")) {
+      continue;
+    }
+    FittedModel& one = made.emplace_back(fit);
+    one.implementation = kGenerated;
+    if (fit.variant == kGeneratedVariant) continue;
+    for (const char* host : {"launch_us", "per_group_us"}) {
+      one.parameters[host] = measured->parameters.at(host);
+    }
+    one.residual = {};  // of the other kernels
+  }
+  device.fitted.insert(device.fitted.end(), made.begin(), made.end());
+  return device;
 }
 
 ModelUse use_of(const FittedModel& model, std::string kind, std::string asked) {

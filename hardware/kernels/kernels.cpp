@@ -27,8 +27,8 @@
 namespace moesim::hardware {
 namespace {
 
-constexpr std::array<std::string_view, 6> kImplementations{"roofline", "trtllm",   "sglang",
-                                                           "vllm",     "deepgemm", "moesim"};
+constexpr std::array<std::string_view, 8> kImplementations{
+    "roofline", "trtllm", "trtllm_gen", "sglang", "vllm", "marlin", "deepgemm", "moesim"};
 constexpr std::string_view kDefault = "trtllm", kRoofline = "roofline", kOurs = "moesim";
 // Above this many rows a group, kernels for dispatched rows are those of prefill.
 constexpr double kMostDecodeRows = 128;
@@ -207,7 +207,7 @@ struct Kernels::Models {
         plain(choice.gemm == kRoofline),
         moe_name(checked(d, choice.moe, "moe")),
         gemm(d, "gemm", checked(d, choice.gemm, "gemm"), precision_names()),
-        moe(d, "moe", moe_name, expert_variants(d)),
+        moe(with_generated_experts(d), "moe", moe_name, expert_variants(d)),
         context(d, "context_attention", checked(d, choice.attention, "attention"), pair_names()),
         decode(d, "generation_attention", checked(d, choice.attention, "attention"), pair_names()),
         context_mla(d, "context_mla", checked(d, choice.attention, "attention"), pair_names()),
@@ -271,8 +271,8 @@ Kernels::Kernels(Kernels&&) noexcept = default;
 
 KernelCost Kernels::gemm(const GemmShape& shape, DeviceShare share) const {
   const Rates rates = rates_of(models_->device, shape.precision, share);
-  // Activations are quantised by a kernel of their own.
-  const std::int64_t launches = is_quantised(shape.precision) ? 2 : 1;
+  // Activations are quantised by a kernel of their own, unless they come so.
+  const std::int64_t launches = is_quantised(shape.precision) && !shape.quantised ? 2 : 1;
   return with_launches(
       by<GemmModel>(models_->gemm.of(place_of(shape.precision)), shape, work_of(shape), rates, 1),
       launches);

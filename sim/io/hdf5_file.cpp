@@ -81,6 +81,9 @@ Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
   if (dataset.kind_ == Hdf5Kind::Integer) {
     dataset.is_signed_ = H5Tget_sign(type.id()) == H5T_SGN_2;
     const std::size_t bits = H5Tget_precision(type.id()) - (dataset.is_signed_ ? 1 : 0);
+    if (bits > 64)
+      throw InputError(
+          fmt::format("{}: whole numbers of {} bits", where, H5Tget_precision(type.id())));
     dataset.largest_ = bits == 0 ? 0 : UINT64_MAX >> (64 - bits);
     const std::size_t bytes = H5Tget_size(type.id());
     dataset.plain_bytes_ = H5Tget_precision(type.id()) == 8 * bytes ? bytes : 0;

@@ -92,11 +92,29 @@ class Heaps {
            found = part.find(address, found + 1)) {
         const auto text = texts.find(number_at(part.data() + found + 8, 4));
         const std::uint64_t length = number_at(part.data() + found - 4, 4);
+        if (text == texts.end() && length > 0 && after_text_type(part, found - 4)) {
+          fail(heap, fmt::format("has no text {}, which byte {} asks for",
+                                 number_at(part.data() + found + 8, 4), at + found - 4));
+        }
         if (text == texts.end() || length <= std::max(text->second, kHarmless)) continue;
         fail(heap, fmt::format("has a text of {} bytes, of which byte {} says that it has {}",
                                text->second, at + found - 4, length));
       }
     }
+  }
+
+  // Whether a type of variable length stands shortly before, as in an attribute: who says so there
+  // means a text, and no numbers that look like it. (Of number 0, what is free, and of one beyond
+  // the heap the library reads what is not there.)
+  static bool after_text_type(std::string_view bytes, std::size_t end) {
+    constexpr std::size_t kAttribute = 96;              // its type and its shape
+    constexpr std::string_view kSize{"\x10\0\0\0", 4};  // of a reference
+    for (std::size_t i = end > kAttribute ? end - kAttribute : 0; i + 8 <= end; ++i) {
+      const auto type = static_cast<unsigned char>(bytes[i]);
+      const bool variable = (type & 15) == 9 && (type >> 4) >= 1 && (type >> 4) <= 4;
+      if (variable && bytes.substr(i + 4, 4) == kSize) return true;
+    }
+    return false;
   }
 
   [[noreturn]] void fail(std::uint64_t heap, const std::string& what) const {

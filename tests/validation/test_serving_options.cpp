@@ -14,7 +14,9 @@ namespace {
 constexpr const char* kHeader =
     "engine,engine_version,model,system,precision,mode,isl,osl,date_from,concurrency_min,"
     "concurrency_max,tp,ep,dp_attention,max_num_tokens,max_num_seqs,chunk,kv_cache_dtype,"
-    "memory_fraction,recv_interval,batch_wait_iters,batch_wait_ratio,expert_parallel,speculation\n";
+    "memory_fraction,recv_interval,batch_wait_iters,batch_wait_ratio,expert_parallel,attention_dp_"
+    "balance,"
+    "speculation,moe_backend\n";
 
 E2eRow row() {
   E2eRow r;
@@ -59,27 +61,31 @@ TEST_CASE(
   const OptionTable options = table(
       folder,
       "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-03-25,16,128,4|8,1,off,32768,C,16384,fp8_e4m3,0.85,"
-      "30,,,off,\n"
+      "30,,,off,on; wait 0; timeout 60,,MXFP4_USE_MARLIN=1\n"
       "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-01-01,16,128,4,*,*,32768,256,16384,auto,0.8,10,,,"
-      "off,\n"
-      "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-05-01,16,128,4,1,off,1,C,1,fp8,0.1,1,,,off,mtp 3\n"
-      "sglang,0.5.9,m,b200_sxm,fp4,disagg,*,*,2026-05-01,16,128,4,1,off,1,C,1,fp8,0.1,1,,,off,\n"
-      "trtllm,1.1,m,b200_sxm,fp4,agg,8192,1024,2025-09-18,4,*,4,1,off,16384,,,fp8,,,20,0.9,on,\n"
-      "trtllm,1.2,m,b200_sxm,fp4,agg,8192,1024,2026-01-21,4,*,4,1,off,8192,,,fp8,,,40,0.8,on,\n");
+      "off,on; wait ; timeout,,\n"
+      "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-05-01,16,128,4,1,off,1,C,1,fp8,0.1,1,,,off,,mtp "
+      "3,\n"
+      "sglang,0.5.9,m,b200_sxm,fp4,disagg,*,*,2026-05-01,16,128,4,1,off,1,C,1,fp8,0.1,1,,,off,,,\n"
+      "trtllm,1.1,m,b200_sxm,fp4,agg,8192,1024,2025-09-18,4,*,4,1,off,16384,,,fp8,,,20,0.9,on,,,\n"
+      "trtllm,1.2,m,b200_sxm,fp4,agg,8192,1024,2026-01-21,4,*,4,1,off,8192,,,fp8,,,40,0.8,on,,,\n");
   const auto found = options.of(row());
   CHECK(found.sets == 2);
   CHECK(found.options == RunOptions{.tokens = 32768,
                                     .sequences = 16,
                                     .chunk = 16384,
                                     .receive_interval = 30,
+                                    .balance = 60,
                                     .memory_fraction = 0.85,
-                                    .cache = "fp8"});
+                                    .cache = "fp8",
+                                    .moe = "marlin"});
   // The label's ep counts, whatever layout it was taken for; the second line allows any.
   E2eRow wide = row();
   wide.label_ep = 4;
   CHECK(options.of(wide).sets == 1);
   CHECK(options.of(wide).options.receive_interval == 10);
   CHECK(options.of(wide).options.cache == "bf16");
+  CHECK(options.of(wide).options.balance == 50);  // the engine's own where nothing is said
   const auto none = [&](auto change) {
     E2eRow r = row();
     change(r);
@@ -112,7 +118,7 @@ TEST_CASE("options that cannot be read are told where they stand") {
   CHECK(tests::thrown<sim::InputError>([&] {
           table(folder,
                 "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-03-25,16,128,4,1,off,twice isl,C,16384,"
-                "fp8,0.85,30,,,off,\n");
+                "fp8,0.85,30,,,off,,,\n");
         }) == (folder.path() / "o.csv").string() +
                   ":2: max_num_tokens: expected a number or a formula of isl, osl and C such as "
                   "max(8192 2*isl), not \"twice isl\"");
@@ -185,4 +191,69 @@ TEST_CASE("deployments of a model under one load are ranked where they differ") 
   // 1 and 2 at 16 is predicted the other way round (521 and 673).
   CHECK(summary.rate_ranking.pairs == 4);
   CHECK(summary.rate_ranking.right == 3);
+}
+
+TEST_CASE("rows of prompts read apart are engines of two kinds, where both say how many") {
+  const tests::TemporaryFolder folder;
+  const std::string head =
+      "case,engine,engine_version,model,system,precision,mode,isl,osl,concurrency,tp_size,"
+      "attention_dp_size,moe_tp_size,moe_ep_size,prefill_num_workers,prefill_tp_size,"
+      "prefill_attention_dp_size,prefill_moe_tp_size,prefill_moe_ep_size,decode_num_workers,"
+      "decode_tp_size,decode_attention_dp_size,decode_moe_tp_size,decode_moe_ep_size,"
+      "silicon_ttft_ms,silicon_tpot_ms\n";
+  const auto line = [](const char* name, const char* prefill, const char* decode,
+                       const char* ttft = "900") {
+    return std::string(name) + ",trtllm,1,m,h200_sxm,fp8,disagg,8192,1024,64,,,,," + prefill + "," +
+           decode + "," + ttft + ",20\n";
+  };
+  const E2eRows rows = read_e2e({folder.file(
+      "e.csv", head + line("a", "2,1,8,1,8", "5,8,1,1,8") + line("b", ",8,1,8,1", ",8,1,8,1") +
+                   line("c", "1,4,2,1,4", "1,8,1,1,8", "901"))});
+  REQUIRE(rows.rows.size() == 1);
+  const E2eRow& row = rows.rows.front();
+  REQUIRE(row.prefill.has_value());
+  CHECK(row.prefill->workers == 2);
+  CHECK(row.prefill->layout.dp == 8);
+  CHECK(row.workers == 5);
+  CHECK(row.layout.tp == 8);
+  CHECK(row.layout.ep == 8);
+  CHECK(row.gpus() == 2 * 8 + 5 * 8);
+  CHECK(row.group() == "trtllm m h200_sxm fp8 apart");
+  CHECK(row.deployment() ==
+        "trtllm 1 m h200_sxm fp8 2 x prefill tp1 dp8 ep8 etp1 beside 5 x tp8 dp1 ep8 etp1");
+  REQUIRE(rows.skipped.size() == 2);
+  CHECK(rows.skipped[0].reason == "layout labels do not multiply up");
+  CHECK(rows.skipped[1].reason == "prefill and decode apart: how many engines is not said");
+  // 56 GPUs are seven nodes; pools in place of one engine.
+  const std::string scenario =
+      scenario_of(row, {.model_file = [](const std::string&) { return std::string("m.yaml"); },
+                        .configs = "configs"});
+  CHECK(scenario.find("cluster: {file: configs/clusters/h200-8x8.yaml, nodes: 7}\n") !=
+        std::string::npos);
+  CHECK(
+      scenario.find("  pools: {prefill: {replicas: 2, parallelism: {tp: 1, dp: 8, ep: 8, etp: 1}}, "
+                    "decode: {replicas: 5, parallelism: {tp: 8, dp: 1, ep: 8, etp: 1}}}\n") !=
+      std::string::npos);
+}
+
+TEST_CASE("lengths of one benchmark are drawn, of others as they are said") {
+  const E2eOptions options{.model_file = [](const std::string&) { return std::string("m.yaml"); },
+                           .configs = "configs"};
+  E2eRow r = row();
+  CHECK(scenario_of(r, options).find("input: {law: uniform, low: 6553, high: 8192}") !=
+        std::string::npos);
+  r.isl = 4096;
+  CHECK(scenario_of(r, options).find("input: {law: uniform, low: 4096, high: 4096}") !=
+        std::string::npos);
+}
+
+TEST_CASE("an FP4 checkpoint of a mixture has its attention in 16 bits, of a dense model not") {
+  const E2eOptions options{.model_file = [](const std::string&) { return std::string("m.yaml"); },
+                           .configs = "configs"};
+  E2eRow r = row();
+  r.model = "deepseek-ai/DeepSeek-R1";
+  CHECK(scenario_of(r, options).find("weights: nvfp4, attention: bf16, kv_cache: fp8") !=
+        std::string::npos);
+  r.model = "meta-llama/Llama-3.1-70B";
+  CHECK(scenario_of(r, options).find("{weights: nvfp4, kv_cache: fp8}") != std::string::npos);
 }

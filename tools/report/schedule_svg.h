@@ -1,5 +1,5 @@
-// A step of training as SVG text that stands alone: a row a pipeline rank, a box a pass, coloured by
-// what it is, numbered by its micro-batch where there is room.
+// A step of training as SVG text that stands alone: a row a pipeline rank, a box a pass, coloured
+// by what it is, numbered by its micro-batch where there is room.
 #pragma once
 
 #include <string>

@@ -22,7 +22,7 @@ using workloads::RunResult;
 using workloads::TrainingReport;
 
 constexpr sim::Rank kMostTracks = 16;
-constexpr std::size_t kMostPasses = 60;  // of a rank: more are too thin to be read
+constexpr std::size_t kMostPasses = 40;  // of a rank: more are too thin to be read
 constexpr std::size_t kRows = 100;       // of a table beside a line
 
 // "F 3 stage 1", of micro-batch 3; with a second one after a comma where two are woven.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "sim/error.h"
@@ -15,13 +16,49 @@ namespace {
 using sim::io::CsvTable;
 
 struct Label {
-  std::int64_t tp = 1, dp = 1, moe_tp = 1, moe_ep = 1;
+  std::int64_t tp = 1, dp = 1, moe_tp = 1, moe_ep = 1, workers = 1;
+
+  std::string text() const {
+    return fmt::format(" {} {} {} {} {}", tp, dp, moe_tp, moe_ep, workers);
+  }
 };
 
 std::int64_t size_or(const CsvTable& table, std::size_t row, std::size_t column) {
   if (table.text(row, column).empty()) return 1;
   return std::max<std::int64_t>(1, table.integer(row, column));
 }
+
+// Where the sizes of an engine stand, "tp_size", or of a pool's, "prefill_tp_size", which a table
+// of aggregated rows need not have.
+class LabelColumns {
+ public:
+  explicit LabelColumns(const CsvTable& t)
+      : LabelColumns(t.column("tp_size"), t.column("attention_dp_size"), t.column("moe_tp_size"),
+                     t.column("moe_ep_size")) {}
+  static std::optional<LabelColumns> of_pool(const CsvTable& t, const std::string& pool) {
+    const auto workers = t.find_column(pool + "_num_workers");
+    if (!workers) return {};
+    LabelColumns columns(t.column(pool + "_tp_size"), t.column(pool + "_attention_dp_size"),
+                         t.column(pool + "_moe_tp_size"), t.column(pool + "_moe_ep_size"));
+    columns.workers_ = workers;
+    return columns;
+  }
+
+  bool says_workers(const CsvTable& t, std::size_t row) const {
+    return workers_ && !t.text(row, *workers_).empty();
+  }
+  Label of(const CsvTable& t, std::size_t row) const {
+    return {size_or(t, row, tp_), size_or(t, row, dp_), size_or(t, row, moe_tp_),
+            size_or(t, row, moe_ep_), workers_ ? size_or(t, row, *workers_) : 1};
+  }
+
+ private:
+  LabelColumns(std::size_t tp, std::size_t dp, std::size_t moe_tp, std::size_t moe_ep)
+      : tp_(tp), dp_(dp), moe_tp_(moe_tp), moe_ep_(moe_ep) {}
+
+  std::size_t tp_, dp_, moe_tp_, moe_ep_;
+  std::optional<std::size_t> workers_;
+};
 
 // The layout that a label means: labels that multiply up, and three families that give products of
 // sizes in place of sizes (their rows agree with the plain ones).
@@ -104,12 +141,20 @@ void mark_saturated(std::vector<E2eRow>& rows) {
 
 std::string E2eRow::deployment() const {
   const workloads::Parallelism& p = layout;
-  return fmt::format("{} {} {} {} {} tp{} dp{} ep{} etp{}", engine, version, model, system,
-                     precision, p.tp, p.dp, p.ep, p.etp);
+  const auto sizes = [](const workloads::Parallelism& of) {
+    return fmt::format("tp{} dp{} ep{} etp{}", of.tp, of.dp, of.ep, of.etp);
+  };
+  std::string apart;
+  if (prefill) {
+    apart = fmt::format("{} x prefill {} beside {} x ", prefill->workers, sizes(prefill->layout),
+                        workers);
+  }
+  return fmt::format("{} {} {} {} {} {}{}", engine, version, model, system, precision, apart,
+                     sizes(p));
 }
 
 std::string E2eRow::group() const {
-  return fmt::format("{} {} {} {}", engine, model, system, precision);
+  return fmt::format("{} {} {} {}{}", engine, model, system, precision, prefill ? " apart" : "");
 }
 
 E2eRows read_e2e(const std::vector<std::filesystem::path>& files) {
@@ -119,6 +164,7 @@ E2eRows read_e2e(const std::vector<std::filesystem::path>& files) {
   struct Read {
     E2eRow row;
     Label label;
+    std::optional<Label> reads = {};
   };
   std::vector<Read> read;
   for (const std::filesystem::path& file : files) {
@@ -128,10 +174,11 @@ E2eRows read_e2e(const std::vector<std::filesystem::path>& files) {
                       version = column("engine_version"), model = column("model"),
                       system = column("system"), precision = column("precision"),
                       mode = column("mode"), isl = column("isl"), osl = column("osl"),
-                      concurrency = column("concurrency"), tp = column("tp_size"),
-                      dp = column("attention_dp_size"), moe_tp = column("moe_tp_size"),
-                      moe_ep = column("moe_ep_size"), ttft = column("silicon_ttft_ms"),
+                      concurrency = column("concurrency"), ttft = column("silicon_ttft_ms"),
                       tpot = column("silicon_tpot_ms");
+    const LabelColumns together(t);
+    const auto reads = LabelColumns::of_pool(t, "prefill"),
+               generates = LabelColumns::of_pool(t, "decode");
     for (std::size_t i = 0; i < t.rows(); ++i) {
       const auto text = [&](std::size_t c) { return std::string(t.text(i, c)); };
       Read one{.row = {.name = text(name),
@@ -142,10 +189,6 @@ E2eRows read_e2e(const std::vector<std::filesystem::path>& files) {
                        .precision = text(precision),
                        .mode = text(mode)},
                .label = {}};
-      if (one.row.mode != "agg") {
-        ++skipped["prefill and decode apart: not played by this command"];
-        continue;
-      }
       if (t.text(i, concurrency).empty()) {
         ++skipped["no concurrency"];
         continue;
@@ -160,8 +203,16 @@ E2eRows read_e2e(const std::vector<std::filesystem::path>& files) {
         throw sim::InputError(t.where(i) +
                               ": expected isl, concurrency and times above 0, osl above 1");
       }
-      one.label = {size_or(t, i, tp), size_or(t, i, dp), size_or(t, i, moe_tp),
-                   size_or(t, i, moe_ep)};
+      if (one.row.mode == "agg") {
+        one.label = together.of(t, i);
+      } else if (!reads || !generates || !reads->says_workers(t, i) ||
+                 !generates->says_workers(t, i)) {
+        ++skipped["prefill and decode apart: how many engines is not said"];
+        continue;
+      } else {
+        one.label = generates->of(t, i);
+        one.reads = reads->of(t, i);
+      }
       read.push_back(std::move(one));
     }
   }
@@ -177,8 +228,8 @@ E2eRows read_e2e(const std::vector<std::filesystem::path>& files) {
     const std::string what =
         fmt::format("{} {} {} {} {} {} {} {} {}", r.engine, r.model, r.system, r.precision, r.isl,
                     r.osl, r.concurrency, r.ttft_ms, r.tpot_ms);
-    const Label& l = one.label;
-    if (!seen.insert(fmt::format("{} {} {} {} {}", what, l.tp, l.dp, l.moe_tp, l.moe_ep)).second) {
+    const std::string labels = one.label.text() + (one.reads ? one.reads->text() : "");
+    if (!seen.insert(what + labels).second) {
       ++skipped["all figures equal to another row's"];
       continue;
     }
@@ -187,7 +238,12 @@ E2eRows read_e2e(const std::vector<std::filesystem::path>& files) {
       continue;
     }
     std::string why = layout_of(one.label, r.layout);
+    r.workers = one.label.workers;
     r.label_ep = r.layout.ep;
+    if (one.reads && why.empty()) {
+      why = layout_of(*one.reads, r.prefill.emplace().layout);
+      r.prefill->workers = one.reads->workers;
+    }
     if (why.empty()) why = known_fault(r, one.label);
     if (!why.empty()) {
       ++skipped[why];

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,18 +12,29 @@
 
 namespace moesim::validation {
 
+// Engines that are alike: those that read prompts, where they are apart.
+struct E2ePool {
+  std::int64_t workers = 1;
+  workloads::Parallelism layout = {};
+
+  std::int64_t gpus() const { return workers * layout.gpus(); }
+};
+
 struct E2eRow {
   std::string name, engine, version, model, system, precision, mode;
   std::int64_t isl = 0, osl = 0, concurrency = 0;
-  workloads::Parallelism layout = {};
+  workloads::Parallelism layout = {};  // of an engine that generates
+  std::int64_t workers = 1;            // so many of them
+  std::optional<E2ePool> prefill = {};
   std::int64_t label_ep = 1;  // expert parallelism as the row is labelled
   double ttft_ms = 0, tpot_ms = 0;
   bool cold = false;       // measured without a warm-up: its TTFT says nothing
   bool saturated = false;  // near the deployment's largest output rate
 
+  std::int64_t gpus() const { return workers * layout.gpus() + (prefill ? prefill->gpus() : 0); }
   // Rows that differ in nothing but lengths, concurrency and what was measured.
   std::string deployment() const;
-  std::string group() const;  // engine, model, system, format
+  std::string group() const;  // engine, model, system, format; apart or not
 };
 
 struct SkippedRows {
@@ -35,7 +47,8 @@ struct E2eRows {
   std::vector<SkippedRows> skipped;
 };
 
-// Throws InputError "t.csv:7: …". Rows of prefill and decode apart are skipped, with that reason.
+// Throws InputError "t.csv:7: …". Where prompts are read apart (mode "disagg") and a row does not
+// say by how many engines, or has none of their sizes, it is skipped, with that reason.
 E2eRows read_e2e(const std::vector<std::filesystem::path>& files);
 
 }  // namespace moesim::validation

@@ -109,7 +109,7 @@ const char* options_of(std::int64_t sets) {
 double rate_of(const E2eRow& row, double ttft_ms, double tpot_ms) {
   const auto tokens = static_cast<double>(row.osl);
   return static_cast<double>(row.concurrency) * tokens * 1000 / (ttft_ms + (tokens - 1) * tpot_ms) /
-         static_cast<double>(row.layout.gpus());
+         static_cast<double>(row.gpus());
 }
 
 // Two deployments of a model on a system under the same load; `values` are {measured, predicted}.

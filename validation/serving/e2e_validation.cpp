@@ -18,21 +18,52 @@ namespace {
 using workloads::Scenario;
 using workloads::serving::Service;
 
-std::string cluster_of(const E2eRow& row) {
+// A cluster file as it is, or with as many nodes of eight as it takes.
+std::string cluster_of(const E2eRow& row, const std::string& configs) {
+  constexpr std::int64_t kNode = 8;
   const std::string device = row.system.substr(0, row.system.find('_'));
-  const std::int64_t gpus = row.layout.gpus();
-  if (device == "gb200") return "gb200-nvl72";
-  return fmt::format("{}-1x{}", device, gpus <= 1 ? 1 : gpus <= 2 ? 2 : gpus <= 4 ? 4 : 8);
+  const std::int64_t gpus = row.gpus();
+  const auto file = [&](const std::string& name) {
+    return fmt::format("{}/clusters/{}.yaml", configs, name);
+  };
+  if (device == "gb200") return file("gb200-nvl72");
+  if (gpus <= kNode) {
+    return file(fmt::format("{}-1x{}", device,
+                            gpus <= 1   ? 1
+                            : gpus <= 2 ? 2
+                            : gpus <= 4 ? 4
+                                        : kNode));
+  }
+  return fmt::format("{{file: {}, nodes: {}}}", file(device + (device == "b200" ? "-4x8" : "-8x8")),
+                     (gpus + kNode - 1) / kNode);
 }
 
-// What the recipes of these rows say of formats. gpt-oss is stored in four bits.
+std::string sizes_of(const workloads::Parallelism& p) {
+  return fmt::format("{{tp: {}, dp: {}, ep: {}, etp: {}}}", p.tp, p.dp, p.ep, p.etp);
+}
+
+// Engines of an aggregated row are one; apart there are so many of each kind.
+std::string pools_of(const E2eRow& row) {
+  if (!row.prefill) return "";
+  const auto pool = [](const char* name, std::int64_t workers, const workloads::Parallelism& p) {
+    return fmt::format("{}: {{replicas: {}, parallelism: {}}}", name, workers, sizes_of(p));
+  };
+  return fmt::format("  pools: {{{}, {}}}\n",
+                     pool("prefill", row.prefill->workers, row.prefill->layout),
+                     pool("decode", row.workers, row.layout));
+}
+
+// What the checkpoints of these rows hold. gpt-oss is stored in four bits. NVIDIA's FP4 checkpoints
+// of mixtures (DeepSeek-R1-0528-FP4, MiniMax-M2.5-NVFP4: hf_quant_config.json, exclude_modules)
+// leave attention in 16 bits; those of dense models do not.
 std::string precision_of(const E2eRow& row, const RunOptions& run) {
   const auto has = [&](const char* part) { return row.model.find(part) != std::string::npos; };
   const bool hopper = row.system.starts_with("h");
+  const bool dense = has("Llama") || has("Qwen3-32B");
   std::string weights;
   if (!has("gpt-oss")) {
-    if (row.precision == "fp4") weights = "nvfp4";
-    if (row.precision == "fp8") weights = has("Llama") || has("Qwen3-32B") ? "fp8" : "fp8_block";
+    if (row.precision == "fp4") weights = dense ? "nvfp4" : "nvfp4, attention: bf16";
+    if (row.precision == "fp8") weights = dense ? "fp8" : "fp8_block";
   }
   const bool wide = row.engine == "vllm" || (row.engine == "sglang" && hopper);
   return fmt::format("{{{}kv_cache: {}}}", weights.empty() ? "" : "weights: " + weights + ", ",
@@ -51,6 +82,7 @@ std::string scheduler_of(const RunOptions& run) {
   add("sequences", run.sequences);
   add("chunk", run.chunk);
   add("receive_interval", run.receive_interval);
+  add("balance_iterations", run.balance);
   if (run.batch_wait) {
     text += fmt::format("{}batch_wait: {{iterations: {}, share: {}}}", text.empty() ? "" : ", ",
                         *run.batch_wait, run.batch_wait_share.value_or(0));
@@ -148,7 +180,7 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
 
 // Rows that can share prices: of one deployment, whose options change neither formats nor layout.
 std::string prices_of(const E2eRow& row, const RunOptions& run) {
-  return fmt::format("{} {} {}", row.deployment(), run.cache, layout_of(row, run).ep);
+  return fmt::format("{} {} {} {}", row.deployment(), run.cache, run.moe, layout_of(row, run).ep);
 }
 
 }  // namespace
@@ -158,21 +190,27 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
   const bool deepseek = row.model.find("DeepSeek") != std::string::npos;
   const std::int64_t counted =
       options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
-  const auto low = [](std::int64_t most) { return std::max<std::int64_t>(1, most * 8 / 10); };
+  // InferenceX draws lengths in 0.8 to 1 of the nominal, in powers of two; others send them as they
+  // are said.
+  const bool drawn = (row.isl == 1024 || row.isl == 8192) && (row.osl == 1024 || row.osl == 8192);
+  const auto low = [drawn](std::int64_t most) {
+    return drawn ? std::max<std::int64_t>(1, most * 8 / 10) : most;
+  };
   return fmt::format(
-      "name: {}\nmodel: {}\ncluster: {}/clusters/{}.yaml\nprecision: {}\n"
-      "parallelism: {{tp: {}, dp: {}, ep: {}, etp: {}}}\nrouting: {}\nnetwork: bound\n"
+      "name: {}\nmodel: {}\ncluster: {}\nprecision: {}\n"
+      "parallelism: {}\nrouting: {}\nnetwork: bound\n"
       "engine: {}\nserving:\n"
       "  requests: {{arrivals: {{law: closed}}, input: {{law: uniform, low: {}, high: {}}}, "
       "output: {{law: uniform, low: {}, high: {}}}, count: {}, warm_up: {}}}\n"
       "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false{}}}\n"
-      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 4}}\n",
-      row.name, options.model_file(row.model), options.configs, cluster_of(row),
-      precision_of(row, run), p.tp, p.dp, p.ep, p.etp,
+      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 4}}\n{}{}",
+      row.name, options.model_file(row.model), cluster_of(row, options.configs),
+      precision_of(row, run), sizes_of(p),
       deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", row.engine, low(row.isl), row.isl,
       low(row.osl), row.osl, counted + row.concurrency, row.concurrency, row.concurrency,
       run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
-      scheduler_of(run));
+      scheduler_of(run), pools_of(row),
+      run.moe.empty() ? "" : fmt::format("kernels: {{moe: {}}}\n", run.moe));
 }
 
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options) {

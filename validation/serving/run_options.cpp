@@ -115,9 +115,29 @@ std::optional<double> share_of(const std::string& cell) {
   return error == std::errc() && value > 0 && value <= 1 ? std::optional(value) : std::nullopt;
 }
 
+// "on; wait 0; timeout 60": so many iterations until every dp rank has a prompt; 50 where it does
+// not say (llmapi/llm_args.py, AttentionDpConfig.timeout_iters).
+std::optional<std::int64_t> balance_of(const std::string& cell) {
+  constexpr std::string_view kTimeout = "timeout ";
+  constexpr std::int64_t kDefault = 50;
+  if (!cell.starts_with("on")) return {};
+  const std::size_t at = cell.find(kTimeout);
+  return at == std::string::npos ? kDefault : end_of(cell.substr(at + kTimeout.size()), kDefault);
+}
+
 std::string cache_of(const std::string& cell) {
   if (cell.starts_with("fp8")) return "fp8";
   return cell == "auto" || cell == "bf16" ? "bf16" : "";
+}
+
+// Of what recipes call "TRTLLM", "CUTLASS", "DEEPGEMM", "MXFP4_USE_MARLIN=1",
+// "MOE_USE_DEEP_GEMM=0 USE_FLASHINFER_MOE_FP8=0" (what is left is vLLM's own).
+std::string experts_of(const std::string& cell) {
+  const auto has = [&](const char* word) { return cell.find(word) != std::string::npos; };
+  if (has("USE_MARLIN=1")) return "marlin";
+  if (has("USE_FLASHINFER_MOE_FP8=0")) return "vllm";
+  if (cell == "TRTLLM") return "trtllm_gen";
+  return cell == "CUTLASS" || cell == "DEEPGEMM" ? "trtllm" : "";
 }
 
 }  // namespace
@@ -153,7 +173,9 @@ OptionTable OptionTable::read(const std::filesystem::path& file) {
       {column("memory_fraction"), &Line::memory},
       {column("recv_interval"), &Line::receive},
       {column("batch_wait_iters"), &Line::wait},
-      {column("batch_wait_ratio"), &Line::share}};
+      {column("batch_wait_ratio"), &Line::share},
+      {column("attention_dp_balance"), &Line::balance},
+      {column("moe_backend"), &Line::moe}};
   for (std::size_t i = 0; i < t.rows(); ++i) {
     // Drafts are in no column of the measured rows.
     if (t.text(i, mode) != "agg" || !t.text(i, speculation).empty()) continue;
@@ -190,9 +212,11 @@ RunOptions OptionTable::options_of(const Line& line, const E2eRow& row) {
           .chunk = number(line.chunk),
           .receive_interval = number(line.receive),
           .batch_wait = number(line.wait),
+          .balance = balance_of(line.balance),
           .batch_wait_share = share_of(line.share),
           .memory_fraction = share_of(line.memory),
           .cache = cache_of(line.cache),
+          .moe = experts_of(line.moe),
           .expert_parallel = line.expert_parallel};
 }
 

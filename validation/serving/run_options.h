@@ -18,8 +18,10 @@ struct RunOptions {
   std::optional<std::int64_t> tokens = {}, sequences = {}, chunk = {};  // of an iteration
   std::optional<std::int64_t> receive_interval = {};                    // SGLang: iterations
   std::optional<std::int64_t> batch_wait = {};                          // TensorRT-LLM: iterations
+  std::optional<std::int64_t> balance = {};  // TensorRT-LLM: iterations that dp ranks wait
   std::optional<double> batch_wait_share = {}, memory_fraction = {};
   std::string cache = {};        // "fp8", "bf16"; empty: not said
+  std::string moe = {};          // the experts' kernels, as `kernels.moe` has them; empty: not said
   bool expert_parallel = false;  // whatever the layout's label says
 
   auto operator<=>(const RunOptions&) const = default;
@@ -45,7 +47,7 @@ class OptionTable {
   struct Line {
     std::string where;
     std::string engine, version, model, system, precision, isl, osl, tp, ep, dp, least, most, from,
-        tokens, sequences, chunk, cache, memory, receive, wait, share;
+        tokens, sequences, chunk, cache, memory, receive, wait, share, balance, moe;
     bool expert_parallel = false;
   };
   static RunOptions options_of(const Line& line, const E2eRow& row);

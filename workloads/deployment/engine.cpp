@@ -15,8 +15,9 @@ Engine load_engine(const std::filesystem::path& file) {
   engine.file = file;
   engine.host.engine = engine.name;
   engine.host.source = engine.source;
-  if (const auto part = root.find("kernels")) read_kernels(*part, engine.kernels);
-  if (const auto part = root.find("composition")) engine.composition = read_composition(*part);
+  if (const auto part = root.find("kernels")) engine.kernels = EngineKernels::read(*part);
+  if (const auto part = root.find("composition"))
+    read_compositions(*part, engine.composition, engine.composition_of);
   if (const auto part = root.find("host")) read_host(*part, engine.host);
   if (const auto part = root.find("graphs")) engine.graphs = read_captured_graphs(*part);
   if (const auto part = root.find("memory")) engine.memory = read_engine_memory(*part);

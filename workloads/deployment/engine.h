@@ -2,9 +2,10 @@
 // configs/engines/<engine>-<version>.yaml, `engine:` of a scenario.
 //
 //   name: SGLang 0.4.6, scheduler not overlapped
-//   kernels: {gemm: sglang, moe: sglang, attention: sglang}      # defaults of `kernels:`
-//   composition: {quantisation: fused, tensor_parallel: all_reduce, …}
-//   host: {per_step: 6.7 ms, per_launch: 5 us, overlapped: false, graphs: decode}
+//   kernels: {gemm: sglang, moe: sglang, attention: sglang, on: {blackwell: {moe: trtllm}}}
+//                                                                # defaults of `kernels:`
+//   composition: {quantisation: fused, tensor_parallel: all_reduce, …, of: {qwen3: {quantisation:
+//   per_product}}} host: {per_step: 6.7 ms, per_launch: 5 us, overlapped: false, graphs: decode}
 //   graphs: {sizes: [1, 2, 4, "8..256+8"], pad: true}
 //   memory: {fraction: 0.9, of: card, reserve: 0 GB, block: 16}
 //   scheduler: {tokens: 8192, sequences: 1024, …}
@@ -15,6 +16,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,9 +30,10 @@ namespace moesim::workloads {
 struct Engine {
   std::string name = {}, source = {};
   std::filesystem::path file = {};  // that it was read from
-  KernelNames kernels = {};
+  EngineKernels kernels = {};
   Host host = {};
-  Composition composition = {};
+  Composition composition = {};  // of the model at hand, once a deployment is read
+  std::map<std::string, Composition> composition_of = {};  // of a model's family, instead of that
   std::optional<CapturedGraphs> graphs = {};
   std::optional<EngineMemory> memory = {};
   std::optional<EngineScheduler> scheduler = {};

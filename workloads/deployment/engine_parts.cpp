@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <span>
 
 #include "hardware/precision.h"
@@ -54,6 +55,23 @@ std::vector<MoeKernels> read_moe(const YamlNode& node) {
   return list;
 }
 
+// One for all formats, or {fp8: fused, nvfp4: fused}: others are quantised before each product.
+void read_quantisation(const YamlNode& node, Composition& composition) {
+  composition.quantisation_of.clear();
+  if (!node.is_map()) {
+    composition.quantisation = static_cast<Quantisation>(node.one_of(kQuantisationNames));
+    return;
+  }
+  node.allow_only(std::span<const std::string_view>(hardware::kPrecisionNames));
+  for (const auto& [format, where] : node.entries()) {
+    const auto at = std::ranges::find(hardware::kPrecisionNames, format);
+    if (at == hardware::kPrecisionNames.end()) continue;
+    const auto i = static_cast<std::size_t>(at - hardware::kPrecisionNames.begin());
+    composition.quantisation_of[hardware::kPrecisions[i]] =
+        static_cast<Quantisation>(where.one_of(kQuantisationNames));
+  }
+}
+
 BatchWait read_batch_wait(const YamlNode& node) {
   node.allow_only({"iterations", "timeout", "share"});
   BatchWait wait;
@@ -63,17 +81,29 @@ BatchWait read_batch_wait(const YamlNode& node) {
   return wait;
 }
 
-}  // namespace
-
-Composition read_composition(const YamlNode& node) {
-  node.allow_only({"quantisation", "tensor_parallel", "experts_in_tensor_group", "moe"});
-  Composition composition;
-  read_name(node, "quantisation", kQuantisationNames, composition.quantisation);
+void read_composition(const YamlNode& node, Composition& composition) {
+  if (const auto found = node.find("quantisation")) read_quantisation(*found, composition);
+  read_count(node, "shared_experts_beside_up_to", composition.shared_beside_up_to);
   read_name(node, "tensor_parallel", kTensorParallelNames, composition.tensor_parallel);
   read_name(node, "experts_in_tensor_group", kExpertsInTensorGroupNames,
             composition.experts_in_tensor_group);
   if (const auto moe = node.find("moe")) composition.moe = read_moe(*moe);
-  return composition;
+}
+
+}  // namespace
+
+void read_compositions(const YamlNode& node, Composition& all,
+                       std::map<std::string, Composition>& of) {
+  node.allow_only({"quantisation", "tensor_parallel", "experts_in_tensor_group",
+                   "shared_experts_beside_up_to", "moe", "of"});
+  read_composition(node, all);
+  const auto own = node.find("of");
+  if (!own) return;
+  for (const auto& [family, part] : own->entries()) {
+    part.allow_only({"quantisation", "tensor_parallel", "experts_in_tensor_group",
+                     "shared_experts_beside_up_to", "moe"});
+    read_composition(part, of[family] = all);
+  }
 }
 
 EngineMemory read_engine_memory(const YamlNode& node) {

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hardware/precision.h"
 #include "sim/io/yaml_reader.h"
 #include "sim/units.h"
 
@@ -40,10 +41,26 @@ struct MoeKernels {
 // `composition:`
 struct Composition {
   std::optional<Quantisation> quantisation;
+  std::map<hardware::Precision, Quantisation> quantisation_of = {};  // of a format, instead of that
   std::optional<TensorParallel> tensor_parallel;
   std::optional<ExpertsInTensorGroup> experts_in_tensor_group;
+  // Shared experts run beside the routed ones, on a stream of their own, in passes of up to so many
+  // tokens: what is seen of them is their memory traffic.
+  std::optional<std::int64_t> shared_beside_up_to;
   std::vector<MoeKernels> moe;  // tokens ascend; the last has any number of them
 };
+// What a step plays where the file says nothing.
+inline Quantisation quantisation_of(const Composition& c, hardware::Precision format) {
+  const auto own = c.quantisation_of.find(format);
+  return own != c.quantisation_of.end() ? own->second
+                                        : c.quantisation.value_or(Quantisation::PerProduct);
+}
+constexpr TensorParallel tensor_parallel_of(const Composition& c) {
+  return c.tensor_parallel.value_or(TensorParallel::AllReduce);
+}
+constexpr ExpertsInTensorGroup experts_in_tensor_group(const Composition& c) {
+  return c.experts_in_tensor_group.value_or(ExpertsInTensorGroup::Dispatched);
+}
 
 // `graphs:`
 struct CapturedGraphs {
@@ -129,7 +146,9 @@ struct EngineScheduler {
 using LayoutRules = std::map<std::string, std::vector<std::string>>;
 
 // Each notes mistakes in the node's document.
-Composition read_composition(const sim::io::YamlNode& node);
+// `of` holds, by a model's family, what is otherwise there.
+void read_compositions(const sim::io::YamlNode& node, Composition& all,
+                       std::map<std::string, Composition>& of);
 CapturedGraphs read_captured_graphs(const sim::io::YamlNode& node);
 EngineMemory read_engine_memory(const sim::io::YamlNode& node);
 EngineScheduler read_engine_scheduler(const sim::io::YamlNode& node);

@@ -28,6 +28,8 @@ struct Host {
   // Scheduling, sampling's bookkeeping, the sequences' output: once a step, for each sequence of a
   // dp rank, and for each token that is drafted.
   sim::Duration per_step{}, per_sequence{}, per_draft{};
+  // Of a request before a scheduler sees it: HTTP, the tokenizer, messages between processes.
+  sim::Duration per_request{};
   // The host works on the next step while the GPU runs this one; what it takes longer is seen.
   bool overlapped = false;
   sim::Duration per_launch{};  // of a kernel that is launched by itself

@@ -216,8 +216,10 @@ void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, In
     inputs.engine = engine_file(*engine, shipped, inputs);
     if (!inputs.engine.empty()) {
       d.engine = load_part<Engine>(*engine, inputs.engine, load_engine);
+      const auto own = d.engine.composition_of.find(d.model.family);
+      if (own != d.engine.composition_of.end()) d.engine.composition = own->second;
     }
-    names = d.engine.kernels;
+    names = d.engine.kernels.on(d.cluster.device.generation);
     d.host = d.engine.host;
   } else {
     d.host.per_launch = d.cluster.device.host_launch;

@@ -4,9 +4,9 @@
 #include "hardware/collectives/multicast.h"
 
 namespace moesim::workloads {
+namespace {
 
-void read_kernels(const sim::io::YamlNode& node, KernelNames& names) {
-  node.allow_only({"gemm", "moe", "attention", "all_reduce", "all_to_all"});
+void read_names(const sim::io::YamlNode& node, KernelNames& names) {
   const auto read = [&](const char* key, std::string& name) {
     if (const auto found = node.find(key)) name = found->text();
   };
@@ -21,6 +21,31 @@ void read_kernels(const sim::io::YamlNode& node, KernelNames& names) {
     const auto exchanges = hardware::multicast_names();
     names.all_to_all = exchanges[found->one_of(exchanges)];
   }
+}
+
+}  // namespace
+
+void read_kernels(const sim::io::YamlNode& node, KernelNames& names) {
+  node.allow_only({"gemm", "moe", "attention", "all_reduce", "all_to_all"});
+  read_names(node, names);
+}
+
+EngineKernels EngineKernels::read(const sim::io::YamlNode& node) {
+  node.allow_only({"gemm", "moe", "attention", "all_reduce", "all_to_all", "on"});
+  EngineKernels kernels;
+  read_names(node, kernels.all_);
+  if (const auto on = node.find("on")) {
+    for (const auto& [generation, names] : on->entries()) {
+      KernelNames& here = kernels.on_[generation] = kernels.all_;
+      read_kernels(names, here);
+    }
+  }
+  return kernels;
+}
+
+KernelNames EngineKernels::on(const std::string& generation) const {
+  const auto found = on_.find(generation);
+  return found == on_.end() ? all_ : found->second;
 }
 
 }  // namespace moesim::workloads

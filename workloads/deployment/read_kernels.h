@@ -1,6 +1,7 @@
 // `kernels:` of a scenario and of an engine's file: whose implementation does what, by name.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "hardware/kernels/kernels.h"
@@ -17,5 +18,18 @@ struct KernelNames {
 
 // Reads the keys that are there over what `names` holds.
 void read_kernels(const sim::io::YamlNode& node, KernelNames& names);
+
+// An engine's: names for every device, and under `on` those that are others on devices of a
+// generation, {gemm: sglang, moe: sglang, on: {blackwell: {moe: trtllm}}}.
+class EngineKernels {
+ public:
+  // What is named on devices of that generation.
+  KernelNames on(const std::string& generation) const;
+  static EngineKernels read(const sim::io::YamlNode& node);
+
+ private:
+  KernelNames all_;
+  std::map<std::string, KernelNames> on_;
+};
 
 }  // namespace moesim::workloads

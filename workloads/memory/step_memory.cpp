@@ -44,7 +44,7 @@ MemoryPlan plan_step_memory(const Deployment& d, const Batch& batch, std::int64_
   for (const RankBatch& rank : batch.ranks) {
     ServingLoad load = load_of(rank);
     // Engines allocate buffers of messages for the most tokens they will ever dispatch.
-    const std::int64_t routed = tokens_are_sharded(p)
+    const std::int64_t routed = tokens_are_sharded(d)
                                     ? (load.step_tokens + p.tp * p.cp - 1) / (p.tp * p.cp)
                                     : load.step_tokens;
     options.communication.dispatch_tokens = std::max(options.communication.dispatch_tokens, routed);

@@ -26,7 +26,7 @@ ServingOptions options_of(const Deployment& d, const Pool& pool, std::int64_t st
   options.cuda_graphs = static_cast<std::int64_t>(pool.graphs.sizes.size());
   const Parallelism& p = d.layout;
   options.communication.dispatch_tokens =
-      tokens_are_sharded(p) ? (step_tokens + p.tp * p.cp - 1) / (p.tp * p.cp) : step_tokens;
+      tokens_are_sharded(d) ? (step_tokens + p.tp * p.cp - 1) / (p.tp * p.cp) : step_tokens;
   return options;
 }
 

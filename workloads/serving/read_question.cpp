@@ -142,6 +142,7 @@ class Reader {
                       "pools", "transfer", "router", "targets", "iteration"});
     ServingQuestion q;
     read_requests(node_.at("requests"), q);
+    q.client.send = deployment_.host.per_request;
     if (const auto client = node_.find("client")) read_client(*client, q);
     if (const auto part = node_.find("speculation")) read_speculation(*part, q);
     if (const auto pools = node_.find("pools")) {

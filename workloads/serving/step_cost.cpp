@@ -48,6 +48,12 @@ RankBatch rank_batch(const BatchPlan& plan, std::int64_t draft, std::int64_t con
   return rank;
 }
 
+// Passes as they run on the GPU alone, where launching them is reckoned apart.
+const Deployment& with_graphs(Deployment& deployment, const IterationRules& rules) {
+  if (rules.cost == CostKind::Lattice) deployment.host.graphs = Graphs::All;
+  return deployment;
+}
+
 }  // namespace
 
 Batch batch_of(std::span<const BatchPlan> ranks, std::int64_t draft) {
@@ -59,6 +65,12 @@ Batch batch_of(std::span<const BatchPlan> ranks, std::int64_t draft) {
   }
   if (decodes) batch.drafted = draft;
   return batch;
+}
+
+sim::Duration launching(const Deployment& deployment) {
+  if (deployment.host.graphs == Graphs::All) return {};
+  const Batch token = on_every_rank({prompts(1, 1)});
+  return StepPlayer(deployment, {.fullest = token, .routing_steps = 1}).outcome(token, 0).time;
 }
 
 std::int64_t fullest_of(const Pool& pool) {
@@ -76,12 +88,25 @@ StepCost::StepCost(const Deployment& deployment, const Pool& pool, const Iterati
     : deployment_(deployment),
       draft_(pool.scheduler.draft),
       rules_(rules),
-      player_(deployment, {.fullest = on_every_rank({workloads::prompts(1, fullest_of(pool))}),
-                           .routing_steps = rules.draws}),
+      graphs_(pool.graphs),
+      launching_(rules.cost == CostKind::Lattice ? launching(deployment) : sim::Duration{}),
+      priced_(deployment),
+      player_(with_graphs(priced_, rules),
+              {.fullest = on_every_rank({workloads::prompts(1, fullest_of(pool))}),
+               .routing_steps = rules.draws}),
       prices_(player_, {.tolerance = rules.error}),
       sample_(deployment.seed, "serving/checks") {
   sim::Random random(deployment.seed, "serving/draws");
   start_ = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(rules.draws)));
+}
+
+bool StepCost::is_launched(std::span<const BatchPlan> ranks) const {
+  if (deployment_.host.graphs == Graphs::None) return true;
+  const std::int64_t largest = graphs_.sizes.empty() ? 0 : graphs_.sizes.back();
+  return std::any_of(ranks.begin(), ranks.end(), [&](const BatchPlan& plan) {
+    const bool captured = plan.chunks.empty() || graphs_.mixed;
+    return !captured || (largest > 0 && plan.tokens() > largest);
+  });
 }
 
 std::int64_t StepCost::routing_of(std::int64_t iteration) const {
@@ -174,8 +199,12 @@ sim::Duration StepCost::of(std::span<const BatchPlan> ranks, std::int64_t iterat
   maybe_remember(ranks, routing);
   const bool decodes = std::all_of(ranks.begin(), ranks.end(),
                                    [](const BatchPlan& plan) { return plan.decode_only(); });
-  const StepPrice price = decodes && rules_.cost == CostKind::Lattice ? on_line(ranks, routing)
-                                                                      : this->price(ranks, routing);
+  StepPrice price = decodes && rules_.cost == CostKind::Lattice ? on_line(ranks, routing)
+                                                                : this->price(ranks, routing);
+  if (launching_ > price.time && is_launched(ranks)) {
+    workloads::of(price.parts, Factor::Host) += launching_ - price.time;
+    price.time = launching_;
+  }
   for (std::size_t f = 0; f < kFactors; ++f) parts_.times[f] += price.parts[f];
   parts_.all += price.time;
   if (price.extrapolated) parts_.extrapolated += price.time;

@@ -2,6 +2,9 @@
 //
 // Batches of nothing but decodes are priced at two contexts of a grid and lie on the line between
 // them: a run asks for the same few prices again and again.
+//
+// A pass without a graph is launched kernel by kernel: it takes as long as its GPUs do, or as the
+// host does to launch it (launching()), whichever is longer.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +21,10 @@ namespace moesim::workloads::serving {
 
 // The step that a plan is.
 Batch batch_of(std::span<const BatchPlan> ranks, std::int64_t draft);
+
+// What the host takes to launch a pass that has no graph: the time of one token, whose kernels are
+// done before the next is launched. Zero where all passes have graphs.
+sim::Duration launching(const Deployment& deployment);
 
 // Tokens of the largest batch that a pool's schedulers make.
 std::int64_t fullest_of(const Pool& pool);
@@ -57,11 +64,15 @@ class StepCost final : public IterationCost {
  private:
   StepPrice price(std::span<const BatchPlan> ranks, std::int64_t routing);
   StepPrice on_line(std::span<const BatchPlan> ranks, std::int64_t routing);
+  bool is_launched(std::span<const BatchPlan> ranks) const;
   void maybe_remember(std::span<const BatchPlan> ranks, std::int64_t routing);
 
   const Deployment& deployment_;
   std::int64_t draft_;
   IterationRules rules_;
+  GraphRules graphs_;
+  sim::Duration launching_{};  // of a pass that is launched
+  Deployment priced_;          // with graphs for all, where launching is reckoned apart
   StepPlayer player_;
   StepPrices prices_;
   std::int64_t start_ = 0;  // draw of the first iteration

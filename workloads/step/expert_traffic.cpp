@@ -36,7 +36,7 @@ ExpertTraffic::ExpertTraffic(const Deployment& deployment, const RankLayout& lay
       communication_(communication),
       routes_(routes),
       pricing_(pricing),
-      sharded_(tokens_are_sharded(deployment.layout)),
+      sharded_(tokens_are_sharded(deployment)),
       orders_rows_(sharded_ && communication.wants_rows_in_order() && pricing.kernels.moves_rows()),
       wanted_(wanted_by(communication, sharded_)),
       stage_ranks_(layout.ranks() / static_cast<Rank>(deployment.layout.pp)),
@@ -111,9 +111,9 @@ void ExpertTraffic::add_to(StepAccount& account, std::size_t index, const Expert
   account.missing += static_cast<std::int64_t>(counts_.missing);
   const std::int64_t copies = total(counts_.tokens);
   account.copies += copies;
-  account.copies_away += copies - at_home(counts_.tokens, counts_.ranks);
+  if (!group.replicated) account.copies_away += copies - at_home(counts_.tokens, counts_.ranks);
   // Every selection is a row somewhere.
-  if (!counts_.selections.empty()) {
+  if (!counts_.selections.empty() && !group.replicated) {
     account.selections_away += total(counts_.rows) - at_home(counts_.selections, counts_.ranks);
   }
   const auto slots = placement.slot_expert();

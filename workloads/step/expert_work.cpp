@@ -31,6 +31,10 @@ void ExpertRows::add(const ExpertGroup& group, const DispatchCounts& counts) {
     for (std::size_t slot = 0; slot < slots_; ++slot) {
       rows_[to * slots_ + slot] += counts.rows[r * slots_ + slot];
     }
+    if (group.replicated) {
+      tokens_[to] += group.tokens();
+      continue;
+    }
     if (counts.tokens.empty()) {
       tokens_[to] += counts.rank_rows(static_cast<std::uint32_t>(r));
       continue;

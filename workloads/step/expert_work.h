@@ -29,7 +29,8 @@ class ExpertRows {
 
   // Of any rank of a stage.
   std::span<const std::int64_t> rows(Rank rank) const;
-  std::int64_t tokens(Rank rank) const { return tokens_[cell(rank)]; }  // that reach it, once each
+  // That reach it, once each; of a replicated group all of its.
+  std::int64_t tokens(Rank rank) const { return tokens_[cell(rank)]; }
   std::size_t cells() const { return tokens_.size(); }
   // Ranks of a cell (replicas inside a stage do not share one) compute the same.
   std::size_t cell(Rank rank) const;

@@ -40,7 +40,8 @@ bool is_prompts_only(const Batch& batch) {
   });
 }
 
-std::vector<std::vector<std::size_t>> groups_of(const RankLayout& layout) {
+std::vector<std::vector<std::size_t>> groups_of(const Deployment& deployment,
+                                                const RankLayout& layout) {
   const Parallelism& p = layout.parallelism();
   std::vector<std::size_t> group(static_cast<std::size_t>(p.dp));
   for (std::size_t i = 0; i < group.size(); ++i) group[i] = i;
@@ -48,7 +49,7 @@ std::vector<std::vector<std::size_t>> groups_of(const RankLayout& layout) {
     const std::size_t from = std::max(group[a], group[b]), to = std::min(group[a], group[b]);
     std::ranges::replace(group, from, to);
   };
-  if (tokens_are_sharded(p)) {
+  if (tokens_are_sharded(deployment)) {
     for (Rank rank = 0; rank < layout.ranks(); ++rank) {
       for (const Rank other : {layout.ep_group(rank).front(), layout.etp_group(rank).front()}) {
         join(static_cast<std::size_t>(layout.dense(rank).dp),
@@ -78,7 +79,7 @@ double time_of(const GroupMeetings& group, const ExactPart& exact,
 
 GroupPricer::GroupPricer(const StepPlayer& player)
     : deployment_(player.deployment()),
-      groups_(groups_of(player.layout())),
+      groups_(groups_of(player.deployment(), player.layout())),
       speed_(static_cast<std::size_t>(deployment_.layout.dp), 1),
       ranks_of_(speed_.size()),
       pricer_(player.program(), deployment_, kMostRankPrices) {

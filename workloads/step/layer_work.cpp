@@ -25,12 +25,10 @@ Work feed_forward(const LayerPricing& pricing, std::int64_t tokens, std::int64_t
   if (tokens == 0 || inter == 0) return work;
   const std::int64_t up = gated ? 2 * inter : inter;
   const std::int64_t hidden = pricing.model.hidden;
-  const auto& kernels = pricing.kernels;
-  work += kernels.gemm({.m = tokens, .n = up, .k = hidden, .precision = precision}, pricing.share);
-  work += kernels.elementwise({.bytes = activation_bytes(pricing, tokens * (up + inter))},
-                              pricing.share);
-  work +=
-      kernels.gemm({.m = tokens, .n = hidden, .k = inter, .precision = precision}, pricing.share);
+  work += pricing.product(tokens, up, hidden, precision);
+  work += pricing.kernels.elementwise({.bytes = activation_bytes(pricing, tokens * (up + inter))},
+                                      pricing.share);
+  work += pricing.product(tokens, hidden, inter, precision);
   return work;
 }
 
@@ -43,6 +41,16 @@ Work norm(const LayerPricing& pricing, std::int64_t tokens) {
 }
 
 }  // namespace
+
+Work LayerPricing::product(std::int64_t tokens, std::int64_t n, std::int64_t k,
+                           hardware::Precision format, bool again) const {
+  const Quantisation where = quantisation_of(composition, format);
+  const bool comes = where == Quantisation::Fused || (again && where == Quantisation::OnceForQkv);
+  Work work;
+  work +=
+      kernels.gemm({.m = tokens, .n = n, .k = k, .precision = format, .quantised = comes}, share);
+  return work;
+}
 
 Work LayerPricing::mixer(const LayerKind& layer, const RankBatch& batch) const {
   if (std::holds_alternative<NoMixer>(layer.mixer) || tokens_of(batch) == 0) return {};
@@ -106,9 +114,7 @@ Work LayerPricing::draft_input(std::int64_t tokens) const {
   if (tokens == 0) return work;
   work += norm(*this, tokens);
   work += norm(*this, tokens);
-  work += kernels.gemm(
-      {.m = tokens, .n = model.hidden, .k = 2 * model.hidden, .precision = precision.attention},
-      share);
+  work += product(tokens, model.hidden, 2 * model.hidden, precision.attention);
   return work;
 }
 

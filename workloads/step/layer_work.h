@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "hardware/kernels/kernels.h"
+#include "workloads/deployment/engine_parts.h"
 #include "workloads/model/model_spec.h"
 #include "workloads/step/batch.h"
 #include "workloads/step/work.h"
@@ -22,8 +23,13 @@ struct LayerPricing {
   Formats precision;
   std::int64_t tp = 1;
   std::int64_t cp = 1;
+  Composition composition = {};      // of the engine
   hardware::DeviceShare share = {};  // the rest belongs to communication kernels
 
+  // A product of `tokens` activations, which a norm, an activation or attention made; `again`: of
+  // activations that another product has read.
+  Work product(std::int64_t tokens, std::int64_t n, std::int64_t k, hardware::Precision format,
+               bool again = false) const;
   // Norm, projections, cache write, attention core, output projection: of a layer's mixer.
   // `batch` is all that the dp rank has; cp divides a prompt's queries and a decode's
   // keys (context_split.h).

@@ -24,11 +24,14 @@ TokenSources sources_of(const ExpertGroup& group, const hardware::Cluster& clust
   return sources;
 }
 
-void group_tokens(MicroBatch& part, const hardware::Cluster& cluster, const RankLayout& layout) {
+void group_tokens(MicroBatch& part, const Deployment& deployment, const RankLayout& layout) {
   std::vector<std::int64_t> tokens;
   for (const RankBatch& rank : part.shape.ranks) tokens.push_back(tokens_of(rank));
-  part.groups = expert_groups(layout, tokens);
-  for (const ExpertGroup& group : part.groups) part.sources.push_back(sources_of(group, cluster));
+  part.groups =
+      expert_groups(layout, tokens, experts_in_tensor_group(deployment.engine.composition));
+  for (const ExpertGroup& group : part.groups) {
+    part.sources.push_back(sources_of(group, deployment.cluster));
+  }
 }
 
 }  // namespace
@@ -49,7 +52,7 @@ StepParts split_step(const Batch& batch, const Deployment& deployment, const Ran
     for (std::int64_t h = 0; h < halves; ++h) {
       MicroBatch part;
       part.shape = batch_part(batch_part(batch, micro_batches, m), halves, h);
-      group_tokens(part, deployment.cluster, layout);
+      group_tokens(part, deployment, layout);
       part.first_token = first_token;
       part.suffix = halves == 1 ? '\0' : static_cast<char>('a' + h);
       first_token += part.routed_tokens();
@@ -70,7 +73,7 @@ MicroBatch draft_of(const MicroBatch& batch, const Deployment& deployment,
       drafting.push_back(shape);
     }
   }
-  group_tokens(draft, deployment.cluster, layout);
+  group_tokens(draft, deployment, layout);
   return draft;
 }
 

@@ -75,7 +75,7 @@ class Pricer {
       }
     }
     if (a.output_gate) {
-      gemm(heads * a.value_dim, hidden);
+      gemm_again(heads * a.value_dim, hidden);
       multiply_by_gate(heads * a.value_dim, heads * a.value_dim);
     }
     gemm(hidden, heads * a.value_dim);
@@ -101,7 +101,7 @@ class Pricer {
     const std::int64_t hidden = pricing_.model.hidden;
     gemm(a.q_lora_rank + a.head_dim, hidden);
     gemm(heads * a.head_dim, a.q_lora_rank);
-    if (a.compress > 0) gemm(2 * a.compress_overlap * a.head_dim, hidden);
+    if (a.compress > 0) gemm_again(2 * a.compress_overlap * a.head_dim, hidden);
     if (a.index.heads > 0) index(a.index, a.q_lora_rank);
     const GqaAttention as_multi_query{.heads = a.heads, .kv_heads = 1, .head_dim = a.head_dim};
     for (const ContextPart& part : parts_) {
@@ -212,8 +212,11 @@ class Pricer {
 
   void gemm(std::int64_t n, std::int64_t k) { gemm(n, k, tokens_); }
   void gemm(std::int64_t n, std::int64_t k, std::int64_t tokens) {
-    work_ += pricing_.kernels.gemm(
-        {.m = tokens, .n = n, .k = k, .precision = pricing_.precision.attention}, pricing_.share);
+    work_ += pricing_.product(tokens, n, k, pricing_.precision.attention);
+  }
+  // Of what a product before it has read.
+  void gemm_again(std::int64_t n, std::int64_t k) {
+    work_ += pricing_.product(tokens_, n, k, pricing_.precision.attention, /*again=*/true);
   }
 
   // One small GEMM a head, in one launch; weights in the activations' format.
@@ -310,8 +313,8 @@ class Pricer {
 
   // The lightning indexer: its projections, and a score of every key for every query in fp8.
   void index(const SparseIndex& a, std::int64_t query_input) {
-    gemm(a.heads * a.head_dim, query_input);
-    gemm(a.head_dim + a.heads, pricing_.model.hidden);
+    gemm_again(a.heads * a.head_dim, query_input);
+    gemm_again(a.head_dim + a.heads, pricing_.model.hidden);
     for (const auto& [own, part] : parts_) {
       work_ += pricing_.kernels.attention({.batch = part.sequences,
                                            .prompt = part.phase == StepPhase::Prefill,

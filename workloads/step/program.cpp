@@ -69,13 +69,15 @@ Program::Program(const Deployment& deployment, const RankLayout& layout,
     : deployment_(deployment),
       layout_(layout),
       communication_(communication),
-      sharded_(tokens_are_sharded(deployment.layout)),
+      sharded_(tokens_are_sharded(deployment)),
+      adds_at_once_(tensor_parallel_of(deployment.engine.composition) == TensorParallel::AllReduce),
       stage_ranks_(layout.ranks() / static_cast<Rank>(deployment.layout.pp)),
       pricing_{.kernels = kernels,
                .model = deployment.model,
                .precision = deployment.formats,
                .tp = deployment.layout.tp,
                .cp = deployment.layout.cp,
+               .composition = deployment.engine.composition,
                // Beside a token exchange that holds multiprocessors, kernels have the rest.
                .share = deployment.overlap.two_batch ? communication.share_beside()
                                                      : hardware::DeviceShare()},
@@ -152,6 +154,18 @@ void Program::dense_collective(const DenseDimension& over, Task task, const Plac
     task.exchanges.push_back((communication_.*collective)((layout_.*over.group)(r), amount));
   }
   add(std::move(task), turn);
+}
+
+void Program::add_up(const char* what, std::int64_t layer, const Place& at, const MicroBatch& batch,
+                     Turn& turn) const {
+  const auto over_tensor = [&](const char* name, Collective collective) {
+    dense_collective(
+        kTensor, {.what = name, .layer = layer}, at, collective,
+        [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
+  };
+  if (adds_at_once_) return over_tensor(what, &Communication::all_reduce);
+  over_tensor("sum reduce-scatter", &Communication::reduce_scatter);
+  over_tensor("sum all-gather", &Communication::all_gather);
 }
 
 // Over each etp group of the stage: the rows that its ranks received, in the experts' width.
@@ -263,10 +277,8 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
                    .layer = layer,
                    .phase = Phase::Experts,
                    .work = {.works = std::move(traffic.experts), .of = each_rank_}});
-  const auto of_cp_rank = [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); };
   if (!sharded_) {
-    dense_collective(kTensor, {.what = "experts all-reduce", .layer = layer}, at,
-                     &Communication::all_reduce, of_cp_rank, after);
+    add_up("experts all-reduce", layer, at, batch, after);
     return {std::move(before), std::move(after)};
   }
   expert_collective({.what = "rows reduce-scatter", .layer = layer}, at,
@@ -284,8 +296,10 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
        .phase = Phase::Experts,
        .work = kept(std::move(traffic.rows_back))},
       last);
-  dense_collective(kTensor, {.what = "tokens all-gather", .layer = layer}, at,
-                   &Communication::all_gather, of_cp_rank, ends_apart ? last : after);
+  dense_collective(
+      kTensor, {.what = "tokens all-gather", .layer = layer}, at, &Communication::all_gather,
+      [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); },
+      ends_apart ? last : after);
   std::vector<Turn> turns{std::move(before), std::move(after)};
   if (ends_apart) turns.push_back(std::move(last));
   return turns;
@@ -327,9 +341,9 @@ void Program::attention(std::int64_t layer, const Place& at, const MicroBatch& b
       &Communication::all_reduce,
       [&](Rank r) { return pricing_.norm_sums(kind, tokens_of_cp_rank(of(batch, r))); }, turn);
   const bool scatters = sharded_ && deployment_.model.moe(layer) != nullptr;
+  if (!scatters) return add_up("attention reduce", layer, at, batch, turn);
   dense_collective(
-      kTensor, {.what = "attention reduce", .layer = layer}, at,
-      scatters ? &Communication::reduce_scatter : &Communication::all_reduce,
+      kTensor, {.what = "attention reduce", .layer = layer}, at, &Communication::reduce_scatter,
       [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
 }
 
@@ -380,9 +394,7 @@ void Program::dense(std::int64_t layer, const Place& at, const MicroBatch& batch
   if (work.is_nothing()) return;
   add({.what = "dense mlp", .layer = layer, .phase = Phase::DenseMlp, .work = std::move(work)},
       turn);
-  dense_collective(
-      kTensor, {.what = "mlp all-reduce", .layer = layer}, at, &Communication::all_reduce,
-      [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); }, turn);
+  add_up("mlp all-reduce", layer, at, batch, turn);
 }
 
 void Program::router(std::int64_t layer, const MicroBatch& batch, Turn& turn) const {
@@ -411,7 +423,13 @@ void Program::shared_expert(std::int64_t layer, const MicroBatch& batch, Turn& t
             .layer = layer,
             .phase = Phase::SharedExpert,
             .work = by_dp(Part::Shared, layer, batch, [&](const RankBatch& rank) {
-              return pricing_.shared(moe, routed_tokens_of_rank(rank), sharded_);
+              const std::int64_t tokens = routed_tokens_of_rank(rank);
+              Work work = pricing_.shared(moe, tokens, sharded_);
+              const auto& beside = deployment_.engine.composition.shared_beside_up_to;
+              if (beside && tokens <= *beside) {
+                work.shrink_to(work.bytes / deployment_.cluster.device.memory_bandwidth);
+              }
+              return work;
             })};
   task.beside = deployment_.overlap.shared_expert || deployment_.overlap.two_batch;
   add(std::move(task), turn);

@@ -128,6 +128,10 @@ class Program {
   template <class Bytes>
   void dense_collective(const DenseDimension& over, Task task, const Place& at,
                         Collective collective, Bytes bytes, Turn& turn) const;
+  // Each tp rank's part of all tokens, so that every rank has the sum: at once, or scattered and
+  // gathered again.
+  void add_up(const char* what, std::int64_t layer, const Place& at, const MicroBatch& batch,
+              Turn& turn) const;
   void expert_collective(Task task, const Place& at, Collective collective,
                          const std::vector<std::int64_t>& rows, Turn& turn) const;
 
@@ -145,7 +149,7 @@ class Program {
   const Deployment& deployment_;
   const RankLayout& layout_;
   const Communication& communication_;
-  bool sharded_;
+  bool sharded_, adds_at_once_;
   Rank stage_ranks_;
   LayerPricing pricing_;
   ExpertTraffic traffic_;

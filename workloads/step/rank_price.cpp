@@ -32,7 +32,7 @@ RankPricer::Layers RankPricer::classify(const LayerRange& layers) const {
     if (is_new) found.classes.push_back({.layer = layer, .kind = key_of(layer).first});
     ++found.classes[at->second].count;
   }
-  const bool meets = tokens_are_sharded(deployment_.layout);
+  const bool meets = tokens_are_sharded(deployment_);
   std::vector<std::int64_t> stretch(found.classes.size(), 0);
   const auto end_stretch = [&] {
     auto& counts = found.stretches.counts;

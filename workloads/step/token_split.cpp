@@ -2,14 +2,22 @@
 
 namespace moesim::workloads {
 
-bool tokens_are_sharded(const Parallelism& p) {
-  return p.ep > 1 || p.etp != p.tp;
+bool tokens_are_sharded(const Parallelism& p, ExpertsInTensorGroup experts) {
+  if (experts == ExpertsInTensorGroup::Dispatched) return p.ep > 1 || p.etp != p.tp;
+  // A tp rank's neighbours are those of its experts, in whatever order the rest is laid out.
+  const bool together = p.dp * p.cp == 1 || p.ep == 1 || p.order == Parallelism{}.order;
+  return p.ep * p.etp != p.tp || !together;
+}
+
+bool tokens_are_sharded(const Deployment& d) {
+  return tokens_are_sharded(d.layout, experts_in_tensor_group(d.engine.composition));
 }
 
 std::vector<ExpertGroup> expert_groups(const RankLayout& layout,
-                                       std::span<const std::int64_t> tokens) {
+                                       std::span<const std::int64_t> tokens,
+                                       ExpertsInTensorGroup experts) {
   const Parallelism& p = layout.parallelism();
-  const bool sharded = tokens_are_sharded(p);
+  const bool sharded = tokens_are_sharded(p, experts);
   const auto tokens_of = [&](Rank rank) {
     const DenseCoordinate& at = layout.dense(rank);
     const std::int64_t all = tokens[tokens.size() == 1 ? 0 : static_cast<std::size_t>(at.dp)];
@@ -20,7 +28,11 @@ std::vector<ExpertGroup> expert_groups(const RankLayout& layout,
   std::uint32_t first = 0;
   const auto add = [&](std::vector<Rank> ranks) {
     ExpertGroup group{.ranks = std::move(ranks), .begin = {0}, .first_token = first};
-    for (const Rank rank : group.ranks) group.begin.push_back(group.begin.back() + tokens_of(rank));
+    group.replicated = !sharded && group.ranks.size() > 1;
+    for (const Rank rank : group.ranks) {
+      const bool counted = !group.replicated || rank == group.ranks.front();
+      group.begin.push_back(group.begin.back() + (counted ? tokens_of(rank) : 0));
+    }
     first += group.tokens();
     groups.push_back(std::move(group));
   };
@@ -29,7 +41,7 @@ std::vector<ExpertGroup> expert_groups(const RankLayout& layout,
     if (sharded) {
       if (layout.expert(rank).ep == 0) add(layout.ep_group(rank));
     } else if (layout.dense(rank).tp == 0) {
-      add({rank});
+      add(layout.ep_group(rank));
     }
   }
   return groups;

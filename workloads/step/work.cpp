@@ -19,6 +19,27 @@ Work& Work::operator+=(const hardware::KernelCost& kernel) {
   return *this;
 }
 
+void Work::shrink_to(sim::Duration least) {
+  if (least >= time) return;
+  const double part = static_cast<double>(least.count()) / static_cast<double>(time.count());
+  const auto shrink = [&](sim::Duration& t) {
+    t = sim::Duration(static_cast<std::int64_t>(static_cast<double>(t.count()) * part));
+  };
+  sim::Duration left = time = least;
+  for (PricedTime& p : priced) {
+    shrink(p.time);
+    left -= p.time;
+  }
+  if (!priced.empty()) priced.front().time += left;
+  left = time;
+  for (sim::Duration& bound : by_bound) {
+    shrink(bound);
+    left -= bound;
+  }
+  by_bound.back() += left;  // memory's
+  for (double* ps : {&p10_ps, &p90_ps, &low_ps, &high_ps}) *ps *= part;
+}
+
 void Work::add(const hardware::PricedExchange& exchange, std::size_t ranks) {
   const sim::Duration sum = exchange.alone * static_cast<std::int64_t>(ranks);
   time += sum;

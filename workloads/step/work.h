@@ -43,6 +43,8 @@ struct Work {
   Work& operator+=(const Work& other);
   // As many times one after another, to the last bit.
   void add(const Work& other, std::int64_t times);
+  // In less time, or as it is.
+  void shrink_to(sim::Duration least);
   // An exchange that is alone on an idle network, at each of so many ranks: its time and trust.
   void add(const hardware::PricedExchange& exchange, std::size_t ranks);
 

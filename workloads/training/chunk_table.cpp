@@ -61,7 +61,7 @@ struct ChunkTable::Shared {
         draws(is_balanced(group) ? 1 : static_cast<std::uint32_t>(q.draws)),
         layout(group.layout),
         kernels(group.cluster.device, group.kernels),
-        cores(group.cluster.device),
+        cores(group.cluster.device, question.attention),
         communication(group.cluster, group.all_reduce, group.tokens, group.formats.dispatch,
                       group.formats.combine),
         routed(micro_batch(group, layout, routed_batch(group, q))),

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hardware/kernels/training_attention.h"
 #include "hardware/precision.h"
 #include "workloads/memory/training_plan.h"
 #include "workloads/training/goodput.h"
@@ -53,6 +54,7 @@ struct TrainingQuestion {
   std::optional<double> capacity = {};  // every expert gets so many times its share of each rank's
                                         // selections, filled up; none: dropless
   TrainingOverlap overlap = {};
+  hardware::TrainingCore attention = hardware::TrainingCore::FlashAttention3;
   std::int64_t draws = 8;  // of the routing
   hardware::Precision mfu_precision = hardware::Precision::BF16;
   std::optional<RunPlan> run = {};

@@ -178,10 +178,10 @@ void lay_out(const YamlNode& node, const Deployment& d, TrainingQuestion& q) {
 }  // namespace
 
 TrainingQuestion read_training_question(const YamlNode& node, const Deployment& d) {
-  node.allow_only({"sequence", "micro_batch", "global_batch", "schedule", "virtual_stages",
-                   "layout", "account_for", "prediction", "sharding", "sharding_group", "recompute",
-                   "gradients", "optimizer", "context", "capacity", "overlap", "draws",
-                   "mfu_precision", "run"});
+  node.allow_only({"sequence",  "micro_batch", "global_batch", "schedule",      "virtual_stages",
+                   "layout",    "account_for", "prediction",   "sharding",      "sharding_group",
+                   "recompute", "gradients",   "optimizer",    "context",       "capacity",
+                   "overlap",   "attention",   "draws",        "mfu_precision", "run"});
   TrainingQuestion q;
   q.sequence = node.at("sequence").integer(1, 1 << 24);
   q.micro_batch = integer(node, "micro_batch", 1);
@@ -239,6 +239,13 @@ TrainingQuestion read_training_question(const YamlNode& node, const Deployment& 
                  .expert = boolean(*overlap, "expert"),
                  .delay_weight_gradients = boolean(*overlap, "delay_weight_gradients"),
                  .shared_expert = boolean(*overlap, "shared_expert")};
+  }
+  if (const auto value = node.find("attention")) {
+    const std::array names{hardware::name_of(hardware::TrainingCore::FlashAttention3),
+                           hardware::name_of(hardware::TrainingCore::CuDnn)};
+    if (value->one_of(std::span<const std::string_view>(names)) == 1) {
+      q.attention = hardware::TrainingCore::CuDnn;
+    }
   }
   q.draws = integer(node, "draws", 8);
   if (const auto value = node.find("mfu_precision")) {
@@ -414,6 +421,7 @@ Json to_json(const TrainingQuestion& q) {
                        {"parameters", number(q.parameter_bytes)}};
   json["context"] = std::string(kContextExchangeNames[static_cast<std::size_t>(q.context)]);
   if (q.capacity) json["capacity"] = {{"factor", *q.capacity}, {"pad", true}};
+  json["attention"] = std::string(hardware::name_of(q.attention));
   json["overlap"] = {{"gradients", q.overlap.gradients},
                      {"parameters", q.overlap.parameters},
                      {"tensor", q.overlap.tensor},

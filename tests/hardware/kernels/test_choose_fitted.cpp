@@ -89,3 +89,39 @@ TEST_CASE("a fit without a parameter, or with one that cannot be, says what woul
   model.parameters["launch_us"] = 30;
   CHECK(message().empty());
 }
+
+TEST_CASE(
+    "generated experts answer in other formats by their own launches and not by those of CUTLASS") {
+  const Device b200 = with_generated_experts(shipped("b200"));
+  const Chosen own = choose_fitted(b200, "moe", "trtllm_gen", "w4a8_mxfp4_mxfp8");
+  REQUIRE(own.model != nullptr);
+  CHECK(own.model->variant == "w4a8_mxfp4_mxfp8");
+  CHECK_FALSE(own.stand_in);
+  for (const char* format : {"nvfp4", "fp8_block"}) {
+    CAPTURE(format);
+    const Chosen other = choose_fitted(b200, "moe", "trtllm_gen", format);
+    REQUIRE(other.model != nullptr);
+    // Launches and groups of the measured one, arithmetic of the format's.
+    const Chosen cutlass = choose_fitted(b200, "moe", "trtllm", format);
+    CHECK(cutlass.model->variant == format);
+    for (const char* host : {"launch_us", "per_group_us"}) {
+      CHECK(other.model->parameters.at(host) == own.model->parameters.at(host));
+      CHECK(other.model->parameters.at(host) < cutlass.model->parameters.at(host));
+    }
+    CHECK(other.model->parameters.at("compute_fraction") ==
+          cutlass.model->parameters.at("compute_fraction"));
+    CHECK(other.stand_in);
+    CHECK(other.doubt == 0.45);  // another number format of the same kernels
+  }
+  // Hopper has no such table: TensorRT-LLM's.
+  CHECK(choose_fitted(with_generated_experts(shipped("h100")), "moe", "trtllm_gen", "bf16")
+            .model->implementation == "trtllm");
+}
+
+TEST_CASE("Marlin's mxfp4 is its integers of four bits") {
+  const Chosen chosen = choose_fitted(shipped("h100"), "moe", "marlin", "w4a16_mxfp4");
+  REQUIRE(chosen.model != nullptr);
+  CHECK(chosen.model->implementation == "vllm");
+  CHECK(chosen.model->variant == "int4");
+  CHECK(chosen.stand_in);
+}

@@ -550,6 +550,21 @@ TEST_CASE("a text whose characters have four GiB is refused before memory is tak
         file + ": attribute model: is damaged: a text whose characters have 4279304193 bytes");
 }
 
+TEST_CASE("a text that its heap does not have is refused, which the library reads beyond its end") {
+  // An attribute's reference, at byte 880, to text 0, which is what the heap has free; its texts
+  // are 1 and 2.
+  const std::string file = "tests/fuzz/corpus/trace/a-text-of-number-0";
+  CHECK(thrown<InputError>([&] { Hdf5File::open(file); }) ==
+        file +
+            ": is damaged: the heap of texts at byte 2048 has no text 0, which byte 880 asks for");
+}
+
+TEST_CASE("whole numbers of no bits, or of more than are read, are refused") {
+  const std::string file = "tests/fuzz/corpus/hdf5/whole-numbers-of-0-bits";
+  CHECK(thrown<InputError>([&] { Hdf5File::open(file).dataset("/token/domain"); }) ==
+        file + ": /token/domain: whole numbers of 0 bits");
+}
+
 TEST_CASE("a text that goes on beyond its heap is refused with its place") {
   CHECK(thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/text_past_its_heap.h5"); }) ==
         "tests/sim/io/hostile/text_past_its_heap.h5: is damaged: the heap of texts at byte 2048 "

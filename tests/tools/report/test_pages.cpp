@@ -272,6 +272,30 @@ TEST_CASE("a study's page says which point is best, and draws what trades agains
   CHECK(reasons[1][3] == "1, 3, 5, 7, 9, 11");
 }
 
+TEST_CASE("a study's bytes are read in GB, and its measures come as they were asked for") {
+  const auto point = [](int ord, double bytes, double us) {
+    return ordered_json{{"ord", ord},
+                        {"id", "i"},
+                        {"status", "done"},
+                        {"reason", ""},
+                        {"params", {{"batch", ord}}},
+                        {"metrics", {{"memory.peak_bytes", bytes}, {"step_time_us.mean", us}}}};
+  };
+  const Page page =
+      sweep_page({{"study", {{"measure", {"step_time_us.mean", "memory.peak_bytes"}}}},
+                  {"points", {point(1, 15.34e9, 20'000.4), point(2, 16e9, 90)}}});
+  CHECK(page.answer ==
+        "2 points: 2 done. The least step_time_us.mean is 90, at batch 2. The least "
+        "memory.peak_bytes is 15.34 GB, at batch 1.");
+  const auto& lines = std::get<Lines>(page.sections[0].figures[1].chart);
+  CHECK(lines.y.name == "memory.peak_bytes, GB");
+  CHECK(lines.series[0].points[0].y == doctest::Approx(15.34));
+  CHECK(lines.series[0].points[0].text == "batch 1: 15.34 GB");
+  // Five digits before the point are not written as a power of ten.
+  CHECK(std::get<Lines>(page.sections[0].figures[0].chart).series[0].points[0].text ==
+        "batch 1: 20000");
+}
+
 TEST_CASE("a service's page shows its requests' times and what it carries") {
   const tests::TemporaryFolder folder;
   const std::string html = (folder.path() / "s.html").string();

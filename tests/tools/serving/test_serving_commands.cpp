@@ -34,7 +34,8 @@ constexpr const char* kRows =
 constexpr const char* kOptions =
     "engine,engine_version,model,system,precision,mode,isl,osl,date_from,concurrency_min,"
     "concurrency_max,tp,ep,dp_attention,max_num_tokens,max_num_seqs,chunk,kv_cache_dtype,"
-    "memory_fraction,recv_interval,batch_wait_iters,batch_wait_ratio,expert_parallel,speculation\n";
+    "memory_fraction,recv_interval,batch_wait_iters,batch_wait_ratio,expert_parallel,speculation,"
+    "attention_dp_balance,moe_backend\n";
 
 }  // namespace
 
@@ -127,7 +128,7 @@ TEST_CASE("measured engines are played with the options that their runs had") {
   const std::string options = folder.file(
       "options.csv", std::string(kOptions) +
                          "vllm,0.19.0,openai/gpt-oss-120b,h200_sxm,fp4,agg,*,*,2026-01-01,16,*,1,1,"
-                         "off,1024,C,,auto,0.9,,,,off,\n");
+                         "off,1024,C,,auto,0.9,,,,off,,,\n");
   const auto played = [&](bool with) {
     Values values{{"FILE", {rows}}, {"format", {"json"}}, {"rows", {""}}};
     if (with) values["options"] = {options};
@@ -153,12 +154,12 @@ TEST_CASE("measured engines are played with the options that their runs had") {
   std::map<std::string, int> skipped;
   for (const auto& one : asked["skipped"]) skipped[one["reason"]] = one["n"];
   CHECK(skipped ==
-        std::map<std::string, int>{{"prefill and decode apart: not played by this command", 1},
+        std::map<std::string, int>{{"prefill and decode apart: how many engines is not said", 1},
                                    {"no model file is called or has the alias nobody/knows", 1}});
   const Called text = call(tools::validate_serving_command(), {{"FILE", {rows}}});
   CHECK(has(text.out, "error in %"));
   CHECK(has(text.out, "  by engine\n  vllm "));
-  CHECK(has(text.out, "      1  prefill and decode apart: not played by this command\n"));
+  CHECK(has(text.out, "      1  prefill and decode apart: how many engines is not said\n"));
   CHECK(tests::thrown<sim::ConfigError>([&] {
           call(tools::validate_serving_command(), {{"FILE", {rows}}, {"model", {"mine.yaml"}}});
         }) == "--model mine.yaml: expected ID=FILE, such as Qwen/Qwen3-32B=mine.yaml");

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "sim/error.h"
@@ -64,6 +65,44 @@ TEST_CASE("a request's record says which experts it used") {
       printed(trace_request_command(), {{"TRACE", {plain}}, {"REQUEST", {"7"}}}),
       (plain + ": does not say which request a token is of (/token/request_id)").c_str(),
       sim::InputError);
+}
+
+TEST_CASE("a trace says how often a cache of experts has those that are wanted") {
+  const Folder folder;
+  // Tokens want {0 1} {0 2} {3 1} {3 0}; counts 0: 3, 1: 2, 3: 2, 2: 1. With two places whoever is
+  // not wanted gives way: 0 and 3 are hit once, 2 of 8; static 5 of 8. With three LRU loses 0 to
+  // 3, then 2 to 0: 0, 1, 3 hit; LFU and whoever knows what comes lose 2: 0, 1, 3, 0; static 7.
+  const auto file = toy(folder, "t.h5", {0, 1, 0, 2, 3, 1, 3, 0});
+  CHECK(printed(trace_cache_command(), {{"TRACE", {file}}, {"slots", {"2..3"}}}) ==
+        file +
+            ": 4 tokens, one after another, 2 of 4 experts each; hit rate of a layer's cache, mean "
+            "of "
+            "1 layers (the worst one)\n\n"
+            "  places of all              lru              lfu           static     look_ahead 4   "
+            "        "
+            "belady\n"
+            "       2  50.0%    25.0 (25.0) %    25.0 (25.0) %    62.5 (62.5) %    25.0 (25.0) %   "
+            " 25.0 "
+            "(25.0) %\n"
+            "       3  75.0%    37.5 (37.5) %    50.0 (50.0) %    87.5 (87.5) %    50.0 (50.0) %   "
+            " 50.0 "
+            "(50.0) %\n");
+  const auto json = nlohmann::json::parse(printed(trace_cache_command(), {{"TRACE", {file}},
+                                                                          {"slots", {"3"}},
+                                                                          {"ahead", {"0"}},
+                                                                          {"tokens", {"3"}},
+                                                                          {"format", {"json"}}}));
+  // Of three tokens 0 and 1 are hit, 2 of 6; nothing ahead is LRU.
+  CHECK(json["tokens"] == 3);
+  CHECK(json["caches"][0]["lru"]["hit_rate"].get<double>() == doctest::Approx(2.0 / 6));
+  CHECK(json["caches"][0]["look_ahead"]["by_layer"] == json["caches"][0]["lru"]["by_layer"]);
+  CHECK_THROWS_WITH_AS(
+      printed(trace_cache_command(), {{"TRACE", {file}}, {"slots", {"1"}}}),
+      "--slots: expected places from 2, the experts of a token, to 4, those of a layer, such as "
+      "2..4*2, not \"1\"",
+      sim::ConfigError);
+  CHECK_THROWS_AS(printed(trace_cache_command(), {{"TRACE", {file}}, {"slots", {"5"}}}),
+                  sim::ConfigError);
 }
 
 TEST_CASE("comparing says who moved and what a stale placement costs") {

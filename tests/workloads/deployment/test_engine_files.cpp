@@ -6,6 +6,7 @@
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
 #include "workloads/deployment/engine.h"
+#include "workloads/deployment/read.h"
 #include "workloads/run.h"
 #include "workloads/scenario.h"
 
@@ -45,7 +46,7 @@ TEST_CASE("an engine's file may say nothing but whose it is and where that is fr
   CHECK(e.name == "An engine 1.0");
   CHECK(e.source == "made for a test");
   CHECK(e.file.filename() == "an-engine-1.0.yaml");
-  CHECK(e.kernels.kernels.gemm.empty());
+  CHECK(e.kernels.on("hopper").kernels.gemm.empty());
   CHECK_FALSE(e.composition.quantisation);
   CHECK_FALSE(e.graphs);
   CHECK_FALSE(e.memory);
@@ -64,32 +65,43 @@ TEST_CASE("an engine's file says whose it is and where that is from") {
 TEST_CASE("kernels and host of an engine are read") {
   const Engine e = engine(
       "kernels: {gemm: vllm, moe: flashinfer, attention: flash_attention_3, all_reduce: vllm, "
-      "all_to_all: deepep_low_latency}\n"
-      "host: {per_step: 1 ms, per_sequence: 2 us, per_draft: 3 us, per_launch: 5 us, "
+      "all_to_all: deepep_low_latency, on: {blackwell: {moe: trtllm_gen, all_reduce: trtllm}}}\n"
+      "host: {per_step: 1 ms, per_sequence: 2 us, per_draft: 3 us, per_request: 4 us, "
+      "per_launch: 5 us, "
       "overlapped: true, graphs: decode}\n");
-  CHECK(e.kernels.kernels.gemm == "vllm");
-  CHECK(e.kernels.kernels.moe == "flashinfer");
-  CHECK(e.kernels.kernels.attention == "flash_attention_3");
-  CHECK(e.kernels.all_reduce == "vllm");
-  CHECK(e.kernels.all_to_all == "deepep_low_latency");
+  const KernelNames hopper = e.kernels.on("hopper");
+  CHECK(hopper.kernels.gemm == "vllm");
+  CHECK(hopper.kernels.moe == "flashinfer");
+  CHECK(hopper.kernels.attention == "flash_attention_3");
+  CHECK(hopper.all_reduce == "vllm");
+  CHECK(hopper.all_to_all == "deepep_low_latency");
+  // What a generation has otherwise, and the rest as everywhere.
+  const KernelNames blackwell = e.kernels.on("blackwell");
+  CHECK(blackwell.kernels.gemm == "vllm");
+  CHECK(blackwell.kernels.moe == "trtllm_gen");
+  CHECK(blackwell.all_reduce == "trtllm");
+  CHECK(blackwell.all_to_all == "deepep_low_latency");
   CHECK(e.host.engine == "An engine 1.0");
   CHECK(e.host.per_step == 1000us);
   CHECK(e.host.per_sequence == 2us);
   CHECK(e.host.per_draft == 3us);
+  CHECK(e.host.per_request == 4us);
   CHECK(e.host.per_launch == 5us);
   CHECK(e.host.overlapped);
   CHECK(e.host.graphs == Graphs::Decode);
   CHECK(notes_of(e).empty());  // a step plays them
 }
 
-TEST_CASE("what a block is made of is read, and told as not played") {
+TEST_CASE("what a block is made of is read, and what of it is not played is told") {
   const Engine e = engine(
       "composition:\n"
       "  quantisation: fused\n"
       "  tensor_parallel: reduce_scatter\n"
       "  experts_in_tensor_group: replicated\n"
+      "  shared_experts_beside_up_to: 256\n"
       "  moe: [{tokens_up_to: 64, kernels: flashinfer}, {kernels: triton}]\n");
-  CHECK(e.composition.quantisation == Quantisation::Fused);
+  CHECK(quantisation_of(e.composition, hardware::Precision::NVFP4) == Quantisation::Fused);
+  CHECK(e.composition.shared_beside_up_to == 256);
   CHECK(e.composition.tensor_parallel == TensorParallel::ReduceScatter);
   CHECK(e.composition.experts_in_tensor_group == ExpertsInTensorGroup::Replicated);
   REQUIRE(e.composition.moe.size() == 2);
@@ -99,12 +111,50 @@ TEST_CASE("what a block is made of is read, and told as not played") {
   CHECK(e.composition.moe[1].kernels == "triton");
   CHECK(notes_of(e) ==
         std::vector<std::string>{
-            "engine file an-engine-1.0: its composition is not played by a step: quantisation "
-            "fused (played: per_product), tensor_parallel reduce_scatter (played: as the layout "
-            "has it), experts_in_tensor_group replicated (played: as the layout has it), moe by "
-            "tokens (played: kernels.moe)"});
-  // Before each product is what a step plays.
-  CHECK(notes_of(engine("composition: {quantisation: per_product}\n")).empty());
+            "engine file an-engine-1.0: its composition is not played by a step: moe by tokens "
+            "(played: kernels.moe)"});
+  CHECK(notes_of(engine("composition: {quantisation: fused}\n")).empty());
+}
+
+TEST_CASE("quantisation is of a format, and a model's family may be composed otherwise") {
+  const Engine e = engine(
+      "composition:\n"
+      "  quantisation: {fp8: fused, nvfp4: once_for_qkv}\n"
+      "  experts_in_tensor_group: replicated\n"
+      "  of: {qwen3: {quantisation: per_product}}\n");
+  using hardware::Precision;
+  CHECK(quantisation_of(e.composition, Precision::FP8) == Quantisation::Fused);
+  CHECK(quantisation_of(e.composition, Precision::NVFP4) == Quantisation::OnceForQkv);
+  CHECK(quantisation_of(e.composition, Precision::FP8Block) == Quantisation::PerProduct);
+  const Composition& qwen3 = e.composition_of.at("qwen3");
+  CHECK(quantisation_of(qwen3, Precision::FP8) == Quantisation::PerProduct);
+  CHECK(experts_in_tensor_group(qwen3) == ExpertsInTensorGroup::Replicated);
+  // A scenario's model has its family's.
+  const tests::TemporaryFolder folder;
+  (void)folder.file("an-engine-1.0.yaml",
+                    kHead +
+                        "composition: {quantisation: fused, of: {qwen3: {quantisation: "
+                        "per_product}}}\n");
+  const auto fp8_of = [&](const char* model) {
+    const auto document = sim::io::YamlDocument::parse(
+        std::string("model: configs/models/") + model +
+            ".yaml\ncluster: configs/clusters/h100-1x8.yaml\nengine: an-engine\n",
+        "s");
+    Inputs inputs;
+    const Deployment d =
+        read_deployment(document.root(), {.engines = folder.path().string()}, inputs);
+    document.throw_errors();
+    return quantisation_of(d.engine.composition, Precision::FP8);
+  };
+  CHECK(fp8_of("qwen3-32b") == Quantisation::PerProduct);
+  CHECK(fp8_of("llama-3.1-70b") == Quantisation::Fused);
+}
+
+TEST_CASE("a format or a word of quantisation that there is not is told") {
+  CHECK(mistakes(kHead + "composition: {quantisation: {fp9: fused, nvfp4: late}}\n") ==
+        "e-1.yaml:3:30: composition.quantisation: unknown key \"fp9\"; did you mean \"fp8\"?\n"
+        "e-1.yaml:3:49: composition.quantisation.nvfp4: expected one of fused, once_for_qkv, "
+        "per_product, not \"late\"");
 }
 
 TEST_CASE("kernels by tokens ascend, and the last has all that are left") {

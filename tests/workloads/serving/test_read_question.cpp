@@ -53,6 +53,8 @@ TEST_CASE("a service takes what its engine's file says, then what the scenario s
   CHECK(q.pool.cache.fraction == 0.8);
   CHECK(q.pool.cache.block == 16);
   CHECK_FALSE(q.pool.scheduler.prefix_cache);
+  CHECK(q.client.send == s.deployment.host.per_request);  // the file's, too
+  CHECK(q.client.send > sim::Duration{});
   CHECK(q.pool.replicas == 2);
   CHECK(q.pool.layout.tp == 2);
   CHECK(q.gpus() == 4);

@@ -5,6 +5,7 @@
 
 #include "sim/error.h"
 #include "tests/support/thrown.h"
+#include "tests/workloads/step/hand_scenario.h"
 #include "workloads/run.h"
 #include "workloads/run_serving.h"
 #include "workloads/scenario.h"
@@ -61,11 +62,18 @@ TEST_CASE("a run does not depend on what was run before") {
 }
 
 TEST_CASE("what is played again is what a lattice was asked for") {
-  const Scenario lattice = mixtral(), exact = mixtral({"serving.iteration.cost=exact"});
-  Service a(lattice.deployment, *lattice.serving()), b(exact.deployment, *exact.serving());
-  const ServingReport x = a.play().report, y = b.play().report;
+  const auto reported = [](std::vector<std::string> sets) {
+    const Scenario s = mixtral(std::move(sets));
+    return Service(s.deployment, *s.serving()).play().report;
+  };
+  const ServingReport x = reported({"host.graphs=all"});
+  const ServingReport y = reported({"host.graphs=all", "serving.iteration.cost=exact"});
   CHECK(x.tpot.mean == doctest::Approx(y.tpot.mean).epsilon(0.003));
   CHECK(x.ttft.mean == doctest::Approx(y.ttft.mean).epsilon(0.01));
+  // Launched kernel by kernel, a pass takes a little longer than its GPUs or its host alone.
+  const ServingReport longer = reported({}), launched = reported({"serving.iteration.cost=exact"});
+  CHECK(longer.tpot.mean == doctest::Approx(launched.tpot.mean).epsilon(0.02));
+  CHECK(longer.ttft.mean == doctest::Approx(launched.ttft.mean).epsilon(0.05));
 }
 
 TEST_CASE("a cache that could not hold the longest request ends before the run") {
@@ -121,4 +129,41 @@ TEST_CASE("a service's report is JSON: its interval per GPU was infinite") {
 TEST_CASE("requests that are all warm-up were a service that answers nobody") {
   CHECK(thrown<sim::ConfigError>([] { mixtral({"serving.requests.warm_up=120"}); }) ==
         "--set: serving.requests.warm_up: all 120 requests are warm-up: expected fewer than count");
+}
+
+TEST_CASE("a pass without a graph takes no less than the host does to launch it") {
+  // Embedding, and a dense layer's norm, two products and activation: five launches of 100 us, then
+  // the layer of one token: 4 us + 8,000 + 2,004,000 + 3,000 + 1,003,000 B (hand_scenario.h).
+  using testing::hand_deployment;
+  auto d = hand_deployment(
+      testing::hand_model({testing::layer_of(NoMixer{}, testing::hand_dense())}), {});
+  d.host.per_launch = std::chrono::microseconds(100);
+  d.host.graphs = Graphs::Decode;
+  const sim::Duration host{507'018'000};
+  CHECK(launching(d) == host);
+  Pool pool;
+  pool.scheduler.tokens = 64;
+  pool.scheduler.sequences = 8;
+  pool.graphs.sizes = {1, 2, 4};
+  StepCost cost(d, pool, {.draws = 1, .checks = 1});
+  BatchPlan prompt;
+  prompt.chunks = {{.tokens = 2}};
+  BatchPlan decode;
+  decode.decodes = 2;
+  decode.keys = 2;
+  BatchPlan beyond = decode;  // the largest graph
+  beyond.decodes = beyond.keys = 5;
+  const auto of = [&](const BatchPlan& plan) { return cost.of(std::vector{plan}, 0); };
+  CHECK(of(prompt) == host);
+  // Two tokens of a graph: embedding 1.008 and the layer 7.036.
+  CHECK(of(decode) == sim::Duration{8'044'000});
+  CHECK(of(beyond) == host);
+  // A pass that keeps the GPU busy for longer takes as long as that.
+  // (Of one token that is launched so quickly 0.01 + 1.004 + 7.018: 8.032.)
+  d.host.per_launch = std::chrono::nanoseconds(10);
+  StepCost quick(d, pool, {.draws = 1, .checks = 1});
+  CHECK(quick.of(std::vector{prompt}, 0) == sim::Duration{8'044'000});
+  // With graphs for all nothing is launched.
+  d.host.graphs = Graphs::All;
+  CHECK(launching(d) == sim::Duration{});
 }

@@ -173,6 +173,19 @@ TEST_CASE("without a graph a quantised GEMM is two launches") {
   CHECK(time_of(d, on_every_rank({decoding(2, 1)})) == 75'536'000_ps);
 }
 
+TEST_CASE("activations that come quantised save a launch a product") {
+  // As above, but that the norm and the activation write fp8: four launches, at 50.
+  auto d = hand_deployment(hand_model({layer_of(NoMixer{}, hand_dense())}), {});
+  d.formats.dense_ffn = hardware::Precision::FP8;
+  d.host.per_launch = 10us;
+  d.host.graphs = Graphs::None;
+  d.engine.composition.quantisation_of[hardware::Precision::FP8] = Quantisation::Fused;
+  CHECK(time_of(d, on_every_rank({decoding(2, 1)})) == 55'536'000_ps);
+  // Of another format nothing is said.
+  d.engine.composition.quantisation_of = {{hardware::Precision::NVFP4, Quantisation::Fused}};
+  CHECK(time_of(d, on_every_rank({decoding(2, 1)})) == 75'536'000_ps);
+}
+
 TEST_CASE("a step that holds prompts is launched kernel by kernel where only decode is a graph") {
   // 100 us a launch, which a decode of 2 tokens that is a graph does not see.
   auto d = hand_deployment(hand_model({layer_of(NoMixer{}, hand_dense())}), {});

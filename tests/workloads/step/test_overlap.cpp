@@ -122,3 +122,20 @@ TEST_CASE("beside an exchange that holds multiprocessors kernels have the rest o
   cluster.device.memory_bandwidth = 4_GBps;
   CHECK(beside(hardware::MulticastAlgorithm::DeepEpNormal).bandwidth == doctest::Approx(0.5));
 }
+
+TEST_CASE("shared experts on a stream of their own cost their traffic alone") {
+  // Of 2 tokens: up [2, 1000] x [1000, 1000], activation, down [2, 500] x [500, 1000]:
+  // 2,008,000 + 6,000 + 1,006,000 = 3,020,000 B, and three launches: 6.02 us. Beside the routed
+  // ones they take what the memory's bandwidth, 1 / 0.79 B a ps, does: 2.3858 us.
+  MoeFfn moe = hand_moe();
+  moe.shared_experts = 1;
+  moe.shared_inter = 500;
+  auto d = hand_deployment(hand_model({layer_of(NoMixer{}, moe)}), {});
+  const Batch two = on_every_rank({decoding(2, 10)});
+  const sim::Duration in_series = time_of(d, two);
+  d.engine.composition.shared_beside_up_to = 2;
+  CHECK(in_series - time_of(d, two) == 6'020'000_ps - 2'385'800_ps);
+  // A pass of more tokens than that has no second stream.
+  d.engine.composition.shared_beside_up_to = 1;
+  CHECK(time_of(d, two) == in_series);
+}

@@ -44,6 +44,30 @@ TEST_CASE("tp ranks with experts of their own route half of the tokens each") {
   CHECK(time_of(d, on_every_rank({decoding(2, 10)})) == 111'289'240_ps);
 }
 
+TEST_CASE("an engine that keeps all tokens on every tp rank adds up what its experts give") {
+  // As above in such an engine: token 0 goes to experts 0 and 2, token 1 to 1 and 3, so that either
+  // rank has a row for each of its two experts.
+  // embedding 1.008, all-reduce 14                                       15.008000
+  // attention 6.2392, all-reduce 14                                      35.247200
+  // router    of 2 tokens, as of ranks that share everything: 3.02808    38.275280
+  // experts   6 us + 2 x 3 x 1000 x 500 x 2 B, 2 tokens in and out       50.283280
+  // all-reduce 14                                                        64.283280
+  auto d =
+      hand_deployment(hand_model({layer_of(hand_attention(), hand_moe())}), {.tp = 2, .ep = 2});
+  d.engine.composition.experts_in_tensor_group = ExpertsInTensorGroup::Replicated;
+  CHECK(time_of(d, on_every_rank({decoding(2, 10)})) == 64'283'280_ps);
+}
+
+TEST_CASE("tp ranks may add up by a reduce-scatter and an all-gather") {
+  // As tp ranks that share everything, 104.05248; four of its five all-reduces of 14 (not the
+  // embedding's) are a reduce-scatter, 30 + 2, and an all-gather, 20 + 2: 40 more each.
+  auto d = hand_deployment(hand_model({layer_of(hand_attention(), hand_dense()),
+                                       layer_of(hand_attention(), hand_moe())}),
+                           {.tp = 2, .etp = 2});
+  d.engine.composition.tensor_parallel = TensorParallel::ReduceScatter;
+  CHECK(time_of(d, on_every_rank({decoding(2, 10)})) == 264'052'480_ps);
+}
+
 TEST_CASE("a dense layer between mixtures whose ranks route for themselves ends in an all-reduce") {
   // As above up to the all-reduce, 15.008; attention 6.2392 and, before a dense network, an
   // all-reduce of 14; dense 5.53 and 14.

@@ -49,6 +49,29 @@ TEST_CASE("experts split like the dense part leave every tp rank with all tokens
   CHECK(groups[1].first_token == 7);
 }
 
+TEST_CASE("an engine that keeps all tokens on every tp rank counts them once for its experts") {
+  // tp 4 = ep 2 x etp 2, dp 2: the experts of ranks 0 to 3 and of 4 to 7 are divided in two; ranks
+  // 0 and 2 (4 and 6) are the ep group of the first tp rank. All 7 tokens count as that rank's.
+  const Parallelism shape{.tp = 4, .dp = 2, .ep = 2, .etp = 2};
+  constexpr auto kReplicated = ExpertsInTensorGroup::Replicated;
+  CHECK(tokens_are_sharded(shape));
+  CHECK_FALSE(tokens_are_sharded(shape, kReplicated));
+  const auto groups = expert_groups(RankLayout(shape), std::array<std::int64_t, 1>{7}, kReplicated);
+  REQUIRE(groups.size() == 2);
+  CHECK(groups[0].ranks == Ranks{0, 2});
+  CHECK(groups[0].begin == Begins{0, 7, 7});
+  CHECK(groups[0].replicated);
+  CHECK(groups[1].ranks == Ranks{4, 6});
+  CHECK(groups[1].first_token == 7);
+  // Experts over more than the tp ranks, or numbered apart from them, are sent their tokens.
+  CHECK(tokens_are_sharded({.tp = 2, .dp = 2, .ep = 4}, kReplicated));
+  CHECK(tokens_are_sharded({.tp = 2, .dp = 2, .ep = 2, .order = "dp-tp-cp-ep-pp"}, kReplicated));
+  // One rank holds its own alone.
+  CHECK_FALSE(
+      expert_groups(RankLayout({.tp = 4, .etp = 4}), std::array<std::int64_t, 1>{7}, kReplicated)[0]
+          .replicated);
+}
+
 TEST_CASE("every token of a micro-batch is routed by exactly one rank") {
   for (const Parallelism& shape :
        {Parallelism{.tp = 2, .dp = 4, .ep = 8}, Parallelism{.tp = 2, .dp = 4, .ep = 2, .etp = 4},

@@ -61,7 +61,8 @@ TEST_CASE("every key of training is read, and told as it is used") {
            "optimizer: {kind: adam, master: fp32, moments: bf16, parameters: fp8}, "
            "context: all_to_all, capacity: {factor: 1.5, pad: true, drop: probability}, "
            "overlap: {gradients: true, parameters: true, tensor: true, shared_expert: true}, "
-           "draws: 3, mfu_precision: fp8, run: {tokens: 1e12, checkpoint: {every: optimal, "
+           "attention: cudnn, draws: 3, mfu_precision: fp8, run: {tokens: 1e12, checkpoint: "
+           "{every: optimal, "
            "blocks: 30 s}, failures: {gpu_mtbf: 50000 h, detect: 5 min, restart: 10 min}}"));
   CHECK(to_json(*s.training()).dump() ==
         R"({"sequence":4096,"micro_batch":2,"global_batch":256,"schedule":"interleaved",)"
@@ -69,7 +70,7 @@ TEST_CASE("every key of training is read, and told as it is used") {
         R"("sharding_group":2,"recompute":["moe_act","layernorm"],)"
         R"("gradients":{"accumulate":"bf16","reduce":"bf16","bucket":1000},)"
         R"("optimizer":{"kind":"adam","master":"fp32","moments":"bf16","parameters":"fp8"},)"
-        R"("context":"all_to_all","capacity":{"factor":1.5,"pad":true},)"
+        R"("context":"all_to_all","capacity":{"factor":1.5,"pad":true},"attention":"cudnn",)"
         R"("overlap":{"gradients":true,"parameters":true,"tensor":true,"expert":false,)"
         R"("delay_weight_gradients":false,"shared_expert":true},"draws":3,"mfu_precision":"fp8",)"
         R"("run":{"tokens":1000000000000.0,"checkpoint_blocks_s":30.0,"gpu_mtbf_s":180000000.0,)"

@@ -195,7 +195,8 @@ Command validate_serving_command() {
       .description =
           "Plays each row of a table of measured engines (aiconfigurator's silicon samples) as a "
           "closed loop and compares. Rows whose labels cannot be right are set apart and "
-          "counted; rows of prefill and decode apart are not played.",
+          "counted; rows of prefill and decode apart are played where both say how many engines "
+          "there are.",
       .options = {{.name = "FILE",
                    .help = "the measured table (.csv, .csv.gz)",
                    .required = true,

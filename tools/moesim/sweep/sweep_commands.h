@@ -6,12 +6,13 @@
 
 namespace moesim::tools {
 
-// sweep, and sweep show, export, merge: one a file.
+// sweep, and sweep show, export, merge, find: one a file.
 std::vector<Command> sweep_commands();
 
 Command sweep_command();
 Command sweep_show_command();
 Command sweep_export_command();
 Command sweep_merge_command();
+Command sweep_find_command();
 
 }  // namespace moesim::tools

@@ -10,6 +10,7 @@
 namespace moesim::tools {
 
 Command trace_info_command();
+Command trace_cache_command();
 Command trace_make_command();
 Command trace_compare_command();
 Command trace_request_command();

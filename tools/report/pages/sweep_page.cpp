@@ -21,6 +21,20 @@ std::string short_number(double value) {
   return whole || large ? fmt::format("{:.0f}", value) : fmt::format("{:.4g}", value);
 }
 
+// A measure as it is read, and its axis: bytes by thousand millions.
+bool in_bytes(std::string_view measure) {
+  return measure.ends_with("_bytes");
+}
+std::string measured_text(std::string_view measure, double value) {
+  return in_bytes(measure) ? bytes_text(value) : short_number(value);
+}
+double on_axis(std::string_view measure, double value) {
+  return in_bytes(measure) ? value * 1e-9 : value;
+}
+std::string axis_name(const std::string& measure) {
+  return in_bytes(measure) ? measure + ", GB" : measure;
+}
+
 std::string cell(const Json& value) {
   if (value.is_number()) return short_number(value.get<double>());
   return value.is_string() ? value.get<std::string>() : value.dump();
@@ -47,7 +61,11 @@ class Study {
  public:
   explicit Study(const Json& report) : points_(report.at("points")) {
     params_ = keys_of(points_, "params");
-    measures_ = keys_of(points_, "metrics");
+    // In the order in which they were asked for.
+    const std::vector<std::string> there = keys_of(points_, "metrics");
+    const auto asked = report.at("study").at("measure").get<std::vector<std::string>>();
+    for (const std::string& name : asked)
+      if (std::ranges::find(there, name) != there.end()) measures_.push_back(name);
     // What has more than one value, and of numbers the first to draw over.
     for (const std::string& key : params_) {
       std::set<std::string> values;
@@ -123,7 +141,8 @@ class Study {
     for (const std::string& measure : measures_) {
       if (const Json* point = best(measure)) {
         text += fmt::format(" The {} {} is {}, at {}.", less_is_better(measure) ? "least" : "most",
-                            measure, short_number(point->at("metrics").at(measure)), place(*point));
+                            measure, measured_text(measure, point->at("metrics").at(measure)),
+                            place(*point));
       }
     }
     return text;
@@ -142,7 +161,7 @@ class Study {
 
   Figure figure(const std::string& measure) const {
     constexpr std::size_t kMostLines = 8;
-    Lines chart{.x = {.name = over_}, .y = {.name = measure}, .series = {}};
+    Lines chart{.x = {.name = over_}, .y = {.name = axis_name(measure)}, .series = {}};
     Table table{varied_, {}};
     table.columns.push_back(measure);
     std::map<std::string, std::size_t> line;
@@ -163,12 +182,13 @@ class Study {
       low = low == 0 ? x : std::min(low, x);
       high = std::max(high, x);
       chart.series[line[name]].points.push_back(
-          {x, y, fmt::format("{} {}: {}", over_, short_number(x), short_number(y))});
+          {x, on_axis(measure, y),
+           fmt::format("{} {}: {}", over_, short_number(x), measured_text(measure, y))});
       if (table.rows.size() == kMostTableRows) continue;
       table.rows.emplace_back();
       for (const std::string& key : varied_)
         table.rows.back().push_back(cell(point.at("params").value(key, Json())));
-      table.rows.back().push_back(short_number(y));
+      table.rows.back().push_back(measured_text(measure, y));
     }
     for (auto& series : chart.series) std::ranges::stable_sort(series.points, {}, &Lines::Point::x);
     constexpr double kWide = 20;  // so that steps by a factor lie evenly
@@ -195,6 +215,8 @@ class Study {
     double low = 0, high = 0;
     std::vector<std::string> words = {};  // in the order in which they come; empty: numbers
 
+    bool is_word() const { return !words.empty(); }
+    std::string text(double value) const { return measured_text(measured ? name : "", value); }
     const Json* in(const Json& point) const {
       const Json& values = point.at(measured ? "metrics" : "params");
       const auto found = values.find(name);
@@ -269,8 +291,8 @@ class Study {
     Table table{{"axis", "bottom", "top"}, {}};
     for (const Upright& axis : axes) {
       const bool words = !axis.words.empty();
-      const std::string bottom = words ? axis.words.front() : short_number(axis.low),
-                        top = words ? axis.words.back() : short_number(axis.high);
+      const std::string bottom = words ? axis.words.front() : axis.text(axis.low),
+                        top = words ? axis.words.back() : axis.text(axis.high);
       chart.axes.push_back({axis.name, bottom, top});
       table.rows.push_back({axis.name, bottom, top});
     }
@@ -283,7 +305,9 @@ class Study {
       for (const Upright& axis : axes) {
         const Json* value = axis.in(*points[i]);
         line.at.push_back(value == nullptr ? std::nullopt : axis.share(*value));
-        line.texts.push_back(value == nullptr ? "-" : cell(*value));
+        line.texts.push_back(value == nullptr ? "-"
+                             : axis.is_word() ? cell(*value)
+                                              : axis.text(*value));
       }
       chart.lines.push_back(std::move(line));
     }
@@ -295,7 +319,7 @@ class Study {
                   .sentence = fmt::format(
                       "A line is a point, from what was set to what was measured; the strong ones "
                       "are the best tenth by {}, {} {}.",
-                      measure, short_number(tenth), less ? "or less" : "or more"),
+                      measure, measured_text(measure, tenth), less ? "or less" : "or more"),
                   .chart = std::move(chart),
                   .table = std::move(table),
                   .note = std::move(note)};
@@ -313,16 +337,17 @@ class Study {
     for (const Json& point : points_) {
       const Json& metrics = point.at("metrics");
       if (!done(point) || !metrics.contains(least) || !metrics.contains(most)) continue;
-      all.push_back({metrics.at(least), metrics.at(most), place(point)});
+      all.push_back(
+          {on_axis(least, metrics.at(least)), on_axis(most, metrics.at(most)), place(point)});
     }
     if (all.size() < 3) return {};
     std::ranges::stable_sort(
         all, [](const auto& p, const auto& q) { return p.x != q.x ? p.x < q.x : p.y > q.y; });
-    Lines chart{.x = {.name = least},
-                .y = {.name = most},
+    Lines chart{.x = {.name = axis_name(least)},
+                .y = {.name = axis_name(most)},
                 .series = {{"not beaten", {}}, {"beaten in both", {}}},
                 .marks = true};
-    Table table{{"point", least, most}, {}};
+    Table table{{"point", axis_name(least), axis_name(most)}, {}};
     for (const Lines::Point& point : all) {
       auto& front = chart.series[0].points;
       const bool beaten = !front.empty() && front.back().y >= point.y;

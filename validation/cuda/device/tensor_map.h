@@ -20,8 +20,8 @@ constexpr std::uint64_t bytes_of(TensorElement element) {
 
 // The hardware wants: base and strides multiples of 16 bytes; a box of at most 256 in each
 // direction, that begins at a multiple of 16 bytes in direction 0 (a copy from elsewhere is an
-// illegal instruction: seen on an H100, said nowhere); with the 128-byte swizzle, 128 bytes of a box
-// in direction 0.
+// illegal instruction: seen on an H100, said nowhere); with the 128-byte swizzle, 128 bytes of a
+// box in direction 0.
 struct TensorShape {
   const void* base = nullptr;
   TensorElement element = TensorElement::Bf16;

@@ -1,14 +1,24 @@
 #include "workloads/serving/requests/detect_format.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <string_view>
 #include <utility>
 
+#include "sim/error.h"
 #include "workloads/serving/requests/text_rows.h"
 
 namespace moesim::workloads::serving {
 
 TraceFormat detect_format(const std::filesystem::path& file) {
+  std::error_code error;
+  if (std::filesystem::is_fifo(file, error)) {
+    throw sim::InputError(
+        fmt::format("{}: is a pipe, whose first line says its format and can be read but once: "
+                    "give a file",
+                    file.generic_string()));
+  }
   TextRows rows(file);
   if (!rows.next()) rows.fail("is empty");
   const std::string_view line = rows.line();

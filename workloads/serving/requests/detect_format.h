@@ -7,8 +7,8 @@
 
 namespace moesim::workloads::serving {
 
-// Throws InputError where the file cannot be read, or its first line is of none; the message says
-// what each begins with.
+// Throws InputError where the file cannot be read or is a pipe, or its first line is of none; the
+// message says what each begins with.
 TraceFormat detect_format(const std::filesystem::path& file);
 
 }  // namespace moesim::workloads::serving

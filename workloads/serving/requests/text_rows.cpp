@@ -12,6 +12,7 @@ namespace moesim::workloads::serving {
 namespace {
 
 constexpr std::size_t kMostLine = std::size_t{1} << 22;  // a line that is no line ends the reading
+constexpr std::size_t kMostSkipped = std::size_t{16} << 20;
 
 void split(std::string_view line, std::vector<std::string_view>& values) {
   values.clear();
@@ -57,11 +58,15 @@ bool TextRows::next_line() {
 }
 
 bool TextRows::next() {
+  std::size_t skipped = 0;
   while (next_line()) {
     ++number_;
     if (!line_.empty() && line_.back() == '\r') line_.pop_back();
     if (number_ == 1 && line_.starts_with("\xEF\xBB\xBF")) line_.erase(0, 3);
     if (!line_.empty() && line_.front() != '#') return true;
+    skipped += line_.size() + 1;
+    if (skipped > kMostSkipped)
+      fail(fmt::format("over {} MiB of empty lines and comments", kMostSkipped >> 20));
   }
   return false;
 }

@@ -16,7 +16,8 @@ class TextRows {
  public:
   // Throws InputError where the file cannot be read.
   explicit TextRows(const std::filesystem::path& file);
-  // The next line that is neither empty nor a comment (#); false at the end.
+  // The next line that is neither empty nor a comment (#); false at the end. Throws InputError
+  // where a line is over 4 MiB, or 16 MiB of others come before it.
   bool next();
   const std::string& line() const { return line_; }
   std::string where() const;  // "conv.csv:7"

@@ -2,12 +2,14 @@
 #include "workloads/serving/requests/trace_stream.h"
 
 #include <doctest/doctest.h>
+#include <sys/stat.h>
 
 #include <cmath>
 
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
+#include "workloads/serving/requests/detect_format.h"
 
 using namespace moesim;
 using namespace moesim::sim::literals;
@@ -131,6 +133,19 @@ TEST_CASE("rates of ServeGen's clients are drawn from their windows") {
   const auto late = read("rates.csv", rates, trace);
   CHECK(std::abs(static_cast<double>(late.size()) - 600) < 123);
   CHECK(late[0].arrival >= sim::Time{300s});  // 600 s later, in half the time
+}
+
+TEST_CASE("empty lines that never end are refused, and so is a pipe that would be read twice") {
+  // 16 MiB of line ends are 16,777,216 empty lines; one more is too many.
+  const std::string ends(std::size_t{16} << 20, '\n');
+  CHECK(read("own.csv", kOwn + ends + "2,1,1\n", {}).size() == 1);
+  CHECK(mistake("a.csv", kOwn + ends + "\n2,1,1\n", TraceFormat::Moesim) ==
+        "a.csv:16777218: over 16 MiB of empty lines and comments");
+  const std::filesystem::path pipe = folder.path() / "pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK(tests::thrown<sim::InputError>([&] { detect_format(pipe); }) ==
+        pipe.string() +
+            ": is a pipe, whose first line says its format and can be read but once: give a file");
 }
 
 TEST_CASE("what is wrong with a trace is told with its line") {

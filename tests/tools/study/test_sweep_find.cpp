@@ -1,0 +1,55 @@
+// `moesim sweep find`, as a user calls it.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sim/error.h"
+#include "tests/support/call_command.h"
+#include "tests/support/thrown.h"
+#include "tools/moesim/sweep/sweep_commands.h"
+
+using namespace moesim;
+using moesim::tests::printed;
+using moesim::tests::Values;
+
+namespace {
+
+Values mixtral(const std::string& condition, const std::string& over) {
+  return {{"SCENARIO", {"mixtral-8x7b-decode-h100"}},
+          {"CONDITION", {condition}},
+          {"over", {over}},
+          {"set", {"network=bound", "step.count=1", "routing={law: balanced}"}}};
+}
+
+}  // namespace
+
+TEST_CASE("the largest batch whose step takes no longer is found, and its neighbour takes longer") {
+  Values values = mixtral("step_time_us.mean < 20000", "step.batch_per_rank=1..256");
+  values["format"] = {"json"};
+  const auto json = nlohmann::json::parse(printed(tools::sweep_find_command(), values));
+  REQUIRE(json["crossings"].size() == 1);
+  const auto crossing = json["crossings"][0];
+  CHECK(crossing["holds_after"] == false);
+  CHECK(json["holds_at_from"] == true);
+  CHECK(std::stoi(crossing["after"].get<std::string>()) ==
+        std::stoi(crossing["before"].get<std::string>()) + 1);
+  CHECK(printed(tools::sweep_find_command(),
+                mixtral("step_time_us.mean > 0", "step.batch_per_rank=1..4")) ==
+        "step_time_us.mean > 0, over step.batch_per_rank from 1 to 4 (4 runs)\n"
+        "  holds everywhere that was asked\n");
+}
+
+TEST_CASE("variants are compared with each other") {
+  // Twice the context reads twice the cache: longer at every batch.
+  Values values =
+      mixtral("long.step_time_us.mean < short.step_time_us.mean", "step.batch_per_rank=1..4");
+  values["variant"] = {"long:step.context=4096", "short:step.context=2048"};
+  CHECK(printed(tools::sweep_find_command(), values) ==
+        "long.step_time_us.mean < short.step_time_us.mean, over step.batch_per_rank from 1 to 4 (8 "
+        "runs)\n  does not hold everywhere that was asked\n");
+  values["variant"] = {"parallelism.ep=16"};
+  CHECK(moesim::tests::thrown<sim::ConfigError>(
+            [&] { (void)printed(tools::sweep_find_command(), values); }) ==
+        "--variant: expected NAME:KEY=VALUE, such as A:parallelism.ep=16, not "
+        "\"parallelism.ep=16\"");
+}

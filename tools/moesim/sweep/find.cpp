@@ -1,0 +1,182 @@
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "sim/error.h"
+#include "tools/moesim/shipped.h"
+#include "tools/moesim/sweep/sweep_commands.h"
+#include "tools/moesim/trace_cache.h"
+#include "tools/study/break_even.h"
+#include "tools/study/expression.h"
+#include "tools/study/study_spec.h"
+#include "workloads/run.h"
+
+namespace moesim::tools {
+namespace {
+
+using sim::io::Json;
+
+// A scenario under a name: what it has otherwise than the base.
+struct Variant {
+  std::string name;
+  std::vector<std::string> sets;
+};
+
+// "A:KEY=VALUE", several times for one name.
+std::vector<Variant> read_variants(const std::vector<std::string>& texts) {
+  std::vector<Variant> variants;
+  for (const std::string& text : texts) {
+    const std::size_t colon = text.find(':'), equals = text.find('=');
+    if (colon == 0 || colon == std::string::npos || equals == std::string::npos ||
+        equals < colon + 2) {
+      throw sim::ConfigError(fmt::format(
+          "--variant: expected NAME:KEY=VALUE, such as A:parallelism.ep=16, not \"{}\"", text));
+    }
+    const std::string name = text.substr(0, colon);
+    auto found = std::ranges::find(variants, name, &Variant::name);
+    if (found == variants.end()) found = variants.insert(found, {name, {}});
+    found->sets.push_back(text.substr(colon + 1));
+  }
+  return variants;
+}
+
+class Finder {
+ public:
+  explicit Finder(const Arguments& arguments)
+      : file_(find_config("scenarios", arguments.text("SCENARIO"))),
+        sets_(arguments.all("set")),
+        variants_(read_variants(arguments.all("variant"))),
+        range_(read_break_even_range(arguments.text("over"), "--over")),
+        condition_(arguments.text("CONDITION"), "CONDITION"),
+        traces_(trace_cache(std::getenv)) {}
+
+  const BreakEvenRange& range() const { return range_; }
+  const Expression& condition() const { return condition_; }
+  int runs() const { return runs_; }
+
+  bool holds(double value) {
+    std::map<std::string, Json> reports;
+    if (variants_.empty()) reports[""] = report({}, value);
+    for (const Variant& variant : variants_) reports[variant.name] = report(variant.sets, value);
+    return condition_.holds([&](std::string_view key) -> std::optional<Value> {
+      if (variants_.empty()) return find_value(reports[""], key);
+      const std::size_t dot = key.find('.');
+      const auto found = reports.find(std::string(key.substr(0, dot)));
+      if (found == reports.end() || dot == std::string_view::npos) return {};
+      return find_value(found->second, key.substr(dot + 1));
+    });
+  }
+
+ private:
+  // The report, and what the scenario says.
+  Json report(const std::vector<std::string>& own, double value) {
+    std::vector<std::string> sets = sets_;
+    sets.insert(sets.end(), own.begin(), own.end());
+    sets.push_back(range_.key + "=" + text_of(range_, value));
+    workloads::Scenario scenario = workloads::load_scenario(file_, sets, shipped());
+    scenario.deployment.routing.cache = traces_;
+    ++runs_;
+    return workloads::to_json(workloads::run(scenario), scenario);
+  }
+
+  std::filesystem::path file_;
+  std::vector<std::string> sets_;
+  std::vector<Variant> variants_;
+  BreakEvenRange range_;
+  Expression condition_;
+  std::shared_ptr<const workloads::TraceCache> traces_;
+  int runs_ = 0;
+};
+
+std::string to_text(const Finder& finder, const BreakEven& found) {
+  const BreakEvenRange& range = finder.range();
+  const auto at = [&](double value) { return text_of(range, value); };
+  std::string text = fmt::format("{}, over {} from {} to {} ({} runs)\n", finder.condition().text(),
+                                 range.key, at(range.low), at(range.high), finder.runs());
+  if (found.crossings.empty()) {
+    return text + fmt::format("  {} everywhere that was asked\n",
+                              found.holds_at_low ? "holds" : "does not hold");
+  }
+  for (const Crossing& c : found.crossings) {
+    text += c.holds_after
+                ? fmt::format("  holds from {} on: not yet at {}\n", at(c.after), at(c.before))
+                : fmt::format("  holds up to {}: no more at {}\n", at(c.before), at(c.after));
+  }
+  return text;
+}
+
+sim::ExitCode run(const Arguments& arguments, Console console) {
+  Finder finder(arguments);
+  const BreakEven found = break_even(finder.range(), [&](double value) {
+    if (console.interrupted())
+      throw sim::Error(sim::ExitCode::Interrupted, "moesim sweep find: interrupted");
+    return finder.holds(value);
+  });
+  if (!arguments.json()) {
+    console.out << to_text(finder, found);
+    return sim::ExitCode::Ok;
+  }
+  const BreakEvenRange& range = finder.range();
+  Json json{{"schema_version", 1},
+            {"condition", finder.condition().text()},
+            {"key", range.key},
+            {"from", text_of(range, range.low)},
+            {"to", text_of(range, range.high)},
+            {"holds_at_from", found.holds_at_low},
+            {"holds_at_to", found.holds_at_high},
+            {"runs", finder.runs()}};
+  json["crossings"] = Json::array();
+  for (const Crossing& c : found.crossings) {
+    json["crossings"].push_back({{"before", text_of(range, c.before)},
+                                 {"after", text_of(range, c.after)},
+                                 {"holds_after", c.holds_after}});
+  }
+  console.out << sim::io::to_text(json);
+  return sim::ExitCode::Ok;
+}
+
+}  // namespace
+
+Command sweep_find_command() {
+  return {
+      .name = "sweep find",
+      .summary = "where a condition begins or ceases to hold: a break-even",
+      .description =
+          "Asks at 17 values, even in the logarithm, and halves between two that differ, to 1 % or "
+          "to the whole number. The condition names keys of the report (--format json) or, with "
+          "variants, of each one's. An interval of the crossing is not reckoned.",
+      .options = {{.name = "SCENARIO",
+                   .help = "a scenario: a YAML file, or the name of one that ships",
+                   .required = true,
+                   .is_file = true},
+                  {.name = "CONDITION",
+                   .help =
+                       "step_time_us.mean < 20000, or A.step_time_us.mean < B.step_time_us.mean",
+                   .required = true},
+                  {.name = "--over",
+                   .value = "KEY=LOW..HIGH",
+                   .help = "what is varied: step.batch_per_rank=1..512",
+                   .required = true},
+                  {.name = "--variant",
+                   .value = "NAME:KEY=VALUE",
+                   .help = "one of those that the condition compares: A:parallelism.ep=16",
+                   .repeated = true},
+                  {.name = "--set",
+                   .value = "KEY=VALUE",
+                   .help = "replace a value of the scenario in all runs",
+                   .repeated = true},
+                  format_option()},
+      .examples =
+          {"moesim sweep find mixtral-8x7b-decode-h100 'step_time_us.mean < 20000' --over "
+           "step.batch_per_rank=1..256 --set network=bound",
+           "moesim sweep find SCENARIO 'A.step_time_us.mean < B.step_time_us.mean' --variant "
+           "A:placement.experts=eplb --variant B:placement.experts=linear --over "
+           "step.batch_per_rank=1..256"},
+      .run = run,
+      .ends_itself = true};
+}
+
+}  // namespace moesim::tools
