@@ -156,7 +156,7 @@ moesim_seed_bug(prefill_sees_the_next_token prefill ${_prefill}
 moesim_seed_bug(prefill_hides_too_little prefill ${_prefill}
   "seen < kPrefillKeys;" "seen < kPrefillKeys - 32;")
 moesim_seed_bug(prefill_wrong_upper_row prefill ${_attention}
-  ">= seen + c / 2 * more" ">= seen")
+  ">= seen + c / 2 * more" ">= seen + 0 * more")
 moesim_seed_bug(prefill_second_tile_sees_less prefill ${_prefill}
   "seen + t * 16 + my_row" "seen + t * 8 + my_row")
 moesim_seed_bug(prefill_missing_barrier prefill ${_prefill}
