@@ -107,7 +107,8 @@ class Heaps {
   // means a text, and no numbers that look like it. (Of number 0, what is free, and of one beyond
   // the heap the library reads what is not there.)
   static bool after_text_type(std::string_view bytes, std::size_t end) {
-    constexpr std::size_t kAttribute = 96;              // its type and its shape
+    // Its type (24 bytes) and its shape (8 to 24): what is further away is of another message.
+    constexpr std::size_t kAttribute = 56;
     constexpr std::string_view kSize{"\x10\0\0\0", 4};  // of a reference
     for (std::size_t i = end > kAttribute ? end - kAttribute : 0; i + 8 <= end; ++i) {
       const auto type = static_cast<unsigned char>(bytes[i]);

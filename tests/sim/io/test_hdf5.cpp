@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/error.h"
+#include "sim/io/csv.h"
 #include "sim/io/hdf5_file.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
@@ -557,6 +558,31 @@ TEST_CASE("a text that its heap does not have is refused, which the library read
   CHECK(thrown<InputError>([&] { Hdf5File::open(file); }) ==
         file +
             ": is damaged: the heap of texts at byte 2048 has no text 0, which byte 880 asks for");
+}
+
+TEST_CASE("bytes that look like a reference to a text are one only just behind a type of texts") {
+  const std::string whole =
+      moesim::sim::io::read_text("tests/fuzz/corpus/trace/a-text-of-number-0");
+  const auto heap = static_cast<std::uint64_t>(whole.find(std::string("GCOL\x01\0\0\0", 8)));
+  const moesim::tests::TemporaryFolder folder;
+  // A type of variable length, and `distance` bytes from its start a length of 1, the heap's place
+  // and text 2097152; the file's own bad reference is made one to text 1.
+  const auto file = [&](std::size_t distance) {
+    std::string bytes = whole;
+    bytes[880 + 12] = 1;
+    std::string added("\x19\x01\x01\0\x10\0\0\0", 8);
+    added.resize(distance, '\0');
+    added += std::string("\x01\0\0\0", 4);
+    for (int i = 0; i < 8; ++i) added += static_cast<char>(heap >> 8 * i & 0xFF);
+    added += std::string("\0\0\x20\0", 4);
+    return folder.file("looks.h5", bytes + added + std::string(64, '\0')).string();
+  };
+  // A node of names ("SNOD…") 75 bytes behind such a type is none (a trace that was refused).
+  CHECK_NOTHROW(Hdf5File::open(file(75)));
+  const std::string near = file(48);
+  CHECK(thrown<InputError>([&] { Hdf5File::open(near); }) ==
+        near + ": is damaged: the heap of texts at byte " + std::to_string(heap) +
+            " has no text 2097152, which byte " + std::to_string(whole.size() + 48) + " asks for");
 }
 
 TEST_CASE("whole numbers of no bits, or of more than are read, are refused") {
