@@ -90,6 +90,15 @@ class Text {
                                 : "",
                             a.confidence));
     row("then", metrics(a));
+    if (a.run.serving) {
+      const double error = a.run.serving->report.iteration_error.mean_percent;
+      if (error > workloads::serving::kMostMeanErrorPercent) {
+        row("check", fmt::format("iterations played again differ by {:.1f} % on average: all of "
+                                 "this is no surer; serving.iteration.error smaller, or cost: "
+                                 "exact, would do",
+                                 error));
+      }
+    }
     if (a.cost_per_million_output) {
       row("costs", fmt::format("{:.2f} {}/h; {:.3f} {} per million output tokens (all cost on "
                                "them), {:.3f} per million of both kinds",

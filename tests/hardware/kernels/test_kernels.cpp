@@ -60,7 +60,7 @@ TEST_CASE("an implementation that there is not is refused with those there are")
   } catch (const sim::ConfigError& error) {
     CHECK(std::string(error.what()) ==
           "kernels.moe: there is no implementation \"trtlm\"; those known are roofline, trtllm, "
-          "sglang, vllm, deepgemm, moesim");
+          "trtllm_gen, sglang, vllm, marlin, deepgemm, moesim");
   }
 }
 
@@ -90,7 +90,7 @@ TEST_CASE("kernels that were measured on a device can be asked for by their name
   } catch (const sim::ConfigError& error) {
     CHECK(std::string(error.what()) ==
           "kernels.gemm: there is no implementation \"moesim_wgmma\"; those known are roofline, "
-          "trtllm, sglang, vllm, deepgemm, moesim");
+          "trtllm, trtllm_gen, sglang, vllm, marlin, deepgemm, moesim");
   }
 }
 

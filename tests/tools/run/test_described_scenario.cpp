@@ -234,7 +234,10 @@ TEST_CASE("a list has a line for each thing of its kind, and says what is wrong 
       traces.out ==
       "mixtral-like  8192 tokens, 32 MoE layers, 2 of 8 experts  configs/traces/mixtral-like.h5\n");
   const Called device = call(list_command(), {{"KIND", {"devices"}}, {"TEXT", {"h200"}}});
-  CHECK(device.out == "h200  H200 SXM: 143771 MiB, 4.8 TB/s  configs/devices/h200.yaml\n");
+  CHECK(
+      device.out ==
+      "h200           H200 SXM: 143771 MiB, 4.8 TB/s        configs/devices/h200.yaml\n"
+      "h200.measured  h200.measured: 143155 MiB, 4800 GB/s  configs/devices/h200.measured.yaml\n");
   const Called none = call(list_command(), {{"KIND", {"traces"}}, {"TEXT", {"nothing"}}});
   CHECK(none.out == "");
   CHECK(none.err == "moesim list: no traces with \"nothing\"\n");

@@ -39,7 +39,8 @@ TEST_CASE("a sweep of twenty times as many points takes no more memory") {
   CHECK(refused(folder.path(), 500).invalid == 500);
   const long few = peak_kib();
   CHECK(refused(folder.path(), 10'000).invalid == 10'000);
-  // The values of the axis and 8 bytes a point for what is to be done. Points kept whole, half a
-  // KiB each, would be 5 MiB.
-  CHECK(peak_kib() - few < 2048);
+  // The values of the axis, 8 bytes a point for what is to be done, and SQLite's cache of pages,
+  // which is full at 2,000 KiB and is not after 500 points. Points kept whole, half a KiB each,
+  // would be 5 MiB.
+  CHECK(peak_kib() - few < 4096);
 }

@@ -105,10 +105,10 @@ TEST_CASE("a service says which blocks its ranks cut, and what of its engine it 
        "precision.weights=fp8_block", "engine=configs/engines/trtllm-1.2.yaml",
        "routing={law: balanced}", "serving.requests.input={law: constant, value: 100}",
        "serving.requests.output={law: constant, value: 10}", "serving.requests.prefix={turns: 1}"});
-  s.deployment.engine.composition.quantisation = Quantisation::Fused;
+  s.deployment.engine.composition.moe = {{.tokens_up_to = {}, .kernels = "triton"}};
   const std::vector<std::string> expected{
-      "engine file trtllm-1.2: its composition is not played by a step: quantisation fused "
-      "(played: per_product)",
+      "engine file trtllm-1.2: its composition is not played by a step: moe by tokens (played: "
+      "kernels.moe)",
       "experts of width 768 over etp = 4 are 192 wide on a rank, no whole number of fp8_block's "
       "blocks of 128: engines refuse it or pad it to 256, 33 % more"};
   CHECK(run(s, {}).report.notes == expected);
