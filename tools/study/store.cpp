@@ -215,12 +215,15 @@ Store Store::open(const std::filesystem::path& file) {
   if (!std::filesystem::is_regular_file(file))
     throw sim::InputError(fmt::format("{}: there is no such file", file.string()));
   Connection connection(file, Connection::Mode::ReadWrite);
-  prepare_to_write(connection);
-  Statement format = connection.prepare(
-      "select count(*) from sqlite_master where name in ('study', 'point', 'metric', 'report')");
-  if (!format.step() || format.integer(0) != 4)
-    throw sim::InputError(fmt::format("{}: is a database, but no study of moesim", file.string()));
-  format.run();
+  {
+    Statement format = connection.prepare(
+        "select count(*) from sqlite_master where name in ('study', 'point', 'metric', 'report')");
+    if (!format.step() || format.integer(0) != 4)
+      throw sim::InputError(
+          fmt::format("{}: is a database, but no study of moesim", file.string()));
+    format.run();
+  }
+  prepare_to_write(connection);  // not before: another program's is left as it is
   Store store(std::make_unique<Database>(std::move(connection)));
   if (const std::string v = store.database_->setting("version"); v != "1") {
     throw sim::InputError(

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
+#include "sim/io/csv.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "tools/study/merge.h"
@@ -111,8 +112,14 @@ TEST_CASE("what is no study, damaged, there already or written by another is tol
         text.string() + ": is no study, or damaged: file is not a database");
   const auto other = folder.path() / "other.db";
   sqlite::Connection(other, sqlite::Connection::Mode::Create).execute("create table t(x)");
+  const std::string before = sim::io::read_text(other);
   CHECK(thrown<sim::InputError>([&] { Store::open(other); }) ==
         other.string() + ": is a database, but no study of moesim");
+  CHECK(sim::io::read_text(other) == before);  // its mode of journals, too
+  const auto empty = folder.file("empty.db", "");
+  CHECK(thrown<sim::InputError>([&] { Store::open(empty); }) ==
+        empty.string() + ": is a database, but no study of moesim");
+  CHECK(std::filesystem::file_size(empty) == 0);
   // Where nobody may write, root included.
   const std::filesystem::path nowhere = "/proc/self/study.db";
   CHECK(thrown<sim::InputError>([&] { Store::create(nowhere, study(), "1.0"); }) ==
