@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hardware/kernels/fitted.h"
 #include "hardware/kernels/rates.h"
 
 namespace moesim::hardware {
@@ -12,7 +13,7 @@ constexpr double kBackFlops = 2.5, kBackBytes = 3;
 constexpr double kCopyFraction = 0.85;  // of the memory's bandwidth, as element-wise kernels have
 constexpr std::int64_t kBackLaunches = 3;  // row sums of dO O, the core, dQ to 16 bits
 // True over predicted, 90 % between the ends: the spread over the benches above.
-constexpr double kLow = 0.85, kHigh = 1.25, kDecile = 1.2816 / 1.6449;
+constexpr double kLow = 0.85, kHigh = 1.25;
 
 using Constants = TrainingAttention::Constants;
 

@@ -2,9 +2,9 @@
 // and why, where six parts of the scenario were changed (64 mixtures, bound network).
 #include <fmt/format.h>
 
-#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "tests/bench/cpu_time.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/shipped.h"
 #include "tools/study/compare.h"
@@ -13,16 +13,6 @@
 #include "workloads/run.h"
 
 using namespace moesim;
-
-namespace {
-
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-}  // namespace
 
 int main() {
   const tests::TemporaryFolder folder;
@@ -38,11 +28,11 @@ int main() {
     return workloads::to_json(workloads::run(s), s);
   };
   const sim::io::Json report_a = report(a), report_b = report(b);
-  const double begin = cpu_seconds();
+  const double begin = tests::cpu_seconds();
   tools::Comparison c = tools::compare_reports(report_a, "A", report_b, "B");
-  const double where = cpu_seconds() - begin;
+  const double where = tests::cpu_seconds() - begin;
   tools::explain(a, b, c);
-  const double why = cpu_seconds() - begin - where;
+  const double why = tests::cpu_seconds() - begin - where;
   fmt::print("{} cells: where {:.1f} ms; {} parts: why {:.2f} s\n", c.where.size(), 1e3 * where,
              c.why.size(), why);
   return c.why.size() == 6 && !c.approximate_why ? 0 : 1;

@@ -6,11 +6,11 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <ctime>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "tests/bench/cpu_time.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/shipped.h"
 #include "tools/study/executor.h"
@@ -18,16 +18,6 @@
 #include "workloads/run.h"
 
 using namespace moesim;
-
-namespace {
-
-double cpu_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   std::int64_t points = 64;
@@ -43,12 +33,12 @@ int main(int argc, char** argv) {
       workloads::load_scenario(file, {"network=bound", "step.count=1"}, tools::shipped());
   scenario.deployment.routing.cache = traces;
   (void)workloads::run(scenario);  // fills the cache
-  const double begin = cpu_seconds();
+  const double begin = tests::cpu_seconds();
   for (std::int64_t i = 1; i <= points; ++i) {
     scenario.step()->ranks = {{workloads::decoding(1 + i % 128, 2048)}};
     (void)workloads::run(scenario);
   }
-  const double played = cpu_seconds() - begin;
+  const double played = tests::cpu_seconds() - begin;
 
   const tools::StudySpec spec =
       tools::read_study(file,
@@ -57,11 +47,11 @@ int main(int argc, char** argv) {
                          .set = {"network=bound", "step.count=1"}},
                         [](const std::string& name) { return std::filesystem::path(name); });
   tools::Store store = tools::Store::create(folder.path() / "sweep.db", spec, "bench");
-  const double start = cpu_seconds();
+  const double start = tests::cpu_seconds();
   const tools::SweepCounts counts = tools::sweep(
       spec, store, {.shipped = tools::shipped(), .traces = traces, .version = "bench"});
   store.close();
-  const double swept = cpu_seconds() - start;
+  const double swept = tests::cpu_seconds() - start;
   const double each = 1e3 / static_cast<double>(points);
   fmt::print("{} points: {:.2f} ms each with the store, {:.2f} ms played alone; {} do not fit\n",
              points, swept * each, played * each, counts.infeasible);

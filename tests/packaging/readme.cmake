@@ -14,3 +14,14 @@ function(read_first_command readme)
   endif()
   return(PROPAGATE preset target component scenario)
 endfunction()
+
+# Runs a command in the folder ${WORK}/elsewhere, far from the sources. Sets output; fails where it does.
+function(run)
+  execute_process(COMMAND ${ARGN} WORKING_DIRECTORY ${WORK}/elsewhere RESULT_VARIABLE result
+    OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT result EQUAL 0)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${command}: ${result}\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()

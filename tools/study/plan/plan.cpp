@@ -468,8 +468,9 @@ class Planner {
     }
     answer.offer = wanted;
     const auto engines = static_cast<double>(wanted.engines);
-    answer.capacity_p10 = engines * capacity.p50 * std::exp(-1.2815515655446004 * answer.deviation);
-    answer.capacity_p90 = engines * capacity.p50 * std::exp(1.2815515655446004 * answer.deviation);
+    const double decile = std::exp(normal_quantile(0.9) * answer.deviation);
+    answer.capacity_p10 = engines * capacity.p50 / decile;
+    answer.capacity_p90 = engines * capacity.p50 * decile;
     const std::int64_t node = terms(i).gpus_per_node;
     answer.nodes = (wanted.gpus + node - 1) / node;
     const std::int64_t lost = engines_lost(terms(i), Spare::Node);
@@ -596,26 +597,6 @@ class Planner {
 
 Plan make_plan(const PlanSpec& spec, const PlanOptions& options) {
   return Planner(spec, options).make();
-}
-
-std::string candidates_csv(const Plan& plan) {
-  const auto quoted = [](const std::string& text) {
-    std::string all = "\"";
-    for (const char c : text) all += c == '"' ? "\"\"" : std::string(1, c);
-    return all + "\"";
-  };
-  const auto number = [](bool known, double value) {
-    return known ? fmt::format("{:.6g}", value) : std::string();
-  };
-  std::string text = "device,gpus,engine,estimated_per_s,measured_per_s,code,reason\n";
-  for (const Candidate& c : plan.candidates) {
-    text += fmt::format("{},{},{},{},{},{},{}\n", quoted(c.device), c.gpus(), quoted(c.name),
-                        number(c.estimate.has_value(), c.estimate ? c.estimate->capacity : 0),
-                        number(c.measured.has_value(), c.measured ? c.measured->capacity.p50 : 0),
-                        c.rejected ? c.rejected->code : "",
-                        quoted(c.rejected ? c.rejected->detail : "an answer"));
-  }
-  return text;
 }
 
 }  // namespace moesim::tools
