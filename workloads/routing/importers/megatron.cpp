@@ -151,7 +151,7 @@ ImportSummary import_megatron(const Files& files, const std::filesystem::path& o
   ImportSummary summary;
   StepWriter writer(sink);
   for (const Files& together : stages_together(files)) import_together(together, writer, summary);
-  sink.close(summary);
+  sink.close(summary, files);
   return summary;
 }
 

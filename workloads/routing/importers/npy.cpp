@@ -25,7 +25,7 @@ ImportSummary import_npy(const Files& files, const std::filesystem::path& out,
     reader.expect_end();
     ++summary.records;
   }
-  sink.close(summary);
+  sink.close(summary, files);
   return summary;
 }
 

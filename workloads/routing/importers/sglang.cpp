@@ -85,7 +85,7 @@ ImportSummary import_sglang(const Files& files, const std::filesystem::path& out
     Responses responses(file.string(), options, sink, summary);
     read_json_events(file, responses);
   }
-  sink.close(summary);
+  sink.close(summary, files);
   return summary;
 }
 

@@ -134,11 +134,13 @@ ImportSummary import_sglang_tokens(SglangRecordings& recordings, const std::file
   }
   TokenSink sink(out, options, "sglang");
   ImportSummary summary;
+  Files files;
   for (std::size_t i = 0; i < recordings.size(); ++i) {
+    files.emplace_back(recordings[i]->archive.name());
     write_tokens(*recordings[i], shape, maps[i], sink);
     summary.records += recordings[i]->records().size();
   }
-  sink.close(summary);
+  sink.close(summary, files);
   return summary;
 }
 

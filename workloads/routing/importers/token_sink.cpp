@@ -136,8 +136,12 @@ void TokenSink::end_step(std::uint32_t dp_rank) {
   writer_->end_step({}, dp_rank);
 }
 
-void TokenSink::close(ImportSummary& summary) {
-  if (!writer_) throw sim::InputError("the recording has no tokens with routing");
+void TokenSink::close(ImportSummary& summary, const Files& files) {
+  if (!writer_) {
+    std::vector<std::string> names;
+    for (const auto& file : files) names.push_back(file.string());
+    throw sim::InputError(fmt::format("{}: no tokens with routing in it", fmt::join(names, ", ")));
+  }
   flush();
   writer_->close();
   summary.tokens = tokens_;

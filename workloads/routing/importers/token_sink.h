@@ -36,8 +36,8 @@ class TokenSink {
   // The layers' numbers in the model, where the recorder knows them; before the first token.
   void name_layers(std::vector<std::int64_t> layer_ids) { layer_ids_ = std::move(layer_ids); }
   void end_step(std::uint32_t dp_rank);
-  // Notes how many tokens there were. Throws InputError where there was none.
-  void close(ImportSummary& summary);
+  // Notes how many tokens there were. Throws InputError that names the files where there was none.
+  void close(ImportSummary& summary, const Files& files);
 
  private:
   void start(std::uint32_t layers, std::uint32_t top_k, const TokenPlace& where);

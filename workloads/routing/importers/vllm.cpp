@@ -181,7 +181,7 @@ ImportSummary import_vllm(const Files& files, const std::filesystem::path& out,
     Responses responses(file.string(), sink, summary);
     read_json_events(file, responses);
   }
-  sink.close(summary);
+  sink.close(summary, files);
   return summary;
 }
 

@@ -42,7 +42,7 @@ class BlockPool {
  public:
   // REQUIRES: both positive
   BlockPool(std::int64_t blocks, std::int64_t tokens);
-  BlockPool(BlockPool&&) = default;
+  BlockPool(BlockPool&&) noexcept = default;
 
   std::int64_t blocks() const { return blocks_; }
   std::int64_t block_tokens() const { return tokens_; }

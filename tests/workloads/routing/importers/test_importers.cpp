@@ -125,8 +125,8 @@ TEST_CASE("a damaged vLLM response is refused with the record at fault") {
   CHECK(failure(import_vllm, R"({"routed_experts": [[{"a": 1}]]})") ==
         "in: record 1: routed_experts: an object where expert numbers belong");
   CHECK(failure(import_vllm, "17") == "in: record 1: expected an object, not a number");
-  CHECK(failure(import_vllm, "").ends_with("the recording has no tokens with routing"));
-  CHECK(failure(import_vllm, R"({"a": 1})").ends_with("the recording has no tokens with routing"));
+  CHECK(failure(import_vllm, "") == "in: no tokens with routing in it");
+  CHECK(failure(import_vllm, R"({"a": 1})") == "in: no tokens with routing in it");
   CHECK(failure(import_vllm, R"({"prompt_routed_experts": [[[1, 2)")
             .starts_with("in: record 1: parse error at line 1"));
   CHECK(failure(import_vllm, "{\"a\": " + std::string(200, '[')) ==
