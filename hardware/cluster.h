@@ -6,12 +6,15 @@
 #include <filesystem>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "hardware/device.h"
 #include "sim/exchange.h"
 #include "sim/units.h"
+
+namespace moesim::sim::io {
+struct YamlOverride;
+}
 
 namespace moesim::hardware {
 
@@ -88,9 +91,9 @@ struct Cluster {
 
 // Throws ConfigError that lists every mistake of the file, InputError where it cannot be read.
 Cluster load_cluster(const std::filesystem::path& file);
-// `overrides`: values to set before it is read, (dotted path, YAML text).
+// `overrides`: values to set before it is read.
 Cluster load_cluster_with(const std::filesystem::path& file,
-                          const std::vector<std::pair<std::string, std::string>>& overrides);
+                          const std::vector<sim::io::YamlOverride>& overrides);
 // From text that stands for a file in `folder` (tests, inline clusters).
 Cluster parse_cluster(const std::string& text, const std::filesystem::path& folder);
 

@@ -147,11 +147,11 @@ Cluster load_cluster(const std::filesystem::path& file) {
 }
 
 Cluster load_cluster_with(const std::filesystem::path& file,
-                          const std::vector<std::pair<std::string, std::string>>& overrides) {
+                          const std::vector<sim::io::YamlOverride>& overrides) {
   YamlDocument document = YamlDocument::load(file);
   bool resized = false, named = false;
-  for (const auto& [path, value] : overrides) {
-    document.set(path, value);
+  for (const auto& [path, value, where] : overrides) {
+    document.set(path, value, where);
     resized = resized || path == "nodes" || path == "gpus_per_node";
     named = named || path == "name";
   }

@@ -128,7 +128,9 @@ Json resolved(const Scenario& s) {
   json["model"] = s.inputs.model.generic_string();
   if (!s.inputs.keep_layers.empty()) json["keep_layers"] = s.inputs.keep_layers;
   json["cluster"] = s.inputs.cluster.generic_string();
-  for (const auto& [path, value] : s.inputs.cluster_changes) json["cluster_changes"][path] = value;
+  for (const sim::io::YamlOverride& change : s.inputs.cluster_changes) {
+    json["cluster_changes"][change.path] = change.value;
+  }
   json["precision"] = formats_json(d.formats);
   const Parallelism& p = d.layout;
   json["parallelism"] = {{"tp", p.tp},   {"pp", p.pp}, {"dp", p.dp},     {"ep", p.ep},

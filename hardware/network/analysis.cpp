@@ -146,6 +146,7 @@ std::vector<LevelCapacity> level_capacities(const Topology& topology) {
     level.capacity = level.capacity + link.capacity / 2;
   }
   std::vector<LevelCapacity> result;
+  result.reserve(levels.size());
   for (const auto& [kind, level] : levels) result.push_back(level);
   return result;
 }

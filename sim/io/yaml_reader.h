@@ -32,6 +32,14 @@ namespace moesim::sim::io {
 
 class YamlNode;
 
+// A value that is set in a document before it is read; see YamlDocument::set().
+struct YamlOverride {
+  std::string path;             // dotted
+  std::string value;            // YAML text
+  std::string where = "--set";  // who says so, for messages
+  auto operator<=>(const YamlOverride&) const = default;
+};
+
 class YamlDocument {
  public:
   // Throws InputError where the file cannot be read, ConfigError where it is not YAML.

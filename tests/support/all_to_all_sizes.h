@@ -50,9 +50,7 @@ inline sim::Exchange all_to_all(std::uint32_t ranks, std::int64_t mean, bool ske
         const double u =
             static_cast<double>(mix64(seed ^ ((std::uint64_t{s} << 32) | d)) >> 11) * 0x1p-53;
         const double noise = std::min(std::pow(1 - u, -1 / 2.5) * 1.5 / 2.5, 10.0);
-        bytes = static_cast<std::int64_t>(static_cast<double>(mean) * popularity[d] * noise / 7168 +
-                                          0.5) *
-                7168;
+        bytes = std::llround(static_cast<double>(mean) * popularity[d] * noise / 7168) * 7168;
       }
       exchange.transfers.push_back({s, d, sim::Bytes(bytes)});
     }

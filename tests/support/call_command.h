@@ -38,8 +38,8 @@ inline Called call(
 }
 
 // What it prints where all is well.
-inline std::string printed(const tools::Command& command, Values values) {
-  const Called called = call(command, std::move(values));
+inline std::string printed(const tools::Command& command, const Values& values) {
+  const Called called = call(command, values);
   CHECK(called.code == sim::ExitCode::Ok);
   return called.out;
 }

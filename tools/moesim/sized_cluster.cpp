@@ -78,12 +78,14 @@ std::optional<workloads::SizedCluster> sized_cluster(const std::string& text) {
                                              *known.rbegin()));
   }
   workloads::SizedCluster sized{.file = best->file};
-  if (best->nodes != nodes) sized.changes.emplace_back("nodes", std::to_string(nodes));
+  if (best->nodes != nodes) {
+    sized.changes.push_back({.path = "nodes", .value = std::to_string(nodes), .where = text});
+  }
   return sized;
 }
 
 hardware::Cluster named_cluster(const std::string& text,
-                                const std::vector<std::pair<std::string, std::string>>& overrides) {
+                                const workloads::ClusterChanges& overrides) {
   workloads::SizedCluster sized;
   std::error_code error;
   if (auto found = fs::exists(text, error) ? std::nullopt : sized_cluster(text)) {

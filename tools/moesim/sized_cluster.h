@@ -16,8 +16,7 @@ namespace moesim::tools {
 std::optional<workloads::SizedCluster> sized_cluster(const std::string& text);
 
 // A cluster by its file, its name or its size.
-hardware::Cluster named_cluster(
-    const std::string& text,
-    const std::vector<std::pair<std::string, std::string>>& overrides = {});
+hardware::Cluster named_cluster(const std::string& text,
+                                const workloads::ClusterChanges& overrides = {});
 
 }  // namespace moesim::tools

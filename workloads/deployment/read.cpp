@@ -101,11 +101,10 @@ std::string flow_text(const YamlNode& node) {
   return node.is_scalar() ? quoted(node.text()) : "null";
 }
 
-// What a map says beside `file`, as values to set in that file: (dotted path, YAML text).
-void collect(const YamlNode& node, const std::string& path,
-             std::vector<std::pair<std::string, std::string>>& overrides) {
+// What a map says beside `file`, as values to set in that file.
+void collect(const YamlNode& node, const std::string& path, ClusterChanges& overrides) {
   if (!node.is_map()) {
-    overrides.emplace_back(path, flow_text(node));
+    overrides.push_back({.path = path, .value = flow_text(node), .where = node.where()});
     return;
   }
   for (const auto& [key, value] : node.entries()) {

@@ -20,8 +20,8 @@ class FileHashes;
 
 namespace moesim::workloads {
 
-// What is otherwise than in a cluster's file: (dotted path, YAML text).
-using ClusterChanges = std::vector<std::pair<std::string, std::string>>;
+// What is otherwise than in a cluster's file.
+using ClusterChanges = std::vector<sim::io::YamlOverride>;
 
 struct SizedCluster {
   std::filesystem::path file;

@@ -8,15 +8,15 @@ std::vector<Command> network_commands() {
   return {exchange_command(), topology_command(), topology_import_command()};
 }
 
-std::vector<std::pair<std::string, std::string>> overrides_of(const Arguments& arguments) {
-  std::vector<std::pair<std::string, std::string>> result;
+std::vector<sim::io::YamlOverride> overrides_of(const Arguments& arguments) {
+  std::vector<sim::io::YamlOverride> result;
   for (const std::string& text : arguments.all("set")) {
     const auto equals = text.find('=');
     if (equals == std::string::npos) {
       throw sim::ConfigError(
           fmt::format("--set: expected PATH=VALUE, such as nodes=4, not \"{}\"", text));
     }
-    result.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+    result.push_back({.path = text.substr(0, equals), .value = text.substr(equals + 1)});
   }
   return result;
 }

@@ -2,11 +2,11 @@
 #pragma once
 
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "hardware/cluster.h"
 #include "hardware/network/play.h"
+#include "sim/io/yaml_reader.h"
 #include "tools/moesim/command.h"
 
 namespace moesim::tools {
@@ -17,7 +17,7 @@ Command topology_command();
 Command topology_import_command();
 
 // --set PATH=VALUE of a command, as load_cluster takes them. Throws ConfigError without a "=".
-std::vector<std::pair<std::string, std::string>> overrides_of(const Arguments& arguments);
+std::vector<sim::io::YamlOverride> overrides_of(const Arguments& arguments);
 Option set_option();
 
 // A matrix of bytes as CSV without a header, row = source, column = destination.

@@ -116,8 +116,8 @@ const hardware::Cluster& PlanSetting::cluster(std::int64_t nodes) const {
   const auto found = clusters_.find(nodes);
   if (found != clusters_.end()) return found->second;
   auto changes = inputs_.cluster_changes;
-  std::erase_if(changes, [](const auto& change) { return change.first == "nodes"; });
-  changes.emplace_back("nodes", std::to_string(nodes));
+  std::erase_if(changes, [](const auto& change) { return change.path == "nodes"; });
+  changes.push_back({.path = "nodes", .value = std::to_string(nodes)});
   return clusters_.emplace(nodes, hardware::load_cluster_with(inputs_.cluster, changes))
       .first->second;
 }
