@@ -35,8 +35,8 @@ Run run(const TemporaryFolder& folder, const StudySpec& spec, const std::string&
         SweepOptions options = {}) {
   options.version = "1.0";
   const auto file = folder.path() / name;
-  Store store =
-      std::filesystem::exists(file) ? Store::open(file) : Store::create(file, spec, "1.0");
+  Store store = std::filesystem::exists(file) ? Store::open(file, Store::Access::Write)
+                                              : Store::create(file, spec, "1.0");
   const SweepCounts counts = sweep(spec, store, options);
   return {counts, to_csv(table_of(store, {}))};
 }

@@ -82,7 +82,7 @@ Store open_store(const Arguments& arguments, const StudySpec& spec) {
   const std::filesystem::path file = arguments.text("output");
   if (!arguments.has("resume") || !std::filesystem::exists(file))
     return Store::create(file, spec, MOESIM_VERSION);
-  Store store = Store::open(file);
+  Store store = Store::open(file, Store::Access::Write);
   if (store.spec() != to_json(spec).dump()) {
     throw sim::ConfigError(fmt::format(
         "{}: is of another study; --resume wants the same one, and --extend {} takes over what it "
@@ -152,7 +152,12 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     console.out << to_text(table_of(store, {.most = kRowsAtTheEnd})) << counts_text(counts) << "; "
                 << arguments.text("output") << '\n';
   }
-  store.close();
+  if (!store.close()) {
+    console.err << fmt::format(
+        "moesim sweep: {0} is being read, so that its last points stay in {0}-wal: keep both "
+        "together; --resume puts them into one\n",
+        arguments.text("output"));
+  }
   if (counts.stopped) {
     console.err << "moesim sweep: stopped before all points were there; --resume goes on\n";
     return sim::ExitCode::Partial;
