@@ -149,6 +149,20 @@ TEST_CASE("shards are merged, equal points once, and different results refused")
                           a.string(), (folder.path() / "d.db").string()));
 }
 
+TEST_CASE("a quantity is shown as it was given, and exported in its base unit") {
+  const TemporaryFolder folder;
+  Point measured = point(0, 3);
+  measured.params = {{"step.batch", "1"}, {"kv", "400 Gbit/s"}};
+  const Store store = Store::open(filled(folder, "a.db", {measured}));
+  CHECK(to_text(table_of(store, {})) ==
+        "ord  step.batch          kv  time\n"
+        "  0           1  400 Gbit/s     3\n");
+  CHECK(to_csv(table_of(store, {.where = {"kv == 50 GB/s"}})) ==
+        "ord,id,status,reason,step.batch,kv,time\n0,id0,done,,1,50000000000,3\n");
+  CHECK(to_json(table_of(store, {}), store, false)["points"][0]["params"].dump() ==
+        R"({"step.batch":1,"kv":50000000000})");
+}
+
 TEST_CASE("rows are chosen, sorted and written") {
   const TemporaryFolder folder;
   Point unfit = point(2, 0);
@@ -171,6 +185,16 @@ TEST_CASE("rows are chosen, sorted and written") {
         "  1           2  fp8  1.2346\n"
         "  0           1  fp8       3\n"
         "2 of 3 points; --rows shows more\n");
+  CHECK(to_text(table_of(store, {.most = 1}), true) ==
+        "ord   id  step.batch   kv  time\n"
+        "  0  id0           1  fp8     3\n"
+        "1 of 3 points; --rows shows more\n");
+  const auto told = [&](const TableOptions& rows) {
+    return emptiness(table_of(store, rows), rows);
+  };
+  CHECK(told({.where = {"time > 9", "ord < 2"}}) == "no point of 3 fulfils time > 9 and ord < 2\n");
+  CHECK(told({.where = {"time > 2"}}).empty());
+  CHECK(told({}).empty());
   CHECK(thrown<sim::ConfigError>([&] { table_of(store, {.sort = "tme"}); }) ==
         "--sort: no point has \"tme\"; there are ord, status, step.batch, kv, time");
   CHECK(thrown<sim::ConfigError>([&] { table_of(store, {.where = {"tme > 1"}}); }) ==

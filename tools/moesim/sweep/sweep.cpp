@@ -14,6 +14,7 @@
 #include "tools/moesim/trace_cache.h"
 #include "tools/report/page_kinds.h"
 #include "tools/study/executor.h"
+#include "tools/study/store_file.h"
 #include "tools/study/table.h"
 
 namespace moesim::tools {
@@ -52,6 +53,13 @@ std::filesystem::path study_file(const Arguments& arguments) {
   if (*given == "-") {
     throw sim::ConfigError(
         "sweep: every point reads the scenario anew, which standard input cannot give: say a file");
+  }
+  if (is_database(*given)) {
+    throw sim::ConfigError(fmt::format(
+        "{0}: is a sweep's store, not a study: --resume goes on with it where the study "
+        "is said again, as moesim sweep FILE ... -o {0} --resume (moesim sweep show {0} "
+        "lists its points)",
+        *given));
   }
   return find_config("scenarios", *given);
 }
@@ -119,6 +127,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                                      .measure = arguments.all("measure"),
                                      .set = arguments.all("set")},
                                     find);
+  for (const std::string& note : spec.notes) console.err << fmt::format("moesim sweep: {}\n", note);
   SweepOptions options{.jobs = static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
                        .shipped = shipped(),
                        .traces = trace_cache(std::getenv),
@@ -131,6 +140,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   Progress progress(console.err);
   options.progress = [&](std::uint64_t done, std::uint64_t all) { progress(done, all); };
 
+  check_points(spec, options);
   Store store = open_store(arguments, spec);
   const SweepCounts counts = sweep(spec, store, options);
   for (const std::string& measure : counts.unmeasured)
@@ -159,15 +169,13 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         arguments.text("output"));
   }
   if (counts.stopped) {
-    console.err << "moesim sweep: stopped before all points were there; --resume goes on\n";
-    return sim::ExitCode::Partial;
+    console.err << "moesim sweep: interrupted before all points were there; --resume goes on\n";
+    return sim::ExitCode::Interrupted;
   }
   if (counts.failed > 0 || !counts.unmeasured.empty()) return sim::ExitCode::Partial;
-  if (counts.done + counts.infeasible + counts.invalid == 0) {
-    console.err << "moesim sweep: no point meets the conditions\n";
-    return sim::ExitCode::Configuration;
-  }
-  if (counts.done > 0) return sim::ExitCode::Ok;
+  const bool none = counts.done + counts.infeasible + counts.invalid == 0;
+  if (none) console.err << "moesim sweep: no point of the study is in this shard\n";
+  if (counts.done > 0 || none) return sim::ExitCode::Ok;
   return counts.infeasible > 0 ? sim::ExitCode::Infeasible : sim::ExitCode::Configuration;
 }
 
@@ -185,8 +193,8 @@ Command sweep_command() {
       .description =
           "FILE is a study (docs/guide/what_if.md) or a scenario that the options vary. Every "
           "point ends as done, infeasible, invalid or failed, the last three with their reason. "
-          "The store is SQLite: select * from result. Exit code 5 where points failed, a "
-          "measure is in no report, or it was stopped.",
+          "The store is SQLite: select * from result. Exit code 5 where points failed or a "
+          "measure is in no report, 130 where it was interrupted; --resume goes on.",
       .options = {{.name = "FILE",
                    .help = "a study, or a scenario: a file or the name of one that ships",
                    .is_file = true},
@@ -222,7 +230,8 @@ Command sweep_command() {
                    .value = "FILE",
                    .help = "the store",
                    .fallback = "sweep.db",
-                   .is_file = true},
+                   .is_file = true,
+                   .is_output = true},
                   {.name = "--resume", .help = "go on with a store that is there"},
                   {.name = "--extend",
                    .value = "FILE",
