@@ -56,7 +56,7 @@ TEST_CASE("two files that a command writes are not one, nor one that it reads") 
     moesim::tools::check_outputs(command, {std::move(values)});
     return true;
   };
-  const std::string around = (folder.path() / "." / "none" / ".." / "b").string();
+  const std::string around = (folder.path() / "." / "b").string();
   CHECK(wrong({{"output", {b}}, {"html", {around}}}) ==
         "-o and --html: both would write " + around + ": say another name for one");
   CHECK(wrong({{"IN", {b, a}}, {"html", {a}}}) ==
@@ -64,6 +64,15 @@ TEST_CASE("two files that a command writes are not one, nor one that it reads") 
   fs::create_hard_link(a, b);
   CHECK(wrong({{"IN", {a}}, {"output", {b}}}) ==
         "-o: " + b + " is read, and would be written over: say another name");
+  CHECK(wrong({{"output", {""}}}) == "-o: expected a file's name");
+  const auto cannot = [&](const std::string& html) {
+    return thrown<moesim::sim::InputError>([&] {
+      moesim::tools::check_outputs(command, {{{"html", {html}}}});
+    });
+  };
+  CHECK(cannot(folder.path().string()) ==
+        folder.path().string() + ": cannot be written: Is a directory");
+  CHECK(cannot(b + "/none/x") == b + "/none/x: cannot be written: No such file or directory");
   CHECK(passes({{"output", {"-"}}, {"html", {"-"}}}));
   CHECK(passes({{"output", {"/dev/null"}}, {"html", {"/dev/null"}}}));
   CHECK(passes({{"IN", {"a name", "b"}}, {"output", {a}}, {"html", {"b.html"}}}));

@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 
 #include "sim/check.h"
@@ -50,6 +52,17 @@ std::string shown(const Option& option) {
   return option.name.substr(0, option.name.find(','));
 }
 
+// Before the work, not after it: a file can be there.
+void check_place(const Option& option, const std::string& text) {
+  if (text.empty())
+    throw sim::ConfigError(fmt::format("{}: expected a file's name", shown(option)));
+  if (fs::is_directory(text))
+    throw sim::InputError(fmt::format("{}: cannot be written: {}", text, std::strerror(EISDIR)));
+  const fs::path folder = fs::path(text).parent_path();
+  if (!folder.empty() && !fs::is_directory(folder))
+    throw sim::InputError(fmt::format("{}: cannot be written: {}", text, std::strerror(ENOENT)));
+}
+
 }  // namespace
 
 std::string key_of(const std::string& option) {
@@ -58,6 +71,10 @@ std::string key_of(const std::string& option) {
 }
 
 void check_outputs(const Command& command, const Arguments& arguments) {
+  for (const Option& option : command.options) {
+    if (!option.is_output || option.value != "FILE") continue;
+    for (const std::string& text : arguments.all(key_of(option.name))) check_place(option, text);
+  }
   struct Use {
     const Option* option;
     std::string text;

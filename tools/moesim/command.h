@@ -64,7 +64,8 @@ struct Command {
   bool ends_itself = false;
 };
 
-// Throws ConfigError where two files that a command writes are one, or one is a file that it reads.
+// Throws ConfigError where two files that a command writes are one, or one is a file that it reads,
+// InputError where one cannot be.
 void check_outputs(const Command& command, const Arguments& arguments);
 
 // All commands, in the order of the help.

@@ -111,6 +111,8 @@ StoreFile open_to_write(const fs::path& file) {
 }
 
 NewFile::NewFile(fs::path target) : target_(std::move(target)) {
+  if (fs::is_directory(target_))
+    throw sim::ConfigError(fmt::format("{}: is a folder; a study is a file", target_.string()));
   if (fs::exists(target_)) throw sim::ConfigError(there_already(target_));
   part_ = beside(target_, fmt::format(".{}.part", ::getpid()).c_str());
 }

@@ -120,6 +120,8 @@ TEST_CASE("what is no study, damaged or there already is told") {
   CHECK(thrown<sim::InputError>([&] { Store::open(empty); }) ==
         empty.string() + ": is a database, but no study of moesim");
   CHECK(std::filesystem::file_size(empty) == 0);
+  CHECK(thrown<sim::ConfigError>([&] { Store::create(folder.path(), study(), "1.0"); }) ==
+        folder.path().string() + ": is a folder; a study is a file");
   // Where nobody may write, root included.
   const std::filesystem::path nowhere = "/proc/self/study.db";
   CHECK(thrown<sim::InputError>([&] { Store::create(nowhere, study(), "1.0"); }) ==
@@ -142,6 +144,7 @@ TEST_CASE("shards are merged, equal points once, and different results refused")
           merge(folder.path() / "bad.db", {a, c});
         }) == fmt::format("{} and {}: have different results for point 0 (id0, id0)", a.string(),
                           c.string()));
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "bad.db"));  // half would look like all
   Store::create(folder.path() / "d.db", study(), "2.0");
   CHECK(thrown<sim::ConfigError>([&] {
           merge(folder.path() / "x.db", {a, folder.path() / "d.db"});

@@ -88,6 +88,11 @@ TEST_CASE("a store is told from a scenario, a report and a study") {
             ": is a sweep's store, not a study: --resume goes on with it where the study is said "
             "again, as moesim sweep FILE ... -o " +
             store + " --resume (moesim sweep show " + store + " lists its points)");
+  CHECK(wrong<sim::ConfigError>(
+            sweep_find_command(),
+            {{"SCENARIO", {store}}, {"CONDITION", {"seed > 1"}}, {"over", {"seed=1..2"}}}) ==
+        store + ": is a database such as a sweep's store, of which moesim sweep show " + store +
+            " tells more; expected a file or a name of configs/scenarios");
   const std::string junk = folder.file("junk.db", "neither").string();
   CHECK(wrong<sim::InputError>(report_command(), {{"FILE", {junk}}, {"output", {"p.html"}}}) ==
         junk + ": is neither a report (JSON, of --format json) nor a sweep's store");
