@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 #include <set>
 
@@ -28,11 +29,11 @@ class Progress {
   explicit Progress(std::ostream& err) : err_(err) {}
   void operator()(std::uint64_t done, std::uint64_t all) {
     const auto now = std::chrono::steady_clock::now();
+    if (!before_) before_ = done - 1;  // those of a resumed study took no time
     if (now - last_ < std::chrono::seconds(1)) return;
-    if (last_ == begin_) first_ = done - 1;  // those of a resumed study took no time
     last_ = now;
-    const double each = std::chrono::duration<double>(now - begin_).count() /
-                        static_cast<double>(std::max<std::uint64_t>(1, done - first_));
+    const double each =
+        std::chrono::duration<double>(now - begin_).count() / static_cast<double>(done - *before_);
     err_ << fmt::format("{} of {} points, {:.0f} s left\n", done, all,
                         each * static_cast<double>(all - done))
          << std::flush;
@@ -41,7 +42,7 @@ class Progress {
  private:
   std::ostream& err_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now(), last_ = begin_;
-  std::uint64_t first_ = 0;
+  std::optional<std::uint64_t> before_ = {};  // done at the beginning
 };
 
 std::filesystem::path study_file(const Arguments& arguments) {
