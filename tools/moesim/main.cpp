@@ -29,12 +29,7 @@ using moesim::sim::ExitCode;
 using moesim::tools::Arguments;
 using moesim::tools::Command;
 using moesim::tools::Console;
-
-// "-o,--output" -> "output"; "SCENARIO" -> "SCENARIO".
-std::string key_of(const std::string& option) {
-  const std::string name = option.substr(option.rfind(',') + 1);
-  return name.substr(std::min(name.find_first_not_of('-'), name.size()));
-}
+using moesim::tools::key_of;
 
 // What CLI11 fills while it parses; outlives the parser.
 struct Typed {
@@ -232,8 +227,10 @@ int run(int argc, char** argv) {
     // A command that has others below it ("sweep", "sweep show") is parsed with them.
     if (!parsers[i]->parsed() || !parsers[i]->get_subcommands().empty()) continue;
     if (all[i].ends_itself) std::signal(SIGINT, note_interrupt);
+    const Arguments arguments = arguments_of(all[i], typed[i]);
+    check_outputs(all[i], arguments);
     const ExitCode code = all[i].run(
-        arguments_of(all[i], typed[i]),
+        arguments,
         Console{.out = std::cout, .err = std::cerr, .interrupted = [] { return interrupts != 0; }});
     std::cout.flush();
     if (!std::cout) {

@@ -35,8 +35,8 @@ Run run(const TemporaryFolder& folder, const StudySpec& spec, const std::string&
         SweepOptions options = {}) {
   options.version = "1.0";
   const auto file = folder.path() / name;
-  Store store =
-      std::filesystem::exists(file) ? Store::open(file) : Store::create(file, spec, "1.0");
+  Store store = std::filesystem::exists(file) ? Store::open(file, Store::Access::Write)
+                                              : Store::create(file, spec, "1.0");
   const SweepCounts counts = sweep(spec, store, options);
   return {counts, to_csv(table_of(store, {}))};
 }
@@ -85,7 +85,8 @@ TEST_CASE("equal bytes on any number of threads, in shards, and stopped half-way
 
 TEST_CASE("a run that several points ask for is played once, or taken over") {
   const TemporaryFolder folder;
-  const auto spec = study({"step.batch_per_rank=4,5,4"});
+  auto spec = study({"seed=1"});
+  spec.axes = {{{"step.batch_per_rank", {"4", "5", "4"}}, {"name", {"a", "b", "c"}}}};
   int played = 0;
   const Run r =
       run(folder, spec, "a.db", {.progress = [&](std::uint64_t, std::uint64_t) { ++played; }});
@@ -132,6 +133,25 @@ TEST_CASE("conditions see what the scenario says, and measures that no report ha
   auto unknown = study({"step.batch_per_rank=1..2"}, {"paralelism.ep > 8"});
   CHECK(thrown<sim::ConfigError>([&] { run(folder, unknown, "b.db"); }) ==
         "--where, column 1: there is no value \"paralelism.ep\"");
+}
+
+TEST_CASE("what no point can be is told before anything is played") {
+  const auto wrong = [](const StudySpec& spec) {
+    return thrown<sim::ConfigError>([&] { check_points(spec, {.version = "1.0"}); });
+  };
+  CHECK(wrong(study({"step.bach=1..3"})) ==
+        "no point of 3 can be played, all for one reason: --set: step: unknown key \"bach\"; did "
+        "you mean \"batch\"?");
+  CHECK(wrong(study({"step.batch_per_rank=1..4"}, {"step.batch_per_rank > 4"})) ==
+        "no point of 4 meets the conditions");
+  CHECK(wrong(study({"step.batch_per_rank=1..4"}, {"step.batch_per_rank > 4 GB"})) ==
+        "--where, column 21: step.batch_per_rank (a number without a unit) and 4 GB (a size) are "
+        "of different kinds: a number without a unit would do");
+  // Different reasons, or one point that can be: rows say the rest.
+  check_points(study({"step.batch_per_rank=0,-1"}), {.version = "1.0"});
+  check_points(study({"step.batch_per_rank=0,1"}), {.version = "1.0"});
+  // The study is meant, not the shard.
+  check_points(study({"step.batch_per_rank=0,1"}), {.shard = 0, .shards = 2, .version = "1.0"});
 }
 
 TEST_CASE("a service's point had lost what is of a service") {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 #include <set>
 
@@ -14,6 +15,7 @@
 #include "tools/moesim/trace_cache.h"
 #include "tools/report/page_kinds.h"
 #include "tools/study/executor.h"
+#include "tools/study/store_file.h"
 #include "tools/study/table.h"
 
 namespace moesim::tools {
@@ -27,11 +29,11 @@ class Progress {
   explicit Progress(std::ostream& err) : err_(err) {}
   void operator()(std::uint64_t done, std::uint64_t all) {
     const auto now = std::chrono::steady_clock::now();
+    if (!before_) before_ = done - 1;  // those of a resumed study took no time
     if (now - last_ < std::chrono::seconds(1)) return;
-    if (last_ == begin_) first_ = done - 1;  // those of a resumed study took no time
     last_ = now;
-    const double each = std::chrono::duration<double>(now - begin_).count() /
-                        static_cast<double>(std::max<std::uint64_t>(1, done - first_));
+    const double each =
+        std::chrono::duration<double>(now - begin_).count() / static_cast<double>(done - *before_);
     err_ << fmt::format("{} of {} points, {:.0f} s left\n", done, all,
                         each * static_cast<double>(all - done))
          << std::flush;
@@ -40,7 +42,7 @@ class Progress {
  private:
   std::ostream& err_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now(), last_ = begin_;
-  std::uint64_t first_ = 0;
+  std::optional<std::uint64_t> before_ = {};  // done at the beginning
 };
 
 std::filesystem::path study_file(const Arguments& arguments) {
@@ -52,6 +54,13 @@ std::filesystem::path study_file(const Arguments& arguments) {
   if (*given == "-") {
     throw sim::ConfigError(
         "sweep: every point reads the scenario anew, which standard input cannot give: say a file");
+  }
+  if (is_database(*given)) {
+    throw sim::ConfigError(fmt::format(
+        "{0}: is a sweep's store, not a study: --resume goes on with it where the study "
+        "is said again, as moesim sweep FILE ... -o {0} --resume (moesim sweep show {0} "
+        "lists its points)",
+        *given));
   }
   return find_config("scenarios", *given);
 }
@@ -82,7 +91,7 @@ Store open_store(const Arguments& arguments, const StudySpec& spec) {
   const std::filesystem::path file = arguments.text("output");
   if (!arguments.has("resume") || !std::filesystem::exists(file))
     return Store::create(file, spec, MOESIM_VERSION);
-  Store store = Store::open(file);
+  Store store = Store::open(file, Store::Access::Write);
   if (store.spec() != to_json(spec).dump()) {
     throw sim::ConfigError(fmt::format(
         "{}: is of another study; --resume wants the same one, and --extend {} takes over what it "
@@ -119,6 +128,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                                      .measure = arguments.all("measure"),
                                      .set = arguments.all("set")},
                                     find);
+  for (const std::string& note : spec.notes) console.err << fmt::format("moesim sweep: {}\n", note);
   SweepOptions options{.jobs = static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
                        .shipped = shipped(),
                        .traces = trace_cache(std::getenv),
@@ -131,6 +141,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   Progress progress(console.err);
   options.progress = [&](std::uint64_t done, std::uint64_t all) { progress(done, all); };
 
+  check_points(spec, options);
   Store store = open_store(arguments, spec);
   const SweepCounts counts = sweep(spec, store, options);
   for (const std::string& measure : counts.unmeasured)
@@ -152,17 +163,20 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     console.out << to_text(table_of(store, {.most = kRowsAtTheEnd})) << counts_text(counts) << "; "
                 << arguments.text("output") << '\n';
   }
-  store.close();
+  if (!store.close()) {
+    console.err << fmt::format(
+        "moesim sweep: {0} is being read, so that its last points stay in {0}-wal: keep both "
+        "together; --resume puts them into one\n",
+        arguments.text("output"));
+  }
   if (counts.stopped) {
-    console.err << "moesim sweep: stopped before all points were there; --resume goes on\n";
-    return sim::ExitCode::Partial;
+    console.err << "moesim sweep: interrupted before all points were there; --resume goes on\n";
+    return sim::ExitCode::Interrupted;
   }
   if (counts.failed > 0 || !counts.unmeasured.empty()) return sim::ExitCode::Partial;
-  if (counts.done + counts.infeasible + counts.invalid == 0) {
-    console.err << "moesim sweep: no point meets the conditions\n";
-    return sim::ExitCode::Configuration;
-  }
-  if (counts.done > 0) return sim::ExitCode::Ok;
+  const bool none = counts.done + counts.infeasible + counts.invalid == 0;
+  if (none) console.err << "moesim sweep: no point of the study is in this shard\n";
+  if (counts.done > 0 || none) return sim::ExitCode::Ok;
   return counts.infeasible > 0 ? sim::ExitCode::Infeasible : sim::ExitCode::Configuration;
 }
 
@@ -180,8 +194,8 @@ Command sweep_command() {
       .description =
           "FILE is a study (docs/guide/what_if.md) or a scenario that the options vary. Every "
           "point ends as done, infeasible, invalid or failed, the last three with their reason. "
-          "The store is SQLite: select * from result. Exit code 5 where points failed, a "
-          "measure is in no report, or it was stopped.",
+          "The store is SQLite: select * from result. Exit code 5 where points failed or a "
+          "measure is in no report, 130 where it was interrupted; --resume goes on.",
       .options = {{.name = "FILE",
                    .help = "a study, or a scenario: a file or the name of one that ships",
                    .is_file = true},
@@ -217,7 +231,8 @@ Command sweep_command() {
                    .value = "FILE",
                    .help = "the store",
                    .fallback = "sweep.db",
-                   .is_file = true},
+                   .is_file = true,
+                   .is_output = true},
                   {.name = "--resume", .help = "go on with a store that is there"},
                   {.name = "--extend",
                    .value = "FILE",
