@@ -64,20 +64,20 @@ struct ChunkTable::Shared {
         cores(group.cluster.device, question.attention),
         communication(group.cluster, group.all_reduce, group.tokens, group.formats.dispatch,
                       group.formats.combine),
-        routed(micro_batch(group, layout, routed_batch(group, q))),
-        routes(group, {{routed}}, draws),
+        batch(micro_batch(group, layout, routed_batch(group, q))),
+        routes(group, {{batch}}, draws),
+        routed(group, layout, communication, routes, batch),
         network(group.cluster.topology),
         alone(input({})),
         woven(input(communication.share_beside())) {}
 
-  LayerPassBuilder::Input input(hardware::DeviceShare share) const {
+  LayerPassBuilder::Input input(hardware::DeviceShare share) {
     return {.group = group,
             .question = question,
             .layout = layout,
             .kernels = kernels,
             .cores = cores,
             .communication = communication,
-            .routes = routes,
             .routed = routed,
             .share = share};
   }
@@ -121,8 +121,9 @@ struct ChunkTable::Shared {
   hardware::Kernels kernels;
   hardware::TrainingAttention cores;
   Communication communication;
-  MicroBatch routed;
+  MicroBatch batch;  // that is routed
   LayerRoutes routes;
+  RoutedLayers routed;
   hardware::ClusterNetwork network;
   LayerPassBuilder alone, woven;
 };
@@ -228,6 +229,22 @@ void add_woven(std::span<const LayerPasses* const> forward,
   }
 }
 
+// What one rank did in its time (sim::rank_times is of all).
+sim::RankTime time_of(Rank rank, const sim::OpGraph& graph, const sim::Timeline& timeline) {
+  std::vector<sim::RankSpan> spans;
+  for (sim::OpId id = 0; id < graph.size(); ++id) {
+    const sim::Op& op = graph.op(id);
+    if (op.rank != rank) continue;
+    const sim::Span& span = timeline.spans[id];
+    spans.push_back({.start = span.start,
+                     .end = span.end,
+                     .kind = op.kind,
+                     .phase = graph.label(op.label).phase});
+  }
+  std::vector<sim::Duration> waited_for(graph.ranks());
+  return sim::divide(spans, kTrainingPhases, {{}, timeline.finish}, waited_for);
+}
+
 }  // namespace
 
 ChunkTable::ChunkTable(const Deployment& deployment, const TrainingQuestion& question)
@@ -320,12 +337,9 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, Recorded
     slowest = weaver.graph().op(id).rank;
     break;
   }
-  const auto times = sim::rank_times(weaver.graph(), timeline, kTrainingPhases);
-  if (weaver.graph().size() > 0) {
-    for (std::size_t p = 0; p < kTrainingPhases; ++p)
-      played.exposed[p] = times[slowest].phases[p].exposed;
-    played.idle = times[slowest].idle;
-  }
+  const sim::RankTime time = time_of(slowest, weaver.graph(), timeline);
+  for (std::size_t p = 0; p < kTrainingPhases; ++p) played.exposed[p] = time.phases[p].exposed;
+  played.idle = time.idle;
   played.work = std::move(weaver.work);
   played.exchanged = std::move(weaver.exchanged);
   if (recorded) *recorded = {.graph = std::move(weaver.graph()), .timeline = std::move(timeline)};
