@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hardware/network/bound_clocks.h"
 #include "hardware/network/cluster_network.h"
 #include "hardware/network/network_model.h"
 #include "sim/check.h"
 #include "sim/engine.h"
 #include "sim/executor.h"
 #include "workloads/step/rank_ops.h"
+#include "workloads/training/bound_timeline.h"
 #include "workloads/training/expert_group.h"
 #include "workloads/training/host_stream.h"
 
@@ -68,6 +70,7 @@ struct ChunkTable::Shared {
         routes(group, {{batch}}, draws),
         routed(group, layout, communication, routes, batch),
         network(group.cluster.topology),
+        clocks(network, false),
         alone(input({})),
         woven(input(communication.share_beside())) {}
 
@@ -100,6 +103,15 @@ struct ChunkTable::Shared {
     return list;
   }
 
+  sim::Timeline timeline_of(const sim::OpGraph& graph) {
+    const Network& fidelity = group.network;
+    if (fidelity.fidelity == hardware::Fidelity::Bound) return bound_timeline(graph, clocks);
+    sim::Engine engine;
+    const auto model = hardware::make_network_model(network, fidelity.fidelity, engine,
+                                                    fidelity.tolerance, graph.exchanges());
+    return sim::execute(graph, engine, *model);
+  }
+
   // The first stage that has the same, where layers of a kind are alike.
   std::uint32_t representative(std::uint32_t stage) const {
     if (draws > 1) return stage;
@@ -125,6 +137,7 @@ struct ChunkTable::Shared {
   LayerRoutes routes;
   RoutedLayers routed;
   hardware::ClusterNetwork network;
+  hardware::BoundClocks clocks;
   LayerPassBuilder alone, woven;
 };
 
@@ -324,10 +337,7 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, Recorded
   for (const LayerPasses* one : list)
     for (std::size_t r = 0; r < one->rows.size(); ++r) played.rows[r] += one->rows[r];
 
-  sim::Engine engine;
-  const auto network = hardware::make_network_model(
-      s.network, d.network.fidelity, engine, d.network.tolerance, weaver.graph().exchanges());
-  sim::Timeline timeline = sim::execute(weaver.graph(), engine, *network);
+  sim::Timeline timeline = s.timeline_of(weaver.graph());
   played.time = timeline.finish - sim::Time{};
   played.lead = weaver.host().lead(timeline);
   // The first of the ranks that are done last.
@@ -340,6 +350,9 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, Recorded
   const sim::RankTime time = time_of(slowest, weaver.graph(), timeline);
   for (std::size_t p = 0; p < kTrainingPhases; ++p) played.exposed[p] = time.phases[p].exposed;
   played.idle = time.idle;
+  if (ranks > d.cluster.gpus_per_node)
+    for (const Phase phase : {Phase::Dispatch, Phase::Combine})
+      played.links += weaver.exchanged[index_of(phase)].time / ranks;
   played.work = std::move(weaver.work);
   played.exchanged = std::move(weaver.exchanged);
   if (recorded) *recorded = {.graph = std::move(weaver.graph()), .timeline = std::move(timeline)};

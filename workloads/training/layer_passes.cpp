@@ -257,10 +257,10 @@ void LayerPassBuilder::add_dense(std::int64_t layer, const DenseFfn& ffn, LayerP
 }
 
 const std::array<Operation, 2>& LayerPassBuilder::expert(const MoeFfn& moe, std::int64_t rows) {
-  const std::pair key{&moe, rows};
-  const auto found = expert_products_.find(key);
-  if (found != expert_products_.end()) return found->second;
-  return expert_products_.emplace(key, pricing_.expert(moe, rows)).first->second;
+  auto& known = expert_products_[&moe];
+  const auto found = known.find(rows);
+  if (found != known.end()) return found->second;
+  return known.emplace(rows, pricing_.expert(moe, rows)).first->second;
 }
 
 Sums LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::int64_t> rows,
@@ -357,9 +357,9 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   };
   const bool beside = in_.question.overlap.shared_expert && sharded;
   if (sharded) {
-    f.dispatch.push_back(out);
     b.combine.push_back(swapped(out, "combine backward", Phase::Combine));
     b.dispatch.push_back(swapped(back, "dispatch backward", Phase::Dispatch));
+    f.dispatch.push_back(std::move(out));
   }
   compute(f.mlp, "shared expert", layer, Phase::SharedExpert, shared.forward,
           GraphScope::SharedExperts);

@@ -18,6 +18,7 @@
 #include <map>
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -125,7 +126,9 @@ class LayerPassBuilder {
   std::int64_t own_tokens_;  // of a tp and cp rank
   std::vector<std::size_t> moe_index_;
   std::map<Key, LayerPasses> known_;
-  std::map<std::pair<const MoeFfn*, std::int64_t>, std::array<Operation, 2>> expert_products_;
+  // By rows. They are many, and asked for again and again.
+  std::map<const MoeFfn*, std::unordered_map<std::int64_t, std::array<Operation, 2>>>
+      expert_products_;
 };
 
 }  // namespace moesim::workloads

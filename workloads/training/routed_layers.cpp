@@ -1,7 +1,5 @@
 #include "workloads/training/routed_layers.h"
 
-#include "workloads/placement/dispatch.h"
-
 namespace moesim::workloads {
 
 RoutedLayers::RoutedLayers(const Deployment& group, const RankLayout& layout,
@@ -23,8 +21,7 @@ const RoutedLayer& RoutedLayers::of(std::size_t moe_index, const MoeFfn& moe, st
   return known_.emplace(key, count(moe_index, moe, draw)).first->second;
 }
 
-RoutedLayer RoutedLayers::count(std::size_t moe_index, const MoeFfn& moe,
-                                std::uint32_t draw) const {
+RoutedLayer RoutedLayers::count(std::size_t moe_index, const MoeFfn& moe, std::uint32_t draw) {
   const LayerRoute& route = routes_[moe_index];
   RoutedLayer layer{.rows = ExpertRows(layout_)};
   layer.rows.clear(route.placement->slots_per_rank());
@@ -41,7 +38,8 @@ RoutedLayer RoutedLayers::count(std::size_t moe_index, const MoeFfn& moe,
                                                  .first = routed_.first_token + group.first_token,
                                                  .count = group.tokens()},
                                                 room);
-    count_dispatch(view, *route.placement, routed_.sources[g], wanted, counts);
+    runs_.try_emplace({moe_index, g}, *route.placement)
+        .first->second.count(view, routed_.sources[g], wanted, counts);
     if (rows_are_copies) counts.tokens = counts.selections;
     layer.rows.add(group, counts);
     if (!sharded_) continue;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "workloads/deployment/deployment.h"
+#include "workloads/placement/counted_runs.h"
 #include "workloads/step/communication.h"
 #include "workloads/step/expert_work.h"
 #include "workloads/step/layer_routes.h"
@@ -37,7 +38,7 @@ class RoutedLayers {
   const RoutedLayer& of(std::size_t moe_index, const MoeFfn& moe, std::uint32_t draw);
 
  private:
-  RoutedLayer count(std::size_t moe_index, const MoeFfn& moe, std::uint32_t draw) const;
+  RoutedLayer count(std::size_t moe_index, const MoeFfn& moe, std::uint32_t draw);
 
   const Deployment& group_;
   const RankLayout& layout_;
@@ -46,6 +47,7 @@ class RoutedLayers {
   const MicroBatch& routed_;
   bool sharded_, by_choice_;
   std::map<std::pair<std::size_t, std::uint32_t>, RoutedLayer> known_;
+  std::map<std::pair<std::size_t, std::size_t>, CountedRuns> runs_;  // by layer, group
 };
 
 }  // namespace moesim::workloads
