@@ -36,8 +36,9 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
   std::vector<std::string> list{
       "GEMMs and experts are priced by fits of inference kernels, gradients as GEMMs of their own "
       "shapes; attention by constants on published benches: no fit speaks for training kernels",
-      "gradients and parameters take the closed form of their collective, as if no exchange shared "
-      "its links"};
+      "gradients and parameters take the closed form of their collective on what exchanges of "
+      "tokens "
+      "leave of the links, which slow for nothing"};
   if (d.host.graphs == Graphs::All || d.host.per_operation + d.host.per_launch == sim::Duration{})
     list.emplace_back(
         "the host launches ahead: no launch is waited for (host: {graphs: none} waits for them)");

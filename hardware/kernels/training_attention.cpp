@@ -62,6 +62,10 @@ std::string_view name_of(TrainingCore core) {
   return core == TrainingCore::CuDnn ? "cudnn" : "flash_attention_3";
 }
 
+TrainingCore usual_core(const Device& device) {
+  return device.generation == "hopper" ? TrainingCore::CuDnn : TrainingCore::FlashAttention3;
+}
+
 TrainingAttention::TrainingAttention(const Device& device, TrainingCore core) : device_(device) {
   const Known known = constants_of(device, core);
   constants_ = known.constants;

@@ -49,6 +49,10 @@ double visible_pairs(const TrainingAttentionShape& shape);
 enum class TrainingCore { FlashAttention3, CuDnn };
 // "flash_attention_3", "cudnn".
 std::string_view name_of(TrainingCore core);
+// Whose cores Transformer Engine takes where nothing else is asked for: cuDNN's on Hopper. On
+// Blackwell they are cuDNN's as well, but constants are known of SimuMax's tables alone, which go
+// by the name of flash_attention_3; Ampere takes FlashAttention.
+TrainingCore usual_core(const Device& device);
 
 class TrainingAttention {
  public:

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hardware/network/bound_clocks.h"
 #include "hardware/network/cluster_network.h"
 #include "hardware/network/network_model.h"
 #include "sim/check.h"
 #include "sim/engine.h"
 #include "sim/executor.h"
 #include "workloads/step/rank_ops.h"
+#include "workloads/training/bound_timeline.h"
 #include "workloads/training/expert_group.h"
 #include "workloads/training/host_stream.h"
 
@@ -64,20 +66,21 @@ struct ChunkTable::Shared {
         cores(group.cluster.device, question.attention),
         communication(group.cluster, group.all_reduce, group.tokens, group.formats.dispatch,
                       group.formats.combine),
-        routed(micro_batch(group, layout, routed_batch(group, q))),
-        routes(group, {{routed}}, draws),
+        batch(micro_batch(group, layout, routed_batch(group, q))),
+        routes(group, {{batch}}, draws),
+        routed(group, layout, communication, routes, batch),
         network(group.cluster.topology),
+        clocks(network, false),
         alone(input({})),
         woven(input(communication.share_beside())) {}
 
-  LayerPassBuilder::Input input(hardware::DeviceShare share) const {
+  LayerPassBuilder::Input input(hardware::DeviceShare share) {
     return {.group = group,
             .question = question,
             .layout = layout,
             .kernels = kernels,
             .cores = cores,
             .communication = communication,
-            .routes = routes,
             .routed = routed,
             .share = share};
   }
@@ -98,6 +101,15 @@ struct ChunkTable::Shared {
       list.push_back(&builder.head());
     }
     return list;
+  }
+
+  sim::Timeline timeline_of(const sim::OpGraph& graph) {
+    const Network& fidelity = group.network;
+    if (fidelity.fidelity == hardware::Fidelity::Bound) return bound_timeline(graph, clocks);
+    sim::Engine engine;
+    const auto model = hardware::make_network_model(network, fidelity.fidelity, engine,
+                                                    fidelity.tolerance, graph.exchanges());
+    return sim::execute(graph, engine, *model);
   }
 
   // The first stage that has the same, where layers of a kind are alike.
@@ -121,9 +133,11 @@ struct ChunkTable::Shared {
   hardware::Kernels kernels;
   hardware::TrainingAttention cores;
   Communication communication;
-  MicroBatch routed;
+  MicroBatch batch;  // that is routed
   LayerRoutes routes;
+  RoutedLayers routed;
   hardware::ClusterNetwork network;
+  hardware::BoundClocks clocks;
   LayerPassBuilder alone, woven;
 };
 
@@ -228,6 +242,22 @@ void add_woven(std::span<const LayerPasses* const> forward,
   }
 }
 
+// What one rank did in its time (sim::rank_times is of all).
+sim::RankTime time_of(Rank rank, const sim::OpGraph& graph, const sim::Timeline& timeline) {
+  std::vector<sim::RankSpan> spans;
+  for (sim::OpId id = 0; id < graph.size(); ++id) {
+    const sim::Op& op = graph.op(id);
+    if (op.rank != rank) continue;
+    const sim::Span& span = timeline.spans[id];
+    spans.push_back({.start = span.start,
+                     .end = span.end,
+                     .kind = op.kind,
+                     .phase = graph.label(op.label).phase});
+  }
+  std::vector<sim::Duration> waited_for(graph.ranks());
+  return sim::divide(spans, kTrainingPhases, {{}, timeline.finish}, waited_for);
+}
+
 }  // namespace
 
 ChunkTable::ChunkTable(const Deployment& deployment, const TrainingQuestion& question)
@@ -307,10 +337,7 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, Recorded
   for (const LayerPasses* one : list)
     for (std::size_t r = 0; r < one->rows.size(); ++r) played.rows[r] += one->rows[r];
 
-  sim::Engine engine;
-  const auto network = hardware::make_network_model(
-      s.network, d.network.fidelity, engine, d.network.tolerance, weaver.graph().exchanges());
-  sim::Timeline timeline = sim::execute(weaver.graph(), engine, *network);
+  sim::Timeline timeline = s.timeline_of(weaver.graph());
   played.time = timeline.finish - sim::Time{};
   played.lead = weaver.host().lead(timeline);
   // The first of the ranks that are done last.
@@ -320,12 +347,12 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, Recorded
     slowest = weaver.graph().op(id).rank;
     break;
   }
-  const auto times = sim::rank_times(weaver.graph(), timeline, kTrainingPhases);
-  if (weaver.graph().size() > 0) {
-    for (std::size_t p = 0; p < kTrainingPhases; ++p)
-      played.exposed[p] = times[slowest].phases[p].exposed;
-    played.idle = times[slowest].idle;
-  }
+  const sim::RankTime time = time_of(slowest, weaver.graph(), timeline);
+  for (std::size_t p = 0; p < kTrainingPhases; ++p) played.exposed[p] = time.phases[p].exposed;
+  played.idle = time.idle;
+  if (ranks > d.cluster.gpus_per_node)
+    for (const Phase phase : {Phase::Dispatch, Phase::Combine})
+      played.links += weaver.exchanged[index_of(phase)].time / ranks;
   played.work = std::move(weaver.work);
   played.exchanged = std::move(weaver.exchanged);
   if (recorded) *recorded = {.graph = std::move(weaver.graph()), .timeline = std::move(timeline)};

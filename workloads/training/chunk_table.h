@@ -43,6 +43,8 @@ struct PlayedChunk {
   // How the time of the rank that is done last divides: sums to `time` with `idle`.
   std::array<sim::Duration, kTrainingPhases> exposed{};
   sim::Duration idle{};
+  // That its exchanges of tokens keep a rank's NICs, on average; none where they stay on a node.
+  sim::Duration links{};
   sim::Duration lead{};  // of the host over the GPU at the end, where it had none at the start
   std::array<Work, kPhases> work{};  // computations of all ranks of the group
   std::array<Work, kPhases> exchanged{};

@@ -10,7 +10,7 @@
 // Dense parameters lie over dp x cp replicas, experts over edp, apart. With a group smaller than
 // that, scatter and gather are inside of it, and the groups all-reduce the shard. Two-way schedules
 // have two copies of every stage, so twice as many replicas. Each collective takes its closed form
-// on an idle network: that it shares links with others is left out (README.md).
+// on an idle network; what it shares links with is the step's (step_time.h).
 #pragma once
 
 #include <cstdint>

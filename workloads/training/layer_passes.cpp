@@ -6,8 +6,8 @@
 #include <numeric>
 
 #include "hardware/collectives/collectives.h"
+#include "hardware/kernels/sustained.h"
 #include "sim/check.h"
-#include "workloads/placement/dispatch.h"
 #include "workloads/step/layer_work.h"
 #include "workloads/step/token_split.h"
 
@@ -49,6 +49,11 @@ Recompute within_sums(Recompute recompute) {
   return recompute;
 }
 
+double slowdown_of(const LayerPassBuilder::Input& input) {
+  if (input.question.brief) return 1;
+  return hardware::sustained_slowdown(input.group.cluster.device, hardware::Precision::BF16);
+}
+
 void append(Steps& to, const Steps& from) {
   to.insert(to.end(), from.begin(), from.end());
 }
@@ -65,8 +70,12 @@ LayerPassBuilder::LayerPassBuilder(const Input& input)
                .cp = input.group.layout.cp,
                .etp = input.group.layout.etp,
                .accumulate_bytes = input.question.accumulate_bytes,
+               .slowdown = slowdown_of(input),
+               // FlashAttention-3's constants are of longer benches, and of training itself.
+               .core_slowdown = input.question.attention == hardware::TrainingCore::CuDnn
+                                    ? slowdown_of(input)
+                                    : 1,
                .share = input.share},
-      sharded_(tokens_are_sharded(input.group.layout)),
       by_layer_(!input.group.routing.trace.empty() || input.group.routing.law != Law::Balanced),
       tokens_(input.question.micro_batch * split(input.question.sequence, input.group.layout.cp)),
       own_tokens_(split(tokens_, input.group.layout.tp)),
@@ -248,25 +257,21 @@ void LayerPassBuilder::add_dense(std::int64_t layer, const DenseFfn& ffn, LayerP
 }
 
 const std::array<Operation, 2>& LayerPassBuilder::expert(const MoeFfn& moe, std::int64_t rows) {
-  const std::pair key{&moe, rows};
-  const auto found = expert_products_.find(key);
-  if (found != expert_products_.end()) return found->second;
-  return expert_products_.emplace(key, pricing_.expert(moe, rows)).first->second;
+  auto& known = expert_products_[&moe];
+  const auto found = known.find(rows);
+  if (found != known.end()) return found->second;
+  return known.emplace(rows, pricing_.expert(moe, rows)).first->second;
 }
 
-const Sums& LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::int64_t> rows,
-                                      std::int64_t tokens) {
-  std::tuple<const MoeFfn*, std::vector<std::int64_t>, std::int64_t> key{
-      &moe, {rows.begin(), rows.end()}, tokens};
-  // Which expert has how many rows does not matter.
-  std::vector<std::int64_t>& sorted = std::get<1>(key);
-  std::sort(sorted.begin(), sorted.end(), std::greater<>());
-  const auto found = expert_sums_.find(key);
-  if (found != expert_sums_.end()) return found->second;
+Sums LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::int64_t> rows,
+                               std::int64_t tokens) {
   const std::int64_t all = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
-  Operations ops = pricing_.between_experts(moe, all);
+  Operations ops = pricing_.between_experts(moe, all, static_cast<std::int64_t>(rows.size()));
   std::array<Operation, 2> products{Operation{.module = Module::Expert, .phase = Phase::Experts}};
   products[1] = products[0];
+  // Which expert has how many rows does not matter.
+  std::vector<std::int64_t> sorted(rows.begin(), rows.end());
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
   for (const std::int64_t count : sorted) {
     const auto& one = expert(moe, count);
     for (std::size_t i = 0; i < products.size(); ++i) products[i] += one[i];
@@ -277,28 +282,26 @@ const Sums& LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::in
     for (Operation& op : pricing_.permute_there(all, tokens)) ops.push_back(std::move(op));
     for (Operation& op : pricing_.permute(all, tokens)) ops.push_back(std::move(op));
   }
-  Sums sums = sums_of(ops, within_sums(in_.question.recompute));
-  return expert_sums_.emplace(std::move(key), std::move(sums)).first->second;
+  return sums_of(ops, within_sums(in_.question.recompute));
 }
 
 void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_t moe_index,
                                std::uint32_t draw, LayerPasses& to) {
   const Recompute recompute = within_sums(in_.question.recompute);
   const std::int64_t hidden = in_.group.model.hidden;
-  const std::int64_t mine = sharded_ ? own_tokens_ : tokens_;  // that a rank routes
+  const bool sharded = in_.routed.sharded(), by_choice = in_.routed.by_choice();
+  const std::int64_t mine = sharded ? own_tokens_ : tokens_;  // that a rank routes
   LayerForward& f = to.forward;
   LayerBackward& b = to.backward;
 
   // Router, and what is copied to be sent: a row a choice, where the exchange's kernels do not.
   const Sums router = sums_of(pricing_.router(moe, mine), recompute);
-  const bool permutes = sharded_ && !in_.communication.delivers_sorted();
-  // Where a message is a choice, a row is copied for each; else a token goes once to a rank.
-  const bool by_choice = in_.communication.wanted().selections;
+  const bool permutes = sharded && !in_.communication.delivers_sorted();
   const Sums permute =
       permutes && by_choice ? sums_of(pricing_.permute(mine * moe.top_k, mine), recompute) : Sums{};
   const Sums preprocess = sums_of(pricing_.preprocess(mine), recompute);
   Work cast;
-  if (const auto format = in_.communication.quantised_before(); format && sharded_) {
+  if (const auto format = in_.communication.quantised_before(); format && sharded) {
     const LayerPricing plain{.kernels = in_.kernels,
                              .model = in_.group.model,
                              .precision = in_.group.formats,
@@ -307,7 +310,7 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   }
   const std::size_t before_router = f.attention.size();
   const sim::Bytes whole = bytes_of(tokens_ * hidden);
-  if (!sharded_) tensor(f.attention, "tokens all-gather", layer, &Communication::all_gather, whole);
+  if (!sharded) tensor(f.attention, "tokens all-gather", layer, &Communication::all_gather, whole);
   Work prepare = permute.forward;
   prepare += cast;
   compute(f.attention, "router", layer, Phase::Router, router.forward, GraphScope::Router);
@@ -315,13 +318,7 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
           GraphScope::Preprocess);
   compute(f.attention, "permute", layer, Phase::Router, prepare);
 
-  // The routing: rows for the experts, exchanges.
-  const LayerRoute& route = in_.routes[moe_index];
-  LayerRouting room;
-  DispatchCounts counts;
-  ExpertRows rows(in_.layout);
-  rows.clear(route.placement->slots_per_rank());
-  DispatchWanted wanted = in_.communication.wanted();
+  const RoutedLayer& routed = in_.routed.of(moe_index, moe, draw);
   // The host must know how many rows come before it can have them computed, and where a message is
   // a choice how many go where; with a capacity it does.
   const bool waits = !in_.question.capacity;
@@ -334,55 +331,41 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
                 .layer = layer,
                 .phase = index_of(Phase::Combine),
                 .operations = kTokenOperations};
-  for (std::size_t g = 0; g < in_.routed.groups.size(); ++g) {
-    const ExpertGroup& group = in_.routed.groups[g];
-    const RoutingView view =
-        route.source->view({.step = draw,
-                            .layer = route.layer,
-                            .first = in_.routed.first_token + group.first_token,
-                            .count = group.tokens()},
-                           room);
-    count_dispatch(view, *route.placement, in_.routed.sources[g], wanted, counts);
-    rows.add(group, counts);
-    if (!sharded_) continue;
-    TokenExchange exchange =
-        in_.communication.tokens(group.ranks, in_.routed.sources[g], counts, moe, hidden);
-    out.exchanges.push_back(std::move(exchange.dispatch));
-    back.exchanges.push_back(std::move(exchange.combine));
-  }
+  out.exchanges = routed.dispatch;
+  back.exchanges = routed.combine;
   std::vector<sim::Bytes> received;  // of each rank: its experts' rows, for the etp ranks
   PassStep work{.what = "experts", .layer = layer, .phase = index_of(Phase::Experts)};
-  work.waits = waits && (by_choice || !sharded_);
+  work.waits = waits && (by_choice || !sharded);
   PassStep gradients = work, weights = work;
   gradients.waits = weights.waits = false;
   gradients.what = "experts backward", weights.what = "experts weights";
   for (Rank r = 0; r < in_.layout.ranks(); ++r) {
-    const auto of = rows.rows(r);
+    const auto of = routed.rows.rows(r);
     to.rows.push_back(std::accumulate(of.begin(), of.end(), std::int64_t{0}));
-    const Sums& sums = experts(moe, of, by_choice ? to.rows.back() : rows.tokens(r));
-    work.works.push_back(sums.forward);
-    gradients.works.push_back(sums.input);
-    weights.works.push_back(sums.weight);
+    Sums sums = experts(moe, of, by_choice ? to.rows.back() : routed.rows.tokens(r));
+    work.works.push_back(std::move(sums.forward));
+    gradients.works.push_back(std::move(sums.input));
+    weights.works.push_back(std::move(sums.weight));
     received.push_back(bytes_of(to.rows.back() * moe.dispatch_width(hidden)));
   }
 
-  const Sums shared = sums_of(pricing_.shared(moe, mine, sharded_), recompute);
+  const Sums shared = sums_of(pricing_.shared(moe, mine, sharded), recompute);
   const auto swapped = [](PassStep step, const char* what, Phase phase) {
     step.what = what, step.phase = index_of(phase);
     step.waits = false;
     return step;
   };
-  const bool beside = in_.question.overlap.shared_expert && sharded_;
-  if (sharded_) {
-    f.dispatch.push_back(out);
+  const bool beside = in_.question.overlap.shared_expert && sharded;
+  if (sharded) {
     b.combine.push_back(swapped(out, "combine backward", Phase::Combine));
     b.dispatch.push_back(swapped(back, "dispatch backward", Phase::Dispatch));
+    f.dispatch.push_back(std::move(out));
   }
   compute(f.mlp, "shared expert", layer, Phase::SharedExpert, shared.forward,
           GraphScope::SharedExperts);
   if (beside && !f.mlp.empty()) f.mlp.back().beside = true;
   const auto etp = [&](Steps& steps, const char* what, Collective how) {
-    if (sharded_) collective(steps, what, layer, Over::ExpertTensor, how, received);
+    if (sharded) collective(steps, what, layer, Over::ExpertTensor, how, received);
   };
   etp(f.mlp, "rows all-gather", &Communication::all_gather);
   f.mlp.push_back(std::move(work));
@@ -395,7 +378,7 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   b.mlp_weights.push_back(std::move(weights));
   compute(b.mlp_weights, "shared expert weights", layer, Phase::SharedExpert, shared.weight,
           GraphScope::SharedExperts);
-  if (sharded_) {
+  if (sharded) {
     f.combine.push_back(std::move(back));
   } else {
     tensor(f.mlp, "experts reduce-scatter", layer, &Communication::reduce_scatter, whole);

@@ -17,18 +17,17 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <tuple>
+#include <span>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "hardware/kernels/training_attention.h"
 #include "workloads/deployment/host.h"
 #include "workloads/step/communication.h"
-#include "workloads/step/expert_work.h"
-#include "workloads/step/layer_routes.h"
-#include "workloads/step/micro_batch.h"
 #include "workloads/training/operations.h"
 #include "workloads/training/question.h"
+#include "workloads/training/routed_layers.h"
 
 namespace moesim::workloads {
 
@@ -66,8 +65,7 @@ struct LayerPasses {
 
 class LayerPassBuilder {
  public:
-  // All arguments outlive this. `group`: the deployment of one expert group. `padded`: the
-  // micro-batch that is routed, where experts have a capacity of their own, else `batch`.
+  // All arguments outlive this. `group`: the deployment of one expert group.
   struct Input {
     const Deployment& group;
     const TrainingQuestion& question;
@@ -75,8 +73,7 @@ class LayerPassBuilder {
     const hardware::Kernels& kernels;
     const hardware::TrainingAttention& cores;
     const Communication& communication;
-    const LayerRoutes& routes;
-    const MicroBatch& routed;
+    RoutedLayers& routed;
     hardware::DeviceShare share = {};
   };
   explicit LayerPassBuilder(const Input& input);
@@ -107,7 +104,7 @@ class LayerPassBuilder {
   void add_attention(std::int64_t layer, const LayerKind& kind, LayerPasses& to);
   void add_context(std::int64_t layer, const Mixer& mixer, const Operations& ops,
                    LayerPasses& to) const;
-  const Sums& experts(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens);
+  Sums experts(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens);
   const std::array<Operation, 2>& expert(const MoeFfn& moe, std::int64_t rows);
   void add_dense(std::int64_t layer, const DenseFfn& ffn, LayerPasses& to);
   void add_moe(std::int64_t layer, const MoeFfn& moe, std::size_t moe_index, std::uint32_t draw,
@@ -124,14 +121,14 @@ class LayerPassBuilder {
 
   Input in_;
   OperationPricing pricing_;
-  bool sharded_, by_layer_;
+  bool by_layer_;
   std::int64_t tokens_;      // of a cp rank
   std::int64_t own_tokens_;  // of a tp and cp rank
   std::vector<std::size_t> moe_index_;
   std::map<Key, LayerPasses> known_;
-  // By rows of each expert, and tokens that they are of.
-  std::map<std::tuple<const MoeFfn*, std::vector<std::int64_t>, std::int64_t>, Sums> expert_sums_;
-  std::map<std::pair<const MoeFfn*, std::int64_t>, std::array<Operation, 2>> expert_products_;
+  // By rows. They are many, and asked for again and again.
+  std::map<const MoeFfn*, std::unordered_map<std::int64_t, std::array<Operation, 2>>>
+      expert_products_;
 };
 
 }  // namespace moesim::workloads

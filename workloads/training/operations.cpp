@@ -27,6 +27,12 @@ constexpr std::int64_t kSmallBytes = 2048;
 constexpr SmallKernels kAttentionSmall{10, 16}, kRouterSmall{7, 8}, kPreprocessSmall{11, 0},
     kExpertsSmall{5, 7};
 
+KernelCost slowed(KernelCost cost, double times) {
+  if (times != 1 && cost.bound == hardware::Bound::Compute)
+    cost.time = sim::Duration(std::llround(static_cast<double>(cost.time.count()) * times));
+  return cost;
+}
+
 bool below_16_bits(Precision p) {
   return hardware::bytes_per_element(p) < 2;
 }
@@ -90,9 +96,10 @@ void OperationPricing::add_product(Operation& to, std::int64_t m, std::int64_t n
   if (m == 0 || n == 0 || k == 0) return;
   const auto gemm = [&](std::int64_t rows, std::int64_t columns, std::int64_t depth,
                         bool quantised) {
-    return kernels.gemm(
+    const KernelCost cost = kernels.gemm(
         {.m = rows, .n = columns, .k = depth, .precision = precision, .quantised = quantised},
         share);
+    return precision == Precision::BF16 ? slowed(cost, slowdown) : cost;
   };
   const auto cast = [&](std::int64_t numbers) {
     return kernels.elementwise({.bytes = sim::Bytes(kCast * numbers)}, share);
@@ -136,6 +143,12 @@ Operation OperationPricing::norm(Phase phase, std::int64_t tokens) const {
   return touched(Module::Norm, phase, 4 * tokens * model.hidden, 6 * tokens * model.hidden);
 }
 
+Operation OperationPricing::layer_norm(Phase phase, std::int64_t tokens) const {
+  const bool none =
+      std::ranges::all_of(model.kinds, [](const LayerKind& kind) { return kind.norms == 0; });
+  return none ? Operation{.module = Module::Norm, .phase = phase} : norm(phase, tokens);
+}
+
 Operation OperationPricing::small(SmallKernels count, Module module, Phase phase,
                                   std::int64_t tokens) const {
   const auto work = [&](std::int64_t launches) {
@@ -165,7 +178,7 @@ Operations OperationPricing::feed_forward(Module module, Phase phase, std::int64
 }
 
 Operations OperationPricing::dense(const DenseFfn& ffn, std::int64_t tokens) const {
-  Operations ops{norm(Phase::DenseMlp, split(tokens, tp))};
+  Operations ops{layer_norm(Phase::DenseMlp, split(tokens, tp))};
   for (Operation& op : feed_forward(Module::Dense, Phase::DenseMlp, tokens, split(ffn.inter, tp),
                                     ffn.gated, formats.dense_ffn))
     ops.push_back(std::move(op));
@@ -179,7 +192,7 @@ Operations OperationPricing::router(const MoeFfn& moe, std::int64_t tokens) cons
   Work choice;
   choice += kernels.elementwise(
       {.bytes = sim::Bytes(tokens * (3 * 4 * moe.experts + 8 * moe.top_k)), .launches = 1}, share);
-  return {norm(Phase::Router, tokens),
+  return {layer_norm(Phase::Router, tokens),
           std::move(scores),
           {.module = Module::Router, .phase = Phase::Router, .forward = choice, .input = choice},
           small(kRouterSmall, Module::Router, Phase::Router, tokens)};
@@ -202,15 +215,41 @@ std::array<Operation, 2> OperationPricing::expert(const MoeFfn& moe, std::int64_
   return {std::move(first), std::move(second)};
 }
 
-Operations OperationPricing::between_experts(const MoeFfn& moe, std::int64_t rows) const {
+Operations OperationPricing::between_experts(const MoeFfn& moe, std::int64_t rows,
+                                             std::int64_t experts) const {
   if (rows == 0) return {};
   const std::int64_t inter = split(moe.inter, etp), up = moe.gated ? 2 * inter : inter;
-  return {touched(Module::Activation, Phase::Experts, rows * (up + inter), rows * (2 * up + inter)),
-          small(kExpertsSmall, Module::Expert, Phase::Experts, 0)};
+  Operations ops{
+      touched(Module::Activation, Phase::Experts, rows * (up + inter), rows * (2 * up + inter)),
+      small(kExpertsSmall, Module::Expert, Phase::Experts, 0)};
+  if (moe.bias) ops.push_back(biases(moe, rows, experts));
+  return ops;
+}
+
+Operation OperationPricing::biases(const MoeFfn& moe, std::int64_t rows,
+                                   std::int64_t experts) const {
+  // Bytes of a number of a row. Forward: the product written (4), added (2 + 4, 4), joined (4, 4),
+  // cast (4, 2). Backward: cast (2, 4), times the bias and times the weight (4, 4 each), summed
+  // over a row and over an expert's rows (4 each), cast (4, 2).
+  constexpr std::int64_t kForward = 28, kBackward = 36;
+  const std::int64_t numbers = rows * moe.dispatch_width(model.hidden);
+  const auto work = [&](std::int64_t bytes, std::int64_t launches) {
+    Work sum;
+    KernelCost cost =
+        kernels.elementwise({.bytes = sim::Bytes(bytes * numbers), .launches = launches}, share);
+    cost.launches = launches;
+    sum += cost;
+    return sum;
+  };
+  return {.module = Module::Expert,
+          .phase = Phase::Experts,
+          .forward = work(kForward, 2 * experts + 2),
+          .input = work(kBackward, 7 * experts + 3)};
 }
 
 Operations OperationPricing::experts(const MoeFfn& moe, std::span<const std::int64_t> rows) const {
-  Operations ops = between_experts(moe, std::accumulate(rows.begin(), rows.end(), std::int64_t{0}));
+  Operations ops = between_experts(moe, std::accumulate(rows.begin(), rows.end(), std::int64_t{0}),
+                                   static_cast<std::int64_t>(rows.size()));
   Operation first{.module = Module::Expert, .phase = Phase::Experts};
   Operation second = first;
   for (const std::int64_t count : rows) {
@@ -282,7 +321,7 @@ struct MixerOperations {
     const std::int64_t values = a.key_is_value ? 0 : kv_heads * a.value_head();
     const std::int64_t gate = split(a.output_gate, pricing.tp);
     const std::int64_t others = gate + (a.reuses_cache ? 0 : keys + values);
-    add(pricing.norm(Phase::Attention, split(tokens, pricing.tp)));
+    add(pricing.layer_norm(Phase::Attention, split(tokens, pricing.tp)));
     if (a.query_rank > 0) {
       linear(Module::Projection, a.query_rank + others, pricing.model.hidden);
       linear(Module::Projection, queries, a.query_rank);
@@ -306,7 +345,7 @@ struct MixerOperations {
 
   void operator()(const MlaAttention& a) {
     const std::int64_t heads = split(a.heads, pricing.tp);
-    add(pricing.norm(Phase::Attention, split(tokens, pricing.tp)));
+    add(pricing.layer_norm(Phase::Attention, split(tokens, pricing.tp)));
     // Down: weights whole on each tp rank, which has its own tokens. Up: by heads, all tokens.
     const std::int64_t own = split(tokens, pricing.tp);
     const bool latent = a.q_lora_rank > 0;
@@ -352,8 +391,8 @@ struct MixerOperations {
   void core(hardware::TrainingAttentionShape shape) {
     shape.causal = causal;
     Operation op{.module = Module::Core, .phase = Phase::Attention};
-    op.forward += pricing.cores.forward(shape, pricing.share);
-    op.input += pricing.cores.backward(shape, pricing.share);
+    op.forward += slowed(pricing.cores.forward(shape, pricing.share), pricing.core_slowdown);
+    op.input += slowed(pricing.cores.backward(shape, pricing.share), pricing.core_slowdown);
     add(std::move(op));
   }
 };

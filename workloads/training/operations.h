@@ -11,6 +11,10 @@
 //                 backward. Where tokens are sent in 8 bits experts need no cast by rows of them,
 //                 and cast columns backward
 //   experts       a dense product an expert that has rows (Transformer Engine, on several streams)
+//   biases        the first product holds its own. The second's is added an expert at a time, in
+//                 fp32 and times the router's weight (Megatron-LM, transformer/moe/experts.py,
+//                 _apply_bias): forward a product and a sum each, a join, a cast; backward two
+//                 products, two sums, two casts and an addition each, a cast and two joins
 //   core          hardware/kernels/training_attention.h
 //   the rest      bytes, a launch each; norms backward 1.5 times the forward's
 //   small         kernels that no shape names, as many as Megatron-Core has
@@ -71,7 +75,10 @@ struct OperationPricing {
   const ModelSpec& model;
   Formats formats;
   std::int64_t tp = 1, cp = 1, etp = 1;
-  double accumulate_bytes = 4;       // of a weight's gradient, to which a micro-batch's is added
+  double accumulate_bytes = 4;  // of a weight's gradient, to which a micro-batch's is added
+  // Of products, and of attention cores, in 16 bits that arithmetic bounds
+  // (hardware/kernels/sustained.h).
+  double slowdown = 1, core_slowdown = 1;
   hardware::DeviceShare share = {};  // the rest belongs to communication kernels
 
   // Of a layer's mixer with its norm, `sequences` of `tokens` each; not causal: an encoder's.
@@ -90,8 +97,8 @@ struct OperationPricing {
   Operations experts(const MoeFfn& moe, std::span<const std::int64_t> rows) const;
   // The products of one of them: up, down.
   std::array<Operation, 2> expert(const MoeFfn& moe, std::int64_t rows) const;
-  // What experts do beside their products, with so many rows in all.
-  Operations between_experts(const MoeFfn& moe, std::int64_t rows) const;
+  // What so many experts do beside their products, with so many rows in all.
+  Operations between_experts(const MoeFfn& moe, std::int64_t rows, std::int64_t experts) const;
   // `rows` of width hidden copied to where they belong, or back; `tokens` of them are read, or
   // written, once each.
   Operations permute(std::int64_t rows, std::int64_t tokens) const;
@@ -123,6 +130,9 @@ struct OperationPricing {
   Work touch(std::int64_t numbers) const;
   Operation touched(Module module, Phase phase, std::int64_t forward, std::int64_t backward) const;
   Operation norm(Phase phase, std::int64_t tokens) const;
+  // Of a layer; one by itself, as benchmarks have it, may have none.
+  Operation layer_norm(Phase phase, std::int64_t tokens) const;
+  Operation biases(const MoeFfn& moe, std::int64_t rows, std::int64_t experts) const;
   Operation small(SmallKernels count, Module module, Phase phase, std::int64_t tokens) const;
   Operations feed_forward(Module module, Phase phase, std::int64_t tokens, std::int64_t inter,
                           bool gated, hardware::Precision precision) const;

@@ -55,6 +55,7 @@ struct TrainingQuestion {
                                         // selections, filled up; none: dropless
   TrainingOverlap overlap = {};
   hardware::TrainingCore attention = hardware::TrainingCore::FlashAttention3;
+  bool brief = false;      // it lasts a moment: no card meets its power limit (sustained.h)
   std::int64_t draws = 8;  // of the routing
   hardware::Precision mfu_precision = hardware::Precision::BF16;
   std::optional<RunPlan> run = {};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <set>
 
 #include "workloads/training/expert_group.h"
@@ -81,7 +82,7 @@ class Stepper {
       step.pipeline = std::move(played);
     }
     for (std::uint32_t r = 0; r < schedule_.size(); ++r)
-      synced[r] = std::max(done[r], reduced(r, step.pipeline, done[r]));
+      synced[r] = std::max(done[r], reduced(r, step.pipeline, done[r], slowest_shift));
     finish(step, done, synced, slowest_shift);
     split_idle(step, times, slowest_shift);
     step.bubble_schedule_share = schedule_share(step.passes);
@@ -106,27 +107,29 @@ class Stepper {
   }
 
   Duration time_of(std::uint32_t rank, const Action& action, std::size_t shift) {
-    const Duration time = chunks_.of(chunk_of(rank, action, shift)).time;
-    return time + sync_within(rank, action, time);
+    const PlayedChunk& chunk = chunks_.of(chunk_of(rank, action, shift));
+    return chunk.time + sync_within(rank, action, chunk);
   }
 
   // What a pass waits for the parameters of its layers, and for the reduction of their gradients,
   // where that is done in every micro-batch.
-  Duration sync_within(std::uint32_t rank, const Action& action, Duration time) const {
+  Duration sync_within(std::uint32_t rank, const Action& action, const PlayedChunk& chunk) const {
     if (question_.sharding == Sharding::Weights) {
-      Duration sum{};
+      Duration moved{}, first{};
       const auto add = [&](const Pass& pass) {
         if (pass.kind == PassKind::BackwardWeight) return;
         const ChunkSync& sync = replicas_.of(rank, pass.chunk);
         const std::int64_t layers =
             std::max<std::int64_t>(1, question_.stages[schedule_.stage({rank, pass.chunk})].layers);
-        const Duration moved = sync.gather + (is_backward(pass.kind) ? sync.reduce : Duration{});
-        // A layer is a unit; the first one's parameters and the last one's gradients show.
-        sum += std::max(moved / layers, moved - time);
+        const Duration own = sync.gather + (is_backward(pass.kind) ? sync.reduce : Duration{});
+        moved += own;
+        first += own / layers;
       };
       add(action.pass);
       if (action.beside) add(*action.beside);
-      return sum;
+      // A layer is a unit: the first one's parameters and the last one's gradients show, or what
+      // the links cannot carry in the pass beside its exchanges.
+      return std::max(first, moved + chunk.links - chunk.time);
     }
     const Pass* backward = backward_of(action);
     if (question_.sharding != Sharding::Gradients || question_.overlap.gradients ||
@@ -183,10 +186,33 @@ class Stepper {
     }
   }
 
+  // When a collective of a rank is done that starts then: it has what the exchanges of the passes
+  // that it runs beside leave of the links.
+  Time carried(std::uint32_t rank, const PlayedSchedule& played, Time now, Duration left,
+               std::size_t shift) {
+    for (const PlayedAction& a : played.ranks[rank]) {
+      if (a.end <= now || left == Duration{}) continue;
+      const Duration links = chunks_.of(chunk_of(rank, a.action, shift)).links;
+      const Time start = std::max(a.start, now);
+      if (now + left <= start || links == Duration{}) continue;
+      left -= start - now;
+      const double share = 1 - std::min(1.0, static_cast<double>(links.count()) /
+                                                 static_cast<double>((a.end - a.start).count()));
+      const Duration most(std::llround(share * static_cast<double>((a.end - start).count())));
+      if (left <= most)
+        return start + Duration(std::llround(static_cast<double>(left.count()) / share));
+      left -= most;
+      now = a.end;
+    }
+    return now + left;
+  }
+
   // When a rank's gradients are reduced.
-  Time reduced(std::uint32_t rank, const PlayedSchedule& played, Time done) const {
+  Time reduced(std::uint32_t rank, const PlayedSchedule& played, Time done, std::size_t shift) {
     Time end{};
-    const auto add = [&](Time from, Duration time) { end = std::max(end, from) + time; };
+    const auto add = [&](Time from, Duration time) {
+      end = carried(rank, played, std::max(end, from), time, shift);
+    };
     const bool overlap = question_.overlap.gradients;
     if (question_.sharding == Sharding::Weights) return end;
     if (question_.sharding == Sharding::Gradients) {

@@ -154,3 +154,63 @@ TEST_CASE("an encoder's queries see all keys, and a decoder reads its result") {
   CHECK(whole - causal == (64 - 36) * 1600.0);
   CHECK(flops(hand.pricing.cross(hand_attention(), 1, 8)) == whole);
 }
+
+TEST_CASE("experts' second biases are added an expert at a time") {
+  // Two experts with 5 rows of 1,000 numbers. Forward a product and a sum each, a join and a cast:
+  // 6 us and 28 B a number. Backward 7 kernels each and 3: 17 us and 36 B a number.
+  const Hand hand;
+  const std::array<std::int64_t, 2> rows{3, 2};
+  MoeFfn moe = hand_moe();
+  const Sums without = sums_of(hand.pricing.experts(moe, rows), {});
+  moe.bias = true;
+  const Sums with = sums_of(hand.pricing.experts(moe, rows), {});
+  CHECK(with.forward.time - without.forward.time == 6us + sim::Duration(28 * 5000));
+  CHECK(with.forward.launches - without.forward.launches == 6);
+  CHECK(with.input.time - without.input.time == 17us + sim::Duration(36 * 5000));
+  CHECK(with.input.launches - without.input.launches == 17);
+  CHECK(with.weight.time == without.weight.time);
+}
+
+TEST_CASE("a card at its power limit takes longer for what arithmetic bounds, in 16 bits") {
+  // 1 TFLOP/s: what 1,000 tokens ask for takes milliseconds, its bytes microseconds.
+  hardware::Device device = hand_device();
+  device.peak[hardware::Precision::BF16] = sim::FlopRate(1e12);
+  device.peak[hardware::Precision::FP8] = sim::FlopRate(1e12);
+  const hardware::Kernels kernels{device, {"roofline", "roofline", "roofline"}};
+  const hardware::TrainingAttention cores{device};
+  const ModelSpec model = hand_model();
+  OperationPricing brief{kernels, cores, model, {}}, products = brief, both = brief;
+  products.slowdown = both.slowdown = both.core_slowdown = 1.25;
+  const auto ratio = [](const Work& work, const Work& than) {
+    return static_cast<double>(work.time.count()) / static_cast<double>(than.time.count());
+  };
+  const Operations slow = products.dense(hand_dense(), 1000),
+                   fast = brief.dense(hand_dense(), 1000);
+  CHECK(ratio(slow[1].forward, fast[1].forward) == doctest::Approx(1.25));
+  CHECK(ratio(slow[1].input, fast[1].input) == doctest::Approx(1.25));
+  CHECK(slow[0].forward.time == fast[0].forward.time);  // a norm: memory bounds it
+  // Cores have a factor of their own.
+  const auto core = [](const OperationPricing& pricing) {
+    for (const Operation& op : pricing.mixer(hand_attention(), 1, 1000))
+      if (op.module == Module::Core) return op;
+    FAIL("no core");
+    return Operation{};
+  };
+  CHECK(ratio(core(products).input, core(brief).input) == 1);
+  CHECK(ratio(core(both).input, core(brief).input) == doctest::Approx(1.25));
+  // In 8 bits nothing is lost.
+  brief.formats.dense_ffn = products.formats.dense_ffn = hardware::Precision::FP8;
+  CHECK(products.dense(hand_dense(), 1000)[1].forward.time ==
+        brief.dense(hand_dense(), 1000)[1].forward.time);
+}
+
+TEST_CASE("a layer by itself has no norm") {
+  // 10 tokens of 1,000 numbers, read and written twice: 80,000 B and a launch.
+  Hand hand;
+  const auto forward = [&] {
+    return sums_of(hand.pricing.router(hand_moe(), 10), {}).forward.time;
+  };
+  const sim::Duration with = forward();
+  for (LayerKind& kind : hand.model.kinds) kind.norms = 0;
+  CHECK(with - forward() == 1us + sim::Duration(80'000));
+}

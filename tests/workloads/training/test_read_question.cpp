@@ -48,6 +48,11 @@ TEST_CASE("what a question of training leaves open is as Megatron-Core has it") 
   CHECK_FALSE(q.overlap.gradients);
   CHECK(q.accumulate_bytes == 4);
   CHECK(q.draws == 8);
+  CHECK_FALSE(q.brief);
+  // What Transformer Engine takes on Hopper, unless it is told otherwise.
+  CHECK(q.attention == hardware::TrainingCore::CuDnn);
+  CHECK(scenario(with("attention: flash_attention_3")).training()->attention ==
+        hardware::TrainingCore::FlashAttention3);
   REQUIRE(q.stages.size() == 4);
   CHECK(q.stages[0] == StageContent{.embedding = true, .layers = 8});
   CHECK(q.stages[3] == StageContent{.first_layer = 24, .layers = 8, .loss = true});
@@ -61,7 +66,8 @@ TEST_CASE("every key of training is read, and told as it is used") {
            "optimizer: {kind: adam, master: fp32, moments: bf16, parameters: fp8}, "
            "context: all_to_all, capacity: {factor: 1.5, pad: true, drop: probability}, "
            "overlap: {gradients: true, parameters: true, tensor: true, shared_expert: true}, "
-           "attention: cudnn, draws: 3, mfu_precision: fp8, run: {tokens: 1e12, checkpoint: "
+           "attention: cudnn, clocks: brief, draws: 3, mfu_precision: fp8, run: {tokens: 1e12, "
+           "checkpoint: "
            "{every: optimal, "
            "blocks: 30 s}, failures: {gpu_mtbf: 50000 h, detect: 5 min, restart: 10 min}}"));
   CHECK(to_json(*s.training()).dump() ==
@@ -71,6 +77,7 @@ TEST_CASE("every key of training is read, and told as it is used") {
         R"("gradients":{"accumulate":"bf16","reduce":"bf16","bucket":1000},)"
         R"("optimizer":{"kind":"adam","master":"fp32","moments":"bf16","parameters":"fp8"},)"
         R"("context":"all_to_all","capacity":{"factor":1.5,"pad":true},"attention":"cudnn",)"
+        R"("clocks":"brief",)"
         R"("overlap":{"gradients":true,"parameters":true,"tensor":true,"expert":false,)"
         R"("delay_weight_gradients":false,"shared_expert":true},"draws":3,"mfu_precision":"fp8",)"
         R"("run":{"tokens":1000000000000.0,"checkpoint_blocks_s":30.0,"gpu_mtbf_s":180000000.0,)"
@@ -91,6 +98,8 @@ TEST_CASE("mistakes in the keys of training are told with their places") {
   CHECK(error_of(with("schedule: 2f2b")) ==
         "x.yaml:5:57: training.schedule: expected one of none, gpipe, 1f1b, interleaved, zb_h1, "
         "zb_v, dualpipe, dualpipe_v, not \"2f2b\"");
+  CHECK(error_of(with("clocks: slow")) ==
+        "x.yaml:5:55: training.clocks: expected one of sustained, brief, not \"slow\"");
   CHECK(error_of(with("prediction: 1")) ==
         "x.yaml:5:59: training.prediction: Mixtral-8x7B has 0 prediction layers");
   CHECK(error_of(with("capacity: {factor: 1, pad: false}")) ==

@@ -85,6 +85,63 @@ TEST_CASE("a step of two micro-batches takes the time that a hand computes") {
   }
 }
 
+TEST_CASE("reductions have what exchanges leave of the links between nodes") {
+  // Two experts a rank on two of four nodes of one GPU, two replicas. Each of 2 tokens of a rank
+  // goes to the other one: dispatch 10 + 2 x 2.016 us, combine 10 + 4. In 4 buckets, of which the
+  // first is ready three quarters of the last backward pass before its end: 28.032 us of the pass
+  // the links are the exchanges', of three quarters of it 21.024.
+  Deployment d = hand_deployment(hand_model(), {.dp = 4, .ep = 2});
+  d.cluster = hand_cluster(4, 1);
+  d.routing = {.law = Law::Balanced};
+  d.network.fidelity = hardware::Fidelity::Bound;
+  TrainingQuestion q = hand_question();
+  q.global_batch = 8;
+  q.bucket = 1'000'000;
+  ChunkTable chunks(d, q);
+  const PlayedChunk& backward = chunks.of({PassKind::Backward});
+  CHECK(backward.links == 28'032'000_ps);
+  const StepTime after = step_of(d, q);
+  q.overlap.gradients = true;
+  const StepTime beside = step_of(d, q);
+  check_sums(beside);
+  CHECK(sim::to_us(after.step - beside.step) ==
+        doctest::Approx(0.75 * sim::to_us(backward.time) - 21.024));
+  // On one node no NIC is shared.
+  d.cluster = hand_cluster(1, 4);
+  ChunkTable near(d, q);
+  CHECK(near.of({PassKind::Backward}).links == sim::Duration{});
+}
+
+TEST_CASE("gathered weights and exchanges share a pass's links") {
+  // Two layers in one stage. What is gathered and reduced for a backward pass, and its exchanges,
+  // take the links longer than the pass: all but the pass shows.
+  const LayerKind layer = layer_of(NoMixer{}, hand_moe());
+  ModelSpec model = hand_model({layer});
+  model.layers = {0, 0};
+  Deployment d = hand_deployment(model, {.dp = 4, .ep = 2});
+  d.cluster = hand_cluster(4, 1);
+  d.routing = {.law = Law::Balanced};
+  d.network.fidelity = hardware::Fidelity::Bound;
+  TrainingQuestion q = hand_question();
+  q.global_batch = 4;
+  q.stages[0].layers = 2;
+  q.sharding = Sharding::Weights;
+  const hardware::Kernels kernels(d.cluster.device, d.kernels);
+  ChunkTable chunks(d, q);
+  const PipelineSchedule schedule = schedule_of(q, d.layout, chunks);
+  const DataParallel replicas(d, q, schedule, kernels);
+  const ChunkSync& sync = replicas.of(0, 0);
+  const auto pass = [&](PassKind kind, sim::Duration moved) {
+    const PlayedChunk& chunk = chunks.of({kind});
+    CHECK(chunk.links == 2 * 28'032'000_ps);
+    REQUIRE(moved + chunk.links - chunk.time > moved / 2);
+    return moved + chunk.links;
+  };
+  const StepTime step = time_step(d, q, schedule, replicas, chunks);
+  CHECK(step.pipeline.step ==
+        pass(PassKind::Forward, sync.gather) + pass(PassKind::Backward, sync.gather + sync.reduce));
+}
+
 TEST_CASE("a host that is slower than Adam is waited for") {
   // Tensors: the embedding's table, the last norm, a layer's two norms, the router, up and down of
   // two experts: 9, of five operations each. Adam takes 94.21 us.

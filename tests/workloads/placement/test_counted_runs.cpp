@@ -1,0 +1,102 @@
+#include "workloads/placement/counted_runs.h"
+
+#include <doctest/doctest.h>
+
+#include <numeric>
+
+#include "sim/random.h"
+
+using namespace moesim::workloads;
+
+namespace {
+
+void check_equal(const DispatchCounts& a, const DispatchCounts& b) {
+  CHECK(a.ranks == b.ranks);
+  CHECK(a.nodes == b.nodes);
+  CHECK(a.slots_per_rank == b.slots_per_rank);
+  CHECK(a.rows == b.rows);
+  CHECK(a.selections == b.selections);
+  CHECK(a.tokens == b.tokens);
+  CHECK(a.node_tokens == b.node_tokens);
+  CHECK(a.missing == b.missing);
+}
+
+// A stored trace of 1,000 tokens, two choices of 8 experts each; one in a hundred is missing.
+struct Stored {
+  explicit Stored(std::uint64_t seed) {
+    moesim::sim::Random random(seed, "test");
+    for (int i = 0; i < 2000; ++i)
+      ids.push_back(random.below(100) == 0 ? std::uint16_t{0xFFFF}
+                                           : static_cast<std::uint16_t>(random.below(8)));
+  }
+  RoutingView view(const std::vector<std::uint32_t>& rows) const {
+    RoutingView v;
+    v.tokens = static_cast<std::uint32_t>(rows.size());
+    v.top_k = 2;
+    v.experts = 8;
+    v.ids = ids.data();
+    v.rows = rows.data();
+    return v;
+  }
+  std::vector<std::uint16_t> ids;
+};
+
+// Runs of consecutive rows, one after another.
+std::vector<std::uint32_t> rows_of(
+    std::initializer_list<std::pair<std::uint32_t, std::uint32_t>> runs) {
+  std::vector<std::uint32_t> rows;
+  for (const auto& [first, count] : runs)
+    for (std::uint32_t i = 0; i < count; ++i) rows.push_back(first + i);
+  return rows;
+}
+
+}  // namespace
+
+TEST_CASE("remembered runs of tokens count what counting them again would") {
+  // Four ranks on two nodes, 200 tokens each. Requests of 150 and 64 tokens come several times, cut
+  // where a rank ends; runs of 10 are too short to remember.
+  const Stored stored(1), other(2);
+  std::vector<ExpertId> slots(8);
+  std::iota(slots.begin(), slots.end(), 0u);
+  for (const bool shuffled : {false, true}) {
+    if (shuffled) std::swap(slots[1], slots[6]);
+    const LayerPlacement placement(slots, 8, 4);
+    const TokenSources sources = even_sources(4, 200, 2);
+    const std::vector<std::uint32_t> rows = rows_of({{300, 150},
+                                                     {10, 10},
+                                                     {600, 40},  // rank 0
+                                                     {300, 150},
+                                                     {20, 50},  // 1
+                                                     {0, 64},
+                                                     {0, 64},
+                                                     {64, 72},  // 2
+                                                     {300, 150},
+                                                     {900, 50}});  // 3
+    for (const DispatchWanted& wanted : {DispatchWanted{}, DispatchWanted{true, false, false},
+                                         DispatchWanted{false, true, false}}) {
+      CountedRuns runs(placement);
+      DispatchCounts counted, remembered;
+      count_dispatch(stored.view(rows), placement, sources, wanted, counted);
+      for (int again = 0; again < 2; ++again) {
+        runs.count(stored.view(rows), sources, wanted, remembered);
+        check_equal(remembered, counted);
+        // 300 to 449; 0 to 63; and, where 0 to 63 are followed by 64 to 135, all of these.
+        CHECK(runs.remembered() == 3);
+      }
+      // The same rows of another trace are other choices.
+      count_dispatch(other.view(rows), placement, sources, wanted, counted);
+      runs.count(other.view(rows), sources, wanted, remembered);
+      check_equal(remembered, counted);
+    }
+  }
+}
+
+TEST_CASE("a routing that lies nowhere is counted as it is") {
+  LayerRouting routing{200, 1, 2, std::vector<ExpertId>(200, 1)};
+  const LayerPlacement placement({0, 1}, 2, 2);
+  CountedRuns runs(placement);
+  DispatchCounts counts;
+  runs.count(routing, even_sources(2, 100), {}, counts);
+  CHECK(counts.rows == std::vector<std::uint32_t>{0, 200});
+  CHECK(runs.remembered() == 0);
+}

@@ -1,0 +1,139 @@
+// Whether a deployment can be asked a question of training (read_question.h).
+#include <fmt/format.h>
+
+#include <string>
+#include <utility>
+
+#include "workloads/training/expert_group.h"
+#include "workloads/training/operations.h"
+#include "workloads/training/read_question.h"
+
+namespace moesim::workloads {
+namespace {
+
+void check_batch(const Deployment& d, const TrainingQuestion& q, std::vector<Problem>& problems) {
+  const Parallelism& p = d.layout;
+  const std::int64_t at_once = q.micro_batch * p.dp;
+  if (q.global_batch % at_once != 0) {
+    problems.push_back(
+        {"training", fmt::format("global_batch: {} sequences are no whole number of micro-batches "
+                                 "of {} on {} dp ranks: a multiple of {} would do",
+                                 q.global_batch, q.micro_batch, p.dp, at_once)});
+  }
+  if (q.sequence % (p.tp * p.cp) != 0) {
+    problems.push_back(
+        {"training", fmt::format("sequence: {} tokens do not divide over tp x cp = {} ranks",
+                                 q.sequence, p.tp * p.cp)});
+  }
+}
+
+void check_model(const ModelSpec& model, std::vector<Problem>& problems) {
+  for (std::int64_t l = 0; l < model.layer_count(); ++l) {
+    const LayerKind& kind = model.layer(l);
+    if (trains(kind.mixer)) continue;
+    problems.push_back(
+        {"model",
+         fmt::format("layer {} of {}, \"{}\", has a mixer whose backward pass is not known "
+                     "yet: grouped-query and latent attention are",
+                     l, model.name, kind.name)});
+    return;
+  }
+}
+
+void check_formats(const Formats& formats, std::vector<Problem>& problems) {
+  using hardware::Precision;
+  for (const Precision p : {formats.attention, formats.dense_ffn, formats.experts,
+                            formats.shared_experts, formats.other}) {
+    if (p != Precision::MXFP4 && p != Precision::NVFP4 && p != Precision::INT4 &&
+        p != Precision::INT8)
+      continue;
+    problems.push_back({"precision", fmt::format("products in {} have no backward pass here: "
+                                                 "precision: {{weights: bf16}} would do",
+                                                 hardware::name_of(p))});
+    return;
+  }
+}
+
+// An encoder's result goes to every layer of the decoder: stages would send two things.
+void check_encoder(const Deployment& d, std::vector<Problem>& problems) {
+  if (d.model.encoder_layers == 0) return;
+  const Parallelism& p = d.layout;
+  if (p.pp > 1 || p.cp > 1)
+    problems.push_back(
+        {"parallelism", fmt::format("{} has an encoder, which is trained in one stage, by whole "
+                                    "sequences: pp 1 and cp 1 would do, not {} and {}",
+                                    d.model.name, p.pp, p.cp)});
+}
+
+void check_overlap(const Deployment& d, const TrainingQuestion& q, std::vector<Problem>& problems) {
+  if (!q.overlap.expert) {
+    if (q.overlap.delay_weight_gradients)
+      problems.push_back(
+          {"training", "overlap.delay_weight_gradients is a part of overlap.expert: set both"});
+    return;
+  }
+  if (!d.model.is_moe())
+    problems.push_back({"training", "overlap.expert: " + d.model.name + " has no experts"});
+  if (q.recompute.full || q.recompute.moe)
+    problems.push_back({"training",
+                        "overlap.expert cannot recompute full or moe, which exchange again: "
+                        "recompute: [moe_act, layernorm] would do"});
+  if (q.overlap.shared_expert)
+    problems.push_back(
+        {"training", "overlap.expert leaves no stream for overlap.shared_expert: leave one out"});
+}
+
+}  // namespace
+
+std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
+  std::vector<Problem> problems;
+  check_model(d.model, problems);
+  check_formats(d.formats, problems);
+  check_encoder(d, problems);
+  check_batch(d, q, problems);
+  if (std::string wrong = group_problem(d.layout); !wrong.empty())
+    problems.push_back({"parallelism", std::move(wrong)});
+  if (d.overlap.two_batch || d.overlap.shared_expert)
+    problems.push_back({"overlap", "training has its own: training.overlap.expert, shared_expert"});
+  if (!d.engine.name.empty())
+    problems.push_back({"engine", "an engine serves; training has none: leave it out"});
+  if (d.placement.redundant > 0 || d.placement.balancer != "none")
+    problems.push_back({"placement",
+                        "training keeps one copy of every expert: leave out redundant "
+                        "ones and the balancer"});
+  check_overlap(d, q, problems);
+  if (q.sharding_group && (d.layout.dp * d.layout.cp) % *q.sharding_group != 0)
+    problems.push_back(
+        {"training", fmt::format("sharding_group: {} does not divide dp x cp = {} ranks",
+                                 *q.sharding_group, d.layout.dp * d.layout.cp)});
+  if (q.run && !q.run->routing.empty() && (!d.model.is_moe() || q.capacity))
+    problems.push_back({"training",
+                        "run.routing: without experts, or with a capacity that is filled up, the "
+                        "routing makes no step longer: leave it out"});
+  if (!q.schedule && d.layout.pp > 1)
+    problems.push_back({"training", fmt::format("schedule: none is of one stage, not of pp = {}: "
+                                                "1f1b would do",
+                                                d.layout.pp)});
+  if (!problems.empty()) return problems;
+  const ScheduleShape shape{.ranks = d.layout.pp,
+                            .micro_batches = q.micro_batches(d.layout.dp),
+                            .chunks = q.virtual_stages,
+                            .overlap_passes = q.overlap.expert};
+  for (std::string& problem : problems_of(q.schedule.value_or(ScheduleName::OneFOneB), shape))
+    problems.push_back({"training", "schedule: " + std::move(problem)});
+  return problems;
+}
+
+std::vector<Problem> check_host(const Host& host) {
+  std::vector<Problem> problems;
+  if (host.operation_given)
+    problems.push_back({"host", "per_operation is of training: leave it out"});
+  for (std::size_t i = 0; i < host.recorded.size(); ++i) {
+    if (!host.recorded[i]) continue;
+    problems.push_back({"host", "a list of graphs is of training: none, decode or all would do"});
+    break;
+  }
+  return problems;
+}
+
+}  // namespace moesim::workloads

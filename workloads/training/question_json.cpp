@@ -1,0 +1,68 @@
+// A question of training as it is used (read_question.h).
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+
+#include "workloads/training/question_names.h"
+#include "workloads/training/read_question.h"
+
+namespace moesim::workloads {
+
+using sim::io::Json;
+
+Json to_json(const TrainingQuestion& q) {
+  Json json{{"sequence", q.sequence},
+            {"micro_batch", q.micro_batch},
+            {"global_batch", q.global_batch},
+            {"schedule", q.schedule ? std::string(name_of(*q.schedule)) : "none"},
+            {"virtual_stages", q.virtual_stages}};
+  if (!q.layout.empty()) json["layout"] = q.layout;
+  Json accounts = Json::array();
+  if (q.count_embedding) accounts.push_back("embedding");
+  if (q.count_loss) accounts.push_back("loss");
+  if (!accounts.empty()) json["account_for"] = std::move(accounts);
+  json["prediction"] = q.predictions;
+  json["sharding"] = std::string(kShardingNames[static_cast<std::size_t>(q.sharding)]);
+  if (q.sharding_group) json["sharding_group"] = *q.sharding_group;
+  json["recompute"] = Json::array();
+  for (std::size_t i = 0; i < kRecompute.size(); ++i)
+    if (q.recompute.*kRecomputeMembers[i]) json["recompute"].push_back(std::string(kRecompute[i]));
+  const auto number = [](double bytes) {
+    for (std::size_t i = 0; i < kNumberBytes.size(); ++i)
+      if (kNumberBytes[i] == bytes) return std::string(kNumberNames[i]);
+    return std::string();
+  };
+  json["gradients"] = {{"accumulate", number(q.accumulate_bytes)},
+                       {"reduce", number(q.reduce_bytes)}};
+  if (q.bucket) json["gradients"]["bucket"] = *q.bucket;
+  json["optimizer"] = {{"kind", "adam"},
+                       {"master", number(q.master_bytes)},
+                       {"moments", number(q.moment_bytes)},
+                       {"parameters", number(q.parameter_bytes)}};
+  json["context"] = std::string(kContextExchangeNames[static_cast<std::size_t>(q.context)]);
+  if (q.capacity) json["capacity"] = {{"factor", *q.capacity}, {"pad", true}};
+  json["attention"] = std::string(hardware::name_of(q.attention));
+  json["clocks"] = q.brief ? "brief" : "sustained";
+  json["overlap"] = {{"gradients", q.overlap.gradients},
+                     {"parameters", q.overlap.parameters},
+                     {"tensor", q.overlap.tensor},
+                     {"expert", q.overlap.expert},
+                     {"delay_weight_gradients", q.overlap.delay_weight_gradients},
+                     {"shared_expert", q.overlap.shared_expert}};
+  json["draws"] = q.draws;
+  json["mfu_precision"] = std::string(hardware::name_of(q.mfu_precision));
+  if (q.run) {
+    const RunPlan& run = *q.run;
+    json["run"] = {{"tokens", run.tokens},
+                   {"checkpoint_blocks_s", run.blocks_s},
+                   {"gpu_mtbf_s", run.gpu_mtbf_s},
+                   {"detect_s", run.detect_s},
+                   {"restart_s", run.restart_s}};
+    if (run.every_s) json["run"]["checkpoint_every_s"] = *run.every_s;
+    for (const RunRouting& part : run.routing)
+      json["run"]["routing"].push_back({{"from", part.from}, {"trace", part.trace.string()}});
+  }
+  return json;
+}
+
+}  // namespace moesim::workloads
