@@ -164,20 +164,26 @@ std::vector<std::string> notes_of_engines(const Deployment& d, const ServingQues
   return notes;
 }
 
+// Each holds what the run itself came to: a faster engine may give a request to another replica,
+// and end later.
 void write_intervals(const ServingReport& low, const ServingReport& high, ServingReport& report) {
-  const auto add = [&](const char* name, double a, double b) {
-    report.interval[name] = {std::min(a, b), std::max(a, b)};
+  const auto add = [&](const char* name, const auto& value) {
+    const auto [least, most] = std::minmax({value(low), value(report), value(high)});
+    report.interval[name] = {least, most};
   };
-  add("mean_ttft_ms", low.ttft.mean, high.ttft.mean);
-  add("p99_ttft_ms", low.ttft.p99, high.ttft.p99);
-  add("mean_tpot_ms", low.tpot.mean, high.tpot.mean);
-  add("p99_tpot_ms", low.tpot.p99, high.tpot.p99);
-  add("mean_itl_ms", low.itl.mean, high.itl.mean);
-  add("p99_itl_ms", low.itl.p99, high.itl.p99);
-  add("mean_e2el_ms", low.e2el.mean, high.e2el.mean);
-  add("request_throughput", low.request_throughput, high.request_throughput);
-  add("output_throughput", low.output_throughput, high.output_throughput);
-  if (low.attained && high.attained) add("attained", *low.attained, *high.attained);
+  using R = const ServingReport&;
+  add("mean_ttft_ms", [](R r) { return r.ttft.mean; });
+  add("p99_ttft_ms", [](R r) { return r.ttft.p99; });
+  add("mean_tpot_ms", [](R r) { return r.tpot.mean; });
+  add("p99_tpot_ms", [](R r) { return r.tpot.p99; });
+  add("mean_itl_ms", [](R r) { return r.itl.mean; });
+  add("p99_itl_ms", [](R r) { return r.itl.p99; });
+  add("mean_e2el_ms", [](R r) { return r.e2el.mean; });
+  add("request_throughput", [](R r) { return r.request_throughput; });
+  add("output_throughput", [](R r) { return r.output_throughput; });
+  if (low.attained && high.attained && report.attained) {
+    add("attained", [](R r) { return *r.attained; });
+  }
 }
 
 std::string targets_text(const serving::Targets& t) {

@@ -13,6 +13,10 @@ namespace {
 using sim::io::YamlNode;
 
 constexpr std::int64_t kMost = std::int64_t{1} << 40;
+// Making tokens of a prompt's text, where an engine's file tells what a request takes: 290,000 a
+// second, of gpt-oss-120b under vLLM with 4 clients, prompts of 8,192 against 1,024 tokens, by what
+// does not shrink with tensor parallelism (2.2, 3.6 and 4.7 us on H100, B200 and H200).
+constexpr sim::Duration kPerPromptToken{3'500'000};
 
 // Whose scheduler an engine's file is for: its name begins with it.
 std::optional<SchedulerKind> kind_of(const Engine& engine) {
@@ -143,6 +147,7 @@ class Reader {
     ServingQuestion q;
     read_requests(node_.at("requests"), q);
     q.client.send = deployment_.host.per_request;
+    if (q.client.send > sim::Duration{}) q.client.per_token = kPerPromptToken;
     if (const auto client = node_.find("client")) read_client(*client, q);
     if (const auto part = node_.find("speculation")) read_speculation(*part, q);
     if (const auto pools = node_.find("pools")) {
@@ -167,11 +172,15 @@ class Reader {
 
  private:
   void read_client(const YamlNode& node, ServingQuestion& q) {
-    node.allow_only({"concurrency", "send", "receive"});
+    node.allow_only({"concurrency", "send", "per_token", "receive"});
     if (const auto found = node.find("concurrency")) {
       q.client.concurrency = found->integer(1, std::int64_t{1} << 24);
     }
-    if (const auto found = node.find("send")) q.client.send = found->duration();
+    if (const auto found = node.find("send")) {
+      q.client.send = found->duration();
+      q.client.per_token = {};
+    }
+    if (const auto found = node.find("per_token")) q.client.per_token = found->duration();
     if (const auto found = node.find("receive")) q.client.receive = found->duration();
   }
 

@@ -76,7 +76,6 @@ ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question
   sim::Time first = sim::Time::max(), last = sim::Time::min();
   std::int64_t good = 0, cached = 0;
   auto& parts = report.ttft_parts_ms;
-  const double client = ms(question.client.send) + ms(question.client.receive);
   for (const RequestRecord& r : loop.records()) {
     if (r.id < question.warm_up) continue;
     ++report.completed;
@@ -95,8 +94,9 @@ ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question
       tpot.push_back(ms(r.latency() - r.ttft()) / static_cast<double>(r.output - 1));
     }
     if (within(r, question.targets)) ++good;
-    parts.client += client;
-    parts.router += ms(r.queued - r.sent - question.client.send);
+    const sim::Duration sending = question.client.sending(r.input);
+    parts.client += ms(sending + question.client.receive);
+    parts.router += ms(r.queued - r.sent - sending);
     parts.queue += ms(r.scheduled - r.queued);
     parts.prefill += ms(r.prefilled - r.scheduled);
     parts.transfer += ms(r.moved - r.prefilled);

@@ -91,9 +91,11 @@ StepCost::StepCost(const Deployment& deployment, const Pool& pool, const Iterati
       graphs_(pool.graphs),
       launching_(rules.cost == CostKind::Lattice ? launching(deployment) : sim::Duration{}),
       priced_(deployment),
-      player_(with_graphs(priced_, rules),
-              {.fullest = on_every_rank({workloads::prompts(1, fullest_of(pool))}),
-               .routing_steps = rules.draws}),
+      // In a pipeline each micro-batch may be as full as one alone.
+      player_(
+          with_graphs(priced_, rules),
+          {.fullest = on_every_rank({workloads::prompts(deployment.layout.pp, fullest_of(pool))}),
+           .routing_steps = rules.draws}),
       prices_(player_, {.tolerance = rules.error}),
       sample_(deployment.seed, "serving/checks") {
   sim::Random random(deployment.seed, "serving/draws");

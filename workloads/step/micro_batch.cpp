@@ -5,13 +5,6 @@
 namespace moesim::workloads {
 namespace {
 
-Batch batch_part(Batch whole, std::int64_t parts, std::int64_t index) {
-  for (RankBatch& rank : whole.ranks) {
-    for (BatchShape& shape : rank) shape.sequences = part_of(shape.sequences, parts, index);
-  }
-  return whole;
-}
-
 TokenSources sources_of(const ExpertGroup& group, const hardware::Cluster& cluster) {
   TokenSources sources;
   sources.begin = group.begin;
@@ -36,6 +29,22 @@ void group_tokens(MicroBatch& part, const Deployment& deployment, const RankLayo
 
 }  // namespace
 
+std::vector<Batch> cut(const Batch& batch, std::int64_t parts) {
+  std::vector<Batch> cuts(static_cast<std::size_t>(parts), batch);
+  for (std::size_t r = 0; r < batch.ranks.size(); ++r) {
+    std::int64_t next = 0;  // gets the first sequence that is left over
+    for (std::size_t s = 0; s < batch.ranks[r].size(); ++s) {
+      const std::int64_t all = batch.ranks[r][s].sequences;
+      for (std::int64_t i = 0; i < parts; ++i) {
+        Batch& one = cuts[static_cast<std::size_t>((next + i) % parts)];
+        one.ranks[r][s].sequences = part_of(all, parts, i);
+      }
+      next = (next + all) % parts;
+    }
+  }
+  return cuts;
+}
+
 std::uint32_t MicroBatch::routed_tokens() const {
   std::uint32_t sum = 0;
   for (const ExpertGroup& group : groups) sum += group.tokens();
@@ -47,14 +56,15 @@ StepParts split_step(const Batch& batch, const Deployment& deployment, const Ran
   const std::int64_t halves = deployment.overlap.two_batch ? 2 : 1;
   StepParts step;
   std::uint32_t first_token = 0;
-  for (std::int64_t m = 0; m < micro_batches; ++m) {
+  for (const Batch& micro_batch : cut(batch, micro_batches)) {
     step.emplace_back();
-    for (std::int64_t h = 0; h < halves; ++h) {
+    char suffix = halves == 1 ? '\0' : 'a';
+    for (Batch& half : cut(micro_batch, halves)) {
       MicroBatch part;
-      part.shape = batch_part(batch_part(batch, micro_batches, m), halves, h);
+      part.shape = std::move(half);
       group_tokens(part, deployment, layout);
       part.first_token = first_token;
-      part.suffix = halves == 1 ? '\0' : static_cast<char>('a' + h);
+      part.suffix = suffix++;
       first_token += part.routed_tokens();
       step.back().push_back(std::move(part));
     }

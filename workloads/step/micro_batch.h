@@ -27,6 +27,10 @@ struct MicroBatch {
 // All halves of all micro-batches of a step: [micro-batch][half].
 using StepParts = std::vector<std::vector<MicroBatch>>;
 
+// So many batches with as many sequences each, to one: a rank's sequences that are left over go to
+// the first ones, those of its next part to the ones after these.
+std::vector<Batch> cut(const Batch& batch, std::int64_t parts);
+
 StepParts split_step(const Batch& batch, const Deployment& deployment, const RankLayout& layout);
 // One token of each sequence of the micro-batch that decodes, which a draft layer guesses the next
 // from.

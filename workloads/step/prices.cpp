@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "workloads/step/group_price.h"
+#include "workloads/step/micro_batch.h"
 #include "workloads/step/step_table.h"
 
 namespace moesim::workloads {
@@ -75,12 +76,17 @@ struct StepPrices::State {
   std::optional<Family> family_of(const Batch& batch) const;
   Batch batch_of(const Family& family, const TablePoint& point) const;
   TableSample play(const Family& family, const TablePoint& point);
+  Duration attention_of(const Batch& batch, const std::vector<std::size_t>& group);
   StepTable& table_of(const Family& family);
   StepPrice outcome(const Batch& batch, std::int64_t routing);
   StepPrice price_of(const Family& family, const ExactPart& exact, const ExactPart& fullest_first,
                      const TableBlend& blend, std::size_t group, std::size_t routing,
                      const RankPricer::Stretches& stretches) const;
   std::vector<StepPrice> prices(const Batch& batch, std::int64_t first, std::int64_t last);
+  std::optional<std::vector<StepPrice>> from_table(const Batch& batch, std::int64_t first,
+                                                   std::int64_t last);
+  std::optional<std::vector<StepPrice>> in_pipeline(const Batch& batch, std::int64_t first,
+                                                    std::int64_t last);
   std::vector<StepPrice> looked_up(const Family& family, const Batch& batch, std::int64_t first,
                                    std::int64_t last);
   StepPrice remembered(const Batch& batch, std::int64_t routing);
@@ -190,6 +196,15 @@ TableSample StepPrices::State::play(const Family& family, const TablePoint& poin
   return sample;
 }
 
+// By which steps are looked up where attention and the rest do not add up: in a pipeline that of a
+// micro-batch, whose kernels are launched for it.
+Duration StepPrices::State::attention_of(const Batch& batch,
+                                         const std::vector<std::size_t>& group) {
+  const std::int64_t stages = deployment.layout.pp;
+  return pricer.exact_part(stages == 1 ? batch : cut(batch, stages).front(), group, false)
+      .attention;
+}
+
 StepTable& StepPrices::State::table_of(const Family& family) {
   if (const auto found = tables.find(family); found != tables.end()) return found->second;
   const StepTable::Axes axes{.ranks = static_cast<std::int64_t>(pricer.groups().front().size()),
@@ -201,9 +216,7 @@ StepTable& StepPrices::State::table_of(const Family& family) {
       .emplace(family, StepTable(
                            axes, [this, family](const TablePoint& at) { return play(family, at); },
                            [this, family](const TablePoint& at) {
-                             return pricer
-                                 .exact_part(batch_of(family, at), pricer.groups().front(), false)
-                                 .attention;
+                             return attention_of(batch_of(family, at), pricer.groups().front());
                            }))
       .first->second;
 }
@@ -272,11 +285,12 @@ std::vector<StepPrice> StepPrices::State::looked_up(const Family& family, const 
   for (std::size_t g = 0; g < pricer.groups().size(); ++g) {
     const ExactPart exact = pricer.exact_part(batch, pricer.groups()[g], family.adds_up);
     if (exact.total == 0) continue;
-    const TableBlend blend = table.blend({.prompts = family.prompts,
-                                          .query = family.query,
-                                          .total = exact.total / family.query,
-                                          .fullest = exact.fullest / family.query},
-                                         exact.attention);
+    const TableBlend blend =
+        table.blend({.prompts = family.prompts,
+                     .query = family.query,
+                     .total = exact.total / family.query,
+                     .fullest = exact.fullest / family.query},
+                    family.adds_up ? exact.attention : attention_of(batch, pricer.groups()[g]));
     // In points of unequal ranks the first is the fullest.
     ExactPart swapped = exact;
     for (auto& ranks : swapped.stretches) std::swap(ranks[0], ranks[exact.fullest_rank]);
@@ -309,21 +323,53 @@ void StepPrices::State::keep_within_bounds() {
   played_bytes = 0;
 }
 
-// Of the routings [first, last).
+// Of the routings [first, last); nothing where a batch is in no table.
+std::optional<std::vector<StepPrice>> StepPrices::State::from_table(const Batch& batch,
+                                                                    std::int64_t first,
+                                                                    std::int64_t last) {
+  const std::optional<Family> family = family_of(batch);
+  if (!family || tokens_of(batch, deployment.layout.dp) == 0) return {};
+  const std::int64_t most =
+      player.most_tokens() / (deployment.layout.dp * family->query) * family->query;
+  const bool fits = std::ranges::all_of(pricer.groups(), [&](const auto& group) {
+    std::int64_t total = 0;
+    for (const std::size_t dp : group) total += tokens_of(batch.of(dp));
+    return total <= most * static_cast<std::int64_t>(group.size());
+  });
+  if (!fits) return {};
+  return looked_up(*family, batch, first, last);
+}
+
+// In a pipeline: as many micro-batches as stages go round, each only when it is back. So all wait
+// for the one that takes longest, and the step takes as long as if all were like that one.
+std::optional<std::vector<StepPrice>> StepPrices::State::in_pipeline(const Batch& batch,
+                                                                     std::int64_t first,
+                                                                     std::int64_t last) {
+  const std::int64_t stages = deployment.layout.pp;
+  std::vector<Batch> known;
+  std::optional<std::vector<StepPrice>> slowest;
+  for (Batch& part : cut(batch, stages)) {
+    if (tokens_of(part, deployment.layout.dp) == 0 || std::ranges::count(known, part) > 0) continue;
+    known.push_back(part);
+    for (RankBatch& rank : part.ranks) {
+      for (BatchShape& shape : rank) shape.sequences *= stages;
+    }
+    const auto prices = from_table(part, first, last);
+    if (!prices) return {};
+    if (!slowest) slowest = prices;
+    for (std::size_t r = 0; r < prices->size(); ++r) {
+      if ((*prices)[r].time > (*slowest)[r].time) (*slowest)[r] = (*prices)[r];
+    }
+  }
+  return slowest;
+}
+
 std::vector<StepPrice> StepPrices::State::prices(const Batch& batch, std::int64_t first,
                                                  std::int64_t last) {
   keep_within_bounds();
-  const std::optional<Family> family = family_of(batch);
-  if (family && tokens_of(batch, deployment.layout.dp) > 0) {
-    const std::int64_t most =
-        player.most_tokens() / (deployment.layout.dp * family->query) * family->query;
-    const bool fits = std::ranges::all_of(pricer.groups(), [&](const auto& group) {
-      std::int64_t total = 0;
-      for (const std::size_t dp : group) total += tokens_of(batch.of(dp));
-      return total <= most * static_cast<std::int64_t>(group.size());
-    });
-    if (fits) return looked_up(*family, batch, first, last);
-  }
+  const auto known =
+      deployment.layout.pp == 1 ? from_table(batch, first, last) : in_pipeline(batch, first, last);
+  if (known) return *known;
   std::vector<StepPrice> prices;
   for (std::int64_t r = first; r < last; ++r) prices.push_back(remembered(batch, r));
   return prices;

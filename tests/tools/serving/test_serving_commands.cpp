@@ -147,6 +147,11 @@ TEST_CASE("measured engines are played with the options that their runs had") {
     }
     return 0.0;
   };
+  // Of the cache's tokens both clients want a few in a hundred: their TTFT counts.
+  for (const auto& one : plain["worst"]) {
+    CHECK(one["counts_for_ttft"] == true);
+    CHECK(one["cache_demand"].get<double>() < 0.1);
+  }
   // The row of 4 has no options; that of 16 has a budget for one prompt at a time where the engine
   // takes eight.
   CHECK(ttft(plain, "a") == ttft(asked, "a"));

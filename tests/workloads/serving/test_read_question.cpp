@@ -63,6 +63,20 @@ TEST_CASE("a service takes what its engine's file says, then what the scenario s
   CHECK(s.inputs.defaults.empty());
 }
 
+TEST_CASE(
+    "what text takes to become tokens goes with an engine's request, unless a sending is given") {
+  const auto client = [](const std::string& more, const std::string& engine) {
+    return read(text_of(kRequests + more, engine)).serving()->client;
+  };
+  const std::string vllm = "engine: vllm-0.19\nkernels: {moe: trtllm}\n";
+  // 13 ms and 3.5 us a token: 1,000 tokens take 16.5 ms.
+  CHECK(client("", vllm).sending(1000) == 16'500us);
+  CHECK(client("", "").sending(1000) == 0us);
+  CHECK(client("  client: {send: 2 ms}\n", vllm).sending(1000) == 2ms);
+  CHECK(client("  client: {send: 2 ms, per_token: 1 us}\n", vllm).sending(1000) == 3ms);
+  CHECK(client("  client: {per_token: 1 us}\n", "").sending(1000) == 1ms);
+}
+
 TEST_CASE("a service without an engine is told whose rules it gets") {
   const Scenario s = read(text_of(kRequests));
   CHECK(s.inputs.defaults ==

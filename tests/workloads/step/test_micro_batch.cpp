@@ -57,13 +57,13 @@ TEST_CASE("stages take turns in micro-batches, each in two halves, whose tokens 
 }
 
 TEST_CASE("every part of a batch is cut, prompts by their number and not in their middle") {
-  // 5 sequences that decode and 1 prompt over two micro-batches: 3 and the prompt, 2.
+  // 5 sequences that decode and 1 prompt over two micro-batches: 3; 2 and the prompt.
   const auto d = hand_deployment(
       hand_model({layer_of(NoMixer{}, hand_dense()), layer_of(NoMixer{}, hand_dense())}),
       {.pp = 2});
   const StepParts parts = parts_of(on_every_rank({decoding(5, 10), prompts(1, 8)}), d);
-  CHECK(parts[0][0].shape == on_every_rank({decoding(3, 10), prompts(1, 8)}));
-  CHECK(parts[1][0].shape == on_every_rank({decoding(2, 10), prompts(0, 8)}));
+  CHECK(parts[0][0].shape == on_every_rank({decoding(3, 10), prompts(0, 8)}));
+  CHECK(parts[1][0].shape == on_every_rank({decoding(2, 10), prompts(1, 8)}));
 }
 
 TEST_CASE("tokens start on the nodes that their ranks are on, counted from the group's first") {
@@ -100,4 +100,18 @@ TEST_CASE("a draft starts from one token of each sequence that decodes") {
   MicroBatch unequal = parts_of({.ranks = {{decoding(2, 10)}, {prompts(1, 8)}}}, d)[0][0];
   CHECK(draft_of(unequal, d, RankLayout(d.layout)).groups[0].begin ==
         std::vector<std::uint32_t>{0, 2, 2});
+}
+
+TEST_CASE("sequences left over of one kind go on where those of the kind before ended") {
+  // Over 3: of 4 that decode 2, 1, 1; of the prompts the one left over goes second, and of a last
+  // kind of two the first goes third, the second first again.
+  const Batch batch{.ranks = {{decoding(4, 10), prompts(1, 5), prompts(2, 7)}, {decoding(2, 3)}}};
+  const std::vector<Batch> cuts = cut(batch, 3);
+  REQUIRE(cuts.size() == 3);
+  CHECK(cuts[0].ranks ==
+        std::vector<RankBatch>{{decoding(2, 10), prompts(0, 5), prompts(1, 7)}, {decoding(1, 3)}});
+  CHECK(cuts[1].ranks ==
+        std::vector<RankBatch>{{decoding(1, 10), prompts(1, 5), prompts(0, 7)}, {decoding(1, 3)}});
+  CHECK(cuts[2].ranks ==
+        std::vector<RankBatch>{{decoding(1, 10), prompts(0, 5), prompts(1, 7)}, {decoding(0, 3)}});
 }

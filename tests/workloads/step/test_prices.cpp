@@ -203,6 +203,41 @@ TEST_CASE("where batches overlap the whole step is looked up by tokens and atten
   }
 }
 
+TEST_CASE("micro-batches of a pipeline wait for the one that takes longest") {
+  // Two stages alike of 32 layers, no head. One prompt is one micro-batch, the other is empty: it
+  // goes through both stages before the next step, as each of two such prompts does beside the
+  // other. Priced by its tokens it would be two halves, one beside the other.
+  Deployment d = hand_deployment(hand_model({layer_of(hand_attention(), hand_dense())}), {.pp = 2});
+  d.model.layers.assign(64, 0);
+  d.network.fidelity = hardware::Fidelity::Bound;
+  StepPlayer player(d, {.fullest = on_every_rank({prompts(2, 64)})});
+  StepPrices prices(player);
+  const Batch two = on_every_rank({prompts(2, 16, 100)}),
+              one = on_every_rank({prompts(1, 16, 100)});
+  CHECK(prices.of(one).time == prices.of(two).time);
+  CHECK(prices.check(one, 0).error() < 0.005);
+  CHECK(prices.check(two, 0).error() < 0.005);
+  CHECK(prices.of(on_every_rank({prompts(2, 8, 100)})).time < prices.of(one).time);
+  // Of unequal ones the longer counts, wherever it is; kernels of attention are launched for each.
+  for (const Batch& batch :
+       {on_every_rank({decoding(6, 500), prompts(1, 16, 100)}), on_every_rank({decoding(5, 1500)}),
+        on_every_rank({prompts(1, 3), prompts(1, 30)}),
+        on_every_rank({prompts(1, 30), prompts(1, 3)}),
+        on_every_rank({decoding(6, 2000), decoding(2, 1)})}) {
+    CHECK(prices.check(batch, 0).error() < 0.01);
+  }
+}
+
+TEST_CASE("a micro-batch beyond the envelope is played with its step") {
+  // A prompt as long as the fullest step: two like it are more than the player has routing for.
+  Deployment d = drawn_deployment(1);
+  d.layout = {.pp = 2};
+  d.model.layers = {0, 0};
+  const Batch one = on_every_rank({prompts(1, 64)});
+  StepPlayer player(d, {.fullest = one});
+  CHECK(StepPrices(player).of(one).time == player.play(one).time());
+}
+
 TEST_CASE("drafts of unequal batches are played each") {
   Deployment d = drawn_deployment(1);
   Batch batch{.ranks = {{decoding(8, 100)}, {prompts(1, 5)}}, .drafted = 1};

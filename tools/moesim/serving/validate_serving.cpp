@@ -74,6 +74,8 @@ Json to_json(const Result& r) {
                              {"isl", p->row.isl},
                              {"osl", p->row.osl},
                              {"concurrency", p->row.concurrency},
+                             {"cache_demand", rounded(p->demand)},
+                             {"counts_for_ttft", p->counts_for_ttft()},
                              {"measured_tpot_ms", p->row.tpot_ms},
                              {"predicted_tpot_ms", p->tpot_ms},
                              {"measured_ttft_ms", p->row.ttft_ms},

@@ -134,7 +134,11 @@ void ServingLoop::send_requests() {
     job->priority = r.priority;
     job->counted = r.id >= rules_.warm_up;
     job->record = {.id = r.id, .input = r.input, .output = r.output, .sent = now_};
-    on_the_way_.push_back({now_ + rules_.client.send, std::move(job)});
+    const sim::Time reaches = now_ + rules_.client.sending(job->input);
+    const auto behind =
+        std::upper_bound(on_the_way_.begin(), on_the_way_.end(), reaches,
+                         [](sim::Time at, const Sent& other) { return at < other.reaches; });
+    on_the_way_.insert(behind, Sent{reaches, std::move(job)});
   }
   while (!on_the_way_.empty() && on_the_way_.front().reaches == now_) {
     std::unique_ptr<Job> job = std::move(on_the_way_.front().job);

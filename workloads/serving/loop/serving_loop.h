@@ -31,7 +31,11 @@ struct PoolRules {
 struct ClientRules {
   std::optional<std::int64_t> concurrency = {};  // requests that are in flight at once, at most
   sim::Duration send{}, receive{};               // to the engine, and back
-  sim::Duration think{};                         // from an answer until its place is taken again
+  sim::Duration per_token{};  // of a prompt, beside `send`: making tokens of text
+  sim::Duration think{};      // from an answer until its place is taken again
+
+  // From a prompt is sent until a scheduler sees it.
+  sim::Duration sending(std::int64_t tokens) const { return send + per_token * tokens; }
 };
 
 struct LoopRules {
@@ -116,7 +120,7 @@ class ServingLoop {
   std::map<std::int64_t, Move> moves_;                 // by request
   std::deque<std::int64_t> unreserved_;                // of them: no blocks yet
   std::map<std::int64_t, std::unique_ptr<Job>> jobs_;  // in replicas, by request
-  std::deque<Sent> on_the_way_;
+  std::deque<Sent> on_the_way_;  // by when they reach it, then as they were sent
   std::priority_queue<sim::Time, std::vector<sim::Time>, std::greater<>> places_;
   std::deque<RequestRecord> records_;
   std::vector<ServiceSample> samples_;

@@ -110,6 +110,20 @@ TEST_CASE("that all are done is agreed on in every so-many-th iteration") {
   CHECK(s.counters.dummies == 3 + 2);
 }
 
+TEST_CASE("a long prompt is made tokens longer, and a short one that was sent later overtakes it") {
+  // 100 us and 10 us a token: A (100 tokens, at 0) reaches the engine at 1.1 ms, B (10, at 0.5 ms)
+  // at 0.7 ms. B is read until 0.7 + 1 + 0.1 = 1.8 ms, then A until 1.8 + 1 + 1 = 3.8 ms.
+  LoopRules rules = one_replica();
+  rules.client.send = 100us;
+  rules.client.per_token = 10us;
+  const Served s = serve_list(rules, {request(0us, 100, 1), request(500us, 10, 1)});
+  CHECK(s.ends == in_us({1800, 3800}));
+  CHECK(s.records.at(0).queued == sim::Time{1100us});
+  CHECK(s.records.at(0).ttft() == 3800us);
+  CHECK(s.records.at(1).queued == sim::Time{700us});
+  CHECK(s.records.at(1).ttft() == 1300us);
+}
+
 TEST_CASE("a prefill interval of 2 puts a prompt off for one decode") {
   LoopRules rules = one_replica();
   const std::vector<Request> both{request(0us, 10, 6), request(500us, 100, 2)};
