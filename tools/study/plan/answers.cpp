@@ -1,0 +1,132 @@
+#include "tools/study/plan/answers.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "workloads/scenario.h"
+#include "workloads/serving/service.h"
+
+namespace moesim::tools {
+namespace {
+
+constexpr int kMostTries = 8;  // engines more, where a run misses the targets that it was to meet
+
+Offer with_one_more(const PlanWork& work, std::size_t i, const Offer& offer, const Demand& demand) {
+  const EngineCapacity& c = work.plan.candidates[i].measured->capacity;
+  return offer_with(work.terms(i), offer.engines + 1, c.p50, work.deviation(i), demand);
+}
+
+workloads::RunResult run_of(const PlanWork& work, const std::string& text) {
+  auto document = sim::io::YamlDocument::parse(text, "the plan's scenario");
+  workloads::Scenario scenario = workloads::read_scenario(document.root(), work.options.shipped);
+  scenario.inputs.scenario.clear();
+  scenario.deployment.routing.cache = work.options.traces;
+  return workloads::run(scenario, {.stop = work.options.stop});
+}
+
+void write_cost(const PlanWork& work, PlanAnswer& answer) {
+  const double hour = work.spec.demand.rate * 3600;
+  double output = hour, total = hour;
+  if (!work.spec.steps) {
+    const auto& q = *work.known[answer.candidate].question;
+    output *= q.mean_output();
+    total *= q.mean_output() + q.mean_input();
+  }
+  answer.cost_per_million_output = answer.offer.cost / output * 1e6;
+  answer.cost_per_million_total = answer.offer.cost / total * 1e6;
+}
+
+// Runs `wanted` of the engine; where that misses the targets one more, as far as the limits go.
+Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand& demand,
+                 PlanAnswer& answer) {
+  const PlanSpec& spec = work.spec;
+  const EngineChoice& choice = work.plan.candidates[i].choice;
+  const MeasuredEngine& engine = *work.plan.candidates[i].measured;
+  for (int tries = 0;; ++tries) {
+    answer.scenario = spec.steps
+                          ? work.setting(i).scenario(choice, engine.batch)
+                          : work.setting(i).scenario(choice, wanted.engines, engine.requests);
+    answer.run = run_of(work, answer.scenario);
+    if (!answer.run.serving) return wanted;
+    const auto& report = answer.run.serving->report;
+    if (report.attained.value_or(0) >= spec.attained || tries == kMostTries) return wanted;
+    // Engines are not loaded alike: one more takes the rest.
+    const Offer more = with_one_more(work, i, wanted, demand);
+    if (more.gpus > std::min(spec.demand.limits.gpus, work.terms(i).most) ||
+        more.cost > spec.demand.limits.cost)
+      return wanted;
+    wanted = more;
+  }
+}
+
+PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
+                     std::size_t question) {
+  const Demand& demand = work.asked[question];
+  const double capacity = work.plan.candidates[i].measured->capacity.p50;
+  PlanAnswer answer{
+      .roles = {work.roles[question]}, .candidate = i, .confidence = demand.confidence};
+  answer.deviation = work.deviation(i);
+  answer.offer = run_enough(work, i, wanted, demand, answer);
+  const auto engines = static_cast<double>(answer.offer.engines);
+  const double decile = std::exp(normal_quantile(0.9) * answer.deviation);
+  answer.capacity_p10 = engines * capacity / decile;
+  answer.capacity_p90 = engines * capacity * decile;
+  const EngineTerms terms = work.terms(i);
+  answer.nodes = (answer.offer.gpus + terms.gpus_per_node - 1) / terms.gpus_per_node;
+  const std::int64_t left = answer.offer.engines - engines_lost(terms, Spare::Node);
+  answer.without_spare = static_cast<double>(std::max<std::int64_t>(0, left)) * capacity;
+  if (answer.offer.cost > 0) write_cost(work, answer);
+  return answer;
+}
+
+}  // namespace
+
+void answer_questions(PlanWork& work) {
+  PlanStage stage{.name = "final"};
+  auto& answers = work.plan.answers;
+  for (std::size_t q = 0; q < work.asked.size(); ++q) {
+    if (!work.best[q]) continue;
+    ++stage.in;
+    const std::size_t i = *work.best[q];
+    const Offer wanted = *work.offer(i, work.asked[q]);
+    const auto same_as = [&](const Offer& offer) {
+      return std::ranges::find_if(answers, [&, i](const PlanAnswer& a) {
+        return a.candidate == i && a.offer.engines == offer.engines;
+      });
+    };
+    auto same = same_as(wanted);
+    if (same == answers.end()) {
+      work.proceed("final", q, work.asked.size());
+      PlanAnswer answer = answer_of(work, i, wanted, q);
+      same = same_as(answer.offer);
+      if (same == answers.end()) {
+        answers.push_back(std::move(answer));
+        ++stage.out;
+        continue;
+      }
+    }
+    same->roles.push_back(work.roles[q]);
+  }
+  work.plan.stages.push_back(std::move(stage));
+}
+
+std::optional<PlanTie> second_of(const PlanWork& work) {
+  const auto& candidates = work.plan.candidates;
+  const std::size_t chosen = work.plan.answers.front().candidate;
+  std::optional<std::size_t> second;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (i == chosen || !candidates[i].offer) continue;
+    if (!second || better(*candidates[i].offer, *candidates[*second].offer)) second = i;
+  }
+  if (!second) return {};
+  const Candidate& first = candidates[chosen];
+  const Candidate& other = candidates[*second];
+  const auto a_gpu = [](const Candidate& c) {
+    return c.measured->capacity.p50 / static_cast<double>(c.gpus());
+  };
+  return PlanTie{
+      *second, probability_better(first.measured->capacity, a_gpu(first), other.measured->capacity,
+                                  a_gpu(other), first.device == other.device, work.structure())};
+}
+
+}  // namespace moesim::tools
