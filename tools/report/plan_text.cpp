@@ -105,12 +105,21 @@ class Text {
                                a.offer.cost, spec_.currency, *a.cost_per_million_output,
                                spec_.currency, *a.cost_per_million_total));
     }
+    if (a.power) tell_power(*a.power);
     row("spare",
         fmt::format("without one node it carries {} {}: {}", rate_text(a.without_spare), unit(),
                     a.without_spare >= spec_.demand.rate
                         ? "the load still"
                         : "not the load (spare: {nodes: 1} plans for that)"));
     if (a.roles.front() == "chosen") tell_fewer(a);
+  }
+
+  void tell_power(const PlanPower& p) {
+    row("power", fmt::format("{:.1f} kW (+-{:.0f} %), {:.0f} W a GPU; {:.3g} J per {}token{}",
+                             p.total_w / 1e3, 100 * p.error, p.gpu_w, p.per_token_j,
+                             spec_.steps ? "" : "output ",
+                             spec_.pue > 1 ? fmt::format(" (PUE {:g})", spec_.pue) : ""));
+    for (const std::string& what : p.stand_ins) row("", "of that: " + what);
   }
 
   std::string metrics(const PlanAnswer& a) const {

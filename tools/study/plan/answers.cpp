@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "workloads/report/power_use.h"
 #include "workloads/scenario.h"
 #include "workloads/serving/service.h"
 
@@ -36,6 +37,37 @@ void write_cost(const PlanWork& work, PlanAnswer& answer) {
   answer.cost_per_million_total = answer.offer.cost / total * 1e6;
 }
 
+// Of the run: steps that it was sampled by, or that it is, and the part of the time that they take.
+std::optional<PlanPower> power_of_run(const PlanWork& work, const PlanAnswer& answer) {
+  const PlanSetting& setting = work.setting(answer.candidate);
+  const workloads::Report& report = answer.run.report;
+  if (!setting.power() || report.step_time_us.mean <= 0) return {};
+  const Candidate& c = work.plan.candidates[answer.candidate];
+  workloads::PhaseWork done;
+  for (std::size_t i = 0; i < workloads::kPhases; ++i) {
+    done.flops[i] = report.phases[i].flops;
+    done.bytes[i] = report.phases[i].memory_bytes;
+  }
+  const workloads::Deployment d = work.deployment(answer.candidate);
+  const hardware::PowerUse use =
+      workloads::power_use(done, static_cast<double>(c.gpus()), report.step_time_us.mean * 1e-6,
+                           d.cluster.device, d.formats);
+  const double rate = work.spec.demand.rate;
+  const double works = std::min(1.0, answer.run.serving ? answer.run.serving->report.busy_share
+                                                        : rate / answer.offer.capacity);
+  const hardware::CardPower& card = *setting.power();
+  PlanPower power{.error = card.error, .stand_ins = card.stand_ins};
+  power.gpu_w = card.idle_w + works * (hardware::power_of(card, use) - card.idle_w);
+  const auto gpus = static_cast<double>(answer.offer.gpus);
+  power.total_w = gpus * setting.watts(power.gpu_w);
+  const double tokens = rate * work.tokens_of_request();
+  power.per_token_j = power.total_w / tokens;
+  power.gpu_per_token_j = gpus * power.gpu_w / tokens;
+  if (!work.spec.gpus[setting.gpu()].host_w)
+    power.stand_ins.emplace_back("hosts and network draw nothing (gpus: host: 350 W)");
+  return power;
+}
+
 // Runs `wanted` of the engine; where that misses the targets one more, as far as the limits go.
 Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand& demand,
                  PlanAnswer& answer) {
@@ -53,7 +85,7 @@ Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand
     // Engines are not loaded alike: one more takes the rest.
     const Offer more = with_one_more(work, i, wanted, demand);
     if (more.gpus > std::min(spec.demand.limits.gpus, work.terms(i).most) ||
-        more.cost > spec.demand.limits.cost)
+        more.cost > spec.demand.limits.cost || more.power > spec.demand.limits.power)
       return wanted;
     wanted = more;
   }
@@ -76,6 +108,7 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
   const std::int64_t left = answer.offer.engines - engines_lost(terms, Spare::Node);
   answer.without_spare = static_cast<double>(std::max<std::int64_t>(0, left)) * capacity;
   if (answer.offer.cost > 0) write_cost(work, answer);
+  answer.power = power_of_run(work, answer);
   return answer;
 }
 

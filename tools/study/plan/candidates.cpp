@@ -101,14 +101,24 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
     document.throw_errors();
   }
   base_.routing.cache = traces;
+  power_ = hardware::load_power(base_.cluster.device.files.front());
   read_ = std::move(document);
 }
 
-EngineTerms PlanSetting::terms(std::int64_t gpus) const {
-  return {.gpus = gpus,
-          .gpus_per_node = base_.cluster.gpus_per_node,
-          .price = spec_.gpus[gpu_].price,
-          .most = static_cast<std::int64_t>(base_.cluster.ranks())};
+EngineTerms PlanSetting::terms(std::int64_t gpus,
+                               const std::optional<hardware::PowerUse>& use) const {
+  EngineTerms terms{.gpus = gpus,
+                    .gpus_per_node = base_.cluster.gpus_per_node,
+                    .price = spec_.gpus[gpu_].price,
+                    .most = static_cast<std::int64_t>(base_.cluster.ranks())};
+  if (!power_) return terms;
+  terms.idle_w = watts(power_->idle_w);
+  terms.busy_w = use ? watts(hardware::power_of(*power_, *use)) : terms.idle_w;
+  return terms;
+}
+
+double PlanSetting::watts(double of_card) const {
+  return spec_.pue * (of_card + spec_.gpus[gpu_].host_w.value_or(0));
 }
 
 const hardware::Cluster& PlanSetting::cluster(std::int64_t nodes) const {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "hardware/cluster.h"
+#include "hardware/power.h"
 #include "tools/study/plan/plan_spec.h"
 #include "workloads/deployment/read.h"
 #include "workloads/scenario.h"
@@ -46,7 +47,12 @@ class PlanSetting {
   std::string device() const { return base_.cluster.device.name; }
   const workloads::Deployment& base() const { return base_; }
   const std::vector<std::pair<std::string, std::string>>& varied() const { return varied_; }
-  EngineTerms terms(std::int64_t gpus) const;
+  // Of an engine whose GPUs, where they work, are used so; not known yet: they wait.
+  EngineTerms terms(std::int64_t gpus, const std::optional<hardware::PowerUse>& use) const;
+  // Of a card; nothing where its device's file says nothing.
+  const std::optional<hardware::CardPower>& power() const { return power_; }
+  // With its part of the host and what cooling adds. REQUIRES: power()
+  double watts(double of_card) const;
 
   // On as many nodes as the engine takes.
   workloads::Deployment deployment(const EngineChoice& engine) const;
@@ -69,6 +75,7 @@ class PlanSetting {
   std::vector<std::pair<std::string, std::string>> varied_;
   workloads::Inputs inputs_;
   workloads::Deployment base_;
+  std::optional<hardware::CardPower> power_;
   std::optional<sim::io::YamlDocument> read_;                   // of the base
   mutable std::map<std::int64_t, hardware::Cluster> clusters_;  // by nodes
 };

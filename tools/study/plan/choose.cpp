@@ -75,7 +75,8 @@ void choose(PlanWork& work) {
       items, work.asked,
       [&](std::size_t k) {
         work.proceed("estimated", estimated++, left.size());
-        return work.estimate(left[k]).capacity;
+        const double capacity = work.estimate(left[k]).capacity;
+        return SearchEstimate{.capacity = capacity, .busy_w = work.terms(left[k]).busy_w};
       },
       [&](std::size_t k) {
         work.proceed("measured", measured++, left.size());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "workloads/report/power_use.h"
 #include "workloads/serving/step_cost.h"
 #include "workloads/step/player.h"
 
@@ -23,6 +24,27 @@ constexpr double kMostReading = 0.95;
 double seconds(workloads::StepPlayer& player, const Batch& batch) {
   const workloads::Wanted time_alone{.ranks = false, .path = false, .links = false};
   return sim::to_seconds(player.outcome(batch, 0, time_alone).time);
+}
+
+// How a step uses its cards.
+hardware::PowerUse use_of(workloads::StepPlayer& player, const Batch& batch) {
+  const Deployment& d = player.deployment();
+  const auto step = player.outcome(batch, 0, {.ranks = false, .path = false, .links = false});
+  workloads::PhaseWork work;
+  for (std::size_t i = 0; i < workloads::kPhases; ++i) {
+    work.flops[i] = step.account.work[i].flops.count();
+    work.bytes[i] = static_cast<double>(step.account.work[i].bytes.count());
+  }
+  return workloads::power_use(work, static_cast<double>(d.layout.gpus()),
+                              sim::to_seconds(step.time), d.cluster.device, d.formats);
+}
+
+// One use for a part of the time, the other for the rest.
+hardware::PowerUse mixed(const hardware::PowerUse& a, double part, const hardware::PowerUse& b) {
+  const auto of = [part](double x, double y) { return part * x + (1 - part) * y; };
+  return {.busy = of(a.busy, b.busy),
+          .memory = of(a.memory, b.memory),
+          .compute = of(a.compute, b.compute)};
 }
 
 std::int64_t whole(double number) {
@@ -93,6 +115,13 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
     plan.keys = plan.decodes * whole(input + output / 2);
     return plan;
   };
+  // With the tokens of prompts that a pass of so many sequences brings.
+  const auto with_prompts = [&](double b) {
+    BatchPlan plan = decodes(b);
+    const double prompts = b * accepted * input / output;
+    if (prompts >= 1) add_prompts(prompts, input, plan);
+    return plan;
+  };
   // A chunk on every rank, and on one of them.
   const double chunk = std::min(input, budget), passes = std::ceil(input / budget);
   const double together = between ? std::max(1.0, std::floor(budget / input)) : 1;  // of a rank
@@ -115,7 +144,6 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
         target, (sim::to_seconds(*q.targets.e2el) - found.first_s) / std::max(1.0, output - 1));
   }
   const auto token = [&](double b) {
-    const double prompts = b * accepted * input / output;  // that a pass brings
     if (between) {
       const double most = static_cast<double>(d.layout.dp) * together;
       const double decode_s = step(decodes(b)) / accepted;
@@ -131,9 +159,7 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
       }
       return time;
     }
-    BatchPlan plan = decodes(b);
-    if (prompts >= 1) add_prompts(prompts, input, plan);
-    return step(plan) / accepted;
+    return step(with_prompts(b)) / accepted;
   };
   double most = most_sequences(q.pool, cache, input + output / 2);
   if (!between)
@@ -143,8 +169,17 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   found.batch = best.batch;
   found.token_s = best.time;
   found.least_token_s = best.least_time;
-  if (best.batch > 0)
-    found.capacity = best.batch * static_cast<double>(d.layout.dp) / output / best.time;
+  if (best.batch <= 0) return found;
+  found.capacity = best.batch * static_cast<double>(d.layout.dp) / output / best.time;
+  const auto use = [&](const BatchPlan& plan) {
+    return use_of(player, workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
+  };
+  if (between) {
+    const double decodes_part = std::min(1.0, step(decodes(best.batch)) / accepted / best.time);
+    found.use = mixed(use(decodes(best.batch)), decodes_part, use(reading));
+  } else {
+    found.use = use(with_prompts(best.batch));
+  }
   return found;
 }
 
@@ -164,7 +199,9 @@ Estimate estimate_steps(const Deployment& d, const StepLoad& load, double most, 
   const double tokens = load.decode ? 1 : static_cast<double>(load.length);
   // A prompt is whole; a sequence is, too, but an estimate need not be.
   const double batch = load.decode ? best.batch : std::floor(best.batch);
-  if (batch > 0) found.capacity = batch * tokens * static_cast<double>(d.layout.dp) / best.time;
+  if (batch < 1) return found;
+  found.capacity = batch * tokens * static_cast<double>(d.layout.dp) / best.time;
+  found.use = use_of(player, batch_of(batch));
   return found;
 }
 

@@ -35,6 +35,16 @@ struct Candidate {
   std::int64_t gpus() const { return choice.layout.gpus(); }
 };
 
+// What a plan draws at the load, by the use that its run makes of the cards.
+struct PlanPower {
+  double gpu_w = 0;    // of one GPU, on average
+  double total_w = 0;  // of all, with hosts and what cooling adds
+  double per_token_j = 0,
+         gpu_per_token_j = 0;               // of output tokens (of steps: all); all of it on them
+  double error = 0;                         // a part
+  std::vector<std::string> stand_ins = {};  // what was not known and is another's, or left out
+};
+
 struct PlanAnswer {
   std::vector<std::string> roles = {};  // "chosen", "fewest", "cheapest"
   std::size_t candidate = 0;
@@ -47,6 +57,7 @@ struct PlanAnswer {
   workloads::RunResult run = {};  // of it
   // Per million tokens, all of the cost on them; of steps both are the same.
   std::optional<double> cost_per_million_output = {}, cost_per_million_total = {};
+  std::optional<PlanPower> power = {};
 };
 
 // What comes nearest where nothing meets the targets.

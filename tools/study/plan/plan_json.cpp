@@ -63,6 +63,15 @@ Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
                     {"per_million_output_tokens", *a.cost_per_million_output},
                     {"per_million_total_tokens", *a.cost_per_million_total}};
   }
+  if (a.power) {
+    json["power"] = {{"gpu_w", a.power->gpu_w},
+                     {"total_w", a.power->total_w},
+                     {"error", a.power->error},
+                     {"total_j_per_token", a.power->per_token_j},
+                     {"gpu_j_per_token", a.power->gpu_per_token_j},
+                     {"tokens_per_joule", 1 / a.power->per_token_j},
+                     {"stand_ins", a.power->stand_ins}};
+  }
   json["scenario"] = a.scenario;
   return json;
 }

@@ -64,6 +64,20 @@ double read_price(const YamlNode& node, std::string& currency) {
   return amount;
 }
 
+// "350 W", "250 kW", "1.2 MW": watts.
+double read_watts(const YamlNode& node) {
+  const std::string text = node.text();
+  double amount = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
+  const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const double unit = rest == " W" ? 1 : rest == " kW" ? 1e3 : rest == " MW" ? 1e6 : 0;
+  if (error != std::errc{} || unit == 0 || !(amount >= 0) || amount > 1e9) {
+    node.error(fmt::format("expected a power such as 350 W or 250 kW, not \"{}\"", text));
+    return 0;
+  }
+  return amount * unit;
+}
+
 std::vector<std::int64_t> integers(const YamlNode& node, std::int64_t least, std::int64_t most) {
   std::vector<std::int64_t> values;
   for (const YamlNode& item : node.items()) values.push_back(item.integer(least, most));
@@ -115,7 +129,8 @@ void read_load(const YamlNode& node, PlanSpec& spec) {
   }
   if (const auto trace = node.find("trace")) {
     trace->error(
-        "a plan is for a rate: expected arrivals: {law: poisson, rate: 24 /s}, and the lengths of "
+        "a plan is for a rate: expected arrivals: {law: poisson, "
+        "rate: 24 /s}, and the lengths of "
         "the trace as a table");
     return;
   }
@@ -162,9 +177,10 @@ void read_gpus(const YamlNode& node, PlanSpec& spec) {
     if (item.is_scalar()) {
       gpu.cluster = yaml_text(item);
     } else {
-      item.allow_only({"cluster", "price"});
+      item.allow_only({"cluster", "price", "host"});
       gpu.cluster = yaml_text(item.at("cluster"));
       if (const auto price = item.find("price")) gpu.price = read_price(*price, spec.currency);
+      if (const auto host = item.find("host")) gpu.host_w = read_watts(*host);
     }
     spec.gpus.push_back(std::move(gpu));
   }
@@ -172,15 +188,18 @@ void read_gpus(const YamlNode& node, PlanSpec& spec) {
 }
 
 void read_limits(const YamlNode& node, PlanSpec& spec) {
-  node.allow_only({"gpus", "cost"});
+  node.allow_only({"gpus", "cost", "power"});
   if (const auto gpus = node.find("gpus"))
     spec.demand.limits.gpus = gpus->integer(1, kMostGpusOfPlan);
   if (const auto cost = node.find("cost")) {
     if (spec.currency.empty())
-      cost->error("no kind of GPU has a price: give gpus: [{cluster: …, price: 2.60 USD/h}]");
+      cost->error(
+          "no kind of GPU has a price: give gpus: [{cluster: …, price: "
+          "2.60 USD/h}]");
     else
       spec.demand.limits.cost = read_price(*cost, spec.currency);
   }
+  if (const auto power = node.find("power")) spec.demand.limits.power = read_watts(*power);
 }
 
 void read_spare(const YamlNode& node, PlanSpec& spec) {
@@ -246,8 +265,8 @@ std::string yaml_text(const YamlNode& node) {
 }
 
 PlanSpec read_plan(const YamlNode& root) {
-  std::vector<std::string_view> keys{"name", "load",      "targets", "gpus",   "limits", "space",
-                                     "vary", "objective", "spare",   "search", "serving"};
+  std::vector<std::string_view> keys{"name", "load",      "targets", "gpus",   "limits",  "space",
+                                     "vary", "objective", "spare",   "search", "serving", "pue"};
   for (const std::string_view key : workloads::deployment_keys())
     if (!is_searched(key)) keys.push_back(key);
   root.allow_only(keys);
@@ -274,8 +293,10 @@ PlanSpec read_plan(const YamlNode& root) {
     spec.demand.objective = static_cast<Objective>(objective->one_of(kObjectiveNames));
     if (spec.demand.objective == Objective::Cost && !priced)
       objective->error(
-          "not every kind of GPU has a price: give gpus: [{cluster: …, price: 2.60 USD/h}]");
+          "not every kind of GPU has a price: give gpus: "
+          "[{cluster: …, price: 2.60 USD/h}]");
   }
+  if (const auto pue = root.find("pue")) spec.pue = pue->number(1, 10);
   if (const auto spare = root.find("spare")) read_spare(*spare, spec);
   if (const auto search = root.find("search")) read_search(*search, spec);
   if (const auto serving = root.find("serving")) {

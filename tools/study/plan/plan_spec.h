@@ -5,12 +5,13 @@
 //   # or of single steps: {phase: decode, context: 4096, rate: 50000 /s}        # tokens a second
 //   #                     {phase: prefill, prompt: 4096, rate: 200000 /s}
 //   targets: {ttft: 2 s, tpot: 80 ms, attained: 0.99, confidence: 0.8}
-//   gpus: [{cluster: h200-8x8, price: 2.60 USD/h}, {cluster: gb200-nvl72, price: 3.30 USD/h}]
-//   limits: {gpus: 64, cost: 400 USD/h}
+//   gpus: [{cluster: h200-8x8, price: 2.60 USD/h, host: 350 W}, {cluster: gb200-nvl72}]
+//   limits: {gpus: 64, cost: 400 USD/h, power: 250 kW}
+//   pue: 1.2                                     # of power: what cooling and losses add
 //   space: {tp: [1, 2, 4, 8], pp: [1, 2, 4], cp: [1], etp: [1, tp], ep: any, redundant: [0],
 //           two_batch: [false]}
 //   vary: {precision.kv_cache: [bf16, fp8]}      # anything else of a scenario
-//   objective: cost                              # gpus | cost | throughput
+//   objective: cost                              # gpus | cost | power | throughput
 //   spare: {nodes: 1}                            # or {gpus: 1}
 //   search: {margin: 0.12, finalists: 5, exhaustive: false}
 //
@@ -33,8 +34,9 @@ namespace moesim::tools {
 
 // A kind of GPU that may be bought: a cluster to take nodes of.
 struct GpuChoice {
-  std::string cluster;  // YAML text: a name, a file, h200:8x8, or {file: …, …}
-  double price = 0;     // of a GPU and hour; 0: none is known
+  std::string cluster;                // YAML text: a name, a file, h200:8x8, or {file: …, …}
+  double price = 0;                   // of a GPU and hour; 0: none is known
+  std::optional<double> host_w = {};  // beside a GPU: its part of the host
 };
 
 // A load of steps, all alike.
@@ -60,6 +62,7 @@ struct PlanSpec {
   double attained = 0.99;
   std::vector<GpuChoice> gpus = {};
   std::string currency = {};  // of prices; empty where there are none
+  double pue = 1;             // power drawn over power of the machines
   PlanSpace space = {};
   std::vector<Axis> vary = {};
   Demand demand = {};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/error.h"
 #include "sim/units_text.h"
@@ -65,6 +66,15 @@ PlanWork::PlanWork(const PlanSpec& asked_spec, const PlanOptions& asked_options)
     for (const auto& varied : varied_of(spec))
       settings.emplace_back(spec, gpu, varied, options.shipped, options.traces);
   }
+  const bool by_power =
+      spec.demand.objective == Objective::Power || std::isfinite(spec.demand.limits.power);
+  for (const PlanSetting& setting : settings) {
+    if (!by_power || setting.power()) continue;
+    throw sim::ConfigError(fmt::format(
+        "a plan by power: nothing is known of what {} draws: give power: {{limit: 700 W, "
+        "source: …}} in its device file",
+        setting.device()));
+  }
 }
 
 const PlanSetting& PlanWork::setting(std::size_t i) const {
@@ -76,7 +86,10 @@ workloads::Deployment PlanWork::deployment(std::size_t i) const {
 }
 
 EngineTerms PlanWork::terms(std::size_t i) const {
-  return setting(i).terms(plan.candidates[i].gpus());
+  const Candidate& c = plan.candidates[i];
+  std::optional<hardware::PowerUse> use;
+  if (c.estimate && c.estimate->use.busy > 0) use = c.estimate->use;
+  return setting(i).terms(c.gpus(), use);
 }
 
 const Estimate& PlanWork::estimate(std::size_t i) {
@@ -130,9 +143,13 @@ std::optional<Rejection> PlanWork::over_the_limits(std::size_t i, double capacit
     return Rejection{"limit_gpus",
                      fmt::format("{}: {} GPUs would do, of {}", carries, wanted->gpus, most)};
   }
-  return Rejection{"limit_cost", fmt::format("{}: {:.2f} {}/h would do, of {:.2f}", carries,
-                                             wanted ? wanted->cost : needed->cost, spec.currency,
-                                             spec.demand.limits.cost)};
+  const Offer& least = wanted ? *wanted : *needed;
+  if (least.cost > spec.demand.limits.cost) {
+    return Rejection{"limit_cost", fmt::format("{}: {:.2f} {}/h would do, of {:.2f}", carries,
+                                               least.cost, spec.currency, spec.demand.limits.cost)};
+  }
+  return Rejection{"limit_power", fmt::format("{}: {:.1f} kW would do, of {:.1f}", carries,
+                                              least.power / 1e3, spec.demand.limits.power / 1e3)};
 }
 
 void PlanWork::proceed(const std::string& what, std::size_t done, std::size_t all) const {

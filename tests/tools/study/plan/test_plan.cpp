@@ -153,6 +153,43 @@ TEST_CASE(
   CHECK(std::filesystem::exists(rows));
 }
 
+TEST_CASE("by power the answer draws the least, and what stands in is said") {
+  for (const char* text : {kDecode, kService}) {
+    const std::string question = std::string(text) + "objective: power\n";
+    const tools::Plan staged = plan(question), all = plan(question, "search: {exhaustive: true}\n");
+    CAPTURE(question);
+    REQUIRE_FALSE(staged.answers.empty());
+    CHECK(roles_and_engines(staged) == roles_and_engines(all));
+    const tools::PlanAnswer& chosen = staged.answers.front();
+    for (const tools::Candidate& c : all.candidates)
+      if (c.offer) CHECK(chosen.offer.power <= c.offer->power);
+    // Between a card that waits and its limit; joules are watts over tokens a second.
+    REQUIRE(chosen.power);
+    CHECK(chosen.power->gpu_w > 74);
+    CHECK(chosen.power->gpu_w < 700);
+    CHECK(chosen.power->total_w ==
+          doctest::Approx(chosen.power->gpu_w * static_cast<double>(chosen.offer.gpus)));
+    const double tokens = text == kDecode ? 12000 : 30 * 60;
+    CHECK(chosen.power->per_token_j == doctest::Approx(chosen.power->total_w / tokens));
+    CHECK(chosen.power->stand_ins ==
+          std::vector<std::string>{"hosts and network draw nothing (gpus: host: 350 W)"});
+  }
+  // A host and cooling are the user's.
+  const tools::Plan with = plan(std::string(kDecode) + "pue: 1.5\n", "objective: power\n");
+  REQUIRE(with.answers.front().power);
+  const tools::PlanPower& power = *with.answers.front().power;
+  CHECK(power.total_w ==
+        doctest::Approx(1.5 * power.gpu_w * static_cast<double>(with.answers.front().offer.gpus)));
+  CHECK(thrown<sim::ConfigError>([] {
+          (void)plan(
+              "model: mixtral-8x7b\nload: {phase: decode, context: 2048, rate: 12 /s}\n"
+              "targets: {tpot: 15 ms}\ngpus: [tpu-v4-4x4x4]\nlimits: {gpus: 8}\n"
+              "routing: {law: uniform}\nobjective: power\n");
+        }) ==
+        "a plan by power: nothing is known of what TPU v4 draws: give power: {limit: 700 W, "
+        "source: …} in its device file");
+}
+
 TEST_CASE("where nothing meets the targets the nearest is told, and what would do") {
   const moesim::tests::TemporaryFolder folder;
   const auto file = folder.file("plan.yaml", kDecode);

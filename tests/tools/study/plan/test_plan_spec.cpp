@@ -81,6 +81,19 @@ TEST_CASE("a plan of steps, with all that can be said") {
   CHECK(spec.exhaustive);
 }
 
+TEST_CASE("power: hosts, what cooling adds, a limit, the objective") {
+  const PlanSpec spec = read(std::string(kService) +
+                             "gpus: [{cluster: h100-8x8, host: 350 W}, h200-8x8]\npue: 1.2\n"
+                             "limits: {power: 25 kW}\nobjective: power\n");
+  CHECK(spec.gpus[0].host_w == 350);
+  CHECK_FALSE(spec.gpus[1].host_w);
+  CHECK(spec.pue == 1.2);
+  CHECK(spec.demand.limits.power == 25000);
+  CHECK(spec.demand.objective == tools::Objective::Power);
+  CHECK(mistakes(std::string(kService) + "gpus: [a]\nlimits: {power: 25}\n") ==
+        "plan.yaml:5:17: limits.power: expected a power such as 350 W or 250 kW, not \"25\"");
+}
+
 TEST_CASE("every mistake of a plan is told where it is") {
   CHECK(mistakes("model: m\nload: {phase: decode, context: 8, rate: 5}\ntargets: {ttft: 1 s}\n"
                  "gpus: []\n") ==
@@ -109,7 +122,8 @@ TEST_CASE("every mistake of a plan is told where it is") {
         "plan.yaml:6:23: vary.cluster.nodes: is searched: say it under space, or gpus");
   CHECK(mistakes(prefix + "gpus: [a]\nparallelism: {tp: 2}\n") ==
         "plan.yaml:5:1: unknown key \"parallelism\"; known are name, load, targets, gpus, limits, "
-        "space, vary, objective, spare, search, serving, model, keep_layers, precision, routing, "
+        "space, vary, objective, spare, search, serving, pue, model, keep_layers, precision, "
+        "routing, "
         "placement, kernels, network, overlap, engine, host, seed");
 }
 
