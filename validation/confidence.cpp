@@ -59,7 +59,7 @@ double capacity_for(double rate, double probability, double deviation) {
 double probability_better(const EngineCapacity& a, double capacity_a, const EngineCapacity& b,
                           double capacity_b, bool one_device, double structure) {
   const double log_ratio = std::log(capacity_a / capacity_b);
-  double variance = 0;
+  double variance = structure * structure;  // half of it twice
   if (one_device) {
     // Of a factor: what each says of it, on average.
     const double la = length(a.share), lb = length(b.share);

@@ -3,7 +3,7 @@
 // The capacity of a deployment is taken to be log-normal about its prediction: what the cost models
 // may be off (the interval of the prediction), and what no model has, the structure. Errors of one
 // cost model move all deployments of one model on one device together, so that two of them are told
-// apart by the shares of their time that rest on different ones.
+// apart by the shares of their time that rest on different ones, and by what is each one's own.
 #pragma once
 
 #include <array>
@@ -42,7 +42,9 @@ double capacity_for(double rate, double probability, double deviation);
 
 // That A carries more than B, of p50s a and b (of as many engines as there are): each cost model
 // has the deviation that makes up A's and B's own, and moves each by its share of the time;
-// `structure` is common where both run on one device. REQUIRES: b > 0
+// of the variance that no model has half is common where both run on one device, half is each one's
+// own (of 1,978 measured pairs ln of the ratio is off by 0.11 beyond the models: validate serving).
+// REQUIRES: b > 0
 double probability_better(const EngineCapacity& a, double capacity_a, const EngineCapacity& b,
                           double capacity_b, bool one_device, double structure);
 
