@@ -49,12 +49,16 @@ std::optional<PlanPower> power_of_run(const PlanWork& work, const PlanAnswer& an
     done.bytes[i] = report.phases[i].memory_bytes;
   }
   const workloads::Deployment d = work.deployment(answer.candidate);
+  // Of pools the run tells of the one that generates alone.
+  const bool apart = c.choice.prefill.has_value();
   const hardware::PowerUse use =
-      workloads::power_use(done, static_cast<double>(c.gpus()), report.step_time_us.mean * 1e-6,
-                           d.cluster.device, d.formats);
+      apart ? c.estimate->use
+            : workloads::power_use(done, static_cast<double>(c.gpus()),
+                                   report.step_time_us.mean * 1e-6, d.cluster.device, d.formats);
   const double rate = work.spec.demand.rate;
-  const double works = std::min(1.0, answer.run.serving ? answer.run.serving->report.busy_share
-                                                        : rate / answer.offer.capacity);
+  const double works =
+      std::min(1.0, answer.run.serving && !apart ? answer.run.serving->report.busy_share
+                                                 : rate / answer.offer.capacity);
   const hardware::CardPower& card = *setting.power();
   PlanPower power{.error = card.error, .stand_ins = card.stand_ins};
   power.gpu_w = card.idle_w + works * (hardware::power_of(card, use) - card.idle_w);
@@ -63,6 +67,7 @@ std::optional<PlanPower> power_of_run(const PlanWork& work, const PlanAnswer& an
   const double tokens = rate * work.tokens_of_request();
   power.per_token_j = power.total_w / tokens;
   power.gpu_per_token_j = gpus * power.gpu_w / tokens;
+  if (apart) power.stand_ins.emplace_back("use of the cards: of the estimate, not of the run");
   if (!work.spec.gpus[setting.gpu()].host_w)
     power.stand_ins.emplace_back("hosts and network draw nothing (gpus: host: 350 W)");
   return power;
@@ -81,7 +86,7 @@ Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand
     answer.run = run_of(work, answer.scenario);
     if (!answer.run.serving) return wanted;
     const auto& report = answer.run.serving->report;
-    if (report.attained.value_or(0) >= spec.attained || tries == kMostTries) return wanted;
+    if (workloads::serving::meets(report, spec.targets) || tries == kMostTries) return wanted;
     // Engines are not loaded alike: one more takes the rest.
     const Offer more = with_one_more(work, i, wanted, demand);
     if (more.gpus > std::min(spec.demand.limits.gpus, work.terms(i).most) ||
@@ -109,6 +114,8 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
   answer.without_spare = static_cast<double>(std::max<std::int64_t>(0, left)) * capacity;
   if (answer.offer.cost > 0) write_cost(work, answer);
   answer.power = power_of_run(work, answer);
+  answer.availability = availability_of(answer.offer.engines, terms.gpus, capacity, demand.rate,
+                                        work.spec.reliability);
   return answer;
 }
 
@@ -117,6 +124,8 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
 void answer_questions(PlanWork& work) {
   PlanStage stage{.name = "final"};
   auto& answers = work.plan.answers;
+  answers.clear();
+  std::erase_if(work.plan.stages, [](const PlanStage& s) { return s.name == "final"; });
   for (std::size_t q = 0; q < work.asked.size(); ++q) {
     if (!work.best[q]) continue;
     ++stage.in;

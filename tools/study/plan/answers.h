@@ -6,7 +6,8 @@
 
 namespace moesim::tools {
 
-// One for each question that has a best engine; questions with one answer share it.
+// One for each question that has a best engine; questions with one answer share it. All anew where
+// it was asked before.
 void answer_questions(PlanWork& work);
 
 // The best beside the chosen one, and how sure it is that the chosen one is better. REQUIRES: there

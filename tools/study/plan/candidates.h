@@ -22,12 +22,25 @@
 
 namespace moesim::tools {
 
-// One engine: an index of the setting, and what it differs in.
+// Engines that read prompts for those that generate.
+struct PrefillEngines {
+  workloads::Parallelism layout = {};
+  std::int64_t engines = 1;
+};
+
+// One engine: an index of the setting, and what it differs in. With prompts read apart, a group of
+// engines: so many that generate, and those that read for them.
 struct EngineChoice {
   std::size_t setting = 0;
   workloads::Parallelism layout = {};
   std::int64_t redundant = 0;
   bool two_batch = false;
+  std::int64_t decoders = 1;
+  std::optional<PrefillEngines> prefill = {};
+
+  std::int64_t gpus() const {
+    return decoders * layout.gpus() + (prefill ? prefill->engines * prefill->layout.gpus() : 0);
+  }
 };
 
 // Requests of a run of one engine: how many, and how many of them come before it is measured.
@@ -57,7 +70,7 @@ class PlanSetting {
   // On as many nodes as the engine takes.
   workloads::Deployment deployment(const EngineChoice& engine) const;
   // One engine of a service. REQUIRES: the plan is of requests
-  workloads::serving::ServingQuestion question(const workloads::Deployment& deployment) const;
+  workloads::serving::ServingQuestion question(const EngineChoice& engine) const;
   // "tp2-dp8-ep16", and what is not the plan's first choice: "redundant 32", "kv_cache fp8".
   std::string name_of(const EngineChoice& engine) const;
   // A whole scenario: `engines` of it under the load, or a step at `batch` (sequences that decode,

@@ -14,7 +14,7 @@ std::string no_capacity(const PlanWork& work, const Estimate& e) {
                ? fmt::format("one prompt takes {}", seconds_text(e.least_token_s))
                : fmt::format("one sequence's token takes {}", seconds_text(e.least_token_s));
   }
-  const auto ttft = seconds_of(spec.ttft);
+  const auto ttft = target_s(spec, workloads::serving::TimeOf::Ttft);
   if (ttft && e.first_s > *ttft) return fmt::format("one prompt takes {}", seconds_text(e.first_s));
   return "no rate attains the targets";
 }
@@ -64,8 +64,12 @@ void explain(PlanWork& work, std::size_t i, const SearchedItem& item) {
 void choose(PlanWork& work) {
   std::vector<std::size_t> left;
   std::vector<SearchItem> items;
-  for (std::size_t i = 0; i < work.plan.candidates.size(); ++i) {
-    if (work.plan.candidates[i].rejected) continue;
+  work.best.clear();
+  for (const std::size_t i : work.left) {
+    Candidate& candidate = work.plan.candidates[i];
+    candidate.offer.reset();
+    candidate.rejected = work.known[i].distrusted;
+    if (candidate.rejected) continue;
     left.push_back(i);
     items.push_back(
         {.terms = work.terms(i), .ceiling = work.known[i].ceiling, .group = work.setting(i).gpu()});
@@ -88,6 +92,9 @@ void choose(PlanWork& work) {
        .exhaustive = work.spec.exhaustive});
   work.plan.margin_used = found.margin_used;
   work.plan.largest_error = found.largest_error;
+  std::erase_if(work.plan.stages, [](const PlanStage& stage) {
+    return stage.name == "estimate" || stage.name == "measure";
+  });
   work.plan.stages.push_back({"estimate", left.size(), found.estimated});
   work.plan.stages.push_back({"measure", found.estimated, found.measured});
   for (const auto& best : found.best)

@@ -6,7 +6,8 @@
 
 namespace moesim::tools {
 
-// Fills `work.best`, estimates, measured capacities, what is refused, and the stages.
+// Fills `work.best`, estimates, measured capacities, what is refused, and the stages; all anew
+// where it was asked before. Those that were distrusted are refused as they are.
 void choose(PlanWork& work);
 
 // Those that were estimated, and that none beats in both tokens a GPU and tokens a user: the most a

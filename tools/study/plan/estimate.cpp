@@ -95,7 +95,7 @@ double most_sequences(const workloads::serving::Pool& pool,
 }
 
 Estimate estimate_service(const Deployment& d, const workloads::serving::ServingQuestion& q,
-                          const workloads::serving::CachePlan& cache) {
+                          const workloads::serving::CachePlan& cache, EngineRole role) {
   const auto& rules = q.pool.scheduler;
   const bool between = rules.kind == workloads::serving::SchedulerKind::Sglang;
   const double input = q.mean_input(), output = std::max(1.0, q.mean_output());
@@ -109,6 +109,9 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
 
   const auto step = [&](const BatchPlan& plan) {
     return seconds(player, workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
+  };
+  const auto use = [&](const BatchPlan& plan) {
+    return use_of(player, workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
   };
   const auto decodes = [&](double b) {
     BatchPlan plan{.decodes = whole(b), .queries = 1 + rules.draft};
@@ -136,14 +139,28 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
 
   Estimate found;
   found.first_s = passes * one_s;
-  if (q.targets.ttft && found.first_s > sim::to_seconds(*q.targets.ttft)) return found;
+  using workloads::serving::tightest;
+  using workloads::serving::TimeOf;
+  const auto ttft = tightest(q.targets, TimeOf::Ttft), tpot = tightest(q.targets, TimeOf::Tpot),
+             e2el = tightest(q.targets, TimeOf::E2el);
+  if (ttft && found.first_s > sim::to_seconds(*ttft)) return found;
+  if (role == EngineRole::Reads) {
+    // As many prompts, or as much of one, as a pass of the budget has on every rank.
+    BatchPlan pass;
+    const double whole_prompts = std::max(1.0, std::floor(budget / input));
+    add_prompts(whole_prompts * chunk, chunk, pass);
+    found.token_s = step(pass);
+    found.capacity = static_cast<double>(d.layout.dp) * whole_prompts / passes / found.token_s;
+    found.use = use(pass);
+    return found;
+  }
   double target = std::numeric_limits<double>::infinity();
-  if (q.targets.tpot) target = sim::to_seconds(*q.targets.tpot);
-  if (q.targets.e2el) {
-    target = std::min(
-        target, (sim::to_seconds(*q.targets.e2el) - found.first_s) / std::max(1.0, output - 1));
+  if (tpot) target = sim::to_seconds(*tpot);
+  if (e2el) {
+    target = std::min(target, (sim::to_seconds(*e2el) - found.first_s) / std::max(1.0, output - 1));
   }
   const auto token = [&](double b) {
+    if (role == EngineRole::Generates) return step(decodes(b)) / accepted;
     if (between) {
       const double most = static_cast<double>(d.layout.dp) * together;
       const double decode_s = step(decodes(b)) / accepted;
@@ -162,7 +179,7 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
     return step(with_prompts(b)) / accepted;
   };
   double most = most_sequences(q.pool, cache, input + output / 2);
-  if (!between)
+  if (!between && role == EngineRole::Both)
     most = std::min(most, std::max(1.0, budget / (1 + static_cast<double>(rules.draft) +
                                                   accepted * input / output)));
   const LargestBatch best = largest_batch(most, target, token);
@@ -171,10 +188,9 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   found.least_token_s = best.least_time;
   if (best.batch <= 0) return found;
   found.capacity = best.batch * static_cast<double>(d.layout.dp) / output / best.time;
-  const auto use = [&](const BatchPlan& plan) {
-    return use_of(player, workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
-  };
-  if (between) {
+  if (role == EngineRole::Generates) {
+    found.use = use(decodes(best.batch));
+  } else if (between) {
     const double decodes_part = std::min(1.0, step(decodes(best.batch)) / accepted / best.time);
     found.use = mixed(use(decodes(best.batch)), decodes_part, use(reading));
   } else {

@@ -50,10 +50,14 @@ struct Estimate {
 double most_sequences(const workloads::serving::Pool& pool,
                       const workloads::serving::CachePlan& cache, double context);
 
+// What an engine does: all of a request, or with pools apart one of the two.
+enum class EngineRole { Both, Reads, Generates };
+
 // Throws as StepPlayer does.
 Estimate estimate_service(const workloads::Deployment& deployment,
                           const workloads::serving::ServingQuestion& question,
-                          const workloads::serving::CachePlan& cache);
+                          const workloads::serving::CachePlan& cache,
+                          EngineRole role = EngineRole::Both);
 
 // Of steps: what fits (`most`, sequences or prompts of a dp rank), within the target.
 Estimate estimate_steps(const workloads::Deployment& deployment, const StepLoad& load, double most,

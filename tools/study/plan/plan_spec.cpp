@@ -88,7 +88,7 @@ std::vector<std::int64_t> integers(const YamlNode& node, std::int64_t least, std
 }
 
 void read_space(const YamlNode& node, PlanSpace& space) {
-  node.allow_only({"tp", "pp", "cp", "etp", "ep", "redundant", "two_batch"});
+  node.allow_only({"tp", "pp", "cp", "etp", "ep", "redundant", "two_batch", "pools"});
   if (const auto tp = node.find("tp")) space.layouts.tp = integers(*tp, 1, 1024);
   if (const auto pp = node.find("pp")) space.layouts.pp = integers(*pp, 1, 1024);
   if (const auto cp = node.find("cp")) space.layouts.cp = integers(*cp, 1, 1024);
@@ -113,6 +113,12 @@ void read_space(const YamlNode& node, PlanSpace& space) {
         space.two_batch.push_back(value);
     }
     if (space.two_batch.empty()) two->error("expected at least one");
+  }
+  if (const auto pools = node.find("pools")) {
+    space.together = space.apart = false;
+    for (const YamlNode& item : pools->items())
+      (item.one_of({"together", "apart"}) == 0 ? space.together : space.apart) = true;
+    if (!space.together && !space.apart) pools->error("expected together, apart or both");
   }
 }
 
@@ -145,28 +151,22 @@ void read_load(const YamlNode& node, PlanSpec& spec) {
 
 void read_targets(const YamlNode& node, PlanSpec& spec) {
   if (node.is_missing()) return;
-  node.allow_only({"ttft", "tpot", "e2el", "attained", "confidence"});
-  const auto time = [&](const char* key, std::string& text) {
-    const auto found = node.find(key);
-    if (!found) return;
-    if (found->duration() <= sim::Duration{}) found->error("expected a time above 0");
-    text = found->text();
-  };
-  time("ttft", spec.ttft);
-  time("tpot", spec.tpot);
-  time("e2el", spec.e2el);
-  if (const auto attained = node.find("attained")) spec.attained = attained->number(0.01, 1);
+  using workloads::serving::kTimeOfNames;
+  spec.targets = workloads::serving::read_targets(node, {"confidence"});
+  for (const std::string_view name : kTimeOfNames) {
+    const auto found = node.find(name);
+    if (found) spec.targets_text += fmt::format("{}: {}, ", name, yaml_text(*found));
+    if (found && found->is_scalar() && found->duration() <= sim::Duration{})
+      found->error("expected a time above 0");
+  }
+  spec.targets_text = fmt::format("{{{}attained: {}}}", spec.targets_text, spec.targets.attained);
   if (const auto confidence = node.find("confidence"))
     spec.demand.confidence = confidence->number(0.5, 0.999);
-  if (!spec.steps) {
-    if (spec.ttft.empty() && spec.tpot.empty() && spec.e2el.empty())
-      node.error("expected at least one of ttft, tpot, e2el");
-    return;
-  }
+  if (!spec.steps) return;
   const bool decode = spec.steps->decode;
-  const bool right =
-      decode ? !spec.tpot.empty() && spec.ttft.empty() : !spec.ttft.empty() && spec.tpot.empty();
-  if (!right || !spec.e2el.empty())
+  const workloads::serving::Targets& t = spec.targets;
+  const bool right = decode ? t.tpot && !t.ttft : t.ttft && !t.tpot;
+  if (!right || t.e2el || !t.statistics.empty())
     node.error(decode ? "steps that decode have a tpot, and nothing else"
                       : "steps that read prompts have a ttft, and nothing else");
 }
@@ -265,8 +265,9 @@ std::string yaml_text(const YamlNode& node) {
 }
 
 PlanSpec read_plan(const YamlNode& root) {
-  std::vector<std::string_view> keys{"name", "load",      "targets", "gpus",   "limits",  "space",
-                                     "vary", "objective", "spare",   "search", "serving", "pue"};
+  std::vector<std::string_view> keys{"name",    "load", "targets",    "gpus",  "limits",
+                                     "space",   "vary", "objective",  "spare", "search",
+                                     "serving", "pue",  "reliability"};
   for (const std::string_view key : workloads::deployment_keys())
     if (!is_searched(key)) keys.push_back(key);
   root.allow_only(keys);
@@ -297,12 +298,23 @@ PlanSpec read_plan(const YamlNode& root) {
           "[{cluster: …, price: 2.60 USD/h}]");
   }
   if (const auto pue = root.find("pue")) spec.pue = pue->number(1, 10);
+  if (const auto node = root.find("reliability")) {
+    node->allow_only({"gpu_hours", "restart"});
+    if (const auto hours = node->find("gpu_hours"))
+      spec.reliability.gpu_hours = hours->number(1, 1e12);
+    if (const auto restart = node->find("restart"))
+      spec.reliability.restart_h = sim::to_seconds(restart->duration()) / 3600;
+  }
   if (const auto spare = root.find("spare")) read_spare(*spare, spec);
   if (const auto search = root.find("search")) read_search(*search, spec);
   if (const auto serving = root.find("serving")) {
     serving->allow_only(
         {"client", "scheduler", "graphs", "kv", "speculation", "router", "iteration"});
     if (spec.steps) serving->error("steps are planned: leave out serving");
+    for (const char* own : {"scheduler", "graphs", "kv", "router"}) {
+      if (const auto found = serving->find(own); found && spec.space.apart)
+        found->error("is of one pool: a plan of pools apart takes the engine's");
+    }
     spec.base.emplace_back("serving", yaml_text(*serving));
   }
   root.throw_errors();

@@ -53,8 +53,8 @@ std::string seconds_text(double seconds) {
   return sim::to_text(sim::picoseconds_rounded_up(seconds * 1e12));
 }
 
-std::optional<double> seconds_of(const std::string& text) {
-  const auto time = sim::parse_duration(text);
+std::optional<double> target_s(const PlanSpec& spec, workloads::serving::TimeOf of) {
+  const auto time = workloads::serving::tightest(spec.targets, of);
   if (!time) return {};
   return sim::to_seconds(*time);
 }
@@ -119,7 +119,7 @@ double PlanWork::deviation(std::size_t i) const {
 }
 
 double PlanWork::target() const {
-  return *seconds_of(spec.steps->decode ? spec.tpot : spec.ttft);
+  return sim::to_seconds(spec.steps->decode ? *spec.targets.tpot : *spec.targets.ttft);
 }
 
 double PlanWork::tokens_of_request() const {

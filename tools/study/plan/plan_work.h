@@ -16,8 +16,9 @@ namespace moesim::tools {
 struct KnownEngine {
   std::optional<workloads::serving::ServingQuestion> question = {};
   std::optional<workloads::serving::CachePlan> cache = {};
-  double most = 0;     // of steps: what memory holds
-  double ceiling = 0;  // what it carries at most: proved
+  double most = 0;                           // of steps: what memory holds
+  double ceiling = 0;                        // what it carries at most: proved
+  std::optional<Rejection> distrusted = {};  // by its own run (self_check.h)
   double late = 0;  // the time of one token or prompt over its target, where that is proved above 1
 };
 
@@ -30,6 +31,7 @@ struct PlanWork {
   std::vector<Demand> asked = {};
   std::vector<std::string> roles = {};
   std::vector<PlanSetting> settings = {};
+  std::vector<std::size_t> left = {};                 // candidates that the sieves let pass
   std::vector<KnownEngine> known = {};                // of each candidate
   std::vector<std::optional<std::size_t>> best = {};  // of each question: a candidate
   Plan plan = {};
@@ -55,8 +57,9 @@ struct PlanWork {
   void proceed(const std::string& what, std::size_t done, std::size_t all) const;
 };
 
-// "12.5 ms" of seconds, rounded up; seconds of "80 ms", nothing of an empty text.
+// "12.5 ms" of seconds, rounded up.
 std::string seconds_text(double seconds);
-std::optional<double> seconds_of(const std::string& text);
+// The tightest target of a time; nothing where there is none.
+std::optional<double> target_s(const PlanSpec& spec, workloads::serving::TimeOf of);
 
 }  // namespace moesim::tools

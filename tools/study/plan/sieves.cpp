@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "sim/error.h"
 #include "sim/units_text.h"
@@ -16,6 +17,7 @@ using workloads::Deployment;
 using workloads::serving::Lengths;
 using workloads::serving::RequestLaws;
 using workloads::serving::ServingQuestion;
+using workloads::serving::TimeOf;
 
 void add(PlanWork& work, const EngineChoice& choice) {
   // Experts that are not shared out are not held twice, and nothing is sent to them.
@@ -77,6 +79,35 @@ double smallest(const Lengths& lengths) {
   return has_least ? static_cast<double>(lengths.low) : 1;
 }
 
+// What a part of the requests is to meet of a token's time: those that miss may run at any batch. A
+// mean bounds no batch.
+struct TokenTarget {
+  std::optional<double> seconds = {};
+  double attained = 1;
+};
+std::vector<TokenTarget> token_targets(const workloads::serving::Targets& targets) {
+  std::vector<TokenTarget> all;
+  if (targets.tpot) all.push_back({sim::to_seconds(*targets.tpot), targets.attained});
+  for (const auto& target : targets.statistics) {
+    const auto part = part_of(target.statistic);
+    if (target.of == TimeOf::Tpot && part) all.push_back({sim::to_seconds(target.most), *part});
+  }
+  if (all.empty()) all.push_back({{}, targets.of_requests() ? targets.attained : 1});
+  return all;
+}
+
+// The least of what each target leaves.
+double ceiling_of(const Deployment& d, FloorLoad load, const PlanSpec& spec) {
+  if (spec.steps) return floor_of(d, load).ceiling;
+  double ceiling = std::numeric_limits<double>::infinity();
+  for (const TokenTarget& target : token_targets(spec.targets)) {
+    load.tpot_s = target.seconds;
+    load.attained = target.attained;
+    ceiling = std::min(ceiling, floor_of(d, load).ceiling);
+  }
+  return ceiling;
+}
+
 // The load of an engine, and the least of its requests alone.
 struct FloorLoads {
   FloorLoad load = {}, least = {};
@@ -87,14 +118,14 @@ FloorLoads loads_of_steps(const PlanSpec& spec, const KnownEngine& known) {
   if (spec.steps->decode) {
     load.output = 1;
     load.context = static_cast<double>(spec.steps->length);
-    load.tpot_s = seconds_of(spec.tpot);
+    load.tpot_s = target_s(spec, TimeOf::Tpot);
   } else {
     load.prompt = static_cast<double>(spec.steps->length);
   }
   return {load, load};
 }
 
-FloorLoads loads_of_requests(const PlanSpec& spec, const KnownEngine& known) {
+FloorLoads loads_of_requests(const KnownEngine& known) {
   const ServingQuestion& q = *known.question;
   const auto& laws = std::get<RequestLaws>(q.requests);
   FloorLoad load;
@@ -104,8 +135,6 @@ FloorLoads loads_of_requests(const PlanSpec& spec, const KnownEngine& known) {
   load.prompt = laws.input.mean();
   load.output = laws.output.mean();
   load.most_sequences = most_sequences(q.pool, *known.cache, load.context);
-  load.tpot_s = seconds_of(spec.tpot);
-  load.attained = spec.attained;
   FloorLoad least = load;
   least.prompt = smallest(laws.input);
   return {load, least};
@@ -115,26 +144,31 @@ std::optional<Rejection> check_floor(PlanWork& work, std::size_t i) {
   const PlanSpec& spec = work.spec;
   const Deployment d = work.deployment(i);
   KnownEngine& known = work.known[i];
-  const FloorLoads loads =
-      spec.steps ? loads_of_steps(spec, known) : loads_of_requests(spec, known);
+  const FloorLoads loads = spec.steps ? loads_of_steps(spec, known) : loads_of_requests(known);
   const Floor alone = floor_of(d, loads.least);
-  const auto tpot = seconds_of(spec.tpot), ttft = seconds_of(spec.ttft);
+  const auto tpot = target_s(spec, TimeOf::Tpot), ttft = target_s(spec, TimeOf::Ttft);
   known.late = std::max(tpot ? alone.tpot_s / *tpot : 0, ttft ? alone.ttft_s / *ttft : 0);
   if (tpot && alone.tpot_s > *tpot) {
     return Rejection{"floor_tpot", fmt::format("one token takes {} at least, of {}",
-                                               seconds_text(alone.tpot_s), spec.tpot)};
+                                               seconds_text(alone.tpot_s), seconds_text(*tpot))};
   }
   if (ttft && alone.ttft_s > *ttft) {
     return Rejection{"floor_ttft", fmt::format("one prompt takes {} at least, of {}",
-                                               seconds_text(alone.ttft_s), spec.ttft)};
+                                               seconds_text(alone.ttft_s), seconds_text(*ttft))};
   }
   // Of steps a prompt is all of its tokens.
-  known.ceiling = floor_of(d, loads.load).ceiling;
+  known.ceiling = ceiling_of(d, loads.load, spec);
   if (spec.steps && !spec.steps->decode) known.ceiling *= static_cast<double>(spec.steps->length);
   return work.over_the_limits(i, known.ceiling, work.structure(), "at most");
 }
 
 }  // namespace
+
+double ceiling_of_pool(const PlanWork& work, std::size_t i, bool reads) {
+  FloorLoad load = loads_of_requests(work.known[i]).load;
+  (reads ? load.output : load.prompt) = 0;
+  return ceiling_of(work.deployment(i), load, work.spec);
+}
 
 void enumerate(PlanWork& work) {
   const PlanSpace& space = work.spec.space;
@@ -169,13 +203,15 @@ void sieve_memory(PlanWork& work) {
     const Deployment d = work.deployment(i);
     KnownEngine& known = work.known[i];
     if (work.spec.steps) return check_step_memory(d, *work.spec.steps, known);
-    known.question = work.setting(i).question(d);
+    known.question = work.setting(i).question(work.plan.candidates[i].choice);
     return check_cache(d, known);
   });
 }
 
 void sieve_floors(PlanWork& work) {
   sieve(work, "floor", [&](std::size_t i) { return check_floor(work, i); });
+  for (std::size_t i = 0; i < work.plan.candidates.size(); ++i)
+    if (!work.plan.candidates[i].rejected) work.left.push_back(i);
 }
 
 }  // namespace moesim::tools
