@@ -34,14 +34,14 @@ constexpr std::array<Space, 2> kLarge{
       "targets: {ttft: 2 s, tpot: 80 ms}\ngpus: [{cluster: h200-8x8, price: 2.6 USD/h}]\n"
       "limits: {gpus: 64}\nspace: {redundant: [0, 32], two_batch: [false, true]}\n"
       "vary: {precision.kv_cache: [bf16, fp8]}\nprecision: {weights: fp8_block}\n"
-      "routing: {law: log_normal, skew: 1}\nengine: sglang\n"},
+      "routing: {trace: qwen3-235b-like, tokens: repeat}\nengine: sglang\n"},
      {"deepseek",
       "model: deepseek-v3\n"
       "load: {arrivals: {law: poisson, rate: 24 /s}, input: 2000, output: 500}\n"
       "targets: {ttft: 2 s, tpot: 80 ms}\ngpus: [{cluster: h100-16x8, price: 2.0 USD/h}]\n"
       "limits: {gpus: 128}\nspace: {redundant: [0, 32], two_batch: [false, true]}\n"
       "vary: {precision.kv_cache: [bf16, fp8]}\nprecision: {weights: fp8_block}\n"
-      "routing: {law: log_normal, skew: 1}\nengine: sglang\n"}}};
+      "routing: {trace: deepseek-like, tokens: repeat}\nengine: sglang\n"}}};
 
 constexpr std::array<Space, 6> kSmall{
     {{"mixtral_8_h100",
