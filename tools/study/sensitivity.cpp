@@ -137,6 +137,7 @@ SobolResult sobol_parts(std::size_t factors, std::span<const double> results, st
   std::iota(rows.begin(), rows.end(), std::size_t{0});
   result.variance = variance_of(m, rows);
   std::vector<Plain> plain;
+  plain.reserve(factors);
   for (std::size_t f = 0; f < factors; ++f) plain.push_back(parts_of(m, f, rows, result.variance));
   sim::Random random(seed, "sobol draws");
   std::vector<std::vector<double>> first(factors), total(factors);

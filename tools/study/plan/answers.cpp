@@ -13,7 +13,7 @@ namespace {
 constexpr int kMostTries = 8;  // engines more, where a run misses the targets that it was to meet
 
 Offer with_one_more(const PlanWork& work, std::size_t i, const Offer& offer, const Demand& demand) {
-  const EngineCapacity& c = work.plan.candidates[i].measured->capacity;
+  const EngineCapacity& c = left_by(work.plan.candidates[i].measured).capacity;
   return offer_with(work.terms(i), offer.engines + 1, c.p50, work.deviation(i), demand);
 }
 
@@ -29,7 +29,7 @@ void write_cost(const PlanWork& work, PlanAnswer& answer) {
   const double hour = work.spec.demand.rate * 3600;
   double output = hour, total = hour;
   if (!work.spec.steps) {
-    const auto& q = *work.known[answer.candidate].question;
+    const auto& q = left_by(work.known[answer.candidate].question);
     output *= q.mean_output();
     total *= q.mean_output() + q.mean_input();
   }
@@ -52,14 +52,14 @@ std::optional<PlanPower> power_of_run(const PlanWork& work, const PlanAnswer& an
   // Of pools the run tells of the one that generates alone.
   const bool apart = c.choice.prefill.has_value();
   const hardware::PowerUse use =
-      apart ? c.estimate->use
+      apart ? left_by(c.estimate).use
             : workloads::power_use(done, static_cast<double>(c.gpus()),
                                    report.step_time_us.mean * 1e-6, d.cluster.device, d.formats);
   const double rate = work.spec.demand.rate;
   const double works =
       std::min(1.0, answer.run.serving && !apart ? answer.run.serving->report.busy_share
                                                  : rate / answer.offer.capacity);
-  const hardware::CardPower& card = *setting.power();
+  const hardware::CardPower& card = left_by(setting.power());
   PlanPower power{.error = card.error, .stand_ins = card.stand_ins};
   power.gpu_w = card.idle_w + works * (hardware::power_of(card, use) - card.idle_w);
   const auto gpus = static_cast<double>(answer.offer.gpus);
@@ -78,7 +78,7 @@ Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand
                  PlanAnswer& answer) {
   const PlanSpec& spec = work.spec;
   const EngineChoice& choice = work.plan.candidates[i].choice;
-  const MeasuredEngine& engine = *work.plan.candidates[i].measured;
+  const MeasuredEngine& engine = left_by(work.plan.candidates[i].measured);
   for (int tries = 0;; ++tries) {
     answer.scenario = spec.steps
                           ? work.setting(i).scenario(choice, engine.batch)
@@ -99,7 +99,7 @@ Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand
 PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
                      std::size_t question) {
   const Demand& demand = work.asked[question];
-  const double capacity = work.plan.candidates[i].measured->capacity.p50;
+  const double capacity = left_by(work.plan.candidates[i].measured).capacity.p50;
   PlanAnswer answer{
       .roles = {work.roles[question]}, .candidate = i, .confidence = demand.confidence};
   answer.deviation = work.deviation(i);
@@ -127,10 +127,11 @@ void answer_questions(PlanWork& work) {
   answers.clear();
   std::erase_if(work.plan.stages, [](const PlanStage& s) { return s.name == "final"; });
   for (std::size_t q = 0; q < work.asked.size(); ++q) {
-    if (!work.best[q]) continue;
+    const std::optional<std::size_t> best = work.best[q];
+    if (!best) continue;
     ++stage.in;
-    const std::size_t i = *work.best[q];
-    const Offer wanted = *work.offer(i, work.asked[q]);
+    const std::size_t i = *best;
+    const Offer wanted = left_by(work.offer(i, work.asked[q]));
     const auto same_as = [&](const Offer& offer) {
       return std::ranges::find_if(answers, [&, i](const PlanAnswer& a) {
         return a.candidate == i && a.offer.engines == offer.engines;
@@ -158,17 +159,18 @@ std::optional<PlanTie> second_of(const PlanWork& work) {
   std::optional<std::size_t> second;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     if (i == chosen || !candidates[i].offer) continue;
-    if (!second || better(*candidates[i].offer, *candidates[*second].offer)) second = i;
+    if (!second || better(left_by(candidates[i].offer), left_by(candidates[*second].offer)))
+      second = i;
   }
   if (!second) return {};
   const Candidate& first = candidates[chosen];
   const Candidate& other = candidates[*second];
-  const auto a_gpu = [](const Candidate& c) {
-    return c.measured->capacity.p50 / static_cast<double>(c.gpus());
+  const EngineCapacity &a = left_by(first.measured).capacity, &b = left_by(other.measured).capacity;
+  const auto a_gpu = [](const EngineCapacity& capacity, const Candidate& c) {
+    return capacity.p50 / static_cast<double>(c.gpus());
   };
-  return PlanTie{
-      *second, probability_better(first.measured->capacity, a_gpu(first), other.measured->capacity,
-                                  a_gpu(other), first.device == other.device, work.structure())};
+  return PlanTie{*second, probability_better(a, a_gpu(a, first), b, a_gpu(b, other),
+                                             first.device == other.device, work.structure())};
 }
 
 }  // namespace moesim::tools

@@ -28,8 +28,10 @@ Roles roles_of(PlanWork& work, std::size_t i) {
   const workloads::Deployment d = work.deployment(i);
   const KnownEngine& known = work.known[i];
   return {.candidate = i,
-          .reads = estimate_service(d, *known.question, *known.cache, EngineRole::Reads),
-          .generates = estimate_service(d, *known.question, *known.cache, EngineRole::Generates)};
+          .reads =
+              estimate_service(d, left_by(known.question), left_by(known.cache), EngineRole::Reads),
+          .generates = estimate_service(d, left_by(known.question), left_by(known.cache),
+                                        EngineRole::Generates)};
 }
 
 std::vector<Pair> best_pairs(const PlanWork& work, const std::vector<Roles>& roles) {

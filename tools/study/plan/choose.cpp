@@ -28,7 +28,7 @@ Rejection beyond_the_margin(const PlanWork& work, const Estimate& e) {
 // Of one that was measured and is no answer.
 Rejection not_the_best(const PlanWork& work, std::size_t i, const EngineCapacity& capacity) {
   const Candidate& candidate = work.plan.candidates[i];
-  if (capacity.p50 <= 0) return {"capacity", no_capacity(work, *candidate.estimate)};
+  if (capacity.p50 <= 0) return {"capacity", no_capacity(work, left_by(candidate.estimate))};
   if (auto over = work.over_the_limits(i, capacity.p50, work.deviation(i), "about")) return *over;
   if (candidate.offer) {
     return {"dominated", fmt::format("measured: {} GPUs carry {:.3g} /s", candidate.offer->gpus,
@@ -52,10 +52,10 @@ void explain(PlanWork& work, std::size_t i, const SearchedItem& item) {
           fmt::format("an engine carries at most {:.3g} /s: proved worse", work.known[i].ceiling)};
       return;
     case Fate::Margin:
-      candidate.rejected = beyond_the_margin(work, *candidate.estimate);
+      candidate.rejected = beyond_the_margin(work, left_by(candidate.estimate));
       return;
     case Fate::Measured:
-      candidate.rejected = not_the_best(work, i, *item.capacity);
+      candidate.rejected = not_the_best(work, i, left_by(item.capacity));
   }
 }
 

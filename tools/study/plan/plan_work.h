@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "sim/check.h"
 #include "tools/study/plan/candidates.h"
 #include "tools/study/plan/plan.h"
 
@@ -56,6 +57,13 @@ struct PlanWork {
   // Tells how far a stage is. Throws sim::Error (Interrupted) once that is asked for.
   void proceed(const std::string& what, std::size_t done, std::size_t all) const;
 };
+
+// What a stage before this one has left. REQUIRES: it has
+template <class T>
+const T& left_by(const std::optional<T>& value) {
+  SIM_CHECK(value.has_value(), "a stage of a plan before this one left it");
+  return *value;
+}
 
 // "12.5 ms" of seconds, rounded up.
 std::string seconds_text(double seconds);

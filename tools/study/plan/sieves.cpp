@@ -58,7 +58,7 @@ std::optional<Rejection> check_step_memory(const Deployment& d, const StepLoad& 
 }
 
 std::optional<Rejection> check_cache(const Deployment& d, KnownEngine& known) {
-  const ServingQuestion& q = *known.question;
+  const ServingQuestion& q = left_by(known.question);
   try {
     known.cache = workloads::serving::plan_cache(d, q.pool, q.mean_input() + q.mean_output() / 2);
   } catch (const sim::InfeasibleError& error) {
@@ -114,19 +114,20 @@ struct FloorLoads {
 };
 
 FloorLoads loads_of_steps(const PlanSpec& spec, const KnownEngine& known) {
+  const StepLoad& steps = left_by(spec.steps);
   FloorLoad load{.most_sequences = known.most};
-  if (spec.steps->decode) {
+  if (steps.decode) {
     load.output = 1;
-    load.context = static_cast<double>(spec.steps->length);
+    load.context = static_cast<double>(steps.length);
     load.tpot_s = target_s(spec, TimeOf::Tpot);
   } else {
-    load.prompt = static_cast<double>(spec.steps->length);
+    load.prompt = static_cast<double>(steps.length);
   }
   return {load, load};
 }
 
 FloorLoads loads_of_requests(const KnownEngine& known) {
-  const ServingQuestion& q = *known.question;
+  const ServingQuestion& q = left_by(known.question);
   const auto& laws = std::get<RequestLaws>(q.requests);
   FloorLoad load;
   double chance = 1;
@@ -134,7 +135,7 @@ FloorLoads loads_of_requests(const KnownEngine& known) {
   load.context = smallest(laws.input);
   load.prompt = laws.input.mean();
   load.output = laws.output.mean();
-  load.most_sequences = most_sequences(q.pool, *known.cache, load.context);
+  load.most_sequences = most_sequences(q.pool, left_by(known.cache), load.context);
   FloorLoad least = load;
   least.prompt = smallest(laws.input);
   return {load, least};
