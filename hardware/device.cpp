@@ -163,7 +163,7 @@ Device load(const std::filesystem::path& file, int families_left) {
   const YamlDocument document = YamlDocument::load(file);
   const YamlNode root = document.root();
   root.allow_only({"name", "generation", "family", "multiprocessors", "peak", "memory", "links",
-                   "launch", "allocator", "fitted", "source"});
+                   "launch", "allocator", "fitted", "power", "source"});  // power.h
   Device device;
   device.files.push_back(file);
   device.name = root.at("name").text();

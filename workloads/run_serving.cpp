@@ -187,14 +187,8 @@ void write_intervals(const ServingReport& low, const ServingReport& high, Servin
 }
 
 std::string targets_text(const serving::Targets& t) {
-  std::string text;
-  const auto add = [&](const char* name, const std::optional<sim::Duration>& value) {
-    if (value) text += fmt::format("{} {}, ", name, sim::to_text(*value));
-  };
-  add("TTFT", t.ttft);
-  add("TPOT", t.tpot);
-  add("latency", t.e2el);
-  return text + fmt::format("{:.1f} % of requests", 100 * t.attained);
+  const std::string text = text_of(t);
+  return t.of_requests() ? fmt::format("{}, {:.1f} % of requests", text, 100 * t.attained) : text;
 }
 
 }  // namespace
@@ -309,7 +303,7 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
     return service.play(load, {.stop = options.stop}, mode).report;
   };
   const auto meets = [&](const ServingReport& report) {
-    return report.completed > 0 && report.attained.value_or(0) >= asked->targets.attained;
+    return serving::meets(report, asked->targets);
   };
   // Between a rate that attains the targets and one that does not. Beyond saturation a run attains
   // them only by being short: its queue has no time to grow. Broken off, both are of the runs that

@@ -75,6 +75,13 @@ std::string gpus_text(const std::vector<std::string>& gpus) {
   return "[" + list + "]";
 }
 
+// "80ms", or "p95:80ms" of a statistic over all requests.
+std::string target_text(const std::string& text) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string::npos) return text;
+  return fmt::format("{{{}: {}}}", text.substr(0, colon), text.substr(colon + 1));
+}
+
 constexpr std::array kQuestion{"model",   "gpu",    "rate", "input", "output",
                                "context", "prompt", "ttft", "tpot",  "engine"};
 
@@ -118,7 +125,7 @@ sim::io::YamlDocument described(const Arguments& arguments) {
   }
   for (const char* target : {"ttft", "tpot"})
     if (arguments.has(target))
-      set(fmt::format("targets.{}", target), arguments.text(target), target);
+      set(fmt::format("targets.{}", target), target_text(arguments.text(target)), target);
   if (!arguments.has("ttft") && !arguments.has("tpot")) set("targets", "{}", "ttft");
   if (arguments.has("engine")) set("engine", "\"" + arguments.text("engine") + "\"", "engine");
   return document;
@@ -211,8 +218,12 @@ Command plan_command() {
            {.name = "--prompt",
             .value = "N",
             .help = "steps that read prompts alone: tokens of a prompt"},
-           {.name = "--ttft", .value = "TIME", .help = "to the first token at most: 2s"},
-           {.name = "--tpot", .value = "TIME", .help = "a further token at most: 80ms"},
+           {.name = "--ttft",
+            .value = "TIME",
+            .help = "to the first token at most: 2s; p99:2s of all requests together"},
+           {.name = "--tpot",
+            .value = "TIME",
+            .help = "a further token at most: 80ms; p95:80ms, mean:60ms"},
            {.name = "--engine",
             .value = "ENGINE",
             .help = "a name or file of configs/engines",

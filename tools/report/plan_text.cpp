@@ -11,6 +11,8 @@
 namespace moesim::tools {
 namespace {
 
+constexpr double kMinutesOfYear = 365.25 * 24 * 60;
+
 std::string time_text(double seconds) {
   return sim::to_text(sim::picoseconds_rounded_up(seconds * 1e12));
 }
@@ -21,8 +23,8 @@ std::string rate_text(double rate) {
 
 // "12 engines of 2 H200 SXM (tp2)"
 std::string engines_text(const Candidate& c, std::int64_t engines) {
-  return fmt::format("{} engine{} of {} {} ({})", engines, engines == 1 ? "" : "s", c.gpus(),
-                     c.device, c.name);
+  return fmt::format("{} {}{} of {} {} ({})", engines, c.choice.prefill ? "group" : "engine",
+                     engines == 1 ? "" : "s", c.gpus(), c.device, c.name);
 }
 
 class Text {
@@ -49,15 +51,9 @@ class Text {
   std::string unit() const { return spec_.steps ? "tokens/s" : "requests/s"; }
 
   std::string asked() const {
-    std::string targets;
-    const auto add = [&](const char* name, const std::string& value) {
-      if (!value.empty())
-        targets += fmt::format("{}{} {}", targets.empty() ? "" : ", ", name, value);
-    };
-    add("TTFT", spec_.ttft);
-    add("TPOT", spec_.tpot);
-    add("latency", spec_.e2el);
-    if (!spec_.steps) targets += fmt::format(", {:g} % of requests", 100 * spec_.attained);
+    std::string targets = text_of(spec_.targets);
+    if (!spec_.steps && spec_.targets.of_requests())
+      targets += fmt::format(", {:g} % of requests", 100 * spec_.targets.attained);
     return fmt::format("{}: {} {} within {}", spec_.title, rate_text(spec_.demand.rate), unit(),
                        targets);
   }
@@ -93,10 +89,11 @@ class Text {
     if (a.run.serving) {
       const double error = a.run.serving->report.iteration_error.mean_percent;
       if (error > workloads::serving::kMostMeanErrorPercent) {
-        row("check", fmt::format("iterations played again differ by {:.1f} % on average: all of "
-                                 "this is no surer; serving.iteration.error smaller, or cost: "
-                                 "exact, would do",
-                                 error));
+        row("check",
+            fmt::format("iterations played again differ by {:.1f} % on average, and no engine that "
+                        "answers differs by less than {:g}: all of this is no surer; "
+                        "serving.iteration.error smaller, or cost: exact, would do",
+                        error, workloads::serving::kMostMeanErrorPercent));
       }
     }
     if (a.cost_per_million_output) {
@@ -105,12 +102,27 @@ class Text {
                                a.offer.cost, spec_.currency, *a.cost_per_million_output,
                                spec_.currency, *a.cost_per_million_total));
     }
+    if (a.power) tell_power(*a.power);
     row("spare",
         fmt::format("without one node it carries {} {}: {}", rate_text(a.without_spare), unit(),
                     a.without_spare >= spec_.demand.rate
                         ? "the load still"
                         : "not the load (spare: {nodes: 1} plans for that)"));
+    row("up",
+        fmt::format(
+            "too few {} run {:.3g} minutes a year: {:.0f} GPU-hours to a stop, {:.0f} s to be "
+            "back (reliability)",
+            c.choice.prefill ? "groups" : "engines", kMinutesOfYear * (1 - a.availability.enough),
+            spec_.reliability.gpu_hours, 3600 * spec_.reliability.restart_h));
     if (a.roles.front() == "chosen") tell_fewer(a);
+  }
+
+  void tell_power(const PlanPower& p) {
+    row("power", fmt::format("{:.1f} kW (+-{:.0f} %), {:.0f} W a GPU; {:.3g} J per {}token{}",
+                             p.total_w / 1e3, 100 * p.error, p.gpu_w, p.per_token_j,
+                             spec_.steps ? "" : "output ",
+                             spec_.pue > 1 ? fmt::format(" (PUE {:g})", spec_.pue) : ""));
+    for (const std::string& what : p.stand_ins) row("", "of that: " + what);
   }
 
   std::string metrics(const PlanAnswer& a) const {
@@ -123,9 +135,14 @@ class Text {
                          time_text(report.step_time_us.mean * 1e-6), report.tokens_per_s_per_gpu);
     }
     const auto& s = a.run.serving->report;
-    return fmt::format("at the load: p99 TTFT {}, p99 TPOT {}; {:.1f} % of requests attain them",
-                       time_text(s.ttft.p99 * 1e-3), time_text(s.tpot.p99 * 1e-3),
-                       100 * s.attained.value_or(0));
+    std::string text = fmt::format("at the load: p99 TTFT {}, p99 TPOT {}",
+                                   time_text(s.ttft.p99 * 1e-3), time_text(s.tpot.p99 * 1e-3));
+    if (s.attained) text += fmt::format("; {:.1f} % of requests attain them", 100 * *s.attained);
+    for (const auto& target : spec_.targets.statistics) {
+      text += fmt::format("; {} {} of {}", name_of(target), time_text(value_of(s, target) * 1e-3),
+                          sim::to_text(target.most));
+    }
+    return text;
   }
 
   // One engine less.

@@ -29,15 +29,10 @@ void add_line(const char* name, const Quantiles& q, const ServingReport& r, cons
   out += '\n';
 }
 
-std::string targets_text(const workloads::serving::Targets& t) {
-  std::string text;
-  const auto add = [&](const char* name, const std::optional<sim::Duration>& value) {
-    if (value) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", name, sim::to_text(*value));
-  };
-  add("TTFT", t.ttft);
-  add("TPOT", t.tpot);
-  add("latency", t.e2el);
-  return text;
+// "TTFT 2 s, TPOT 80 ms", of each request.
+std::string each_text(workloads::serving::Targets targets) {
+  targets.statistics.clear();
+  return text_of(targets);
 }
 
 void add_answer(const ServingReport& r, const workloads::serving::ServingQuestion& q,
@@ -56,8 +51,14 @@ void add_answer(const ServingReport& r, const workloads::serving::ServingQuestio
     out += fmt::format(
         "  targets       {}: {:.1f} % of requests in all, {:.1f} % asked: {}; goodput "
         "{:.2f} requests/s\n",
-        targets_text(q.targets), 100 * *r.attained, 100 * r.attained_target, met ? "met" : "MISSED",
+        each_text(q.targets), 100 * *r.attained, 100 * r.attained_target, met ? "met" : "MISSED",
         r.request_goodput.value_or(0));
+  }
+  for (const auto& target : q.targets.statistics) {
+    const double value = workloads::serving::value_of(r, target),
+                 most = sim::to_us(target.most) / 1e3;
+    out += fmt::format("  target        {} {}: {}: {}\n", name_of(target),
+                       sim::to_text(target.most), time(value), value <= most ? "met" : "MISSED");
   }
   out += "\n                      mean         p50         p90         p99";
   out += r.interval.empty() ? "\n" : "   80 % interval of the mean\n";

@@ -2,35 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
-#include <optional>
 
 #include "sim/error.h"
+#include "tools/study/quantity.h"
 
 namespace moesim::tools {
 namespace {
 
 constexpr int kPoints = 17;
 constexpr double kWithin = 1.01;
-
-struct Quantity {
-  double number = 0;
-  std::string unit = {};
-  bool whole = false;
-};
-
-std::optional<Quantity> read_quantity(std::string_view text) {
-  while (text.starts_with(' ')) text.remove_prefix(1);
-  while (text.ends_with(' ')) text.remove_suffix(1);
-  Quantity q;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), q.number);
-  if (error != std::errc{} || !(q.number > 0) || q.number > 1e18) return {};
-  q.unit = std::string(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  const std::string_view digits = text.substr(0, static_cast<std::size_t>(end - text.data()));
-  q.whole = q.unit.empty() && digits.find_first_not_of("0123456789") == std::string_view::npos;
-  return q;
-}
 
 }  // namespace
 
@@ -39,7 +20,7 @@ BreakEvenRange read_break_even_range(std::string_view text, const std::string& w
   if (equals != std::string_view::npos && equals > 0 && dots != std::string_view::npos) {
     const auto low = read_quantity(text.substr(equals + 1, dots - equals - 1));
     const auto high = read_quantity(text.substr(dots + 2));
-    if (low && high && (low->unit.empty() || low->unit == high->unit) &&
+    if (low && high && (low->unit.empty() || low->unit == high->unit) && low->number > 0 &&
         low->number < high->number) {
       return {.key = std::string(text.substr(0, equals)),
               .low = low->number,
@@ -55,8 +36,7 @@ BreakEvenRange read_break_even_range(std::string_view text, const std::string& w
 }
 
 std::string text_of(const BreakEvenRange& range, double value) {
-  return range.whole ? fmt::format("{}", std::llround(value))
-                     : fmt::format("{:.6g}{}", value, range.unit);
+  return quantity_text(value, range.unit, range.whole);
 }
 
 BreakEven break_even(const BreakEvenRange& range, const std::function<bool(double)>& holds) {

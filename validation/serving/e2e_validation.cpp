@@ -9,6 +9,7 @@
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
+#include "validation/confidence.h"
 #include "workloads/run_serving.h"
 #include "workloads/scenario.h"
 
@@ -159,7 +160,9 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
         first = std::make_unique<Service>(asked.scenario->deployment, question);
       }
       Service& service = own ? *own : *first;
-      measure(service.play(), row.concurrency, p);
+      const auto played = service.play();
+      measure(played, row.concurrency, p);
+      p.share = shares_of(played.report.factors);
       if (!band) band = workloads::band_of(service);
       p.tpot_low = p.tpot_ms * band->decode_low;
       p.tpot_high = p.tpot_ms * band->decode_high;

@@ -1,6 +1,7 @@
 // Predicted beside measured, for whole engines in a closed loop.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "validation/serving/e2e_rows.h"
 #include "validation/serving/run_options.h"
+#include "workloads/step/factors.h"
 
 namespace moesim::validation {
 
@@ -21,6 +23,8 @@ struct E2ePrediction {
   E2eRow row;
   double ttft_ms = 0, tpot_ms = 0;
   double tpot_low = 0, tpot_high = 0, ttft_low = 0, ttft_high = 0;
+  // Of the time in iterations, by cost model; sums to 1 where there are any.
+  std::array<double, workloads::kFactors> share{};
   double demand = 0;   // tokens that the clients want cached, of those that there is room for
   std::string failed;  // why there is no prediction
   // Sets of run options that fit the row and differ (OptionTable); -1: nobody asked.

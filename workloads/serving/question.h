@@ -12,6 +12,7 @@
 #include "workloads/serving/loop/serving_loop.h"
 #include "workloads/serving/requests/law_stream.h"
 #include "workloads/serving/requests/trace_stream.h"
+#include "workloads/serving/targets.h"
 
 namespace moesim::workloads::serving {
 
@@ -35,12 +36,6 @@ struct Pool {
   RankChoice ranks = RankChoice::RoundRobin;
   std::int64_t agree_every = 1, balance_iterations = 0;
   RouterRules router = {};
-};
-
-struct Targets {
-  std::optional<sim::Duration> ttft = {}, tpot = {}, e2el = {};
-  double attained = 0.99;  // of the requests
-  bool any() const { return ttft || tpot || e2el; }
 };
 
 struct TransferChoice {

@@ -132,13 +132,7 @@ Json to_json(const ServingQuestion& q) {
   if (!q.accepted.empty()) {
     json["speculation"] = {{"draft", q.accepted.size()}, {"accepted", q.accepted}};
   }
-  if (q.targets.any()) {
-    Json targets{{"attained", q.targets.attained}};
-    if (q.targets.ttft) targets["ttft_us"] = sim::to_us(*q.targets.ttft);
-    if (q.targets.tpot) targets["tpot_us"] = sim::to_us(*q.targets.tpot);
-    if (q.targets.e2el) targets["e2el_us"] = sim::to_us(*q.targets.e2el);
-    json["targets"] = std::move(targets);
-  }
+  if (q.targets.any()) json["targets"] = to_json(q.targets);
   json["iteration"] = {{"cost", name(kCostKindNames, q.iteration.cost)},
                        {"error", q.iteration.error},
                        {"draws", q.iteration.draws},

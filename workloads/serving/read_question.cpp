@@ -159,7 +159,7 @@ class Reader {
       }
     }
     q.pool.scheduler.draft = static_cast<std::int64_t>(q.accepted.size());
-    if (const auto targets = node_.find("targets")) read_targets(*targets, q.targets);
+    if (const auto targets = node_.find("targets")) q.targets = serving::read_targets(*targets);
     if (const auto part = node_.find("iteration")) read_iteration(*part, q.iteration);
     if (!kind_of(deployment_.engine)) {
       defaults_.push_back(
@@ -219,15 +219,6 @@ class Reader {
       if (const auto setup = transfer->find("setup")) q.transfer.setup = setup->duration();
       if (const auto layers = transfer->find("layerwise")) q.transfer.layerwise = layers->boolean();
     }
-  }
-
-  static void read_targets(const YamlNode& node, Targets& targets) {
-    node.allow_only({"ttft", "tpot", "e2el", "attained"});
-    if (const auto found = node.find("ttft")) targets.ttft = found->duration();
-    if (const auto found = node.find("tpot")) targets.tpot = found->duration();
-    if (const auto found = node.find("e2el")) targets.e2el = found->duration();
-    if (const auto found = node.find("attained")) targets.attained = found->number(0, 1);
-    if (!targets.any()) node.error("expected at least one of ttft, tpot, e2el");
   }
 
   static void read_iteration(const YamlNode& node, IterationRules& rules) {

@@ -117,7 +117,7 @@ ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question
       static_cast<double>(report.total_input_tokens + report.total_output_tokens) /
       report.duration_s;
   report.attained_target = question.targets.attained;
-  if (question.targets.any()) {
+  if (question.targets.of_requests()) {
     report.attained = static_cast<double>(good) / n;
     report.request_goodput = static_cast<double>(good) / report.duration_s;
   }
@@ -157,6 +157,21 @@ ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question
   report.kv_usage_mean = c.blocks / busy / blocks;
   report.kv_usage_max = static_cast<double>(c.most_blocks) / blocks;
   return report;
+}
+
+double value_of(const ServingReport& report, const StatisticTarget& target) {
+  const std::array<const Quantiles*, 4> all{&report.ttft, &report.tpot, &report.itl, &report.e2el};
+  const Quantiles& q = *all[static_cast<std::size_t>(target.of)];
+  const std::array values{q.mean, q.median, q.p90, q.p95, q.p99};
+  return values[static_cast<std::size_t>(target.statistic)];
+}
+
+bool meets(const ServingReport& report, const Targets& targets) {
+  if (report.completed == 0) return false;
+  if (targets.of_requests() && report.attained.value_or(0) < targets.attained) return false;
+  return std::ranges::all_of(targets.statistics, [&](const StatisticTarget& target) {
+    return value_of(report, target) <= sim::to_us(target.most) / 1e3;
+  });
 }
 
 Json to_json(const ServingReport& r) {

@@ -13,6 +13,7 @@
 #include "sim/io/json.h"
 #include "workloads/serving/cache_plan.h"
 #include "workloads/serving/loop/serving_loop.h"
+#include "workloads/serving/targets.h"
 #include "workloads/step/factors.h"
 
 namespace moesim::workloads::serving {
@@ -72,6 +73,12 @@ struct ServingReport {
 
 // From a loop that has run. `targets` of each request; warm-up is left out.
 ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question);
+
+// The statistic that a target is of, in milliseconds.
+double value_of(const ServingReport& report, const StatisticTarget& target);
+// Whether the part of the requests that is asked for meets their targets, and all statistics
+// theirs.
+bool meets(const ServingReport& report, const Targets& targets);
 
 sim::io::Json to_json(const ServingReport& report);
 // A row a request, in order of their ids.

@@ -182,3 +182,35 @@ TEST_CASE("what is wrong with a service is told with its place") {
   CHECK(mistake(kRequests, "step: {phase: decode, batch_per_rank: 1, context: 8}\n") ==
         "s:8:3: serving: a scenario asks one thing: leave out step or serving");
 }
+
+TEST_CASE("targets of each request, and of statistics over all of them") {
+  using workloads::serving::Statistic;
+  using workloads::serving::TimeOf;
+  const auto read = [](const std::string& text) {
+    const auto document = sim::io::YamlDocument::parse(text, "t");
+    const auto targets = workloads::serving::read_targets(document.root());
+    document.throw_errors();
+    return targets;
+  };
+  const auto both =
+      read("{ttft: {each: 5 s, p50: 1 s}, tpot: {mean: 60 ms, p95: 80 ms}, itl: {p99: 1 s}}");
+  CHECK(both.ttft == sim::Duration(5s));
+  CHECK_FALSE(both.tpot);
+  REQUIRE(both.statistics.size() == 4);
+  CHECK(both.statistics[0].of == TimeOf::Ttft);
+  CHECK(both.statistics[0].statistic == Statistic::P50);
+  CHECK(both.statistics[2].statistic == Statistic::P95);
+  CHECK(both.statistics[2].most == sim::Duration(80ms));
+  CHECK(text_of(both) == "TTFT 5 s, p50 TTFT 1 s, mean TPOT 60 ms, p95 TPOT 80 ms, p99 ITL 1 s");
+  // The tightest, whatever it is asked of.
+  CHECK(tightest(both, TimeOf::Ttft) == sim::Duration(1s));
+  CHECK(tightest(both, TimeOf::Tpot) == sim::Duration(60ms));
+  CHECK_FALSE(tightest(both, TimeOf::E2el));
+  CHECK(read("{tpot: {p99: 1 s}}").of_requests() == false);
+  CHECK(read("{tpot: {p99: 1 s}}").any());
+  CHECK(mistake(kRequests + "  targets: {itl: 20 ms, ttft: {p98: 1 s}}\n") ==
+        "s:8:12: serving.targets: expected at least one of ttft, tpot, e2el\n"
+        "s:8:18: serving.targets.itl: is of gaps, not of requests: expected a statistic, such as "
+        "{p99: 200 ms}\n"
+        "s:8:32: serving.targets.ttft: unknown key \"p98\"; did you mean \"p90\"?");
+}

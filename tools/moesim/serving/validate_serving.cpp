@@ -9,6 +9,7 @@
 #include "sim/io/json.h"
 #include "tools/moesim/serving/serving_commands.h"
 #include "tools/moesim/shipped.h"
+#include "validation/serving/e2e_trust.h"
 #include "validation/serving/e2e_validation.h"
 
 namespace moesim::tools {
@@ -41,6 +42,37 @@ struct Result {
   std::vector<const E2ePrediction*> worst = {};
 };
 
+Json trust_json(const std::array<validation::TrustBin, 5>& bins) {
+  Json json{{"largest_gap", rounded(validation::largest_gap(bins))}, {"bins", Json::array()}};
+  for (const validation::TrustBin& bin : bins) {
+    json["bins"].push_back({{"from", rounded(bin.from)},
+                            {"n", bin.n},
+                            {"said", rounded(bin.said)},
+                            {"held", rounded(bin.held)},
+                            {"counts", bin.counts()}});
+  }
+  return json;
+}
+
+std::string trust_text(const std::vector<E2ePrediction>& predictions) {
+  const auto tpot = bins_of(statements_on_tpot(predictions));
+  const auto pairs = bins_of(statements_on_pairs(predictions));
+  std::string out = fmt::format(
+      "\n  what is said with a probability, and how much of it holds; fewer than {} do not count\n"
+      "  {:<14} {:>24}   {:>24}\n",
+      validation::kLeastOfBin, "said", "TPOT <= x predictions", "the faster of a pair");
+  const auto cell = [](const validation::TrustBin& bin) {
+    return bin.n == 0 ? std::string("none")
+                      : fmt::format("{:.2f} held {:.2f} of {:>4}", bin.said, bin.held, bin.n);
+  };
+  for (std::size_t i = 0; i < tpot.size(); ++i) {
+    out += fmt::format("  {:.1f} to {:.1f}     {:>24}   {:>24}\n", tpot[i].from, tpot[i].from + 0.2,
+                       cell(tpot[i]), cell(pairs[i]));
+  }
+  return out + fmt::format("  {:<14} {:>24.2f}   {:>24.2f}\n", "largest gap", largest_gap(tpot),
+                           largest_gap(pairs));
+}
+
 Json to_json(const Result& r) {
   Json json;
   json["n"] = r.summary.tpot.n;
@@ -58,6 +90,8 @@ Json to_json(const Result& r) {
                      {"output_tokens_per_s_per_gpu", ranking(r.summary.rate_ranking)}};
   json["mean_of_groups"] = {{"tpot", error_json(r.summary.tpot_of_groups)},
                             {"ttft", error_json(r.summary.ttft_of_groups)}};
+  json["trust"] = {{"tpot", trust_json(bins_of(statements_on_tpot(r.predictions)))},
+                   {"faster", trust_json(bins_of(statements_on_pairs(r.predictions)))}};
   for (const auto& [name, values] : r.summary.by) {
     for (const auto& [value, errors] : values) {
       json["by"][name][value] = {{"tpot", error_json(errors.first)},
@@ -113,6 +147,7 @@ std::string to_text(const Result& r) {
                                          : 100.0 * static_cast<double>(ranked.right) /
                                                static_cast<double>(ranked.pairs));
   }
+  out += trust_text(r.predictions);
   out += "\n  set apart\n";
   for (const auto& one : r.skipped) out += fmt::format("  {:>5}  {}\n", one.n, one.reason);
   return out;

@@ -183,8 +183,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 }  // namespace
 
 std::vector<Command> sweep_commands() {
-  return {sweep_command(), sweep_show_command(), sweep_export_command(), sweep_merge_command(),
-          sweep_find_command()};
+  return {sweep_command(),       sweep_show_command(), sweep_export_command(),
+          sweep_merge_command(), sweep_find_command(), sweep_sensitivity_command()};
 }
 
 Command sweep_command() {

@@ -17,17 +17,6 @@ namespace {
 using sim::io::YamlDocument;
 using workloads::Deployment;
 
-std::string targets_text(const PlanSpec& spec) {
-  std::string text;
-  const auto add = [&](const char* key, const std::string& value) {
-    if (!value.empty()) text += fmt::format("{}: {}, ", key, value);
-  };
-  add("ttft", spec.ttft);
-  add("tpot", spec.tpot);
-  add("e2el", spec.e2el);
-  return fmt::format("{{{}attained: {}}}", text, spec.attained);
-}
-
 std::string layout_yaml(const workloads::Parallelism& p) {
   std::string text = fmt::format("{{tp: {}", p.tp);
   if (p.pp > 1) text += fmt::format(", pp: {}", p.pp);
@@ -46,7 +35,7 @@ void set_base(const PlanSpec& spec, const GpuChoice& gpu,
   document.set("cluster", gpu.cluster, kWhere);
   if (!spec.steps) {
     document.set("serving.requests", spec.load_text, kWhere);
-    document.set("serving.targets", targets_text(spec), kWhere);
+    document.set("serving.targets", spec.targets_text, kWhere);
     // How many follows from what is asked of an engine (measure.h).
     if (!spec.counts_requests) document.set("serving.requests.count", "1000", kWhere);
   }
@@ -101,14 +90,24 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
     document.throw_errors();
   }
   base_.routing.cache = traces;
+  power_ = hardware::load_power(base_.cluster.device.files.front());
   read_ = std::move(document);
 }
 
-EngineTerms PlanSetting::terms(std::int64_t gpus) const {
-  return {.gpus = gpus,
-          .gpus_per_node = base_.cluster.gpus_per_node,
-          .price = spec_.gpus[gpu_].price,
-          .most = static_cast<std::int64_t>(base_.cluster.ranks())};
+EngineTerms PlanSetting::terms(std::int64_t gpus,
+                               const std::optional<hardware::PowerUse>& use) const {
+  EngineTerms terms{.gpus = gpus,
+                    .gpus_per_node = base_.cluster.gpus_per_node,
+                    .price = spec_.gpus[gpu_].price,
+                    .most = static_cast<std::int64_t>(base_.cluster.ranks())};
+  if (!power_) return terms;
+  terms.idle_w = watts(power_->idle_w);
+  terms.busy_w = use ? watts(hardware::power_of(*power_, *use)) : terms.idle_w;
+  return terms;
+}
+
+double PlanSetting::watts(double of_card) const {
+  return spec_.pue * (of_card + spec_.gpus[gpu_].host_w.value_or(0));
 }
 
 const hardware::Cluster& PlanSetting::cluster(std::int64_t nodes) const {
@@ -125,23 +124,42 @@ const hardware::Cluster& PlanSetting::cluster(std::int64_t nodes) const {
 Deployment PlanSetting::deployment(const EngineChoice& engine) const {
   Deployment d = base_;
   const std::int64_t node = base_.cluster.gpus_per_node;
-  d.cluster = cluster((engine.layout.gpus() + node - 1) / node);
+  d.cluster = cluster((engine.gpus() + node - 1) / node);
   d.layout = engine.layout;
   d.placement.redundant = engine.redundant;
   d.overlap.two_batch = engine.two_batch;
   return d;
 }
 
-workloads::serving::ServingQuestion PlanSetting::question(const Deployment& deployment) const {
+workloads::serving::ServingQuestion PlanSetting::question(const EngineChoice& engine) const {
+  const Deployment d = deployment(engine);
   std::vector<std::string> ignored;
-  auto question =
-      workloads::serving::read_question(read_->root().at("serving"), deployment, ignored);
-  question.pool.replicas = 1;
+  const auto read = [&](const Deployment& of) {
+    return workloads::serving::read_question(read_->root().at("serving"), of, ignored);
+  };
+  auto question = read(d);
+  question.pool.replicas = engine.decoders;
+  if (!engine.prefill) return question;
+  // As read_question does of pools.
+  using workloads::serving::SchedulerKind;
+  using workloads::serving::TransferMode;
+  question.pool.name = "decode";
+  question.prefill =
+      read(workloads::serving::deployment_of(d, {.layout = engine.prefill->layout})).pool;
+  question.prefill->name = "prefill";
+  question.prefill->replicas = engine.prefill->engines;
+  question.transfer.mode = question.pool.scheduler.kind == SchedulerKind::Sglang
+                               ? TransferMode::Push
+                               : TransferMode::Pull;
   return question;
 }
 
 std::string PlanSetting::name_of(const EngineChoice& engine) const {
   std::string text = short_name(engine.layout);
+  if (engine.prefill) {
+    text = fmt::format("prefill {} x {}, decode {} x {}", engine.prefill->engines,
+                       short_name(engine.prefill->layout), engine.decoders, text);
+  }
   if (engine.redundant > 0) text += fmt::format(", {} redundant experts", engine.redundant);
   if (engine.two_batch) text += ", two batches";
   for (const auto& [key, value] : varied_)
@@ -163,16 +181,25 @@ YamlDocument PlanSetting::document(const EngineChoice& engine, std::int64_t gpus
 
 std::string PlanSetting::scenario(const EngineChoice& engine, std::int64_t engines,
                                   const RequestCount& requests) const {
-  YamlDocument d = document(engine, engines * engine.layout.gpus());
-  d.set("serving.replicas", std::to_string(engines));
+  YamlDocument d = document(engine, engines * engine.gpus());
+  if (engine.prefill) {
+    const auto pool = [](std::int64_t replicas, const workloads::Parallelism& layout) {
+      return fmt::format("{{replicas: {}, parallelism: {}}}", replicas, layout_yaml(layout));
+    };
+    d.set("serving.pools.prefill", pool(engines * engine.prefill->engines, engine.prefill->layout));
+    d.set("serving.pools.decode", pool(engines * engine.decoders, engine.layout));
+  } else {
+    d.set("serving.replicas", std::to_string(engines));
+  }
   if (!spec_.counts_requests) {
     d.set("serving.requests.count", std::to_string(engines * requests.count));
     d.set("serving.requests.warm_up", std::to_string(engines * requests.warm_up));
   }
   if (!d.root().at("serving").find("iteration"))
     d.set("serving.iteration", "{draws: 4, checks: 16}");
-  return as_file(d, fmt::format("# A plan's answer: {} engine{} of {} GPUs.\n", engines,
-                                engines == 1 ? "" : "s", engine.layout.gpus()));
+  return as_file(
+      d, fmt::format("# A plan's answer: {} {}{} of {} GPUs.\n", engines,
+                     engine.prefill ? "group" : "engine", engines == 1 ? "" : "s", engine.gpus()));
 }
 
 std::string PlanSetting::scenario(const EngineChoice& engine, std::int64_t batch) const {

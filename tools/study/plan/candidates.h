@@ -15,18 +15,32 @@
 #include <vector>
 
 #include "hardware/cluster.h"
+#include "hardware/power.h"
 #include "tools/study/plan/plan_spec.h"
 #include "workloads/deployment/read.h"
 #include "workloads/scenario.h"
 
 namespace moesim::tools {
 
-// One engine: an index of the setting, and what it differs in.
+// Engines that read prompts for those that generate.
+struct PrefillEngines {
+  workloads::Parallelism layout = {};
+  std::int64_t engines = 1;
+};
+
+// One engine: an index of the setting, and what it differs in. With prompts read apart, a group of
+// engines: so many that generate, and those that read for them.
 struct EngineChoice {
   std::size_t setting = 0;
   workloads::Parallelism layout = {};
   std::int64_t redundant = 0;
   bool two_batch = false;
+  std::int64_t decoders = 1;
+  std::optional<PrefillEngines> prefill = {};
+
+  std::int64_t gpus() const {
+    return decoders * layout.gpus() + (prefill ? prefill->engines * prefill->layout.gpus() : 0);
+  }
 };
 
 // Requests of a run of one engine: how many, and how many of them come before it is measured.
@@ -46,12 +60,17 @@ class PlanSetting {
   std::string device() const { return base_.cluster.device.name; }
   const workloads::Deployment& base() const { return base_; }
   const std::vector<std::pair<std::string, std::string>>& varied() const { return varied_; }
-  EngineTerms terms(std::int64_t gpus) const;
+  // Of an engine whose GPUs, where they work, are used so; not known yet: they wait.
+  EngineTerms terms(std::int64_t gpus, const std::optional<hardware::PowerUse>& use) const;
+  // Of a card; nothing where its device's file says nothing.
+  const std::optional<hardware::CardPower>& power() const { return power_; }
+  // With its part of the host and what cooling adds. REQUIRES: power()
+  double watts(double of_card) const;
 
   // On as many nodes as the engine takes.
   workloads::Deployment deployment(const EngineChoice& engine) const;
   // One engine of a service. REQUIRES: the plan is of requests
-  workloads::serving::ServingQuestion question(const workloads::Deployment& deployment) const;
+  workloads::serving::ServingQuestion question(const EngineChoice& engine) const;
   // "tp2-dp8-ep16", and what is not the plan's first choice: "redundant 32", "kv_cache fp8".
   std::string name_of(const EngineChoice& engine) const;
   // A whole scenario: `engines` of it under the load, or a step at `batch` (sequences that decode,
@@ -69,6 +88,7 @@ class PlanSetting {
   std::vector<std::pair<std::string, std::string>> varied_;
   workloads::Inputs inputs_;
   workloads::Deployment base_;
+  std::optional<hardware::CardPower> power_;
   std::optional<sim::io::YamlDocument> read_;                   // of the base
   mutable std::map<std::int64_t, hardware::Cluster> clusters_;  // by nodes
 };

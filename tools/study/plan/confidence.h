@@ -1,46 +1,18 @@
-// How likely it is that a plan carries its load, from what is known of its cost models.
-//
-// The capacity of a deployment is taken to be log-normal about its prediction: what the cost models
-// may be off (the interval of the prediction), and what no model has, kStructure. Errors of one
-// cost model move all deployments of one model on one device together, so that two of them are told
-// apart by the shares of their time that rest on different ones.
+// How sure a plan is: validation's, which also asks measured engines whether it comes true.
 #pragma once
 
-#include <array>
-#include <cstddef>
-
-#include "workloads/step/factors.h"
+#include "validation/confidence.h"
 
 namespace moesim::tools {
 
-// Standard deviations of ln(true / predicted) beyond the cost models'.
-inline constexpr double kServingStructure = 0.10, kStepStructure = 0.06;
-
-// What an engine carries: requests (of steps: tokens) a second.
-struct EngineCapacity {
-  double p10 = 0, p50 = 0, p90 = 0;                 // by the cost models
-  std::array<double, workloads::kFactors> share{};  // of its time, by cost model; sums to 1
-};
-
-// The normal distribution's, and its inverse for 0 < p < 1 (to 1e-9).
-double normal_below(double z);
-double normal_quantile(double p);
-
-// Of ln(true capacity / p50): that of the cost models, ln(p90 / p10) / 2.563 (the 80 % of a normal
-// distribution are 2.563 deviations wide), and `structure`, which add up as squares.
-double deviation_of(const EngineCapacity& capacity, double structure);
-
-// That a capacity of `capacity`, with that deviation, is at least `rate`. Half where they are
-// equal.
-double probability_of(double capacity, double rate, double deviation);
-
-// The capacity that carries `rate` with that probability.
-double capacity_for(double rate, double probability, double deviation);
-
-// That A carries more than B, of p50s a and b (of as many engines as there are): each cost model
-// has the deviation that makes up A's and B's own, and moves each by its share of the time;
-// `structure` is common where both run on one device. REQUIRES: b > 0
-double probability_better(const EngineCapacity& a, double capacity_a, const EngineCapacity& b,
-                          double capacity_b, bool one_device, double structure);
+using validation::capacity_for;
+using validation::deviation_of;
+using validation::EngineCapacity;
+using validation::kServingStructure;
+using validation::kStepStructure;
+using validation::normal_below;
+using validation::normal_quantile;
+using validation::probability_better;
+using validation::probability_of;
 
 }  // namespace moesim::tools

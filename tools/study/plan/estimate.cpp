@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "workloads/report/power_use.h"
 #include "workloads/serving/step_cost.h"
 #include "workloads/step/player.h"
 
@@ -23,6 +24,27 @@ constexpr double kMostReading = 0.95;
 double seconds(workloads::StepPlayer& player, const Batch& batch) {
   const workloads::Wanted time_alone{.ranks = false, .path = false, .links = false};
   return sim::to_seconds(player.outcome(batch, 0, time_alone).time);
+}
+
+// How a step uses its cards.
+hardware::PowerUse use_of(workloads::StepPlayer& player, const Batch& batch) {
+  const Deployment& d = player.deployment();
+  const auto step = player.outcome(batch, 0, {.ranks = false, .path = false, .links = false});
+  workloads::PhaseWork work;
+  for (std::size_t i = 0; i < workloads::kPhases; ++i) {
+    work.flops[i] = step.account.work[i].flops.count();
+    work.bytes[i] = static_cast<double>(step.account.work[i].bytes.count());
+  }
+  return workloads::power_use(work, static_cast<double>(d.layout.gpus()),
+                              sim::to_seconds(step.time), d.cluster.device, d.formats);
+}
+
+// One use for a part of the time, the other for the rest.
+hardware::PowerUse mixed(const hardware::PowerUse& a, double part, const hardware::PowerUse& b) {
+  const auto of = [part](double x, double y) { return part * x + (1 - part) * y; };
+  return {.busy = of(a.busy, b.busy),
+          .memory = of(a.memory, b.memory),
+          .compute = of(a.compute, b.compute)};
 }
 
 std::int64_t whole(double number) {
@@ -73,7 +95,7 @@ double most_sequences(const workloads::serving::Pool& pool,
 }
 
 Estimate estimate_service(const Deployment& d, const workloads::serving::ServingQuestion& q,
-                          const workloads::serving::CachePlan& cache) {
+                          const workloads::serving::CachePlan& cache, EngineRole role) {
   const auto& rules = q.pool.scheduler;
   const bool between = rules.kind == workloads::serving::SchedulerKind::Sglang;
   const double input = q.mean_input(), output = std::max(1.0, q.mean_output());
@@ -88,9 +110,19 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   const auto step = [&](const BatchPlan& plan) {
     return seconds(player, workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
   };
+  const auto use = [&](const BatchPlan& plan) {
+    return use_of(player, workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
+  };
   const auto decodes = [&](double b) {
     BatchPlan plan{.decodes = whole(b), .queries = 1 + rules.draft};
     plan.keys = plan.decodes * whole(input + output / 2);
+    return plan;
+  };
+  // With the tokens of prompts that a pass of so many sequences brings.
+  const auto with_prompts = [&](double b) {
+    BatchPlan plan = decodes(b);
+    const double prompts = b * accepted * input / output;
+    if (prompts >= 1) add_prompts(prompts, input, plan);
     return plan;
   };
   // A chunk on every rank, and on one of them.
@@ -107,15 +139,28 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
 
   Estimate found;
   found.first_s = passes * one_s;
-  if (q.targets.ttft && found.first_s > sim::to_seconds(*q.targets.ttft)) return found;
+  using workloads::serving::tightest;
+  using workloads::serving::TimeOf;
+  const auto ttft = tightest(q.targets, TimeOf::Ttft), tpot = tightest(q.targets, TimeOf::Tpot),
+             e2el = tightest(q.targets, TimeOf::E2el);
+  if (ttft && found.first_s > sim::to_seconds(*ttft)) return found;
+  if (role == EngineRole::Reads) {
+    // As many prompts, or as much of one, as a pass of the budget has on every rank.
+    BatchPlan pass;
+    const double whole_prompts = std::max(1.0, std::floor(budget / input));
+    add_prompts(whole_prompts * chunk, chunk, pass);
+    found.token_s = step(pass);
+    found.capacity = static_cast<double>(d.layout.dp) * whole_prompts / passes / found.token_s;
+    found.use = use(pass);
+    return found;
+  }
   double target = std::numeric_limits<double>::infinity();
-  if (q.targets.tpot) target = sim::to_seconds(*q.targets.tpot);
-  if (q.targets.e2el) {
-    target = std::min(
-        target, (sim::to_seconds(*q.targets.e2el) - found.first_s) / std::max(1.0, output - 1));
+  if (tpot) target = sim::to_seconds(*tpot);
+  if (e2el) {
+    target = std::min(target, (sim::to_seconds(*e2el) - found.first_s) / std::max(1.0, output - 1));
   }
   const auto token = [&](double b) {
-    const double prompts = b * accepted * input / output;  // that a pass brings
+    if (role == EngineRole::Generates) return step(decodes(b)) / accepted;
     if (between) {
       const double most = static_cast<double>(d.layout.dp) * together;
       const double decode_s = step(decodes(b)) / accepted;
@@ -131,20 +176,26 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
       }
       return time;
     }
-    BatchPlan plan = decodes(b);
-    if (prompts >= 1) add_prompts(prompts, input, plan);
-    return step(plan) / accepted;
+    return step(with_prompts(b)) / accepted;
   };
   double most = most_sequences(q.pool, cache, input + output / 2);
-  if (!between)
+  if (!between && role == EngineRole::Both)
     most = std::min(most, std::max(1.0, budget / (1 + static_cast<double>(rules.draft) +
                                                   accepted * input / output)));
   const LargestBatch best = largest_batch(most, target, token);
   found.batch = best.batch;
   found.token_s = best.time;
   found.least_token_s = best.least_time;
-  if (best.batch > 0)
-    found.capacity = best.batch * static_cast<double>(d.layout.dp) / output / best.time;
+  if (best.batch <= 0) return found;
+  found.capacity = best.batch * static_cast<double>(d.layout.dp) / output / best.time;
+  if (role == EngineRole::Generates) {
+    found.use = use(decodes(best.batch));
+  } else if (between) {
+    const double decodes_part = std::min(1.0, step(decodes(best.batch)) / accepted / best.time);
+    found.use = mixed(use(decodes(best.batch)), decodes_part, use(reading));
+  } else {
+    found.use = use(with_prompts(best.batch));
+  }
   return found;
 }
 
@@ -164,7 +215,9 @@ Estimate estimate_steps(const Deployment& d, const StepLoad& load, double most, 
   const double tokens = load.decode ? 1 : static_cast<double>(load.length);
   // A prompt is whole; a sequence is, too, but an estimate need not be.
   const double batch = load.decode ? best.batch : std::floor(best.batch);
-  if (batch > 0) found.capacity = batch * tokens * static_cast<double>(d.layout.dp) / best.time;
+  if (batch < 1) return found;
+  found.capacity = batch * tokens * static_cast<double>(d.layout.dp) / best.time;
+  found.use = use_of(player, batch_of(batch));
   return found;
 }
 

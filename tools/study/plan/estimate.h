@@ -21,6 +21,7 @@
 #include <functional>
 #include <optional>
 
+#include "hardware/power.h"
 #include "tools/study/plan/plan_spec.h"
 #include "workloads/deployment/deployment.h"
 #include "workloads/serving/cache_plan.h"
@@ -37,21 +38,26 @@ struct LargestBatch {
 LargestBatch largest_batch(double most, double target, const std::function<double(double)>& time);
 
 struct Estimate {
-  double capacity = 0;       // requests (of steps: tokens) a second of one engine
-  double batch = 0;          // sequences of a dp rank
-  double token_s = 0;        // a token's time there (prefill: a pass's)
-  double first_s = 0;        // the least time to a first token
-  double least_token_s = 0;  // where no batch meets the target: a token's time of one sequence
+  double capacity = 0;          // requests (of steps: tokens) a second of one engine
+  double batch = 0;             // sequences of a dp rank
+  double token_s = 0;           // a token's time there (prefill: a pass's)
+  double first_s = 0;           // the least time to a first token
+  double least_token_s = 0;     // where no batch meets the target: a token's time of one sequence
+  hardware::PowerUse use = {};  // of its cards there, while it works
 };
 
 // Sequences of a dp rank that its cache and its scheduler have room for.
 double most_sequences(const workloads::serving::Pool& pool,
                       const workloads::serving::CachePlan& cache, double context);
 
+// What an engine does: all of a request, or with pools apart one of the two.
+enum class EngineRole { Both, Reads, Generates };
+
 // Throws as StepPlayer does.
 Estimate estimate_service(const workloads::Deployment& deployment,
                           const workloads::serving::ServingQuestion& question,
-                          const workloads::serving::CachePlan& cache);
+                          const workloads::serving::CachePlan& cache,
+                          EngineRole role = EngineRole::Both);
 
 // Of steps: what fits (`most`, sequences or prompts of a dp rank), within the target.
 Estimate estimate_steps(const workloads::Deployment& deployment, const StepLoad& load, double most,

@@ -23,15 +23,6 @@ constexpr double kPriceError = 0.05, kWithin = 0.02;
 constexpr std::int64_t kStepDraws = 4;  // as PlanSetting::scenario says
 constexpr std::int64_t kMostSequences = std::int64_t{1} << 14;
 
-std::array<double, workloads::kFactors> shares_of(const workloads::FactorTimes& times) {
-  std::array<double, workloads::kFactors> shares{};
-  double sum = 0;
-  for (const sim::Duration time : times) sum += static_cast<double>(time.count());
-  for (std::size_t f = 0; f < shares.size() && sum > 0; ++f)
-    shares[f] = static_cast<double>(times[f].count()) / sum;
-  return shares;
-}
-
 Batch batch_of(const StepLoad& load, std::int64_t count) {
   return workloads::on_every_rank({load.decode ? workloads::decoding(count, load.length)
                                                : workloads::prompts(count, load.length)});
@@ -117,7 +108,7 @@ class Steps {
     summary.add(step, 1);
     workloads::Report report;
     summary.write(deployment_, report);
-    Known known{.share = shares_of(workloads::factors_of(step.path, step.account))};
+    Known known{.share = validation::shares_of(workloads::factors_of(step.path, step.account))};
     const auto found = report.interval.find("step_time_us");
     if (found != report.interval.end() && report.step_time_us.mean > 0) {
       known.low = found->second.p10 / report.step_time_us.mean;
@@ -169,7 +160,7 @@ MeasuredEngine measure_service(const Deployment& deployment,
     measured.capacity = {.p10 = std::min(found.p10, found.p50),
                          .p50 = found.p50,
                          .p90 = std::max(found.p90, found.p50),
-                         .share = shares_of(found.at.factors)};
+                         .share = validation::shares_of(found.at.factors)};
     measured.token_s = found.at.tpot.median / 1e3;
   } catch (const sim::InfeasibleError&) {
     // No rate attains the targets: it carries nothing.

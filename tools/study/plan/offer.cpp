@@ -13,7 +13,8 @@ namespace {
 constexpr double kMostEngines = 1e6;
 
 bool within(const Offer& offer, const EngineTerms& terms, const Limits& limits) {
-  return offer.gpus <= std::min(limits.gpus, terms.most) && offer.cost <= limits.cost;
+  return offer.gpus <= std::min(limits.gpus, terms.most) && offer.cost <= limits.cost &&
+         offer.power <= limits.power;
 }
 
 }  // namespace
@@ -29,6 +30,9 @@ Offer offer_with(const EngineTerms& terms, std::int64_t engines, double capacity
   Offer offer{.engines = engines, .gpus = engines * terms.gpus};
   offer.cost = static_cast<double>(offer.gpus) * terms.price;
   offer.capacity = static_cast<double>(engines) * capacity;
+  const double used = offer.capacity > 0 ? std::min(1.0, demand.rate / offer.capacity) : 1;
+  offer.power =
+      static_cast<double>(offer.gpus) * (terms.idle_w + used * (terms.busy_w - terms.idle_w));
   const std::int64_t left = engines - engines_lost(terms, demand.spare);
   offer.probability = probability_of(static_cast<double>(left) * capacity, demand.rate, deviation);
   switch (demand.objective) {
@@ -37,6 +41,9 @@ Offer offer_with(const EngineTerms& terms, std::int64_t engines, double capacity
       break;
     case Objective::Cost:
       offer.value = offer.cost;
+      break;
+    case Objective::Power:
+      offer.value = offer.power;
       break;
     case Objective::Throughput:
       offer.value = -offer.capacity;
@@ -64,6 +71,12 @@ std::optional<Offer> offer_of(const EngineTerms& terms, double capacity, double 
   if (std::isfinite(demand.limits.cost) && terms.price > 0) {
     const double each = terms.price * static_cast<double>(terms.gpus);
     engines = std::min(engines, static_cast<std::int64_t>(demand.limits.cost / each));
+  }
+  if (std::isfinite(demand.limits.power) && terms.idle_w > 0) {
+    // What is beyond the least that carries the rate only waits.
+    const double each = terms.idle_w * static_cast<double>(terms.gpus);
+    const double left = demand.limits.power - least->power;
+    engines = std::min(engines, least->engines + static_cast<std::int64_t>(left / each));
   }
   return offer_with(terms, std::max(engines, least->engines), capacity, deviation, demand);
 }

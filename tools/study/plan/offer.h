@@ -10,12 +10,14 @@
 
 namespace moesim::tools {
 
-enum class Objective { Gpus, Cost, Throughput };
-inline constexpr std::array<std::string_view, 3> kObjectiveNames{"gpus", "cost", "throughput"};
+enum class Objective { Gpus, Cost, Power, Throughput };
+inline constexpr std::array<std::string_view, 4> kObjectiveNames{"gpus", "cost", "power",
+                                                                 "throughput"};
 
 struct Limits {
-  std::int64_t gpus = 0;                                  // at most; of all engines
-  double cost = std::numeric_limits<double>::infinity();  // an hour
+  std::int64_t gpus = 0;                                   // at most; of all engines
+  double cost = std::numeric_limits<double>::infinity();   // an hour
+  double power = std::numeric_limits<double>::infinity();  // watts
 };
 
 // What may be lost while the targets hold: engines stop where any of their GPUs does.
@@ -26,6 +28,9 @@ struct EngineTerms {
   std::int64_t gpus = 1, gpus_per_node = 1;
   double price = 0;       // of a GPU and hour
   std::int64_t most = 0;  // GPUs that there are of this kind
+  // Watts of a GPU with its part of the host, that waits and that works; 0: not known. Of an engine
+  // whose use is not known yet they are the same: no less is possible.
+  double idle_w = 0, busy_w = 0;
 };
 
 // What is asked of a plan.
@@ -40,6 +45,7 @@ struct Demand {
 struct Offer {
   std::int64_t engines = 0, gpus = 0;
   double cost = 0;         // an hour
+  double power = 0;        // watts at the rate that is asked for
   double capacity = 0;     // of all engines
   double probability = 0;  // that it carries the rate, with what is spare lost
   double value = 0;        // by the objective: the less, the better
@@ -58,7 +64,8 @@ std::optional<Offer> offer_of(const EngineTerms& terms, double capacity, double 
 std::optional<Offer> offer_without_limits(const EngineTerms& terms, double capacity,
                                           double deviation, const Demand& demand);
 
-// So many engines, whatever the demand asks for.
+// So many engines, whatever the demand asks for. Of their GPUs that part works which the rate is of
+// what they carry; the others wait.
 Offer offer_with(const EngineTerms& terms, std::int64_t engines, double capacity, double deviation,
                  const Demand& demand);
 

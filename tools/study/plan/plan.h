@@ -4,8 +4,10 @@
 //   layout   enumerated; what no engine can be, or this one does not start, is refused
 //   memory   what does not fit, or leaves no room for a request, is refused
 //   floor    what is proved to miss a target, or to take more than the limits, is refused
+//   pools    where that is asked for: pairs of engines that read and that generate (apart.h)
 //   search   the others (search.h): proved worse, estimated worse beyond the margin, or measured
-//   final    the answers, as scenarios: each is run as `moesim run` would
+//   final    the answers, as scenarios: each is run as `moesim run` would; one whose self-check
+//            fails is refused, and the question asked again
 #pragma once
 
 #include <cstdint>
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "sim/io/json.h"
+#include "tools/study/plan/availability.h"
 #include "tools/study/plan/floor.h"
 #include "tools/study/plan/measure.h"
 #include "tools/study/plan/search.h"
@@ -32,7 +35,17 @@ struct Candidate {
   std::optional<MeasuredEngine> measured = {};
   std::optional<Offer> offer = {};  // at the plan's objective and confidence
 
-  std::int64_t gpus() const { return choice.layout.gpus(); }
+  std::int64_t gpus() const { return choice.gpus(); }
+};
+
+// What a plan draws at the load, by the use that its run makes of the cards.
+struct PlanPower {
+  double gpu_w = 0;    // of one GPU, on average
+  double total_w = 0;  // of all, with hosts and what cooling adds
+  double per_token_j = 0,
+         gpu_per_token_j = 0;               // of output tokens (of steps: all); all of it on them
+  double error = 0;                         // a part
+  std::vector<std::string> stand_ins = {};  // what was not known and is another's, or left out
 };
 
 struct PlanAnswer {
@@ -47,6 +60,8 @@ struct PlanAnswer {
   workloads::RunResult run = {};  // of it
   // Per million tokens, all of the cost on them; of steps both are the same.
   std::optional<double> cost_per_million_output = {}, cost_per_million_total = {};
+  std::optional<PlanPower> power = {};
+  Availability availability = {};
 };
 
 // What comes nearest where nothing meets the targets.
@@ -80,6 +95,8 @@ struct Plan {
 };
 
 struct PlanOptions {
+  // Of an answer's iterations, on average, played again (service.h): beyond it another is chosen.
+  double most_error_percent = 1;
   workloads::Shipped shipped = {};
   std::shared_ptr<const workloads::TraceCache> traces = {};
   std::function<bool()> stop = {};

@@ -57,11 +57,32 @@ Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
       {"metrics", metrics_json(a)},
       {"without_one_node",
        {{"capacity_per_s", a.without_spare}, {"meets", a.without_spare >= spec.demand.rate}}}};
+  json["availability"] = {{"enough", a.availability.enough},
+                          {"carried_per_s", a.availability.carried},
+                          {"gpu_hours_to_a_stop", spec.reliability.gpu_hours},
+                          {"restart_s", spec.reliability.restart_h * 3600}};
+  if (const auto& prefill = c.choice.prefill) {
+    json["pools"] = {{"prefill",
+                      {{"engines", a.offer.engines * prefill->engines},
+                       {"layout", layout_json(prefill->layout)}}},
+                     {"decode",
+                      {{"engines", a.offer.engines * c.choice.decoders},
+                       {"layout", layout_json(c.choice.layout)}}}};
+  }
   if (a.cost_per_million_output) {
     json["cost"] = {{"currency", spec.currency},
                     {"per_h", a.offer.cost},
                     {"per_million_output_tokens", *a.cost_per_million_output},
                     {"per_million_total_tokens", *a.cost_per_million_total}};
+  }
+  if (a.power) {
+    json["power"] = {{"gpu_w", a.power->gpu_w},
+                     {"total_w", a.power->total_w},
+                     {"error", a.power->error},
+                     {"total_j_per_token", a.power->per_token_j},
+                     {"gpu_j_per_token", a.power->gpu_per_token_j},
+                     {"tokens_per_joule", 1 / a.power->per_token_j},
+                     {"stand_ins", a.power->stand_ins}};
   }
   json["scenario"] = a.scenario;
   return json;

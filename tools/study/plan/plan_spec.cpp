@@ -64,6 +64,20 @@ double read_price(const YamlNode& node, std::string& currency) {
   return amount;
 }
 
+// "350 W", "250 kW", "1.2 MW": watts.
+double read_watts(const YamlNode& node) {
+  const std::string text = node.text();
+  double amount = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
+  const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const double unit = rest == " W" ? 1 : rest == " kW" ? 1e3 : rest == " MW" ? 1e6 : 0;
+  if (error != std::errc{} || unit == 0 || !(amount >= 0) || amount > 1e9) {
+    node.error(fmt::format("expected a power such as 350 W or 250 kW, not \"{}\"", text));
+    return 0;
+  }
+  return amount * unit;
+}
+
 std::vector<std::int64_t> integers(const YamlNode& node, std::int64_t least, std::int64_t most) {
   std::vector<std::int64_t> values;
   for (const YamlNode& item : node.items()) values.push_back(item.integer(least, most));
@@ -74,7 +88,7 @@ std::vector<std::int64_t> integers(const YamlNode& node, std::int64_t least, std
 }
 
 void read_space(const YamlNode& node, PlanSpace& space) {
-  node.allow_only({"tp", "pp", "cp", "etp", "ep", "redundant", "two_batch"});
+  node.allow_only({"tp", "pp", "cp", "etp", "ep", "redundant", "two_batch", "pools"});
   if (const auto tp = node.find("tp")) space.layouts.tp = integers(*tp, 1, 1024);
   if (const auto pp = node.find("pp")) space.layouts.pp = integers(*pp, 1, 1024);
   if (const auto cp = node.find("cp")) space.layouts.cp = integers(*cp, 1, 1024);
@@ -100,6 +114,12 @@ void read_space(const YamlNode& node, PlanSpace& space) {
     }
     if (space.two_batch.empty()) two->error("expected at least one");
   }
+  if (const auto pools = node.find("pools")) {
+    space.together = space.apart = false;
+    for (const YamlNode& item : pools->items())
+      (item.one_of({"together", "apart"}) == 0 ? space.together : space.apart) = true;
+    if (!space.together && !space.apart) pools->error("expected together, apart or both");
+  }
 }
 
 void read_load(const YamlNode& node, PlanSpec& spec) {
@@ -115,7 +135,8 @@ void read_load(const YamlNode& node, PlanSpec& spec) {
   }
   if (const auto trace = node.find("trace")) {
     trace->error(
-        "a plan is for a rate: expected arrivals: {law: poisson, rate: 24 /s}, and the lengths of "
+        "a plan is for a rate: expected arrivals: {law: poisson, "
+        "rate: 24 /s}, and the lengths of "
         "the trace as a table");
     return;
   }
@@ -130,28 +151,22 @@ void read_load(const YamlNode& node, PlanSpec& spec) {
 
 void read_targets(const YamlNode& node, PlanSpec& spec) {
   if (node.is_missing()) return;
-  node.allow_only({"ttft", "tpot", "e2el", "attained", "confidence"});
-  const auto time = [&](const char* key, std::string& text) {
-    const auto found = node.find(key);
-    if (!found) return;
-    if (found->duration() <= sim::Duration{}) found->error("expected a time above 0");
-    text = found->text();
-  };
-  time("ttft", spec.ttft);
-  time("tpot", spec.tpot);
-  time("e2el", spec.e2el);
-  if (const auto attained = node.find("attained")) spec.attained = attained->number(0.01, 1);
+  using workloads::serving::kTimeOfNames;
+  spec.targets = workloads::serving::read_targets(node, {"confidence"});
+  for (const std::string_view name : kTimeOfNames) {
+    const auto found = node.find(name);
+    if (found) spec.targets_text += fmt::format("{}: {}, ", name, yaml_text(*found));
+    if (found && found->is_scalar() && found->duration() <= sim::Duration{})
+      found->error("expected a time above 0");
+  }
+  spec.targets_text = fmt::format("{{{}attained: {}}}", spec.targets_text, spec.targets.attained);
   if (const auto confidence = node.find("confidence"))
     spec.demand.confidence = confidence->number(0.5, 0.999);
-  if (!spec.steps) {
-    if (spec.ttft.empty() && spec.tpot.empty() && spec.e2el.empty())
-      node.error("expected at least one of ttft, tpot, e2el");
-    return;
-  }
+  if (!spec.steps) return;
   const bool decode = spec.steps->decode;
-  const bool right =
-      decode ? !spec.tpot.empty() && spec.ttft.empty() : !spec.ttft.empty() && spec.tpot.empty();
-  if (!right || !spec.e2el.empty())
+  const workloads::serving::Targets& t = spec.targets;
+  const bool right = decode ? t.tpot && !t.ttft : t.ttft && !t.tpot;
+  if (!right || t.e2el || !t.statistics.empty())
     node.error(decode ? "steps that decode have a tpot, and nothing else"
                       : "steps that read prompts have a ttft, and nothing else");
 }
@@ -162,9 +177,10 @@ void read_gpus(const YamlNode& node, PlanSpec& spec) {
     if (item.is_scalar()) {
       gpu.cluster = yaml_text(item);
     } else {
-      item.allow_only({"cluster", "price"});
+      item.allow_only({"cluster", "price", "host"});
       gpu.cluster = yaml_text(item.at("cluster"));
       if (const auto price = item.find("price")) gpu.price = read_price(*price, spec.currency);
+      if (const auto host = item.find("host")) gpu.host_w = read_watts(*host);
     }
     spec.gpus.push_back(std::move(gpu));
   }
@@ -172,15 +188,18 @@ void read_gpus(const YamlNode& node, PlanSpec& spec) {
 }
 
 void read_limits(const YamlNode& node, PlanSpec& spec) {
-  node.allow_only({"gpus", "cost"});
+  node.allow_only({"gpus", "cost", "power"});
   if (const auto gpus = node.find("gpus"))
     spec.demand.limits.gpus = gpus->integer(1, kMostGpusOfPlan);
   if (const auto cost = node.find("cost")) {
     if (spec.currency.empty())
-      cost->error("no kind of GPU has a price: give gpus: [{cluster: …, price: 2.60 USD/h}]");
+      cost->error(
+          "no kind of GPU has a price: give gpus: [{cluster: …, price: "
+          "2.60 USD/h}]");
     else
       spec.demand.limits.cost = read_price(*cost, spec.currency);
   }
+  if (const auto power = node.find("power")) spec.demand.limits.power = read_watts(*power);
 }
 
 void read_spare(const YamlNode& node, PlanSpec& spec) {
@@ -246,8 +265,9 @@ std::string yaml_text(const YamlNode& node) {
 }
 
 PlanSpec read_plan(const YamlNode& root) {
-  std::vector<std::string_view> keys{"name", "load",      "targets", "gpus",   "limits", "space",
-                                     "vary", "objective", "spare",   "search", "serving"};
+  std::vector<std::string_view> keys{"name",    "load", "targets",    "gpus",  "limits",
+                                     "space",   "vary", "objective",  "spare", "search",
+                                     "serving", "pue",  "reliability"};
   for (const std::string_view key : workloads::deployment_keys())
     if (!is_searched(key)) keys.push_back(key);
   root.allow_only(keys);
@@ -274,7 +294,16 @@ PlanSpec read_plan(const YamlNode& root) {
     spec.demand.objective = static_cast<Objective>(objective->one_of(kObjectiveNames));
     if (spec.demand.objective == Objective::Cost && !priced)
       objective->error(
-          "not every kind of GPU has a price: give gpus: [{cluster: …, price: 2.60 USD/h}]");
+          "not every kind of GPU has a price: give gpus: "
+          "[{cluster: …, price: 2.60 USD/h}]");
+  }
+  if (const auto pue = root.find("pue")) spec.pue = pue->number(1, 10);
+  if (const auto node = root.find("reliability")) {
+    node->allow_only({"gpu_hours", "restart"});
+    if (const auto hours = node->find("gpu_hours"))
+      spec.reliability.gpu_hours = hours->number(1, 1e12);
+    if (const auto restart = node->find("restart"))
+      spec.reliability.restart_h = sim::to_seconds(restart->duration()) / 3600;
   }
   if (const auto spare = root.find("spare")) read_spare(*spare, spec);
   if (const auto search = root.find("search")) read_search(*search, spec);
@@ -282,6 +311,10 @@ PlanSpec read_plan(const YamlNode& root) {
     serving->allow_only(
         {"client", "scheduler", "graphs", "kv", "speculation", "router", "iteration"});
     if (spec.steps) serving->error("steps are planned: leave out serving");
+    for (const char* own : {"scheduler", "graphs", "kv", "router"}) {
+      if (const auto found = serving->find(own); found && spec.space.apart)
+        found->error("is of one pool: a plan of pools apart takes the engine's");
+    }
     spec.base.emplace_back("serving", yaml_text(*serving));
   }
   root.throw_errors();

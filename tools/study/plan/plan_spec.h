@@ -4,14 +4,16 @@
 //   load: {arrivals: {law: poisson, rate: 24 /s}, input: 2000, output: 500}     # serving.requests
 //   # or of single steps: {phase: decode, context: 4096, rate: 50000 /s}        # tokens a second
 //   #                     {phase: prefill, prompt: 4096, rate: 200000 /s}
-//   targets: {ttft: 2 s, tpot: 80 ms, attained: 0.99, confidence: 0.8}
-//   gpus: [{cluster: h200-8x8, price: 2.60 USD/h}, {cluster: gb200-nvl72, price: 3.30 USD/h}]
-//   limits: {gpus: 64, cost: 400 USD/h}
+//   targets: {ttft: 2 s, tpot: {p95: 80 ms}, attained: 0.99, confidence: 0.8}  # serving.targets
+//   gpus: [{cluster: h200-8x8, price: 2.60 USD/h, host: 350 W}, {cluster: gb200-nvl72}]
+//   limits: {gpus: 64, cost: 400 USD/h, power: 250 kW}
+//   pue: 1.2                                     # of power: what cooling and losses add
 //   space: {tp: [1, 2, 4, 8], pp: [1, 2, 4], cp: [1], etp: [1, tp], ep: any, redundant: [0],
-//           two_batch: [false]}
+//           two_batch: [false], pools: [together, apart]}
 //   vary: {precision.kv_cache: [bf16, fp8]}      # anything else of a scenario
-//   objective: cost                              # gpus | cost | throughput
+//   objective: cost                              # gpus | cost | power | throughput
 //   spare: {nodes: 1}                            # or {gpus: 1}
+//   reliability: {gpu_hours: 50700, restart: 600 s}   # to a stop; until an engine serves again
 //   search: {margin: 0.12, finalists: 5, exhaustive: false}
 //
 // and what a scenario says of a deployment (precision, routing, placement, kernels, network,
@@ -26,15 +28,18 @@
 
 #include "sim/io/yaml_reader.h"
 #include "tools/study/axis.h"
+#include "tools/study/plan/availability.h"
 #include "tools/study/plan/layouts.h"
 #include "tools/study/plan/offer.h"
+#include "workloads/serving/targets.h"
 
 namespace moesim::tools {
 
 // A kind of GPU that may be bought: a cluster to take nodes of.
 struct GpuChoice {
-  std::string cluster;  // YAML text: a name, a file, h200:8x8, or {file: …, …}
-  double price = 0;     // of a GPU and hour; 0: none is known
+  std::string cluster;                // YAML text: a name, a file, h200:8x8, or {file: …, …}
+  double price = 0;                   // of a GPU and hour; 0: none is known
+  std::optional<double> host_w = {};  // beside a GPU: its part of the host
 };
 
 // A load of steps, all alike.
@@ -47,6 +52,7 @@ struct PlanSpace {
   LayoutSpace layouts = {};
   std::vector<std::int64_t> redundant = {0};
   std::vector<bool> two_batch = {false};
+  bool together = true, apart = false;  // prompts and tokens on the same engines; in pools
 };
 
 struct PlanSpec {
@@ -56,10 +62,12 @@ struct PlanSpec {
   std::optional<StepLoad> steps = {};  // else requests are served
   std::string load_text = {};          // YAML text of serving.requests
   bool counts_requests = false;        // the load says how many: that many, whatever is planned
-  std::string ttft = {}, tpot = {}, e2el = {};  // as written; empty: none
-  double attained = 0.99;
+  workloads::serving::Targets targets = {};  // of steps: the one time
+  std::string targets_text = {};             // YAML text of serving.targets
   std::vector<GpuChoice> gpus = {};
   std::string currency = {};  // of prices; empty where there are none
+  double pue = 1;             // power drawn over power of the machines
+  Reliability reliability = {};
   PlanSpace space = {};
   std::vector<Axis> vary = {};
   Demand demand = {};

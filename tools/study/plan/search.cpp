@@ -13,7 +13,7 @@ constexpr double kWider = 1.5;
 class Search {
  public:
   Search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
-         const std::function<double(std::size_t)>& estimate,
+         const std::function<SearchEstimate(std::size_t)>& estimate,
          const std::function<EngineCapacity(std::size_t)>& measure, const SearchOptions& options)
       : items_(items),
         questions_(questions),
@@ -23,6 +23,7 @@ class Search {
         margin_(options.margin),
         best_(questions.size()) {
     result_.items.resize(items.size());
+    for (const SearchItem& item : items) terms_.push_back(item.terms);
   }
 
   SearchResult run() {
@@ -51,19 +52,33 @@ class Search {
   // Whether an engine of this capacity would be the best answer to any question.
   bool may_win(std::size_t i, double capacity) const {
     for (std::size_t q = 0; q < questions_.size(); ++q) {
-      const auto offer = offer_of(items_[i].terms, capacity, options_.structure, questions_[q]);
+      const auto offer = offer_of(terms_[i], capacity, options_.structure, questions_[q]);
       if (offer && (!best_[q].item || !better(best_[q].offer, *offer))) return true;
     }
     return false;
   }
 
+  void learn(std::size_t i) {
+    const SearchEstimate found = estimate_(i);
+    result_.items[i].estimate = found.capacity;
+    if (found.busy_w > 0) terms_[i].busy_w = found.busy_w;
+  }
+
+  // Whether watts decide anything: an exhaustive search estimates only then.
+  bool priced_by_power() const {
+    return std::ranges::any_of(questions_, [](const Demand& d) {
+      return d.objective == Objective::Power || std::isfinite(d.limits.power);
+    });
+  }
+
   void measure(std::size_t i) {
     SearchedItem& item = result_.items[i];
     item.fate = Fate::Measured;
+    if (!item.estimate && priced_by_power()) learn(i);
     item.capacity = measure_(i);
     const double deviation = deviation_of(*item.capacity, options_.structure);
     for (std::size_t q = 0; q < questions_.size(); ++q) {
-      const auto offer = offer_of(items_[i].terms, item.capacity->p50, deviation, questions_[q]);
+      const auto offer = offer_of(terms_[i], item.capacity->p50, deviation, questions_[q]);
       Best& best = best_[q];
       if (!offer) continue;
       const bool wins = !best.item || better(*offer, best.offer) ||
@@ -78,8 +93,7 @@ class Search {
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::vector<std::optional<Offer>> offers;
     for (const std::size_t i : order)
-      offers.push_back(
-          offer_of(items_[i].terms, capacity(i), options_.structure, questions_.front()));
+      offers.push_back(offer_of(terms_[i], capacity(i), options_.structure, questions_.front()));
     std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
       if (!offers[a] || !offers[b]) return offers[a].has_value() && !offers[b];
       return better(*offers[a], *offers[b]);
@@ -95,7 +109,7 @@ class Search {
         SearchedItem& item = result_.items[order[k]];
         if (!may_win(order[k], items_[order[k]].ceiling)) continue;
         item.fate = Fate::Margin;
-        item.estimate = estimate_(order[k]);
+        learn(order[k]);
       }
       // The best of them, so that what follows has something to be measured by.
       for (const std::size_t i : by_promise([&](std::size_t j) { return scaled(j); })) {
@@ -178,10 +192,11 @@ class Search {
 
   const std::vector<SearchItem>& items_;
   const std::vector<Demand>& questions_;
-  const std::function<double(std::size_t)>& estimate_;
+  const std::function<SearchEstimate(std::size_t)>& estimate_;
   const std::function<EngineCapacity(std::size_t)>& measure_;
   SearchOptions options_;
   double margin_;
+  std::vector<EngineTerms> terms_;  // with what is known by now
   std::vector<Best> best_;
   std::map<std::size_t, double> ratios_;
   SearchResult result_;
@@ -190,7 +205,7 @@ class Search {
 }  // namespace
 
 SearchResult search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
-                    const std::function<double(std::size_t)>& estimate,
+                    const std::function<SearchEstimate(std::size_t)>& estimate,
                     const std::function<EngineCapacity(std::size_t)>& measure,
                     const SearchOptions& options) {
   return Search(items, questions, estimate, measure, options).run();

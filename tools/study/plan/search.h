@@ -9,7 +9,8 @@
 // leaves out of all. Where one that was measured is off by more than the margin, the margin is made
 // half as large again and the search goes on, at last over all of them.
 //
-// A function of values: it knows no scenario. Ties go to the lower index.
+// Until an engine is estimated its GPUs are taken to draw what those that wait do: no less is
+// possible. A function of values: it knows no scenario. Ties go to the lower index.
 #pragma once
 
 #include <cstddef>
@@ -26,6 +27,11 @@ struct SearchItem {
   EngineTerms terms = {};
   double ceiling = 0;  // its capacity is at most this
   std::size_t group = 0;
+};
+
+// What an engine is estimated to carry, and the watts of a GPU of it that works (0: not known).
+struct SearchEstimate {
+  double capacity = 0, busy_w = 0;
 };
 
 struct SearchOptions {
@@ -52,14 +58,15 @@ struct SearchedItem {
 struct SearchResult {
   std::vector<SearchedItem> items;
   std::vector<std::optional<std::size_t>> best;  // of each question
-  double margin_used = 0, largest_error = 0;     // |ln| of measured over scaled estimate, as a part
+  double margin_used = 0,
+         largest_error = 0;  // |ln| of measured over scaled estimate, as a part
   std::size_t estimated = 0, measured = 0;
 };
 
 // `questions`: an engine matters that may be the best answer to one of them. `estimate` and
 // `measure` are called at most once for each item; 0 is none.
 SearchResult search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
-                    const std::function<double(std::size_t)>& estimate,
+                    const std::function<SearchEstimate(std::size_t)>& estimate,
                     const std::function<EngineCapacity(std::size_t)>& measure,
                     const SearchOptions& options);
 

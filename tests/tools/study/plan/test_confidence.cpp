@@ -36,14 +36,16 @@ TEST_CASE("what is common to two engines moves both, what is not tells them apar
   const double half = std::exp(1.2815515655446004 * 0.1);  // a deviation of 0.1
   EngineCapacity a{.p10 = 11 / half, .p50 = 11, .p90 = 11 * half, .share = {1, 0}};
   EngineCapacity b{.p10 = 10 / half, .p50 = 10, .p90 = 10 * half, .share = {1, 0}};
-  // All of both rests on one model of one device: the better one is better, however far it is off.
-  CHECK(probability_better(a, 11, b, 10, true, 0.1) == 1);
-  CHECK(probability_better(b, 10, a, 11, true, 0.1) == 0);
+  // All of both rests on one model of one device, whatever that is off by: there is left what is
+  // each one's own of what no model has, half of 0.01 twice.
+  CHECK(probability_better(a, 11, b, 10, true, 0.1) == Approx(normal_below(std::log(1.1) / 0.1)));
+  CHECK(probability_better(b, 10, a, 11, true, 0.1) ==
+        Approx(1 - normal_below(std::log(1.1) / 0.1)));
   CHECK(probability_better(a, 10, b, 10, true, 0.1) == 0.5);
-  // B rests on another model: each has 0.1, the difference sqrt(2) x 0.1.
+  // B rests on another model: each has 0.1, the difference sqrt(2) x 0.1, beside that.
   b.share = {0, 1};
   CHECK(probability_better(a, 11, b, 10, true, 0.1) ==
-        Approx(normal_below(std::log(1.1) / std::sqrt(0.02))));
+        Approx(normal_below(std::log(1.1) / std::sqrt(0.03))));
   // On another device what no model has is each one's own, too: variances 4 x 0.01.
   CHECK(probability_better(a, 11, b, 10, false, 0.1) == Approx(normal_below(std::log(1.1) / 0.2)));
 }

@@ -75,6 +75,27 @@ TEST_CASE("by throughput a plan takes what the limits leave room for") {
   CHECK(offer_of(kPair, 5, 0.1, asked)->engines == 16);
 }
 
+TEST_CASE("a plan draws what its GPUs that work and those that wait do") {
+  EngineTerms terms = kPair;
+  terms.idle_w = 100;
+  terms.busy_w = 500;
+  Demand asked = demand(24);
+  asked.objective = Objective::Power;
+  // Five engines, 10 GPUs, carry 25: 24 / 25 of them work. 10 x (100 + 0.96 x 400) = 4,840 W.
+  const auto offer = offer_of(terms, 5, 0.1, asked);
+  REQUIRE(offer);
+  CHECK(offer->power == Approx(4840));
+  CHECK(offer->value == Approx(4840));
+  asked.limits.power = 4839;
+  CHECK_FALSE(offer_of(terms, 5, 0.1, asked));
+  // By throughput each engine beyond the five only waits, with 200 W: 1,000 W are five more.
+  asked.objective = Objective::Throughput;
+  asked.limits.power = 4840 + 1001;
+  CHECK(offer_of(terms, 5, 0.1, asked)->engines == 10);
+  // What is not known draws nothing.
+  CHECK(offer_of(kPair, 5, 0.1, demand(24))->power == 0);
+}
+
 TEST_CASE("the better of two: by the objective, then fewer GPUs, then the larger capacity") {
   const Offer a{.gpus = 8, .capacity = 30, .value = 10}, b{.gpus = 4, .capacity = 20, .value = 11};
   CHECK(better(a, b));

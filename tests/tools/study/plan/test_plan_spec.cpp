@@ -34,9 +34,8 @@ TEST_CASE("a plan of a service, with what is left out") {
   CHECK_FALSE(spec.steps);
   CHECK(spec.demand.rate == 24);
   CHECK(spec.load_text == "{arrivals: {law: poisson, rate: 24 /s}, input: 2000, output: 500}");
-  CHECK(spec.ttft == "2 s");
-  CHECK(spec.tpot == "80 ms");
-  CHECK(spec.attained == 0.99);
+  CHECK(text_of(spec.targets) == "TTFT 2 s, TPOT 80 ms");
+  CHECK(spec.targets_text == "{ttft: 2 s, tpot: 80 ms, attained: 0.99}");
   CHECK(spec.demand.confidence == 0.8);
   CHECK(spec.demand.limits.gpus == 64);
   // Without prices the fewest GPUs.
@@ -81,6 +80,32 @@ TEST_CASE("a plan of steps, with all that can be said") {
   CHECK(spec.exhaustive);
 }
 
+TEST_CASE("power: hosts, what cooling adds, a limit, the objective") {
+  const PlanSpec spec = read(std::string(kService) +
+                             "gpus: [{cluster: h100-8x8, host: 350 W}, h200-8x8]\npue: 1.2\n"
+                             "limits: {power: 25 kW}\nobjective: power\n");
+  CHECK(spec.gpus[0].host_w == 350);
+  CHECK_FALSE(spec.gpus[1].host_w);
+  CHECK(spec.pue == 1.2);
+  CHECK(spec.demand.limits.power == 25000);
+  CHECK(spec.demand.objective == tools::Objective::Power);
+  CHECK(mistakes(std::string(kService) + "gpus: [a]\nlimits: {power: 25}\n") ==
+        "plan.yaml:5:17: limits.power: expected a power such as 350 W or 250 kW, not \"25\"");
+}
+
+TEST_CASE("pools, and how often a GPU stops") {
+  const PlanSpec spec =
+      read(std::string(kService) +
+           "gpus: [a]\nspace: {pools: [apart]}\nreliability: {gpu_hours: 1000, restart: 36 s}\n");
+  CHECK(spec.space.apart);
+  CHECK_FALSE(spec.space.together);
+  CHECK(spec.reliability.gpu_hours == 1000);
+  CHECK(spec.reliability.restart_h == doctest::Approx(0.01));
+  CHECK(mistakes(std::string(kService) +
+                 "gpus: [a]\nspace: {pools: [apart]}\nserving: {kv: {memory: 0.8}}\n") ==
+        "plan.yaml:6:15: serving.kv: is of one pool: a plan of pools apart takes the engine's");
+}
+
 TEST_CASE("every mistake of a plan is told where it is") {
   CHECK(mistakes("model: m\nload: {phase: decode, context: 8, rate: 5}\ntargets: {ttft: 1 s}\n"
                  "gpus: []\n") ==
@@ -109,7 +134,9 @@ TEST_CASE("every mistake of a plan is told where it is") {
         "plan.yaml:6:23: vary.cluster.nodes: is searched: say it under space, or gpus");
   CHECK(mistakes(prefix + "gpus: [a]\nparallelism: {tp: 2}\n") ==
         "plan.yaml:5:1: unknown key \"parallelism\"; known are name, load, targets, gpus, limits, "
-        "space, vary, objective, spare, search, serving, model, keep_layers, precision, routing, "
+        "space, vary, objective, spare, search, serving, pue, reliability, model, keep_layers, "
+        "precision, "
+        "routing, "
         "placement, kernels, network, overlap, engine, host, seed");
 }
 

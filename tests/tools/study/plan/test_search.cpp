@@ -15,6 +15,7 @@ namespace {
 struct Toy {
   std::vector<SearchItem> items;
   std::vector<double> estimates, capacities;
+  std::vector<double> busy = {};  // watts of a GPU that works
   std::vector<Demand> questions = {
       {.rate = 24, .confidence = 0.8, .objective = Objective::Cost, .limits = {.gpus = 64}},
       {.rate = 24, .confidence = 0.5, .objective = Objective::Gpus, .limits = {.gpus = 64}}};
@@ -27,7 +28,10 @@ struct Toy {
   }
   SearchResult search(const SearchOptions& options) const {
     return tools::search(
-        items, questions, [&](std::size_t i) { return estimates[i]; },
+        items, questions,
+        [&](std::size_t i) {
+          return SearchEstimate{.capacity = estimates[i], .busy_w = busy.empty() ? 0 : busy[i]};
+        },
         [&](std::size_t i) {
           return EngineCapacity{.p10 = capacities[i], .p50 = capacities[i], .p90 = capacities[i]};
         },
@@ -66,6 +70,26 @@ TEST_CASE("estimates count up to what all of them leave out") {
   CHECK(found.items[0].fate == Fate::Margin);
   CHECK(found.largest_error == doctest::Approx(0));
   CHECK(found.margin_used == 0.1);
+}
+
+TEST_CASE("by power the least watts win, and what is not known yet is taken to wait") {
+  Toy toy;
+  toy.questions.front().objective = Objective::Power;
+  // 24 /s at 0.8: 26.1. One engine of 8 carries 30, works 24 / 30 of the time: 8 x (100 + 0.8 x
+  // 500) = 4,000 W. Two of 4 carry 28 and draw 8 x (100 + 24 / 28 x 300) = 2,857 W. Three of 4 at 9
+  // wait with 1,200 W: that could be less, and 12 x (100 + 24 / 27 x 300) = 4,400 W are not.
+  toy.add(8, 30, 30, 60);
+  toy.add(4, 14, 14, 60);
+  toy.add(4, 9, 9, 9);
+  for (SearchItem& item : toy.items) item.terms.idle_w = item.terms.busy_w = 100;
+  toy.busy = {600, 400, 400};
+  for (const bool exhaustive : {false, true}) {
+    const SearchResult found = toy.search({.exhaustive = exhaustive});
+    CHECK(found.best[0] == 1);
+    // The fewest GPUs: both take eight, and the first carries more.
+    CHECK(found.best[1] == 0);
+    CHECK(found.estimated == 3);
+  }
 }
 
 TEST_CASE("an engine that was estimated too low is found once the margin has grown") {

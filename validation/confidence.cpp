@@ -1,9 +1,9 @@
-#include "tools/study/plan/confidence.h"
+#include "validation/confidence.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace moesim::tools {
+namespace moesim::validation {
 namespace {
 
 // Deviations between the tenth and the ninetieth percentile.
@@ -20,6 +20,15 @@ double length(const std::array<double, workloads::kFactors>& shares) {
 }
 
 }  // namespace
+
+std::array<double, workloads::kFactors> shares_of(const workloads::FactorTimes& times) {
+  std::array<double, workloads::kFactors> shares{};
+  double sum = 0;
+  for (const sim::Duration time : times) sum += static_cast<double>(time.count());
+  for (std::size_t f = 0; f < shares.size() && sum > 0; ++f)
+    shares[f] = static_cast<double>(times[f].count()) / sum;
+  return shares;
+}
 
 double normal_below(double z) {
   return 0.5 * std::erfc(-z / std::sqrt(2.0));
@@ -50,7 +59,7 @@ double capacity_for(double rate, double probability, double deviation) {
 double probability_better(const EngineCapacity& a, double capacity_a, const EngineCapacity& b,
                           double capacity_b, bool one_device, double structure) {
   const double log_ratio = std::log(capacity_a / capacity_b);
-  double variance = 0;
+  double variance = structure * structure;  // half of it twice
   if (one_device) {
     // Of a factor: what each says of it, on average.
     const double la = length(a.share), lb = length(b.share);
@@ -65,4 +74,4 @@ double probability_better(const EngineCapacity& a, double capacity_a, const Engi
   return normal_below(log_ratio / std::sqrt(variance));
 }
 
-}  // namespace moesim::tools
+}  // namespace moesim::validation

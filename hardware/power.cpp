@@ -1,0 +1,89 @@
+#include "hardware/power.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "sim/io/yaml_reader.h"
+
+namespace moesim::hardware {
+namespace {
+
+using sim::io::YamlDocument;
+using sim::io::YamlNode;
+
+constexpr double kIdleOfLimit = 74.0 / 700;  // H100's
+constexpr int kMostFamilies = 4;             // as load_device
+
+// "700 W"
+double read_watts(const YamlNode& node) {
+  const std::string text = node.text();
+  double watts = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), watts);
+  const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (error != std::errc{} || rest != " W" || !(watts > 0) || watts > 1e5) {
+    node.error(fmt::format("expected a power such as 700 W, not \"{}\"", text));
+    return 0;
+  }
+  return watts;
+}
+
+void read_parts(const YamlNode& node, CardPower& power) {
+  node.allow_only({"busy", "memory", "compute", "half", "error"});
+  power.busy = node.at("busy").number(0, 1);
+  power.memory = node.at("memory").number(0, 2);
+  power.compute = node.at("compute").number(0, 2);
+  power.half = node.at("half").number(0.001, 10);
+  power.error = node.at("error").number(0, 1);
+}
+
+CardPower read_power(const YamlNode& node) {
+  node.allow_only({"limit", "idle", "parts", "source"});
+  CardPower power{.limit_w = read_watts(node.at("limit")), .source = node.at("source").text()};
+  if (const auto idle = node.find("idle")) {
+    power.idle_w = read_watts(*idle);
+    if (power.idle_w >= power.limit_w) idle->error("is not below the limit");
+  } else {
+    power.idle_w = kIdleOfLimit * power.limit_w;
+    power.stand_ins.push_back(
+        fmt::format("idle power {:.0f} W: of its limit as much as an H100", power.idle_w));
+  }
+  if (const auto parts = node.find("parts"))
+    read_parts(*parts, power);
+  else
+    power.stand_ins.emplace_back("power by use: H100's fit stands in");
+  return power;
+}
+
+std::optional<CardPower> load(const std::filesystem::path& file, int families_left) {
+  const YamlDocument document = YamlDocument::load(file);
+  const YamlNode root = document.root();
+  if (const auto node = root.find("power")) {
+    CardPower power = read_power(*node);
+    document.throw_errors();
+    return power;
+  }
+  const auto family = root.find("family");
+  if (!family || families_left == 0) return {};
+  auto power = load(document.folder() / (family->text() + ".yaml"), families_left - 1);
+  if (power) {
+    power->stand_ins.insert(power->stand_ins.begin(),
+                            fmt::format("limit and idle power: those of {}", family->text()));
+  }
+  return power;
+}
+
+}  // namespace
+
+double power_of(const CardPower& card, const PowerUse& use) {
+  const double compute = use.compute > 0 ? use.compute / (use.compute + card.half) : 0;
+  const double part = card.busy * use.busy + card.memory * use.memory + card.compute * compute;
+  return card.idle_w + (card.limit_w - card.idle_w) * std::min(1.0, part);
+}
+
+std::optional<CardPower> load_power(const std::filesystem::path& device_file) {
+  return load(device_file, kMostFamilies);
+}
+
+}  // namespace moesim::hardware

@@ -1,0 +1,97 @@
+// `moesim sweep sensitivity`, as a user calls it.
+#include <doctest/doctest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "sim/error.h"
+#include "tests/support/call_command.h"
+#include "tests/support/thrown.h"
+#include "tools/moesim/sweep/sweep_commands.h"
+
+using namespace moesim;
+using moesim::tests::printed;
+using moesim::tests::Values;
+
+namespace {
+
+Values mixtral(const std::string& method, std::vector<std::string> over) {
+  return {{"SCENARIO", {"mixtral-8x7b-decode-h100"}},
+          {"over", std::move(over)},
+          {"method", {method}},
+          {"set", {"network=bound", "step.count=1", "routing={law: balanced}"}}};
+}
+
+nlohmann::json json_of(Values values) {
+  values["format"] = {"json"};
+  return nlohmann::json::parse(printed(tools::sweep_sensitivity_command(), std::move(values)));
+}
+
+std::string message(Values values) {
+  return moesim::tests::thrown<sim::ConfigError>(
+      [&] { (void)printed(tools::sweep_sensitivity_command(), std::move(values)); });
+}
+
+const std::vector<std::string> kBatchAndContext{"step.batch_per_rank=8..64",
+                                                "step.context=1024..4096"};
+
+}  // namespace
+
+TEST_CASE("a tornado has the scenario itself, and each factor at both ends, the largest first") {
+  // A decode step reads all weights whatever the batch; a seed changes nothing of a balanced step.
+  const auto json = json_of(mixtral("tornado", {"seed=1..2", "step.batch_per_rank=8..64"}));
+  CHECK(json["runs"] == 5);
+  REQUIRE(json["factors"].size() == 2);
+  const auto& batch = json["factors"][0];
+  CHECK(batch["key"] == "step.batch_per_rank");
+  CHECK(batch["first_value"] == "8");
+  CHECK(batch["last_value"] == "64");
+  CHECK(batch["at_first"].get<double>() < json["base"].get<double>());
+  CHECK(batch["swing"].get<double>() ==
+        doctest::Approx(batch["at_last"].get<double>() - batch["at_first"].get<double>()));
+  const auto& seed = json["factors"][1];
+  CHECK(seed["key"] == "seed");
+  CHECK(seed["swing"] == 0);
+  CHECK(seed["at_first"] == json["base"]);
+}
+
+TEST_CASE("the same bytes come from any number of threads, and others from another seed") {
+  for (const std::string method : {"morris", "sobol"}) {
+    CAPTURE(method);
+    Values values = mixtral(method, kBatchAndContext);
+    values["samples"] = {"4"};
+    const std::string one = printed(tools::sweep_sensitivity_command(), values);
+    values["jobs"] = {"3"};
+    CHECK(printed(tools::sweep_sensitivity_command(), values) == one);
+    values["seed"] = {"2"};
+    CHECK(printed(tools::sweep_sensitivity_command(), values) != one);
+  }
+}
+
+TEST_CASE("the text says what was asked, how often, and from which seed") {
+  Values values = mixtral("morris", kBatchAndContext);
+  values["samples"] = {"2"};
+  const std::string text = printed(tools::sweep_sensitivity_command(), values);
+  CAPTURE(text);
+  // Two paths of three points, of which some may be equal.
+  CHECK(
+      text.starts_with("step_time_us.mean of mixtral-8x7b-decode-h100: Morris, 2 paths, seed 1; "));
+  CHECK(text.find(" runs\n  factor ") != std::string::npos);
+  CHECK(text.find("\n  step.batch_per_rank  8 .. 64 ") != std::string::npos);
+  CHECK(text.find("\n  step.context  1024 .. 4096 ") != std::string::npos);
+}
+
+TEST_CASE("what cannot be asked is told") {
+  Values values = mixtral("tornado", {"step.batch_per_rank=8..64"});
+  values["measure"] = {"step_time_us"};
+  CHECK(message(values) == "--measure: the report at the scenario has no number \"step_time_us\"");
+  CHECK(message(mixtral("tornado", {"seed=1..2", "seed=3..4"})) == "--over: seed is given twice");
+  std::vector<std::string> many;
+  for (int i = 0; i < 11; ++i) many.push_back("key" + std::to_string(i) + "=1..2");
+  CHECK(message(mixtral("sobol", many)) ==
+        "--method sobol: takes 10 factors at most, and there are 11: morris tells which of them "
+        "matter");
+  const std::string wrong = message(mixtral("tornado", {"parallelism.ep=8,3"}));
+  CAPTURE(wrong);
+  CHECK(wrong.ends_with(
+      "\n  at parallelism.ep=3: every point must be a scenario: narrow the factors"));
+}

@@ -1,0 +1,176 @@
+#include "tools/study/plan/answers.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "workloads/report/power_use.h"
+#include "workloads/scenario.h"
+#include "workloads/serving/service.h"
+
+namespace moesim::tools {
+namespace {
+
+constexpr int kMostTries = 8;  // engines more, where a run misses the targets that it was to meet
+
+Offer with_one_more(const PlanWork& work, std::size_t i, const Offer& offer, const Demand& demand) {
+  const EngineCapacity& c = left_by(work.plan.candidates[i].measured).capacity;
+  return offer_with(work.terms(i), offer.engines + 1, c.p50, work.deviation(i), demand);
+}
+
+workloads::RunResult run_of(const PlanWork& work, const std::string& text) {
+  auto document = sim::io::YamlDocument::parse(text, "the plan's scenario");
+  workloads::Scenario scenario = workloads::read_scenario(document.root(), work.options.shipped);
+  scenario.inputs.scenario.clear();
+  scenario.deployment.routing.cache = work.options.traces;
+  return workloads::run(scenario, {.stop = work.options.stop});
+}
+
+void write_cost(const PlanWork& work, PlanAnswer& answer) {
+  const double hour = work.spec.demand.rate * 3600;
+  double output = hour, total = hour;
+  if (!work.spec.steps) {
+    const auto& q = left_by(work.known[answer.candidate].question);
+    output *= q.mean_output();
+    total *= q.mean_output() + q.mean_input();
+  }
+  answer.cost_per_million_output = answer.offer.cost / output * 1e6;
+  answer.cost_per_million_total = answer.offer.cost / total * 1e6;
+}
+
+// Of the run: steps that it was sampled by, or that it is, and the part of the time that they take.
+std::optional<PlanPower> power_of_run(const PlanWork& work, const PlanAnswer& answer) {
+  const PlanSetting& setting = work.setting(answer.candidate);
+  const workloads::Report& report = answer.run.report;
+  if (!setting.power() || report.step_time_us.mean <= 0) return {};
+  const Candidate& c = work.plan.candidates[answer.candidate];
+  workloads::PhaseWork done;
+  for (std::size_t i = 0; i < workloads::kPhases; ++i) {
+    done.flops[i] = report.phases[i].flops;
+    done.bytes[i] = report.phases[i].memory_bytes;
+  }
+  const workloads::Deployment d = work.deployment(answer.candidate);
+  // Of pools the run tells of the one that generates alone.
+  const bool apart = c.choice.prefill.has_value();
+  const hardware::PowerUse use =
+      apart ? left_by(c.estimate).use
+            : workloads::power_use(done, static_cast<double>(c.gpus()),
+                                   report.step_time_us.mean * 1e-6, d.cluster.device, d.formats);
+  const double rate = work.spec.demand.rate;
+  const double works =
+      std::min(1.0, answer.run.serving && !apart ? answer.run.serving->report.busy_share
+                                                 : rate / answer.offer.capacity);
+  const hardware::CardPower& card = left_by(setting.power());
+  PlanPower power{.error = card.error, .stand_ins = card.stand_ins};
+  power.gpu_w = card.idle_w + works * (hardware::power_of(card, use) - card.idle_w);
+  const auto gpus = static_cast<double>(answer.offer.gpus);
+  power.total_w = gpus * setting.watts(power.gpu_w);
+  const double tokens = rate * work.tokens_of_request();
+  power.per_token_j = power.total_w / tokens;
+  power.gpu_per_token_j = gpus * power.gpu_w / tokens;
+  if (apart) power.stand_ins.emplace_back("use of the cards: of the estimate, not of the run");
+  if (!work.spec.gpus[setting.gpu()].host_w)
+    power.stand_ins.emplace_back("hosts and network draw nothing (gpus: host: 350 W)");
+  return power;
+}
+
+// Runs `wanted` of the engine; where that misses the targets one more, as far as the limits go.
+Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand& demand,
+                 PlanAnswer& answer) {
+  const PlanSpec& spec = work.spec;
+  const EngineChoice& choice = work.plan.candidates[i].choice;
+  const MeasuredEngine& engine = left_by(work.plan.candidates[i].measured);
+  for (int tries = 0;; ++tries) {
+    answer.scenario = spec.steps
+                          ? work.setting(i).scenario(choice, engine.batch)
+                          : work.setting(i).scenario(choice, wanted.engines, engine.requests);
+    answer.run = run_of(work, answer.scenario);
+    if (!answer.run.serving) return wanted;
+    const auto& report = answer.run.serving->report;
+    if (workloads::serving::meets(report, spec.targets) || tries == kMostTries) return wanted;
+    // Engines are not loaded alike: one more takes the rest.
+    const Offer more = with_one_more(work, i, wanted, demand);
+    if (more.gpus > std::min(spec.demand.limits.gpus, work.terms(i).most) ||
+        more.cost > spec.demand.limits.cost || more.power > spec.demand.limits.power)
+      return wanted;
+    wanted = more;
+  }
+}
+
+PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
+                     std::size_t question) {
+  const Demand& demand = work.asked[question];
+  const double capacity = left_by(work.plan.candidates[i].measured).capacity.p50;
+  PlanAnswer answer{
+      .roles = {work.roles[question]}, .candidate = i, .confidence = demand.confidence};
+  answer.deviation = work.deviation(i);
+  answer.offer = run_enough(work, i, wanted, demand, answer);
+  const auto engines = static_cast<double>(answer.offer.engines);
+  const double decile = std::exp(normal_quantile(0.9) * answer.deviation);
+  answer.capacity_p10 = engines * capacity / decile;
+  answer.capacity_p90 = engines * capacity * decile;
+  const EngineTerms terms = work.terms(i);
+  answer.nodes = (answer.offer.gpus + terms.gpus_per_node - 1) / terms.gpus_per_node;
+  const std::int64_t left = answer.offer.engines - engines_lost(terms, Spare::Node);
+  answer.without_spare = static_cast<double>(std::max<std::int64_t>(0, left)) * capacity;
+  if (answer.offer.cost > 0) write_cost(work, answer);
+  answer.power = power_of_run(work, answer);
+  answer.availability = availability_of(answer.offer.engines, terms.gpus, capacity, demand.rate,
+                                        work.spec.reliability);
+  return answer;
+}
+
+}  // namespace
+
+void answer_questions(PlanWork& work) {
+  PlanStage stage{.name = "final"};
+  auto& answers = work.plan.answers;
+  answers.clear();
+  std::erase_if(work.plan.stages, [](const PlanStage& s) { return s.name == "final"; });
+  for (std::size_t q = 0; q < work.asked.size(); ++q) {
+    const std::optional<std::size_t> best = work.best[q];
+    if (!best) continue;
+    ++stage.in;
+    const std::size_t i = *best;
+    const Offer wanted = left_by(work.offer(i, work.asked[q]));
+    const auto same_as = [&](const Offer& offer) {
+      return std::ranges::find_if(answers, [&, i](const PlanAnswer& a) {
+        return a.candidate == i && a.offer.engines == offer.engines;
+      });
+    };
+    auto same = same_as(wanted);
+    if (same == answers.end()) {
+      work.proceed("final", q, work.asked.size());
+      PlanAnswer answer = answer_of(work, i, wanted, q);
+      same = same_as(answer.offer);
+      if (same == answers.end()) {
+        answers.push_back(std::move(answer));
+        ++stage.out;
+        continue;
+      }
+    }
+    same->roles.push_back(work.roles[q]);
+  }
+  work.plan.stages.push_back(std::move(stage));
+}
+
+std::optional<PlanTie> second_of(const PlanWork& work) {
+  const auto& candidates = work.plan.candidates;
+  const std::size_t chosen = work.plan.answers.front().candidate;
+  std::optional<std::size_t> second;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (i == chosen || !candidates[i].offer) continue;
+    if (!second || better(left_by(candidates[i].offer), left_by(candidates[*second].offer)))
+      second = i;
+  }
+  if (!second) return {};
+  const Candidate& first = candidates[chosen];
+  const Candidate& other = candidates[*second];
+  const EngineCapacity &a = left_by(first.measured).capacity, &b = left_by(other.measured).capacity;
+  const auto a_gpu = [](const EngineCapacity& capacity, const Candidate& c) {
+    return capacity.p50 / static_cast<double>(c.gpus());
+  };
+  return PlanTie{*second, probability_better(a, a_gpu(a, first), b, a_gpu(b, other),
+                                             first.device == other.device, work.structure())};
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,131 @@
+#include "tools/study/plan/choose.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace moesim::tools {
+namespace {
+
+std::string no_capacity(const PlanWork& work, const Estimate& e) {
+  const PlanSpec& spec = work.spec;
+  if (e.least_token_s > 0) {
+    return spec.steps && !spec.steps->decode
+               ? fmt::format("one prompt takes {}", seconds_text(e.least_token_s))
+               : fmt::format("one sequence's token takes {}", seconds_text(e.least_token_s));
+  }
+  const auto ttft = target_s(spec, workloads::serving::TimeOf::Ttft);
+  if (ttft && e.first_s > *ttft) return fmt::format("one prompt takes {}", seconds_text(e.first_s));
+  return "no rate attains the targets";
+}
+
+Rejection beyond_the_margin(const PlanWork& work, const Estimate& e) {
+  if (e.capacity <= 0) return {"capacity", no_capacity(work, e)};
+  return {"margin", fmt::format("an engine carries about {:.3g} /s: worse by more than the margin",
+                                e.capacity)};
+}
+
+// Of one that was measured and is no answer.
+Rejection not_the_best(const PlanWork& work, std::size_t i, const EngineCapacity& capacity) {
+  const Candidate& candidate = work.plan.candidates[i];
+  if (capacity.p50 <= 0) return {"capacity", no_capacity(work, left_by(candidate.estimate))};
+  if (auto over = work.over_the_limits(i, capacity.p50, work.deviation(i), "about")) return *over;
+  if (candidate.offer) {
+    return {"dominated", fmt::format("measured: {} GPUs carry {:.3g} /s", candidate.offer->gpus,
+                                     candidate.offer->capacity)};
+  }
+  return {"probability",
+          fmt::format("measured: within the limits no number of engines has {:.2f}{}",
+                      work.spec.demand.confidence,
+                      work.spec.demand.spare == Spare::None ? "" : " with the spare lost")};
+}
+
+// Why one that was searched is no answer.
+void explain(PlanWork& work, std::size_t i, const SearchedItem& item) {
+  Candidate& candidate = work.plan.candidates[i];
+  if (item.capacity) candidate.offer = work.offer(i, work.asked.front());
+  if (std::ranges::find(work.best, std::optional(i)) != work.best.end()) return;
+  switch (item.fate) {
+    case Fate::Dominated:
+      candidate.rejected = Rejection{
+          "dominated",
+          fmt::format("an engine carries at most {:.3g} /s: proved worse", work.known[i].ceiling)};
+      return;
+    case Fate::Margin:
+      candidate.rejected = beyond_the_margin(work, left_by(candidate.estimate));
+      return;
+    case Fate::Measured:
+      candidate.rejected = not_the_best(work, i, left_by(item.capacity));
+  }
+}
+
+}  // namespace
+
+void choose(PlanWork& work) {
+  std::vector<std::size_t> left;
+  std::vector<SearchItem> items;
+  work.best.clear();
+  for (const std::size_t i : work.left) {
+    Candidate& candidate = work.plan.candidates[i];
+    candidate.offer.reset();
+    candidate.rejected = work.known[i].distrusted;
+    if (candidate.rejected) continue;
+    left.push_back(i);
+    items.push_back(
+        {.terms = work.terms(i), .ceiling = work.known[i].ceiling, .group = work.setting(i).gpu()});
+  }
+  std::size_t estimated = 0, measured = 0;
+  const SearchResult found = search(
+      items, work.asked,
+      [&](std::size_t k) {
+        work.proceed("estimated", estimated++, left.size());
+        const double capacity = work.estimate(left[k]).capacity;
+        return SearchEstimate{.capacity = capacity, .busy_w = work.terms(left[k]).busy_w};
+      },
+      [&](std::size_t k) {
+        work.proceed("measured", measured++, left.size());
+        return work.measure(left[k]).capacity;
+      },
+      {.margin = work.spec.margin,
+       .finalists = static_cast<std::size_t>(work.spec.finalists),
+       .structure = work.structure(),
+       .exhaustive = work.spec.exhaustive});
+  work.plan.margin_used = found.margin_used;
+  work.plan.largest_error = found.largest_error;
+  std::erase_if(work.plan.stages, [](const PlanStage& stage) {
+    return stage.name == "estimate" || stage.name == "measure";
+  });
+  work.plan.stages.push_back({"estimate", left.size(), found.estimated});
+  work.plan.stages.push_back({"measure", found.estimated, found.measured});
+  for (const auto& best : found.best)
+    work.best.push_back(best ? std::optional(left[*best]) : std::nullopt);
+  for (std::size_t k = 0; k < left.size(); ++k) explain(work, left[k], found.items[k]);
+}
+
+std::vector<std::size_t> pareto_of(const PlanWork& work) {
+  struct Point {
+    std::size_t candidate;
+    double a_user, a_gpu;
+  };
+  std::vector<Point> points;
+  const double tokens = work.tokens_of_request();
+  for (std::size_t i = 0; i < work.plan.candidates.size(); ++i) {
+    const Candidate& c = work.plan.candidates[i];
+    if (!c.estimate || c.estimate->capacity <= 0 || c.estimate->token_s <= 0) continue;
+    points.push_back({i, 1 / c.estimate->token_s,
+                      c.estimate->capacity * tokens / static_cast<double>(c.gpus())});
+  }
+  std::ranges::stable_sort(points, [](const Point& a, const Point& b) {
+    return std::pair(-a.a_gpu, -a.a_user) < std::pair(-b.a_gpu, -b.a_user);
+  });
+  std::vector<std::size_t> pareto;
+  double fastest = 0;
+  for (const Point& point : points) {
+    if (point.a_user <= fastest) continue;
+    fastest = point.a_user;
+    pareto.push_back(point.candidate);
+  }
+  return pareto;
+}
+
+}  // namespace moesim::tools

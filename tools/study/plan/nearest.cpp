@@ -1,0 +1,82 @@
+#include "tools/study/plan/nearest.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace moesim::tools {
+namespace {
+
+// Where all were refused unseen, those that come nearest by their floors are looked at.
+void look_closer(PlanWork& work) {
+  const auto seen = [](const Candidate& c) { return c.measured.has_value(); };
+  if (std::ranges::any_of(work.plan.candidates, seen)) return;
+  struct Close {
+    std::size_t candidate;
+    bool misses;
+    double by;  // GPUs that would do by the ceiling; where a target is missed, by how much
+  };
+  std::vector<Close> close;
+  for (std::size_t i = 0; i < work.plan.candidates.size(); ++i) {
+    const KnownEngine& known = work.known[i];
+    if (known.late > 1) {
+      close.push_back({i, true, known.late});
+    } else if (known.ceiling > 0) {
+      const auto offer =
+          offer_without_limits(work.terms(i), known.ceiling, work.structure(), work.asked.front());
+      if (offer) close.push_back({i, false, static_cast<double>(offer->gpus)});
+    }
+  }
+  std::ranges::stable_sort(close, [](const Close& a, const Close& b) {
+    return std::pair(a.misses, a.by) < std::pair(b.misses, b.by);
+  });
+  if (close.size() > static_cast<std::size_t>(work.spec.finalists))
+    close.resize(static_cast<std::size_t>(work.spec.finalists));
+  for (const Close& one : close) {
+    work.proceed("nearest", 0, close.size());
+    if (work.estimate(one.candidate).capacity > 0) work.measure(one.candidate);
+  }
+}
+
+// Nothing where it was not looked at, or is late for no reason that an estimate tells.
+std::optional<Nearest> distance_of(const PlanWork& work, std::size_t i) {
+  const Candidate& c = work.plan.candidates[i];
+  if (!c.estimate) return {};
+  Nearest one{.candidate = i};
+  const EngineTerms t = work.terms(i);
+  if (c.measured && c.measured->capacity.p50 > 0) {
+    const double capacity = c.measured->capacity.p50;
+    one.would_do = offer_without_limits(t, capacity, work.deviation(i), work.asked.front());
+    one.carried =
+        capacity * static_cast<double>(std::min(work.spec.demand.limits.gpus, t.most) / t.gpus);
+  } else if (c.estimate->least_token_s > 0) {
+    one.least_token_s = c.estimate->least_token_s;
+  } else if (c.estimate->capacity == 0 && c.estimate->first_s > 0) {
+    one.least_first_s = c.estimate->first_s;
+  } else if (!c.measured) {
+    return {};
+  }
+  return one;
+}
+
+bool nearer(const Nearest& a, const Nearest& b) {
+  if (a.would_do.has_value() != b.would_do.has_value()) return a.would_do.has_value();
+  if (a.would_do) return a.would_do->gpus < b.would_do->gpus;
+  const auto least = [](const Nearest& n) {
+    return n.least_token_s.value_or(n.least_first_s.value_or(INFINITY));
+  };
+  return least(a) < least(b);
+}
+
+}  // namespace
+
+std::optional<Nearest> nearest_of(PlanWork& work) {
+  look_closer(work);
+  std::optional<Nearest> best;
+  for (std::size_t i = 0; i < work.plan.candidates.size(); ++i) {
+    const auto one = distance_of(work, i);
+    if (one && (!best || nearer(*one, *best))) best = one;
+  }
+  return best;
+}
+
+}  // namespace moesim::tools

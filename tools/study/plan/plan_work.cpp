@@ -1,0 +1,161 @@
+#include "tools/study/plan/plan_work.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "sim/error.h"
+#include "sim/units_text.h"
+
+namespace moesim::tools {
+namespace {
+
+// All choices of what varies, the first key the slowest.
+std::vector<std::vector<std::pair<std::string, std::string>>> varied_of(const PlanSpec& spec) {
+  std::vector<std::vector<std::pair<std::string, std::string>>> all(1);
+  for (const Axis& axis : spec.vary) {
+    std::vector<std::vector<std::pair<std::string, std::string>>> more;
+    for (const auto& before : all) {
+      for (const std::string& value : axis.values) {
+        more.push_back(before);
+        more.back().emplace_back(axis.key, value);
+      }
+    }
+    all = std::move(more);
+  }
+  return all;
+}
+
+void ask(PlanWork& work, const char* role, Demand demand) {
+  work.asked.push_back(std::move(demand));
+  work.roles.emplace_back(role);
+}
+
+void ask_all(PlanWork& work) {
+  const PlanSpec& spec = work.spec;
+  ask(work, "chosen", spec.demand);
+  Demand fewest = spec.demand;
+  fewest.objective = Objective::Gpus;
+  fewest.confidence = 0.5;
+  fewest.spare = Spare::None;
+  ask(work, "fewest", fewest);
+  if (spec.currency.empty() || spec.demand.objective == Objective::Cost) return;
+  if (std::ranges::any_of(spec.gpus, [](const GpuChoice& g) { return g.price == 0; })) return;
+  Demand cheapest = spec.demand;
+  cheapest.objective = Objective::Cost;
+  ask(work, "cheapest", cheapest);
+}
+
+}  // namespace
+
+std::string seconds_text(double seconds) {
+  return sim::to_text(sim::picoseconds_rounded_up(seconds * 1e12));
+}
+
+std::optional<double> target_s(const PlanSpec& spec, workloads::serving::TimeOf of) {
+  const auto time = workloads::serving::tightest(spec.targets, of);
+  if (!time) return {};
+  return sim::to_seconds(*time);
+}
+
+PlanWork::PlanWork(const PlanSpec& asked_spec, const PlanOptions& asked_options)
+    : spec(asked_spec), options(asked_options) {
+  ask_all(*this);
+  for (std::size_t gpu = 0; gpu < spec.gpus.size(); ++gpu) {
+    for (const auto& varied : varied_of(spec))
+      settings.emplace_back(spec, gpu, varied, options.shipped, options.traces);
+  }
+  const bool by_power =
+      spec.demand.objective == Objective::Power || std::isfinite(spec.demand.limits.power);
+  for (const PlanSetting& setting : settings) {
+    if (!by_power || setting.power()) continue;
+    throw sim::ConfigError(fmt::format(
+        "a plan by power: nothing is known of what {} draws: give power: {{limit: 700 W, "
+        "source: …}} in its device file",
+        setting.device()));
+  }
+}
+
+const PlanSetting& PlanWork::setting(std::size_t i) const {
+  return settings[plan.candidates[i].choice.setting];
+}
+
+workloads::Deployment PlanWork::deployment(std::size_t i) const {
+  return setting(i).deployment(plan.candidates[i].choice);
+}
+
+EngineTerms PlanWork::terms(std::size_t i) const {
+  const Candidate& c = plan.candidates[i];
+  std::optional<hardware::PowerUse> use;
+  if (c.estimate && c.estimate->use.busy > 0) use = c.estimate->use;
+  return setting(i).terms(c.gpus(), use);
+}
+
+const Estimate& PlanWork::estimate(std::size_t i) {
+  std::optional<Estimate>& found = plan.candidates[i].estimate;
+  if (found) return *found;
+  const workloads::Deployment d = deployment(i);
+  found = spec.steps ? estimate_steps(d, *spec.steps, known[i].most, target())
+                     : estimate_service(d, *known[i].question, *known[i].cache);
+  return *found;
+}
+
+const MeasuredEngine& PlanWork::measure(std::size_t i) {
+  std::optional<MeasuredEngine>& found = plan.candidates[i].measured;
+  if (found) return *found;
+  const workloads::Deployment d = deployment(i);
+  found = spec.steps ? measure_steps(d, *spec.steps, estimate(i), target())
+                     : measure_service(d, *known[i].question, estimate(i), spec.counts_requests);
+  return *found;
+}
+
+std::optional<Offer> PlanWork::offer(std::size_t i, const Demand& demand) const {
+  return offer_of(terms(i), plan.candidates[i].measured->capacity.p50, deviation(i), demand);
+}
+
+double PlanWork::deviation(std::size_t i) const {
+  return deviation_of(plan.candidates[i].measured->capacity, structure());
+}
+
+double PlanWork::target() const {
+  return sim::to_seconds(spec.steps->decode ? *spec.targets.tpot : *spec.targets.ttft);
+}
+
+double PlanWork::tokens_of_request() const {
+  if (spec.steps) return 1;
+  for (const KnownEngine& engine : known)
+    if (engine.question) return std::max(1.0, engine.question->mean_output());
+  return 1;
+}
+
+std::optional<Rejection> PlanWork::over_the_limits(std::size_t i, double capacity, double deviation,
+                                                   std::string_view how) const {
+  for (const Demand& demand : asked) {
+    if (offer_of(terms(i), capacity, deviation, demand)) return {};
+  }
+  const auto needed = offer_without_limits(terms(i), capacity, deviation, asked[1]);
+  if (!needed) return Rejection{"capacity", "carries nothing within the targets"};
+  const auto most = std::min(spec.demand.limits.gpus, terms(i).most);
+  const auto wanted = offer_without_limits(terms(i), capacity, deviation, asked[0]);
+  const std::string carries = fmt::format("an engine carries {} {:.3g} /s", how, capacity);
+  if (wanted && wanted->gpus > most) {
+    return Rejection{"limit_gpus",
+                     fmt::format("{}: {} GPUs would do, of {}", carries, wanted->gpus, most)};
+  }
+  const Offer& least = wanted ? *wanted : *needed;
+  if (least.cost > spec.demand.limits.cost) {
+    return Rejection{"limit_cost", fmt::format("{}: {:.2f} {}/h would do, of {:.2f}", carries,
+                                               least.cost, spec.currency, spec.demand.limits.cost)};
+  }
+  return Rejection{"limit_power", fmt::format("{}: {:.1f} kW would do, of {:.1f}", carries,
+                                              least.power / 1e3, spec.demand.limits.power / 1e3)};
+}
+
+void PlanWork::proceed(const std::string& what, std::size_t done, std::size_t all) const {
+  if (options.stop && options.stop())
+    throw sim::Error(sim::ExitCode::Interrupted, "moesim plan: interrupted");
+  if (options.progress) options.progress(what, done, all);
+}
+
+}  // namespace moesim::tools

@@ -1,0 +1,73 @@
+// What the stages of a plan work on: the question, what is asked of it, the engines that were
+// thought of and what is known of each. A stage reads it and adds to it, in the order of plan.h.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/check.h"
+#include "tools/study/plan/candidates.h"
+#include "tools/study/plan/plan.h"
+
+namespace moesim::tools {
+
+// What is known of an engine beside what the plan tells.
+struct KnownEngine {
+  std::optional<workloads::serving::ServingQuestion> question = {};
+  std::optional<workloads::serving::CachePlan> cache = {};
+  double most = 0;                           // of steps: what memory holds
+  double ceiling = 0;                        // what it carries at most: proved
+  std::optional<Rejection> distrusted = {};  // by its own run (self_check.h)
+  double late = 0;  // the time of one token or prompt over its target, where that is proved above 1
+};
+
+struct PlanWork {
+  PlanWork(const PlanSpec& spec, const PlanOptions& options);
+
+  const PlanSpec& spec;
+  const PlanOptions& options;
+  // The questions, and the role that an answer to each has: "chosen", "fewest", "cheapest".
+  std::vector<Demand> asked = {};
+  std::vector<std::string> roles = {};
+  std::vector<PlanSetting> settings = {};
+  std::vector<std::size_t> left = {};                 // candidates that the sieves let pass
+  std::vector<KnownEngine> known = {};                // of each candidate
+  std::vector<std::optional<std::size_t>> best = {};  // of each question: a candidate
+  Plan plan = {};
+
+  // Of the candidate `i`.
+  const PlanSetting& setting(std::size_t i) const;
+  workloads::Deployment deployment(std::size_t i) const;
+  EngineTerms terms(std::size_t i) const;
+  // Both are made once. REQUIRES: the sieves let it pass, as far as memory
+  const Estimate& estimate(std::size_t i);
+  const MeasuredEngine& measure(std::size_t i);
+  // REQUIRES: it is measured
+  std::optional<Offer> offer(std::size_t i, const Demand& demand) const;
+  double deviation(std::size_t i) const;
+
+  double structure() const { return spec.steps ? kStepStructure : kServingStructure; }
+  double target() const;  // of steps: seconds
+  double tokens_of_request() const;
+  // Why an engine that carries so much is the answer to no question, because of limits.
+  std::optional<Rejection> over_the_limits(std::size_t i, double capacity, double deviation,
+                                           std::string_view how) const;
+  // Tells how far a stage is. Throws sim::Error (Interrupted) once that is asked for.
+  void proceed(const std::string& what, std::size_t done, std::size_t all) const;
+};
+
+// What a stage before this one has left. REQUIRES: it has
+template <class T>
+const T& left_by(const std::optional<T>& value) {
+  SIM_CHECK(value.has_value(), "a stage of a plan before this one left it");
+  return *value;
+}
+
+// "12.5 ms" of seconds, rounded up.
+std::string seconds_text(double seconds);
+// The tightest target of a time; nothing where there is none.
+std::optional<double> target_s(const PlanSpec& spec, workloads::serving::TimeOf of);
+
+}  // namespace moesim::tools

@@ -1,0 +1,13 @@
+// No answer rests on a run that does not trust itself: an engine whose sampled iterations, played
+// again, differ from their prices is refused, and the question is asked again without it.
+#pragma once
+
+#include "tools/study/plan/plan_work.h"
+
+namespace moesim::tools {
+
+// choose() and answer_questions() until every answer's self-check holds. Where nothing is left to
+// choose then, the answers are those that there were, with what is said of their check.
+void answer_with_trust(PlanWork& work);
+
+}  // namespace moesim::tools

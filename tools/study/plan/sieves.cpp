@@ -1,0 +1,218 @@
+#include "tools/study/plan/sieves.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "sim/error.h"
+#include "sim/units_text.h"
+#include "tools/study/plan/floor.h"
+#include "workloads/memory/step_memory.h"
+
+namespace moesim::tools {
+namespace {
+
+using workloads::Deployment;
+using workloads::serving::Lengths;
+using workloads::serving::RequestLaws;
+using workloads::serving::ServingQuestion;
+using workloads::serving::TimeOf;
+
+void add(PlanWork& work, const EngineChoice& choice) {
+  // Experts that are not shared out are not held twice, and nothing is sent to them.
+  const PlanSpace& space = work.spec.space;
+  const bool more =
+      choice.redundant > space.redundant.front() || choice.two_batch != space.two_batch.front();
+  if (choice.layout.ep == 1 && more) return;
+  const PlanSetting& setting = work.settings[choice.setting];
+  work.plan.candidates.push_back(
+      {.choice = choice, .device = setting.device(), .name = setting.name_of(choice)});
+}
+
+// `check`: of the candidate i, why it is refused; nothing where it passes.
+template <class Check>
+void sieve(PlanWork& work, const std::string& name, const Check& check) {
+  PlanStage stage{.name = name};
+  auto& candidates = work.plan.candidates;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (candidates[i].rejected) continue;
+    work.proceed(name, i, candidates.size());
+    ++stage.in;
+    candidates[i].rejected = check(i);
+    if (!candidates[i].rejected) ++stage.out;
+  }
+  work.plan.stages.push_back(std::move(stage));
+}
+
+std::optional<Rejection> check_step_memory(const Deployment& d, const StepLoad& load,
+                                           KnownEngine& known) {
+  known.most = most_in_memory(d, load);
+  if (known.most >= 1) return {};
+  const auto batch = workloads::on_every_rank(
+      {load.decode ? workloads::decoding(1, load.length) : workloads::prompts(1, load.length)});
+  const auto plan = workloads::plan_step_memory(d, batch, 0);
+  return Rejection{"memory", fmt::format("{} of {} for a batch of one",
+                                         sim::to_text(sim::Bytes(plan.gpu().peak())),
+                                         sim::to_text(sim::Bytes(plan.capacity)))};
+}
+
+std::optional<Rejection> check_cache(const Deployment& d, KnownEngine& known) {
+  const ServingQuestion& q = left_by(known.question);
+  try {
+    known.cache = workloads::serving::plan_cache(d, q.pool, q.mean_input() + q.mean_output() / 2);
+  } catch (const sim::InfeasibleError& error) {
+    return Rejection{"memory", error.what()};
+  }
+  const auto& laws = std::get<RequestLaws>(q.requests);
+  const double longest =
+      static_cast<double>(laws.input.largest()) + static_cast<double>(laws.output.largest());
+  const double held = static_cast<double>(known.cache->blocks * known.cache->block);
+  if (held >= longest) return {};
+  return Rejection{
+      "memory", fmt::format("the cache holds {:.0f} tokens of a request of {:.0f}", held, longest)};
+}
+
+double smallest(const Lengths& lengths) {
+  using workloads::serving::LengthLaw;
+  const bool has_least = lengths.law == LengthLaw::Constant || lengths.law == LengthLaw::Uniform;
+  return has_least ? static_cast<double>(lengths.low) : 1;
+}
+
+// What a part of the requests is to meet of a token's time: those that miss may run at any batch. A
+// mean bounds no batch.
+struct TokenTarget {
+  std::optional<double> seconds = {};
+  double attained = 1;
+};
+std::vector<TokenTarget> token_targets(const workloads::serving::Targets& targets) {
+  std::vector<TokenTarget> all;
+  if (targets.tpot) all.push_back({sim::to_seconds(*targets.tpot), targets.attained});
+  for (const auto& target : targets.statistics) {
+    const auto part = part_of(target.statistic);
+    if (target.of == TimeOf::Tpot && part) all.push_back({sim::to_seconds(target.most), *part});
+  }
+  if (all.empty()) all.push_back({{}, targets.of_requests() ? targets.attained : 1});
+  return all;
+}
+
+// The least of what each target leaves.
+double ceiling_of(const Deployment& d, FloorLoad load, const PlanSpec& spec) {
+  if (spec.steps) return floor_of(d, load).ceiling;
+  double ceiling = std::numeric_limits<double>::infinity();
+  for (const TokenTarget& target : token_targets(spec.targets)) {
+    load.tpot_s = target.seconds;
+    load.attained = target.attained;
+    ceiling = std::min(ceiling, floor_of(d, load).ceiling);
+  }
+  return ceiling;
+}
+
+// The load of an engine, and the least of its requests alone.
+struct FloorLoads {
+  FloorLoad load = {}, least = {};
+};
+
+FloorLoads loads_of_steps(const PlanSpec& spec, const KnownEngine& known) {
+  const StepLoad& steps = left_by(spec.steps);
+  FloorLoad load{.most_sequences = known.most};
+  if (steps.decode) {
+    load.output = 1;
+    load.context = static_cast<double>(steps.length);
+    load.tpot_s = target_s(spec, TimeOf::Tpot);
+  } else {
+    load.prompt = static_cast<double>(steps.length);
+  }
+  return {load, load};
+}
+
+FloorLoads loads_of_requests(const KnownEngine& known) {
+  const ServingQuestion& q = left_by(known.question);
+  const auto& laws = std::get<RequestLaws>(q.requests);
+  FloorLoad load;
+  double chance = 1;
+  for (const double c : q.accepted) load.accepted += chance *= c;
+  load.context = smallest(laws.input);
+  load.prompt = laws.input.mean();
+  load.output = laws.output.mean();
+  load.most_sequences = most_sequences(q.pool, left_by(known.cache), load.context);
+  FloorLoad least = load;
+  least.prompt = smallest(laws.input);
+  return {load, least};
+}
+
+std::optional<Rejection> check_floor(PlanWork& work, std::size_t i) {
+  const PlanSpec& spec = work.spec;
+  const Deployment d = work.deployment(i);
+  KnownEngine& known = work.known[i];
+  const FloorLoads loads = spec.steps ? loads_of_steps(spec, known) : loads_of_requests(known);
+  const Floor alone = floor_of(d, loads.least);
+  const auto tpot = target_s(spec, TimeOf::Tpot), ttft = target_s(spec, TimeOf::Ttft);
+  known.late = std::max(tpot ? alone.tpot_s / *tpot : 0, ttft ? alone.ttft_s / *ttft : 0);
+  if (tpot && alone.tpot_s > *tpot) {
+    return Rejection{"floor_tpot", fmt::format("one token takes {} at least, of {}",
+                                               seconds_text(alone.tpot_s), seconds_text(*tpot))};
+  }
+  if (ttft && alone.ttft_s > *ttft) {
+    return Rejection{"floor_ttft", fmt::format("one prompt takes {} at least, of {}",
+                                               seconds_text(alone.ttft_s), seconds_text(*ttft))};
+  }
+  // Of steps a prompt is all of its tokens.
+  known.ceiling = ceiling_of(d, loads.load, spec);
+  if (spec.steps && !spec.steps->decode) known.ceiling *= static_cast<double>(spec.steps->length);
+  return work.over_the_limits(i, known.ceiling, work.structure(), "at most");
+}
+
+}  // namespace
+
+double ceiling_of_pool(const PlanWork& work, std::size_t i, bool reads) {
+  FloorLoad load = loads_of_requests(work.known[i]).load;
+  (reads ? load.output : load.prompt) = 0;
+  return ceiling_of(work.deployment(i), load, work.spec);
+}
+
+void enumerate(PlanWork& work) {
+  const PlanSpace& space = work.spec.space;
+  for (std::size_t s = 0; s < work.settings.size(); ++s) {
+    const Deployment& base = work.settings[s].base();
+    const workloads::MoeFfn* moe = base.model.largest_moe();
+    const std::int64_t node = base.cluster.gpus_per_node;
+    const auto most = std::min<std::int64_t>(work.spec.demand.limits.gpus,
+                                             static_cast<std::int64_t>(base.cluster.ranks()));
+    for (const std::int64_t redundant : space.redundant) {
+      const std::int64_t slots = moe == nullptr ? 0 : moe->experts + redundant;
+      for (const std::int64_t gpus : engine_sizes(node, most)) {
+        for (const auto& layout : layouts_of(gpus, node, slots, space.layouts)) {
+          if (is_several_engines(layout)) continue;  // it is there with fewer GPUs
+          for (const bool two : space.two_batch)
+            add(work, {.setting = s, .layout = layout, .redundant = redundant, .two_batch = two});
+        }
+      }
+    }
+  }
+  const std::size_t all = work.plan.candidates.size();
+  work.known.resize(all);
+  work.plan.stages.push_back({"enumerated", all, all});
+}
+
+void sieve_layouts(PlanWork& work) {
+  sieve(work, "layout", [&](std::size_t i) { return refuse(work.deployment(i)); });
+}
+
+void sieve_memory(PlanWork& work) {
+  sieve(work, "memory", [&](std::size_t i) {
+    const Deployment d = work.deployment(i);
+    KnownEngine& known = work.known[i];
+    if (work.spec.steps) return check_step_memory(d, *work.spec.steps, known);
+    known.question = work.setting(i).question(work.plan.candidates[i].choice);
+    return check_cache(d, known);
+  });
+}
+
+void sieve_floors(PlanWork& work) {
+  sieve(work, "floor", [&](std::size_t i) { return check_floor(work, i); });
+  for (std::size_t i = 0; i < work.plan.candidates.size(); ++i)
+    if (!work.plan.candidates[i].rejected) work.left.push_back(i);
+}
+
+}  // namespace moesim::tools
