@@ -10,6 +10,7 @@
 #include "sim/error.h"
 #include "tools/moesim/html_output.h"
 #include "tools/moesim/shipped.h"
+#include "tools/moesim/sweep/study_arguments.h"
 #include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/moesim/trace_cache.h"
 #include "tools/report/page_kinds.h"
@@ -42,19 +43,6 @@ class Progress {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now(), last_ = begin_;
   std::uint64_t first_ = 0;
 };
-
-std::filesystem::path study_file(const Arguments& arguments) {
-  const auto given = arguments.find("FILE");
-  if (!given) {
-    throw sim::ConfigError(
-        "sweep: say a study's file or a scenario: moesim sweep SCENARIO --vary KEY=VALUES");
-  }
-  if (*given == "-") {
-    throw sim::ConfigError(
-        "sweep: every point reads the scenario anew, which standard input cannot give: say a file");
-  }
-  return find_config("scenarios", *given);
-}
 
 // "2/5"
 void read_shard(const Arguments& arguments, SweepOptions& options) {
@@ -110,15 +98,7 @@ std::string counts_text(const SweepCounts& counts) {
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
-  const auto find = [](const std::string& name) { return find_config("scenarios", name); };
-  const StudySpec spec = read_study(study_file(arguments),
-                                    {.vary = arguments.all("vary"),
-                                     .zip = arguments.all("zip"),
-                                     .derive = arguments.all("derive"),
-                                     .where = arguments.all("where"),
-                                     .measure = arguments.all("measure"),
-                                     .set = arguments.all("set")},
-                                    find);
+  const StudySpec spec = study_of(arguments, "sweep");
   SweepOptions options{.jobs = static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
                        .shipped = shipped(),
                        .traces = trace_cache(std::getenv),
@@ -157,6 +137,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     console.err << "moesim sweep: stopped before all points were there; --resume goes on\n";
     return sim::ExitCode::Partial;
   }
+  // A shard's points are a part of an answer: how the whole ends is told of what they are merged
+  // to.
+  if (options.shards > 1) return sim::ExitCode::Ok;
   if (counts.failed > 0 || !counts.unmeasured.empty()) return sim::ExitCode::Partial;
   if (counts.done + counts.infeasible + counts.invalid == 0) {
     console.err << "moesim sweep: no point meets the conditions\n";
@@ -169,11 +152,34 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 }  // namespace
 
 std::vector<Command> sweep_commands() {
-  return {sweep_command(), sweep_show_command(), sweep_export_command(), sweep_merge_command(),
-          sweep_find_command()};
+  return {sweep_command(),       sweep_show_command(), sweep_export_command(),
+          sweep_merge_command(), sweep_find_command(), sweep_script_command()};
 }
 
 Command sweep_command() {
+  std::vector<Option> options = study_options();
+  const std::vector<Option> more = {
+      {.name = "-j,--jobs",
+       .value = "N",
+       .help = "points at the same time; the results are the same",
+       .fallback = "1"},
+      {.name = "-o,--output",
+       .value = "FILE",
+       .help = "the store",
+       .fallback = "sweep.db",
+       .is_file = true},
+      {.name = "--resume", .help = "go on with a store that is there"},
+      {.name = "--extend",
+       .value = "FILE",
+       .help = "take over the points that another store has",
+       .repeated = true,
+       .is_file = true},
+      {.name = "--shard",
+       .value = "I/N",
+       .help = "only every N-th point, from the I-th on (from 0); see sweep merge"},
+      html_option(),
+      format_option()};
+  options.insert(options.end(), more.begin(), more.end());
   return {
       .name = "sweep",
       .summary = "runs a scenario at many points and keeps the results in one file",
@@ -181,54 +187,10 @@ Command sweep_command() {
           "FILE is a study (docs/guide/what_if.md) or a scenario that the options vary. Every "
           "point ends as done, infeasible, invalid or failed, the last three with their reason. "
           "The store is SQLite: select * from result. Exit code 5 where points failed, a "
-          "measure is in no report, or it was stopped.",
-      .options = {{.name = "FILE",
-                   .help = "a study, or a scenario: a file or the name of one that ships",
-                   .is_file = true},
-                  {.name = "--vary",
-                   .value = "KEY=VALUES",
-                   .help = "8,16,32; 1..9; 0..1+0.25; 1..256*2; 50..800~9 (even in log)",
-                   .repeated = true},
-                  {.name = "--zip",
-                   .value = "KEY=VALUES,KEY=VALUES",
-                   .help = "keys that vary together",
-                   .repeated = true},
-                  {.name = "--derive",
-                   .value = "KEY=EXPRESSION",
-                   .help = "a key that follows from others",
-                   .repeated = true},
-                  {.name = "--where",
-                   .value = "EXPRESSION",
-                   .help = "only points of which it holds",
-                   .repeated = true},
-                  {.name = "--measure",
-                   .value = "KEY",
-                   .help = "a number of the report that gets a column: step_time_us.mean",
-                   .repeated = true},
-                  {.name = "--set",
-                   .value = "KEY=VALUE",
-                   .help = "replace a value of the scenario at all points",
-                   .repeated = true},
-                  {.name = "-j,--jobs",
-                   .value = "N",
-                   .help = "points at the same time; the results are the same",
-                   .fallback = "1"},
-                  {.name = "-o,--output",
-                   .value = "FILE",
-                   .help = "the store",
-                   .fallback = "sweep.db",
-                   .is_file = true},
-                  {.name = "--resume", .help = "go on with a store that is there"},
-                  {.name = "--extend",
-                   .value = "FILE",
-                   .help = "take over the points that another store has",
-                   .repeated = true,
-                   .is_file = true},
-                  {.name = "--shard",
-                   .value = "I/N",
-                   .help = "only every N-th point, from the I-th on (from 0); see sweep merge"},
-                  html_option(),
-                  format_option()},
+          "measure is in no report, or it was stopped; a shard ends with 0 once each of its points "
+          "has "
+          "ended.",
+      .options = std::move(options),
       .examples = {"moesim sweep mixtral-8x7b-decode-h100 --vary step.batch_per_rank=1..256*2 "
                    "--set network=bound -j 2",
                    "moesim sweep study.yaml -o study.db --resume",

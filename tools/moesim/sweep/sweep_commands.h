@@ -6,7 +6,7 @@
 
 namespace moesim::tools {
 
-// sweep, and sweep show, export, merge, find: one a file.
+// sweep, and sweep show, export, merge, find, script: one a file.
 std::vector<Command> sweep_commands();
 
 Command sweep_command();
@@ -14,5 +14,6 @@ Command sweep_show_command();
 Command sweep_export_command();
 Command sweep_merge_command();
 Command sweep_find_command();
+Command sweep_script_command();
 
 }  // namespace moesim::tools
