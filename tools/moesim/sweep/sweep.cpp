@@ -97,13 +97,15 @@ std::string counts_text(const SweepCounts& counts) {
   return text;
 }
 
-sim::ExitCode run(const Arguments& arguments, Console console) {
+sim::ExitCode run(const Arguments& arguments, Console console, const Crew& crew) {
   const StudySpec spec = study_of(arguments, "sweep");
-  SweepOptions options{.jobs = static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
-                       .shipped = shipped(),
-                       .traces = trace_cache(std::getenv),
-                       .version = MOESIM_VERSION,
-                       .stop = console.interrupted};
+  SweepOptions options{
+      .jobs = crew.play ? crew.size() : static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
+      .shipped = shipped(),
+      .traces = trace_cache(std::getenv),
+      .version = MOESIM_VERSION,
+      .stop = console.interrupted,
+      .play = crew.play};
   read_shard(arguments, options);
   std::vector<Store> known;
   for (const std::string& file : arguments.all("extend")) known.push_back(Store::open(file));
@@ -157,12 +159,18 @@ std::vector<Command> sweep_commands() {
 }
 
 Command sweep_command() {
+  return sweep_command(Crew{});
+}
+
+Command sweep_command(const Crew& crew) {
   std::vector<Option> options = study_options();
+  if (!crew.play) {
+    options.push_back({.name = "-j,--jobs",
+                       .value = "N",
+                       .help = "points at the same time; the results are the same",
+                       .fallback = "1"});
+  }
   const std::vector<Option> more = {
-      {.name = "-j,--jobs",
-       .value = "N",
-       .help = "points at the same time; the results are the same",
-       .fallback = "1"},
       {.name = "-o,--output",
        .value = "FILE",
        .help = "the store",
@@ -195,7 +203,8 @@ Command sweep_command() {
                    "--set network=bound -j 2",
                    "moesim sweep study.yaml -o study.db --resume",
                    "sqlite3 sweep.db 'select * from result'"},
-      .run = run,
+      .run = [crew](const Arguments& arguments,
+                    Console console) { return run(arguments, console, crew); },
       .ends_itself = true};
 }
 

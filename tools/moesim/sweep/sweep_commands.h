@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "tools/moesim/command.h"
+#include "tools/study/executor.h"
 
 namespace moesim::tools {
 
@@ -10,6 +12,12 @@ namespace moesim::tools {
 std::vector<Command> sweep_commands();
 
 Command sweep_command();
+// With others who play its points, in place of --jobs.
+struct Crew {
+  std::function<unsigned()> size;  // of those who play; may throw Error
+  decltype(SweepOptions::play) play;
+};
+Command sweep_command(const Crew& crew);
 Command sweep_show_command();
 Command sweep_export_command();
 Command sweep_merge_command();
