@@ -48,6 +48,10 @@ class Store {
   // One that is there. Throws InputError where it is no study or damaged, ConfigError where another
   // process writes it.
   static Store open(const std::filesystem::path& file);
+  // One that is there, to go on with, or a new one where there is none. Throws what both do, and
+  // ConfigError where it is of another study or version.
+  static Store resume(const std::filesystem::path& file, const StudySpec& spec,
+                      const std::string& version);
   ~Store();
   Store(Store&&) noexcept;
 

@@ -66,24 +66,6 @@ void read_shard(const Arguments& arguments, SweepOptions& options) {
   }
 }
 
-Store open_store(const Arguments& arguments, const StudySpec& spec) {
-  const std::filesystem::path file = arguments.text("output");
-  if (!arguments.has("resume") || !std::filesystem::exists(file))
-    return Store::create(file, spec, MOESIM_VERSION);
-  Store store = Store::open(file);
-  if (store.spec() != to_json(spec).dump()) {
-    throw sim::ConfigError(fmt::format(
-        "{}: is of another study; --resume wants the same one, and --extend {} takes over what it "
-        "has in a new file",
-        file.string(), file.string()));
-  }
-  if (store.version() != MOESIM_VERSION) {
-    throw sim::ConfigError(fmt::format("{}: was made by version {}, and this is {}", file.string(),
-                                       store.version(), MOESIM_VERSION));
-  }
-  return store;
-}
-
 std::string counts_text(const SweepCounts& counts) {
   std::string text = fmt::format("{} done", counts.done);
   const auto add = [&](std::uint64_t n, std::string_view what) {
@@ -113,7 +95,9 @@ sim::ExitCode run(const Arguments& arguments, Console console, const Crew& crew)
   Progress progress(console.err);
   options.progress = [&](std::uint64_t done, std::uint64_t all) { progress(done, all); };
 
-  Store store = open_store(arguments, spec);
+  const std::filesystem::path file = arguments.text("output");
+  Store store = arguments.has("resume") ? Store::resume(file, spec, MOESIM_VERSION)
+                                        : Store::create(file, spec, MOESIM_VERSION);
   const SweepCounts counts = sweep(spec, store, options);
   for (const std::string& measure : counts.unmeasured)
     console.err << fmt::format("moesim sweep: no report has \"{}\"\n", measure);
