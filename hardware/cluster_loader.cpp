@@ -128,6 +128,7 @@ Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
   if (const auto own = root.find("collectives")) {
     std::filesystem::path fits = own->file();
     if (document.folder().empty() && fits.is_relative()) fits = cluster.file.parent_path() / fits;
+    cluster.device.files.push_back(fits);  // its fits are this cluster's now
     for (FittedModel& model : load_fitted(fits)) {
       std::erase_if(cluster.device.fitted, [&](const FittedModel& m) {
         return m.kind == model.kind && m.implementation == model.implementation &&

@@ -1,6 +1,10 @@
 #include <doctest/doctest.h>
 
+#include "tests/support/temporary_folder.h"
+#include "tests/support/thrown.h"
 #include "tools/moesim/command.h"
+
+using moesim::tests::thrown;
 
 namespace {
 
@@ -24,4 +28,59 @@ TEST_CASE("words that name a command, or stop short of one, are not wrong") {
   CHECK(wrong_command({"trace"}).empty());
   CHECK(wrong_command({"trace", "info"}).empty());
   CHECK(wrong_command({}).empty());
+}
+
+TEST_CASE("every file that a command writes is known as such") {
+  for (const moesim::tools::Command& command : moesim::tools::commands()) {
+    CAPTURE(command.name);
+    for (const moesim::tools::Option& option : command.options) {
+      CAPTURE(option.name);
+      const std::string key = moesim::tools::key_of(option.name);
+      const bool named = key == "output" || key == "html" || key == "timeline" || key == "emit";
+      const bool writes = (named && option.is_file) || option.help.starts_with("write ");
+      if (writes) CHECK(option.is_output);
+      if (option.is_output) CHECK(option.is_file);
+    }
+  }
+}
+
+TEST_CASE("two files that a command writes are not one, nor one that it reads") {
+  namespace fs = std::filesystem;
+  const moesim::tests::TemporaryFolder folder;
+  const std::string a = folder.file("a.yaml", "x").string(), b = (folder.path() / "b").string();
+  const moesim::tools::Command command{
+      .name = "c",
+      .summary = "",
+      .options = {{.name = "IN", .repeated = true, .is_file = true},
+                  {.name = "-o,--output", .value = "FILE", .is_file = true, .is_output = true},
+                  {.name = "--html", .value = "FILE", .is_file = true, .is_output = true}},
+      .run = {}};
+  const auto wrong = [&](std::map<std::string, std::vector<std::string>> values) {
+    return thrown<moesim::sim::ConfigError>(
+        [&] { moesim::tools::check_outputs(command, {std::move(values)}); });
+  };
+  const auto passes = [&](std::map<std::string, std::vector<std::string>> values) {
+    moesim::tools::check_outputs(command, {std::move(values)});
+    return true;
+  };
+  const std::string around = (folder.path() / "." / "b").string();
+  CHECK(wrong({{"output", {b}}, {"html", {around}}}) ==
+        "-o and --html: both would write " + around + ": say another name for one");
+  CHECK(wrong({{"IN", {b, a}}, {"html", {a}}}) ==
+        "--html: " + a + " is read, and would be written over: say another name");
+  fs::create_hard_link(a, b);
+  CHECK(wrong({{"IN", {a}}, {"output", {b}}}) ==
+        "-o: " + b + " is read, and would be written over: say another name");
+  CHECK(wrong({{"output", {""}}}) == "-o: expected a file's name");
+  const auto cannot = [&](const std::string& html) {
+    return thrown<moesim::sim::InputError>([&] {
+      moesim::tools::check_outputs(command, {{{"html", {html}}}});
+    });
+  };
+  CHECK(cannot(folder.path().string()) ==
+        folder.path().string() + ": cannot be written: Is a directory");
+  CHECK(cannot(b + "/none/x") == b + "/none/x: cannot be written: No such file or directory");
+  CHECK(passes({{"output", {"-"}}, {"html", {"-"}}}));
+  CHECK(passes({{"output", {"/dev/null"}}, {"html", {"/dev/null"}}}));
+  CHECK(passes({{"IN", {"a name", "b"}}, {"output", {a}}, {"html", {"b.html"}}}));
 }

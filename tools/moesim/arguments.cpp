@@ -1,13 +1,19 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
+#include <filesystem>
 
 #include "sim/check.h"
 #include "tools/moesim/command.h"
 
 namespace moesim::tools {
 namespace {
+
+namespace fs = std::filesystem;
 
 // The option as the user typed it: "--ranks", or "SCENARIO" for a positional.
 std::string spelled(const std::string& name) {
@@ -28,7 +34,74 @@ Number parse(const std::string& name, const std::string& text, const char* kind,
   return value;
 }
 
+// Where a file lies or will; nothing of what is no file of its own: standard output, a device.
+std::optional<fs::path> place_of(const std::string& text) {
+  std::error_code error;
+  const fs::path file = fs::weakly_canonical(text, error);
+  if (error || text.empty() || text == "-") return {};
+  if (fs::exists(file, error) && !fs::is_regular_file(file, error)) return {};
+  return file;
+}
+
+bool are_one(const fs::path& a, const fs::path& b) {
+  std::error_code none;
+  return a == b || fs::equivalent(a, b, none);  // by two names, too
+}
+
+std::string shown(const Option& option) {
+  return option.name.substr(0, option.name.find(','));
+}
+
+// Before the work, not after it: a file can be there.
+void check_place(const Option& option, const std::string& text) {
+  if (text.empty())
+    throw sim::ConfigError(fmt::format("{}: expected a file's name", shown(option)));
+  if (fs::is_directory(text))
+    throw sim::InputError(fmt::format("{}: cannot be written: {}", text, std::strerror(EISDIR)));
+  const fs::path folder = fs::path(text).parent_path();
+  if (!folder.empty() && !fs::is_directory(folder))
+    throw sim::InputError(fmt::format("{}: cannot be written: {}", text, std::strerror(ENOENT)));
+}
+
 }  // namespace
+
+std::string key_of(const std::string& option) {
+  const std::string name = option.substr(option.rfind(',') + 1);
+  return name.substr(std::min(name.find_first_not_of('-'), name.size()));
+}
+
+void check_outputs(const Command& command, const Arguments& arguments) {
+  for (const Option& option : command.options) {
+    if (!option.is_output || option.value != "FILE") continue;
+    for (const std::string& text : arguments.all(key_of(option.name))) check_place(option, text);
+  }
+  struct Use {
+    const Option* option;
+    std::string text;
+    fs::path place;
+  };
+  std::vector<Use> written, read;
+  for (const Option& option : command.options) {
+    if (!option.is_file) continue;
+    for (const std::string& text : arguments.all(key_of(option.name))) {
+      const auto place = place_of(text);
+      if (place) (option.is_output ? written : read).push_back({&option, text, *place});
+    }
+  }
+  for (auto one = written.begin(); one != written.end(); ++one) {
+    for (auto other = written.begin(); other != one; ++other) {
+      if (!are_one(one->place, other->place)) continue;
+      throw sim::ConfigError(fmt::format("{} and {}: both would write {}: say another name for one",
+                                         shown(*other->option), shown(*one->option), one->text));
+    }
+    for (const Use& other : read) {
+      if (!are_one(one->place, other.place)) continue;
+      throw sim::ConfigError(
+          fmt::format("{}: {} is read, and would be written over: say another name",
+                      shown(*one->option), one->text));
+    }
+  }
+}
 
 bool Arguments::has(const std::string& name) const {
   const auto found = values.find(name);

@@ -23,7 +23,11 @@ struct Option {
   bool repeated = false;                  // may be given (a positional: has) more than once
   std::vector<std::string> choices = {};  // the only values allowed, where there is such a list
   bool is_file = false;                   // completes file names
+  bool is_output = false;                 // the file is written
 };
+
+// What Arguments know an option by: "-o,--output" -> "output"; "SCENARIO" -> "SCENARIO".
+std::string key_of(const std::string& option);
 
 // What the user typed, by option name without dashes ("bytes") or positional name ("SCENARIO").
 class Arguments {
@@ -59,6 +63,10 @@ struct Command {
   // On SIGINT it asks Console::interrupted and ends with what it has, instead of being ended.
   bool ends_itself = false;
 };
+
+// Throws ConfigError where two files that a command writes are one, or one is a file that it reads,
+// InputError where one cannot be.
+void check_outputs(const Command& command, const Arguments& arguments);
 
 // All commands, in the order of the help.
 const std::vector<Command>& commands();

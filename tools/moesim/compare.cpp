@@ -19,6 +19,7 @@
 #include "tools/study/compare.h"
 #include "tools/study/point_id.h"
 #include "tools/study/store.h"
+#include "tools/study/store_file.h"
 #include "tools/study/study_inputs.h"
 #include "workloads/run.h"
 
@@ -103,6 +104,12 @@ Side side_of(const std::string& text, const std::vector<std::string>& sets, bool
     return stored_side(text, colon, why, inputs);
   if (text.ends_with(".json") && text.find("config.json") == std::string::npos)
     return {text, sim::io::read_json(text)};
+  if (is_database(text)) {
+    throw sim::ConfigError(fmt::format(
+        "{0}: is a sweep's store, of many runs: say one of them, as {0}:ID (moesim sweep "
+        "show {0} lists their ids)",
+        text));
+  }
   if (text == "-") throw sim::ConfigError("compare: standard input is no file: say one");
   return played_side(text, sets, inputs);
 }
@@ -177,7 +184,8 @@ Command compare_command() {
                   {.name = "-o,--output",
                    .value = "FILE",
                    .help = "write the result there instead of to standard output",
-                   .is_file = true},
+                   .is_file = true,
+                   .is_output = true},
                   html_option(),
                   format_option()},
       .examples = {"moesim compare mixtral-8x7b-decode-h100 --set cluster=h200:1x8 --why",

@@ -12,7 +12,8 @@ Option html_option() {
   return {.name = "--html",
           .value = "FILE",
           .help = "write the report as a page of charts, one file that needs nothing else",
-          .is_file = true};
+          .is_file = true,
+          .is_output = true};
 }
 
 void write_page(const std::filesystem::path& file, const Page& page, const sim::io::Json& report) {

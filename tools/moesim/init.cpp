@@ -31,7 +31,8 @@ Command init_command() {
                      .value = "FILE",
                      .help = "write it there instead of to standard output; a file that is there "
                              "is not replaced",
-                     .is_file = true});
+                     .is_file = true,
+                     .is_output = true});
   for (Option& option : options) {
     if (option.name == "--model") option.help = "a name, file or checkpoint's folder, or a hub id";
   }

@@ -225,12 +225,14 @@ Command plan_command() {
            {.name = "--emit",
             .value = "PATH",
             .help = "write the chosen plan as a scenario; into a folder: every answer",
-            .is_file = true},
+            .is_file = true,
+            .is_output = true},
            {.name = "--rejected",
             .value = "FILE",
             .help = "write a row for each candidate that is no answer, as CSV: code and "
                     "reason",
-            .is_file = true},
+            .is_file = true,
+            .is_output = true},
            format_option()},
       .examples = {"moesim plan --model qwen3-235b-a22b --gpu h200=2.60 --rate 24 --input 2000 "
                    "--output 500 --ttft 2s --tpot 80ms --engine sglang",

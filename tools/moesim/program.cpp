@@ -28,12 +28,6 @@ namespace {
 
 using sim::ExitCode;
 
-// "-o,--output" -> "output"; "SCENARIO" -> "SCENARIO".
-std::string key_of(const std::string& option) {
-  const std::string name = option.substr(option.rfind(',') + 1);
-  return name.substr(std::min(name.find_first_not_of('-'), name.size()));
-}
-
 // What CLI11 fills while it parses; outlives the parser.
 struct Typed {
   std::map<std::string, std::vector<std::string>> values;
@@ -233,8 +227,10 @@ int run(const Program& program, int argc, char** argv) {
       // SIGUSR1 is how batch systems say that the time is over.
       for (const int signal : {SIGINT, SIGUSR1}) std::signal(signal, note_interrupt);
     }
+    const Arguments arguments = arguments_of(all[i], typed[i]);
+    check_outputs(all[i], arguments);
     const ExitCode code = all[i].run(
-        arguments_of(all[i], typed[i]),
+        arguments,
         Console{.out = std::cout, .err = std::cerr, .interrupted = [] { return interrupts != 0; }});
     std::cout.flush();
     if (!std::cout) {

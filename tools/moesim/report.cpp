@@ -1,23 +1,35 @@
 // moesim report: a saved report as a page.
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <ostream>
 
 #include "tools/moesim/html_output.h"
 #include "tools/report/page_kinds.h"
+#include "tools/study/store_file.h"
 #include "tools/study/table.h"
 
 namespace moesim::tools {
 namespace {
 
-// A report, or a study's store: by its first bytes, as SQLite's files begin.
+// Whether it may be JSON's object: by its first character that is no blank.
+bool begins_as_report(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  char first = '{';
+  return !(in >> first) || first == '{';  // of what cannot be read others tell
+}
+
+// A report, or a study's store.
 sim::io::Json read_report(const std::string& file) {
-  constexpr std::string_view kSqlite = "SQLite format 3";
-  std::string start(kSqlite.size(), '\0');
-  std::ifstream(file, std::ios::binary).read(start.data(), std::streamsize(start.size()));
-  if (start != kSqlite) return sim::io::read_json(file);
+  if (!is_database(file)) {
+    if (std::filesystem::is_regular_file(file) && !begins_as_report(file)) {
+      throw sim::InputError(fmt::format(
+          "{}: is neither a report (JSON, of --format json) nor a sweep's store", file));
+    }
+    return sim::io::read_json(file);
+  }
   const Store store = Store::open(file);
   return to_json(table_of(store, {}), store, false);
 }
@@ -54,7 +66,8 @@ Command report_command() {
                    .value = "FILE",
                    .help = "the page to write",
                    .required = true,
-                   .is_file = true}},
+                   .is_file = true,
+                   .is_output = true}},
       .examples = {"moesim run mixtral-8x7b-decode-h100 --format json -o report.json",
                    "moesim report report.json -o report.html"},
       .run = run};

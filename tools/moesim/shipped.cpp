@@ -13,6 +13,7 @@
 #include "tools/moesim/config_folder.h"
 #include "tools/moesim/hub_folder.h"
 #include "tools/moesim/sized_cluster.h"
+#include "tools/study/store_file.h"
 #include "workloads/deployment/engine_file.h"
 #include "workloads/model/model_spec.h"
 
@@ -85,6 +86,12 @@ std::map<std::string, fs::path> named_files(const std::string& kind) {
 }
 
 fs::path find_config(const std::string& kind, const std::string& text) {
+  if (is_database(text)) {
+    throw sim::ConfigError(fmt::format(
+        "{0}: is a database such as a sweep's store, of which moesim sweep show {0} tells more; "
+        "expected a file or a name of configs/{1}",
+        text, kind));
+  }
   std::error_code error;
   if (kind == "scenarios" && text == "-") return "/dev/stdin";
   // A pipe is a file, too.

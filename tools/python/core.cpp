@@ -130,8 +130,6 @@ std::string sweep_points(const std::string& source, const StudyOptions& study,
   return without_gil([&](Interruption& interruption) {
     const auto find = [](const std::string& name) { return find_config("scenarios", name); };
     const StudySpec spec = read_study(find(source), study, find);
-    Store store = resume ? Store::resume(file, spec, MOESIM_VERSION)
-                         : Store::create(file, spec, MOESIM_VERSION);
     SweepOptions options{.jobs = jobs,
                          .shipped = shipped(),
                          .traces = trace_cache(std::getenv),
@@ -142,6 +140,9 @@ std::string sweep_points(const std::string& source, const StudyOptions& study,
         if (progress) (*progress)(done, all);
       });
     };
+    check_points(spec, options);
+    Store store = resume ? Store::resume(file, spec, MOESIM_VERSION)
+                         : Store::create(file, spec, MOESIM_VERSION);
     sweep(spec, store, options);
     std::string table = to_json(table_of(store, {}), store, reports).dump();
     store.close();

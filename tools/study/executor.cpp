@@ -227,6 +227,36 @@ Point play_point(const PointRun& run, StudyInputs& inputs, const std::string& ve
   return point;
 }
 
+void check_points(const StudySpec& spec, const SweepOptions& options) {
+  const BaseValues base(spec, options.shipped);
+  const Lookup lookup = base.lookup();
+  StudyInputs inputs(options.shipped, options.traces);
+  std::uint64_t counted = 0;
+  std::optional<std::string> mistake;  // of all points so far
+  bool differ = false;
+  for (std::uint64_t ord = 0; ord < spec.size() && !(options.stop && options.stop()); ++ord) {
+    const Assignments params = complete(spec, assignments_of(spec, ord), lookup);
+    if (!counts(spec, params, lookup)) continue;
+    ++counted;
+    if (differ) continue;
+    std::string reason;
+    try {
+      inputs.load(spec.base, overrides_of(spec, params));
+    } catch (const sim::ConfigError& error) {
+      reason = error.what();
+    } catch (const std::exception&) {  // of this point alone, which its row will say
+    }
+    differ = reason.empty() || reason != mistake.value_or(reason);
+    mistake = reason;
+  }
+  if (options.stop && options.stop()) return;
+  if (counted == 0)
+    throw sim::ConfigError(fmt::format("no point of {} meets the conditions", spec.size()));
+  if (!differ)
+    throw sim::ConfigError(
+        fmt::format("no point of {} can be played, all for one reason: {}", counted, *mistake));
+}
+
 SweepCounts sweep(const StudySpec& spec, Store& store, const SweepOptions& options) {
   SweepCounts counts;
   const BaseValues base(spec, options.shipped);

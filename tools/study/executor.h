@@ -50,6 +50,11 @@ struct SweepCounts {
   std::vector<std::string> unmeasured = {};                         // measures that no report has
 };
 
+// What can be told before a store is made, of all points, whatever the shard. Throws ConfigError:
+// an expression that names what is not there, conditions that no point meets, a mistake that is the
+// same at every point, such as a key that no scenario has.
+void check_points(const StudySpec& spec, const SweepOptions& options);
+
 // Every point of the study that the store has not yet. Throws ConfigError: an expression that names
 // what is not there; Error where who plays a point for it plays another one; what adding to the
 // store throws.

@@ -10,6 +10,7 @@
 
 #include "sim/error.h"
 #include "sim/units_text.h"
+#include "tools/study/operand.h"
 
 namespace moesim::tools {
 namespace {
@@ -20,12 +21,30 @@ constexpr int kDeepest = 100;
   throw sim::ConfigError(fmt::format("{}, column {}: {}", where, at + 1, message));
 }
 
-std::optional<double> quantity(std::string_view text) {
-  if (const auto bytes = sim::parse_bytes(text)) return static_cast<double>(bytes->count());
-  if (const auto time = sim::parse_duration(text)) return static_cast<double>(time->count()) / 1e12;
-  if (const auto rate = sim::parse_bandwidth(text)) return rate->bytes_per_second();
-  if (const auto rate = sim::parse_flop_rate(text)) return rate->flop_per_second();
+std::optional<Quantity> quantity(std::string_view text) {
+  if (const auto bytes = sim::parse_bytes(text))
+    return Quantity{static_cast<double>(bytes->count()), Dimension::Bytes};
+  if (const auto time = sim::parse_duration(text))
+    return Quantity{static_cast<double>(time->count()) / 1e12, Dimension::Time};
+  if (const auto rate = sim::parse_bandwidth(text))
+    return Quantity{rate->bytes_per_second(), Dimension::Bandwidth};
+  if (const auto rate = sim::parse_flop_rate(text))
+    return Quantity{rate->flop_per_second(), Dimension::FlopRate};
   return {};
+}
+
+const char* base_unit(Dimension dimension) {
+  switch (dimension) {
+    case Dimension::Bytes:
+      return "B";
+    case Dimension::Time:
+      return "s";
+    case Dimension::Bandwidth:
+      return "B/s";
+    case Dimension::FlopRate:
+      break;
+  }
+  return "FLOP/s";
 }
 
 // A number that is all of the text.
@@ -38,14 +57,6 @@ std::optional<Number> all_of(std::string_view text) {
   return number;
 }
 
-// Whole where it is, and fits.
-Value tidy(double number) {
-  constexpr double kExact = 9007199254740992;  // 2^53
-  if (number == std::floor(number) && std::abs(number) <= kExact)
-    return static_cast<std::int64_t>(number);
-  return number;
-}
-
 }  // namespace
 
 Value value_of(std::string_view text) {
@@ -53,13 +64,14 @@ Value value_of(std::string_view text) {
   if (text == "false") return false;
   if (const auto whole = all_of<std::int64_t>(text)) return *whole;
   if (const auto number = all_of<double>(text); number && std::isfinite(*number)) return *number;
-  if (const auto number = quantity(text)) return tidy(*number);
+  if (const auto measured = quantity(text)) return *measured;
   return std::string(text);
 }
 
 std::optional<double> number_of(const Value& value) {
   if (const auto* whole = std::get_if<std::int64_t>(&value)) return static_cast<double>(*whole);
   if (const auto* number = std::get_if<double>(&value)) return *number;
+  if (const auto* measured = std::get_if<Quantity>(&value)) return measured->number;
   return {};
 }
 
@@ -67,6 +79,8 @@ std::string to_text(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
   if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "true" : "false";
   if (const auto* whole = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *whole);
+  if (const auto* measured = std::get_if<Quantity>(&value))
+    return to_text(tidy(measured->number)) + " " + base_unit(measured->dimension);
   return fmt::format("{}", std::get<double>(value));
 }
 
@@ -74,7 +88,7 @@ struct Expression::Node {
   enum class Kind { Constant, Key, Call } kind = Kind::Constant;
   std::size_t at = 0;  // in the text
   Value constant = {};
-  std::string name = {};  // of the key, the function or the operator
+  std::string name = {};  // of the key, the function or the operator; a constant as it was typed
   std::vector<std::unique_ptr<const Node>> parts = {};
 };
 
@@ -191,7 +205,7 @@ class Parser {
       const auto measured = quantity(std::string(digits) + " " + std::string(word));
       if (measured) {
         at_ = end;
-        return constant(begin, tidy(*measured));
+        return constant(begin, *measured);
       }
       if (starts_name(word.front())) {
         at_ = unit;
@@ -235,6 +249,7 @@ class Parser {
     auto node = std::make_unique<Node>();
     node->at = at;
     node->constant = std::move(value);
+    node->name = text_.substr(at, at_ - at);
     return node;
   }
   template <class... Parts>
@@ -278,12 +293,13 @@ class Evaluation {
  public:
   Evaluation(const Lookup& lookup, std::string_view where) : lookup_(lookup), where_(where) {}
 
-  Value of(const Node& node) const {
+  Operand of(const Node& node) const {
     switch (node.kind) {
       case Node::Kind::Constant:
-        return node.constant;
+        return with_unit(node.constant, {}, node.name);
       case Node::Kind::Key:
-        if (const auto value = lookup_(node.name)) return *value;
+        if (const auto value = lookup_(node.name))
+          return with_unit(*value, unit_of_key(node.name), node.name);
         fail(where_, node.at, fmt::format("there is no value \"{}\"", node.name));
       case Node::Kind::Call:
         return call(node);
@@ -292,60 +308,85 @@ class Evaluation {
   }
 
   bool truth(const Node& node) const {
-    const Value value = of(node);
-    if (const auto* yes = std::get_if<bool>(&value)) return *yes;
-    fail(where_, node.at, fmt::format("expected a condition, not {}", to_text(value)));
+    const Operand operand = of(node);
+    if (const auto* yes = std::get_if<bool>(&operand.value)) return *yes;
+    fail(where_, node.at, fmt::format("expected a condition, not {}", to_text(operand.value)));
   }
 
  private:
-  double number(const Node& node) const {
-    const Value value = of(node);
-    if (const auto number = number_of(value)) return *number;
-    fail(where_, node.at, fmt::format("expected a number, not \"{}\"", to_text(value)));
+  static Operand with_unit(const Value& value, std::optional<Unit> stated, std::string_view name) {
+    if (const auto* measured = std::get_if<Quantity>(&value))
+      stated = Unit{.dimension = measured->dimension};
+    else if (!number_of(value))
+      stated = {};
+    return {value, stated, name};
   }
 
-  Value call(const Node& node) const {
+  Operand number(const Node& node) const {
+    Operand operand = of(node);
+    if (number_of(operand.value)) return operand;
+    fail(where_, node.at, fmt::format("expected a number, not \"{}\"", to_text(operand.value)));
+  }
+
+  Operand call(const Node& node) const {
     const auto& p = node.parts;
     const std::string& name = node.name;
-    if (name == "and") return truth(*p[0]) && truth(*p[1]);
-    if (name == "or") return truth(*p[0]) || truth(*p[1]);
-    if (name == "not") return !truth(*p[0]);
-    if (name == "==") return equal(*p[0], *p[1]);
-    if (name == "!=") return !equal(*p[0], *p[1]);
-    std::vector<double> x;
-    for (const NodePtr& part : p) x.push_back(number(*part));
-    if (name == "<") return x[0] < x[1];
-    if (name == "<=") return x[0] <= x[1];
-    if (name == ">") return x[0] > x[1];
-    if (name == ">=") return x[0] >= x[1];
-    return checked(node, arithmetic(node, x));
+    if (name == "and") return {truth(*p[0]) && truth(*p[1])};
+    if (name == "or") return {truth(*p[0]) || truth(*p[1])};
+    if (name == "not") return {!truth(*p[0])};
+    if (name == "==") return {equal(node)};
+    if (name == "!=") return {!equal(node)};
+    std::vector<Operand> parts;
+    for (const NodePtr& part : p) parts.push_back(number(*part));
+    if (name == "*") return checked(node, product(parts[0], parts[1]));
+    if (name == "/") {
+      if (number_of(parts[1].value) == 0) fail(where_, node.at, "a division by zero");
+      return checked(node, quotient(parts[0], parts[1]));
+    }
+    std::optional<Unit> unit;
+    const std::vector<double> x = in_one_unit(node, parts, unit);
+    if (name == "<") return {x[0] < x[1]};
+    if (name == "<=") return {x[0] <= x[1]};
+    if (name == ">") return {x[0] > x[1]};
+    if (name == ">=") return {x[0] >= x[1]};
+    if (name == "log2") return checked(node, {tidy(log2_of(node, x[0]))});
+    return checked(node, {tidy(arithmetic(name, x), unit), unit});
   }
 
-  double arithmetic(const Node& node, const std::vector<double>& x) const {
-    const std::string& name = node.name;
+  std::vector<double> in_one_unit(const Node& node, const std::vector<Operand>& parts,
+                                  std::optional<Unit>& unit) const {
+    try {
+      return aligned(parts, unit);
+    } catch (const sim::ConfigError& error) {
+      fail(where_, node.at, error.what());
+    }
+  }
+
+  static double arithmetic(const std::string& name, const std::vector<double>& x) {
     if (name == "+") return x[0] + x[1];
     if (name == "-") return x[0] - x[1];
-    if (name == "*") return x[0] * x[1];
     if (name == "negate") return -x[0];
     if (name == "min") return *std::ranges::min_element(x);
     if (name == "max") return *std::ranges::max_element(x);
-    if (name == "ceil") return std::ceil(x[0]);
-    if (name == "floor") return std::floor(x[0]);
-    if (name == "/" && x[1] == 0) fail(where_, node.at, "a division by zero");
-    if (name == "/") return x[0] / x[1];
-    if (x[0] <= 0) fail(where_, node.at, "log2 of what is not above zero");
-    return std::log2(x[0]);
+    return name == "ceil" ? std::ceil(x[0]) : std::floor(x[0]);
   }
 
-  Value checked(const Node& node, double number) const {
-    if (!std::isfinite(number)) fail(where_, node.at, "the result is too large");
-    return tidy(number);
+  double log2_of(const Node& node, double x) const {
+    if (x <= 0) fail(where_, node.at, "log2 of what is not above zero");
+    return std::log2(x);
   }
 
-  bool equal(const Node& a, const Node& b) const {
-    const Value x = of(a), y = of(b);
-    if (const auto m = number_of(x), n = number_of(y); m && n) return *m == *n;
-    return x == y;
+  Operand checked(const Node& node, Operand result) const {
+    if (!std::isfinite(*number_of(result.value))) fail(where_, node.at, "the result is too large");
+    return result;
+  }
+
+  bool equal(const Node& node) const {
+    const Operand a = of(*node.parts[0]), b = of(*node.parts[1]);
+    if (!number_of(a.value) || !number_of(b.value)) return a.value == b.value;
+    std::optional<Unit> unit;
+    const std::vector<double> x = in_one_unit(node, {a, b}, unit);
+    return x[0] == x[1];
   }
 
   const Lookup& lookup_;
@@ -373,7 +414,7 @@ std::vector<std::string> Expression::keys() const {
 }
 
 Value Expression::evaluate(const Lookup& lookup) const {
-  return Evaluation(lookup, where_).of(*root_);
+  return Evaluation(lookup, where_).of(*root_).value;
 }
 
 bool Expression::holds(const Lookup& lookup) const {

@@ -8,19 +8,10 @@
 #include "tools/study/store.h"
 
 namespace moesim::tools {
+namespace {
 
-Merged merge(const std::filesystem::path& target,
-             const std::vector<std::filesystem::path>& inputs) {
-  std::vector<Store> stores;
-  for (const auto& input : inputs) stores.push_back(Store::open(input));
-  for (std::size_t i = 1; i < stores.size(); ++i) {
-    if (stores[i].spec() != stores[0].spec() || stores[i].version() != stores[0].version()) {
-      throw sim::ConfigError(
-          fmt::format("{} and {}: are of different studies, or made by different versions",
-                      inputs[0].string(), inputs[i].string()));
-    }
-  }
-  Store out = Store::create_like(target, stores[0]);
+Merged merge_into(Store& out, const std::vector<Store>& stores,
+                  const std::vector<std::filesystem::path>& inputs) {
   Merged merged;
   std::map<std::uint64_t, std::size_t> from;  // by ord, the input
   for (std::size_t i = 0; i < stores.size(); ++i) {
@@ -42,8 +33,37 @@ Merged merge(const std::filesystem::path& target,
       ++merged.already;
     });
   }
-  out.close();
   return merged;
+}
+
+}  // namespace
+
+Merged merge(const std::filesystem::path& target,
+             const std::vector<std::filesystem::path>& inputs) {
+  std::vector<Store> stores;
+  for (const auto& input : inputs) stores.push_back(Store::open(input));
+  for (std::size_t i = 1; i < stores.size(); ++i) {
+    if (stores[i].spec() != stores[0].spec() || stores[i].version() != stores[0].version()) {
+      throw sim::ConfigError(
+          fmt::format("{} and {}: are of different studies, or made by different versions",
+                      inputs[0].string(), inputs[i].string()));
+    }
+  }
+  Store out = Store::create_like(target, stores[0]);
+  try {
+    const Merged merged = merge_into(out, stores, inputs);
+    out.close();
+    return merged;
+  } catch (...) {
+    // Half of them would look like all.
+    try {
+      out.close();
+    } catch (const sim::Error&) {
+      // What failed first is what is told.
+    }
+    std::filesystem::remove(target);
+    throw;
+  }
 }
 
 }  // namespace moesim::tools

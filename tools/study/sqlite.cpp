@@ -3,31 +3,68 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <cctype>
+
 #include "sim/error.h"
 
 namespace moesim::tools::sqlite {
+
+std::string used_by_another(const std::string& file) {
+  return fmt::format(
+      "{}: is in use by another process; a study is written by one at a time (shards in files of "
+      "their own can be merged)",
+      file);
+}
 
 void Connection::Close::operator()(sqlite3* handle) const {
   sqlite3_close_v2(handle);
 }
 
-Connection::Connection(const std::filesystem::path& file, Mode mode) : name_(file.string()) {
+namespace {
+
+constexpr int kPatience = 2000;  // milliseconds, for a lock
+
+int flags_of(Connection::Mode mode) {
+  switch (mode) {
+    case Connection::Mode::Read:
+      return SQLITE_OPEN_READONLY;
+    case Connection::Mode::Unchanged:
+      return SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
+    case Connection::Mode::ReadWrite:
+      return SQLITE_OPEN_READWRITE;
+    case Connection::Mode::Create:
+      return SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  }
+  return 0;
+}
+
+// RFC 3986: what is neither a letter, a digit nor a slash as %XX.
+std::string immutable_uri(const std::filesystem::path& file) {
+  std::string uri = "file:";
+  for (const char c : std::filesystem::absolute(file).string()) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool plain = c == '/' || c == '.' || (byte < 0x80 && std::isalnum(byte) != 0);
+    uri += plain ? std::string(1, c) : fmt::format("%{:02X}", byte);
+  }
+  return uri + "?immutable=1";
+}
+
+}  // namespace
+
+Connection::Connection(const std::filesystem::path& file, Mode mode, const std::string& name)
+    : name_(name.empty() ? file.string() : name) {
   sqlite3* handle = nullptr;
-  const int flags = SQLITE_OPEN_READWRITE | (mode == Mode::Create ? SQLITE_OPEN_CREATE : 0);
-  const int code = sqlite3_open_v2(name_.c_str(), &handle, flags, nullptr);
+  const std::string opened = mode == Mode::Unchanged ? immutable_uri(file) : file.string();
+  const int code = sqlite3_open_v2(opened.c_str(), &handle, flags_of(mode), nullptr);
   handle_.reset(handle);
   if (code != SQLITE_OK) fail(code);
   sqlite3_extended_result_codes(handle, 1);
+  sqlite3_busy_timeout(handle, kPatience);
 }
 
 void Connection::fail(int code) const {
   const int kind = code & 0xff;
-  if (kind == SQLITE_BUSY || kind == SQLITE_LOCKED) {
-    throw sim::ConfigError(fmt::format(
-        "{}: another process writes it; a study is written by one at a time (shards into files of "
-        "their own can be merged)",
-        name_));
-  }
+  if (kind == SQLITE_BUSY || kind == SQLITE_LOCKED) throw sim::ConfigError(used_by_another(name_));
   if (kind == SQLITE_NOTADB || kind == SQLITE_CORRUPT)
     throw sim::InputError(
         fmt::format("{}: is no study, or damaged: {}", name_, sqlite3_errstr(kind)));

@@ -14,11 +14,20 @@ namespace moesim::tools::sqlite {
 
 class Statement;
 
+// "FILE: is in use by another process; …"
+std::string used_by_another(const std::string& file);
+
 // Errors are InputError "FILE: …", of a lock that another process holds ConfigError.
 class Connection {
  public:
-  enum class Mode { ReadWrite, Create };
-  Connection(const std::filesystem::path& file, Mode mode);
+  enum class Mode {
+    Read,       // beside whoever writes
+    Unchanged,  // of a file that nobody writes: no lock, nothing is made beside it
+    ReadWrite,
+    Create
+  };
+  // `name`: of the file in messages, where not its own.
+  Connection(const std::filesystem::path& file, Mode mode, const std::string& name = {});
 
   void execute(const std::string& statements) const;
   Statement prepare(std::string_view statement) const;

@@ -5,10 +5,12 @@
 
 #include <array>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "sim/check.h"
 #include "sim/error.h"
 #include "tools/study/sqlite.h"
+#include "tools/study/store_file.h"
 
 namespace moesim::tools {
 namespace {
@@ -131,8 +133,8 @@ const char* name_of(PointStatus status) {
 }
 
 struct Store::Database {
-  explicit Database(Connection opened)
-      : connection(std::move(opened)),
+  explicit Database(StoreFile opened)
+      : file(std::move(opened)),
         point(connection.prepare("insert into point values(?, ?, ?, ?, ?)")),
         metric(connection.prepare("insert into metric values(?, ?, ?)")),
         report(connection.prepare("insert into report values(?, ?)")),
@@ -145,7 +147,8 @@ struct Store::Database {
     return select.step() ? select.text(0) : std::string();
   }
 
-  Connection connection;
+  StoreFile file;
+  const Connection& connection = file.connection;
   Statement point, metric, report;  // to add one
   Statement known, metrics;         // to ask for one
 };
@@ -153,16 +156,6 @@ struct Store::Database {
 Store::Store(std::unique_ptr<Database> database) : database_(std::move(database)) {}
 Store::~Store() = default;
 Store::Store(Store&&) noexcept = default;
-
-namespace {
-
-void prepare_to_write(const Connection& connection) {
-  // A write-ahead log, where the file system can have one; else the other journal, whole as well.
-  connection.execute(
-      "pragma busy_timeout = 2000; pragma journal_mode = wal; pragma synchronous = normal;");
-}
-
-}  // namespace
 
 Store Store::create(const std::filesystem::path& file, const StudySpec& spec,
                     const std::string& version) {
@@ -175,7 +168,7 @@ Store Store::create_like(const std::filesystem::path& file, const Store& other) 
 Store Store::resume(const std::filesystem::path& file, const StudySpec& spec,
                     const std::string& version) {
   if (!std::filesystem::exists(file)) return create(file, spec, version);
-  Store store = open(file);
+  Store store = open(file, Access::Write);
   if (store.spec() != to_json(spec).dump()) {
     throw sim::ConfigError(fmt::format(
         "{}: is of another study; --resume wants the same one, and --extend {} takes over what it "
@@ -191,18 +184,9 @@ Store Store::resume(const std::filesystem::path& file, const StudySpec& spec,
 
 Store Store::create(const std::filesystem::path& file, const Json& spec,
                     const std::string& version) {
-  if (std::filesystem::exists(file)) {
-    throw sim::ConfigError(
-        fmt::format("{}: is there already; --resume goes on with it, another name makes a new one",
-                    file.string()));
-  }
-  // Under another name until its tables are there: whoever is killed meanwhile leaves no half
-  // study.
-  std::filesystem::path part = file;
-  part += ".part";
-  std::filesystem::remove(part);
+  const NewFile made(file);
   {
-    const Connection connection(part, Connection::Mode::Create);
+    const Connection connection(made.part(), Connection::Mode::Create, file.string());
     connection.execute("begin");
     connection.execute(kTables);
     connection.execute(result_view(spec));
@@ -224,24 +208,13 @@ Store Store::create(const std::filesystem::path& file, const Json& spec,
     }
     connection.execute("commit");
   }
-  std::filesystem::rename(part, file);
-  return open(file);
+  made.publish();
+  return open(file, Access::Write);
 }
 
-Store Store::open(const std::filesystem::path& file) {
-  if (!std::filesystem::is_regular_file(file))
-    throw sim::InputError(fmt::format("{}: there is no such file", file.string()));
-  Connection connection(file, Connection::Mode::ReadWrite);
-  {
-    Statement format = connection.prepare(
-        "select count(*) from sqlite_master where name in ('study', 'point', 'metric', 'report')");
-    if (!format.step() || format.integer(0) != 4)
-      throw sim::InputError(
-          fmt::format("{}: is a database, but no study of moesim", file.string()));
-    format.run();
-  }
-  prepare_to_write(connection);  // not before: another program's is left as it is
-  Store store(std::make_unique<Database>(std::move(connection)));
+Store Store::open(const std::filesystem::path& file, Access access) {
+  Store store(std::make_unique<Database>(access == Access::Write ? open_to_write(file)
+                                                                 : open_to_read(file)));
   if (const std::string v = store.database_->setting("version"); v != "1") {
     throw sim::InputError(
         fmt::format("{}: a study of version \"{}\"; this program reads 1", file.string(), v));
@@ -356,13 +329,12 @@ std::string Store::report(std::uint64_t ord) const {
   return *text;
 }
 
-void Store::close() {
-  if (database_ == nullptr) return;
+bool Store::close() {
+  if (database_ == nullptr || !database_->file.lock) return true;
   const std::string name = database_->connection.name();
+  const FileLock lock = std::move(*database_->file.lock);
   database_.reset();
-  const Connection connection(name, Connection::Mode::ReadWrite);
-  connection.execute(
-      "pragma busy_timeout = 2000; pragma wal_checkpoint(truncate); pragma journal_mode = delete;");
+  return fold_log(name);
 }
 
 }  // namespace moesim::tools

@@ -1,8 +1,8 @@
 // A study's results in one SQLite file: a row for every point, what it measured, its whole report.
 //
 // One point is one transaction: what is there is whole, whatever ended the program. A file is
-// written by one process at a time. Tables and columns are in README.md; `select * from result`
-// has a row for every point, with a column for each axis and measure.
+// written by one process at a time, and read beside it. Tables and columns are in README.md;
+// `select * from result` has a row for every point, with a column for each axis and measure.
 #pragma once
 
 #include <cstdint>
@@ -40,14 +40,17 @@ struct Point {
 
 class Store {
  public:
-  // A new file. Throws ConfigError where there is one, InputError where it cannot be written.
+  enum class Access { Read, Write };
+
+  // A new file, to be written. Throws ConfigError where there is one, InputError where it cannot be
+  // written.
   static Store create(const std::filesystem::path& file, const StudySpec& spec,
                       const std::string& version);
   // A new file for points of the same study.
   static Store create_like(const std::filesystem::path& file, const Store& other);
-  // One that is there. Throws InputError where it is no study or damaged, ConfigError where another
-  // process writes it.
-  static Store open(const std::filesystem::path& file);
+  // One that is there. To read it changes nothing. Throws InputError where it is no study or
+  // damaged, ConfigError where it is to be written and another process does.
+  static Store open(const std::filesystem::path& file, Access access = Access::Read);
   // One that is there, to go on with, or a new one where there is none. Throws what both do, and
   // ConfigError where it is of another study or version.
   static Store resume(const std::filesystem::path& file, const StudySpec& spec,
@@ -71,8 +74,9 @@ class Store {
   std::vector<Point> points() const;
   std::string report(std::uint64_t ord) const;  // empty where there is none
 
-  // Back to one file beside which nothing lies.
-  void close();
+  // What was written is one file beside which nothing lies; false where another process reads it
+  // just now, and its last points stay in the log beside it.
+  bool close();
 
  private:
   struct Database;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -171,6 +172,31 @@ void check(const StudySpec& spec) {
   if (!mistakes.empty()) throw sim::ConfigError(mistakes);
 }
 
+// Of what varies together: what is there already goes, with a word.
+void drop_repeated(std::vector<Axis>& group, std::vector<std::string>& notes) {
+  std::vector<Axis> kept;
+  for (const Axis& axis : group) kept.push_back({axis.key, {}});
+  std::map<std::vector<std::string>, std::string> seen;  // by what the values mean, as they stand
+  for (std::size_t i = 0; i < group.front().values.size(); ++i) {
+    std::vector<std::string> meant, shown;
+    for (const Axis& axis : group) {
+      meant.push_back(to_text(value_of(axis.values[i])));
+      shown.push_back(fmt::format("{}={}", axis.key, axis.values[i]));
+    }
+    const std::string text = fmt::format("{}", fmt::join(shown, ","));
+    const auto [first, is_new] = seen.emplace(std::move(meant), text);
+    if (!is_new) {
+      notes.push_back(
+          first->second == text
+              ? fmt::format("{}: is given more than once; it is played once", text)
+              : fmt::format("{}: is the same as {}; it is played once", text, first->second));
+      continue;
+    }
+    for (std::size_t k = 0; k < group.size(); ++k) kept[k].values.push_back(group[k].values[i]);
+  }
+  group = std::move(kept);
+}
+
 }  // namespace
 
 std::uint64_t StudySpec::size() const {
@@ -195,6 +221,7 @@ StudySpec read_study(
   read_options(options, spec);
   if (spec.measures.empty()) spec.measures = usual_measures(spec.base);
   check(spec);
+  for (auto& group : spec.axes) drop_repeated(group, spec.notes);
   spec.size();
   return spec;
 }

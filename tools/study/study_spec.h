@@ -35,6 +35,7 @@ struct StudySpec {
   std::vector<Derived> derived = {};         // one after another
   std::vector<Expression> where = {};        // all must hold
   std::vector<std::string> measures = {};    // paths in a report's JSON
+  std::vector<std::string> notes = {};       // what was read otherwise than it stands there
 
   // Points before `where`. Throws ConfigError where there are more than kMostStudyPoints.
   std::uint64_t size() const;
@@ -47,7 +48,8 @@ struct StudyOptions {
 
 // `file` is a study, or a scenario that the options vary. Throws ConfigError that lists every
 // mistake: of axes that differ in length, keys given twice, nothing that varies.
-// `find_scenario` turns a name into a file.
+// `find_scenario` turns a name into a file. A value that an axis says twice, as 4 and 4.0, is kept
+// once, with a note.
 StudySpec read_study(const std::filesystem::path& file, const StudyOptions& options,
                      const std::function<std::filesystem::path(const std::string&)>& find_scenario);
 

@@ -7,6 +7,7 @@
 
 #include "sim/error.h"
 #include "sim/io/csv.h"
+#include "tools/study/operand.h"
 
 namespace moesim::tools {
 namespace {
@@ -63,9 +64,12 @@ void sort(PointTable& table, std::string key) {
       table.rows, [&](const Point& a, const Point& b) { return (rank(a) <=> rank(b)) < 0; });
 }
 
+// A quantity in its base unit, as numbers are.
 std::string cell(const Point& point, const std::string& key) {
   const auto value = value_at(point, key);
-  return value ? to_text(*value) : std::string();
+  if (!value) return {};
+  const auto* measured = std::get_if<Quantity>(&*value);
+  return measured != nullptr ? to_text(tidy(measured->number)) : to_text(*value);
 }
 
 // What a person compares: five digits.
@@ -73,7 +77,8 @@ std::string short_cell(const Point& point, const std::string& key) {
   const auto value = value_at(point, key);
   if (!value) return "-";
   if (const auto* number = std::get_if<double>(&*value)) return fmt::format("{:.5g}", *number);
-  return to_text(*value);
+  const auto given = std::ranges::find(point.params, key, &Assignments::value_type::first);
+  return given != point.params.end() ? given->second : to_text(*value);
 }
 
 }  // namespace
@@ -110,6 +115,7 @@ PointTable table_of(const Store& store, const TableOptions& options) {
   }
   const bool sorted = !options.sort.empty();
   store.each([&](Point point) {
+    ++table.stored;
     if (!std::ranges::all_of(conditions, [&](const Expression& c) { return holds(c, point); }))
       return;
     ++table.all;
@@ -140,8 +146,16 @@ Json to_json(const PointTable& table, const Store& store, bool reports) {
   for (const Point& point : table.rows) {
     Json params = Json::object(), metrics = Json::object();
     for (const auto& [key, text] : point.params) {
-      const Value value = value_of(text);
-      std::visit([&, k = key](const auto& v) { params[k] = v; }, value);
+      Value value = value_of(text);
+      if (const auto* measured = std::get_if<Quantity>(&value)) value = tidy(measured->number);
+      if (const auto* whole = std::get_if<std::int64_t>(&value))
+        params[key] = *whole;
+      else if (const auto* number = std::get_if<double>(&value))
+        params[key] = *number;
+      else if (const auto* yes = std::get_if<bool>(&value))
+        params[key] = *yes;
+      else
+        params[key] = text;
     }
     for (const auto& [name, number] : point.metrics) metrics[name] = number;
     Json one{{"ord", point.ord},
@@ -161,14 +175,17 @@ Json to_json(const PointTable& table, const Store& store, bool reports) {
           {"points", std::move(points)}};
 }
 
-std::string to_text(const PointTable& table) {
+std::string to_text(const PointTable& table, bool ids) {
+  constexpr std::size_t kDigits = 8;
   std::vector<std::string> keys{"ord"};
+  if (ids) keys.emplace_back("id");
   keys.insert(keys.end(), table.params.begin(), table.params.end());
   keys.insert(keys.end(), table.measures.begin(), table.measures.end());
   std::vector<std::vector<std::string>> lines{keys};
   for (const Point& point : table.rows) {
     std::vector<std::string> line;
-    for (const std::string& key : keys) line.push_back(short_cell(point, key));
+    for (const std::string& key : keys)
+      line.push_back(key == "id" ? point.id.substr(0, kDigits) : short_cell(point, key));
     if (point.status != PointStatus::Done) {
       const std::string first = point.reason.substr(0, point.reason.find('\n'));
       line.push_back(fmt::format("{}: {}", name_of(point.status), first));
@@ -189,6 +206,12 @@ std::string to_text(const PointTable& table) {
   if (table.rows.size() < table.all)
     text += fmt::format("{} of {} points; --rows shows more\n", table.rows.size(), table.all);
   return text;
+}
+
+std::string emptiness(const PointTable& table, const TableOptions& options) {
+  if (table.all > 0 || options.where.empty()) return {};
+  return fmt::format("no point of {} fulfils {}\n", table.stored,
+                     fmt::join(options.where, " and "));
 }
 
 }  // namespace moesim::tools

@@ -22,6 +22,7 @@ struct PointTable {
   std::vector<std::string> params = {}, measures = {};  // columns
   std::vector<Point> rows = {};                         // without their reports
   std::size_t all = 0;                                  // rows, with those that are not kept
+  std::size_t stored = 0;                               // with those that a condition leaves out
 };
 
 // Throws ConfigError where an expression or the key to sort by names what no point has.
@@ -34,7 +35,10 @@ std::optional<Value> value_at(const Point& point, std::string_view key);
 std::string to_csv(const PointTable& table);
 // {"study": …, "points": [{ord, id, status, reason, params, metrics, report?}]}
 sim::io::Json to_json(const PointTable& table, const Store& store, bool reports);
-// For people; says how many rows there are where not all were kept.
-std::string to_text(const PointTable& table);
+// For people; says how many rows there are where not all were kept. `ids`: with the first digits of
+// each, as moesim compare takes them.
+std::string to_text(const PointTable& table, bool ids = false);
+// "no point of 24 fulfils …", a line, where that is so; else empty.
+std::string emptiness(const PointTable& table, const TableOptions& options);
 
 }  // namespace moesim::tools

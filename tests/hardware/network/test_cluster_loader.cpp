@@ -187,6 +187,8 @@ TEST_CASE("a cluster's own fits of its collectives come before its device's") {
   CHECK(quick(plain.collectives->all_gather) < 20);
   CHECK(quick(own.collectives->all_gather) == 33);
   CHECK(own.collectives->all_gather.nodes.parameters().node_us == 7);
+  CHECK(own.device.files.size() == plain.device.files.size() + 1);
+  CHECK(own.device.files.back() == file);  // for a report's inputs
   // The others stay the device's.
   CHECK(quick(own.collectives->all_reduce) == quick(plain.collectives->all_reduce));
   std::filesystem::remove_all(folder);

@@ -37,8 +37,8 @@ Run run(const TemporaryFolder& folder, const StudySpec& spec, const std::string&
         SweepOptions options = {}) {
   options.version = "1.0";
   const auto file = folder.path() / name;
-  Store store =
-      std::filesystem::exists(file) ? Store::open(file) : Store::create(file, spec, "1.0");
+  Store store = std::filesystem::exists(file) ? Store::open(file, Store::Access::Write)
+                                              : Store::create(file, spec, "1.0");
   const SweepCounts counts = sweep(spec, store, options);
   return {counts, to_csv(table_of(store, {}))};
 }
@@ -87,7 +87,8 @@ TEST_CASE("equal bytes on any number of threads, in shards, and stopped half-way
 
 TEST_CASE("a run that several points ask for is played once, or taken over") {
   const TemporaryFolder folder;
-  const auto spec = study({"step.batch_per_rank=4,5,4"});
+  auto spec = study({"seed=1"});
+  spec.axes = {{{"step.batch_per_rank", {"4", "5", "4"}}, {"name", {"a", "b", "c"}}}};
   int played = 0;
   const Run r =
       run(folder, spec, "a.db", {.progress = [&](std::uint64_t, std::uint64_t) { ++played; }});
@@ -136,6 +137,25 @@ TEST_CASE("conditions see what the scenario says, and measures that no report ha
         "--where, column 1: there is no value \"paralelism.ep\"");
 }
 
+TEST_CASE("what no point can be is told before anything is played") {
+  const auto wrong = [](const StudySpec& spec) {
+    return thrown<sim::ConfigError>([&] { check_points(spec, {.version = "1.0"}); });
+  };
+  CHECK(wrong(study({"step.bach=1..3"})) ==
+        "no point of 3 can be played, all for one reason: --set: step: unknown key \"bach\"; did "
+        "you mean \"batch\"?");
+  CHECK(wrong(study({"step.batch_per_rank=1..4"}, {"step.batch_per_rank > 4"})) ==
+        "no point of 4 meets the conditions");
+  CHECK(wrong(study({"step.batch_per_rank=1..4"}, {"step.batch_per_rank > 4 GB"})) ==
+        "--where, column 21: step.batch_per_rank (a number without a unit) and 4 GB (a size) are "
+        "of different kinds: a number without a unit would do");
+  // Different reasons, or one point that can be: rows say the rest.
+  check_points(study({"step.batch_per_rank=0,-1"}), {.version = "1.0"});
+  check_points(study({"step.batch_per_rank=0,1"}), {.version = "1.0"});
+  // The study is meant, not the shard.
+  check_points(study({"step.batch_per_rank=0,1"}), {.shard = 0, .shards = 2, .version = "1.0"});
+}
+
 TEST_CASE("a service's point had lost what is of a service") {
   const TemporaryFolder folder;
   const auto spec = read_study("configs/scenarios/mixtral-8x7b-serving-h100.yaml",
@@ -152,8 +172,9 @@ TEST_CASE("a service's point had lost what is of a service") {
 
 TEST_CASE("points that are played elsewhere are the same, and nothing that differs is kept") {
   const TemporaryFolder folder;
-  // The third is the first again; the fourth does not fit; the fifth is none.
-  const auto spec = study({"step.batch_per_rank=1,2,1,1024,0"});
+  // Each run twice, in other words; the third does not fit; the fourth is none.
+  const auto spec = study(
+      {"step.batch_per_rank=1,2,1024,0", "routing={law: zipf, skew: 0.5},{law: zipf, skew: 0.50}"});
   const Run here = run(folder, spec, "here.db");
   StudyInputs inputs({}, {});
   std::atomic<int> asked{0};
@@ -165,8 +186,9 @@ TEST_CASE("points that are played elsewhere are the same, and nothing that diffe
   };
   const Run there = run(folder, spec, "there.db", {.jobs = 2, .play = elsewhere});
   CHECK(there.csv == here.csv);
-  CHECK(asked == 3);  // of five: one is known, one is no scenario
-  for (const std::uint64_t ord : {0u, 2u, 3u})
+  CHECK(asked == 3);  // of eight: three are known, two are no scenario
+  CHECK(there.counts.done == 4);
+  for (const std::uint64_t ord : {0u, 1u, 2u, 5u})
     CHECK(Store::open(folder.path() / "there.db").report(ord) ==
           Store::open(folder.path() / "here.db").report(ord));
 
@@ -179,8 +201,10 @@ TEST_CASE("points that are played elsewhere are the same, and nothing that diffe
   };
   const std::string here_id = Store::open(folder.path() / "here.db").points()[0].id;
   const std::string there_id =
-      play_point({kScenario, {"network=bound", "step.count=1", "step.batch_per_rank=1"}}, inputs,
-                 "1.1")
+      play_point({kScenario,
+                  {"network=bound", "step.count=1", "step.batch_per_rank=1",
+                   "routing={law: zipf, skew: 0.5}"}},
+                 inputs, "1.1")
           .id;
   CHECK(thrown<sim::Error>([&] { run(folder, spec, "other.db", {.play = other}); }) ==
         "point 0: who played it has other files or another version than who asked: " + there_id +

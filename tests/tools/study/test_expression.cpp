@@ -14,12 +14,18 @@ using moesim::tests::thrown;
 namespace {
 
 const Lookup keys = [](std::string_view key) -> std::optional<Value> {
-  static const std::map<std::string, Value, std::less<>> all{{"parallelism.ep", std::int64_t{8}},
-                                                             {"parallelism.tp", std::int64_t{2}},
-                                                             {"kv", std::string("fp8")},
-                                                             {"rate", value_of("400 Gbit/s")},
-                                                             {"on", true},
-                                                             {"links[0].bytes", std::int64_t{7}}};
+  static const std::map<std::string, Value, std::less<>> all{
+      {"parallelism.ep", std::int64_t{8}},
+      {"parallelism.tp", std::int64_t{2}},
+      {"kv", std::string("fp8")},
+      {"rate", value_of("400 Gbit/s")},
+      {"on", true},
+      {"links[0].bytes", std::int64_t{7}},
+      {"step_time_us.mean", 19'999.0},
+      {"serving.mean_ttft_ms", 20.0},
+      {"memory.peak_bytes", std::int64_t{80'000'000'000}},
+      {"algbw_GBps", 50.0},
+      {"tokens_per_s", 30.0}};
   const auto found = all.find(key);
   if (found == all.end()) return {};
   return found->second;
@@ -55,12 +61,56 @@ TEST_CASE("whole numbers stay whole where they can") {
   CHECK(of("min(3, 1, 2) + max(1, 5)") == Value{std::int64_t{6}});
 }
 
-TEST_CASE("quantities are numbers in their base unit") {
-  CHECK(of("1 GiB") == Value{std::int64_t{1'073'741'824}});
-  CHECK(of("2us") == Value{2e-6});
-  CHECK(of("rate") == Value{std::int64_t{50'000'000'000}});
+TEST_CASE("quantities are numbers in their base unit, of a kind") {
+  CHECK(of("1 GiB") == Value{Quantity{1'073'741'824, Dimension::Bytes}});
+  CHECK(of("2us") == Value{Quantity{2e-6, Dimension::Time}});
+  CHECK(of("rate") == Value{Quantity{50e9, Dimension::Bandwidth}});
+  CHECK(of("2 TFLOP/s / 2") == Value{Quantity{1e12, Dimension::FlopRate}});
+  CHECK(to_text(of("rate / 2")) == "25000000000 B/s");  // as a scenario reads it
   CHECK(of("rate / 2 == 200 Gbit/s") == Value{true});
   CHECK(of("rate > 50 GB/s or 1 > 2") == Value{false});
+}
+
+TEST_CASE("a key's name states the unit of its number") {
+  CHECK(of("step_time_us.mean < 20 ms") == Value{true});  // 19,999 us
+  CHECK(of("step_time_us.mean < 19.999 ms") == Value{false});
+  CHECK(of("19.999 ms == step_time_us.mean") == Value{true});
+  CHECK(of("step_time_us.mean < 20000") == Value{true});  // alone it is in its own unit
+  CHECK(of("step_time_us.mean + 1 ms") == Value{std::int64_t{20'999}});
+  CHECK(of("max(step_time_us.mean, 1 s)") == Value{std::int64_t{1'000'000}});
+  CHECK(of("2 * step_time_us.mean > 39 ms") == Value{true});
+  CHECK(of("-step_time_us.mean / 2 < -9 ms") == Value{true});
+  CHECK(of("serving.mean_ttft_ms > step_time_us.mean") == Value{true});  // 20 ms, 19.999 ms
+  CHECK(of("memory.peak_bytes == 80 GB and memory.peak_bytes > 74 GiB") == Value{true});
+  CHECK(of("links[0].bytes < 8 B") == Value{true});
+  CHECK(of("algbw_GBps >= 400 Gbit/s") == Value{true});  // 50 GB/s
+  CHECK(of("step_time_us.mean > 0 and rate > 0") == Value{true});
+  CHECK(of("step_time_us.mean / 1 us") == Value{std::int64_t{19'999}});
+  // 80e9 B / 50e9 B/s = 1.6 s, and back.
+  CHECK(of("memory.peak_bytes / rate < 1601 ms") == Value{true});
+  CHECK(of("memory.peak_bytes / rate") == Value{Quantity{1.6, Dimension::Time}});
+  CHECK(of("rate * 2 s") == Value{Quantity{100e9, Dimension::Bytes}});
+  CHECK(of("80 GB / 2 s") == Value{Quantity{40e9, Dimension::Bandwidth}});
+  // Of two keys that say no quantity the numbers are taken as they stand.
+  CHECK(of("memory.peak_bytes / step_time_us.mean > 4000000") == Value{true});
+}
+
+TEST_CASE("units that do not go together are told, with what would do") {
+  CHECK(wrong("step_time_us.mean < 20 GB") ==
+        "expression, column 19: step_time_us.mean (in us) and 20 GB (a size) are of different "
+        "kinds: a time such as 1.5 us, or a number of us would do");
+  CHECK(wrong("20ms < tokens_per_s") ==
+        "expression, column 6: 20ms (a time) and tokens_per_s (a number without a unit) are of "
+        "different kinds: a number without a unit would do");
+  CHECK(wrong("rate > 400") ==
+        "expression, column 6: rate (a bandwidth) and 400 (a number without a unit) are of "
+        "different kinds: a bandwidth such as 400 Gbit/s would do");
+  CHECK(wrong("parallelism.ep + 1 != 2 GiB") ==
+        "expression, column 20: what is reckoned (a number without a unit) and 2 GiB (a size) are "
+        "of different kinds: a number without a unit would do");
+  CHECK(wrong("1 TFLOP/s - rate") ==
+        "expression, column 11: 1 TFLOP/s (a rate of FLOP) and rate (a bandwidth) are of different "
+        "kinds: a bandwidth such as 400 Gbit/s would do");
 }
 
 TEST_CASE("keys say what they say, texts are compared as they are") {

@@ -99,7 +99,7 @@ TEST_CASE("a point that cannot be added leaves nothing of itself") {
   CHECK(store.points().at(0).metrics.at(0).second == 3);
 }
 
-TEST_CASE("what is no study, damaged, there already or written by another is told") {
+TEST_CASE("what is no study, damaged or there already is told") {
   const TemporaryFolder folder;
   const auto file = filled(folder, "a.db", {});
   CHECK(thrown<sim::ConfigError>([&] { Store::create(file, study(), "1.0"); }) ==
@@ -120,17 +120,12 @@ TEST_CASE("what is no study, damaged, there already or written by another is tol
   CHECK(thrown<sim::InputError>([&] { Store::open(empty); }) ==
         empty.string() + ": is a database, but no study of moesim");
   CHECK(std::filesystem::file_size(empty) == 0);
+  CHECK(thrown<sim::ConfigError>([&] { Store::create(folder.path(), study(), "1.0"); }) ==
+        folder.path().string() + ": is a folder; a study is a file");
   // Where nobody may write, root included.
   const std::filesystem::path nowhere = "/proc/self/study.db";
   CHECK(thrown<sim::InputError>([&] { Store::create(nowhere, study(), "1.0"); }) ==
-        nowhere.string() + ".part: unable to open database file");
-  const sqlite::Connection writer(file, sqlite::Connection::Mode::ReadWrite);
-  Store store = Store::open(file);
-  writer.execute("begin immediate");
-  CHECK(thrown<sim::ConfigError>([&] { store.add(point(0, 1)); }) ==
-        file.string() +
-            ": another process writes it; a study is written by one at a time (shards into files "
-            "of their own can be merged)");
+        nowhere.string() + ": unable to open database file");
 }
 
 TEST_CASE("shards are merged, equal points once, and different results refused") {
@@ -149,11 +144,26 @@ TEST_CASE("shards are merged, equal points once, and different results refused")
           merge(folder.path() / "bad.db", {a, c});
         }) == fmt::format("{} and {}: have different results for point 0 (id0, id0)", a.string(),
                           c.string()));
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "bad.db"));  // half would look like all
   Store::create(folder.path() / "d.db", study(), "2.0");
   CHECK(thrown<sim::ConfigError>([&] {
           merge(folder.path() / "x.db", {a, folder.path() / "d.db"});
         }) == fmt::format("{} and {}: are of different studies, or made by different versions",
                           a.string(), (folder.path() / "d.db").string()));
+}
+
+TEST_CASE("a quantity is shown as it was given, and exported in its base unit") {
+  const TemporaryFolder folder;
+  Point measured = point(0, 3);
+  measured.params = {{"step.batch", "1"}, {"kv", "400 Gbit/s"}};
+  const Store store = Store::open(filled(folder, "a.db", {measured}));
+  CHECK(to_text(table_of(store, {})) ==
+        "ord  step.batch          kv  time\n"
+        "  0           1  400 Gbit/s     3\n");
+  CHECK(to_csv(table_of(store, {.where = {"kv == 50 GB/s"}})) ==
+        "ord,id,status,reason,step.batch,kv,time\n0,id0,done,,1,50000000000,3\n");
+  CHECK(to_json(table_of(store, {}), store, false)["points"][0]["params"].dump() ==
+        R"({"step.batch":1,"kv":50000000000})");
 }
 
 TEST_CASE("rows are chosen, sorted and written") {
@@ -178,6 +188,16 @@ TEST_CASE("rows are chosen, sorted and written") {
         "  1           2  fp8  1.2346\n"
         "  0           1  fp8       3\n"
         "2 of 3 points; --rows shows more\n");
+  CHECK(to_text(table_of(store, {.most = 1}), true) ==
+        "ord   id  step.batch   kv  time\n"
+        "  0  id0           1  fp8     3\n"
+        "1 of 3 points; --rows shows more\n");
+  const auto told = [&](const TableOptions& rows) {
+    return emptiness(table_of(store, rows), rows);
+  };
+  CHECK(told({.where = {"time > 9", "ord < 2"}}) == "no point of 3 fulfils time > 9 and ord < 2\n");
+  CHECK(told({.where = {"time > 2"}}).empty());
+  CHECK(told({}).empty());
   CHECK(thrown<sim::ConfigError>([&] { table_of(store, {.sort = "tme"}); }) ==
         "--sort: no point has \"tme\"; there are ord, status, step.batch, kv, time");
   CHECK(thrown<sim::ConfigError>([&] { table_of(store, {.where = {"tme > 1"}}); }) ==

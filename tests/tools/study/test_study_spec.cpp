@@ -109,7 +109,25 @@ TEST_CASE("a value is found in JSON by its path") {
   CHECK(find_value(json, "a.b") == Value{std::int64_t{3}});
   CHECK(find_value(json, "list[0].x") == Value{1.5});
   CHECK(find_value(json, "list[1].x") == Value{true});
-  CHECK(find_value(json, "rate") == Value{std::int64_t{50'000'000'000}});
+  CHECK(find_value(json, "rate") == Value{Quantity{50e9, Dimension::Bandwidth}});
   for (const char* none : {"a", "a.c", "list[2].x", "list[x]", "list[0", "b", "a.b.c"})
     CHECK_FALSE(find_value(json, none));
+}
+
+TEST_CASE("a value that an axis says twice is kept once, with a word") {
+  const TemporaryFolder folder;
+  const auto file = folder.file("s.yaml", "name: s\n");
+  const StudySpec spec = read_study(
+      file, {.vary = {"a=4,4.0,8,4", "b=1 GB,1000 MB"}, .zip = {"c=1,1,1,d=5,6,5"}}, nowhere);
+  CHECK(spec.axes[0][0].values == std::vector<std::string>{"4", "8"});
+  CHECK(spec.axes[1][0].values == std::vector<std::string>{"1 GB"});
+  // Together they differ: only the third is there already.
+  CHECK(spec.axes[2][0].values == std::vector<std::string>{"1", "1"});
+  CHECK(spec.axes[2][1].values == std::vector<std::string>{"5", "6"});
+  CHECK(spec.notes ==
+        std::vector<std::string>{"a=4.0: is the same as a=4; it is played once",
+                                 "a=4: is given more than once; it is played once",
+                                 "b=1000 MB: is the same as b=1 GB; it is played once",
+                                 "c=1,d=5: is given more than once; it is played once"});
+  CHECK(read_study(file, {.vary = {"a=1..3"}}, nowhere).notes.empty());
 }

@@ -60,7 +60,8 @@ Command calibrate_import_command() {
            {.name = "-o,--output",
             .value = "FILE",
             .help = "the table; standard output where it is not given",
-            .is_file = true}}),
+            .is_file = true,
+            .is_output = true}}),
       .examples =
           {"moesim calibrate import points.csv -o fit.csv",
            "moesim calibrate import points.csv --role holdout --role holdout_model -o "

@@ -45,7 +45,8 @@ Command predict_command() {
                       {.name = "-o,--output",
                        .value = "FILE",
                        .help = "where the table goes, in place of standard output",
-                       .is_file = true}},
+                       .is_file = true,
+                       .is_output = true}},
           .examples = {"moesim predict gemm --device h200 --impl trtllm gemm.csv",
                        "moesim predict deepep_ll --device h100 sizes.csv -o predicted.csv"},
           .run = run};

@@ -386,7 +386,9 @@ Command exchange_command() {
                        "run; without it wall_s is null"},
                   {.name = "--timeline",
                    .value = "FILE",
-                   .help = "a Chrome/Perfetto trace of ranks and busiest links"},
+                   .help = "a Chrome/Perfetto trace of ranks and busiest links",
+                   .is_file = true,
+                   .is_output = true},
                   html_option(),
                   format_option()},
       .examples =

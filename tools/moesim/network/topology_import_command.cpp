@@ -146,7 +146,8 @@ Command topology_import_command() {
                   {.name = "-o,--output",
                    .value = "FILE",
                    .help = "the cluster's file; standard output where it is not given",
-                   .is_file = true}},
+                   .is_file = true,
+                   .is_output = true}},
       .examples = {"nvidia-smi topo -m > topo.txt && moesim topology import --from nvidia-smi "
                    "topo.txt --device h100 -o cluster.yaml",
                    "moesim topology import --from nccl system.xml -o cluster.yaml"},

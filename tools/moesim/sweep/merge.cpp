@@ -25,7 +25,11 @@ Command sweep_merge_command() {
           .summary = "puts shards of one study together",
           .description =
               "Points that several files have must be equal: where they are not, exit code 1.",
-          .options = {{.name = "TARGET", .help = "a new file", .required = true, .is_file = true},
+          .options = {{.name = "TARGET",
+                       .help = "a new file",
+                       .required = true,
+                       .is_file = true,
+                       .is_output = true},
                       {.name = "STORES",
                        .help = "what sweep --shard wrote",
                        .required = true,

@@ -101,7 +101,8 @@ Command sweep_script_command() {
       {.name = "-o,--output",
        .value = "FILE",
        .help = "write the script there instead of to standard output",
-       .is_file = true}};
+       .is_file = true,
+       .is_output = true}};
   options.insert(options.end(), more.begin(), more.end());
   return {
       .name = "sweep script",

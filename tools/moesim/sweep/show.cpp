@@ -24,17 +24,21 @@ sim::ExitCode show(const Arguments& arguments, Console console) {
   const Store store = Store::open(arguments.text("STORE"));
   TableOptions rows = rows_of(arguments);
   rows.most = static_cast<std::size_t>(arguments.integer("rows", 1, 10'000'000));
-  console.out << to_text(table_of(store, rows));
+  const PointTable table = table_of(store, rows);
+  console.out << to_text(table, true);
+  console.err << emptiness(table, rows);
   return sim::ExitCode::Ok;
 }
 
 sim::ExitCode write(const Arguments& arguments, Console console) {
   const Store store = Store::open(arguments.text("STORE"));
-  const PointTable table = table_of(store, rows_of(arguments));
+  const TableOptions rows = rows_of(arguments);
+  const PointTable table = table_of(store, rows);
   const std::string text = arguments.text("format") == "csv"
                                ? to_csv(table)
                                : sim::io::to_text(to_json(table, store, arguments.has("reports")));
   write_result(arguments, text, console);
+  console.err << emptiness(table, rows);
   return sim::ExitCode::Ok;
 }
 
@@ -47,7 +51,7 @@ Command sweep_show_command() {
           .summary = "a study's points as a table",
           .options = std::move(options),
           .examples = {"moesim sweep show sweep.db --sort -throughput.tokens_per_s_per_gpu",
-                       "moesim sweep show sweep.db --where 'step_time_us.mean < 20000'"},
+                       "moesim sweep show sweep.db --where 'step_time_us.mean < 20 ms'"},
           .run = show};
 }
 
@@ -62,7 +66,8 @@ Command sweep_export_command() {
   options.push_back({.name = "-o,--output",
                      .value = "FILE",
                      .help = "write there instead of to standard output",
-                     .is_file = true});
+                     .is_file = true,
+                     .is_output = true});
   return {.name = "sweep export",
           .summary = "a study's points as CSV or JSON",
           .description = "In the order of ord: equal bytes whatever ran first.",

@@ -4,6 +4,7 @@
 
 #include "sim/error.h"
 #include "tools/moesim/shipped.h"
+#include "tools/study/store_file.h"
 
 namespace moesim::tools {
 namespace {
@@ -18,6 +19,13 @@ std::filesystem::path study_file(const Arguments& arguments, const std::string& 
     throw sim::ConfigError(fmt::format(
         "{}: every point reads the scenario anew, which standard input cannot give: say a file",
         command));
+  }
+  if (is_database(*given)) {
+    throw sim::ConfigError(fmt::format(
+        "{0}: is a sweep's store, not a study: --resume goes on with it where the study "
+        "is said again, as moesim sweep FILE ... -o {0} --resume (moesim sweep show {0} "
+        "lists its points)",
+        *given));
   }
   return find_config("scenarios", *given);
 }

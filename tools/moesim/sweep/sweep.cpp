@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
 #include <set>
 
@@ -28,11 +29,11 @@ class Progress {
   explicit Progress(std::ostream& err) : err_(err) {}
   void operator()(std::uint64_t done, std::uint64_t all) {
     const auto now = std::chrono::steady_clock::now();
+    if (!before_) before_ = done - 1;  // those of a resumed study took no time
     if (now - last_ < std::chrono::seconds(1)) return;
-    if (last_ == begin_) first_ = done - 1;  // those of a resumed study took no time
     last_ = now;
-    const double each = std::chrono::duration<double>(now - begin_).count() /
-                        static_cast<double>(std::max<std::uint64_t>(1, done - first_));
+    const double each =
+        std::chrono::duration<double>(now - begin_).count() / static_cast<double>(done - *before_);
     err_ << fmt::format("{} of {} points, {:.0f} s left\n", done, all,
                         each * static_cast<double>(all - done))
          << std::flush;
@@ -41,7 +42,7 @@ class Progress {
  private:
   std::ostream& err_;
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now(), last_ = begin_;
-  std::uint64_t first_ = 0;
+  std::optional<std::uint64_t> before_ = {};  // done at the beginning
 };
 
 // "2/5"
@@ -81,6 +82,7 @@ std::string counts_text(const SweepCounts& counts) {
 
 sim::ExitCode run(const Arguments& arguments, Console console, const Crew& crew) {
   const StudySpec spec = study_of(arguments, "sweep");
+  for (const std::string& note : spec.notes) console.err << fmt::format("moesim sweep: {}\n", note);
   SweepOptions options{
       .jobs = crew.play ? crew.size() : static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
       .shipped = shipped(),
@@ -95,6 +97,7 @@ sim::ExitCode run(const Arguments& arguments, Console console, const Crew& crew)
   Progress progress(console.err);
   options.progress = [&](std::uint64_t done, std::uint64_t all) { progress(done, all); };
 
+  check_points(spec, options);
   const std::filesystem::path file = arguments.text("output");
   Store store = arguments.has("resume") ? Store::resume(file, spec, MOESIM_VERSION)
                                         : Store::create(file, spec, MOESIM_VERSION);
@@ -118,19 +121,22 @@ sim::ExitCode run(const Arguments& arguments, Console console, const Crew& crew)
     console.out << to_text(table_of(store, {.most = kRowsAtTheEnd})) << counts_text(counts) << "; "
                 << arguments.text("output") << '\n';
   }
-  store.close();
-  if (counts.stopped) {
-    console.err << "moesim sweep: stopped before all points were there; --resume goes on\n";
-    return sim::ExitCode::Partial;
+  if (!store.close()) {
+    console.err << fmt::format(
+        "moesim sweep: {0} is being read, so that its last points stay in {0}-wal: keep both "
+        "together; --resume puts them into one\n",
+        arguments.text("output"));
   }
+  if (counts.stopped) {
+    console.err << "moesim sweep: interrupted before all points were there; --resume goes on\n";
+    return sim::ExitCode::Interrupted;
+  }
+  if (counts.done + counts.infeasible + counts.invalid == 0)
+    console.err << "moesim sweep: no point of the study is in this shard\n";
   // A shard's points are a part of an answer: how the whole ends is told of what they are merged
   // to.
   if (options.shards > 1) return sim::ExitCode::Ok;
   if (counts.failed > 0 || !counts.unmeasured.empty()) return sim::ExitCode::Partial;
-  if (counts.done + counts.infeasible + counts.invalid == 0) {
-    console.err << "moesim sweep: no point meets the conditions\n";
-    return sim::ExitCode::Configuration;
-  }
   if (counts.done > 0) return sim::ExitCode::Ok;
   return counts.infeasible > 0 ? sim::ExitCode::Infeasible : sim::ExitCode::Configuration;
 }
@@ -159,7 +165,8 @@ Command sweep_command(const Crew& crew) {
        .value = "FILE",
        .help = "the store",
        .fallback = "sweep.db",
-       .is_file = true},
+       .is_file = true,
+       .is_output = true},
       {.name = "--resume", .help = "go on with a store that is there"},
       {.name = "--extend",
        .value = "FILE",
@@ -178,10 +185,9 @@ Command sweep_command(const Crew& crew) {
       .description =
           "FILE is a study (docs/guide/what_if.md) or a scenario that the options vary. Every "
           "point ends as done, infeasible, invalid or failed, the last three with their reason. "
-          "The store is SQLite: select * from result. Exit code 5 where points failed, a "
-          "measure is in no report, or it was stopped; a shard ends with 0 once each of its points "
-          "has "
-          "ended.",
+          "The store is SQLite: select * from result. Exit code 5 where points failed or a "
+          "measure is in no report, 130 where it was interrupted; --resume goes on. A shard ends "
+          "with 0 once each of its points has ended.",
       .options = std::move(options),
       .examples = {"moesim sweep mixtral-8x7b-decode-h100 --vary step.batch_per_rank=1..256*2 "
                    "--set network=bound -j 2",

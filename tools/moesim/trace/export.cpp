@@ -29,7 +29,8 @@ Command trace_export_command() {
                    .value = "FILE",
                    .help = "the file to write",
                    .required = true,
-                   .is_file = true}},
+                   .is_file = true,
+                   .is_output = true}},
       .examples = {"moesim trace export trace.h5 --to npy -o routed_experts.npy"},
       .run =
           [](const Arguments& arguments, Console console) {

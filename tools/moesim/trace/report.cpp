@@ -258,7 +258,8 @@ std::vector<Option> options() {
                              {.name = "-o,--output",
                               .value = "FILE",
                               .help = "the page (.html) or heat map (.svg) to write",
-                              .is_file = true},
+                              .is_file = true,
+                              .is_output = true},
                              html_option()};
   for (const Option& option : step_cost_options()) all.push_back(option);
   for (const Option& option : routed_options()) all.push_back(option);
