@@ -23,7 +23,8 @@ endfunction()
 
 read_first_command(${SOURCE}/README.md)
 file(REMOVE_RECURSE ${WORK})
-run(${CMAKE_COMMAND} --preset ${preset} -S ${SOURCE} -B ${WORK}
+# (What is optional is a component of its own, which the first command neither builds nor installs.)
+run(${CMAKE_COMMAND} --preset ${preset} -S ${SOURCE} -B ${WORK} -DMOESIM_MPI=OFF -DMOESIM_PYTHON_MODULE=OFF
   -DCMAKE_DISABLE_FIND_PACKAGE_doctest=ON -DCMAKE_DISABLE_FIND_PACKAGE_benchmark=ON
   -DCMAKE_C_COMPILER=${C_COMPILER} -DCMAKE_CXX_COMPILER=${CXX_COMPILER})
 

@@ -5,7 +5,14 @@
 #include "tools/moesim/command.h"
 
 using moesim::tests::thrown;
-using moesim::tools::wrong_command;
+
+namespace {
+
+std::string wrong_command(const std::vector<std::string>& words) {
+  return moesim::tools::wrong_command(moesim::tools::commands(), words);
+}
+
+}  // namespace
 
 TEST_CASE("a command that there is not is named, with the one that was meant") {
   CHECK(wrong_command({"runn"}) == "there is no command \"runn\"; did you mean \"run\"?");

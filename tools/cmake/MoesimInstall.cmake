@@ -1,6 +1,7 @@
 # What `cmake --install` puts where. Component devel: libraries, headers and find_package(moesim
 # CONFIG), which gives moesim::sim, sim_io, hardware, workloads and validation. Component cli: the
-# program, its configurations, man page and completions.
+# program, its configurations, man page and completions. Components mpi and python, where they are
+# built: moesim-mpi with its man page; Python's module.
 include(CMakePackageConfigHelpers)
 
 set(MOESIM_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/moesim)

@@ -32,7 +32,7 @@ std::string key_of(const std::string& option);
 // What the user typed, by option name without dashes ("bytes") or positional name ("SCENARIO").
 class Arguments {
  public:
-  std::map<std::string, std::vector<std::string>> values;  // filled by main.cpp
+  std::map<std::string, std::vector<std::string>> values;  // filled by program.cpp
 
   bool has(const std::string& name) const;
   // The value, else the fallback. REQUIRES: the option has one or the other
@@ -73,7 +73,8 @@ const std::vector<Command>& commands();
 
 // What is wrong with the words that begin a command line, where they name no command: "there is no
 // command "runn"; did you mean "run"?". Empty where they name one, or stop short of it.
-std::string wrong_command(const std::vector<std::string>& words);
+std::string wrong_command(const std::vector<Command>& commands,
+                          const std::vector<std::string>& words);
 
 // A result, whole: into the file of --output where one is given, else, or where that is "-", to
 // standard output.

@@ -58,14 +58,15 @@ const std::vector<Command>& commands() {
   return all;
 }
 
-std::string wrong_command(const std::vector<std::string>& words) {
+std::string wrong_command(const std::vector<Command>& commands,
+                          const std::vector<std::string>& words) {
   std::string typed;
   for (const std::string& word : words) {
     const std::string before = typed;
     typed += (typed.empty() ? "" : " ") + word;
     std::vector<std::string_view> known;  // that go on from the words before
     bool goes_on = false;
-    for (const Command& command : commands()) {
+    for (const Command& command : commands) {
       if (command.name == typed) return {};
       goes_on = goes_on || command.name.rfind(typed + " ", 0) == 0;
       if (command.name.rfind(before, 0) == 0) known.push_back(command.name);

@@ -2,6 +2,7 @@
 // table of commands.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 
@@ -13,10 +14,26 @@ std::string bash_completion(std::span<const Command> commands);
 std::string zsh_completion(std::span<const Command> commands);
 std::string fish_completion(std::span<const Command> commands);
 
-// moesim(1) as roff.
-std::string man_page(std::span<const Command> commands, const std::string& version);
+// What a manual page says of a program, beside its commands.
+struct ManualPage {
+  std::string program = "moesim";
+  std::string summary = "simulate Mixture-of-Experts models on clusters";
+  std::string description =
+      "A discrete-event simulator of Mixture-of-Experts cluster performance. Real routing traces "
+      "go "
+      "in,\nevery byte of an exchange meets real links, and every number that comes out says how "
+      "far it can be\ntrusted. Results go to standard output, progress and warnings to standard "
+      "error.";
+};
+
+// moesim(1), or another program's, as roff.
+std::string man_page(std::span<const Command> commands, const std::string& version,
+                     const ManualPage& page = {});
 
 Command completion_command();
+
 Command man_command();
+// Of another program, with its commands, which it may be one of.
+Command man_command(std::function<std::span<const Command>()> commands, const ManualPage& page);
 
 }  // namespace moesim::tools

@@ -1,5 +1,7 @@
 #include "tools/moesim/config_folder.h"
 
+#include <dlfcn.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <sstream>
@@ -26,6 +28,13 @@ std::vector<std::filesystem::path> folders_of_variable() {
 
 std::filesystem::path program_folder() {
   std::error_code error;
+  // Where another program has loaded this as a library: the library's.
+  Dl_info here;
+  if (dladdr(reinterpret_cast<const void*>(&program_folder), &here) != 0) {
+    const std::filesystem::path library(here.dli_fname);
+    if (library.extension() == ".so")
+      return std::filesystem::canonical(library, error).parent_path();
+  }
   const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", error);
   return error ? std::filesystem::path() : program.parent_path();
 }
@@ -37,14 +46,15 @@ std::optional<std::filesystem::path> config_folder() {
   };
   const std::filesystem::path program = program_folder();
   if (program.empty()) return {};
-  const auto installed = program.parent_path() / "share" / "moesim" / "configs";
-  if (is_configs(installed)) return installed;
-  // build/PRESET/tools/moesim/moesim: the source tree is a few folders up.
+  // PREFIX/bin/moesim, PREFIX/lib/python3/dist-packages/moesim/_core.so;
+  // build/PRESET/tools/moesim/moesim: share/moesim of the prefix, and the source tree, are a few
+  // folders up.
   constexpr int kMostUp = 5;
   std::filesystem::path above = program;
   for (int i = 0; i < kMostUp && above.has_relative_path(); ++i) {
     above = above.parent_path();
-    if (is_configs(above / "configs")) return above / "configs";
+    for (const char* place : {"share/moesim/configs", "configs"})
+      if (is_configs(above / place)) return above / place;
   }
   return {};
 }

@@ -11,7 +11,8 @@ namespace moesim::tools {
 // program, configs/ of the source tree above one that was just built. Nothing where there is none.
 std::optional<std::filesystem::path> config_folder();
 
-// The folder of this program; empty where the system does not say.
+// The folder of this program, or of the library that it is (Python's module); empty where the
+// system does not say.
 std::filesystem::path program_folder();
 
 // The user's own configurations, that calibrate run adds to: the first of $MOESIM_CONFIGS, else

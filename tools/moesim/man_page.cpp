@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cctype>
 #include <ostream>
+#include <utility>
 
 #include "tools/moesim/completion.h"
 
@@ -42,8 +44,8 @@ std::string heading(const Option& option) {
   return text;
 }
 
-std::string synopsis(const Command& command) {
-  std::string text = fmt::format("\\fBmoesim {}\\fR", roff(command.name));
+std::string synopsis(const std::string& program, const Command& command) {
+  std::string text = fmt::format("\\fB{} {}\\fR", roff(program), roff(command.name));
   bool has_options = false;
   for (const Option& option : command.options) has_options |= option.name[0] == '-';
   if (has_options) text += " [\\fIoptions\\fR]";
@@ -73,26 +75,24 @@ std::string about(const Option& option) {
 
 }  // namespace
 
-std::string man_page(std::span<const Command> commands, const std::string& version) {
+std::string man_page(std::span<const Command> commands, const std::string& version,
+                     const ManualPage& page) {
+  std::string name = page.program;
+  for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   std::string text = fmt::format(
-      ".TH MOESIM 1 \"\" \"moesim {}\" \"User Commands\"\n"
+      ".TH {0} 1 \"\" \"{1} {2}\" \"User Commands\"\n"
       ".SH NAME\n"
-      "moesim \\- simulate Mixture\\-of\\-Experts models on clusters\n"
+      "{1} \\- {3}\n"
       ".SH SYNOPSIS\n"
-      ".B moesim\n"
+      ".B {1}\n"
       "\\fICOMMAND\\fR [\\fIoptions\\fR] \\fIarguments\\fR\n"
       ".SH DESCRIPTION\n"
-      "A discrete\\-event simulator of Mixture\\-of\\-Experts cluster performance. Real routing "
-      "traces go "
-      "in,\nevery byte of an exchange meets real links, and every number that comes out says how "
-      "far "
-      "it can be\ntrusted. Results go to standard output, progress and warnings to standard "
-      "error.\n"
+      "{4}\n"
       ".SH COMMANDS\n",
-      roff(version));
+      roff(name), roff(page.program), roff(version), roff(page.summary), roff(page.description));
   for (const Command& command : commands) {
     text += fmt::format(".SS {}\n{}\n", roff(command.name), roff(sentence(command.summary)));
-    text += fmt::format(".PP\n{}\n", synopsis(command));
+    text += fmt::format(".PP\n{}\n", synopsis(page.program, command));
     if (!command.description.empty()) text += fmt::format(".PP\n{}\n", roff(command.description));
     for (const Option& option : command.options) {
       text += fmt::format(".TP\n{}\n{}\n", heading(option), roff(about(option)));
@@ -119,13 +119,18 @@ std::string man_page(std::span<const Command> commands, const std::string& versi
 }
 
 Command man_command() {
+  return man_command(commands, {});
+}
+
+Command man_command(std::function<std::span<const Command>()> commands, const ManualPage& page) {
   return {.name = "man",
           .summary = "prints the manual page",
-          .description = "The page moesim(1) in roff, made from the same table as --help.",
+          .description = fmt::format("The page {}(1) in roff, made from the same table as --help.",
+                                     page.program),
           .options = {},
-          .examples = {"moesim man | man -l -"},
-          .run = [](const Arguments&, Console console) {
-            console.out << man_page(commands(), MOESIM_VERSION);
+          .examples = {page.program + " man | man -l -"},
+          .run = [commands = std::move(commands), page](const Arguments&, Console console) {
+            console.out << man_page(commands(), MOESIM_VERSION, page);
             return sim::ExitCode::Ok;
           }};
 }

@@ -13,7 +13,6 @@
 #include "sim/io/yaml_reader.h"
 #include "sim/workers.h"
 #include "tools/study/point_id.h"
-#include "tools/study/study_inputs.h"
 #include "workloads/run.h"
 
 namespace moesim::tools {
@@ -51,7 +50,7 @@ class BaseValues {
 
 // A point as it ended; or one whose run another point has: that one's result is its own.
 struct Ended {
-  Point point;
+  Point point = {};
   bool again = false;
 };
 
@@ -73,29 +72,65 @@ void take_over(const StudySpec& spec, const Point& from, Point& point) {
     measure(spec, sim::io::parse_json(point.report, "the report of " + point.id), point);
 }
 
+// What a call throws is how the point ended.
+template <class Call>
+void end_by(Point& point, Call call) {
+  const auto end = [&](PointStatus status, const char* reason) {
+    point.status = status;
+    point.reason = reason;
+  };
+  try {
+    call();
+  } catch (const sim::ConfigError& error) {
+    end(PointStatus::Invalid, error.what());
+  } catch (const sim::InfeasibleError& error) {
+    end(PointStatus::Infeasible, error.what());
+  } catch (const std::bad_alloc&) {
+    end(PointStatus::Failed, "out of memory");
+  } catch (const std::exception& error) {
+    end(PointStatus::Failed, error.what());
+  }
+}
+
+// Returns the report, which the point has as text.
+Json play(const workloads::Scenario& scenario, Point& point) {
+  const workloads::RunResult result = workloads::run(scenario);
+  Json json = workloads::to_json(result, scenario);
+  point.report = json.dump();
+  if (!result.report.memory.fits) {
+    point.status = PointStatus::Infeasible;
+    point.reason = result.report.memory.advice;
+  }
+  return json;
+}
+
 // Plays points on any thread, and keeps them. Holds no more than those that are being played.
 class PointRunner {
  public:
   PointRunner(const StudySpec& spec, const SweepOptions& options, Store& store)
       : spec_(spec), options_(options), store_(store), inputs_(options.shipped, options.traces) {}
 
-  Ended run(std::uint64_t ord, Assignments params) {
+  Ended run(std::size_t thread, std::uint64_t ord, Assignments params) {
     Ended ended{.point = {.ord = ord, .params = std::move(params)}};
     Point& point = ended.point;
-    try {
-      const workloads::Scenario scenario =
-          inputs_.load(spec_.base, overrides_of(spec_, point.params));
-      point.id = point_id(scenario, options_.version);
-      ended.again = !begin(point.id);
-      if (!ended.again && !is_known(point)) play(scenario, point);
-    } catch (const sim::ConfigError& error) {
-      end(point, PointStatus::Invalid, error.what());
-    } catch (const sim::InfeasibleError& error) {
-      end(point, PointStatus::Infeasible, error.what());
-    } catch (const std::bad_alloc&) {
-      end(point, PointStatus::Failed, "out of memory");
-    } catch (const std::exception& error) {
-      end(point, PointStatus::Failed, error.what());
+    const PointRun asked{spec_.base, overrides_of(spec_, point.params)};
+    std::optional<workloads::Scenario> scenario;
+    end_by(point, [&] {
+      scenario = inputs_.load(asked.base, asked.overrides);
+      point.id = point_id(*scenario, options_.version);
+    });
+    if (point.id.empty()) {  // it is no scenario
+      std::string params_text;
+      for (const std::string& text : asked.overrides) params_text += text + "\n";
+      point.id = point_id_of_invalid(spec_.base.filename().string(), params_text, options_.version);
+      return ended;
+    }
+    ended.again = !begin(point.id);
+    if (ended.again || is_known(point)) return ended;
+    if (options_.play) {
+      play_elsewhere(thread, asked, point);
+    } else {
+      end_by(point, [&] { measure(spec_, play(*scenario, point), point); });
     }
     return ended;
   }
@@ -135,22 +170,16 @@ class PointRunner {
     return false;
   }
 
-  void play(const workloads::Scenario& scenario, Point& point) const {
-    const workloads::RunResult result = workloads::run(scenario);
-    const Json json = workloads::to_json(result, scenario);
-    point.report = json.dump();
-    measure(spec_, json, point);
-    if (!result.report.memory.fits)
-      end(point, PointStatus::Infeasible, result.report.memory.advice);
-  }
-
-  void end(Point& point, PointStatus status, const std::string& reason) const {
-    point.status = status;
-    point.reason = reason;
-    if (!point.id.empty()) return;
-    std::string params;
-    for (const std::string& text : overrides_of(spec_, point.params)) params += text + "\n";
-    point.id = point_id_of_invalid(spec_.base.filename().string(), params, options_.version);
+  void play_elsewhere(std::size_t thread, const PointRun& asked, Point& point) const {
+    const Point played = options_.play(thread, asked);
+    if (played.id != point.id) {
+      throw sim::Error(
+          sim::ExitCode::Failed,
+          fmt::format("point {}: who played it has other files or another version than who asked: "
+                      "{} there, {} here",
+                      point.ord, played.id.empty() ? played.reason : played.id, point.id));
+    }
+    take_over(spec_, played, point);
   }
 
   const StudySpec& spec_;
@@ -187,6 +216,16 @@ void count(const Store& store, const StudySpec& spec, SweepCounts& counts) {
 }
 
 }  // namespace
+
+Point play_point(const PointRun& run, StudyInputs& inputs, const std::string& version) {
+  Point point;
+  end_by(point, [&] {
+    const workloads::Scenario scenario = inputs.load(run.base, run.overrides);
+    point.id = point_id(scenario, version);
+    play(scenario, point);
+  });
+  return point;
+}
 
 void check_points(const StudySpec& spec, const SweepOptions& options) {
   const BaseValues base(spec, options.shipped);
@@ -247,19 +286,23 @@ SweepCounts sweep(const StudySpec& spec, Store& store, const SweepOptions& optio
   std::vector<Point> again;  // their runs had not ended
   sim::in_order(
       options.jobs, todo.size(),
-      [&](std::size_t, std::size_t i) -> std::optional<Ended> {
+      [&](std::size_t thread, std::size_t i) -> std::optional<Ended> {
         if (options.stop && options.stop()) return {};
-        return runner.run(todo[i], params_of(todo[i]));
+        Ended ended = runner.run(thread, todo[i], params_of(todo[i]));
+        if (!ended.again) {
+          runner.keep(ended.point);
+          ended.point = {};
+        } else if (runner.keep_again(ended.point)) {
+          ended = {};
+        }
+        return ended;
       },
       [&](std::size_t, std::optional<Ended> ended) {
         if (!ended) return;
-        if (!ended->again) {
-          runner.keep(ended->point);
-        } else if (!runner.keep_again(ended->point)) {
+        if (ended->again)
           again.push_back(std::move(ended->point));
-          return;
-        }
-        kept();
+        else
+          kept();
       });
   for (Point& point : again)
     if (runner.keep_again(point)) kept();

@@ -1,4 +1,4 @@
-// Plays the points of a study, several at a time, and keeps each in the order of ord.
+// Plays the points of a study, several at a time, and keeps each as soon as it has ended.
 //
 // What is kept does not depend on the number of threads: a point is a function of its scenario, and
 // whoever reads a store sorts by ord.
@@ -11,10 +11,21 @@
 #include <vector>
 
 #include "tools/study/store.h"
+#include "tools/study/study_inputs.h"
 #include "tools/study/study_spec.h"
 #include "workloads/deployment/read.h"
 
 namespace moesim::tools {
+
+// What is played: a scenario's file with KEY=VALUE in place of its own.
+struct PointRun {
+  std::filesystem::path base = {};
+  std::vector<std::string> overrides = {};
+};
+
+// Plays it here. How it ended is in the point: its id (empty where there is no such scenario),
+// status, reason and report.
+Point play_point(const PointRun& run, StudyInputs& inputs, const std::string& version);
 
 struct SweepOptions {
   unsigned jobs = 1;
@@ -24,6 +35,9 @@ struct SweepOptions {
   std::string version = {};                                  // of the program, for ids
   std::vector<const Store*> known = {};  // whose points of the same id are taken over
   std::function<bool()> stop = {};       // asked before each point
+  // Does what play_point() does, elsewhere: for one of `jobs` threads, from 0, which it may block.
+  // What it throws ends the sweep.
+  std::function<Point(std::size_t thread, const PointRun&)> play = {};
   // After each point: how many are done of how many.
   std::function<void(std::uint64_t, std::uint64_t)> progress = {};
 };
@@ -42,7 +56,8 @@ struct SweepCounts {
 void check_points(const StudySpec& spec, const SweepOptions& options);
 
 // Every point of the study that the store has not yet. Throws ConfigError: an expression that names
-// what is not there; what adding to the store throws.
+// what is not there; Error where who plays a point for it plays another one; what adding to the
+// store throws.
 SweepCounts sweep(const StudySpec& spec, Store& store, const SweepOptions& options);
 
 }  // namespace moesim::tools

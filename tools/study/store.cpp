@@ -165,6 +165,23 @@ Store Store::create_like(const std::filesystem::path& file, const Store& other) 
   return create(file, sim::io::parse_json(other.spec(), "the study's spec"), other.version());
 }
 
+Store Store::resume(const std::filesystem::path& file, const StudySpec& spec,
+                    const std::string& version) {
+  if (!std::filesystem::exists(file)) return create(file, spec, version);
+  Store store = open(file, Access::Write);
+  if (store.spec() != to_json(spec).dump()) {
+    throw sim::ConfigError(fmt::format(
+        "{}: is of another study; --resume wants the same one, and --extend {} takes over what it "
+        "has in a new file",
+        file.string(), file.string()));
+  }
+  if (store.version() != version) {
+    throw sim::ConfigError(fmt::format("{}: was made by version {}, and this is {}", file.string(),
+                                       store.version(), version));
+  }
+  return store;
+}
+
 Store Store::create(const std::filesystem::path& file, const Json& spec,
                     const std::string& version) {
   const NewFile made(file);

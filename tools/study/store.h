@@ -51,6 +51,10 @@ class Store {
   // One that is there. To read it changes nothing. Throws InputError where it is no study or
   // damaged, ConfigError where it is to be written and another process does.
   static Store open(const std::filesystem::path& file, Access access = Access::Read);
+  // One that is there, to go on with, or a new one where there is none. Throws what both do, and
+  // ConfigError where it is of another study or version.
+  static Store resume(const std::filesystem::path& file, const StudySpec& spec,
+                      const std::string& version);
   ~Store();
   Store(Store&&) noexcept;
 

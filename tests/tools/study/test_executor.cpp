@@ -3,7 +3,9 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <chrono>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
@@ -166,4 +168,71 @@ TEST_CASE("a service's point had lost what is of a service") {
   CHECK(r.counts.done == 1);
   CHECK(r.counts.unmeasured.empty());
   CHECK(Store::open(folder.path() / "a.db").points()[0].metrics.size() == 6);
+}
+
+TEST_CASE("points that are played elsewhere are the same, and nothing that differs is kept") {
+  const TemporaryFolder folder;
+  // Each run twice, in other words; the third does not fit; the fourth is none.
+  const auto spec = study(
+      {"step.batch_per_rank=1,2,1024,0", "routing={law: zipf, skew: 0.5},{law: zipf, skew: 0.50}"});
+  const Run here = run(folder, spec, "here.db");
+  StudyInputs inputs({}, {});
+  std::atomic<int> asked{0};
+  const auto elsewhere = [&](std::size_t thread, const PointRun& point) {
+    CHECK(thread < 2);
+    CHECK(point.overrides[0] == "network=bound");
+    ++asked;
+    return play_point(point, inputs, "1.0");
+  };
+  const Run there = run(folder, spec, "there.db", {.jobs = 2, .play = elsewhere});
+  CHECK(there.csv == here.csv);
+  CHECK(asked == 3);  // of eight: three are known, two are no scenario
+  CHECK(there.counts.done == 4);
+  for (const std::uint64_t ord : {0u, 1u, 2u, 5u})
+    CHECK(Store::open(folder.path() / "there.db").report(ord) ==
+          Store::open(folder.path() / "here.db").report(ord));
+
+  const Point none = play_point({kScenario, {"step.batch_per_rank=0"}}, inputs, "1.0");
+  CHECK(none.id.empty());
+  CHECK(none.status == PointStatus::Invalid);
+
+  const auto other = [&](std::size_t, const PointRun& point) {
+    return play_point(point, inputs, "1.1");
+  };
+  const std::string here_id = Store::open(folder.path() / "here.db").points()[0].id;
+  const std::string there_id =
+      play_point({kScenario,
+                  {"network=bound", "step.count=1", "step.batch_per_rank=1",
+                   "routing={law: zipf, skew: 0.5}"}},
+                 inputs, "1.1")
+          .id;
+  CHECK(thrown<sim::Error>([&] { run(folder, spec, "other.db", {.play = other}); }) ==
+        "point 0: who played it has other files or another version than who asked: " + there_id +
+            " there, " + here_id + " here");
+  CHECK(Store::open(folder.path() / "other.db").points().empty());
+}
+
+TEST_CASE("a point that ended was lost with one before it that had not") {
+  // The first point waits for the second to be kept, as another process sees it.
+  const TemporaryFolder folder;
+  const auto spec = study({"step.batch_per_rank=1,2"});
+  StudyInputs inputs({}, {});
+  std::atomic<bool> first_waits{false};
+  std::size_t seen = 0;
+  const auto elsewhere = [&](std::size_t, const PointRun& point) {
+    if (point.overrides.back() == "step.batch_per_rank=1") {
+      first_waits = true;
+      for (int i = 0; i < 2000 && seen == 0; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        try {
+          seen = Store::open(folder.path() / "a.db").ords().size();
+        } catch (const sim::ConfigError&) {  // it is being written
+        }
+      }
+    }
+    return play_point(point, inputs, "1.0");
+  };
+  CHECK(run(folder, spec, "a.db", {.jobs = 2, .play = elsewhere}).counts.done == 2);
+  CHECK(first_waits);
+  CHECK(seen == 1);
 }

@@ -207,3 +207,18 @@ TEST_CASE("rows are chosen, sorted and written") {
   CHECK(json["points"][0]["report"]["time"] == 3);
   CHECK(json["points"][2]["report"].is_null());
 }
+
+TEST_CASE("a store is gone on with by the same study and version, and no other") {
+  const TemporaryFolder folder;
+  const auto file = filled(folder, "a.db", {point(1, 2.5)});
+  CHECK(Store::resume(file, study(), "1.0").ords() == std::vector<std::uint64_t>{1});
+  CHECK(Store::resume(folder.path() / "new.db", study(), "1.0").ords().empty());
+  StudySpec other = study();
+  other.measures = {"memory"};
+  CHECK(thrown<sim::ConfigError>([&] { Store::resume(file, other, "1.0"); }) ==
+        fmt::format("{0}: is of another study; --resume wants the same one, and --extend {0} takes "
+                    "over what it has in a new file",
+                    file.string()));
+  CHECK(thrown<sim::ConfigError>([&] { Store::resume(file, study(), "1.1"); }) ==
+        file.string() + ": was made by version 1.0, and this is 1.1");
+}

@@ -11,11 +11,11 @@
 #include "sim/error.h"
 #include "tools/moesim/html_output.h"
 #include "tools/moesim/shipped.h"
+#include "tools/moesim/sweep/study_arguments.h"
 #include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/moesim/trace_cache.h"
 #include "tools/report/page_kinds.h"
 #include "tools/study/executor.h"
-#include "tools/study/store_file.h"
 #include "tools/study/table.h"
 
 namespace moesim::tools {
@@ -45,26 +45,6 @@ class Progress {
   std::optional<std::uint64_t> before_ = {};  // done at the beginning
 };
 
-std::filesystem::path study_file(const Arguments& arguments) {
-  const auto given = arguments.find("FILE");
-  if (!given) {
-    throw sim::ConfigError(
-        "sweep: say a study's file or a scenario: moesim sweep SCENARIO --vary KEY=VALUES");
-  }
-  if (*given == "-") {
-    throw sim::ConfigError(
-        "sweep: every point reads the scenario anew, which standard input cannot give: say a file");
-  }
-  if (is_database(*given)) {
-    throw sim::ConfigError(fmt::format(
-        "{0}: is a sweep's store, not a study: --resume goes on with it where the study "
-        "is said again, as moesim sweep FILE ... -o {0} --resume (moesim sweep show {0} "
-        "lists its points)",
-        *given));
-  }
-  return find_config("scenarios", *given);
-}
-
 // "2/5"
 void read_shard(const Arguments& arguments, SweepOptions& options) {
   const auto text = arguments.find("shard");
@@ -87,24 +67,6 @@ void read_shard(const Arguments& arguments, SweepOptions& options) {
   }
 }
 
-Store open_store(const Arguments& arguments, const StudySpec& spec) {
-  const std::filesystem::path file = arguments.text("output");
-  if (!arguments.has("resume") || !std::filesystem::exists(file))
-    return Store::create(file, spec, MOESIM_VERSION);
-  Store store = Store::open(file, Store::Access::Write);
-  if (store.spec() != to_json(spec).dump()) {
-    throw sim::ConfigError(fmt::format(
-        "{}: is of another study; --resume wants the same one, and --extend {} takes over what it "
-        "has in a new file",
-        file.string(), file.string()));
-  }
-  if (store.version() != MOESIM_VERSION) {
-    throw sim::ConfigError(fmt::format("{}: was made by version {}, and this is {}", file.string(),
-                                       store.version(), MOESIM_VERSION));
-  }
-  return store;
-}
-
 std::string counts_text(const SweepCounts& counts) {
   std::string text = fmt::format("{} done", counts.done);
   const auto add = [&](std::uint64_t n, std::string_view what) {
@@ -118,22 +80,16 @@ std::string counts_text(const SweepCounts& counts) {
   return text;
 }
 
-sim::ExitCode run(const Arguments& arguments, Console console) {
-  const auto find = [](const std::string& name) { return find_config("scenarios", name); };
-  const StudySpec spec = read_study(study_file(arguments),
-                                    {.vary = arguments.all("vary"),
-                                     .zip = arguments.all("zip"),
-                                     .derive = arguments.all("derive"),
-                                     .where = arguments.all("where"),
-                                     .measure = arguments.all("measure"),
-                                     .set = arguments.all("set")},
-                                    find);
+sim::ExitCode run(const Arguments& arguments, Console console, const Crew& crew) {
+  const StudySpec spec = study_of(arguments, "sweep");
   for (const std::string& note : spec.notes) console.err << fmt::format("moesim sweep: {}\n", note);
-  SweepOptions options{.jobs = static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
-                       .shipped = shipped(),
-                       .traces = trace_cache(std::getenv),
-                       .version = MOESIM_VERSION,
-                       .stop = console.interrupted};
+  SweepOptions options{
+      .jobs = crew.play ? crew.size() : static_cast<unsigned>(arguments.integer("jobs", 1, 1024)),
+      .shipped = shipped(),
+      .traces = trace_cache(std::getenv),
+      .version = MOESIM_VERSION,
+      .stop = console.interrupted,
+      .play = crew.play};
   read_shard(arguments, options);
   std::vector<Store> known;
   for (const std::string& file : arguments.all("extend")) known.push_back(Store::open(file));
@@ -142,7 +98,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   options.progress = [&](std::uint64_t done, std::uint64_t all) { progress(done, all); };
 
   check_points(spec, options);
-  Store store = open_store(arguments, spec);
+  const std::filesystem::path file = arguments.text("output");
+  Store store = arguments.has("resume") ? Store::resume(file, spec, MOESIM_VERSION)
+                                        : Store::create(file, spec, MOESIM_VERSION);
   const SweepCounts counts = sweep(spec, store, options);
   for (const std::string& measure : counts.unmeasured)
     console.err << fmt::format("moesim sweep: no report has \"{}\"\n", measure);
@@ -173,10 +131,13 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     console.err << "moesim sweep: interrupted before all points were there; --resume goes on\n";
     return sim::ExitCode::Interrupted;
   }
+  if (counts.done + counts.infeasible + counts.invalid == 0)
+    console.err << "moesim sweep: no point of the study is in this shard\n";
+  // A shard's points are a part of an answer: how the whole ends is told of what they are merged
+  // to.
+  if (options.shards > 1) return sim::ExitCode::Ok;
   if (counts.failed > 0 || !counts.unmeasured.empty()) return sim::ExitCode::Partial;
-  const bool none = counts.done + counts.infeasible + counts.invalid == 0;
-  if (none) console.err << "moesim sweep: no point of the study is in this shard\n";
-  if (counts.done > 0 || none) return sim::ExitCode::Ok;
+  if (counts.done > 0) return sim::ExitCode::Ok;
   return counts.infeasible > 0 ? sim::ExitCode::Infeasible : sim::ExitCode::Configuration;
 }
 
@@ -184,10 +145,41 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 
 std::vector<Command> sweep_commands() {
   return {sweep_command(),       sweep_show_command(), sweep_export_command(),
-          sweep_merge_command(), sweep_find_command(), sweep_sensitivity_command()};
+          sweep_merge_command(), sweep_find_command(), sweep_sensitivity_command(),
+          sweep_script_command()};
 }
 
 Command sweep_command() {
+  return sweep_command(Crew{});
+}
+
+Command sweep_command(const Crew& crew) {
+  std::vector<Option> options = study_options();
+  if (!crew.play) {
+    options.push_back({.name = "-j,--jobs",
+                       .value = "N",
+                       .help = "points at the same time; the results are the same",
+                       .fallback = "1"});
+  }
+  const std::vector<Option> more = {
+      {.name = "-o,--output",
+       .value = "FILE",
+       .help = "the store",
+       .fallback = "sweep.db",
+       .is_file = true,
+       .is_output = true},
+      {.name = "--resume", .help = "go on with a store that is there"},
+      {.name = "--extend",
+       .value = "FILE",
+       .help = "take over the points that another store has",
+       .repeated = true,
+       .is_file = true},
+      {.name = "--shard",
+       .value = "I/N",
+       .help = "only every N-th point, from the I-th on (from 0); see sweep merge"},
+      html_option(),
+      format_option()};
+  options.insert(options.end(), more.begin(), more.end());
   return {
       .name = "sweep",
       .summary = "runs a scenario at many points and keeps the results in one file",
@@ -195,60 +187,15 @@ Command sweep_command() {
           "FILE is a study (docs/guide/what_if.md) or a scenario that the options vary. Every "
           "point ends as done, infeasible, invalid or failed, the last three with their reason. "
           "The store is SQLite: select * from result. Exit code 5 where points failed or a "
-          "measure is in no report, 130 where it was interrupted; --resume goes on.",
-      .options = {{.name = "FILE",
-                   .help = "a study, or a scenario: a file or the name of one that ships",
-                   .is_file = true},
-                  {.name = "--vary",
-                   .value = "KEY=VALUES",
-                   .help = "8,16,32; 1..9; 0..1+0.25; 1..256*2; 50..800~9 (even in log)",
-                   .repeated = true},
-                  {.name = "--zip",
-                   .value = "KEY=VALUES,KEY=VALUES",
-                   .help = "keys that vary together",
-                   .repeated = true},
-                  {.name = "--derive",
-                   .value = "KEY=EXPRESSION",
-                   .help = "a key that follows from others",
-                   .repeated = true},
-                  {.name = "--where",
-                   .value = "EXPRESSION",
-                   .help = "only points of which it holds",
-                   .repeated = true},
-                  {.name = "--measure",
-                   .value = "KEY",
-                   .help = "a number of the report that gets a column: step_time_us.mean",
-                   .repeated = true},
-                  {.name = "--set",
-                   .value = "KEY=VALUE",
-                   .help = "replace a value of the scenario at all points",
-                   .repeated = true},
-                  {.name = "-j,--jobs",
-                   .value = "N",
-                   .help = "points at the same time; the results are the same",
-                   .fallback = "1"},
-                  {.name = "-o,--output",
-                   .value = "FILE",
-                   .help = "the store",
-                   .fallback = "sweep.db",
-                   .is_file = true,
-                   .is_output = true},
-                  {.name = "--resume", .help = "go on with a store that is there"},
-                  {.name = "--extend",
-                   .value = "FILE",
-                   .help = "take over the points that another store has",
-                   .repeated = true,
-                   .is_file = true},
-                  {.name = "--shard",
-                   .value = "I/N",
-                   .help = "only every N-th point, from the I-th on (from 0); see sweep merge"},
-                  html_option(),
-                  format_option()},
+          "measure is in no report, 130 where it was interrupted; --resume goes on. A shard ends "
+          "with 0 once each of its points has ended.",
+      .options = std::move(options),
       .examples = {"moesim sweep mixtral-8x7b-decode-h100 --vary step.batch_per_rank=1..256*2 "
                    "--set network=bound -j 2",
                    "moesim sweep study.yaml -o study.db --resume",
                    "sqlite3 sweep.db 'select * from result'"},
-      .run = run,
+      .run = [crew](const Arguments& arguments,
+                    Console console) { return run(arguments, console, crew); },
       .ends_itself = true};
 }
 
