@@ -47,7 +47,7 @@ function(moesim_add_library name)
 endfunction()
 
 # Seconds that a test may take: the sanitizers, without optimisation, are slow.
-set(MOESIM_TEST_TIMEOUT 300)
+set(MOESIM_TEST_TIMEOUT 600)
 if(MOESIM_SANITIZE)
   set(MOESIM_TEST_TIMEOUT 1500)
 endif()
