@@ -52,7 +52,7 @@ TEST_CASE("Sobol's first points are those of the literature, but for the shift")
 }
 
 TEST_CASE("Sobol's points are even in every dimension, whatever the seed") {
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
     SobolSequence sequence(kMostSobolDimensions, seed);
     std::vector<std::set<std::uint32_t>> seen(kMostSobolDimensions);
     std::set<std::uint32_t> cells;  // of the first two: 16 x 16
@@ -128,7 +128,7 @@ TEST_CASE("parts of Ishigami's function are those of its formula") {
     return std::sin(x(0)) + 7 * std::pow(std::sin(x(1)), 2) +
            0.1 * std::pow(x(2), 4) * std::sin(x(0));
   };
-  for (const std::uint64_t seed : {1, 2, 3}) {
+  for (const std::uint64_t seed : {1U, 2U, 3U}) {
     CAPTURE(seed);
     const auto result = sobol(3, 1024, f, seed);
     const double first[] = {0.3139, 0.4424, 0}, total[] = {0.5576, 0.4424, 0.2437};

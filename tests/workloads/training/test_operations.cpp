@@ -62,7 +62,8 @@ TEST_CASE("each module is recomputed by its own name") {
       {Expert, {.moe = true}},
   };
   for (const auto& [module, recompute] : own) {
-    CAPTURE(static_cast<int>(module));
+    const int number = static_cast<int>(module);
+    CAPTURE(number);
     CHECK(is_recomputed(module, recompute));
     CHECK_FALSE(is_recomputed(module, {}));
     CHECK(is_recomputed(module, {.full = true}));

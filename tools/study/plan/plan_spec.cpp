@@ -83,7 +83,7 @@ std::vector<std::int64_t> integers(const YamlNode& node, std::int64_t least, std
   for (const YamlNode& item : node.items()) values.push_back(item.integer(least, most));
   if (node.is_list() && values.empty()) node.error("expected at least one");
   std::ranges::sort(values);
-  values.erase(std::ranges::unique(values).begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
   return values;
 }
 
