@@ -157,7 +157,7 @@ class Text {
     const double carried = (engines - 1) * each;
     row("fewer",
         fmt::format("with {} GPUs less: {} {}, probability {:.2f}", c.gpus(), rate_text(carried),
-                    unit(), probability_of(carried, spec_.demand.rate, a.deviation)));
+                    unit(), validation::probability_of(carried, spec_.demand.rate, a.deviation)));
   }
 
   void tell_second() {

@@ -13,7 +13,7 @@ namespace {
 constexpr int kMostTries = 8;  // engines more, where a run misses the targets that it was to meet
 
 Offer with_one_more(const PlanWork& work, std::size_t i, const Offer& offer, const Demand& demand) {
-  const EngineCapacity& c = left_by(work.plan.candidates[i].measured).capacity;
+  const validation::EngineCapacity& c = left_by(work.plan.candidates[i].measured).capacity;
   return offer_with(work.terms(i), offer.engines + 1, c.p50, work.deviation(i), demand);
 }
 
@@ -105,7 +105,7 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
   answer.deviation = work.deviation(i);
   answer.offer = run_enough(work, i, wanted, demand, answer);
   const auto engines = static_cast<double>(answer.offer.engines);
-  const double decile = std::exp(normal_quantile(0.9) * answer.deviation);
+  const double decile = std::exp(validation::normal_quantile(0.9) * answer.deviation);
   answer.capacity_p10 = engines * capacity / decile;
   answer.capacity_p90 = engines * capacity * decile;
   const EngineTerms terms = work.terms(i);
@@ -165,12 +165,14 @@ std::optional<PlanTie> second_of(const PlanWork& work) {
   if (!second) return {};
   const Candidate& first = candidates[chosen];
   const Candidate& other = candidates[*second];
-  const EngineCapacity &a = left_by(first.measured).capacity, &b = left_by(other.measured).capacity;
-  const auto a_gpu = [](const EngineCapacity& capacity, const Candidate& c) {
+  const validation::EngineCapacity &a = left_by(first.measured).capacity,
+                                   &b = left_by(other.measured).capacity;
+  const auto a_gpu = [](const validation::EngineCapacity& capacity, const Candidate& c) {
     return capacity.p50 / static_cast<double>(c.gpus());
   };
-  return PlanTie{*second, probability_better(a, a_gpu(a, first), b, a_gpu(b, other),
-                                             first.device == other.device, work.structure())};
+  return PlanTie{*second,
+                 validation::probability_better(a, a_gpu(a, first), b, a_gpu(b, other),
+                                                first.device == other.device, work.structure())};
 }
 
 }  // namespace moesim::tools

@@ -26,7 +26,8 @@ Rejection beyond_the_margin(const PlanWork& work, const Estimate& e) {
 }
 
 // Of one that was measured and is no answer.
-Rejection not_the_best(const PlanWork& work, std::size_t i, const EngineCapacity& capacity) {
+Rejection not_the_best(const PlanWork& work, std::size_t i,
+                       const validation::EngineCapacity& capacity) {
   const Candidate& candidate = work.plan.candidates[i];
   if (capacity.p50 <= 0) return {"capacity", no_capacity(work, left_by(candidate.estimate))};
   if (auto over = work.over_the_limits(i, capacity.p50, work.deviation(i), "about")) return *over;

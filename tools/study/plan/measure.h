@@ -5,17 +5,17 @@
 #include <optional>
 
 #include "tools/study/plan/candidates.h"
-#include "tools/study/plan/confidence.h"
 #include "tools/study/plan/estimate.h"
+#include "validation/confidence.h"
 #include "workloads/memory/serving_plan.h"
 
 namespace moesim::tools {
 
 struct MeasuredEngine {
-  EngineCapacity capacity = {};  // 0 where no rate, or no batch, meets the targets
-  RequestCount requests = {};    // of a run of one engine
-  std::int64_t batch = 0;        // of steps: sequences, or tokens of prompts, of a dp rank
-  double token_s = 0;            // a token's median time there; of steps: the step's mean
+  validation::EngineCapacity capacity = {};  // 0 where no rate, or no batch, meets the targets
+  RequestCount requests = {};                // of a run of one engine
+  std::int64_t batch = 0;  // of steps: sequences, or tokens of prompts, of a dp rank
+  double token_s = 0;      // a token's median time there; of steps: the step's mean
 };
 
 // Requests that make a run of one engine a steady state: five times as many as it holds at once, of

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <tuple>
 
-#include "tools/study/plan/confidence.h"
+#include "validation/confidence.h"
 
 namespace moesim::tools {
 namespace {
@@ -34,7 +34,8 @@ Offer offer_with(const EngineTerms& terms, std::int64_t engines, double capacity
   offer.power =
       static_cast<double>(offer.gpus) * (terms.idle_w + used * (terms.busy_w - terms.idle_w));
   const std::int64_t left = engines - engines_lost(terms, demand.spare);
-  offer.probability = probability_of(static_cast<double>(left) * capacity, demand.rate, deviation);
+  offer.probability =
+      validation::probability_of(static_cast<double>(left) * capacity, demand.rate, deviation);
   switch (demand.objective) {
     case Objective::Gpus:
       offer.value = static_cast<double>(offer.gpus);
@@ -54,7 +55,8 @@ Offer offer_with(const EngineTerms& terms, std::int64_t engines, double capacity
 std::optional<Offer> offer_without_limits(const EngineTerms& terms, double capacity,
                                           double deviation, const Demand& demand) {
   if (capacity <= 0) return {};
-  const double needed = capacity_for(demand.rate, demand.confidence, deviation) / capacity;
+  const double needed =
+      validation::capacity_for(demand.rate, demand.confidence, deviation) / capacity;
   if (needed > kMostEngines) return {};
   // What is a whole number but for rounding is one.
   const auto engines = static_cast<std::int64_t>(std::ceil(needed * (1 - 1e-12)));

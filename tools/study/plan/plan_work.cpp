@@ -115,7 +115,7 @@ std::optional<Offer> PlanWork::offer(std::size_t i, const Demand& demand) const 
 }
 
 double PlanWork::deviation(std::size_t i) const {
-  return deviation_of(plan.candidates[i].measured->capacity, structure());
+  return validation::deviation_of(plan.candidates[i].measured->capacity, structure());
 }
 
 double PlanWork::target() const {

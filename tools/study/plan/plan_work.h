@@ -48,7 +48,9 @@ struct PlanWork {
   std::optional<Offer> offer(std::size_t i, const Demand& demand) const;
   double deviation(std::size_t i) const;
 
-  double structure() const { return spec.steps ? kStepStructure : kServingStructure; }
+  double structure() const {
+    return spec.steps ? validation::kStepStructure : validation::kServingStructure;
+  }
   double target() const;  // of steps: seconds
   double tokens_of_request() const;
   // Why an engine that carries so much is the answer to no question, because of limits.

@@ -14,7 +14,8 @@ class Search {
  public:
   Search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
          const std::function<SearchEstimate(std::size_t)>& estimate,
-         const std::function<EngineCapacity(std::size_t)>& measure, const SearchOptions& options)
+         const std::function<validation::EngineCapacity(std::size_t)>& measure,
+         const SearchOptions& options)
       : items_(items),
         questions_(questions),
         estimate_(estimate),
@@ -76,7 +77,7 @@ class Search {
     item.fate = Fate::Measured;
     if (!item.estimate && priced_by_power()) learn(i);
     item.capacity = measure_(i);
-    const double deviation = deviation_of(*item.capacity, options_.structure);
+    const double deviation = validation::deviation_of(*item.capacity, options_.structure);
     for (std::size_t q = 0; q < questions_.size(); ++q) {
       const auto offer = offer_of(terms_[i], item.capacity->p50, deviation, questions_[q]);
       Best& best = best_[q];
@@ -193,7 +194,7 @@ class Search {
   const std::vector<SearchItem>& items_;
   const std::vector<Demand>& questions_;
   const std::function<SearchEstimate(std::size_t)>& estimate_;
-  const std::function<EngineCapacity(std::size_t)>& measure_;
+  const std::function<validation::EngineCapacity(std::size_t)>& measure_;
   SearchOptions options_;
   double margin_;
   std::vector<EngineTerms> terms_;  // with what is known by now
@@ -206,7 +207,7 @@ class Search {
 
 SearchResult search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
                     const std::function<SearchEstimate(std::size_t)>& estimate,
-                    const std::function<EngineCapacity(std::size_t)>& measure,
+                    const std::function<validation::EngineCapacity(std::size_t)>& measure,
                     const SearchOptions& options) {
   return Search(items, questions, estimate, measure, options).run();
 }

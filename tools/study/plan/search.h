@@ -18,8 +18,8 @@
 #include <optional>
 #include <vector>
 
-#include "tools/study/plan/confidence.h"
 #include "tools/study/plan/offer.h"
+#include "validation/confidence.h"
 
 namespace moesim::tools {
 
@@ -38,7 +38,7 @@ struct SearchOptions {
   double margin = 0.12;
   std::size_t finalists = 5;  // measured at least
   std::size_t chunk = 64;     // estimated before the best of them is measured
-  double structure = kServingStructure;
+  double structure = validation::kServingStructure;
   bool exhaustive = false;  // measures all
 };
 
@@ -52,7 +52,7 @@ enum class Fate {
 struct SearchedItem {
   Fate fate = Fate::Dominated;
   std::optional<double> estimate = {};
-  std::optional<EngineCapacity> capacity = {};  // of one engine
+  std::optional<validation::EngineCapacity> capacity = {};  // of one engine
 };
 
 struct SearchResult {
@@ -67,7 +67,7 @@ struct SearchResult {
 // `measure` are called at most once for each item; 0 is none.
 SearchResult search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
                     const std::function<SearchEstimate(std::size_t)>& estimate,
-                    const std::function<EngineCapacity(std::size_t)>& measure,
+                    const std::function<validation::EngineCapacity(std::size_t)>& measure,
                     const SearchOptions& options);
 
 }  // namespace moesim::tools

@@ -4,8 +4,9 @@
 
 #include <cmath>
 
-#include "tools/study/plan/confidence.h"
+#include "validation/confidence.h"
 
+using namespace moesim;
 using namespace moesim::tools;
 using doctest::Approx;
 
@@ -29,7 +30,7 @@ TEST_CASE("as many engines as carry the rate: capacity, cost and probability on 
   CHECK(offer->cost == 30);
   CHECK(offer->capacity == 25);
   CHECK(offer->value == 10);
-  CHECK(offer->probability == Approx(normal_below(std::log(25.0 / 24) / 0.1)));
+  CHECK(offer->probability == Approx(validation::normal_below(std::log(25.0 / 24) / 0.1)));
   // Exactly the rate is enough: 25 / 5 = 5, not six for a rounding.
   CHECK(offer_of(kPair, 5, 0.1, demand(25))->engines == 5);
   // At 0.8 it must be 24 exp(0.8416 x 0.1) = 26.1: six.
@@ -60,7 +61,7 @@ TEST_CASE("what is spare may be lost and the rate is carried still") {
   const auto offer = offer_of(kPair, 5, 0.1, asked);
   CHECK(offer->engines == 9);
   // The probability is that of the five that are left, the capacity that of all.
-  CHECK(offer->probability == Approx(normal_below(std::log(25.0 / 24) / 0.1)));
+  CHECK(offer->probability == Approx(validation::normal_below(std::log(25.0 / 24) / 0.1)));
   CHECK(offer->capacity == 45);
   // An engine of two nodes is down with either.
   CHECK(engines_lost({.gpus = 16, .gpus_per_node = 8}, Spare::Node) == 1);

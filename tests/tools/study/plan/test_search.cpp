@@ -33,7 +33,8 @@ struct Toy {
           return SearchEstimate{.capacity = estimates[i], .busy_w = busy.empty() ? 0 : busy[i]};
         },
         [&](std::size_t i) {
-          return EngineCapacity{.p10 = capacities[i], .p50 = capacities[i], .p90 = capacities[i]};
+          return validation::EngineCapacity{
+              .p10 = capacities[i], .p50 = capacities[i], .p90 = capacities[i]};
         },
         options);
   }

@@ -1,10 +1,10 @@
-#include "tools/study/plan/confidence.h"
+#include "validation/confidence.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 
-using namespace moesim::tools;
+using namespace moesim::validation;
 using doctest::Approx;
 
 TEST_CASE("the normal distribution at points of its tables") {
