@@ -11,11 +11,13 @@
 #include "sim/units_text.h"
 #include "tools/report/number_text.h"
 #include "workloads/run.h"
+#include "workloads/step/phases.h"
 #include "workloads/training/training_report.h"
 
 namespace moesim::tools {
 namespace {
 
+using workloads::Phase;
 using workloads::Recording;
 using workloads::RunPlan;
 using workloads::RunResult;
@@ -30,16 +32,19 @@ std::string kind_of(const std::string& name) {
   if (name.find(',') != std::string::npos) return "forward and backward woven";
   if (name.starts_with("F ")) return "forward";
   if (name.starts_with("B ")) return "gradients of inputs";
-  return name.starts_with("W ") ? "gradients of weights" : "backward";
+  return name.starts_with("W ") ? "gradients of weights" : "backward";  // "BW "
 }
 
 Figure schedule(const Recording& recording) {
   const sim::OpGraph& graph = recording.graph;
   const sim::Rank ranks = std::min(graph.ranks(), kMostTracks);
   const TimeUnit unit = time_unit(sim::to_us(recording.timeline.finish - sim::Time{}));
-  std::vector<sim::OpId> shown;
-  for (sim::OpId id = 0; id < graph.size(); ++id)
-    if (graph.op(id).rank < ranks) shown.push_back(id);
+  std::vector<sim::OpId> shown;  // passes, without what a rank does within them
+  for (sim::OpId id = 0; id < graph.size(); ++id) {
+    const sim::Op& op = graph.op(id);
+    if (op.rank < ranks && graph.label(op.label).phase == index_of(Phase::Pipeline))
+      shown.push_back(id);
+  }
   std::ranges::stable_sort(shown, {},
                            [&](sim::OpId id) { return recording.timeline.spans[id].start; });
   const std::size_t all = shown.size();

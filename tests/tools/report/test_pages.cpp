@@ -353,6 +353,9 @@ TEST_CASE("a training page answers in a sentence, and its parts add up to each r
   CHECK(schedule["title"] == "Schedule");
   CHECK(schedule["chart"]["tracks"].size() == training["ranks"].size());
   CHECK(schedule["chart"]["slices"].size() > 0);
+  // Passes only: what the middle rank does within them is the timeline's.
+  for (const auto& row : schedule["table"]["rows"])
+    CHECK(row[1].get<std::string>().find(" stage ") != std::string::npos);
   // Memory's parts add up to the peak, against the card.
   const auto& memory = page["sections"][2]["figures"][0]["chart"];
   for (std::size_t r = 0; r < memory["categories"].size(); ++r) {
