@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "sim/error.h"
-#include "tools/study/quantity.h"
+#include "tools/study/range_end.h"
 
 namespace moesim::tools {
 namespace {
@@ -18,8 +18,8 @@ constexpr double kWithin = 1.01;
 BreakEvenRange read_break_even_range(std::string_view text, const std::string& where) {
   const std::size_t equals = text.find('='), dots = text.find("..", std::min(equals, text.size()));
   if (equals != std::string_view::npos && equals > 0 && dots != std::string_view::npos) {
-    const auto low = read_quantity(text.substr(equals + 1, dots - equals - 1));
-    const auto high = read_quantity(text.substr(dots + 2));
+    const auto low = read_range_end(text.substr(equals + 1, dots - equals - 1));
+    const auto high = read_range_end(text.substr(dots + 2));
     if (low && high && (low->unit.empty() || low->unit == high->unit) && low->number > 0 &&
         low->number < high->number) {
       return {.key = std::string(text.substr(0, equals)),
@@ -36,7 +36,7 @@ BreakEvenRange read_break_even_range(std::string_view text, const std::string& w
 }
 
 std::string text_of(const BreakEvenRange& range, double value) {
-  return quantity_text(value, range.unit, range.whole);
+  return range_end_text(value, range.unit, range.whole);
 }
 
 BreakEven break_even(const BreakEvenRange& range, const std::function<bool(double)>& holds) {

@@ -7,7 +7,7 @@
 
 #include "sim/error.h"
 #include "tools/study/axis.h"
-#include "tools/study/quantity.h"
+#include "tools/study/range_end.h"
 
 namespace moesim::tools {
 namespace {
@@ -18,7 +18,8 @@ bool read_range(std::string_view text, Factor& factor) {
   if (factor.logarithmic) text.remove_suffix(1);
   const std::size_t dots = text.find("..");
   if (dots == std::string_view::npos) return false;
-  const auto low = read_quantity(text.substr(0, dots)), high = read_quantity(text.substr(dots + 2));
+  const auto low = read_range_end(text.substr(0, dots)),
+             high = read_range_end(text.substr(dots + 2));
   if (!low || !high || high->unit.find_first_of("*+~") != std::string::npos) return false;
   if ((!low->unit.empty() && low->unit != high->unit) || !(low->number < high->number) ||
       (factor.logarithmic && low->number <= 0))
@@ -62,11 +63,11 @@ std::string value_at(const Factor& factor, double u) {
   }
   if (factor.whole && !factor.logarithmic) {
     const double n = factor.high - factor.low + 1;
-    return quantity_text(factor.low + std::min(std::floor(u * n), n - 1), factor.unit, true);
+    return range_end_text(factor.low + std::min(std::floor(u * n), n - 1), factor.unit, true);
   }
   const double value = factor.logarithmic ? factor.low * std::pow(factor.high / factor.low, u)
                                           : factor.low + u * (factor.high - factor.low);
-  return quantity_text(factor.whole ? std::round(value) : value, factor.unit, factor.whole);
+  return range_end_text(factor.whole ? std::round(value) : value, factor.unit, factor.whole);
 }
 
 }  // namespace moesim::tools

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tools/study/expression.h"
+#include "tools/study/value.h"
 
 namespace moesim::tools {
 

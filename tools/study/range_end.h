@@ -1,4 +1,4 @@
-// A number with a unit, as a range of a study says it.
+// An end of a range of a study: a number with a unit.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 
 namespace moesim::tools {
 
-struct Quantity {
+struct RangeEnd {
   double number = 0;
   std::string unit = {};  // with the space before it; empty: none
   bool whole = false;     // digits alone
@@ -15,9 +15,9 @@ struct Quantity {
 
 // "100 Gbit/s", "0.5", "64"; blanks around it do not count. Nothing where it is none, is below 0,
 // or above 1e18.
-std::optional<Quantity> read_quantity(std::string_view text);
+std::optional<RangeEnd> read_range_end(std::string_view text);
 
 // As a scenario says it: "612.5 Gbit/s"; a whole one without a fraction.
-std::string quantity_text(double number, const std::string& unit, bool whole);
+std::string range_end_text(double number, const std::string& unit, bool whole);
 
 }  // namespace moesim::tools

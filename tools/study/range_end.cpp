@@ -1,4 +1,4 @@
-#include "tools/study/quantity.h"
+#include "tools/study/range_end.h"
 
 #include <fmt/format.h>
 
@@ -7,10 +7,10 @@
 
 namespace moesim::tools {
 
-std::optional<Quantity> read_quantity(std::string_view text) {
+std::optional<RangeEnd> read_range_end(std::string_view text) {
   while (text.starts_with(' ')) text.remove_prefix(1);
   while (text.ends_with(' ')) text.remove_suffix(1);
-  Quantity q;
+  RangeEnd q;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), q.number);
   if (error != std::errc{} || !(q.number >= 0) || q.number > 1e18) return {};
   q.unit = std::string(end, static_cast<std::size_t>(text.data() + text.size() - end));
@@ -19,7 +19,7 @@ std::optional<Quantity> read_quantity(std::string_view text) {
   return q;
 }
 
-std::string quantity_text(double number, const std::string& unit, bool whole) {
+std::string range_end_text(double number, const std::string& unit, bool whole) {
   return whole ? fmt::format("{}", std::llround(number)) : fmt::format("{:.6g}{}", number, unit);
 }
 
