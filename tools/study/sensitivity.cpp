@@ -51,7 +51,7 @@ Plain parts_of(const Matrices& m, std::size_t factor, std::span<const std::size_
   return {sum.first / scale, sum.total / (2 * scale)};
 }
 
-Part part_of(double value, std::vector<double> draws) {
+SobolPart part_of(double value, std::vector<double> draws) {
   std::ranges::sort(draws);
   return {value, draws[draws.size() / 10], draws[draws.size() - 1 - draws.size() / 10]};
 }

@@ -39,11 +39,11 @@ inline constexpr std::size_t kMostSobolFactors = 10;
 // REQUIRES: 1 <= factors <= kMostSobolFactors
 std::vector<UnitPoint> sobol_points(std::size_t factors, std::size_t n, std::uint64_t seed);
 
-struct Part {
+struct SobolPart {
   double value = 0, p10 = 0, p90 = 0;  // of 200 draws with replacement from the n rows
 };
 struct SobolParts {
-  Part first, total;
+  SobolPart first, total;
 };
 struct SobolResult {
   double mean = 0, variance = 0;       // of the result

@@ -22,7 +22,7 @@ int precedence(OpKind kind) {
 }  // namespace
 
 RankClocks::RankClocks(const hardware::Cluster& cluster, hardware::BoundClocks& network, Rank ranks,
-                       Rank stage_ranks, Duration per_launch, const Kept& kept)
+                       Rank stage_ranks, Duration per_launch, const KeptTimes& kept)
     : stage_ranks_(stage_ranks),
       per_launch_(per_launch),
       kept_(kept),

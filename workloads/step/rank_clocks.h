@@ -21,7 +21,7 @@ namespace moesim::workloads {
 using sim::Rank;
 
 // What is kept beside the times: how each rank's time divides, and what the step waited for.
-struct Kept {
+struct KeptTimes {
   bool ranks = true;
   // A rank never does two things at once: its time divides as it goes, and no operation is kept.
   // REQUIRES: that it is so, and one stage
@@ -62,7 +62,7 @@ class RankClocks {
 
   // Both outlive this. `per_launch` as for RankOps; `stage_ranks` ranks a stage, one after another.
   RankClocks(const hardware::Cluster& cluster, hardware::BoundClocks& network, Rank ranks,
-             Rank stage_ranks, sim::Duration per_launch, const Kept& kept);
+             Rank stage_ranks, sim::Duration per_launch, const KeptTimes& kept);
 
   Label label(const char*, std::int64_t layer, Phase phase, char) {
     if (phase == Phase::Head && kept_.meetings && !in_head_) part();
@@ -105,7 +105,7 @@ class RankClocks {
 
   Rank stage_ranks_;
   sim::Duration per_launch_;
-  Kept kept_;
+  KeptTimes kept_;
   hardware::BoundClocks& network_;
   std::vector<double> speed_;                // of each rank
   std::vector<Node> host_, compute_, wire_;  // of each rank: what its host and streams did last

@@ -248,7 +248,7 @@ BuiltStep weave(const Loom& loom, const StepPlan& plan, std::uint32_t routing_st
 }
 
 ClockedStep clock(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step,
-                  hardware::BoundClocks& network, Kept kept) {
+                  hardware::BoundClocks& network, KeptTimes kept) {
   const Overlap& overlap = loom.deployment.overlap;
   kept.one_by_one = loom.deployment.layout.pp == 1 && !overlap.two_batch &&
                     !overlap.shared_expert && !loom.deployment.host.overlapped &&

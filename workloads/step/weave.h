@@ -57,6 +57,6 @@ bool is_launched(const Host& host, const Batch& batch);
 BuiltStep weave(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step);
 // The same step on clocks, its exchanges in closed form. `network` outlives what is returned.
 ClockedStep clock(const Loom& loom, const StepPlan& plan, std::uint32_t routing_step,
-                  hardware::BoundClocks& network, Kept kept);
+                  hardware::BoundClocks& network, KeptTimes kept);
 
 }  // namespace moesim::workloads

@@ -179,11 +179,11 @@ Sensitivity morris(const std::vector<Factor>& factors, Runs& runs, std::size_t p
   return s;
 }
 
-Json part_json(const Part& p) {
+Json part_json(const SobolPart& p) {
   return {{"value", p.value}, {"p10", p.p10}, {"p90", p.p90}};
 }
 
-std::string part_text(const Part& p) {
+std::string part_text(const SobolPart& p) {
   return fmt::format("{:.3f} ({:.3f} to {:.3f})", p.value, p.p10, p.p90);
 }
 
