@@ -36,7 +36,30 @@ TEST_CASE("the largest batch whose step takes no longer is found, and its neighb
   CHECK(printed(tools::sweep_find_command(),
                 mixtral("step_time_us.mean > 0", "step.batch_per_rank=1..4")) ==
         "step_time_us.mean > 0, over step.batch_per_rank from 1 to 4 (4 runs)\n"
-        "  holds everywhere that was asked\n");
+        "  holds at all of 4 values that were asked\n");
+}
+
+// A GPU holds 262 sequences (`moesim memory`): a time that the 263rd would keep is no answer.
+TEST_CASE("what does not fit is no largest batch, and the answer says so") {
+  const std::string text =
+      printed(tools::sweep_find_command(),
+              mixtral("step_time_us.mean < 100000", "step.batch_per_rank=200..300"));
+  CHECK(text.find("\n  holds up to 262: no more at 263, which does not fit: needs 85.") !=
+        std::string::npos);
+  CHECK(text.find("262 sequences a dp rank would fit (step.batch_per_rank)\n") !=
+        std::string::npos);
+  // Who asks what fits is answered.
+  CHECK(printed(tools::sweep_find_command(),
+                mixtral("not memory.fits", "step.batch_per_rank=200..300"))
+            .find("\n  holds from 263 on: not yet at 262\n") != std::string::npos);
+  // Nothing fits: exit code 3.
+  Values values = mixtral("step_time_us.mean > 0", "step.batch_per_rank=400..403");
+  values["format"] = {"json"};
+  const auto [code, out, err] = moesim::tests::call(tools::sweep_find_command(), values);
+  CHECK(code == sim::ExitCode::Infeasible);
+  const auto json = nlohmann::json::parse(out);
+  CHECK(json["do_not_fit"].size() == json["values"].get<std::size_t>());
+  CHECK(json["holds_at_from"] == false);
 }
 
 TEST_CASE("variants are compared with each other") {
@@ -46,7 +69,7 @@ TEST_CASE("variants are compared with each other") {
   values["variant"] = {"long:step.context=4096", "short:step.context=2048"};
   CHECK(printed(tools::sweep_find_command(), values) ==
         "long.step_time_us.mean < short.step_time_us.mean, over step.batch_per_rank from 1 to 4 (8 "
-        "runs)\n  does not hold everywhere that was asked\n");
+        "runs)\n  holds at none of 4 values that were asked\n");
   values["variant"] = {"parallelism.ep=16"};
   CHECK(moesim::tests::thrown<sim::ConfigError>(
             [&] { (void)printed(tools::sweep_find_command(), values); }) ==

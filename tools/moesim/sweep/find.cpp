@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -56,11 +57,29 @@ class Finder {
   const BreakEvenRange& range() const { return range_; }
   const Expression& condition() const { return condition_; }
   int runs() const { return runs_; }
+  std::size_t values() const { return values_; }
+  // Of the values that were asked, those at which something does not fit, and what would do.
+  const std::map<double, std::string>& too_large() const { return too_large_; }
 
+  // A step that does not fit is nobody's answer, unless the condition asks what fits.
   bool holds(double value) {
+    ++values_;
     std::map<std::string, Json> reports;
-    if (variants_.empty()) reports[""] = report({}, value);
-    for (const Variant& variant : variants_) reports[variant.name] = report(variant.sets, value);
+    try {
+      if (variants_.empty()) reports[""] = report({}, value);
+      for (const Variant& variant : variants_) reports[variant.name] = report(variant.sets, value);
+    } catch (const sim::InfeasibleError& error) {
+      too_large_.emplace(value, error.what());
+      return false;
+    }
+    for (const auto& [name, report] : reports) {
+      const auto fits = find_value(report, "memory.fits");
+      if (fits == Value(false)) {
+        const auto advice = find_value(report, "memory.advice");
+        too_large_.emplace(value, advice ? to_text(*advice) : "");
+      }
+    }
+    if (too_large_.contains(value) && !asks_what_fits()) return false;
     return condition_.holds([&](std::string_view key) -> std::optional<Value> {
       if (variants_.empty()) return find_value(reports[""], key);
       const std::size_t dot = key.find('.');
@@ -82,6 +101,12 @@ class Finder {
     return workloads::to_json(workloads::run(scenario), scenario);
   }
 
+  bool asks_what_fits() const {
+    const std::vector<std::string> keys = condition_.keys();
+    return std::ranges::any_of(keys,
+                               [](const std::string& k) { return k.ends_with("memory.fits"); });
+  }
+
   std::filesystem::path file_;
   std::vector<std::string> sets_;
   std::vector<Variant> variants_;
@@ -89,7 +114,16 @@ class Finder {
   Expression condition_;
   std::shared_ptr<const workloads::TraceCache> traces_;
   int runs_ = 0;
+  std::size_t values_ = 0;
+  std::map<double, std::string> too_large_;
 };
+
+// ": it does not fit: needs …" of a value at which it does not.
+std::string why_not(const Finder& finder, double value) {
+  const auto found = finder.too_large().find(value);
+  if (found == finder.too_large().end()) return {};
+  return ", which does not fit" + (found->second.empty() ? "" : ": " + found->second);
+}
 
 std::string to_text(const Finder& finder, const BreakEven& found) {
   const BreakEvenRange& range = finder.range();
@@ -97,13 +131,20 @@ std::string to_text(const Finder& finder, const BreakEven& found) {
   std::string text = fmt::format("{}, over {} from {} to {} ({} runs)\n", finder.condition().text(),
                                  range.key, at(range.low), at(range.high), finder.runs());
   if (found.crossings.empty()) {
-    return text + fmt::format("  {} everywhere that was asked\n",
-                              found.holds_at_low ? "holds" : "does not hold");
+    text += fmt::format("  holds at {} of {} values that were asked",
+                        found.holds_at_low ? "all" : "none", finder.values());
+    if (!finder.too_large().empty())
+      text += fmt::format("; {} of them do not fit{}", finder.too_large().size(),
+                          finder.too_large().begin()->second.empty()
+                              ? ""
+                              : ": " + finder.too_large().begin()->second);
+    return text + "\n";
   }
   for (const Crossing& c : found.crossings) {
-    text += c.holds_after
-                ? fmt::format("  holds from {} on: not yet at {}\n", at(c.after), at(c.before))
-                : fmt::format("  holds up to {}: no more at {}\n", at(c.before), at(c.after));
+    text += c.holds_after ? fmt::format("  holds from {} on: not yet at {}{}\n", at(c.after),
+                                        at(c.before), why_not(finder, c.before))
+                          : fmt::format("  holds up to {}: no more at {}{}\n", at(c.before),
+                                        at(c.after), why_not(finder, c.after));
   }
   return text;
 }
@@ -115,9 +156,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
       throw sim::Error(sim::ExitCode::Interrupted, "moesim sweep find: interrupted");
     return finder.holds(value);
   });
+  const sim::ExitCode code =
+      finder.too_large().size() == finder.values() ? sim::ExitCode::Infeasible : sim::ExitCode::Ok;
   if (!arguments.json()) {
     console.out << to_text(finder, found);
-    return sim::ExitCode::Ok;
+    return code;
   }
   const BreakEvenRange& range = finder.range();
   Json json{{"schema_version", 1},
@@ -127,7 +170,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
             {"to", text_of(range, range.high)},
             {"holds_at_from", found.holds_at_low},
             {"holds_at_to", found.holds_at_high},
+            {"values", finder.values()},
             {"runs", finder.runs()}};
+  json["do_not_fit"] = Json::array();
+  for (const auto& [value, advice] : finder.too_large())
+    json["do_not_fit"].push_back({{"value", text_of(range, value)}, {"advice", advice}});
   json["crossings"] = Json::array();
   for (const Crossing& c : found.crossings) {
     json["crossings"].push_back({{"before", text_of(range, c.before)},
@@ -135,7 +182,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                                  {"holds_after", c.holds_after}});
   }
   console.out << sim::io::to_text(json);
-  return sim::ExitCode::Ok;
+  return code;
 }
 
 }  // namespace
@@ -147,7 +194,9 @@ Command sweep_find_command() {
       .description =
           "Asks at 17 values, even in the logarithm, and halves between two that differ, to 1 % or "
           "to the whole number. The condition names keys of the report (--format json) or, with "
-          "variants, of each one's. An interval of the crossing is not reckoned.",
+          "variants, of each one's. It does not hold where something does not fit, unless it names "
+          "memory.fits. An interval of the crossing is not reckoned. Exit code 3 where nothing "
+          "that was asked fits.",
       .options = {{.name = "SCENARIO",
                    .help = "a scenario: a YAML file, or the name of one that ships",
                    .required = true,
