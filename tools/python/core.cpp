@@ -140,9 +140,10 @@ std::string sweep_points(const std::string& source, const StudyOptions& study,
         if (progress) (*progress)(done, all);
       });
     };
-    check_points(spec, options);
+    const std::uint64_t points = check_points(spec, options);
     Store store = resume ? Store::resume(file, spec, MOESIM_VERSION)
                          : Store::create(file, spec, MOESIM_VERSION);
+    if (!options.stop()) store.expect(points);
     sweep(spec, store, options);
     std::string table = to_json(table_of(store, {}), store, reports).dump();
     store.close();

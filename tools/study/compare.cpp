@@ -153,18 +153,23 @@ void add_figures(const Side& a, const Side& b, Comparison& comparison) {
     if (!a.report.contains(at) || !b.report.contains(at)) return;
     const Json &x = a.report.at(at), &y = b.report.at(at);
     if (!x.is_number() || !y.is_number() || x == y) return;
-    comparison.figures.push_back({name, fmt::format("{:.{}f}", x.get<double>(), digits),
-                                  fmt::format("{:.{}f}", y.get<double>(), digits)});
+    const double left = x.get<double>(), right = y.get<double>();
+    std::string key = pointer + 1;
+    std::ranges::replace(key, '/', '.');
+    comparison.figures.push_back({name, fmt::format("{:.{}f}", left, digits),
+                                  fmt::format("{:.{}f}", right, digits), std::move(key), left,
+                                  right});
   };
   add("GPUs", "/gpus", 0);
   add("tokens/s", "/throughput/tokens_per_s", 0);
   add("tokens/s per GPU", "/throughput/tokens_per_s_per_gpu", 1);
   const Json::json_pointer peak("/memory/peak_bytes");
   if (a.report.contains(peak) && b.report.contains(peak) && a.report[peak] != b.report[peak]) {
-    const auto text = [&](const Side& side) {
-      return sim::to_text(sim::Bytes(side.report.at(peak).get<std::int64_t>()));
-    };
-    comparison.figures.push_back({"memory of the fullest GPU", text(a), text(b)});
+    const auto left = a.report[peak].get<std::int64_t>(),
+               right = b.report[peak].get<std::int64_t>();
+    comparison.figures.push_back({"memory of the fullest GPU", sim::to_text(sim::Bytes(left)),
+                                  sim::to_text(sim::Bytes(right)), "memory.peak_bytes",
+                                  static_cast<double>(left), static_cast<double>(right)});
   }
   add("busiest rank, rows over the mean", "/rank_load/max_over_mean", 2);
   add("mean TPOT, ms", "/serving/mean_tpot_ms", 3);

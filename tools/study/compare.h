@@ -20,6 +20,13 @@ struct WhereShare {
 };
 
 // Why: parts of the scenario that were changed together.
+// Of both sides, as numbers and as they are read.
+struct FigurePair {
+  std::string what = {}, a = {}, b = {};
+  std::string key = {};  // in a report
+  double a_value = 0, b_value = 0;
+};
+
 struct WhyShare {
   std::string part;  // "cluster", "layout and load"; "network model": beyond the bound network
   std::vector<KeyChange> keys = {};  // that differ
@@ -37,13 +44,13 @@ struct Comparison {
   std::int64_t a_ps = 0, b_ps = 0;
   double low = 0, high = 0;  // of b / a - 1, where errors of one model go the same way
   bool has_interval = false;
-  std::vector<WhereShare> where = {};   // the largest first
-  std::vector<PhasePair> phases = {};   // the largest first
-  std::vector<WhyShare> why = {};       // the largest first; empty where it was not asked for
-  bool approximate_why = false;         // two orders in place of all
-  std::vector<KeyChange> keys = {};     // of the resolved scenarios, without names of files alike
-  std::vector<KeyChange> figures = {};  // other figures of both, as text
-  std::vector<std::string> flags = {};  // what makes them less alike than the figures look
+  std::vector<WhereShare> where = {};    // the largest first
+  std::vector<PhasePair> phases = {};    // the largest first
+  std::vector<WhyShare> why = {};        // the largest first; empty where it was not asked for
+  bool approximate_why = false;          // two orders in place of all
+  std::vector<KeyChange> keys = {};      // of the resolved scenarios, without names of files alike
+  std::vector<FigurePair> figures = {};  // other figures of both
+  std::vector<std::string> flags = {};   // what makes them less alike than the figures look
 
   std::int64_t difference_ps() const { return b_ps - a_ps; }
 };

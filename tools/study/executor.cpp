@@ -227,7 +227,7 @@ Point play_point(const PointRun& run, StudyInputs& inputs, const std::string& ve
   return point;
 }
 
-void check_points(const StudySpec& spec, const SweepOptions& options) {
+std::uint64_t check_points(const StudySpec& spec, const SweepOptions& options) {
   const BaseValues base(spec, options.shipped);
   const Lookup lookup = base.lookup();
   StudyInputs inputs(options.shipped, options.traces);
@@ -249,12 +249,13 @@ void check_points(const StudySpec& spec, const SweepOptions& options) {
     differ = reason.empty() || reason != mistake.value_or(reason);
     mistake = reason;
   }
-  if (options.stop && options.stop()) return;
+  if (options.stop && options.stop()) return counted;
   if (counted == 0)
     throw sim::ConfigError(fmt::format("no point of {} meets the conditions", spec.size()));
   if (!differ)
     throw sim::ConfigError(
         fmt::format("no point of {} can be played, all for one reason: {}", counted, *mistake));
+  return counted;
 }
 
 SweepCounts sweep(const StudySpec& spec, Store& store, const SweepOptions& options) {

@@ -53,7 +53,8 @@ struct SweepCounts {
 // What can be told before a store is made, of all points, whatever the shard. Throws ConfigError:
 // an expression that names what is not there, conditions that no point meets, a mistake that is the
 // same at every point, such as a key that no scenario has.
-void check_points(const StudySpec& spec, const SweepOptions& options);
+// Returns how many points the study has that meet its conditions, unless it is stopped.
+std::uint64_t check_points(const StudySpec& spec, const SweepOptions& options);
 
 // Every point of the study that the store has not yet. Throws ConfigError: an expression that names
 // what is not there; Error where who plays a point for it plays another one; what adding to the

@@ -49,9 +49,14 @@ Merged merge(const std::filesystem::path& target,
                       inputs[0].string(), inputs[i].string()));
     }
   }
+  if (std::filesystem::exists(target)) {
+    throw sim::ConfigError(
+        fmt::format("{}: is there already; a merge writes a new file", target.string()));
+  }
   Store out = Store::create_like(target, stores[0]);
   try {
-    const Merged merged = merge_into(out, stores, inputs);
+    Merged merged = merge_into(out, stores, inputs);
+    merged.expected = out.expected();
     out.close();
     return merged;
   } catch (...) {

@@ -1,14 +1,17 @@
 // Shards of one study put together.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace moesim::tools {
 
 struct Merged {
-  std::size_t points = 0, already = 0;  // written; in more than one file
+  std::size_t points = 0, already = 0;         // written; in more than one file
+  std::optional<std::uint64_t> expected = {};  // of the whole study, where a file says it
 };
 
 // Writes the points of all inputs to a new store. Throws ConfigError where they are of different

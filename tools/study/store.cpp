@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <array>
+#include <charconv>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -162,7 +163,10 @@ Store Store::create(const std::filesystem::path& file, const StudySpec& spec,
   return create(file, to_json(spec), version);
 }
 Store Store::create_like(const std::filesystem::path& file, const Store& other) {
-  return create(file, sim::io::parse_json(other.spec(), "the study's spec"), other.version());
+  Store store =
+      create(file, sim::io::parse_json(other.spec(), "the study's spec"), other.version());
+  if (const auto points = other.expected()) store.expect(*points);
+  return store;
 }
 
 Store Store::resume(const std::filesystem::path& file, const StudySpec& spec,
@@ -215,7 +219,12 @@ Store Store::create(const std::filesystem::path& file, const Json& spec,
 Store Store::open(const std::filesystem::path& file, Access access) {
   Store store(std::make_unique<Database>(access == Access::Write ? open_to_write(file)
                                                                  : open_to_read(file)));
-  if (const std::string v = store.database_->setting("version"); v != "1") {
+  const std::string v = store.database_->setting("version");
+  if (v.empty()) {
+    throw sim::InputError(
+        fmt::format("{}: is damaged: it does not say what study it is of", file.string()));
+  }
+  if (v != "1") {
     throw sim::InputError(
         fmt::format("{}: a study of version \"{}\"; this program reads 1", file.string(), v));
   }
@@ -228,6 +237,19 @@ std::string Store::spec() const {
 }
 std::string Store::version() const {
   return database_->setting("program_version");
+}
+
+void Store::expect(std::uint64_t points) {
+  database_->connection.prepare("insert or replace into study values('points', ?)")
+      .bind(std::to_string(points))
+      .run();
+}
+std::optional<std::uint64_t> Store::expected() const {
+  const std::string text = database_->setting("points");
+  std::uint64_t points = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), points);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) return {};
+  return points;
 }
 
 void Store::add(const Point& point) {

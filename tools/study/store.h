@@ -61,6 +61,9 @@ class Store {
   // Of the study: the JSON of its spec, and the program's version.
   std::string spec() const;
   std::string version() const;
+  // How many points the whole study has, those of other shards included; nothing where nobody said.
+  void expect(std::uint64_t points);
+  std::optional<std::uint64_t> expected() const;
 
   // Throws InputError where the disk is full; nothing of the point is then there.
   void add(const Point& point);

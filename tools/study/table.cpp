@@ -46,7 +46,9 @@ void sort(PointTable& table, std::string key) {
     throw sim::ConfigError(
         fmt::format("--sort: no point has \"{}\"; there are {}", key, all_keys(table)));
   }
-  // Numbers before words before nothing; equal ones by ord.
+  // Numbers before words before nothing, and what is done before what would have been; equal ones
+  // by ord.
+  const bool measure = std::ranges::find(table.measures, key) != table.measures.end();
   const auto rank = [&](const Point& p) {
     const auto value = value_at(p, key);
     const auto number = value ? number_of(*value) : std::nullopt;
@@ -56,9 +58,11 @@ void sort(PointTable& table, std::string key) {
       std::string text;
       auto operator<=>(const Rank&) const = default;
     };
+    if (measure && p.status != PointStatus::Done)
+      return Rank{number ? 2 : 3, number ? (down ? -*number : *number) : 0, {}};
     if (number) return Rank{0, down ? -*number : *number, {}};
     if (value) return Rank{1, 0, to_text(*value)};
-    return Rank{2, 0, {}};
+    return Rank{3, 0, {}};
   };
   std::ranges::stable_sort(
       table.rows, [&](const Point& a, const Point& b) { return (rank(a) <=> rank(b)) < 0; });
@@ -109,8 +113,10 @@ PointTable table_of(const Store& store, const TableOptions& options) {
     conditions.emplace_back(text, "--where");
     for (const std::string& key : conditions.back().keys()) {
       if (!known(table, key))
-        throw sim::ConfigError(
-            fmt::format("--where: no point has \"{}\"; there are {}", key, all_keys(table)));
+        throw sim::ConfigError(fmt::format(
+            "--where: no point has \"{}\"; there are {}; a word that is no key stands in "
+            "quotes: status == 'done'",
+            key, all_keys(table)));
     }
   }
   const bool sorted = !options.sort.empty();
@@ -123,6 +129,7 @@ PointTable table_of(const Store& store, const TableOptions& options) {
   });
   if (sorted) sort(table, options.sort);
   if (table.rows.size() > options.most) table.rows.resize(options.most);
+  table.expected = store.expected();
   return table;
 }
 
@@ -170,9 +177,11 @@ Json to_json(const PointTable& table, const Store& store, bool reports) {
     }
     points.push_back(std::move(one));
   }
-  return {{"study", sim::io::parse_json(store.spec(), "the study's spec")},
-          {"program_version", store.version()},
-          {"points", std::move(points)}};
+  Json json{{"study", sim::io::parse_json(store.spec(), "the study's spec")},
+            {"program_version", store.version()}};
+  if (table.expected) json["points_in_study"] = *table.expected;
+  json["points"] = std::move(points);
+  return json;
 }
 
 std::string to_text(const PointTable& table, bool ids) {
@@ -212,6 +221,15 @@ std::string emptiness(const PointTable& table, const TableOptions& options) {
   if (table.all > 0 || options.where.empty()) return {};
   return fmt::format("no point of {} fulfils {}\n", table.stored,
                      fmt::join(options.where, " and "));
+}
+
+std::string incompleteness(std::uint64_t stored, std::optional<std::uint64_t> expected) {
+  if (!expected || stored >= *expected) return {};
+  const std::uint64_t missing = *expected - stored;
+  return fmt::format(
+      "{} of {} points of the study {} not there: a shard, or a sweep that was ended before all "
+      "were (--resume goes on)\n",
+      missing, *expected, missing == 1 ? "is" : "are");
 }
 
 }  // namespace moesim::tools

@@ -285,15 +285,17 @@ TEST_CASE("a study's bytes are read in GB, and its measures come as they were as
       sweep_page({{"study", {{"measure", {"step_time_us.mean", "memory.peak_bytes"}}}},
                   {"points", {point(1, 15.34e9, 20'000.4), point(2, 16e9, 90)}}});
   CHECK(page.answer ==
-        "2 points: 2 done. The least step_time_us.mean is 90, at batch 2. The least "
+        "2 points: 2 done. The least step_time_us.mean is 90 us, at batch 2. The least "
         "memory.peak_bytes is 15.34 GB, at batch 1.");
   const auto& lines = std::get<Lines>(page.sections[0].figures[1].chart);
   CHECK(lines.y.name == "memory.peak_bytes, GB");
   CHECK(lines.series[0].points[0].y == doctest::Approx(15.34));
   CHECK(lines.series[0].points[0].text == "batch 1: 15.34 GB");
-  // Five digits before the point are not written as a power of ten.
   CHECK(std::get<Lines>(page.sections[0].figures[0].chart).series[0].points[0].text ==
-        "batch 1: 20000");
+        "batch 1: 20 ms");
+  // Five digits before the point are not written as a power of ten.
+  const auto& rows = page.sections.back().figures[0].table->rows;
+  CHECK(std::ranges::find(rows[0], "20000") != rows[0].end());
 }
 
 TEST_CASE("a service's page shows its requests' times and what it carries") {

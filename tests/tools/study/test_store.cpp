@@ -122,6 +122,10 @@ TEST_CASE("what is no study, damaged or there already is told") {
   CHECK(std::filesystem::file_size(empty) == 0);
   CHECK(thrown<sim::ConfigError>([&] { Store::create(folder.path(), study(), "1.0"); }) ==
         folder.path().string() + ": is a folder; a study is a file");
+  const auto unnamed = filled(folder, "unnamed.db", {});
+  sqlite::Connection(unnamed, sqlite::Connection::Mode::ReadWrite).execute("delete from study");
+  CHECK(thrown<sim::InputError>([&] { Store::open(unnamed); }) ==
+        unnamed.string() + ": is damaged: it does not say what study it is of");
   // Where nobody may write, root included.
   const std::filesystem::path nowhere = "/proc/self/study.db";
   CHECK(thrown<sim::InputError>([&] { Store::create(nowhere, study(), "1.0"); }) ==
@@ -201,7 +205,8 @@ TEST_CASE("rows are chosen, sorted and written") {
   CHECK(thrown<sim::ConfigError>([&] { table_of(store, {.sort = "tme"}); }) ==
         "--sort: no point has \"tme\"; there are ord, status, step.batch, kv, time");
   CHECK(thrown<sim::ConfigError>([&] { table_of(store, {.where = {"tme > 1"}}); }) ==
-        "--where: no point has \"tme\"; there are ord, status, step.batch, kv, time");
+        "--where: no point has \"tme\"; there are ord, status, step.batch, kv, time; a word that "
+        "is no key stands in quotes: status == 'done'");
   const auto json = to_json(table_of(store, {.sort = "-time"}), store, true);
   CHECK(json["points"][0]["params"]["step.batch"] == 1);
   CHECK(json["points"][0]["report"]["time"] == 3);

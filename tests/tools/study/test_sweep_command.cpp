@@ -59,6 +59,51 @@ TEST_CASE("a study that can have no point leaves no store") {
   CHECK(called.err == "moesim sweep: no point of the study is in this shard\n");
 }
 
+// Three points, a shard each for a third of them: two shards are not the study.
+TEST_CASE("a store says which part of its study is there, and a merge which is not") {
+  const TemporaryFolder folder;
+  const auto file = [&](const char* name) { return (folder.path() / name).string(); };
+  for (const char* shard : {"0", "1", "2"}) {
+    Values values = study("step.batch_per_rank=1..3", file(shard));
+    values["shard"] = {std::string(shard) + "/3"};
+    CHECK(call(sweep_command(), values).code == sim::ExitCode::Ok);
+  }
+  CHECK(call(sweep_show_command(), {{"STORE", {file("1")}}}).err ==
+        "2 of 3 points of the study are not there: a shard, or a sweep that was ended before all "
+        "were (--resume goes on)\n");
+  const Called part = call(sweep_merge_command(),
+                           {{"TARGET", {file("part.db")}}, {"STORES", {file("0"), file("2")}}});
+  CHECK(part.code == sim::ExitCode::Ok);
+  CHECK(part.err ==
+        "moesim sweep merge: the study has 3 points: 1 of them are in none of these stores\n");
+  CHECK(call(sweep_show_command(), {{"STORE", {file("part.db")}}}).err ==
+        "1 of 3 points of the study is not there: a shard, or a sweep that was ended before all "
+        "were (--resume goes on)\n");
+  const Called all = call(sweep_merge_command(),
+                          {{"TARGET", {file("all.db")}}, {"STORES", {file("part.db"), file("1")}}});
+  CHECK(all.err.empty());
+  CHECK(call(sweep_show_command(), {{"STORE", {file("all.db")}}}).err.empty());
+  CHECK(wrong<sim::ConfigError>(sweep_merge_command(),
+                                {{"TARGET", {file("all.db")}}, {"STORES", {file("0")}}}) ==
+        file("all.db") + ": is there already; a merge writes a new file");
+}
+
+// 280 sequences would be the quickest a GPU, and do not fit: the best of those that are done is
+// 200.
+TEST_CASE("sorted by a measure, what does not fit comes after what is done") {
+  const TemporaryFolder folder;
+  const std::string store = (folder.path() / "a.db").string();
+  Values values = study("step.batch_per_rank=100,280,200", store);
+  values["measure"] = {"throughput.tokens_per_s_per_gpu"};
+  CHECK(call(sweep_command(), values).code == sim::ExitCode::Ok);
+  const std::string rows =
+      call(sweep_export_command(),
+           {{"STORE", {store}}, {"sort", {"-throughput.tokens_per_s_per_gpu"}}})
+          .out;
+  CHECK(rows.find("\n2,") < rows.find("\n0,"));
+  CHECK(rows.find("\n0,") < rows.find("\n1,"));
+}
+
 TEST_CASE("an interrupted sweep ends as interrupted, and goes on") {
   const TemporaryFolder folder;
   const std::string store = (folder.path() / "a.db").string();

@@ -15,6 +15,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const Merged merged = merge(arguments.text("TARGET"), inputs);
   console.out << fmt::format("{} points of {} stores; {}\n", merged.points, inputs.size(),
                              arguments.text("TARGET"));
+  if (merged.expected && merged.points < *merged.expected) {
+    console.err << fmt::format(
+        "moesim sweep merge: the study has {} points: {} of them are in none of these stores\n",
+        *merged.expected, *merged.expected - merged.points);
+  }
   return sim::ExitCode::Ok;
 }
 

@@ -26,7 +26,7 @@ sim::ExitCode show(const Arguments& arguments, Console console) {
   rows.most = static_cast<std::size_t>(arguments.integer("rows", 1, 10'000'000));
   const PointTable table = table_of(store, rows);
   console.out << to_text(table, true);
-  console.err << emptiness(table, rows);
+  console.err << emptiness(table, rows) << incompleteness(table.stored, table.expected);
   return sim::ExitCode::Ok;
 }
 
@@ -38,7 +38,7 @@ sim::ExitCode write(const Arguments& arguments, Console console) {
                                ? to_csv(table)
                                : sim::io::to_text(to_json(table, store, arguments.has("reports")));
   write_result(arguments, text, console);
-  console.err << emptiness(table, rows);
+  console.err << emptiness(table, rows) << incompleteness(table.stored, table.expected);
   return sim::ExitCode::Ok;
 }
 

@@ -97,10 +97,11 @@ sim::ExitCode run(const Arguments& arguments, Console console, const Crew& crew)
   Progress progress(console.err);
   options.progress = [&](std::uint64_t done, std::uint64_t all) { progress(done, all); };
 
-  check_points(spec, options);
+  const std::uint64_t points = check_points(spec, options);
   const std::filesystem::path file = arguments.text("output");
   Store store = arguments.has("resume") ? Store::resume(file, spec, MOESIM_VERSION)
                                         : Store::create(file, spec, MOESIM_VERSION);
+  if (!options.stop()) store.expect(points);
   const SweepCounts counts = sweep(spec, store, options);
   for (const std::string& measure : counts.unmeasured)
     console.err << fmt::format("moesim sweep: no report has \"{}\"\n", measure);

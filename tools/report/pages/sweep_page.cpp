@@ -26,7 +26,9 @@ bool in_bytes(std::string_view measure) {
   return measure.ends_with("_bytes");
 }
 std::string measured_text(std::string_view measure, double value) {
-  return in_bytes(measure) ? bytes_text(value) : short_number(value);
+  if (in_bytes(measure)) return bytes_text(value);
+  const std::string_view name = measure.substr(0, measure.find('.'));
+  return name.ends_with("_us") ? time_text(value) : short_number(value);
 }
 double on_axis(std::string_view measure, double value) {
   return in_bytes(measure) ? value * 1e-9 : value;
@@ -59,7 +61,8 @@ std::vector<std::string> keys_of(const Json& points, const char* kind) {
 
 class Study {
  public:
-  explicit Study(const Json& report) : points_(report.at("points")) {
+  explicit Study(const Json& report)
+      : points_(report.at("points")), all_(report.value("points_in_study", points_.size())) {
     params_ = keys_of(points_, "params");
     // In the order in which they were asked for.
     const std::vector<std::string> there = keys_of(points_, "metrics");
@@ -138,6 +141,8 @@ class Study {
 
   std::string answer() const {
     std::string text = fmt::format("{} points: {}.", points_.size(), counts());
+    if (points_.size() < all_)
+      text += fmt::format(" The study has {}: the others are not in this store.", all_);
     for (const std::string& measure : measures_) {
       if (const Json* point = best(measure)) {
         text += fmt::format(" The {} {} is {}, at {}.", less_is_better(measure) ? "least" : "most",
@@ -413,6 +418,7 @@ class Study {
   }
 
   const Json& points_;
+  std::uint64_t all_;  // points of the whole study
   std::vector<std::string> params_, measures_, varied_;
   std::string over_;  // the axis that charts are drawn over; empty where none is of numbers
 };
