@@ -127,9 +127,11 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   if (result.serving) return report_service(arguments, scenario, result, console);
   if (timeline)
     sim::io::write_file(
-        *timeline,
-        draws ? schedule_svg(*result.recording, scenario.name)
-              : chrome_trace(*result.recording, scenario.deployment.cluster, result.report.memory));
+        *timeline, draws ? schedule_svg(*result.recording, scenario.name)
+                         : chrome_trace(*result.recording, scenario.deployment.cluster,
+                                        result.training ? memory_counters(*result.training)
+                                                        : memory_counters(*result.recording,
+                                                                          result.report.memory)));
   const sim::io::Json json = to_json(result, scenario);
   if (html) {
     Page page = page_of(json, "the report");

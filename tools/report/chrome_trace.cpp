@@ -28,7 +28,7 @@ std::string us(sim::Duration time) {
 class Writer {
  public:
   Writer(const workloads::Recording& recording, const hardware::Cluster& cluster,
-         const workloads::MemoryReport& memory)
+         std::span<const Counter> memory)
       : recording_(recording),
         graph_(recording.graph),
         timeline_(recording.timeline),
@@ -157,16 +157,14 @@ class Writer {
   }
 
   void memory() {
-    if (memory_.capacity == 0) return;
-    sim::Rank rank = 0;
-    for (const Counter& one : memory_counters(recording_, memory_)) counter(rank++, one, "bytes");
+    for (const Counter& one : memory_) counter(one.rank, one, "bytes");
   }
 
   const workloads::Recording& recording_;
   const sim::OpGraph& graph_;
   const sim::Timeline& timeline_;
   const hardware::Cluster& cluster_;
-  const workloads::MemoryReport& memory_;
+  std::span<const Counter> memory_;
   std::vector<std::pair<sim::Time, std::int64_t>> changes_;
   std::string out_;
 };
@@ -174,7 +172,7 @@ class Writer {
 }  // namespace
 
 std::string chrome_trace(const workloads::Recording& recording, const hardware::Cluster& cluster,
-                         const workloads::MemoryReport& memory) {
+                         std::span<const Counter> memory) {
   return Writer(recording, cluster, memory).write();
 }
 

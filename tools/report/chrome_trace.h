@@ -4,14 +4,17 @@
 // (trace_counters.h); times in microseconds.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "hardware/cluster.h"
+#include "tools/report/trace_counters.h"
 #include "workloads/run.h"
 
 namespace moesim::tools {
 
+// `memory`: counters of ranks; a rank may have none.
 std::string chrome_trace(const workloads::Recording& recording, const hardware::Cluster& cluster,
-                         const workloads::MemoryReport& memory);
+                         std::span<const Counter> memory);
 
 }  // namespace moesim::tools

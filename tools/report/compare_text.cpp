@@ -135,7 +135,15 @@ Json to_json(const Comparison& c, const std::string& a, const std::string& b) {
         {{"part", share.part}, {"us", us(share.ps)}, {"keys", keys(share.keys, "key")}});
   }
   json["keys"] = keys(c.keys, "key");
-  json["figures"] = keys(c.figures, "what");
+  json["figures"] = Json::array();
+  for (const FigurePair& figure : c.figures) {
+    json["figures"].push_back({{"what", figure.what},
+                               {"a", figure.a},
+                               {"b", figure.b},
+                               {"key", figure.key},
+                               {"a_value", figure.a_value},
+                               {"b_value", figure.b_value}});
+  }
   json["flags"] = c.flags;
   return json;
 }
@@ -189,8 +197,8 @@ std::string compare_text(const Comparison& c, const std::string& a, const std::s
   }
   if (shown < rows.size()) text += fmt::format("    {:>10}  everything else\n", signed_time(rest));
   if (!c.figures.empty()) text += fmt::format("\n  {:<34} {:>16} {:>16}\n", "", "A", "B");
-  for (const KeyChange& figure : c.figures)
-    text += fmt::format("  {:<34} {:>16} {:>16}\n", figure.key, figure.a, figure.b);
+  for (const FigurePair& figure : c.figures)
+    text += fmt::format("  {:<34} {:>16} {:>16}\n", figure.what, figure.a, figure.b);
   if (!c.keys.empty()) text += "\n  what differs\n";
   for (const KeyChange& change : c.keys)
     text += fmt::format("    {}: {} -> {}\n", change.key, change.a, change.b);

@@ -27,6 +27,12 @@ std::optional<Figure> distribution(std::string title, std::string what, std::vec
                                    std::optional<double> target_us) {
   if (us.size() < 2) return {};
   std::ranges::sort(us);
+  // As the report has percentiles (serving_report.h).
+  const auto at = [&](double percent) {
+    const double place = percent / 100 * double(us.size() - 1);
+    const auto low = std::min(us.size() - 2, static_cast<std::size_t>(place));
+    return us[low] + (us[low + 1] - us[low]) * (place - double(low));
+  };
   const TimeUnit unit = time_unit(us[us.size() / 2]);
   const auto share = [&](std::size_t i) { return 100 * double(i + 1) / double(us.size()); };
   Lines chart{.x = {.name = fmt::format("{}, {}", what, unit.name)},
@@ -38,13 +44,12 @@ std::optional<Figure> distribution(std::string title, std::string what, std::vec
          fmt::format("{:.1f} %: {} at most", share(i), time_text(us[i]))});
   Table table{{"of the requests", "at most"}, {}};
   for (const int percent : {10, 25, 50, 75, 90, 95, 99, 100}) {
-    const std::size_t i = std::min(us.size() - 1, us.size() * std::size_t(percent) / 100);
-    table.rows.push_back({fmt::format("{} %", percent), time_text(us[i])});
+    table.rows.push_back({fmt::format("{} %", percent), time_text(at(percent))});
   }
   std::string sentence = fmt::format(
       "Half of the requests wait {} at most, one in a hundred more "
       "than {}.",
-      time_text(us[us.size() / 2]), time_text(us[us.size() * 99 / 100]));
+      time_text(at(50)), time_text(at(99)));
   if (target_us) {
     const auto within = std::ranges::upper_bound(us, *target_us) - us.begin();
     sentence +=
@@ -133,8 +138,9 @@ void add_serving_figures(const PlayedService& played,
                          const workloads::serving::ServingQuestion& question, Page& page) {
   std::vector<double> ttft, tpot;
   for (const RequestRecord& r : played.records) {
+    if (r.id < question.warm_up) continue;
     ttft.push_back(sim::to_us(r.ttft()));
-    if (r.output > 1) tpot.push_back(sim::to_us(r.last - r.first) / double(r.output - 1));
+    if (r.output > 1) tpot.push_back(sim::to_us(r.latency() - r.ttft()) / double(r.output - 1));
   }
   const auto us = [](const std::optional<sim::Duration>& target) -> std::optional<double> {
     if (!target) return {};

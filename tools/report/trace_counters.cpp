@@ -21,7 +21,7 @@ struct Change {
 // One value an instant; what is left at the end of all changes is nothing, not a rounding error.
 Counter counter_of(std::string name, double base, std::vector<Change> changes) {
   std::ranges::stable_sort(changes, {}, &Change::at);
-  Counter counter{std::move(name), {{sim::Time{}, base}}};
+  Counter counter{.name = std::move(name), .values = {{sim::Time{}, base}}};
   double value = base;
   for (std::size_t i = 0; i < changes.size(); ++i) {
     value += changes[i].by;
@@ -121,11 +121,27 @@ std::vector<Counter> memory_counters(const workloads::Recording& recording,
     }
   }
   std::vector<Counter> counters;
+  if (memory.capacity == 0) return counters;
   for (sim::Rank rank = 0; rank < graph.ranks(); ++rank) {
     counters.push_back(counter_of("memory", static_cast<double>(memory.peak - memory.activations),
                                   std::move(changes[rank])));
+    counters.back().rank = rank;
   }
   return counters;
+}
+
+std::vector<Counter> memory_counters(const workloads::TrainingReport& training) {
+  const auto& kept = training.memory_timeline;
+  if (kept.empty() || training.memory.empty()) return {};
+  const auto peak = [](const auto& row) { return row.memory.peak(); };
+  const auto fullest = std::ranges::max_element(training.memory, {}, peak);
+  const double most =
+      std::ranges::max_element(kept, {}, [](const auto& at) { return at.second; })->second;
+  const double stays = static_cast<double>(peak(*fullest)) - most;
+  Counter counter{.name = "memory", .rank = static_cast<sim::Rank>(fullest->rank), .values = {}};
+  for (const auto& [us, bytes] : kept)
+    counter.values.emplace_back(sim::Time{} + sim::picoseconds_rounded_up(us * 1e6), stays + bytes);
+  return {counter};
 }
 
 }  // namespace moesim::tools

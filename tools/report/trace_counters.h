@@ -7,11 +7,13 @@
 
 #include "hardware/cluster.h"
 #include "workloads/run.h"
+#include "workloads/training/training_report.h"
 
 namespace moesim::tools {
 
 struct Counter {
   std::string name;
+  sim::Rank rank = 0;                                // of memory
   std::vector<std::pair<sim::Time, double>> values;  // from this instant on; times ascend
 };
 
@@ -27,6 +29,8 @@ std::vector<Counter> link_counters(const workloads::Recording& recording,
 // rank's part until its experts are done with them. A counter a rank.
 std::vector<Counter> memory_counters(const workloads::Recording& recording,
                                      const workloads::MemoryReport& memory);
+// Of a step of training: what the fullest pipeline rank keeps over time, and what stays.
+std::vector<Counter> memory_counters(const workloads::TrainingReport& training);
 
 // The experts' operation that works on what a rank's part of a dispatch brought, by the part's id;
 // kNoOp for every other operation.

@@ -53,10 +53,25 @@ TEST_CASE("a link's counter is its bytes over the exchange's time and its capaci
 
 TEST_CASE("a GPU holds what was sent to it until its experts are done") {
   // 100 bytes stay, of a peak of 120 with 20 of activations.
-  const auto counters = tools::memory_counters(dispatch(), {.activations = 20, .peak = 120});
+  const auto counters =
+      tools::memory_counters(dispatch(), {.activations = 20, .peak = 120, .capacity = 200});
   REQUIRE(counters.size() == 2);
   CHECK(counters[0].values == Values{{sim::Time{}, 100}});
   CHECK(counters[1].values == Values{{sim::Time{}, 9'000'100}, {sim::Time{50us}, 100}});
+  CHECK(counters[1].rank == 1);
+}
+
+TEST_CASE("of training it is the fullest rank's, up to its peak") {
+  // Rank 1 is the fullest: 70 stay, of a peak of 100 with 30 kept at 2 us.
+  workloads::TrainingReport training;
+  training.memory = {{.rank = 0, .memory = {.weights = 50}},
+                     {.rank = 1, .memory = {.weights = 70, .activations = 30}}};
+  training.memory_timeline = {{0, 10}, {2, 30}, {3, 0}};
+  const auto counters = tools::memory_counters(training);
+  REQUIRE(counters.size() == 1);
+  CHECK(counters[0].rank == 1);
+  CHECK(counters[0].values ==
+        Values{{sim::Time{}, 80}, {sim::Time{2us}, 100}, {sim::Time{3us}, 70}});
 }
 
 TEST_CASE("only a dispatch leads to experts") {

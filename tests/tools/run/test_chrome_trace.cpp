@@ -15,7 +15,8 @@ TEST_CASE("a timeline has a process a GPU, a thread a stream, and slices that do
                                                  {"step.count=1", "overlap.two_batch=true"});
   const auto result = workloads::run(scenario, {.keep_timeline = true});
   const auto json = sim::io::parse_json(
-      tools::chrome_trace(*result.recording, scenario.deployment.cluster, result.report.memory),
+      tools::chrome_trace(*result.recording, scenario.deployment.cluster,
+                          tools::memory_counters(*result.recording, result.report.memory)),
       "timeline");
 
   std::map<std::pair<int, int>, std::vector<std::pair<double, double>>> slices;
