@@ -91,6 +91,10 @@ class Description {
 
   void word(const char* option, const std::string& key, const std::string& fallback,
             const std::string& what, const std::string& comment) {
+    if (arguments_.has(option) && arguments_.text(option).empty()) {
+      throw sim::ConfigError(
+          fmt::format("--{}: expected a name or a file, not \"\"; {}", option, comment));
+    }
     Line line{.key = key,
               .value = yaml_word(arguments_.find(option).value_or(fallback)),
               .option = fmt::format("--{}", option),

@@ -130,12 +130,17 @@ fs::path find_shipped(const std::string& kind, const std::string& text) {
   }
   std::vector<std::string_view> views(names.begin(), names.end());
   std::string meant = sim::io::did_you_mean(wanted, views);
+  // A device is part of a cluster's name.
+  if (meant.empty() && kind == "clusters" && named_files("devices").contains(wanted))
+    meant = fmt::format("{}:1x8 (device : nodes x GPUs a node)", wanted);
   if (meant.empty()) {
+    constexpr std::size_t kMost = 6;
+    std::size_t found = 0;
     for (const std::string& name : names) {
-      if (!wanted.empty() && name.find(wanted) != std::string::npos) {
-        meant += (meant.empty() ? "" : " or ") + name;
-      }
+      if (wanted.empty() || name.find(wanted) == std::string::npos) continue;
+      if (++found <= kMost) meant += (meant.empty() ? "" : " or ") + name;
     }
+    if (found > kMost) meant += fmt::format(" or another of {}", found);
   }
   // A path that leads nowhere: perhaps to a file beside.
   if (meant.empty() && fs::path(text).has_parent_path()) meant = near_file(text);

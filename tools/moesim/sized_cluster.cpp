@@ -47,9 +47,14 @@ std::vector<Candidate> candidates_of(const std::string& device) {
 }  // namespace
 
 std::optional<workloads::SizedCluster> sized_cluster(const std::string& text) {
-  static const std::regex kSize("([A-Za-z0-9_.-]+):([0-9]{1,7})x([0-9]{1,4})");
+  constexpr std::ptrdiff_t kMostDigits = 7;
+  static const std::regex kSize("([A-Za-z0-9_.-]+):([0-9]+)x([0-9]+)");
   std::smatch parts;
   if (!std::regex_match(text, parts, kSize)) return {};
+  if (parts[2].length() > kMostDigits || parts[3].length() > kMostDigits) {
+    throw sim::ConfigError(fmt::format(
+        "\"{}\": expected nodes and GPUs a node of at most {} digits", text, kMostDigits));
+  }
   std::string device = parts[1];
   std::ranges::transform(device, device.begin(), [](unsigned char c) { return std::tolower(c); });
   const std::int64_t nodes = std::stoll(parts[2]), gpus = std::stoll(parts[3]);

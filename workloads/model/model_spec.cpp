@@ -94,6 +94,8 @@ ModelSpec load_model(const std::filesystem::path& path) {
   const std::string extension = file.extension().string();
   if (extension == ".json") return import_hugging_face(file);
   if (extension == ".yaml" || extension == ".yml") return load_model_yaml(file);
+  if (std::error_code error; std::filesystem::is_directory(file, error))
+    throw sim::ConfigError(fmt::format("{}: is a folder without a config.json", file.string()));
   throw sim::ConfigError(
       fmt::format("{}: a model is a .yaml file of ours or a Hugging Face config.json, not \"{}\"",
                   file.string(), extension));

@@ -157,6 +157,14 @@ TEST_CASE("what cannot be meant is refused, with what would do") {
         "h100:2x8");
   CHECK(with("cluster", "h10:1x8") ==
         "--cluster: cluster: \"h10:1x8\": no cluster of \"h10\" is known (moesim list clusters)");
+  CHECK(with("cluster", "h100") ==
+        "--cluster: cluster: \"h100\" is neither a file nor one of configs/clusters; did you mean "
+        "h100:1x8 (device : nodes x GPUs a node)?");
+  CHECK(with("cluster", "h100:1x99999999") ==
+        "--cluster: cluster: \"h100:1x99999999\": expected nodes and GPUs a node of at most 7 "
+        "digits");
+  CHECK(wrong(run, {{"model", {""}}}) ==
+        "--model: expected a name or a file, not \"\"; moesim list models");
   CHECK(with("cluster", "l40s:2x8") ==
         "--cluster: cluster: \"l40s:2x8\": clusters of l40s have one node");
   CHECK(wrong(run, {{"model", {"mixtral-8x7"}}}) ==

@@ -127,7 +127,8 @@ Command memory_command() {
                    "moesim memory plan.yaml --format json"},
       .run =
           [](const Arguments& arguments, Console console) {
-            const auto document = sim::io::YamlDocument::load(arguments.text("FILE"));
+            const auto document =
+                sim::io::YamlDocument::load(find_config("memory", arguments.text("FILE")));
             if (is_training_scenario(document.root()))
               return answer_scenario(document, arguments, console);
             const auto request = workloads::read_memory_request(document.root(), shipped());

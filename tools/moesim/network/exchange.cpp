@@ -200,14 +200,29 @@ std::optional<Lateness> lateness_of(const Arguments& arguments,
   return late;
 }
 
-void print_text(const ExchangeQuestion& question, const hardware::Cluster& cluster,
-                const hardware::Trust& trust, const hardware::PlayedExchange& played,
-                const Bandwidths& bandwidths, double tolerance, const std::optional<Lateness>& late,
-                std::optional<double> wall, std::int64_t most_links, std::ostream& out) {
+// Links carry more than what is sent, where a kernel does not reach their rate.
+std::string wire_text(const sim::Exchange& exchange) {
+  std::string text;
+  for (const auto& [name, wire] :
+       {std::pair{"in a node", exchange.near}, {"between nodes", exchange.far}})
+    if (wire.factor != 1)
+      text += fmt::format("{}{:.3g} times {}", text.empty() ? "" : ", ", wire.factor, name);
+  if (text.empty()) return {};
+  return fmt::format(
+      "  of which      links' bytes are what is sent {}: headers, and what the protocol leaves of "
+      "their rate\n",
+      text);
+}
+
+void print_text(const ExchangeQuestion& question, const sim::Exchange& exchange,
+                const hardware::Cluster& cluster, const hardware::Trust& trust,
+                const hardware::PlayedExchange& played, const Bandwidths& bandwidths,
+                double tolerance, const std::optional<Lateness>& late, std::optional<double> wall,
+                std::int64_t most_links, std::ostream& out) {
   out << fmt::format("{} of {} ranks on {}\n", question.algorithm, question.ranks, cluster.name);
   out << fmt::format("  completion    {}\n", sim::to_text(played.completion));
   out << fmt::format(
-      "  lower bound   {}  (the busiest port alone: {:.1f} % of the time)\n",
+      "  lower bound   {}  (start-up and the busiest port alone: {:.1f} % of the time)\n",
       sim::to_text(played.lower_bound),
       100 * sim::to_us(played.lower_bound) / std::max(1e-6, sim::to_us(played.completion)));
   if (late) {
@@ -233,6 +248,7 @@ void print_text(const ExchangeQuestion& question, const hardware::Cluster& clust
                        sim::to_text(link.capacity),
                        100 * sim::to_us(link.busy) / sim::to_us(played.completion));
   }
+  out << wire_text(exchange);
 }
 
 sim::io::Json to_json(const Arguments& arguments, const ExchangeQuestion& question,
@@ -306,7 +322,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   if (arguments.json()) {
     console.out << sim::io::to_text(json);
   } else {
-    print_text(question, cluster, priced.trust, played, bandwidths, tolerance, late, wall,
+    print_text(question, exchange, cluster, priced.trust, played, bandwidths, tolerance, late, wall,
                arguments.integer("links", 0, 1'000'000), console.out);
   }
   return sim::ExitCode::Ok;
