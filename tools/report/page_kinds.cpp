@@ -12,7 +12,8 @@ namespace moesim::tools {
 namespace {
 
 constexpr std::array kKinds{
-    // Before a run's, whose keys they have, too.
+    // Before those whose keys they have, too.
+    PageKind{"capacity", "moesim capacity", "capacity", capacity_page},
     PageKind{"serving", "moesim run", "serving", serving_page},
     PageKind{"training", "moesim run", "training", training_page},
     PageKind{"run", "moesim run", "phases_us", run_page},

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <fstream>
@@ -16,6 +17,7 @@ namespace moesim::tools {
 Command run_command();
 Command compare_command();
 Command report_command();
+Command capacity_command();
 Command exchange_command();
 Command placement_command();
 Command trace_info_command();
@@ -176,7 +178,8 @@ TEST_CASE("what does not fit is said before anything else") {
 
 TEST_CASE("what is no report is refused with what would be one") {
   const std::string all =
-      "moesim run, moesim sweep export, moesim compare, moesim exchange, moesim placement, moesim "
+      "moesim capacity, moesim run, moesim sweep export, moesim compare, moesim exchange, moesim "
+      "placement, moesim "
       "trace info";
   for (const ordered_json& wrong : {ordered_json{{"a", 1}}, ordered_json::array({1})}) {
     CHECK_THROWS_WITH_AS(
@@ -321,6 +324,44 @@ TEST_CASE("a service's page shows its requests' times and what it carries") {
                      .epsilon(1e-3));  // of six, to a hundredth
   // A distribution ends at all requests.
   CHECK(page["sections"][0]["figures"][2]["chart"]["series"][0]["points"].back()[1] == 100);
+}
+
+TEST_CASE("a capacity's page says what is carried, and how requests fare there") {
+  const tests::TemporaryFolder folder;
+  const std::string html = (folder.path() / "c.html").string();
+  const auto json = ordered_json::parse(printed(
+      capacity_command(), {{"SCENARIO", {"mixtral-8x7b-serving-h100"}},
+                           {"set", {"serving.requests.count=200", "serving.requests.warm_up=20"}},
+                           {"html", {html}},
+                           {"format", {"json"}}}));
+  const ordered_json page = tests::page_data(contents(html));
+  check_figures(page);
+  CHECK(page["kind"] == "capacity");
+  CHECK(page["report"] == json);
+  CHECK(titles(page) == std::vector<std::string>{"Capacity", "Requests", "Engine"});
+  const auto& bars = page["sections"][0]["figures"][0]["chart"]["series"][0]["values"];
+  CHECK(bars[1].get<double>() ==
+        doctest::Approx(json["capacity"]["rate_per_s"]["p50"].get<double>()).epsilon(1e-3));
+  const std::string answer = page["answer"];
+  CHECK(answer.starts_with(fmt::format("It carries {:.4g} requests/s (",
+                                       json["capacity"]["rate_per_s"]["p50"].get<double>())));
+  CHECK(answer.find(" for each of its 8 GPUs.") != std::string::npos);
+}
+
+TEST_CASE("a capacity that was broken off says what is known") {
+  const auto page =
+      capacity_page({{"scenario", {{"name", "a service"}}},
+                     {"capacity",
+                      {{"rate_per_s", {{"p10", nullptr}, {"p50", nullptr}, {"p90", nullptr}}},
+                       {"what", "4 engines"},
+                       {"target", "TTFT 2 s"},
+                       {"partial", true},
+                       {"attained_at", 12.5},
+                       {"missed_at", 25.0}}}});
+  CHECK(page.answer ==
+        "It carries at least 12.5 requests/s, less than 25 requests/s, within TTFT 2 s.");
+  CHECK(page.warnings.size() == 1);
+  CHECK(page.sections.empty());
 }
 
 TEST_CASE("a training page answers in a sentence, and its parts add up to each rank's step") {

@@ -5,8 +5,10 @@
 
 #include "sim/io/json.h"
 #include "sim/units_text.h"
+#include "tools/moesim/html_output.h"
 #include "tools/moesim/named_scenario.h"
 #include "tools/moesim/serving/serving_commands.h"
+#include "tools/report/page_kinds.h"
 #include "workloads/run_serving.h"
 #include "workloads/scenario.h"
 
@@ -82,8 +84,14 @@ std::string whole_text(const ServingCapacity& c) {
 sim::ExitCode run(const Arguments& arguments, Console console) {
   const workloads::Scenario scenario = named_scenario(arguments);
   const ServingCapacity capacity = find_capacity(scenario, {.stop = console.interrupted});
+  const sim::io::Json json = to_json(capacity, scenario);
+  if (const auto html = arguments.find("html")) {
+    Page page = capacity_page(json);
+    page.title += changes(arguments);
+    write_page(*html, page, json);
+  }
   if (arguments.json()) {
-    console.out << sim::io::to_text(to_json(capacity, scenario));
+    console.out << sim::io::to_text(json);
   } else {
     console.out << fmt::format("{}{}\n  {}\n{}{}", scenario.name, changes(arguments), capacity.what,
                                capacity.partial ? partial_text(capacity) : whole_text(capacity),
@@ -99,6 +107,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 
 Command capacity_command() {
   std::vector<Option> options = scenario_options();
+  options.push_back(html_option());
   options.push_back(format_option());
   return {
       .name = "capacity",

@@ -1,21 +1,17 @@
 // What a service did for its requests.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "tools/report/number_text.h"
 #include "tools/report/page_kinds.h"
+#include "tools/report/pages/serving_sections.h"
 #include "tools/report/pages/shared_sections.h"
 
 namespace moesim::tools {
 namespace {
 
 using sim::io::Json;
-
-std::string ms_text(const Json& ms) {
-  return time_text(ms.get<double>() * 1e3);
-}
 
 std::string answer_of(const Json& serving) {
   std::string text = fmt::format(
@@ -35,107 +31,6 @@ std::string answer_of(const Json& serving) {
   return text;
 }
 
-Figure latencies(const Json& serving) {
-  struct Row {
-    const char *key, *name;
-  };
-  Table table{{"time", "mean", "median", "p90", "p95", "p99", "80 % interval of the mean"}, {}};
-  Bars chart{.unit = "ms", .categories = {}, .series = {{"mean", {}}, {"p90", {}}, {"p99", {}}}};
-  for (const Row& row :
-       {Row{"ttft", "first token (TTFT)"}, Row{"tpot", "each further token (TPOT)"},
-        Row{"itl", "between messages (ITL)"}, Row{"e2el", "whole request (E2EL)"},
-        Row{"queue", "in the queue"}, Row{"transfer", "transfer of the cache"}}) {
-    const auto at = [&](const char* which) {
-      return serving.value(fmt::format("{}_{}_ms", which, row.key), Json());
-    };
-    if (!at("mean").is_number() || at("mean") == 0) continue;
-    std::string interval = "-";
-    if (const Json band = serving.at("interval").value(fmt::format("mean_{}_ms", row.key), Json());
-        band.is_object())
-      interval = fmt::format("{} to {}", ms_text(band.at("p10")), ms_text(band.at("p90")));
-    table.rows.push_back({row.name, ms_text(at("mean")), ms_text(at("median")), ms_text(at("p90")),
-                          ms_text(at("p95")), ms_text(at("p99")), interval});
-    // A whole request takes a hundred times a token: it has no place on their axis.
-    if (row.key == std::string_view("e2el")) continue;
-    chart.categories.emplace_back(row.name);
-    const char* which[] = {"mean", "p90", "p99"};
-    for (std::size_t s = 0; s < 3; ++s)
-      chart.series[s].values.push_back(
-          {at(which[s]).get<double>(), fmt::format("{} {}", which[s], ms_text(at(which[s])))});
-  }
-  return {.title = "Latency",
-          .sentence = fmt::format("Of {} requests, as a client measures it.",
-                                  count_text(serving.at("completed"))),
-          .chart = std::move(chart),
-          .table = std::move(table)};
-}
-
-Figure first_token(const Json& serving) {
-  Bars chart{.unit = "ms of the mean TTFT", .categories = {"TTFT"}, .series = {}, .stacked = true};
-  Table table{{"part", "time", "of the TTFT"}, {}};
-  const double all = serving.at("mean_ttft_ms");
-  std::string largest;
-  double most = 0;
-  for (const auto& [key, ms] : serving.at("ttft_parts_ms").items()) {
-    std::string name = key;
-    std::ranges::replace(name, '_', ' ');
-    const double part = ms;
-    table.rows.push_back({name, ms_text(ms), percent_text(all > 0 ? part / all : 0)});
-    if (part > most) {
-      most = part;
-      largest = name;
-    }
-    if (part > 0) chart.series.push_back({name, {{part, ms_text(ms)}}});
-  }
-  return {.title = "Until the first token",
-          .sentence = fmt::format("What the mean of {} is made of; the most is {}.",
-                                  ms_text(serving.at("mean_ttft_ms")), largest),
-          .chart = std::move(chart),
-          .table = std::move(table)};
-}
-
-Figure iterations(const Json& serving) {
-  Table table{{"what", "mean", "most"}, {}};
-  const auto row = [&](const char* name, const Json& of, int digits) {
-    table.rows.push_back(
-        {name, fmt::format("{:.{}f}", of.at("mean").get<double>(), digits),
-         of.contains("max") ? fmt::format("{:.{}f}", of.at("max").get<double>(), digits) : "-"});
-  };
-  row("requests that run", serving.at("running"), 1);
-  row("requests that wait", serving.at("waiting"), 1);
-  row("cache in use, share", serving.at("kv_usage"), 3);
-  row("tokens of an iteration", serving.at("tokens_per_iteration"), 1);
-  row("time of an iteration, ms", serving.at("iteration_ms"), 3);
-  table.rows.push_back(
-      {"requests put back (preemptions)", count_text(serving.at("preemptions")), "-"});
-  return {.title = "Iterations",
-          .sentence = fmt::format("{} iterations; {} of the time one runs.",
-                                  count_text(serving.at("iterations")),
-                                  percent_text(serving.at("busy_share"))),
-          .table = std::move(table)};
-}
-
-Figure factors(const Json& serving) {
-  double sum = 0;
-  for (const auto& [name, us] : serving.at("factors_us").items()) sum += us.get<double>();
-  Bars chart{.unit = "% of the time in iterations",
-             .categories = {"iterations"},
-             .series = {},
-             .stacked = true};
-  Table table{{"cost model", "of the time"}, {}};
-  for (const auto& [key, us] : serving.at("factors_us").items()) {
-    std::string name = key;
-    std::ranges::replace(name, '_', ' ');
-    const double share = sum > 0 ? us.get<double>() / sum : 0;
-    table.rows.push_back({name, percent_text(share)});
-    if (share > 0) chart.series.push_back({name, {{100 * share, percent_text(share)}}});
-  }
-  return {.title = "What iterations wait for",
-          .sentence = "The path from the start of each iteration to its end, by cost model.",
-          .chart = std::move(chart),
-          .table = std::move(table)};
-}
-
 }  // namespace
 
 Page serving_page(const Json& report) {
@@ -146,9 +41,8 @@ Page serving_page(const Json& report) {
             .answer = answer_of(serving)};
   if (serving.at("partial").get<bool>())
     page.warnings.push_back("It was broken off: what follows is of what was done.");
-  page.sections.push_back(
-      {.title = "Requests", .figures = {latencies(serving), first_token(serving)}});
-  page.sections.push_back({.title = "Engine", .figures = {iterations(serving), factors(serving)}});
+  page.sections.push_back(requests_section(serving));
+  page.sections.push_back(engine_section(serving));
   if (report.at("memory").at("capacity_bytes") != 0)
     page.sections.push_back({.title = "Memory", .figures = {memory_figure(report)}});
   page.sections.push_back(trust_section(report));
