@@ -170,7 +170,7 @@ class Weaver {
     const sim::LabelId label = graph().add_label({.name = std::move(name), .phase = step.phase});
     const std::size_t phase = step.phase < kPhases ? step.phase : index_of(Phase::Collectives);
     Chain aside;
-    if (step.beside) aside = step.exchanges.empty() ? fork_ : chain;
+    if (step.beside) aside = step.exchanges.empty() && !fork_.empty() ? fork_ : chain;
     Chain& on = step.beside ? aside : chain;
     if (step.waits)
       for (Rank r = 0; r < ranks_; ++r) host_.wait(r, chain[r]);
@@ -211,8 +211,9 @@ void add_backward(const LayerPasses& pass, bool inputs, bool weights, Weaver& we
   if (inputs)
     for (const Steps* steps : {&b.again, &b.head, &b.combine, &b.mlp}) weaver.add(*steps, chain);
   if (weights) weaver.add(b.mlp_weights, chain);
-  if (inputs)
-    for (const Steps* steps : {&b.dispatch, &b.attention}) weaver.add(*steps, chain);
+  if (inputs) weaver.add(b.dispatch, chain);
+  if (weights) weaver.add(b.shared_weights, chain);
+  if (inputs) weaver.add(b.attention, chain);
   if (weights) weaver.add(b.attention_weights, chain);
 }
 

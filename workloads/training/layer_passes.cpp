@@ -50,8 +50,21 @@ Recompute within_sums(Recompute recompute) {
 }
 
 double slowdown_of(const LayerPassBuilder::Input& input) {
-  if (input.question.brief) return 1;
-  return hardware::sustained_slowdown(input.group.cluster.device, hardware::Precision::BF16);
+  const hardware::Device& device = input.group.cluster.device;
+  return input.question.brief ? hardware::brief_slowdown(device, hardware::Precision::BF16)
+                              : hardware::sustained_slowdown(device, hardware::Precision::BF16);
+}
+
+// Of attention cores. FlashAttention-3's constants are of longer benches, and of training itself;
+// cuDNN's are of their quickest runs.
+double core_slowdown_of(const LayerPassBuilder::Input& input) {
+  if (input.question.attention != hardware::TrainingCore::CuDnn || input.question.brief) return 1;
+  return slowdown_of(input);
+}
+
+OperationPricing beside(OperationPricing pricing, const Communication& communication) {
+  pricing.share = communication.share_beside();
+  return pricing;
 }
 
 void append(Steps& to, const Steps& from) {
@@ -71,11 +84,9 @@ LayerPassBuilder::LayerPassBuilder(const Input& input)
                .etp = input.group.layout.etp,
                .accumulate_bytes = input.question.accumulate_bytes,
                .slowdown = slowdown_of(input),
-               // FlashAttention-3's constants are of longer benches, and of training itself.
-               .core_slowdown = input.question.attention == hardware::TrainingCore::CuDnn
-                                    ? slowdown_of(input)
-                                    : 1,
+               .core_slowdown = core_slowdown_of(input),
                .share = input.share},
+      beside_(beside(pricing_, input.communication)),
       by_layer_(!input.group.routing.trace.empty() || input.group.routing.law != Law::Balanced),
       tokens_(input.question.micro_batch * split(input.question.sequence, input.group.layout.cp)),
       own_tokens_(split(tokens_, input.group.layout.tp)),
@@ -349,21 +360,25 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
     received.push_back(bytes_of(to.rows.back() * moe.dispatch_width(hidden)));
   }
 
-  const Sums shared = sums_of(pricing_.shared(moe, mine, sharded), recompute);
+  const bool beside = in_.question.overlap.shared_expert && sharded;
+  const Sums shared = sums_of((beside ? beside_ : pricing_).shared(moe, mine, sharded), recompute);
   const auto swapped = [](PassStep step, const char* what, Phase phase) {
     step.what = what, step.phase = index_of(phase);
     step.waits = false;
     return step;
   };
-  const bool beside = in_.question.overlap.shared_expert && sharded;
+  const auto compute_shared = [&](Steps& steps, const char* what, const Work& sum) {
+    const std::size_t before = steps.size();
+    compute(steps, what, layer, Phase::SharedExpert, sum, GraphScope::SharedExperts);
+    if (steps.size() > before) steps.back().beside = beside;
+  };
   if (sharded) {
     b.combine.push_back(swapped(out, "combine backward", Phase::Combine));
     b.dispatch.push_back(swapped(back, "dispatch backward", Phase::Dispatch));
     f.dispatch.push_back(std::move(out));
   }
-  compute(f.mlp, "shared expert", layer, Phase::SharedExpert, shared.forward,
-          GraphScope::SharedExperts);
-  if (beside && !f.mlp.empty()) f.mlp.back().beside = true;
+  compute_shared(f.mlp, "shared expert", shared.forward);
+  if (beside) compute_shared(b.combine, "shared expert backward", shared.input);
   const auto etp = [&](Steps& steps, const char* what, Collective how) {
     if (sharded) collective(steps, what, layer, Over::ExpertTensor, how, received);
   };
@@ -373,11 +388,9 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   etp(b.mlp, "row gradients all-gather", &Communication::all_gather);
   b.mlp.push_back(std::move(gradients));
   etp(b.mlp, "row gradients reduce-scatter", &Communication::reduce_scatter);
-  compute(b.mlp, "shared expert backward", layer, Phase::SharedExpert, shared.input,
-          GraphScope::SharedExperts);
+  if (!beside) compute_shared(b.mlp, "shared expert backward", shared.input);
   b.mlp_weights.push_back(std::move(weights));
-  compute(b.mlp_weights, "shared expert weights", layer, Phase::SharedExpert, shared.weight,
-          GraphScope::SharedExperts);
+  compute_shared(beside ? b.shared_weights : b.mlp_weights, "shared expert weights", shared.weight);
   if (sharded) {
     f.combine.push_back(std::move(back));
   } else {

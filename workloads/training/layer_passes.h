@@ -7,6 +7,11 @@
 //   forward   attention | dispatch | mlp | combine | tail
 //   backward  [forward again] head | combine | mlp, its weights | dispatch | attention, its weights
 //
+// Shared experts beside the exchanges (overlap.shared_expert) are computed while one is under way,
+// on what its kernels leave of the GPU, and experts come after them: forward beside the dispatch,
+// backward beside the combine's gradient, and for weights beside the dispatch's. So Megatron-Core's
+// are, on a stream of their own (transformer/moe/shared_experts.py).
+//
 // Backward the gradient of a combine goes the dispatch's way, that of a dispatch the combine's, by
 // the same routing. Tensor parallelism has sequence parallelism: an all-gather before a column
 // product and a reduce-scatter after a row product, backward the other one, and beside the
@@ -45,7 +50,7 @@ struct PassStep {
   std::optional<GraphScope> scope = {};  // that it is recorded in, where that is a graph
   bool waits = false;  // the host needs numbers of what came before it, and waits for them
   // Starts where the exchange before it did, and nothing waits for it but what comes after on its
-  // stream.
+  // stream. Where there was none it is a step as others.
   bool beside = false;
 };
 using Steps = std::vector<PassStep>;
@@ -56,6 +61,7 @@ struct LayerForward {
 struct LayerBackward {
   Steps again = {}, head = {}, combine = {}, mlp = {}, mlp_weights = {}, dispatch = {},
         attention = {}, attention_weights = {};
+  Steps shared_weights = {};  // that come beside the dispatch; others are with mlp_weights
 };
 struct LayerPasses {
   LayerForward forward;
@@ -121,6 +127,7 @@ class LayerPassBuilder {
 
   Input in_;
   OperationPricing pricing_;
+  OperationPricing beside_;  // of what is computed while exchanges are under way
   bool by_layer_;
   std::int64_t tokens_;      // of a cp rank
   std::int64_t own_tokens_;  // of a tp and cp rank

@@ -282,6 +282,7 @@ Operations OperationPricing::permute_there(std::int64_t rows, std::int64_t token
 }
 
 Operations OperationPricing::embedding(std::int64_t tokens) const {
+  if (model.vocab == 0) return {};
   Operation op = touched(Module::Table, Phase::Other, 2 * tokens * model.hidden, 0);
   // Gradients are added to the table's in fp32: read 2, read and write 4.
   op.weight = touch(5 * tokens * model.hidden);

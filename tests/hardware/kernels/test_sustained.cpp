@@ -37,3 +37,15 @@ TEST_CASE("a product in 16 bits is as much slower for seconds as an H100 was") {
   CHECK(sustained_slowdown(shipped("b200"), Precision::BF16) == 1);
   CHECK(sustained_slowdown(shipped("h800"), Precision::BF16) > 1.1);
 }
+
+TEST_CASE("a product in 16 bits that lasts a moment has the top clock") {
+  // 1,612.512 us at 1,560 MHz are 2,515,519 cycles, which are 1,270.464 us at 1,980 MHz: of the
+  // 1,403.2 us that a timing takes 0.9054.
+  CHECK(brief_slowdown(shipped("h100"), Precision::BF16) ==
+        doctest::Approx(1270.464 / 1403.2).epsilon(1e-6));
+  CHECK(brief_slowdown(shipped("h200"), Precision::BF16) ==
+        brief_slowdown(shipped("h100"), Precision::BF16));
+  CHECK(brief_slowdown(shipped("h100"), Precision::FP8) == 1);
+  CHECK(brief_slowdown(shipped("h20"), Precision::BF16) == 1);
+  CHECK(brief_slowdown(shipped("b200"), Precision::BF16) == 1);
+}

@@ -205,7 +205,7 @@ TEST_CASE("a card at its power limit takes longer for what arithmetic bounds, in
         brief.dense(hand_dense(), 1000)[1].forward.time);
 }
 
-TEST_CASE("a layer by itself has no norm") {
+TEST_CASE("a layer by itself has no norm, and no embedding without a vocabulary") {
   // 10 tokens of 1,000 numbers, read and written twice: 80,000 B and a launch.
   Hand hand;
   const auto forward = [&] {
@@ -214,4 +214,7 @@ TEST_CASE("a layer by itself has no norm") {
   const sim::Duration with = forward();
   for (LayerKind& kind : hand.model.kinds) kind.norms = 0;
   CHECK(with - forward() == 1us + sim::Duration(80'000));
+  CHECK(hand.pricing.embedding(10).size() == 1);
+  hand.model.vocab = 0;
+  CHECK(hand.pricing.embedding(10).empty());
 }
