@@ -40,6 +40,14 @@ std::optional<ExpertPlacement> fixed_placement(const Deployment& deployment, con
   return std::nullopt;
 }
 
+// Balanced is what others are told against: it has an answer for models whose groups do not divide.
+bool has_limit(const RoutingChoice& choice, const MoeFfn& moe) {
+  const Router& r = moe.router;
+  return choice.law != Law::Balanced ||
+         (moe.experts % r.groups == 0 && moe.top_k % r.top_groups == 0 &&
+          moe.top_k / r.top_groups <= moe.experts / r.groups);
+}
+
 std::unique_ptr<RoutingSource> make_source(const Deployment& deployment, const MoeFfn& moe,
                                            std::uint32_t layers, std::int64_t tokens,
                                            std::int64_t steps) {
@@ -70,9 +78,9 @@ std::unique_ptr<RoutingSource> make_source(const Deployment& deployment, const M
       .experts = experts,
       .top_k = top_k,
       .tokens_per_step = static_cast<std::uint32_t>(tokens),
-      .groups = choice.law == Law::Balanced ? 1 : static_cast<std::uint32_t>(moe.router.groups),
-      .groups_per_token =
-          choice.law == Law::Balanced ? 1 : static_cast<std::uint32_t>(moe.router.top_groups),
+      .groups = static_cast<std::uint32_t>(moe.router.groups),
+      .groups_per_token = static_cast<std::uint32_t>(has_limit(choice, moe) ? moe.router.top_groups
+                                                                            : moe.router.groups),
       .seed = deployment.seed});
 }
 

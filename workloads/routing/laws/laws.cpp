@@ -134,16 +134,42 @@ std::vector<double> popularity(const LawSpec& spec, std::uint32_t layer, std::ui
   return weights;
 }
 
-void balanced_choice(std::uint32_t token, std::uint32_t tokens, std::uint32_t experts,
-                     std::uint32_t top_k, ExpertId* out) {
-  const std::uint32_t stride = (experts + top_k - 1) / top_k;
-  const bool wraps = (top_k - 1) * std::uint64_t{stride} >= experts;  // would choose one twice
+namespace {
+
+// What token `token` of `tokens` chooses as its j-th of `chosen` among so many.
+std::uint32_t balanced_one(std::uint32_t token, std::uint32_t tokens, std::uint32_t among,
+                           std::uint32_t chosen, std::uint32_t j) {
+  const std::uint32_t stride = (among + chosen - 1) / chosen;
+  const bool wraps = (chosen - 1) * std::uint64_t{stride} >= among;  // would choose one twice
   const std::uint64_t start =
       tokens < stride ? std::uint64_t{token} * stride / tokens : std::uint64_t{token};
-  for (std::uint32_t j = 0; j < top_k; ++j) {
-    const std::uint64_t offset =
-        wraps ? std::uint64_t{j} * experts / top_k : std::uint64_t{j} * stride;
-    out[j] = static_cast<ExpertId>((start + offset) % experts);
+  const std::uint64_t offset =
+      wraps ? std::uint64_t{j} * among / chosen : std::uint64_t{j} * stride;
+  return static_cast<std::uint32_t>((start + offset) % among);
+}
+
+}  // namespace
+
+void balanced_choice(std::uint32_t token, std::uint32_t tokens, std::uint32_t experts,
+                     std::uint32_t top_k, ExpertId* out) {
+  for (std::uint32_t j = 0; j < top_k; ++j)
+    out[j] = static_cast<ExpertId>(balanced_one(token, tokens, experts, top_k, j));
+}
+
+void balanced_choice(std::uint32_t token, const LawSpec& spec, ExpertId* out) {
+  if (spec.groups_per_token == spec.groups)
+    return balanced_choice(token, spec.tokens_per_step, spec.experts, spec.top_k, out);
+  const std::uint32_t each = spec.experts / spec.groups;
+  const std::uint32_t in_group = spec.top_k / spec.groups_per_token;
+  // Of as many tokens as there are groups one has a group as its j-th, for every j.
+  const std::uint64_t turn = std::uint64_t{token / spec.groups} * spec.groups_per_token;
+  for (std::uint32_t j = 0; j < spec.groups_per_token; ++j) {
+    const std::uint32_t group =
+        balanced_one(token, spec.tokens_per_step, spec.groups, spec.groups_per_token, j);
+    for (std::uint32_t i = 0; i < in_group; ++i) {
+      const std::uint64_t place = ((turn + j) * in_group + i) % each;
+      *out++ = static_cast<ExpertId>(std::uint64_t{group} * each + place);
+    }
   }
 }
 
@@ -175,7 +201,7 @@ void LawSource::route(const RoutingRange& range, LayerRouting& out) {
   const std::uint32_t end = range.first + range.count;
   if (spec_.law == Law::Balanced) {
     for (std::uint32_t t = range.first; t < end; ++t, ids += spec_.top_k) {
-      balanced_choice(t, spec_.tokens_per_step, spec_.experts, spec_.top_k, ids);
+      balanced_choice(t, spec_, ids);
     }
     return;
   }

@@ -47,7 +47,7 @@ struct LawSpec {
   std::uint32_t top_k = 1;
   std::uint32_t tokens_per_step = 1;
   // Group-limited routing (DeepSeek-V3: 8 and 4): a token's experts lie in `groups_per_token` of
-  // `groups` equal groups, as many in each. 1 and 1: no limit. Not for Balanced.
+  // `groups` equal groups, as many in each. 1 and 1: no limit.
   std::uint32_t groups = 1;
   std::uint32_t groups_per_token = 1;
   std::uint64_t seed = 1;
@@ -93,5 +93,10 @@ class LawSource final : public RoutingSource {
 // The balanced choice of token `token` of `tokens`: `top_k` ids.
 void balanced_choice(std::uint32_t token, std::uint32_t tokens, std::uint32_t experts,
                      std::uint32_t top_k, ExpertId* out);
+// The same of a law's step, within its groups: the token's groups are its balanced choice among
+// groups, and what comes to a group takes the group's experts in turn. After as many tokens as
+// there are groups, and any multiple of them, the loads of all experts differ by at most one.
+// REQUIRES: check(spec) passes
+void balanced_choice(std::uint32_t token, const LawSpec& spec, ExpertId* out);
 
 }  // namespace moesim::workloads

@@ -115,8 +115,7 @@ void write_synthetic_trace(const std::filesystem::path& file, const SyntheticSpe
         ExpertId* out = last.data() + std::size_t{l} * law.top_k;
         if (p > 0 && chance(counter_bits(mine, 3ull * l + 2), spec.repeat)) continue;
         if (law.law == Law::Balanced) {
-          balanced_choice(static_cast<std::uint32_t>(token % law.tokens_per_step),
-                          law.tokens_per_step, law.experts, law.top_k, out);
+          balanced_choice(static_cast<std::uint32_t>(token % law.tokens_per_step), law, out);
         } else {
           samplers[std::size_t{domain} * law.layers + l].draw(bits, out);
         }

@@ -91,6 +91,46 @@ TEST_CASE("the balanced law spreads a few tokens over the stride, and never repe
   CHECK(std::vector<int>(ids, ids + 4) == std::vector<int>{0, 2, 4, 6});
 }
 
+TEST_CASE("the balanced law keeps to its groups, and every expert of them is as busy") {
+  // 16 experts in 4 groups of 4, top-4 over 2 groups, 2 in each. Groups of token t: t and t + 2.
+  // What comes to a group takes its experts two by two: token 0 has 0 1 of group 0 and, as a second
+  // group, 2 3 of group 2; token 2 has groups 2 and 0 the other way round.
+  const LawSpec spec{.law = Law::Balanced,
+                     .experts = 16,
+                     .top_k = 4,
+                     .tokens_per_step = 8,
+                     .groups = 4,
+                     .groups_per_token = 2};
+  const auto chosen = [&](std::uint32_t token) {
+    ExpertId ids[4];
+    balanced_choice(token, spec, ids);
+    return std::vector<int>(ids, ids + 4);
+  };
+  CHECK(chosen(0) == std::vector{0, 1, 10, 11});
+  CHECK(chosen(2) == std::vector{8, 9, 2, 3});
+  // The fifth token is the second round's first: each group has had two windows, the ring is round.
+  CHECK(chosen(4) == chosen(0));
+  // 4 tokens x 4 choices: 16 experts once each; 8 tokens: twice.
+  LawSource source(spec);
+  for (const auto count : expert_counts(all_tokens(source, 0, 0))) CHECK(count == 2);
+  CHECK(source.description() == "law balanced, 2 of 4 groups a token");
+  // DeepSeek-V3: 256 experts in 8 groups, top-8 over 4; 4,096 tokens are 128 for each expert.
+  LawSource deepseek({.law = Law::Balanced,
+                      .experts = 256,
+                      .top_k = 8,
+                      .tokens_per_step = 4096,
+                      .groups = 8,
+                      .groups_per_token = 4});
+  const auto routing = all_tokens(deepseek, 0, 0);
+  check_distinct(routing);
+  for (const auto count : expert_counts(routing)) CHECK(count == 128);
+  for (std::uint32_t t = 0; t < routing.tokens; ++t) {
+    std::set<int> groups;
+    for (std::uint32_t j = 0; j < 8; ++j) groups.insert(routing.ids[8 * t + j] / 32);
+    CHECK(groups.size() == 4);
+  }
+}
+
 TEST_CASE("loads under zipf follow the ranks") {
   // 32 experts, top-1, skew 1: the most popular gets 1 / H(32) = 1 / 4.0585 of 100,000 tokens; the
   // standard deviation is 137.
