@@ -44,10 +44,15 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
         "the host launches ahead: no launch is waited for (host: {graphs: none} waits for them)");
   if (q.overlap.tensor)
     list.emplace_back("collectives beside their GEMMs take no multiprocessors from them");
-  if (q.capacity)
+  if (q.is_filled())
     list.emplace_back(
         "which tokens a full expert drops is not counted; rows are those of the "
         "capacity");
+  if (q.capacity && !q.fills_capacity && !q.drops_last && hardware::traits_of(d.tokens).copies &&
+      d.tokens != hardware::MulticastAlgorithm::Nccl)
+    list.emplace_back(
+        "probabilities of choices are not in a routing: of an expert's tokens those over its "
+        "capacity are the last ones, which changes a little who is sent a token");
   for (const auto& rank : step.passes) {
     const bool apart = std::ranges::any_of(rank, [](const ChunkPass& pass) {
       return pass.kind == PassKind::BackwardWeight || pass.kind == PassKind::BackwardInput;
@@ -62,8 +67,8 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
 }
 
 struct Totals {
-  double flops = 0;                       // of all GPUs
-  std::array<double, kPhases> exposed{};  // ps, of the mean rank
+  double flops = 0;          // of all GPUs
+  double dropped_share = 0;  // of selections
 };
 
 void fill_stages(const PipelineSchedule& schedule, const TrainingQuestion& q, const StepTime& step,
@@ -96,8 +101,9 @@ void fill_stages(const PipelineSchedule& schedule, const TrainingQuestion& q, co
 }
 
 // Arithmetic, phases, whose numbers they rest on, and how far the step may be off.
-double account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Report& report) {
+Totals account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Report& report) {
   double flops = 0, low = 0, high = 0, exposed_sum = 0;
+  double selections = 0, dropped = 0;
   Ledger ledger;
   std::map<ChunkPass, std::int64_t> counts;
   for (const auto& rank : step.passes)
@@ -109,6 +115,10 @@ double account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Re
   for (const auto& [pass, count] : counts) {
     const PlayedChunk& chunk = chunks.of(pass);
     const auto times = static_cast<double>(count);
+    if (pass.kind == PassKind::Forward) {
+      selections += times * static_cast<double>(chunk.selections);
+      dropped += times * static_cast<double>(chunk.dropped);
+    }
     if (pass.kind == PassKind::Forward) {
       // Ranks of an etp group share rows.
       report.conservation.rows +=
@@ -157,7 +167,7 @@ double account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Re
   for (const PhaseReport& phase : report.phases) rest -= phase.exposed_us;
   report.idle_us = std::max(0.0, rest);
   ledger.write(d, report);
-  return flops;
+  return {.flops = flops, .dropped_share = selections > 0 ? dropped / selections : 0};
 }
 
 // Of a step; rows are counted as they are played.
@@ -225,11 +235,11 @@ Recording record(const PipelineSchedule& schedule, const StepTime& step, ChunkTa
   return recording;
 }
 
-// How long the same step is with another routing.
-sim::Duration step_with(Deployment d, RoutingChoice routing, const TrainingQuestion& q,
+// How long the same step is with another trace; without one, with every expert as busy.
+sim::Duration step_with(Deployment d, const std::filesystem::path& trace, const TrainingQuestion& q,
                         const PipelineSchedule& schedule, const DataParallel& replicas) {
-  d.routing = std::move(routing);
-  ChunkTable chunks(d, q);
+  if (!trace.empty()) d.routing.trace = trace;
+  ChunkTable chunks(d, q, trace.empty());
   return time_step(d, q, schedule, replicas, chunks).step;
 }
 
@@ -272,13 +282,13 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   report.tokens_per_step = training->tokens_per_step;
   report.tokens_per_s = training->tokens_per_step / seconds;
   report.tokens_per_s_per_gpu = report.tokens_per_s / gpus;
-  const double flops = account(d, step, chunks, report);
+  const Totals totals = account(d, step, chunks, report);
   count_selections(d.model, q, report.conservation);
   const Interval& times = report.interval["step_time_us"];
   report.interval["tokens_per_s_per_gpu"] = {.p10 = report.tokens_per_s_per_gpu * us / times.p90,
                                              .p90 = report.tokens_per_s_per_gpu * us / times.p10};
   training->flops = training_flops(d.model, q.sequence, q.predictions);
-  training->hardware_flops = flops / training->tokens_per_step;
+  training->hardware_flops = totals.flops / training->tokens_per_step;
   const double peak = hardware::peak_rate(d.cluster.device, q.mfu_precision).flop_per_second();
   const auto share = [&](double per_token) {
     return per_token * report.tokens_per_s_per_gpu / peak;
@@ -297,17 +307,19 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   report.memory = memory_row(plan);
   if (!plan.fits()) report.memory.advice = advice_of(d, q, schedule, step, chunks, plan);
 
-  if (q.capacity && d.model.is_moe()) training->padding_share = std::max(0.0, 1 - 1 / *q.capacity);
+  training->dropped_share = totals.dropped_share;
+  training->multiprocessors = d.cluster.device.multiprocessors;
+  training->held = chunks.held();
+  training->beside = q.overlap.expert || q.overlap.shared_expert;
+  if (q.is_filled() && d.model.is_moe())
+    training->padding_share = std::max(0.0, 1 - 1 / *q.capacity);
   if (chunks.draws() > 1)
-    training->routing_slowdown =
-        us / sim::to_us(step_with(d, {.law = Law::Balanced}, q, schedule, replicas));
+    training->routing_slowdown = us / sim::to_us(step_with(d, {}, q, schedule, replicas));
   if (q.run) {
     double tokens_per_s = report.tokens_per_s;
     std::vector<double> steps_us;
     for (const RunRouting& part : q.run->routing) {
-      RoutingChoice routing = d.routing;
-      routing.trace = part.trace;
-      steps_us.push_back(sim::to_us(step_with(d, std::move(routing), q, schedule, replicas)));
+      steps_us.push_back(sim::to_us(step_with(d, part.trace, q, schedule, replicas)));
       training->run_steps.emplace_back(part.from, steps_us.back());
     }
     if (!steps_us.empty())

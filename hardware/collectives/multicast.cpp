@@ -13,6 +13,9 @@ namespace moesim::hardware {
 namespace {
 
 constexpr std::int64_t kNcclChannels = 16;  // on an NVSwitch node of eight
+// Unless they are told otherwise: DeepEP's README; HybridEP's docs/README_Hybrid-EP.md (94a9f8f6),
+// whose copies the tensor memory accelerator makes.
+constexpr std::int64_t kDeepEpSms = 20, kHybridEpSms = 16;
 
 constexpr std::array<MulticastTraits, kMulticasts> kTable{{
     {.algorithm = MulticastAlgorithm::Nccl,
@@ -34,6 +37,7 @@ constexpr std::array<MulticastTraits, kMulticasts> kTable{{
      .node_copies = true,
      .sorted = true,
      .holds_given = true,
+     .holds = kDeepEpSms,
      .buffer_bytes =
          [](const CommBuffers& b, std::int64_t ranks, std::int64_t width, std::int64_t) {
            return deepep_normal_bytes(width, ranks, b.communication_sms, b.gpus_per_node);
@@ -45,6 +49,7 @@ constexpr std::array<MulticastTraits, kMulticasts> kTable{{
      .node_copies = true,
      .sorted = true,
      .holds_given = true,
+     .holds = kHybridEpSms,
      .buffer_bytes =
          [](const CommBuffers& b, std::int64_t ranks, std::int64_t width, std::int64_t) {
            return hybrid_ep_bytes(width, ranks, b.communication_sms, b.gpus_per_node);

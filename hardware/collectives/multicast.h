@@ -71,7 +71,8 @@ struct MulticastTraits {
   bool sorted = false;
   // Whether its kernels bring rows into their format by themselves.
   bool quantises = false;
-  // Multiprocessors that it takes from what runs beside it: as many as it is given, or so many.
+  // Multiprocessors that it takes from what runs beside it: as many as it is given, usually so
+  // many.
   bool holds_given = false;
   std::int64_t holds = 0;
   // Device memory that it keeps on each GPU: for ranks of a group, rows of that width, groups of

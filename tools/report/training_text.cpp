@@ -50,6 +50,15 @@ void add_answer(const TrainingReport& t, const Report& report, std::string& out)
   if (t.padding_share > 0)
     out += fmt::format("\n                {:.1f} % of the experts' rows fill capacity up",
                        100 * t.padding_share);
+  if (t.dropped_share > 0)
+    out +=
+        fmt::format("\n                {:.2f} % of the selections are over capacity, and dropped",
+                    100 * t.dropped_share);
+  if (t.held > 0 && t.beside)
+    out += fmt::format(
+        "\n                kernels of its exchanges hold {} of {} multiprocessors from what runs "
+        "beside them",
+        t.held, t.multiprocessors);
   out += '\n';
 }
 

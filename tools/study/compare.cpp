@@ -178,6 +178,7 @@ void add_figures(const Side& a, const Side& b, Comparison& comparison) {
   add("capacity, requests/s", "/serving/saturation/capacity", 2);
   add("padding, share of rows", "/serving/padding_share", 4);
   add("padding, share of the experts' rows", "/training/routing/padding_share", 4);
+  add("dropped, share of selections", "/training/routing/dropped_share", 4);
   add("MFU", "/training/mfu", 4);
 }
 

@@ -9,8 +9,6 @@ namespace {
 using hardware::MulticastAlgorithm;
 using hardware::Precision;
 
-// Multiprocessors that DeepEP's normal kernels hold unless told otherwise (DeepEP README).
-constexpr std::int64_t kDefaultSms = 20;
 // Of the memory's bandwidth that exchanges may take: they share it with others, and do not starve
 // them.
 constexpr double kMostTraffic = 0.5;
@@ -31,11 +29,12 @@ double wire_bytes(Precision precision) {
 Communication::Communication(const hardware::Cluster& cluster,
                              hardware::AllReduceLibrary all_reduce,
                              hardware::MulticastAlgorithm tokens, Precision dispatch,
-                             Precision combine)
+                             Precision combine, std::optional<std::int64_t> sms)
     : cluster_(cluster),
       all_reduce_(all_reduce),
       algorithm_(tokens),
       dispatch_(dispatch),
+      sms_(sms.value_or(hardware::traits_of(tokens).holds)),
       dispatch_bytes_(wire_bytes(dispatch)),
       combine_bytes_(wire_bytes(combine)) {}
 
@@ -69,7 +68,7 @@ TokenExchange Communication::tokens(std::span<const Rank> group, const TokenSour
                                  .width = moe.dispatch_width(hidden),
                                  .top_k = moe.top_k,
                                  .groups = moe.experts,
-                                 .sms = kDefaultSms};
+                                 .sms = sms_};
   for (std::size_t r = 0; r + 1 < sources.begin.size(); ++r) {
     shape.rows = std::max<std::int64_t>(shape.rows, sources.begin[r + 1] - sources.begin[r]);
   }
@@ -107,8 +106,12 @@ std::optional<hardware::Precision> Communication::quantised_before() const {
   return dispatch_;
 }
 
+std::int64_t Communication::multiprocessors_held() const {
+  return hardware::multiprocessors_held(algorithm_, {.sms = sms_});
+}
+
 hardware::DeviceShare Communication::share_beside() const {
-  const std::int64_t held = hardware::multiprocessors_held(algorithm_, {.sms = kDefaultSms});
+  const std::int64_t held = multiprocessors_held();
   if (held == 0) return {};
   const hardware::Device& device = cluster_.device;
   const double rate = hardware::memory_traffic(cluster_, algorithm_).bytes_per_second();

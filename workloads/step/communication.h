@@ -21,10 +21,11 @@ using TokenExchange = hardware::MulticastPair;
 
 class Communication {
  public:
-  // The cluster outlives this, and the exchanges' trust.
+  // The cluster outlives this, and the exchanges' trust. `sms`: multiprocessors that the kernels of
+  // token exchanges hold, where they take a number; none: as many as they usually do.
   Communication(const hardware::Cluster& cluster, hardware::AllReduceLibrary all_reduce,
                 hardware::MulticastAlgorithm tokens, hardware::Precision dispatch,
-                hardware::Precision combine);
+                hardware::Precision combine, std::optional<std::int64_t> sms = {});
 
   // `bytes`: the whole buffer, as each rank holds it before (all-reduce, reduce-scatter) or after
   // (all-gather). One rank exchanges nothing.
@@ -52,6 +53,8 @@ class Communication {
   // The format tokens are brought into by a kernel of their own before they are sent; nothing where
   // they are sent as they are, or the exchange's kernels do it (DeepEP's low-latency ones).
   std::optional<hardware::Precision> quantised_before() const;
+  // How many that is.
+  std::int64_t multiprocessors_held() const;
   // What is left of a GPU to a kernel that runs beside a token exchange whose kernels hold
   // multiprocessors: those that are not held, and the bandwidth that its copies do not take.
   hardware::DeviceShare share_beside() const;
@@ -61,6 +64,7 @@ class Communication {
   hardware::AllReduceLibrary all_reduce_;
   hardware::MulticastAlgorithm algorithm_;
   hardware::Precision dispatch_;
+  std::int64_t sms_;
   double dispatch_bytes_, combine_bytes_;  // of one number on the wire
 };
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "hardware/collectives/multicast.h"
 #include "workloads/training/expert_group.h"
 #include "workloads/training/operations.h"
 #include "workloads/training/read_question.h"
@@ -106,10 +107,16 @@ std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
     problems.push_back(
         {"training", fmt::format("sharding_group: {} does not divide dp x cp = {} ranks",
                                  *q.sharding_group, d.layout.dp * d.layout.cp)});
-  if (q.run && !q.run->routing.empty() && (!d.model.is_moe() || q.capacity))
+  if (q.run && !q.run->routing.empty() && (!d.model.is_moe() || q.is_filled()))
     problems.push_back({"training",
                         "run.routing: without experts, or with a capacity that is filled up, the "
                         "routing makes no step longer: leave it out"});
+  if (q.exchange_sms && !hardware::traits_of(d.tokens).holds_given)
+    problems.push_back(
+        {"training",
+         fmt::format("exchange_sms: kernels of {} hold as many multiprocessors as they need: "
+                     "kernels: {{all_to_all: deepep_normal}} or hybrid_ep would take {}",
+                     hardware::traits_of(d.tokens).name, *q.exchange_sms)});
   if (!q.schedule && d.layout.pp > 1)
     problems.push_back({"training", fmt::format("schedule: none is of one stage, not of pp = {}: "
                                                 "1f1b would do",

@@ -1,7 +1,6 @@
 #include "workloads/training/chunk_table.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "hardware/network/bound_clocks.h"
 #include "hardware/network/cluster_network.h"
@@ -9,16 +8,18 @@
 #include "sim/check.h"
 #include "sim/engine.h"
 #include "sim/executor.h"
+#include "workloads/placement/balanced.h"
 #include "workloads/step/rank_ops.h"
 #include "workloads/training/bound_timeline.h"
+#include "workloads/training/capacity.h"
 #include "workloads/training/expert_group.h"
 #include "workloads/training/host_stream.h"
 
 namespace moesim::workloads {
 namespace {
 
-// The micro-batch of every dp rank of a group, and what of it is routed: with a capacity every
-// expert gets that many rows of each rank.
+// The micro-batch of every dp rank of a group, and what of it is routed: with a capacity that is
+// filled up every expert gets that many rows of each rank.
 MicroBatch micro_batch(const Deployment& group, const RankLayout& layout, const RankBatch& batch) {
   return split_step(on_every_rank(batch), group, layout).front().front();
 }
@@ -26,10 +27,9 @@ MicroBatch micro_batch(const Deployment& group, const RankLayout& layout, const 
 RankBatch routed_batch(const Deployment& group, const TrainingQuestion& q) {
   const Parallelism& p = group.layout;
   const MoeFfn* moe = group.model.largest_moe();
-  if (!q.capacity || moe == nullptr) return {prompts(q.micro_batch, q.sequence)};
+  if (!q.is_filled() || moe == nullptr) return {prompts(q.micro_batch, q.sequence)};
   const std::int64_t own = q.micro_batch * q.sequence / (p.tp * p.cp);
-  const auto rows = static_cast<std::int64_t>(std::ceil(
-      static_cast<double>(own * moe->top_k) / static_cast<double>(moe->experts) * *q.capacity));
+  const std::int64_t rows = capacity_rows(own, *moe, *q.capacity);
   const std::int64_t filled = (rows * moe->experts + moe->top_k - 1) / moe->top_k;
   return {prompts(1, filled * p.tp * p.cp)};
 }
@@ -42,10 +42,11 @@ bool experts_choose(const ModelSpec& model) {
   });
 }
 
-Deployment routed_group(const Deployment& deployment, const TrainingQuestion& question) {
+Deployment routed_group(const Deployment& deployment, const TrainingQuestion& question,
+                        bool as_busy) {
   Deployment group = group_of(deployment);
   const bool even = group.routing.trace.empty() && experts_choose(group.model);
-  if (question.capacity || even) group.routing = {.law = Law::Balanced};
+  if (question.is_filled() || even || as_busy) group.routing = {.law = Law::Balanced};
   return group;
 }
 
@@ -54,21 +55,35 @@ bool is_balanced(const Deployment& group) {
          (group.routing.trace.empty() && group.routing.law == Law::Balanced);
 }
 
+// Whether mixture layers of one kind differ by chance only: a draw of one is as good as another's.
+bool is_alike(const Deployment& group) {
+  const RoutingChoice& routing = group.routing;
+  return is_balanced(group) ||
+         (routing.trace.empty() && !routing.ranks.given() && routing.law == Law::Uniform &&
+          routing.drift == 0 && group.placement.file.empty() &&
+          !needs_evidence(group.placement.experts));
+}
+
+// Draws of the routing are these apart in stages that follow each other.
+constexpr std::uint32_t kStageShift = 5;
+
 }  // namespace
 
 struct ChunkTable::Shared {
-  Shared(const Deployment& deployment, const TrainingQuestion& q)
+  Shared(const Deployment& deployment, const TrainingQuestion& q, bool as_busy)
       : question(q),
-        group(routed_group(deployment, q)),
+        group(routed_group(deployment, q, as_busy)),
+        alike(is_alike(group)),
         draws(is_balanced(group) ? 1 : static_cast<std::uint32_t>(q.draws)),
         layout(group.layout),
         kernels(group.cluster.device, group.kernels),
         cores(group.cluster.device, question.attention),
         communication(group.cluster, group.all_reduce, group.tokens, group.formats.dispatch,
-                      group.formats.combine),
+                      group.formats.combine, question.exchange_sms),
         batch(micro_batch(group, layout, routed_batch(group, q))),
         routes(group, {{batch}}, draws),
-        routed(group, layout, communication, routes, batch),
+        routed(group, layout, communication, routes, batch,
+               q.is_filled() ? std::nullopt : q.capacity, as_busy),
         network(group.cluster.topology),
         clocks(network, false),
         alone(input({})),
@@ -112,9 +127,15 @@ struct ChunkTable::Shared {
     return sim::execute(graph, engine, *model);
   }
 
-  // The first stage that has the same, where layers of a kind are alike.
+  // The first stage that has the same, where layers of a kind are alike, and its draw.
+  void fold(std::uint32_t& stage, std::uint32_t& draw) const {
+    const std::uint32_t first = representative(stage);
+    if (first == stage) return;
+    draw = (draw + kStageShift * stage) % draws;
+    stage = first;
+  }
   std::uint32_t representative(std::uint32_t stage) const {
-    if (draws > 1) return stage;
+    if (!alike) return stage;
     const auto key = [&](const StageContent& content) {
       std::vector<std::size_t> kinds;
       for (std::int64_t l = 0; l < content.layers; ++l)
@@ -128,6 +149,7 @@ struct ChunkTable::Shared {
 
   const TrainingQuestion& question;
   Deployment group;
+  bool alike;
   std::uint32_t draws;
   RankLayout layout;
   hardware::Kernels kernels;
@@ -261,8 +283,8 @@ sim::RankTime time_of(Rank rank, const sim::OpGraph& graph, const sim::Timeline&
 
 }  // namespace
 
-ChunkTable::ChunkTable(const Deployment& deployment, const TrainingQuestion& question)
-    : shared_(std::make_unique<Shared>(deployment, question)) {}
+ChunkTable::ChunkTable(const Deployment& deployment, const TrainingQuestion& question, bool as_busy)
+    : shared_(std::make_unique<Shared>(deployment, question, as_busy)) {}
 ChunkTable::~ChunkTable() = default;
 
 std::uint32_t ChunkTable::draws() const {
@@ -274,11 +296,14 @@ std::string ChunkTable::routing() const {
 Rank ChunkTable::ranks() const {
   return shared_->layout.ranks();
 }
+std::int64_t ChunkTable::held() const {
+  return shared_->group.model.is_moe() ? shared_->communication.multiprocessors_held() : 0;
+}
 
 const PlayedChunk& ChunkTable::of(const ChunkPass& asked) {
   ChunkPass pass = asked;
-  pass.stage = shared_->representative(pass.stage);
-  if (pass.beside) pass.beside->stage = shared_->representative(pass.beside->stage);
+  shared_->fold(pass.stage, pass.draw);
+  if (pass.beside) shared_->fold(pass.beside->stage, pass.beside->draw);
   const auto found = known_.find(pass);
   if (found != known_.end()) return found->second;
   return known_.emplace(pass, play(pass, lead_before(pass), nullptr)).first->second;
@@ -307,7 +332,13 @@ sim::Duration ChunkTable::lead_before(const ChunkPass& pass) {
   return leads_.emplace(before, play(before, {}, nullptr).lead).first->second;
 }
 
-ChunkTable::Recorded ChunkTable::record(const ChunkPass& pass) {
+ChunkTable::Recorded ChunkTable::record(const ChunkPass& asked) {
+  ChunkPass pass = asked;
+  // Where all draws are one, stages of equal content are the same but for the names of layers.
+  if (shared_->draws > 1) {
+    shared_->fold(pass.stage, pass.draw);
+    if (pass.beside) shared_->fold(pass.beside->stage, pass.beside->draw);
+  }
   Recorded recorded{.graph = sim::OpGraph(1), .timeline = {}};
   play(pass, lead_before(pass), &recorded);
   return recorded;
@@ -337,6 +368,8 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, Recorded
   played.rows.resize(ranks);
   for (const LayerPasses* one : list)
     for (std::size_t r = 0; r < one->rows.size(); ++r) played.rows[r] += one->rows[r];
+  for (const LayerPasses* one : list)
+    played.selections += one->selections, played.dropped += one->dropped;
 
   sim::Timeline timeline = s.timeline_of(weaver.graph());
   played.time = timeline.finish - sim::Time{};

@@ -1,6 +1,7 @@
 // What a pass of a stage takes (level 1): the passes of its layers on one expert group, every
 // exchange played on the cluster's links. A pass is played when it is first asked for, and
-// remembered; stages of equal content are one where the routing is balanced.
+// remembered; stages of equal content are one where the routing is balanced, or uniform. Then each
+// has the draws in an order of its own, so that a micro-batch that is slow in one is not so in all.
 //
 // The host of a rank (host_stream.h) is as far ahead when a pass starts as the pass before leaves
 // it, which is taken to be the other one of the same stage: a backward pass after a forward one,
@@ -48,27 +49,32 @@ struct PlayedChunk {
   sim::Duration lead{};  // of the host over the GPU at the end, where it had none at the start
   std::array<Work, kPhases> work{};  // computations of all ranks of the group
   std::array<Work, kPhases> exchanged{};
-  std::vector<std::int64_t> rows = {};  // of each rank's experts, in all layers, forward
+  std::vector<std::int64_t> rows = {};       // of each rank's experts, in all layers, forward
+  std::int64_t selections = 0, dropped = 0;  // as LayerPasses', in all layers
 };
 
 class ChunkTable {
  public:
-  // Both outlive this. Throws ConfigError, InputError for what the deployment names.
-  ChunkTable(const Deployment& deployment, const TrainingQuestion& question);
+  // Both outlive this. `as_busy`: in place of the deployment's routing every expert is as busy
+  // (dealt_routing.h). Throws ConfigError, InputError for what the deployment names.
+  ChunkTable(const Deployment& deployment, const TrainingQuestion& question, bool as_busy = false);
   ~ChunkTable();
 
   // Good as long as this. REQUIRES: draw < draws()
   const PlayedChunk& of(const ChunkPass& pass);
-  // The same with its operations.
+  // The same with its operations. A stage that shares its passes has the layers' numbers of the
+  // stage that it shares them with.
   struct Recorded {
     sim::OpGraph graph;
     sim::Timeline timeline;
   };
-  Recorded record(const ChunkPass& pass);
+  Recorded record(const ChunkPass& asked);
 
   std::uint32_t draws() const;  // different ones: 1 where the routing is balanced
   std::string routing() const;  // what it is
   Rank ranks() const;           // of the group
+  // Multiprocessors that the kernels of its exchanges of tokens hold while they run.
+  std::int64_t held() const;
 
  private:
   PlayedChunk play(const ChunkPass& pass, sim::Duration lead, Recorded* recorded);

@@ -331,8 +331,8 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
 
   const RoutedLayer& routed = in_.routed.of(moe_index, moe, draw);
   // The host must know how many rows come before it can have them computed, and where a message is
-  // a choice how many go where; with a capacity it does.
-  const bool waits = !in_.question.capacity;
+  // a choice how many go where; where all have as many it does.
+  const bool waits = !in_.question.is_filled();
   PassStep out{.what = "dispatch",
                .layer = layer,
                .phase = index_of(Phase::Dispatch),
@@ -344,6 +344,7 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
                 .operations = kTokenOperations};
   out.exchanges = routed.dispatch;
   back.exchanges = routed.combine;
+  to.selections = routed.selections, to.dropped = routed.dropped;
   std::vector<sim::Bytes> received;  // of each rank: its experts' rows, for the etp ranks
   PassStep work{.what = "experts", .layer = layer, .phase = index_of(Phase::Experts)};
   work.waits = waits && (by_choice || !sharded);

@@ -66,7 +66,8 @@ struct LayerBackward {
 struct LayerPasses {
   LayerForward forward;
   LayerBackward backward;
-  std::vector<std::int64_t> rows = {};  // of each rank's experts; none without experts
+  std::vector<std::int64_t> rows = {};       // of each rank's experts; none without experts
+  std::int64_t selections = 0, dropped = 0;  // of all ranks: choices, and those over a capacity
 };
 
 class LayerPassBuilder {

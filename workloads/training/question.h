@@ -31,7 +31,7 @@ struct TrainingOverlap {
   bool tensor = false;      // collectives of tensor parallelism beside the GEMMs they belong to
   bool expert = false;      // exchanges of tokens beside another micro-batch's pass
   bool delay_weight_gradients = false;  // where `expert`: apart from the inputs'
-  bool shared_expert = false;           // shared experts beside the dispatch
+  bool shared_expert = false;           // shared experts beside the exchanges of tokens
 };
 
 struct TrainingQuestion {
@@ -51,8 +51,12 @@ struct TrainingQuestion {
   std::optional<std::int64_t> bucket = {};        // parameters; max(40e6, 1e6 dp)
   double master_bytes = 4, moment_bytes = 4, parameter_bytes = 2;
   ContextExchange context = ContextExchange::Ring;
-  std::optional<double> capacity = {};  // every expert gets so many times its share of each rank's
-                                        // selections, filled up; none: dropless
+  std::optional<double> capacity = {};  // every expert takes so many times its share of each
+                                        // rank's selections; none: dropless
+  bool fills_capacity = true;           // up, so that all have as many rows
+  bool drops_last = false;  // what is over in the tokens' order; else the least probable
+  std::optional<std::int64_t> exchange_sms = {};  // multiprocessors that kernels of token exchanges
+                                                  // hold; none: as many as they usually do
   TrainingOverlap overlap = {};
   hardware::TrainingCore attention = hardware::TrainingCore::FlashAttention3;
   bool brief = false;      // it lasts a moment: no card meets its power limit (sustained.h)
@@ -60,6 +64,8 @@ struct TrainingQuestion {
   hardware::Precision mfu_precision = hardware::Precision::BF16;
   std::optional<RunPlan> run = {};
 
+  // Whether every expert has as many rows, whatever tokens choose.
+  bool is_filled() const { return capacity && fills_capacity; }
   // Of a step, on each dp rank. REQUIRES: it is whole
   std::int64_t micro_batches(std::int64_t dp) const { return global_batch / (micro_batch * dp); }
 };

@@ -40,7 +40,11 @@ Json to_json(const TrainingQuestion& q) {
                        {"moments", number(q.moment_bytes)},
                        {"parameters", number(q.parameter_bytes)}};
   json["context"] = std::string(kContextExchangeNames[static_cast<std::size_t>(q.context)]);
-  if (q.capacity) json["capacity"] = {{"factor", *q.capacity}, {"pad", true}};
+  if (q.capacity) {
+    json["capacity"] = {{"factor", *q.capacity}, {"pad", q.fills_capacity}};
+    if (!q.fills_capacity) json["capacity"]["drop"] = q.drops_last ? "position" : "probability";
+  }
+  if (q.exchange_sms) json["exchange_sms"] = *q.exchange_sms;
   json["attention"] = std::string(hardware::name_of(q.attention));
   json["clocks"] = q.brief ? "brief" : "sustained";
   json["overlap"] = {{"gradients", q.overlap.gradients},

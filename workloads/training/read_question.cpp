@@ -99,11 +99,11 @@ void lay_out(const YamlNode& node, const Deployment& d, TrainingQuestion& q) {
 }  // namespace
 
 TrainingQuestion read_training_question(const YamlNode& node, const Deployment& d) {
-  node.allow_only({"sequence",  "micro_batch", "global_batch", "schedule", "virtual_stages",
-                   "layout",    "account_for", "prediction",   "sharding", "sharding_group",
-                   "recompute", "gradients",   "optimizer",    "context",  "capacity",
-                   "overlap",   "attention",   "clocks",       "draws",    "mfu_precision",
-                   "run"});
+  node.allow_only({"sequence",     "micro_batch", "global_batch", "schedule", "virtual_stages",
+                   "layout",       "account_for", "prediction",   "sharding", "sharding_group",
+                   "recompute",    "gradients",   "optimizer",    "context",  "capacity",
+                   "overlap",      "attention",   "clocks",       "draws",    "mfu_precision",
+                   "exchange_sms", "run"});
   TrainingQuestion q;
   q.sequence = node.at("sequence").integer(1, 1 << 24);
   q.micro_batch = integer(node, "micro_batch", 1);
@@ -146,12 +146,13 @@ TrainingQuestion read_training_question(const YamlNode& node, const Deployment& 
   if (const auto capacity = node.find("capacity")) {
     capacity->allow_only({"factor", "pad", "drop"});
     q.capacity = capacity->at("factor").number(0.01, 100);
-    if (const auto drop = capacity->find("drop")) (void)drop->one_of({"probability", "position"});
-    if (!capacity->at("pad").boolean())
-      capacity->error(
-          "experts that drop without being filled up are not played yet: pad: true "
-          "would do");
+    if (const auto drop = capacity->find("drop"))
+      q.drops_last = drop->one_of({"probability", "position"}) == 1;
+    q.fills_capacity = capacity->at("pad").boolean();
   }
+  if (const auto value = node.find("exchange_sms"))
+    q.exchange_sms =
+        value->integer(1, std::max<std::int64_t>(1, d.cluster.device.multiprocessors - 1));
   if (const auto overlap = node.find("overlap")) {
     overlap->allow_only(
         {"gradients", "parameters", "tensor", "expert", "delay_weight_gradients", "shared_expert"});

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,14 +21,17 @@ struct RoutedLayer {
   ExpertRows rows;
   // Of each group of expert parallelism; none where every rank has all tokens.
   std::vector<hardware::PricedExchange> dispatch = {}, combine = {};
+  std::int64_t selections = 0, dropped = 0;  // of all ranks: choices, and those over a capacity
 };
 
 class RoutedLayers {
  public:
-  // All arguments outlive this. `routed`: the micro-batch, of a whole expert group.
+  // All arguments outlive this. `routed`: the micro-batch, of a whole expert group. `drops_over`:
+  // the capacity's factor, where what is over is dropped (capacity.h). `dealt`: every expert is
+  // as busy, whatever the routes say (dealt_routing.h).
   RoutedLayers(const Deployment& group, const RankLayout& layout,
                const Communication& communication, const LayerRoutes& routes,
-               const MicroBatch& routed);
+               const MicroBatch& routed, std::optional<double> drops_over = {}, bool dealt = false);
 
   // Whether a message is a choice: so does Megatron-Core's all-to-all send (transformer/moe,
   // token_dispatcher.py), and DeepEP's low-latency kernels; others send a token once to a rank.
@@ -45,7 +49,8 @@ class RoutedLayers {
   const Communication& communication_;
   const LayerRoutes& routes_;
   const MicroBatch& routed_;
-  bool sharded_, by_choice_;
+  std::optional<double> drops_over_;
+  bool dealt_, sharded_, by_choice_;
   std::map<std::pair<std::size_t, std::uint32_t>, RoutedLayer> known_;
   std::map<std::pair<std::size_t, std::size_t>, CountedRuns> runs_;  // by layer, group
 };

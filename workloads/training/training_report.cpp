@@ -79,8 +79,11 @@ Json to_json(const TrainingReport& r) {
   json["peak"] = {{"tflops", r.peak_tflops}, {"precision", r.mfu_precision}};
   json["memory"] = Json::array();
   for (const auto& row : r.memory) json["memory"].push_back(memory_json(row));
-  json["routing"] = {
-      {"slowdown", r.routing_slowdown}, {"padding_share", r.padding_share}, {"draws", r.draws}};
+  json["routing"] = {{"slowdown", r.routing_slowdown},
+                     {"dropped_share", r.dropped_share},
+                     {"padding_share", r.padding_share},
+                     {"draws", r.draws}};
+  json["exchanges"] = {{"held_multiprocessors", r.held}, {"of", r.multiprocessors}};
   for (const auto& [from, us] : r.run_steps)
     json["run_steps"].push_back({{"from", from}, {"step_time_us", us}});
   if (r.goodput) {

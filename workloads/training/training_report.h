@@ -65,6 +65,10 @@ struct TrainingReport {
 
   double routing_slowdown = 1;  // over the same step with every expert as busy
   double padding_share = 0;     // of experts' rows: what fills a capacity up
+  double dropped_share = 0;     // of selections: what is over a capacity
+  // Multiprocessors of a GPU, and those that kernels of token exchanges hold while they run.
+  std::int64_t multiprocessors = 0, held = 0;
+  bool beside = false;  // something is computed meanwhile
   std::uint32_t draws = 1;
   std::optional<Goodput> goodput = {};
   std::vector<std::pair<double, double>> run_steps = {};  // from which part of the run on, us

@@ -31,6 +31,11 @@ TEST_CASE("a step of training is told with its arithmetic, its parts and its mem
   t.mfu_precision = "bf16";
   t.draws = 8;
   t.routing_slowdown = 1.2;
+  t.padding_share = 0.2;
+  t.dropped_share = 0.0515;
+  t.held = 20;
+  t.multiprocessors = 132;
+  t.beside = true;
   t.ranks = {{.f_us = 3e5, .b_us = 6e5, .bubble_us = 1e5}};
   t.memory = {{0, {.weights = 3'000'000'000, .activations = 7'000'000'000}}};
   t.capacity = 80'000'000'000;
@@ -56,6 +61,10 @@ TEST_CASE("a step of training is told with its arithmetic, its parts and its mem
       "own)\n"
       "  routing       law uniform\n"
       "                the step takes +20.0 % over one with every expert as busy (8 draws)\n"
+      "                20.0 % of the experts' rows fill capacity up\n"
+      "                5.15 % of the selections are over capacity, and dropped\n"
+      "                kernels of its exchanges hold 20 of 132 multiprocessors from what runs "
+      "beside them\n"
       "\n"
       "  where the mean pipeline rank's step goes\n"
       "     30.0 %      300 ms  forward\n"

@@ -103,18 +103,23 @@ TEST_CASE("shared experts of two batches run beside the exchanges") {
 }
 
 TEST_CASE("beside an exchange that holds multiprocessors kernels have the rest of the GPU") {
-  // 100 multiprocessors: DeepEP's normal kernels hold 20, NCCL's 16, those of low latency none. A
-  // byte within a node is written, read and written: 3 x its link's rate of the memory's bandwidth.
+  // 100 multiprocessors: DeepEP's normal kernels hold 20, HybridEP's and NCCL's 16, those of low
+  // latency none. A byte within a node is written, read and written: 3 x its link's rate of the
+  // memory's bandwidth.
   auto cluster = hand_cluster(1, 2);
   cluster.device.multiprocessors = 100;
   cluster.device.memory_bandwidth = 30_GBps;
-  const auto beside = [&](hardware::MulticastAlgorithm tokens) {
+  const auto beside = [&](hardware::MulticastAlgorithm tokens,
+                          std::optional<std::int64_t> sms = {}) {
     return Communication(cluster, hardware::AllReduceLibrary::Nccl, tokens,
-                         hardware::Precision::BF16, hardware::Precision::BF16)
+                         hardware::Precision::BF16, hardware::Precision::BF16, sms)
         .share_beside();
   };
   CHECK(beside(hardware::MulticastAlgorithm::DeepEpNormal).multiprocessors == doctest::Approx(0.8));
   CHECK(beside(hardware::MulticastAlgorithm::DeepEpNormal).bandwidth == doctest::Approx(0.9));
+  CHECK(beside(hardware::MulticastAlgorithm::DeepEpNormal, 24).multiprocessors ==
+        doctest::Approx(0.76));
+  CHECK(beside(hardware::MulticastAlgorithm::HybridEp).multiprocessors == doctest::Approx(0.84));
   CHECK(beside(hardware::MulticastAlgorithm::Nccl).multiprocessors == doctest::Approx(0.84));
   CHECK(beside(hardware::MulticastAlgorithm::DeepEpLowLatency).multiprocessors == 1);
   CHECK(beside(hardware::MulticastAlgorithm::DeepEpLowLatency).bandwidth == 1);

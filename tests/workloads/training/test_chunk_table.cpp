@@ -125,6 +125,61 @@ TEST_CASE("a capacity makes every rank's experts as busy") {
   q.capacity = 1.5;
   CHECK(ChunkTable(d, q).of({PassKind::Forward}).rows == std::vector<std::int64_t>{8, 8});
   CHECK(ChunkTable(d, q).draws() == 1);
+  // Not filled up, rows are those that were chosen, less 1 of 8 that is over.
+  q.capacity = 1;
+  q.fills_capacity = false;
+  ChunkTable dropping(d, q);
+  const PlayedChunk& played = dropping.of({PassKind::Forward});
+  CHECK(played.rows == std::vector<std::int64_t>{4, 3});
+  CHECK(played.selections == 8);
+  CHECK(played.dropped == 1);
+}
+
+TEST_CASE("stages whose layers differ by chance only share passes, each in an order of its own") {
+  // Four stages of one layer, of which the first has the embedding and the last the loss: the third
+  // is the second, 5 draws on for every stage: 5 x 2 = 10, of 8 draws the third.
+  ModelSpec model = hand_model();
+  model.layers = {0, 0, 0, 0};
+  Deployment d = hand_deployment(model, {.pp = 4, .dp = 2, .ep = 2});
+  d.network.fidelity = hardware::Fidelity::Bound;
+  TrainingQuestion q = hand_question();
+  q.draws = 8;
+  q.stages = {{.embedding = true, .layers = 1},
+              {.first_layer = 1, .layers = 1},
+              {.first_layer = 2, .layers = 1},
+              {.first_layer = 3, .layers = 1, .loss = true}};
+  const auto shares = [&](std::uint32_t stage, std::uint32_t draw) {
+    ChunkTable chunks(d, q);
+    REQUIRE(chunks.draws() == 8);
+    return &chunks.of({PassKind::Forward, 2, 0}) == &chunks.of({PassKind::Forward, stage, draw});
+  };
+  d.routing = {.law = Law::Uniform};
+  CHECK(shares(1, 2));
+  CHECK_FALSE(shares(1, 0));
+  CHECK_FALSE(shares(3, 0));  // it has the loss
+  // Other laws have favourites of a layer, and placements that know loads are a layer's too.
+  d.routing = {.law = Law::Zipf, .skew = 1};
+  CHECK_FALSE(shares(1, 2));
+  d.routing = {.law = Law::Uniform, .drift = 0.1};
+  CHECK_FALSE(shares(1, 2));
+  d.routing = {.law = Law::Uniform};
+  d.placement.experts = "eplb";
+  CHECK_FALSE(shares(1, 2));
+}
+
+TEST_CASE("kernels of exchanges hold as many multiprocessors as they usually do, or are given") {
+  const tests::TemporaryFolder folder;
+  Deployment d = hand_training_deployment(write_hand_trace(folder));
+  d.tokens = hardware::MulticastAlgorithm::HybridEp;
+  give_default_collectives(d.cluster);
+  d.cluster.device.multiprocessors = 100;
+  TrainingQuestion q = hand_question();
+  CHECK(ChunkTable(d, q).held() == 16);
+  q.exchange_sms = 24;
+  CHECK(ChunkTable(d, q).held() == 24);
+  d.tokens = hardware::MulticastAlgorithm::DeepEpNormal;
+  q.exchange_sms = {};
+  CHECK(ChunkTable(d, q).held() == 20);
 }
 
 TEST_CASE("a host that launches and waits makes no pass shorter, and a capacity needs no wait") {

@@ -85,6 +85,19 @@ TEST_CASE("every key of training is read, and told as it is used") {
   CHECK(resolved(s)["training"]["draws"] == 3);
 }
 
+TEST_CASE("a capacity that is not filled up says who is dropped, and exchanges what they hold") {
+  const auto told = [](const std::string& keys, const std::string& lines = "") {
+    return to_json(*scenario(with(keys), "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}", lines).training());
+  };
+  CHECK(told("capacity: {factor: 1, pad: false}").at("capacity").dump() ==
+        R"({"factor":1.0,"pad":false,"drop":"probability"})");
+  CHECK(told("capacity: {factor: 1, pad: false, drop: position}").at("capacity").at("drop") ==
+        "position");
+  CHECK_FALSE(told("draws: 1").contains("exchange_sms"));
+  CHECK(told("exchange_sms: 24", "kernels: {all_to_all: deepep_normal}\n").at("exchange_sms") ==
+        24);
+}
+
 TEST_CASE("a scenario asks one thing") {
   CHECK(
       error_of(kBatch, "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}",
@@ -102,9 +115,6 @@ TEST_CASE("mistakes in the keys of training are told with their places") {
         "x.yaml:5:55: training.clocks: expected one of sustained, brief, not \"slow\"");
   CHECK(error_of(with("prediction: 1")) ==
         "x.yaml:5:59: training.prediction: Mixtral-8x7B has 0 prediction layers");
-  CHECK(error_of(with("capacity: {factor: 1, pad: false}")) ==
-        "x.yaml:5:57: training.capacity: experts that drop without being filled up are not played "
-        "yet: pad: true would do");
   CHECK(
       error_of(with("run: {failures: {gpu_mtbf: 50000}}")) ==
       "x.yaml:5:74: training.run.failures.gpu_mtbf: expected a time with a unit, such as 50000 h, "
@@ -153,6 +163,11 @@ TEST_CASE("what a schedule cannot do is told with what would do") {
   CHECK(error_of(with("overlap: {delay_weight_gradients: true}")) ==
         "x.yaml:5:11: training: overlap.delay_weight_gradients is a part of overlap.expert: set "
         "both");
+  CHECK(error_of(with("exchange_sms: 24")) ==
+        "x.yaml:5:11: training: exchange_sms: kernels of nccl hold as many multiprocessors as they "
+        "need: kernels: {all_to_all: deepep_normal} or hybrid_ep would take 24");
+  CHECK(error_of(with("exchange_sms: 132")) ==
+        "x.yaml:5:61: training.exchange_sms: expected a whole number from 1 to 131, not \"132\"");
   CHECK(error_of(with("sharding_group: 3")) ==
         "x.yaml:5:11: training: sharding_group: 3 does not divide dp x cp = 4 ranks");
 }

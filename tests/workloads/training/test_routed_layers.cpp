@@ -4,8 +4,10 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "tests/workloads/training/hand_training.h"
+#include "workloads/training/dealt_routing.h"
 
 using namespace moesim;
 using namespace moesim::testing;
@@ -29,12 +31,12 @@ std::int64_t bytes(const hardware::PricedExchange& exchange, Rank from, Rank to)
 }
 
 struct Routed {
-  explicit Routed(const Deployment& d)
+  explicit Routed(const Deployment& d, std::optional<double> drops_over = {})
       : layout(d.layout),
         communication(d.cluster, d.all_reduce, d.tokens, d.formats.dispatch, d.formats.combine),
         batch(split_step(on_every_rank({prompts(1, 2)}), d, layout).front().front()),
         routes(d, {{batch}}, 1),
-        layers(d, layout, communication, routes, batch),
+        layers(d, layout, communication, routes, batch, drops_over),
         moe(*d.model.moe(0)) {}
 
   RankLayout layout;
@@ -73,4 +75,55 @@ TEST_CASE("an all-to-all sends a row for each choice, other exchanges a token on
   CHECK(bytes(once.dispatch[0], 0, 1) == 2000);
   CHECK(bytes(once.dispatch[0], 1, 0) == 2000);
   CHECK(once.rows.tokens(0) == 3);
+}
+
+TEST_CASE("experts that are dealt are as busy, of a token's groups, and different") {
+  // 8 experts, 2 a token: 4 tokens are a deck. With 2 groups, of which a token has one, 2 tokens
+  // have both, and 2 that have a group all of its 4 experts.
+  MoeFfn moe = hand_moe();
+  moe.experts = 8;
+  for (const std::int64_t groups : {1, 2}) {
+    moe.router.groups = groups, moe.router.top_groups = 1;
+    LayerRouting dealt, again;
+    deal_routing(64, moe, 1, dealt);
+    for (std::uint32_t t = 0; t < 64; t += 4) {
+      CAPTURE(t);
+      LayerRouting deck = dealt;
+      deck.ids = {dealt.token(t), dealt.token(t + 4)};
+      CHECK(expert_counts(deck) == std::vector<std::uint32_t>(8, 1));
+    }
+    if (groups == 2)
+      for (std::uint32_t t = 0; t < 64; ++t) CHECK(dealt.token(t)[0] / 4 == dealt.token(t)[1] / 4);
+    deal_routing(64, moe, 1, again);
+    CHECK(again.ids == dealt.ids);
+    deal_routing(64, moe, 2, again);
+    CHECK(again.ids != dealt.ids);
+  }
+  // 5 experts, 2 a token: the third token has a deck's last card and the next one's first, which
+  // differ; 5 tokens are two decks.
+  moe.experts = 5, moe.router.groups = 1;
+  LayerRouting odd;
+  deal_routing(500, moe, 1, odd);
+  CHECK(expert_counts(odd) == std::vector<std::uint32_t>(5, 200));
+  for (std::uint32_t t = 0; t < 500; ++t) CHECK(odd.token(t)[0] != odd.token(t)[1]);
+}
+
+TEST_CASE("an expert takes no more than its capacity of each rank's tokens") {
+  // Of 2 tokens with 2 of 4 experts each a rank may have 1 row of an expert, with 1.5 times that 2.
+  // Rank 0's tokens both want expert 0: the second one has expert 2 alone, on rank 1. So 1 of 8
+  // choices is dropped, and expert 0 has 2 rows, one of each rank.
+  Hand hand(hardware::MulticastAlgorithm::Nccl);
+  Routed full(hand.deployment, 1);
+  const RoutedLayer& layer = full.layers.of(0, full.moe, 0);
+  CHECK(layer.selections == 8);
+  CHECK(layer.dropped == 1);
+  CHECK(std::ranges::equal(layer.rows.rows(0), std::array<std::int64_t, 2>{2, 2}));
+  CHECK(std::ranges::equal(layer.rows.rows(1), std::array<std::int64_t, 2>{2, 1}));
+  CHECK(bytes(layer.dispatch[0], 0, 1) == 2000);
+  CHECK(bytes(layer.dispatch[0], 1, 0) == 4000);
+  Routed half_more(hand.deployment, 1.5);
+  CHECK(half_more.layers.of(0, half_more.moe, 0).dropped == 0);
+  // 0.25 times: still 1, which a rank of 2 tokens cannot be below.
+  Routed least(hand.deployment, 0.25);
+  CHECK(least.layers.of(0, least.moe, 0).dropped == 1);
 }
