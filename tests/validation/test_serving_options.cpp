@@ -111,6 +111,21 @@ TEST_CASE(
                                               .expert_parallel = true});
   old.isl = 1024;
   CHECK(options.of(old).sets == 0);
+  CHECK(options.of(old).options == RunOptions{});
+}
+
+TEST_CASE("TensorRT-LLM outside the sweeps reads one prompt beside its batch") {
+  const tests::TemporaryFolder folder;
+  const OptionTable options = table(folder, "");
+  E2eRow r = row();
+  r.engine = "trtllm";
+  r.isl = 2048;
+  r.osl = 256;
+  // 16 + 2048 + 1500.
+  CHECK(options.of(r).sets == 0);
+  CHECK(options.of(r).options == RunOptions{.tokens = 3564, .sequences = 16});
+  r.engine = "vllm";
+  CHECK(options.of(r).options == RunOptions{});
 }
 
 TEST_CASE("options that cannot be read are told where they stand") {

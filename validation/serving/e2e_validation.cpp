@@ -195,9 +195,8 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
       options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
   // InferenceX draws lengths in 0.8 to 1 of the nominal, in powers of two; others send them as they
   // are said.
-  const bool drawn = (row.isl == 1024 || row.isl == 8192) && (row.osl == 1024 || row.osl == 8192);
-  const auto low = [drawn](std::int64_t most) {
-    return drawn ? std::max<std::int64_t>(1, most * 8 / 10) : most;
+  const auto low = [&](std::int64_t most) {
+    return row.swept() ? std::max<std::int64_t>(1, most * 8 / 10) : most;
   };
   return fmt::format(
       "name: {}\nmodel: {}\ncluster: {}\nprecision: {}\n"

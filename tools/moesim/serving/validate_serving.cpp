@@ -113,7 +113,9 @@ Json to_json(const Result& r) {
                              {"measured_tpot_ms", p->row.tpot_ms},
                              {"predicted_tpot_ms", p->tpot_ms},
                              {"measured_ttft_ms", p->row.ttft_ms},
-                             {"predicted_ttft_ms", p->ttft_ms}});
+                             {"predicted_ttft_ms", p->ttft_ms},
+                             {"tpot80_ms", {p->tpot_low, p->tpot_high}},
+                             {"ttft80_ms", {p->ttft_low, p->ttft_high}}});
   }
   return json;
 }
