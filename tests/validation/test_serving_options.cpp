@@ -56,7 +56,7 @@ TEST_CASE("a budget is a number or a formula of lengths and concurrency") {
 }
 
 TEST_CASE(
-    "of the options that fit a row the last in force are taken, and how many differ is said") {
+    "of the options that fit a row the first in force are taken, and how many differ is said") {
   const tests::TemporaryFolder folder;
   const OptionTable options = table(
       folder,
@@ -72,13 +72,23 @@ TEST_CASE(
   const auto found = options.of(row());
   CHECK(found.sets == 2);
   CHECK(found.options == RunOptions{.tokens = 32768,
-                                    .sequences = 16,
+                                    .sequences = 256,
                                     .chunk = 16384,
-                                    .receive_interval = 30,
-                                    .balance = 60,
-                                    .memory_fraction = 0.85,
-                                    .cache = "fp8",
-                                    .moe = "marlin"});
+                                    .receive_interval = 10,
+                                    .balance = 50,
+                                    .memory_fraction = 0.8,
+                                    .cache = "bf16"});
+  // The other one, where it alone fits.
+  E2eRow later = row();
+  later.layout = {.tp = 8, .etp = 8};
+  CHECK(options.of(later).options == RunOptions{.tokens = 32768,
+                                                .sequences = 16,
+                                                .chunk = 16384,
+                                                .receive_interval = 30,
+                                                .balance = 60,
+                                                .memory_fraction = 0.85,
+                                                .cache = "fp8",
+                                                .moe = "marlin"});
   // The label's ep counts, whatever layout it was taken for; the second line allows any.
   E2eRow wide = row();
   wide.label_ep = 4;

@@ -242,8 +242,9 @@ OptionTable::Found OptionTable::of(const E2eRow& row) const {
       continue;
     }
     if (row.version.empty() ? line.from >= kVersionsSince : line.version != row.version) continue;
-    found.options = options_of(line, row);
-    sets.insert(found.options);
+    const RunOptions options = options_of(line, row);
+    if (row.version.empty() || sets.empty()) found.options = options;
+    sets.insert(options);
   }
   found.sets = static_cast<std::int64_t>(sets.size());
   return found;
