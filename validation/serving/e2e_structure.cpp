@@ -12,8 +12,8 @@ namespace {
 using Rows = std::vector<const E2ePrediction*>;
 
 template <class Key>
-std::map<std::string, HeldOut> held_out(const Rows& rows, E2eTime time, const Key& key) {
-  std::map<std::string, HeldOut> parts;
+std::map<std::string, SetByOthers> held_out(const Rows& rows, E2eTime time, const Key& key) {
+  std::map<std::string, SetByOthers> parts;
   for (const E2ePrediction* p : rows) parts[key(*p)];
   for (auto& [name, part] : parts) {
     Rows others;
@@ -68,7 +68,7 @@ E2eStructure structure_of(const std::vector<E2ePrediction>& predictions, E2eTime
           .by_engine = held_out(rows, time, [](const E2ePrediction& p) { return p.row.engine; })};
 }
 
-double coverage_of(const std::map<std::string, HeldOut>& parts) {
+double coverage_of(const std::map<std::string, SetByOthers>& parts) {
   double n = 0, inside = 0;
   for (const auto& [name, part] : parts) {
     n += static_cast<double>(part.n);

@@ -25,18 +25,18 @@ inline constexpr double kHeldPart = 0.85;
 double structure_for(const std::vector<const E2ePrediction*>& rows, E2eTime time);
 
 // What the others would have set, and how many of these rows it holds.
-struct HeldOut {
+struct SetByOthers {
   double structure = 0;
   std::int64_t n = 0, inside = 0;
 };
 struct E2eStructure {
   double all = 0;
-  std::map<std::string, HeldOut> by_model, by_engine;  // of which they are left out
+  std::map<std::string, SetByOthers> by_model, by_engine;  // of which they are left out
 };
 // Of first tokens the rows that count for TTFT.
 E2eStructure structure_of(const std::vector<E2ePrediction>& predictions, E2eTime time);
 
 // Percent of all rows that what others set holds.
-double coverage_of(const std::map<std::string, HeldOut>& parts);
+double coverage_of(const std::map<std::string, SetByOthers>& parts);
 
 }  // namespace moesim::validation
