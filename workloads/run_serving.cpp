@@ -102,16 +102,18 @@ CostBand write_checked(serving::Service& service, const std::vector<StepCost::Ch
       summary.add(step, output);
       any = true;
     }
-    if (any) summary.write(service.deployment(), into);
-    return any;
+    Summary::Ends ends;
+    if (any) {
+      summary.write(service.deployment(), into);
+      ends = summary.common_ends(into);
+    }
+    return ends;
   };
   const auto part = [&](auto wanted, double& low, double& high) {
-    Report one;
-    if (!summarised(wanted, one)) return;
-    const auto found = one.interval.find("step_time_us");
-    if (found == one.interval.end() || one.step_time_us.mean <= 0) return;
-    low = found->second.p10 / one.step_time_us.mean;
-    high = found->second.p90 / one.step_time_us.mean;
+    Report ignored;
+    const Summary::Ends ends = summarised(wanted, ignored);
+    low = ends.low;
+    high = ends.high;
   };
   part([](const Batch& b) { return !reads_prompts(b); }, band.decode_low, band.decode_high);
   part([](const Batch& b) { return reads_prompts(b); }, band.prompt_low, band.prompt_high);
@@ -164,28 +166,6 @@ std::vector<std::string> notes_of_engines(const Deployment& d, const ServingQues
   return notes;
 }
 
-// Each holds what the run itself came to: a faster engine may give a request to another replica,
-// and end later.
-void write_intervals(const ServingReport& low, const ServingReport& high, ServingReport& report) {
-  const auto add = [&](const char* name, const auto& value) {
-    const auto [least, most] = std::minmax({value(low), value(report), value(high)});
-    report.interval[name] = {least, most};
-  };
-  using R = const ServingReport&;
-  add("mean_ttft_ms", [](R r) { return r.ttft.mean; });
-  add("p99_ttft_ms", [](R r) { return r.ttft.p99; });
-  add("mean_tpot_ms", [](R r) { return r.tpot.mean; });
-  add("p99_tpot_ms", [](R r) { return r.tpot.p99; });
-  add("mean_itl_ms", [](R r) { return r.itl.mean; });
-  add("p99_itl_ms", [](R r) { return r.itl.p99; });
-  add("mean_e2el_ms", [](R r) { return r.e2el.mean; });
-  add("request_throughput", [](R r) { return r.request_throughput; });
-  add("output_throughput", [](R r) { return r.output_throughput; });
-  if (low.attained && high.attained && report.attained) {
-    add("attained", [](R r) { return *r.attained; });
-  }
-}
-
 std::string targets_text(const serving::Targets& t) {
   const std::string text = text_of(t);
   return t.of_requests() ? fmt::format("{}, {:.1f} % of requests", text, 100 * t.attained) : text;
@@ -224,13 +204,7 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
   if (auto note = note_of_context(played->records, d.model.max_context))
     serving.notes.push_back(std::move(*note));
   if (!serving.partial) {
-    const auto at = [&](double decode, double prompt) {
-      return service
-          .play({.stop = options.stop}, {.decode_factor = decode, .prompt_factor = prompt})
-          .report;
-    };
-    write_intervals(at(band.decode_low, band.prompt_low), at(band.decode_high, band.prompt_high),
-                    serving);
+    write_intervals(service, band, options.stop, serving);
     const ServingReport even = service.play({.stop = options.stop}, {.mean = true}).report;
     const double own = serving.itl.median > 0 ? serving.itl.p99 / serving.itl.median : 1;
     const double mean = even.itl.median > 0 ? even.itl.p99 / even.itl.median : 1;
@@ -266,6 +240,54 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
                    .fits = true};
   result.serving = std::move(played);
   return result;
+}
+
+CostBand with_structure(const CostBand& models, double structure) {
+  using serving::with_structure;
+  return {.decode_low = with_structure(models.decode_low, structure, true),
+          .decode_high = with_structure(models.decode_high, structure, false),
+          .prompt_low = with_structure(models.prompt_low, structure, true),
+          .prompt_high = with_structure(models.prompt_high, structure, false)};
+}
+
+// Each holds what the run itself came to: a faster engine may give a request to another replica,
+// and end later.
+void write_intervals(serving::Service& service, const CostBand& models,
+                     const std::function<bool()>& stop, ServingReport& report) {
+  const CostBand band = with_structure(models, serving::kTokenStructure);
+  const auto at = [&](double decode, double prompt) {
+    return service.play({.stop = stop}, {.decode_factor = decode, .prompt_factor = prompt}).report;
+  };
+  const ServingReport low = at(band.decode_low, band.prompt_low),
+                      high = at(band.decode_high, band.prompt_high);
+  const auto add = [&](const char* name, const auto& value) {
+    const auto [least, most] = std::minmax({value(low), value(report), value(high)});
+    report.interval[name] = {least, most};
+  };
+  // What the first token has of structure beyond that of the runs.
+  constexpr double kBeyond = serving::kFirstStructure * serving::kFirstStructure -
+                             serving::kTokenStructure * serving::kTokenStructure;
+  const auto add_first = [&](const char* name, const auto& value) {
+    add(name, value);
+    const double middle = value(report);
+    if (middle <= 0) return;
+    auto& [least, most] = report.interval[name];
+    least = middle * serving::with_structure(least / middle, std::sqrt(kBeyond), true);
+    most = middle * serving::with_structure(most / middle, std::sqrt(kBeyond), false);
+  };
+  using R = const ServingReport&;
+  add_first("mean_ttft_ms", [](R r) { return r.ttft.mean; });
+  add_first("p99_ttft_ms", [](R r) { return r.ttft.p99; });
+  add("mean_tpot_ms", [](R r) { return r.tpot.mean; });
+  add("p99_tpot_ms", [](R r) { return r.tpot.p99; });
+  add("mean_itl_ms", [](R r) { return r.itl.mean; });
+  add("p99_itl_ms", [](R r) { return r.itl.p99; });
+  add("mean_e2el_ms", [](R r) { return r.e2el.mean; });
+  add("request_throughput", [](R r) { return r.request_throughput; });
+  add("output_throughput", [](R r) { return r.output_throughput; });
+  if (low.attained && high.attained && report.attained) {
+    add("attained", [](R r) { return *r.attained; });
+  }
 }
 
 CostBand band_of(serving::Service& service) {
@@ -355,7 +377,7 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
   for (std::string& note : notes_of_engines(scenario.deployment, *asked))
     capacity.at.notes.push_back(std::move(note));
   if (broken_off()) return capacity;
-  const CostBand band = band_of(service);
+  const CostBand band = with_structure(band_of(service), wanted.structure);
   // With a guess: as much less, or more, as its steps are longer or shorter.
   const auto guess = [&](double factor) { return wanted.start > 0 ? capacity.p50 / factor : 0; };
   const Bracket low = search({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high},

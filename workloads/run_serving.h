@@ -2,8 +2,11 @@
 // sample of its iterations played again.
 #pragma once
 
+#include <functional>
+
 #include "workloads/run.h"
 #include "workloads/serving/service.h"
+#include "workloads/serving/structure.h"
 
 namespace moesim::workloads {
 
@@ -18,6 +21,14 @@ struct CostBand {
 
 // From the service's sampled iterations. Played again: some milliseconds each.
 CostBand band_of(serving::Service& service);
+// What whole engines were off by beside it, too: independent of the models, common to the run.
+CostBand with_structure(const CostBand& models, double structure);
+
+// 80 % intervals of what the service's last run came to, by runs of it at both ends of the band and
+// of what engines are off by beside it (serving/structure.h): of the first token's time that is
+// more.
+void write_intervals(serving::Service& service, const CostBand& models,
+                     const std::function<bool()>& stop, serving::ServingReport& report);
 
 // The highest rate, in requests a second, at which the part of requests that the targets ask for
 // meets all of them, at most the saturation's: by halving, with costs at the p90, as they are, and
@@ -41,6 +52,8 @@ struct ServingCapacity {
 struct CapacitySearch {
   double start = 0;      // requests a second; 0: the saturation's
   double within = 0.01;  // what attains the targets and what does not differ by this part
+  // What p10 and p90 have beside the cost models' interval; 0: those alone.
+  double structure = serving::kTokenStructure;
 };
 
 // options.stop breaks it off, options.progress is told its runs. Throws ConfigError where the

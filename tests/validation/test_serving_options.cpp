@@ -56,7 +56,7 @@ TEST_CASE("a budget is a number or a formula of lengths and concurrency") {
 }
 
 TEST_CASE(
-    "of the options that fit a row the last in force are taken, and how many differ is said") {
+    "of the options that fit a row the first in force are taken, and how many differ is said") {
   const tests::TemporaryFolder folder;
   const OptionTable options = table(
       folder,
@@ -72,13 +72,23 @@ TEST_CASE(
   const auto found = options.of(row());
   CHECK(found.sets == 2);
   CHECK(found.options == RunOptions{.tokens = 32768,
-                                    .sequences = 16,
+                                    .sequences = 256,
                                     .chunk = 16384,
-                                    .receive_interval = 30,
-                                    .balance = 60,
-                                    .memory_fraction = 0.85,
-                                    .cache = "fp8",
-                                    .moe = "marlin"});
+                                    .receive_interval = 10,
+                                    .balance = 50,
+                                    .memory_fraction = 0.8,
+                                    .cache = "bf16"});
+  // The other one, where it alone fits.
+  E2eRow later = row();
+  later.layout = {.tp = 8, .etp = 8};
+  CHECK(options.of(later).options == RunOptions{.tokens = 32768,
+                                                .sequences = 16,
+                                                .chunk = 16384,
+                                                .receive_interval = 30,
+                                                .balance = 60,
+                                                .memory_fraction = 0.85,
+                                                .cache = "fp8",
+                                                .moe = "marlin"});
   // The label's ep counts, whatever layout it was taken for; the second line allows any.
   E2eRow wide = row();
   wide.label_ep = 4;
@@ -111,6 +121,21 @@ TEST_CASE(
                                               .expert_parallel = true});
   old.isl = 1024;
   CHECK(options.of(old).sets == 0);
+  CHECK(options.of(old).options == RunOptions{});
+}
+
+TEST_CASE("TensorRT-LLM outside the sweeps reads one prompt beside its batch") {
+  const tests::TemporaryFolder folder;
+  const OptionTable options = table(folder, "");
+  E2eRow r = row();
+  r.engine = "trtllm";
+  r.isl = 2048;
+  r.osl = 256;
+  // 16 + 2048 + 1500.
+  CHECK(options.of(r).sets == 0);
+  CHECK(options.of(r).options == RunOptions{.tokens = 3564, .sequences = 16});
+  r.engine = "vllm";
+  CHECK(options.of(r).options == RunOptions{});
 }
 
 TEST_CASE("options that cannot be read are told where they stand") {

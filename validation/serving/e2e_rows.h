@@ -32,6 +32,8 @@ struct E2eRow {
   bool saturated = false;  // near the deployment's largest output rate
 
   std::int64_t gpus() const { return workers * layout.gpus() + (prefill ? prefill->gpus() : 0); }
+  // InferenceX sweeps 1,024 and 8,192 tokens; other lengths are of aiconfigurator's own runs.
+  bool swept() const { return (isl == 1024 || isl == 8192) && (osl == 1024 || osl == 8192); }
   // Rows that differ in nothing but lengths, concurrency and what was measured.
   std::string deployment() const;
   std::string group() const;  // engine, model, system, format; apart or not

@@ -12,9 +12,13 @@
 namespace moesim::validation {
 namespace {
 
-// What carries more has the shorter tokens: speeds, with the interval of their times.
+// What carries more has the shorter tokens: speeds, with the cost models' interval of their times.
 EngineCapacity speed_of(const E2ePrediction& p) {
-  return {.p10 = 1 / p.tpot_high, .p50 = 1 / p.tpot_ms, .p90 = 1 / p.tpot_low, .share = p.share};
+  const double speed = 1 / p.tpot_ms;
+  return {.p10 = speed / p.models.decode_high,
+          .p50 = speed,
+          .p90 = speed / p.models.decode_low,
+          .share = p.share};
 }
 
 }  // namespace

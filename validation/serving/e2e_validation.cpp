@@ -6,6 +6,7 @@
 #include <atomic>
 #include <mutex>
 #include <thread>
+#include <tuple>
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
@@ -160,14 +161,18 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
         first = std::make_unique<Service>(asked.scenario->deployment, question);
       }
       Service& service = own ? *own : *first;
-      const auto played = service.play();
+      auto played = service.play();
       measure(played, row.concurrency, p);
       p.share = shares_of(played.report.factors);
       if (!band) band = workloads::band_of(service);
-      p.tpot_low = p.tpot_ms * band->decode_low;
-      p.tpot_high = p.tpot_ms * band->decode_high;
-      p.ttft_low = p.ttft_ms * band->prompt_low;
-      p.ttft_high = p.ttft_ms * band->prompt_high;
+      p.models = *band;
+      workloads::write_intervals(service, *band, {}, played.report);
+      const auto ends = [&](const char* metric, double mean, double value) {
+        const auto& [low, high] = played.report.interval.at(metric);
+        return std::pair{value * low / mean, value * high / mean};
+      };
+      std::tie(p.tpot_low, p.tpot_high) = ends("mean_tpot_ms", played.report.tpot.mean, p.tpot_ms);
+      std::tie(p.ttft_low, p.ttft_high) = ends("mean_ttft_ms", played.report.ttft.mean, p.ttft_ms);
       const double each = question.mean_input() + question.mean_output() / 2;
       const auto ranks = static_cast<double>(question.pool.layout.dp * question.pool.replicas);
       p.demand = static_cast<double>(row.concurrency) * each /
@@ -195,9 +200,8 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
       options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
   // InferenceX draws lengths in 0.8 to 1 of the nominal, in powers of two; others send them as they
   // are said.
-  const bool drawn = (row.isl == 1024 || row.isl == 8192) && (row.osl == 1024 || row.osl == 8192);
-  const auto low = [drawn](std::int64_t most) {
-    return drawn ? std::max<std::int64_t>(1, most * 8 / 10) : most;
+  const auto low = [&](std::int64_t most) {
+    return row.swept() ? std::max<std::int64_t>(1, most * 8 / 10) : most;
   };
   return fmt::format(
       "name: {}\nmodel: {}\ncluster: {}\nprecision: {}\n"
@@ -206,7 +210,7 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
       "  requests: {{arrivals: {{law: closed}}, input: {{law: uniform, low: {}, high: {}}}, "
       "output: {{law: uniform, low: {}, high: {}}}, count: {}, warm_up: {}}}\n"
       "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false{}}}\n"
-      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 4}}\n{}{}",
+      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 16}}\n{}{}",
       row.name, options.model_file(row.model), cluster_of(row, options.configs),
       precision_of(row, run), sizes_of(p),
       deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", row.engine, low(row.isl), row.isl,

@@ -9,6 +9,7 @@
 
 #include "validation/serving/e2e_rows.h"
 #include "validation/serving/run_options.h"
+#include "workloads/run_serving.h"
 #include "workloads/step/factors.h"
 
 namespace moesim::validation {
@@ -22,7 +23,9 @@ struct E2eError {
 struct E2ePrediction {
   E2eRow row;
   double ttft_ms = 0, tpot_ms = 0;
-  double tpot_low = 0, tpot_high = 0, ttft_low = 0, ttft_high = 0;
+  double tpot_low = 0, tpot_high = 0, ttft_low = 0, ttft_high = 0;  // 80 % intervals, as reported
+  // What of them is the cost models' alone, over the value: of decodes, and of prompts.
+  workloads::CostBand models = {};
   // Of the time in iterations, by cost model; sums to 1 where there are any.
   std::array<double, workloads::kFactors> share{};
   double demand = 0;   // tokens that the clients want cached, of those that there is room for

@@ -140,6 +140,15 @@ std::string experts_of(const std::string& cell) {
   return cell == "CUTLASS" || cell == "DEEPGEMM" ? "trtllm" : "";
 }
 
+// An engine as aiconfigurator deploys it (no file of the data says so): its generator's rule for
+// TensorRT-LLM makes room for one prompt beside the batch, max_num_tokens = max_batch_size + isl +
+// 1500. So the prompts of a wave are read one or two at a time, and stay apart where all outputs
+// are as long.
+RunOptions generated_options(const E2eRow& row) {
+  if (row.engine != "trtllm" || row.swept()) return {};
+  return {.tokens = row.concurrency + row.isl + 1500, .sequences = row.concurrency};
+}
+
 }  // namespace
 
 std::optional<std::int64_t> value_of(std::string_view formula, const E2eRow& row) {
@@ -221,7 +230,7 @@ RunOptions OptionTable::options_of(const Line& line, const E2eRow& row) {
 }
 
 OptionTable::Found OptionTable::of(const E2eRow& row) const {
-  Found found;
+  Found found{.options = generated_options(row)};
   std::set<RunOptions> sets;
   for (const Line& line : lines_) {
     if (line.engine != row.engine || line.model != row.model || line.system != row.system ||
@@ -233,8 +242,9 @@ OptionTable::Found OptionTable::of(const E2eRow& row) const {
       continue;
     }
     if (row.version.empty() ? line.from >= kVersionsSince : line.version != row.version) continue;
-    found.options = options_of(line, row);
-    sets.insert(found.options);
+    const RunOptions options = options_of(line, row);
+    if (row.version.empty() || sets.empty()) found.options = options;
+    sets.insert(options);
   }
   found.sets = static_cast<std::int64_t>(sets.size());
   return found;

@@ -38,7 +38,11 @@ class OptionTable {
 
   struct Found {
     RunOptions options = {};
-    std::int64_t sets = 0;  // that differ, and of which the last in force was taken; 0: none fits
+    // That differ. A row with its version is taken to be of when that was first swept, one without
+    // of just before versions are named: of the first, or the last, in force. 0: none fits; they
+    // are the engine's own then, or of TensorRT-LLM outside the table's sweeps, what aiconfigurator
+    // generates.
+    std::int64_t sets = 0;
   };
   // Rows without a version were measured before 2026-01-21; of those options all versions count.
   Found of(const E2eRow& row) const;

@@ -55,10 +55,11 @@ std::optional<Range> parse(std::string_view text) {
 }  // namespace
 
 CapturedGraphs read_captured_graphs(const YamlNode& node) {
-  node.allow_only({"sizes", "pad", "mixed"});
+  node.allow_only({"sizes", "pad", "mixed", "alike"});
   CapturedGraphs graphs;
   if (const auto pad = node.find("pad")) graphs.pad = pad->boolean();
   if (const auto mixed = node.find("mixed")) graphs.mixed = mixed->boolean();
+  if (const auto alike = node.find("alike")) graphs.alike = alike->boolean();
   const auto sizes = node.find("sizes");
   if (!sizes) return graphs;
   for (const YamlNode& item : sizes->items()) {

@@ -67,6 +67,7 @@ struct CapturedGraphs {
   std::vector<std::int64_t> sizes;  // tokens, ascending
   bool pad = true;                  // a smaller batch is padded up to the next size
   bool mixed = false;               // batches with prompts have graphs, too
+  bool alike = false;  // dp ranks compute as many tokens as the fullest without one, too
 };
 
 // What `fraction` is a part of: the card's memory, or what is free once weights are loaded.

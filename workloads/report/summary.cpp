@@ -8,6 +8,7 @@
 
 #include "sim/check.h"
 #include "workloads/routing/statistics/spread.h"
+#include "workloads/step/factors.h"
 
 namespace moesim::workloads {
 namespace {
@@ -43,6 +44,24 @@ double mean_of(const std::vector<LayerReport>& layers, double LayerReport::*valu
   double sum = 0;
   for (const LayerReport& layer : layers) sum += layer.*value;
   return layers.empty() ? 1 : sum / static_cast<double>(layers.size());
+}
+
+// Projections are most of attention's time, and priced as other products are.
+Factor factor_of(std::size_t phase) {
+  switch (static_cast<Phase>(phase)) {
+    case Phase::Dispatch:
+    case Phase::Combine:
+      return Factor::AllToAll;
+    case Phase::Experts:
+      return Factor::Experts;
+    case Phase::Collectives:
+    case Phase::Pipeline:
+      return Factor::Collectives;
+    case Phase::Host:
+      return Factor::Host;
+    default:
+      return Factor::Gemm;
+  }
 }
 
 }  // namespace
@@ -197,20 +216,23 @@ void Summary::write_waited_for(const hardware::Cluster& cluster, Report& report)
   if (report.waited_for.size() > kMost) report.waited_for.resize(kMost);
 }
 
+// Microseconds: the ends of what the mean step exposes of a phase.
+Summary::Ends Summary::ends_of(std::size_t phase, const Report& report) const {
+  const WorkSum& work = work_[phase].time > 0 ? work_[phase] : exchanged_[phase];
+  const double exposed = report.phases[phase].exposed_us;
+  if (phase == index_of(Phase::Host)) return {exposed * kHostLow, exposed * kHostHigh};
+  if (work.time <= 0) return {0, 0};
+  return {exposed * work.low / work.time, exposed * work.high / work.time};
+}
+
 // Errors of one cost model go the same way in every layer, so the ends of the phases' intervals are
 // added, not their squares.
 void Summary::write_intervals(Report& report) const {
   double low = 0, high = 0;
   for (std::size_t i = 0; i < kPhases; ++i) {
-    const WorkSum& work = work_[i].time > 0 ? work_[i] : exchanged_[i];
-    const double exposed = report.phases[i].exposed_us;
-    if (i == index_of(Phase::Host)) {
-      low += exposed * kHostLow;
-      high += exposed * kHostHigh;
-    } else if (work.time > 0) {
-      low += exposed * work.low / work.time;
-      high += exposed * work.high / work.time;
-    }
+    const Ends ends = ends_of(i, report);
+    low += ends.low;
+    high += ends.high;
   }
   low += report.idle_us;
   high += report.idle_us;
@@ -218,6 +240,26 @@ void Summary::write_intervals(Report& report) const {
   report.interval["tokens_per_s_per_gpu"] = {
       .p10 = report.tokens_per_s_per_gpu * report.step_time_us.mean / high,
       .p90 = report.tokens_per_s_per_gpu * report.step_time_us.mean / low};
+}
+
+Summary::Ends Summary::common_ends(const Report& report) const {
+  std::array<Ends, kFactors> doubts{};
+  for (Ends& doubt : doubts) doubt = {0, 0};
+  for (std::size_t i = 0; i < kPhases; ++i) {
+    const Ends ends = ends_of(i, report);
+    const double exposed = ends.high > 0 ? report.phases[i].exposed_us : 0;
+    Ends& doubt = doubts[static_cast<std::size_t>(factor_of(i))];
+    doubt.low += exposed - ends.low;
+    doubt.high += ends.high - exposed;
+  }
+  const double time = report.step_time_us.mean;
+  if (time <= 0) return {};
+  double less = 0, more = 0;
+  for (const Ends& doubt : doubts) {
+    less = std::hypot(less, doubt.low);
+    more = std::hypot(more, doubt.high);
+  }
+  return {1 - less / time, 1 + more / time};
 }
 
 }  // namespace moesim::workloads

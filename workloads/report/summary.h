@@ -23,6 +23,13 @@ class Summary {
   // REQUIRES: a step was added
   void write(const Deployment& deployment, Report& report) const;
 
+  // Ends of the mean step's 80 % interval, over the step: errors of one cost model go the same way
+  // in all of its phases, those of different ones are independent and add up as squares.
+  struct Ends {
+    double low = 1, high = 1;
+  };
+  Ends common_ends(const Report& written) const;
+
   // The rows that the most loaded rank computed in its worst layer of any step.
   std::int64_t most_rows() const { return most_rows_; }
 
@@ -32,6 +39,7 @@ class Summary {
   void write_loads(Report& report) const;
   void write_time(const Deployment& deployment, Report& report) const;
   void write_waited_for(const hardware::Cluster& cluster, Report& report) const;
+  Ends ends_of(std::size_t phase, const Report& report) const;
   void write_intervals(Report& report) const;
 
   // In picoseconds, weighted; whole numbers below 2^53 are exact.

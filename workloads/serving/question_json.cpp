@@ -96,6 +96,7 @@ Json pool_json(const Pool& pool) {
   if (s.chunk < kNoLimit) json["scheduler"]["chunk"] = s.chunk;
   json["graphs"] = {
       {"sizes", pool.graphs.sizes}, {"pad", pool.graphs.pad}, {"mixed", pool.graphs.mixed}};
+  if (pool.graphs.alike) json["graphs"]["alike"] = true;
   json["kv"] = {{"memory", pool.cache.fraction},
                 {"of", name(kFractionOfNames, pool.cache.of)},
                 {"reserve_bytes", pool.cache.reserve.count()},

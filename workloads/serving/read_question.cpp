@@ -118,7 +118,7 @@ class Reader {
     const std::int64_t dp = pool.layout.dp;
     if (const auto& s = deployment_.engine.scheduler) apply(*s, dp, pool);
     if (const auto& g = deployment_.engine.graphs) {
-      pool.graphs = {.sizes = g->sizes, .pad = g->pad, .mixed = g->mixed};
+      pool.graphs = {.sizes = g->sizes, .pad = g->pad, .mixed = g->mixed, .alike = g->alike};
     }
     if (const auto& m = deployment_.engine.memory) {
       take(m->fraction, pool.cache.fraction);
@@ -131,7 +131,7 @@ class Reader {
       if (const auto part = from->find("scheduler")) apply(read_engine_scheduler(*part), dp, pool);
       if (const auto part = from->find("graphs")) {
         const CapturedGraphs g = read_captured_graphs(*part);
-        pool.graphs = {.sizes = g.sizes, .pad = g.pad, .mixed = g.mixed};
+        pool.graphs = {.sizes = g.sizes, .pad = g.pad, .mixed = g.mixed, .alike = g.alike};
       }
       if (const auto part = from->find("kv")) read_cache(*part, pool);
       if (const auto part = from->find("router")) read_router(*part, pool.router);

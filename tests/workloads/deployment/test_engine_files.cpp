@@ -180,6 +180,8 @@ TEST_CASE("graphs are numbers of tokens and ranges of them") {
   REQUIRE(e.graphs);
   CHECK(e.graphs->sizes == std::vector<std::int64_t>{1, 2, 4, 8, 16, 24, 32, 48, 64});
   CHECK_FALSE(e.graphs->pad);
+  CHECK_FALSE(e.graphs->alike);
+  CHECK(engine("graphs: {alike: true}\n").graphs->alike);
   CHECK(engine("graphs: {sizes: [\"8..8+8\"]}\n").graphs->sizes == std::vector<std::int64_t>{8});
   CHECK(notes_of(e) ==
         std::vector<std::string>{"engine file an-engine-1.0: its graphs are not played by a step: "

@@ -1,10 +1,13 @@
 // `serving:` from YAML: an engine's defaults, what overrides them, and every mistake.
 #include <doctest/doctest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "workloads/scenario.h"
+#include "workloads/serving/read_question.h"
 
 using namespace moesim;
 using namespace moesim::sim::literals;
@@ -50,6 +53,7 @@ TEST_CASE("a service takes what its engine's file says, then what the scenario s
   CHECK(q.pool.scheduler.sequences == 7);  // the scenario's
   CHECK(q.pool.graphs.sizes.back() == 512);
   CHECK(q.pool.graphs.mixed);
+  CHECK_FALSE(q.pool.graphs.alike);
   CHECK(q.pool.cache.fraction == 0.8);
   CHECK(q.pool.cache.block == 16);
   CHECK_FALSE(q.pool.scheduler.prefix_cache);
@@ -61,6 +65,12 @@ TEST_CASE("a service takes what its engine's file says, then what the scenario s
   CHECK(*q.targets.ttft == 2s);
   CHECK(q.targets.attained == 0.99);
   CHECK(s.inputs.defaults.empty());
+}
+
+TEST_CASE("ranks that are alike are the scenario's to say, and said again") {
+  const Scenario s = read(text_of(kRequests + "  graphs: {sizes: [4], alike: true}\n", ""));
+  CHECK(s.serving()->pool.graphs.alike);
+  CHECK(to_json(*s.serving()).dump().find("\"alike\":true") != std::string::npos);
 }
 
 TEST_CASE(

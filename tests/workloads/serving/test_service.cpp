@@ -1,6 +1,7 @@
 // Whole services on a real model: what a run gives, and that it does not depend on anything else.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
@@ -124,6 +125,39 @@ TEST_CASE("a service's report is JSON: its interval per GPU was infinite") {
   CHECK(mean > 0);
   CHECK(band["p10"] <= mean * 1.001);
   CHECK(band["p90"] >= mean * 0.999);
+}
+
+TEST_CASE(
+    "intervals are runs at the ends of what models and structure say; first tokens have more") {
+  // Logarithms as squares: 0.3 of the models and 0.4 of the structure are 0.5.
+  const double deviation = 0.4 / kTenthDeviation;
+  const CostBand both =
+      with_structure({.decode_low = std::exp(-0.3), .prompt_high = std::exp(0.3)}, deviation);
+  CHECK(both.decode_low == doctest::Approx(std::exp(-0.5)));
+  CHECK(both.decode_high == doctest::Approx(std::exp(0.4)));
+  CHECK(both.prompt_low == doctest::Approx(std::exp(-0.4)));
+  CHECK(both.prompt_high == doctest::Approx(std::exp(0.5)));
+
+  const Scenario s = mixtral();
+  Service service(s.deployment, *s.serving());
+  ServingReport r = service.play().report;
+  write_intervals(service, {}, {}, r);
+  const double end = std::exp(kTenthDeviation * kTokenStructure);
+  const ServingReport slow = service.play({}, {.decode_factor = end, .prompt_factor = end}).report;
+  const ServingReport fast =
+      service.play({}, {.decode_factor = 1 / end, .prompt_factor = 1 / end}).report;
+  CHECK(r.interval.at("mean_tpot_ms").p90 == doctest::Approx(slow.tpot.mean));
+  CHECK(r.interval.at("mean_tpot_ms").p10 == doctest::Approx(fast.tpot.mean));
+  CHECK(r.interval.at("output_throughput").p10 ==
+        doctest::Approx(std::min(slow.output_throughput, r.output_throughput)));
+  const double beyond = kTenthDeviation * std::sqrt(kFirstStructure * kFirstStructure -
+                                                    kTokenStructure * kTokenStructure);
+  CHECK(r.interval.at("mean_ttft_ms").p90 ==
+        doctest::Approx(r.ttft.mean *
+                        std::exp(std::hypot(std::log(slow.ttft.mean / r.ttft.mean), beyond))));
+  CHECK(r.interval.at("mean_ttft_ms").p10 ==
+        doctest::Approx(r.ttft.mean *
+                        std::exp(-std::hypot(std::log(fast.ttft.mean / r.ttft.mean), beyond))));
 }
 
 TEST_CASE("requests that are all warm-up were a service that answers nobody") {

@@ -9,6 +9,7 @@
 #include "sim/io/json.h"
 #include "tools/moesim/serving/serving_commands.h"
 #include "tools/moesim/shipped.h"
+#include "validation/serving/e2e_structure.h"
 #include "validation/serving/e2e_trust.h"
 #include "validation/serving/e2e_validation.h"
 
@@ -73,6 +74,36 @@ std::string trust_text(const std::vector<E2ePrediction>& predictions) {
                            largest_gap(pairs));
 }
 
+Json structure_json(const validation::E2eStructure& s) {
+  Json json{{"structure", rounded(s.all)},
+            {"coverage80_by_other_models", rounded(coverage_of(s.by_model))},
+            {"coverage80_by_other_engines", rounded(coverage_of(s.by_engine))}};
+  for (const auto& [name, parts] : {std::pair("models", &s.by_model), {"engines", &s.by_engine}}) {
+    for (const auto& [value, part] : *parts) {
+      json[name][value] = {
+          {"structure", rounded(part.structure)}, {"n", part.n}, {"inside", part.inside}};
+    }
+  }
+  return json;
+}
+
+std::string structure_text(const Result& r) {
+  std::string out = fmt::format(
+      "\n  80 % intervals: how much they hold; what engines are off by beside their models (the "
+      "deviation that holds {:.0f} %), and how much what others say of it holds\n"
+      "  {:<6} {:>8}   {:>10}   {:>14}   {:>15}\n",
+      100 * validation::kHeldPart, "", "reported", "deviation", "other models", "other engines");
+  for (const auto& [name, time, error] :
+       {std::tuple("TPOT", validation::E2eTime::Token, &r.summary.tpot),
+        std::tuple("TTFT", validation::E2eTime::First, &r.summary.ttft)}) {
+    const auto found = structure_of(r.predictions, time);
+    out += fmt::format("  {:<6} {:>6.1f} %   {:>10.2f}   {:>12.1f} %   {:>13.1f} %\n", name,
+                       error->coverage80, found.all, coverage_of(found.by_model),
+                       coverage_of(found.by_engine));
+  }
+  return out;
+}
+
 Json to_json(const Result& r) {
   Json json;
   json["n"] = r.summary.tpot.n;
@@ -92,6 +123,9 @@ Json to_json(const Result& r) {
                             {"ttft", error_json(r.summary.ttft_of_groups)}};
   json["trust"] = {{"tpot", trust_json(bins_of(statements_on_tpot(r.predictions)))},
                    {"faster", trust_json(bins_of(statements_on_pairs(r.predictions)))}};
+  json["structure"] = {
+      {"tpot", structure_json(structure_of(r.predictions, validation::E2eTime::Token))},
+      {"ttft", structure_json(structure_of(r.predictions, validation::E2eTime::First))}};
   for (const auto& [name, values] : r.summary.by) {
     for (const auto& [value, errors] : values) {
       json["by"][name][value] = {{"tpot", error_json(errors.first)},
@@ -113,7 +147,12 @@ Json to_json(const Result& r) {
                              {"measured_tpot_ms", p->row.tpot_ms},
                              {"predicted_tpot_ms", p->tpot_ms},
                              {"measured_ttft_ms", p->row.ttft_ms},
-                             {"predicted_ttft_ms", p->ttft_ms}});
+                             {"predicted_ttft_ms", p->ttft_ms},
+                             {"tpot80_ms", {p->tpot_low, p->tpot_high}},
+                             {"ttft80_ms", {p->ttft_low, p->ttft_high}},
+                             {"models80",
+                              {p->models.decode_low, p->models.decode_high, p->models.prompt_low,
+                               p->models.prompt_high}}});
   }
   return json;
 }
@@ -147,7 +186,7 @@ std::string to_text(const Result& r) {
                                          : 100.0 * static_cast<double>(ranked.right) /
                                                static_cast<double>(ranked.pairs));
   }
-  out += trust_text(r.predictions);
+  out += structure_text(r) + trust_text(r.predictions);
   out += "\n  set apart\n";
   for (const auto& one : r.skipped) out += fmt::format("  {:>5}  {}\n", one.n, one.reason);
   return out;

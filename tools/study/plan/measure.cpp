@@ -156,7 +156,7 @@ MeasuredEngine measure_service(const Deployment& deployment,
   scenario.question = std::move(asked);
   try {
     const workloads::ServingCapacity found = workloads::find_capacity(
-        scenario, {}, {.start = 0.8 * estimate.capacity, .within = kWithin});
+        scenario, {}, {.start = 0.8 * estimate.capacity, .within = kWithin, .structure = 0});
     measured.capacity = {.p10 = std::min(found.p10, found.p50),
                          .p50 = found.p50,
                          .p90 = std::max(found.p90, found.p50),

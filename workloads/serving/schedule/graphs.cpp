@@ -15,7 +15,8 @@ void pad_to_graphs(const GraphRules& rules, std::span<BatchPlan> ranks) {
   recorded = recorded && size != rules.sizes.end() && (rules.pad || *size == fullest);
   for (BatchPlan& plan : ranks) {
     plan.graph = recorded;
-    plan.padding = recorded ? *size - plan.tokens() : 0;
+    const std::int64_t rows = recorded ? *size : rules.alike ? fullest : plan.tokens();
+    plan.padding = rows - plan.tokens();
   }
 }
 

@@ -13,6 +13,7 @@ struct GraphRules {
   std::vector<std::int64_t> sizes = {};  // tokens, ascending; none: nothing is recorded
   bool pad = true;                       // a smaller batch goes up to the next size
   bool mixed = false;                    // batches with prompts have graphs, too
+  bool alike = false;                    // ranks go up to the fullest one without a graph, too
 };
 
 // Ranks in lock step: with graphs all are padded to the fullest one's size, and one that has none

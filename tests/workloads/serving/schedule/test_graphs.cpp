@@ -42,3 +42,16 @@ TEST_CASE("sizes that are not padded to need their own number of tokens") {
   CHECK_FALSE(three[0].graph);
   CHECK(four[0].graph);
 }
+
+TEST_CASE("ranks that are alike compute as many tokens as the fullest, without a graph, too") {
+  const GraphRules rules{.sizes = {4}, .mixed = true, .alike = true};
+  std::vector<BatchPlan> plans{{.decodes = 2}, {.decodes = 1, .chunks = {{.tokens = 9}}}};
+  pad_to_graphs(rules, plans);
+  CHECK_FALSE(plans[0].graph);
+  CHECK(plans[0].padding == 8);  // 10 tokens of the other
+  CHECK(plans[1].padding == 0);
+  plans = {{.decodes = 2}, {.decodes = 3}};  // with one they go up to its size
+  pad_to_graphs(rules, plans);
+  CHECK(plans[0].graph);
+  CHECK(plans[0].padding == 2);
+}
