@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 
 #include "sim/io/yaml_reader.h"
@@ -73,12 +74,39 @@ constexpr std::array<Space, 6> kSmall{
       "routing: {law: uniform}\n"
       "serving: {iteration: {draws: 1, checks: 4, error: 0.05}}\n"}}};
 
-tools::Plan plan_of(const std::string& question) {
+// Processor time by what a plan says that it does.
+class Times {
+ public:
+  void operator()(const std::string& what) {
+    const double now = tests::cpu_seconds();
+    seconds_[what_] += now - since_;
+    what_ = what;
+    since_ = now;
+  }
+  std::string text() {
+    (*this)("");
+    std::string text;
+    for (const auto& [what, seconds] : seconds_)
+      text += fmt::format(", {} {:.1f}", what.empty() ? "else" : what, seconds);
+    return text.substr(2);
+  }
+
+ private:
+  std::map<std::string, double> seconds_;
+  std::string what_;
+  double since_ = tests::cpu_seconds();
+};
+
+tools::Plan plan_of(const std::string& question, Times* times = nullptr) {
   const tests::TemporaryFolder folder;
   const auto traces = std::make_shared<const workloads::TraceCache>(folder.path() / "traces");
   const auto document = sim::io::YamlDocument::parse(question, "bench_plan");
   return tools::make_plan(tools::read_plan(document.root()),
-                          {.shipped = tools::shipped(), .traces = traces});
+                          {.shipped = tools::shipped(),
+                           .traces = traces,
+                           .progress = [&](const std::string& what, std::size_t, std::size_t) {
+                             if (times != nullptr) (*times)(what);
+                           }});
 }
 
 std::vector<std::string> answers_of(const tools::Plan& plan) {
@@ -93,11 +121,12 @@ std::vector<std::string> answers_of(const tools::Plan& plan) {
 
 void run_large(const Space& space) {
   const double begin = tests::cpu_seconds();
-  const tools::Plan plan = plan_of(space.question);
+  Times times;
+  const tools::Plan plan = plan_of(space.question, &times);
   for (const tools::PlanStage& stage : plan.stages)
     fmt::print("{:<10} {:>6} -> {:>6}\n", stage.name, stage.in, stage.out);
-  fmt::print("{}: {:.1f} s of processor time; {}\n", space.name, tests::cpu_seconds() - begin,
-             fmt::join(answers_of(plan), "; "));
+  fmt::print("{}: {:.1f} s of processor time ({}); {}\n", space.name, tests::cpu_seconds() - begin,
+             times.text(), fmt::join(answers_of(plan), "; "));
 }
 
 bool run_small(const Space& space) {
