@@ -15,7 +15,7 @@ std::string candidates_csv(const Plan& plan) {
     csv.add(c.device)
         .add(c.gpus())
         .add(c.name)
-        .add(rate(c.estimate ? &c.estimate->capacity : nullptr))
+        .add(rate(c.estimated() ? &c.estimated()->capacity : nullptr))
         .add(rate(c.measured ? &c.measured->capacity.p50 : nullptr))
         .add(c.rejected ? c.rejected->code : "")
         .add(c.rejected ? c.rejected->detail : "an answer")

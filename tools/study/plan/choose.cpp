@@ -53,7 +53,7 @@ void explain(PlanWork& work, std::size_t i, const SearchedItem& item) {
           fmt::format("an engine carries at most {:.3g} /s: proved worse", work.known[i].ceiling)};
       return;
     case Fate::Margin:
-      candidate.rejected = beyond_the_margin(work, left_by(candidate.estimate));
+      candidate.rejected = beyond_the_margin(work, *candidate.estimated());
       return;
     case Fate::Measured:
       candidate.rejected = not_the_best(work, i, left_by(item.capacity));
@@ -75,18 +75,25 @@ void choose(PlanWork& work) {
     items.push_back(
         {.terms = work.terms(i), .ceiling = work.known[i].ceiling, .group = work.setting(i).gpu()});
   }
-  std::size_t estimated = 0, measured = 0;
+  std::size_t estimated = 0, closely = 0, measured = 0;
   const SearchResult found = search(
       items, work.asked,
-      [&](std::size_t k) {
-        work.proceed("estimated", estimated++, left.size());
-        const double capacity = work.estimate(left[k]).capacity;
-        return SearchEstimate{.capacity = capacity, .busy_w = work.terms(left[k]).busy_w};
-      },
-      [&](std::size_t k) {
-        work.proceed("measured", measured++, left.size());
-        return work.measure(left[k]).capacity;
-      },
+      {.part =
+           [&](std::size_t k) {
+             work.proceed("estimated", estimated++, left.size());
+             return work.estimate_a_part(left[k]).capacity;
+           },
+       .estimate =
+           [&](std::size_t k) {
+             work.proceed("estimated closely", closely++, left.size());
+             const double capacity = work.estimate(left[k]).capacity;
+             return SearchEstimate{.capacity = capacity, .busy_w = work.terms(left[k]).busy_w};
+           },
+       .measure =
+           [&](std::size_t k) {
+             work.proceed("measured", measured++, left.size());
+             return work.measure(left[k]).capacity;
+           }},
       {.margin = work.spec.margin,
        .finalists = static_cast<std::size_t>(work.spec.finalists),
        .structure = work.structure(),
@@ -94,16 +101,19 @@ void choose(PlanWork& work) {
   work.plan.margin_used = found.margin_used;
   work.plan.largest_error = found.largest_error;
   std::erase_if(work.plan.stages, [](const PlanStage& stage) {
-    return stage.name == "estimate" || stage.name == "measure";
+    return stage.name == "estimate" || stage.name == "all_layers" || stage.name == "measure";
   });
   work.plan.stages.push_back({"estimate", left.size(), found.estimated});
-  work.plan.stages.push_back({"measure", found.estimated, found.measured});
+  work.plan.stages.push_back({"all_layers", found.estimated, found.on_all_layers});
+  work.plan.stages.push_back({"measure", found.on_all_layers, found.measured});
   for (const auto& best : found.best)
     work.best.push_back(best ? std::optional(left[*best]) : std::nullopt);
   for (std::size_t k = 0; k < left.size(); ++k) explain(work, left[k], found.items[k]);
 }
 
-std::vector<std::size_t> pareto_of(const PlanWork& work) {
+namespace {
+
+std::vector<std::size_t> pareto_as_estimated(const PlanWork& work) {
   struct Point {
     std::size_t candidate;
     double a_user, a_gpu;
@@ -112,9 +122,9 @@ std::vector<std::size_t> pareto_of(const PlanWork& work) {
   const double tokens = work.tokens_of_request();
   for (std::size_t i = 0; i < work.plan.candidates.size(); ++i) {
     const Candidate& c = work.plan.candidates[i];
-    if (!c.estimate || c.estimate->capacity <= 0 || c.estimate->token_s <= 0) continue;
-    points.push_back({i, 1 / c.estimate->token_s,
-                      c.estimate->capacity * tokens / static_cast<double>(c.gpus())});
+    const Estimate* e = c.estimated();
+    if (e == nullptr || e->capacity <= 0 || e->token_s <= 0) continue;
+    points.push_back({i, 1 / e->token_s, e->capacity * tokens / static_cast<double>(c.gpus())});
   }
   std::ranges::stable_sort(points, [](const Point& a, const Point& b) {
     return std::pair(-a.a_gpu, -a.a_user) < std::pair(-b.a_gpu, -b.a_user);
@@ -127,6 +137,18 @@ std::vector<std::size_t> pareto_of(const PlanWork& work) {
     pareto.push_back(point.candidate);
   }
   return pareto;
+}
+
+}  // namespace
+
+std::vector<std::size_t> pareto_of(PlanWork& work) {
+  for (;;) {
+    const std::vector<std::size_t> pareto = pareto_as_estimated(work);
+    const auto rough = std::ranges::find_if(
+        pareto, [&](std::size_t i) { return !work.plan.candidates[i].estimate; });
+    if (rough == pareto.end()) return pareto;
+    work.estimate(*rough);
+  }
 }
 
 }  // namespace moesim::tools

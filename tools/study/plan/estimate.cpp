@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "workloads/report/power_use.h"
 #include "workloads/serving/step_cost.h"
-#include "workloads/step/player.h"
 
 namespace moesim::tools {
 namespace {
@@ -19,25 +17,6 @@ constexpr double kNear = 0.97;  // of the target
 constexpr int kRounds = 20;
 // Of the time: an engine that read more would decode nothing.
 constexpr double kMostReading = 0.95;
-
-// Seconds of a step; nothing but its time is made.
-double seconds(workloads::StepPlayer& player, const Batch& batch) {
-  const workloads::Wanted time_alone{.ranks = false, .path = false, .links = false};
-  return sim::to_seconds(player.outcome(batch, 0, time_alone).time);
-}
-
-// How a step uses its cards.
-hardware::PowerUse use_of(workloads::StepPlayer& player, const Batch& batch) {
-  const Deployment& d = player.deployment();
-  const auto step = player.outcome(batch, 0, {.ranks = false, .path = false, .links = false});
-  workloads::PhaseWork work;
-  for (std::size_t i = 0; i < workloads::kPhases; ++i) {
-    work.flops[i] = step.account.work[i].flops.count();
-    work.bytes[i] = static_cast<double>(step.account.work[i].bytes.count());
-  }
-  return workloads::power_use(work, static_cast<double>(d.layout.gpus()),
-                              sim::to_seconds(step.time), d.cluster.device, d.formats);
-}
 
 // One use for a part of the time, the other for the rest.
 hardware::PowerUse mixed(const hardware::PowerUse& a, double part, const hardware::PowerUse& b) {
@@ -95,7 +74,8 @@ double most_sequences(const workloads::serving::Pool& pool,
 }
 
 Estimate estimate_service(const Deployment& d, const workloads::serving::ServingQuestion& q,
-                          const workloads::serving::CachePlan& cache, EngineRole role) {
+                          const workloads::serving::CachePlan& cache, EngineRole role,
+                          Layers layers) {
   const auto& rules = q.pool.scheduler;
   const bool between = rules.kind == workloads::serving::SchedulerKind::Sglang;
   const double input = q.mean_input(), output = std::max(1.0, q.mean_output());
@@ -103,15 +83,15 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
       static_cast<double>(between ? std::min(rules.tokens, rules.chunk) : rules.tokens);
   const Batch fullest =
       workloads::on_every_rank({workloads::prompts(1, workloads::serving::fullest_of(q.pool))});
-  workloads::StepPlayer player(d, {.fullest = fullest});
+  PlayedSteps steps(d, {.fullest = fullest}, layers, rules.draft);
   double accepted = 1, chance = 1;
   for (const double c : q.accepted) accepted += chance *= c;
 
   const auto step = [&](const BatchPlan& plan) {
-    return seconds(player, workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
+    return steps.seconds(workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
   };
   const auto use = [&](const BatchPlan& plan) {
-    return use_of(player, workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
+    return steps.use(workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
   };
   const auto decodes = [&](double b) {
     BatchPlan plan{.decodes = whole(b), .queries = 1 + rules.draft};
@@ -135,7 +115,7 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   add_prompts(chunk, chunk, one_chunk);
   std::vector<BatchPlan> on_one(static_cast<std::size_t>(d.layout.dp), BatchPlan{.dummy = true});
   on_one.front() = one_chunk;
-  const double one_s = seconds(player, workloads::serving::batch_of(on_one, rules.draft));
+  const double one_s = steps.seconds(workloads::serving::batch_of(on_one, rules.draft));
 
   Estimate found;
   found.first_s = passes * one_s;
@@ -199,16 +179,17 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   return found;
 }
 
-Estimate estimate_steps(const Deployment& d, const StepLoad& load, double most, double target_s) {
+Estimate estimate_steps(const Deployment& d, const StepLoad& load, double most, double target_s,
+                        Layers layers) {
   const auto batch_of = [&](double b) {
     return workloads::on_every_rank({load.decode ? workloads::decoding(whole(b), load.length)
                                                  : workloads::prompts(whole(b), load.length)});
   };
   Estimate found;
   if (most < 1) return found;
-  workloads::StepPlayer player(d, {.fullest = batch_of(std::floor(most))});
+  PlayedSteps steps(d, {.fullest = batch_of(std::floor(most))}, layers, 0);
   const LargestBatch best =
-      largest_batch(most, target_s, [&](double b) { return seconds(player, batch_of(b)); });
+      largest_batch(most, target_s, [&](double b) { return steps.seconds(batch_of(b)); });
   found.batch = best.batch;
   found.token_s = best.time;
   found.least_token_s = best.least_time;
@@ -217,7 +198,7 @@ Estimate estimate_steps(const Deployment& d, const StepLoad& load, double most, 
   const double batch = load.decode ? best.batch : std::floor(best.batch);
   if (batch < 1) return found;
   found.capacity = batch * tokens * static_cast<double>(d.layout.dp) / best.time;
-  found.use = use_of(player, batch_of(batch));
+  found.use = steps.use(batch_of(batch));
   return found;
 }
 

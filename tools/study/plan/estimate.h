@@ -1,5 +1,5 @@
 // What an engine carries, estimated from a handful of steps: which of a thousand are worth a
-// service of their own. Steps are played (StepPlayer), with one draw of the routing.
+// service of their own. Steps are played (played_steps.h), with one draw of the routing.
 //
 // A service in its steady state: b sequences of a dp rank decode, half-way through their output,
 // and the prompts of those that follow are read beside them, or between (SGLang): a token takes
@@ -23,6 +23,7 @@
 
 #include "hardware/power.h"
 #include "tools/study/plan/plan_spec.h"
+#include "tools/study/plan/played_steps.h"
 #include "workloads/deployment/deployment.h"
 #include "workloads/serving/cache_plan.h"
 #include "workloads/serving/question.h"
@@ -57,10 +58,10 @@ enum class EngineRole { Both, Reads, Generates };
 Estimate estimate_service(const workloads::Deployment& deployment,
                           const workloads::serving::ServingQuestion& question,
                           const workloads::serving::CachePlan& cache,
-                          EngineRole role = EngineRole::Both);
+                          EngineRole role = EngineRole::Both, Layers layers = Layers::All);
 
 // Of steps: what fits (`most`, sequences or prompts of a dp rank), within the target.
 Estimate estimate_steps(const workloads::Deployment& deployment, const StepLoad& load, double most,
-                        double target_s);
+                        double target_s, Layers layers = Layers::All);
 
 }  // namespace moesim::tools

@@ -31,11 +31,13 @@ struct Candidate {
   EngineChoice choice = {};
   std::string device = {}, name = {};  // "H200 SXM", "tp2-dp8-ep16, kv_cache fp8"
   std::optional<Rejection> rejected = {};
-  std::optional<Estimate> estimate = {};
+  std::optional<Estimate> part = {}, estimate = {};  // by a part of the layers, by all of them
   std::optional<MeasuredEngine> measured = {};
   std::optional<Offer> offer = {};  // at the plan's objective and confidence
 
   std::int64_t gpus() const { return choice.gpus(); }
+  // The better of both; null where there is none.
+  const Estimate* estimated() const { return estimate ? &*estimate : part ? &*part : nullptr; }
 };
 
 // What a plan draws at the load, by the use that its run makes of the cards.

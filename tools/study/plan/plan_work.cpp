@@ -92,13 +92,26 @@ EngineTerms PlanWork::terms(std::size_t i) const {
   return setting(i).terms(c.gpus(), use);
 }
 
+const Estimate& PlanWork::estimate_a_part(std::size_t i) {
+  Candidate& c = plan.candidates[i];
+  if (c.estimate) return *c.estimate;
+  const workloads::Deployment d = deployment(i);
+  const std::int64_t draft = spec.steps ? 0 : left_by(known[i].question).pool.scheduler.draft;
+  if (!with_a_part(d, draft)) return estimate(i);
+  if (!c.part) c.part = estimate_of(i, d, Layers::Part);
+  return *c.part;
+}
+
 const Estimate& PlanWork::estimate(std::size_t i) {
   std::optional<Estimate>& found = plan.candidates[i].estimate;
-  if (found) return *found;
-  const workloads::Deployment d = deployment(i);
-  found = spec.steps ? estimate_steps(d, *spec.steps, known[i].most, target())
-                     : estimate_service(d, *known[i].question, *known[i].cache);
+  if (!found) found = estimate_of(i, deployment(i), Layers::All);
   return *found;
+}
+
+Estimate PlanWork::estimate_of(std::size_t i, const workloads::Deployment& d, Layers layers) const {
+  if (spec.steps) return estimate_steps(d, *spec.steps, known[i].most, target(), layers);
+  return estimate_service(d, left_by(known[i].question), left_by(known[i].cache), EngineRole::Both,
+                          layers);
 }
 
 const MeasuredEngine& PlanWork::measure(std::size_t i) {

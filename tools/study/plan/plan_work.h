@@ -41,7 +41,9 @@ struct PlanWork {
   const PlanSetting& setting(std::size_t i) const;
   workloads::Deployment deployment(std::size_t i) const;
   EngineTerms terms(std::size_t i) const;
-  // Both are made once. REQUIRES: the sieves let it pass, as far as memory
+  // All are made once. REQUIRES: the sieves let it pass, as far as memory
+  // On a part of the layers, unless that says nothing or all were asked: then as `estimate`.
+  const Estimate& estimate_a_part(std::size_t i);
   const Estimate& estimate(std::size_t i);
   const MeasuredEngine& measure(std::size_t i);
   // REQUIRES: it is measured
@@ -58,6 +60,9 @@ struct PlanWork {
                                            std::string_view how) const;
   // Tells how far a stage is. Throws sim::Error (Interrupted) once that is asked for.
   void proceed(const std::string& what, std::size_t done, std::size_t all) const;
+
+ private:
+  Estimate estimate_of(std::size_t i, const workloads::Deployment& d, Layers layers) const;
 };
 
 // What a stage before this one has left. REQUIRES: it has

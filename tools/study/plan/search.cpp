@@ -13,15 +13,13 @@ constexpr double kWider = 1.5;
 class Search {
  public:
   Search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
-         const std::function<SearchEstimate(std::size_t)>& estimate,
-         const std::function<validation::EngineCapacity(std::size_t)>& measure,
-         const SearchOptions& options)
+         const SearchNumbers& numbers, const SearchOptions& options)
       : items_(items),
         questions_(questions),
-        estimate_(estimate),
-        measure_(measure),
+        numbers_(numbers),
         options_(options),
         margin_(options.margin),
+        part_margin_(options.part_margin),
         best_(questions.size()) {
     result_.items.resize(items.size());
     for (const SearchItem& item : items) terms_.push_back(item.terms);
@@ -35,7 +33,8 @@ class Search {
       measure_what_matters();
     }
     for (const SearchedItem& item : result_.items) {
-      result_.estimated += item.estimate ? 1 : 0;
+      result_.estimated += item.estimated() ? 1 : 0;
+      result_.on_all_layers += item.estimate ? 1 : 0;
       result_.measured += item.capacity ? 1 : 0;
     }
     result_.margin_used = options_.exhaustive ? 0 : margin_;
@@ -60,9 +59,16 @@ class Search {
   }
 
   void learn(std::size_t i) {
-    const SearchEstimate found = estimate_(i);
+    const SearchEstimate found = numbers_.estimate(i);
     result_.items[i].estimate = found.capacity;
     if (found.busy_w > 0) terms_[i].busy_w = found.busy_w;
+    // Never below: one that was told too much by a part says nothing of others.
+    part_ratios_[items_[i].group] = std::max(1.0, part_ratio_of(items_[i].group));
+  }
+
+  void learn_by_a_part(std::size_t i) {
+    if (numbers_.part) result_.items[i].part = numbers_.part(i);
+    if (result_.items[i].part.value_or(0) <= 0) learn(i);
   }
 
   // Whether watts decide anything: an exhaustive search estimates only then.
@@ -76,7 +82,7 @@ class Search {
     SearchedItem& item = result_.items[i];
     item.fate = Fate::Measured;
     if (!item.estimate && priced_by_power()) learn(i);
-    item.capacity = measure_(i);
+    item.capacity = numbers_.measure(i);
     const double deviation = validation::deviation_of(*item.capacity, options_.structure);
     for (std::size_t q = 0; q < questions_.size(); ++q) {
       const auto offer = offer_of(terms_[i], item.capacity->p50, deviation, questions_[q]);
@@ -110,25 +116,35 @@ class Search {
         SearchedItem& item = result_.items[order[k]];
         if (!may_win(order[k], items_[order[k]].ceiling)) continue;
         item.fate = Fate::Margin;
-        learn(order[k]);
+        learn_by_a_part(order[k]);
       }
-      // The best of them, so that what follows has something to be measured by.
-      for (const std::size_t i : by_promise([&](std::size_t j) { return scaled(j); })) {
-        if (!result_.items[i].estimate) continue;
-        if (!result_.items[i].capacity && scaled(i) > 0) measure(i);
-        break;
-      }
+      measure_the_best();
     }
   }
 
-  // The middle ratio of measured to estimated, of a group; of all where none of it was measured.
-  double ratio_of(std::size_t group) const {
+  // So that what follows has something to be measured by.
+  void measure_the_best() {
+    for (;;) {
+      const auto order = by_promise([&](std::size_t i) { return promise(i); });
+      const auto best =
+          std::ranges::find_if(order, [&](std::size_t i) { return result_.items[i].estimated(); });
+      if (best == order.end()) return;
+      if (result_.items[*best].estimate) {
+        if (!result_.items[*best].capacity && scaled(*best) > 0) measure(*best);
+        return;
+      }
+      learn(*best);
+    }
+  }
+
+  // The middle ratio of what `of` says of two numbers of an item, of a group; of all where it says
+  // nothing of those of the group.
+  double middle_ratio(std::size_t group,
+                      const std::function<double(const SearchedItem&)>& of) const {
     std::vector<double> own, all;
     for (std::size_t i = 0; i < items_.size(); ++i) {
-      const SearchedItem& item = result_.items[i];
-      if (!item.capacity || !item.estimate || *item.estimate <= 0 || item.capacity->p50 <= 0)
-        continue;
-      const double ratio = item.capacity->p50 / *item.estimate;
+      const double ratio = of(result_.items[i]);
+      if (ratio <= 0) continue;
       all.push_back(ratio);
       if (items_[i].group == group) own.push_back(ratio);
     }
@@ -139,15 +155,55 @@ class Search {
     return *middle;
   }
 
+  // Of measured to estimated, and of estimated on all layers to estimated on a part; 0: not known.
+  double ratio_of(std::size_t group) const {
+    return middle_ratio(group, [](const SearchedItem& item) {
+      const bool known = item.capacity && item.estimate.value_or(0) > 0;
+      return known ? item.capacity->p50 / *item.estimate : 0;
+    });
+  }
+  double part_ratio_of(std::size_t group) const {
+    return middle_ratio(group, [](const SearchedItem& item) {
+      const bool known = item.estimate && item.part.value_or(0) > 0;
+      return known ? *item.estimate / *item.part : 0;
+    });
+  }
+
+  static double ratio_in(const std::map<std::size_t, double>& ratios, std::size_t group) {
+    const auto found = ratios.find(group);
+    return found == ratios.end() ? 1 : found->second;
+  }
+
   double scaled(std::size_t i) const {
-    const auto found = ratios_.find(items_[i].group);
-    const double ratio = found == ratios_.end() ? 1 : found->second;
+    const double ratio = ratio_in(ratios_, items_[i].group);
     return std::min(result_.items[i].estimate.value_or(0) * ratio, items_[i].ceiling);
+  }
+
+  // What an estimate on all layers may come to; where there is one, that.
+  double promise(std::size_t i) const {
+    const SearchedItem& item = result_.items[i];
+    if (item.estimate || !item.part) return scaled(i);
+    const std::size_t group = items_[i].group;
+    return std::min(
+        *item.part * ratio_in(part_ratios_, group) * (1 + part_margin_) * ratio_in(ratios_, group),
+        items_[i].ceiling);
   }
 
   void scale() {
     for (const SearchItem& item : items_) ratios_[item.group] = 0;
     for (auto& [group, ratio] : ratios_) ratio = ratio_of(group);
+  }
+
+  // How much more an engine carries by all layers than by a part of them, at most.
+  double largest_part_error() const {
+    double largest = 0;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      const SearchedItem& item = result_.items[i];
+      if (item.part.value_or(0) <= 0 || item.estimate.value_or(0) <= 0) continue;
+      const double expected = *item.part * ratio_in(part_ratios_, items_[i].group);
+      largest = std::max(largest, std::log(*item.estimate / expected));
+    }
+    return largest;
   }
 
   double largest_error() const {
@@ -165,21 +221,23 @@ class Search {
   void measure_what_matters() {
     for (;;) {
       scale();
-      const auto order = by_promise([&](std::size_t i) { return scaled(i); });
+      const auto order = by_promise([&](std::size_t i) { return promise(i); });
       std::optional<std::size_t> next;
       std::size_t measured = 0;
       for (const SearchedItem& item : result_.items) measured += item.capacity ? 1 : 0;
       for (const std::size_t i : order) {
         const SearchedItem& item = result_.items[i];
-        if (item.capacity || !item.estimate || scaled(i) <= 0) continue;
+        if (item.capacity || promise(i) <= 0) continue;
         const bool matters = measured < options_.finalists ||
-                             may_win(i, std::min(scaled(i) * (1 + margin_), items_[i].ceiling));
+                             may_win(i, std::min(promise(i) * (1 + margin_), items_[i].ceiling));
         if (!matters) continue;
         next = i;
         break;
       }
       if (next) {
-        measure(*next);
+        result_.items[*next].estimate ? measure(*next) : learn(*next);
+      } else if (largest_part_error() > std::log(1 + part_margin_) && part_margin_ < kMostMargin) {
+        part_margin_ *= kWider;
       } else if (largest_error() > std::log(1 + margin_) && margin_ < kMostMargin) {
         margin_ *= kWider;
       } else {
@@ -193,23 +251,20 @@ class Search {
 
   const std::vector<SearchItem>& items_;
   const std::vector<Demand>& questions_;
-  const std::function<SearchEstimate(std::size_t)>& estimate_;
-  const std::function<validation::EngineCapacity(std::size_t)>& measure_;
+  const SearchNumbers& numbers_;
   SearchOptions options_;
-  double margin_;
+  double margin_, part_margin_;
   std::vector<EngineTerms> terms_;  // with what is known by now
   std::vector<Best> best_;
-  std::map<std::size_t, double> ratios_;
+  std::map<std::size_t, double> ratios_, part_ratios_;  // of groups
   SearchResult result_;
 };
 
 }  // namespace
 
 SearchResult search(const std::vector<SearchItem>& items, const std::vector<Demand>& questions,
-                    const std::function<SearchEstimate(std::size_t)>& estimate,
-                    const std::function<validation::EngineCapacity(std::size_t)>& measure,
-                    const SearchOptions& options) {
-  return Search(items, questions, estimate, measure, options).run();
+                    const SearchNumbers& numbers, const SearchOptions& options) {
+  return Search(items, questions, numbers, options).run();
 }
 
 }  // namespace moesim::tools

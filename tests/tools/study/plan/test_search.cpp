@@ -15,7 +15,8 @@ namespace {
 struct Toy {
   std::vector<SearchItem> items;
   std::vector<double> estimates, capacities;
-  std::vector<double> busy = {};  // watts of a GPU that works
+  std::vector<double> parts = {};  // estimates by a part of the layers; none
+  std::vector<double> busy = {};   // watts of a GPU that works
   std::vector<Demand> questions = {
       {.rate = 24, .confidence = 0.8, .objective = Objective::Cost, .limits = {.gpus = 64}},
       {.rate = 24, .confidence = 0.5, .objective = Objective::Gpus, .limits = {.gpus = 64}}};
@@ -27,16 +28,21 @@ struct Toy {
     capacities.push_back(capacity);
   }
   SearchResult search(const SearchOptions& options) const {
-    return tools::search(
-        items, questions,
-        [&](std::size_t i) {
-          return SearchEstimate{.capacity = estimates[i], .busy_w = busy.empty() ? 0 : busy[i]};
-        },
-        [&](std::size_t i) {
-          return validation::EngineCapacity{
-              .p10 = capacities[i], .p50 = capacities[i], .p90 = capacities[i]};
-        },
-        options);
+    return tools::search(items, questions,
+                         {.part = parts.empty() ? std::function<double(std::size_t)>()
+                                                : [&](std::size_t i) { return parts[i]; },
+                          .estimate =
+                              [&](std::size_t i) {
+                                return SearchEstimate{.capacity = estimates[i],
+                                                      .busy_w = busy.empty() ? 0 : busy[i]};
+                              },
+                          .measure =
+                              [&](std::size_t i) {
+                                return validation::EngineCapacity{.p10 = capacities[i],
+                                                                  .p50 = capacities[i],
+                                                                  .p90 = capacities[i]};
+                              }},
+                         options);
   }
 };
 
@@ -107,6 +113,48 @@ TEST_CASE("an engine that was estimated too low is found once the margin has gro
   CHECK(narrow.measured == 3);
 }
 
+TEST_CASE("what a part of the layers tells to be worse is not asked for all of them") {
+  Toy toy;
+  toy.add(8, 30, 30, 100);
+  // At most 9 x 1.12 x 1.12 = 11.3 /s: three engines where one does.
+  toy.add(8, 10, 10, 100);
+  // Nothing by a part: all layers are asked, and carry enough for no more than two engines.
+  toy.add(8, 20, 20, 100);
+  toy.parts = {29, 9, 0};
+  const SearchResult found = toy.search({.finalists = 1});
+  CHECK(found.best[0] == 0);
+  CHECK(found.estimated == 3);
+  CHECK(found.on_all_layers == 2);
+  CHECK(found.measured == 1);
+  CHECK_FALSE(found.items[1].estimate);
+  CHECK(found.items[1].fate == Fate::Margin);
+  CHECK(*found.items[2].estimate == 20);
+  // One that a part tells to be the best and all layers do not: the next one is measured, whose
+  // part is not taken for too much because of that.
+  toy.parts = {29, 35, 0};
+  const SearchResult other = toy.search({.finalists = 1});
+  CHECK(other.best[0] == 0);
+  CHECK(other.on_all_layers == 3);
+  CHECK(other.measured == 1);
+}
+
+TEST_CASE("where all layers tell more than a part did the part's margin grows") {
+  Toy toy;
+  // The first two are measured. The second's part is off by 26 / 18 = 1.44 (of two ratios, 1 and
+  // that, the lower is the middle one), more than 1.12: the margin grows to 0.12 x 1.5^4 = 0.6075,
+  // where the third may carry 17 x 1.6075 x 1.12 = 30.6, more than the 30 that are known.
+  toy.add(8, 30, 30, 100);
+  toy.add(8, 26, 26, 100);
+  toy.add(8, 33, 33, 100);
+  toy.parts = {30, 18, 17};
+  const SearchResult found = toy.search({.finalists = 2});
+  CHECK(found.best[0] == 2);
+  CHECK(found.measured == 3);
+  CHECK(found.margin_used == 0.12);
+  // With nothing to learn from the third is not found.
+  CHECK(toy.search({.finalists = 1}).best[0] == 0);
+}
+
 TEST_CASE("a staged search finds what an exhaustive one does") {
   // 100 problems of 60 engines: capacities log-normal by size, ceilings up to three times them,
   // estimates off by up to 8 % of a common factor.
@@ -126,5 +174,18 @@ TEST_CASE("a staged search finds what an exhaustive one does") {
     CHECK(staged.best == all.best);
     CHECK(staged.measured < 40);
     CHECK(all.measured == 60);
+    // By a part of the layers, 10 % less and off by 5 %: the same are measured.
+    for (const double estimate : toy.estimates)
+      toy.parts.push_back(0.9 * estimate * (1 + 0.1 * (random.uniform() - 0.5)));
+    const SearchResult by_part = toy.search({.margin = 0.2, .part_margin = 0.25, .chunk = 16});
+    CHECK(by_part.best == all.best);
+    CHECK(by_part.margin_used == staged.margin_used);
+    CHECK(by_part.largest_error == staged.largest_error);
+    CHECK(by_part.estimated == staged.estimated);
+    CHECK(by_part.on_all_layers < staged.on_all_layers);
+    for (std::size_t i = 0; i < toy.items.size(); ++i) {
+      CHECK(by_part.items[i].fate == staged.items[i].fate);
+      CHECK(by_part.items[i].capacity.has_value() == staged.items[i].capacity.has_value());
+    }
   }
 }
