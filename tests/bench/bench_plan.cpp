@@ -1,7 +1,8 @@
 // Plans among many engines: processor time, and how many were thought of, estimated and measured.
 //
-//   bench_plan qwen3 | deepseek       a thousand candidates and more after the rules
-//   bench_plan spaces [NAME]          small spaces, staged and exhaustively: the same answers?
+//   bench_plan qwen3 | deepseek [law]   a thousand candidates and more after the rules, with a
+//                                       trace's routing or with a law's
+//   bench_plan spaces [NAME]            small spaces, staged and exhaustively: the same answers?
 //
 // Must, on one core: qwen3 (Qwen3-235B on up to 64 H200) 30 s, deepseek (DeepSeek-V3 on up to 128
 // H100) 60 s.
@@ -119,13 +120,13 @@ std::vector<std::string> answers_of(const tools::Plan& plan) {
   return all;
 }
 
-void run_large(const Space& space) {
+void run_large(std::string_view name, const std::string& question) {
   const double begin = tests::cpu_seconds();
   Times times;
-  const tools::Plan plan = plan_of(space.question, &times);
+  const tools::Plan plan = plan_of(question, &times);
   for (const tools::PlanStage& stage : plan.stages)
     fmt::print("{:<10} {:>6} -> {:>6}\n", stage.name, stage.in, stage.out);
-  fmt::print("{}: {:.1f} s of processor time ({}); {}\n", space.name, tests::cpu_seconds() - begin,
+  fmt::print("{}: {:.1f} s of processor time ({}); {}\n", name, tests::cpu_seconds() - begin,
              times.text(), fmt::join(answers_of(plan), "; "));
 }
 
@@ -148,7 +149,12 @@ int main(int argc, char** argv) {
   const std::string_view which = argc > 1 ? argv[1] : "spaces";
   for (const Space& space : kLarge) {
     if (space.name != which) continue;
-    run_large(space);
+    std::string question = space.question;
+    if (argc > 2 && std::string_view(argv[2]) == "law")
+      question.replace(question.find("{trace:"),
+                       question.find("repeat}") + 7 - question.find("{trace:"),
+                       "{law: log_normal, skew: 1}");
+    run_large(space.name, question);
     return 0;
   }
   bool all_same = true;

@@ -9,6 +9,8 @@
 #include "sim/error.h"
 #include "workloads/placement/balanced.h"
 #include "workloads/placement/rank_routing.h"
+#include "workloads/routing/laws/drawn_ids.h"
+#include "workloads/routing/trace/trace_cache.h"
 
 namespace moesim::workloads {
 namespace {
@@ -70,7 +72,7 @@ std::unique_ptr<RoutingSource> make_source(const Deployment& deployment, const M
                               .seed = deployment.seed},
                              choice.mapping, choice.cache.get());
   }
-  return std::make_unique<LawSource>(LawSpec{
+  const LawSpec law{
       .law = choice.law,
       .skew = choice.skew,
       .drift = choice.drift,
@@ -81,7 +83,8 @@ std::unique_ptr<RoutingSource> make_source(const Deployment& deployment, const M
       .groups = static_cast<std::uint32_t>(moe.router.groups),
       .groups_per_token = static_cast<std::uint32_t>(has_limit(choice, moe) ? moe.router.top_groups
                                                                             : moe.router.groups),
-      .seed = deployment.seed});
+      .seed = deployment.seed};
+  return kept_law_source(law, choice.cache ? choice.cache->drawn() : std::make_shared<DrawnIds>());
 }
 
 constexpr std::int64_t kMostEvidence = 16;

@@ -5,12 +5,15 @@
 // whole (written beside its place under a name that nobody else has, then renamed), so that any
 // number of processes may share the folder; whoever has one open keeps it while it is deleted. What
 // cannot be written is not kept, silently: the answer is the same.
+//
+// Beside it, in memory, what laws have drawn: who shares the one shares the other.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
 
+#include "workloads/routing/laws/drawn_ids.h"
 #include "workloads/routing/trace/unpacked_trace.h"
 
 namespace moesim::workloads {
@@ -28,9 +31,12 @@ class TraceCache {
   // RoutingTrace::open does. From any thread.
   std::shared_ptr<const UnpackedTrace> open(const std::filesystem::path& file) const;
 
+  const std::shared_ptr<DrawnIds>& drawn() const { return drawn_; }
+
  private:
   std::filesystem::path folder_;
   std::uint64_t most_bytes_;
+  std::shared_ptr<DrawnIds> drawn_ = std::make_shared<DrawnIds>();
 };
 
 }  // namespace moesim::workloads
