@@ -11,8 +11,10 @@
 #include "sim/io/atomic_file.h"
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/command.h"
+#include "tools/moesim/html_output.h"
 #include "tools/moesim/shipped.h"
 #include "tools/moesim/trace_cache.h"
+#include "tools/report/page_kinds.h"
 #include "tools/report/plan_text.h"
 #include "tools/study/plan/plan.h"
 
@@ -177,7 +179,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     sim::io::write_file(*file, candidates_csv(plan));
   if (const auto target = arguments.find("emit"); target && !plan.answers.empty())
     emit(*target, plan);
-  console.out << (arguments.json() ? sim::io::to_text(to_json(plan, spec)) : plan_text(plan, spec));
+  const sim::io::Json json = to_json(plan, spec);
+  if (const auto html = arguments.find("html")) write_page(*html, plan_page(json), json);
+  console.out << (arguments.json() ? sim::io::to_text(json) : plan_text(plan, spec));
   const bool chosen = !plan.answers.empty() && plan.answers.front().roles.front() == "chosen";
   if (chosen) return sim::ExitCode::Ok;
   console.err << "moesim plan: nothing within the limits meets the targets with that confidence\n";
@@ -244,6 +248,7 @@ Command plan_command() {
                     "reason",
             .is_file = true,
             .is_output = true},
+           html_option(),
            format_option()},
       .examples = {"moesim plan --model qwen3-235b-a22b --gpu h200=2.60 --rate 24 --input 2000 "
                    "--output 500 --ttft 2s --tpot 80ms --engine sglang",

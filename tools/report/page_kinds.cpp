@@ -14,6 +14,7 @@ namespace {
 constexpr std::array kKinds{
     // Before those whose keys they have, too.
     PageKind{"capacity", "moesim capacity", "capacity", capacity_page},
+    PageKind{"plan", "moesim plan", "plan", plan_page},
     PageKind{"serving", "moesim run", "serving", serving_page},
     PageKind{"training", "moesim run", "training", training_page},
     PageKind{"run", "moesim run", "phases_us", run_page},

@@ -26,6 +26,7 @@ std::string page_commands();
 Page page_of(const sim::io::Json& report, const std::string& name);
 
 Page run_page(const sim::io::Json& report);
+Page plan_page(const sim::io::Json& report);
 Page capacity_page(const sim::io::Json& report);
 Page serving_page(const sim::io::Json& report);
 Page training_page(const sim::io::Json& report);

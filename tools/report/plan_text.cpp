@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "sim/units_text.h"
 #include "workloads/serving/service.h"
@@ -51,11 +50,8 @@ class Text {
   std::string unit() const { return spec_.steps ? "tokens/s" : "requests/s"; }
 
   std::string asked() const {
-    std::string targets = text_of(spec_.targets);
-    if (!spec_.steps && spec_.targets.of_requests())
-      targets += fmt::format(", {:g} % of requests", 100 * spec_.targets.attained);
     return fmt::format("{}: {} {} within {}", spec_.title, rate_text(spec_.demand.rate), unit(),
-                       targets);
+                       targets_told(spec_));
   }
 
   PlanStage stage(const std::string& name) const {
@@ -198,18 +194,12 @@ class Text {
   }
 
   void tell_rejected() {
-    std::map<std::string, std::vector<const Candidate*>> by_code;
-    for (const Candidate& c : plan_.candidates)
-      if (c.rejected) by_code[c.rejected->code].push_back(&c);
     line("");
     line("  why not the others");
-    for (const auto& [code, all] : by_code) {
-      // Of the largest: what the smaller ones lack is more still.
-      const Candidate* shown = all.front();
-      for (const Candidate* c : all)
-        if (c->gpus() > shown->gpus()) shown = c;
-      line(fmt::format("  {:>6}  {:<11} such as {} {}, {}: {}", all.size(), code, shown->gpus(),
-                       shown->device, shown->name, shown->rejected->detail));
+    for (const RejectedCode& rejected : rejected_by_code(plan_)) {
+      const Candidate& shown = plan_.candidates[rejected.example];
+      line(fmt::format("  {:>6}  {:<11} such as {} {}, {}: {}", rejected.count, rejected.code,
+                       shown.gpus(), shown.device, shown.name, shown.rejected->detail));
     }
   }
 

@@ -27,10 +27,11 @@ run(compare mixtral-8x7b-decode-h100 --set network=bound --set cluster=h200:1x8 
 run(run mixtral-8x7b-serving-h100 --set serving.requests.count=300 --set serving.requests.warm_up=30 --html ${WORK}/serving.html)
 run(run deepseek-v3-training-h800 --set training.draws=1 --html ${WORK}/training.html)
 run(capacity mixtral-8x7b-serving-h100 --set serving.requests.count=300 --set serving.requests.warm_up=30 --html ${WORK}/capacity.html)
+run(plan --model mixtral-8x7b --gpu h100=2.40 --context 2048 --rate 9000 --tpot 15ms --most 8 --html ${WORK}/plan.html)
 file(GLOB pages ${WORK}/*.html)
 list(LENGTH pages count)
-if(NOT count EQUAL 9)
-  message(FATAL_ERROR "expected 9 pages, found ${pages}")
+if(NOT count EQUAL 10)
+  message(FATAL_ERROR "expected 10 pages, found ${pages}")
 endif()
 # The rules of accessibility come with npm's packages, of the sources or of packaging/report_template.
 foreach(modules ${SOURCE}/tools/report/web ${BUILD}/tests/packaging/report_template/web)

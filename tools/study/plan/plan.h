@@ -110,6 +110,16 @@ struct PlanOptions {
 // so.
 Plan make_plan(const PlanSpec& spec, const PlanOptions& options);
 
+// "TTFT 2 s, TPOT 80 ms, 99 % of requests"
+std::string targets_told(const PlanSpec& spec);
+// Candidates that are no answer, by code, in the order of codes.
+struct RejectedCode {
+  std::string code;
+  std::size_t count = 0;
+  std::size_t example = 0;  // the largest candidate: what the smaller ones lack is more still
+};
+std::vector<RejectedCode> rejected_by_code(const Plan& plan);
+
 sim::io::Json to_json(const Plan& plan, const PlanSpec& spec);
 // A row for each candidate: its GPUs, its layout, what an engine of it carries where that was
 // estimated or measured, and the code and the reason where it is no answer.

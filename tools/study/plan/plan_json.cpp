@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -90,10 +92,34 @@ Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
 
 }  // namespace
 
+std::string targets_told(const PlanSpec& spec) {
+  std::string targets = text_of(spec.targets);
+  if (!spec.steps && spec.targets.of_requests())
+    targets += fmt::format(", {:g} % of requests", 100 * spec.targets.attained);
+  return targets;
+}
+
+std::vector<RejectedCode> rejected_by_code(const Plan& plan) {
+  std::map<std::string, RejectedCode> by_code;
+  for (std::size_t i = 0; i < plan.candidates.size(); ++i) {
+    const Candidate& c = plan.candidates[i];
+    if (!c.rejected) continue;
+    const auto [found, is_new] =
+        by_code.try_emplace(c.rejected->code, RejectedCode{c.rejected->code, 0, i});
+    ++found->second.count;
+    if (c.gpus() > plan.candidates[found->second.example].gpus()) found->second.example = i;
+  }
+  std::vector<RejectedCode> all;
+  for (const auto& [code, rejected] : by_code) all.push_back(rejected);
+  return all;
+}
+
 Json to_json(const Plan& plan, const PlanSpec& spec) {
   Json json{
       {"title", spec.title},
       {"rate_per_s", spec.demand.rate},
+      {"unit", spec.steps ? "tokens/s" : "requests/s"},
+      {"targets", targets_told(spec)},
       {"confidence", spec.demand.confidence},
       {"objective", std::string(kObjectiveNames[static_cast<std::size_t>(spec.demand.objective)])}};
   json["answers"] = Json::array();
@@ -123,11 +149,16 @@ Json to_json(const Plan& plan, const PlanSpec& spec) {
     point["capacity_per_s_per_gpu"] = c.estimate->capacity / static_cast<double>(c.gpus());
     json["pareto"].push_back(std::move(point));
   }
-  std::map<std::string, std::size_t> rejected;
-  for (const Candidate& c : plan.candidates)
-    if (c.rejected) ++rejected[c.rejected->code];
   json["rejected"] = Json::object();
-  for (const auto& [code, count] : rejected) json["rejected"][code] = count;
+  json["why_not"] = Json::array();
+  for (const RejectedCode& rejected : rejected_by_code(plan)) {
+    json["rejected"][rejected.code] = rejected.count;
+    const Candidate& c = plan.candidates[rejected.example];
+    Json example = engine_json(c);
+    example["reason"] = c.rejected->detail;
+    json["why_not"].push_back(
+        {{"code", rejected.code}, {"count", rejected.count}, {"example", std::move(example)}});
+  }
   json["stages"] = Json::array();
   for (const PlanStage& stage : plan.stages)
     json["stages"].push_back({{"name", stage.name}, {"in", stage.in}, {"out", stage.out}});
