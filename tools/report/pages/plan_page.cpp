@@ -184,12 +184,14 @@ class PlanPage {
       table.rows.push_back({engine, count_text(point.at("gpus")), fmt::format("{:.4g}", user),
                             fmt::format("{:.4g}", gpu)});
     }
-    return {
-        .title = "A GPU's load against a user's speed",
-        .sentence = fmt::format("{} engines are beaten by none in both, as they were estimated.",
-                                table.rows.size()),
-        .chart = std::move(chart),
-        .table = std::move(table)};
+    const std::size_t engines = table.rows.size();
+    Figure figure{.title = "A GPU's load against a user's speed",
+                  .sentence = fmt::format(
+                      "{} beaten by none in both, as estimated.",
+                      engines == 1 ? "One engine is" : fmt::format("{} engines are", engines)),
+                  .table = std::move(table)};
+    if (engines > 1) figure.chart = std::move(chart);
+    return figure;
   }
 
   Figure stages() const {
