@@ -72,18 +72,17 @@ std::unique_ptr<RoutingSource> make_source(const Deployment& deployment, const M
                               .seed = deployment.seed},
                              choice.mapping, choice.cache.get());
   }
-  const LawSpec law{
-      .law = choice.law,
-      .skew = choice.skew,
-      .drift = choice.drift,
-      .layers = layers,
-      .experts = experts,
-      .top_k = top_k,
-      .tokens_per_step = static_cast<std::uint32_t>(tokens),
-      .groups = static_cast<std::uint32_t>(moe.router.groups),
-      .groups_per_token = static_cast<std::uint32_t>(has_limit(choice, moe) ? moe.router.top_groups
-                                                                            : moe.router.groups),
-      .seed = deployment.seed};
+  const LawSpec law{.law = choice.law,
+                    .skew = choice.skew,
+                    .drift = choice.drift,
+                    .layers = layers,
+                    .experts = experts,
+                    .top_k = top_k,
+                    .tokens_per_step = static_cast<std::uint32_t>(tokens),
+                    .groups = static_cast<std::uint32_t>(moe.router.groups),
+                    .groups_per_token = static_cast<std::uint32_t>(
+                        has_limit(choice, moe) ? moe.router.top_groups : moe.router.groups),
+                    .seed = deployment.seed};
   return kept_law_source(law, choice.cache ? choice.cache->drawn() : std::make_shared<DrawnIds>());
 }
 
