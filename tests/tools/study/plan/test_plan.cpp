@@ -121,8 +121,9 @@ TEST_CASE("where nothing meets the targets the nearest is told, and what would d
   CHECK(has(many.out, "  limit_gpus  such as "));
   CHECK(has(many.out, " tokens/s within 8 GPUs\n  would do  "));
   CHECK(has(many.out, " USD/h\n"));
-  CHECK(many.err ==
-        "moesim plan: nothing within the limits meets the targets with that confidence\n");
+  // After what a slow machine tells of its progress.
+  CHECK(many.err.ends_with(
+      "moesim plan: nothing within the limits meets the targets with that confidence\n"));
   // A token in a millisecond is beyond what any of them reads its weights in.
   const Called fast =
       call(tools::plan_command(), {{"FILE", {file.string()}}, {"set", {"targets.tpot=1 ms"}}});
