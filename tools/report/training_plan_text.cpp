@@ -90,8 +90,8 @@ std::vector<PlanRow> fewer_rows(const Plan& plan, const PlanSpec& spec, const Pl
     if (capacity > most) best = &c, most = capacity;
   }
   if (!best) return {{"fewer", "all of fewer GPUs are refused by proof: see below"}};
-  return {{"fewer", fmt::format("the best of fewer, {}, takes {} {:.1f} days", run_text(*best),
-                                best->measured ? "" : "about", days_of(spec, most))}};
+  return {{"fewer", fmt::format("the best of fewer, {}, takes {}{:.1f} days", run_text(*best),
+                                best->measured ? "" : "about ", days_of(spec, most))}};
 }
 
 std::string run_second(const Plan& plan, const PlanSpec& spec) {

@@ -165,7 +165,7 @@ double PlanWork::days(double capacity) const {
 std::string PlanWork::carries(double capacity, Sureness how) const {
   const bool proved = how == Sureness::AtMost;
   if (spec.training)
-    return fmt::format("takes {} {:.1f} days", proved ? "at least" : "about", days(capacity));
+    return fmt::format("takes {} {:.4g} days", proved ? "at least" : "about", days(capacity));
   return fmt::format("an engine carries {} {:.3g} /s", proved ? "at most" : "about", capacity);
 }
 

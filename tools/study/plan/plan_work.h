@@ -66,7 +66,7 @@ struct PlanWork {
   double tokens_of_request() const;
   // Of a run of training.
   double days(double capacity) const;
-  // "an engine carries about 2.04 /s", "takes at least 41.2 days"
+  // "an engine carries about 2.04 /s", "takes at least 41.23 days"
   std::string carries(double capacity, Sureness how) const;
   // Why an engine that carries so much is the answer to no question, because of limits; of a run of
   // training, of days.
