@@ -88,6 +88,7 @@ void add_report_figures(Figures& figures) {
   figures["example sweep"] = [] { return kept("readme_sweep"); };
   figures["example comparison"] = [] { return kept("readme_compare"); };
   figures["example plan"] = [] { return kept("readme_plan"); };
+  figures["plan of a run of training"] = [] { return kept("guide_training_plan"); };
   figures["plan of DeepSeek-V3"] = [] { return kept("guide_plan"); };
   figures["five lines of Python"] = python_lines;
   figures["placements"] = placements_table;

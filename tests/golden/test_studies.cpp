@@ -67,6 +67,11 @@ TEST_CASE("the plan of the README is as it was") {
                                                      {"set", {"kernels.moe=trtllm"}}}));
 }
 
+TEST_CASE("the plan of a run of training in the guide is as it was") {
+  check_against_file("guide_training_plan",
+                     printed(tools::plan_command(), {{"FILE", {"mixtral-8x7b-training-h100"}}}));
+}
+
 TEST_CASE("the plan of DeepSeek-V3 in the guide is as it was") {
   check_against_file("guide_plan", printed(tools::plan_command(),
                                            {{"FILE", {"configs/plans/deepseek-v3-h200.yaml"}}}));

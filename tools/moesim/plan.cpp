@@ -193,9 +193,10 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
 Command plan_command() {
   return {
       .name = "plan",
-      .summary = "the fewest or cheapest GPUs that carry a load within its targets",
+      .summary = "the fewest or cheapest GPUs that carry a load, or train a model in time",
       .description =
-          "FILE is a question (docs/guide/capacity.md); or the options say it. Every layout that "
+          "FILE is a question, of a load or of a run of training (docs/guide/capacity.md); or the "
+          "options say it, of a load. Every layout that "
           "the engine starts and that fits is thought of; those that are proved, or estimated "
           "beyond a margin that is checked, to be worse are left out, the others are run. Says how "
           "sure the answer is, why not fewer, and what the loss of a node does. Exit code 3 where "

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/units_text.h"
+#include "tools/report/training_plan_text.h"
 #include "workloads/serving/service.h"
 
 namespace moesim::tools {
@@ -49,7 +50,12 @@ class Text {
 
   std::string unit() const { return spec_.steps ? "tokens/s" : "requests/s"; }
 
+  void rows(const std::vector<PlanRow>& all) {
+    for (const auto& [head, text] : all) row(head, text);
+  }
+
   std::string asked() const {
+    if (spec_.training) return run_asked(spec_);
     return fmt::format("{}: {} {} within {}", spec_.title, rate_text(spec_.demand.rate), unit(),
                        targets_told(spec_));
   }
@@ -68,6 +74,13 @@ class Text {
     std::string roles;
     for (const std::string& role : a.roles) roles += (roles.empty() ? "" : ", ") + role;
     line("");
+    if (spec_.training) {
+      line(fmt::format("  {}: {}", roles, run_head(plan_, a)));
+      rows(run_rows(spec_, a));
+      if (a.power) tell_power(*a.power);
+      if (a.roles.front() == "chosen") rows(fewer_rows(plan_, spec_, a));
+      return;
+    }
     line(fmt::format("  {}: {} GPUs ({} node{}), {}", roles, a.offer.gpus, a.nodes,
                      a.nodes == 1 ? "" : "s", engines_text(c, a.offer.engines)));
     const double used = spec_.demand.rate / a.offer.capacity;
@@ -116,7 +129,7 @@ class Text {
   void tell_power(const PlanPower& p) {
     row("power", fmt::format("{:.1f} kW (+-{:.0f} %), {:.0f} W a GPU; {:.3g} J per {}token{}",
                              p.total_w / 1e3, 100 * p.error, p.gpu_w, p.per_token_j,
-                             spec_.steps ? "" : "output ",
+                             spec_.steps || spec_.training ? "" : "output ",
                              spec_.pue > 1 ? fmt::format(" (PUE {:g})", spec_.pue) : ""));
     for (const std::string& what : p.stand_ins) row("", "of that: " + what);
   }
@@ -159,9 +172,18 @@ class Text {
   void tell_second() {
     const Candidate& second = plan_.candidates[plan_.second->candidate];
     line("");
+    if (spec_.training) {
+      row("second", run_second(plan_, spec_));
+      tell_tie(second);
+      return;
+    }
     row("second", fmt::format("{} GPUs, {}, carries {} {}", second.offer->gpus,
                               engines_text(second, second.offer->engines),
                               rate_text(second.offer->capacity), unit()));
+    tell_tie(second);
+  }
+
+  void tell_tie(const Candidate& second) {
     row("", fmt::format("a GPU of the chosen one carries more than its with probability {:.2f}{}",
                         plan_.second->probability,
                         second.device == candidate(plan_.answers.front()).device
@@ -174,6 +196,10 @@ class Text {
     const Candidate& c = plan_.candidates[n.candidate];
     line("");
     line("  nothing meets the targets within the limits");
+    if (spec_.training) {
+      rows(nearest_run_rows(plan_, spec_));
+      return;
+    }
     if (n.would_do) {
       row("nearest", fmt::format("{}: {} {} within {} GPUs", engines_text(c, n.would_do->engines),
                                  rate_text(n.carried), unit(), spec_.demand.limits.gpus));

@@ -51,22 +51,42 @@ void add(const RankShare& chunk, RankShare& rank) {
   rank.predictions += chunk.predictions;
 }
 
+// What rank r has, but for what its experts take.
+RankShare chunks_of(const TrainingQuestion& q, const PipelineSchedule& schedule, std::uint32_t r) {
+  RankShare rank;
+  for (std::uint32_t c = 0; c < schedule.chunks; ++c)
+    add(share_of(q.stages[schedule.stage({r, c})]), rank);
+  return rank;
+}
+
+TrainingPlan plan_of(const Deployment& d, const TrainingQuestion& q,
+                     const PipelineSchedule& schedule, const std::vector<RankShare>& shares) {
+  return plan_training(d.model, replicated(d.layout, schedule), shares, load_of(q, d),
+                       d.cluster.device);
+}
+
 }  // namespace
 
 TrainingPlan memory_of(const Deployment& d, const TrainingQuestion& q,
                        const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks) {
   std::vector<RankShare> shares;
   for (std::uint32_t r = 0; r < schedule.size(); ++r) {
-    RankShare& rank = shares.emplace_back();
-    for (std::uint32_t c = 0; c < schedule.chunks; ++c) {
-      const std::uint32_t stage = schedule.stage({r, c});
-      add(share_of(q.stages[stage]), rank);
-      rank.imbalance = std::max(rank.imbalance, imbalance_of(stage, chunks));
-    }
+    RankShare& rank = shares.emplace_back(chunks_of(q, schedule, r));
+    for (std::uint32_t c = 0; c < schedule.chunks; ++c)
+      rank.imbalance = std::max(rank.imbalance, imbalance_of(schedule.stage({r, c}), chunks));
     rank.in_flight = static_cast<double>(step.pipeline.most_in_flight(r, false)) / schedule.chunks;
   }
-  return plan_training(d.model, replicated(d.layout, schedule), shares, load_of(q, d),
-                       d.cluster.device);
+  return plan_of(d, q, schedule, shares);
+}
+
+TrainingPlan memory_of(const Deployment& d, const TrainingQuestion& q,
+                       const PipelineSchedule& schedule, const std::vector<double>& in_flight) {
+  std::vector<RankShare> shares;
+  for (std::uint32_t r = 0; r < schedule.size(); ++r) {
+    shares.push_back(chunks_of(q, schedule, r));
+    shares.back().in_flight = in_flight[r];
+  }
+  return plan_of(d, q, schedule, shares);
 }
 
 std::string advice_of(const Deployment& d, TrainingQuestion q, const PipelineSchedule& schedule,

@@ -15,6 +15,11 @@ namespace moesim::workloads {
 TrainingPlan memory_of(const Deployment& deployment, const TrainingQuestion& question,
                        const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks);
 
+// The same before a pass is played, were all experts alike: no less is possible. `in_flight`: of
+// each rank, in whole ranks' worth.
+TrainingPlan memory_of(const Deployment& deployment, const TrainingQuestion& question,
+                       const PipelineSchedule& schedule, const std::vector<double>& in_flight);
+
 // What would make a step fit that does not.
 std::string advice_of(const Deployment& deployment, TrainingQuestion question,
                       const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks,

@@ -44,19 +44,6 @@ void read_schedule(const YamlNode& node, TrainingQuestion& q) {
   if (place < names.size()) q.schedule = parse_schedule(names[place]);
 }
 
-// Stages of the whole model: what of it each chunk has.
-std::int64_t stages_of(const TrainingQuestion& q, std::int64_t pp) {
-  switch (q.schedule.value_or(ScheduleName::OneFOneB)) {
-    case ScheduleName::Interleaved:
-      return pp * q.virtual_stages;
-    case ScheduleName::ZbV:
-    case ScheduleName::DualPipeV:
-      return 2 * pp;
-    default:
-      return pp;
-  }
-}
-
 void lay_out(const YamlNode& node, const Deployment& d, TrainingQuestion& q) {
   const StageLayoutRequest request{.stages = stages_of(q, d.layout.pp),
                                    .layers = d.model.layer_count(),
@@ -97,6 +84,18 @@ void lay_out(const YamlNode& node, const Deployment& d, TrainingQuestion& q) {
 }
 
 }  // namespace
+
+std::int64_t stages_of(const TrainingQuestion& q, std::int64_t pp) {
+  switch (q.schedule.value_or(ScheduleName::OneFOneB)) {
+    case ScheduleName::Interleaved:
+      return pp * q.virtual_stages;
+    case ScheduleName::ZbV:
+    case ScheduleName::DualPipeV:
+      return 2 * pp;
+    default:
+      return pp;
+  }
+}
 
 TrainingQuestion read_training_question(const YamlNode& node, const Deployment& d) {
   node.allow_only({"sequence",     "micro_batch", "global_batch", "schedule", "virtual_stages",

@@ -13,6 +13,9 @@ namespace moesim::workloads {
 TrainingQuestion read_training_question(const sim::io::YamlNode& node,
                                         const Deployment& deployment);
 
+// Stages of the whole model that its schedule cuts on so many pipeline ranks.
+std::int64_t stages_of(const TrainingQuestion& question, std::int64_t pp);
+
 // What a job's host takes where the scenario does not say: Megatron-Core records no graphs, and its
 // operations take as long as those of Moonlight's step on eight H100 (README.md, "The host").
 void training_host(Host& host);

@@ -76,6 +76,14 @@ class PlanPage {
     const std::string engine =
         fmt::format("{} {} ({})", count_text(n.at("gpus")), n.at("device").get<std::string>(),
                     n.at("engine").get<std::string>());
+    if (n.contains("days")) {
+      return text +
+             fmt::format(" Nearest are {}, in {:.1f} days.", engine, n.at("days").get<double>());
+    }
+    if (n.contains("lacking_bytes")) {
+      return text + fmt::format(" Nearest are {}: a GPU lacks {:.1f} GB.", engine,
+                                n.at("lacking_bytes").get<double>() / 1e9);
+    }
     if (n.contains("would_do")) {
       return text +
              fmt::format(" Nearest are engines of {}: {} within the limits; {} GPUs would do.",
@@ -111,7 +119,8 @@ class PlanPage {
       }
       table.rows.back().push_back(percent_text(a.at("saturation")));
       table.rows.back().push_back(fmt::format("{:.2f}", a.at("probability").get<double>()));
-      table.rows.back().push_back(rate_text(a.at("without_one_node").at("capacity_per_s")));
+      const auto left = a.find("without_one_node");  // a run of training waits and goes on
+      table.rows.back().push_back(left == a.end() ? "-" : rate_text(left->at("capacity_per_s")));
     }
     return {.title = "What is carried",
             .sentence =
@@ -125,7 +134,8 @@ class PlanPage {
   Figure told(const Json& answers) const {
     Table table{{"answer"}, {}};
     std::vector<std::string> engines{"engines"}, gpus{"GPUs"}, cost{"cost"}, million{"a million"},
-        power{"power"}, first{"p99 TTFT"}, token{"p99 TPOT"}, step{"a step"}, up{"too few run"};
+        power{"power"}, first{"p99 TTFT"}, token{"p99 TPOT"}, step{"a step"}, up{"too few run"},
+        days{"days"}, hours{"GPU-hours"}, run_cost{"cost of the run"};
     const auto add = [](std::vector<std::string>& row, const Json& json, const char* key,
                         auto text) {
       row.push_back(json.contains(key) ? text(json.at(key)) : "-");
@@ -153,10 +163,24 @@ class PlanPage {
       add(first, metrics, "p99_ttft_ms", of_ms);
       add(token, metrics, "p99_tpot_ms", of_ms);
       add(step, metrics, "step_time_us", [](const Json& us) { return time_text(us); });
-      const double enough = a.at("availability").at("enough");
-      up.push_back(fmt::format("{:.3g} minutes a year", 365.25 * 24 * 60 * (1 - enough)));
+      add(up, a, "availability", [](const Json& times) {
+        return fmt::format("{:.3g} minutes a year",
+                           365.25 * 24 * 60 * (1 - times.at("enough").get<double>()));
+      });
+      add(days, a, "run", [](const Json& run) {
+        const Json& of_run = run.at("days");
+        return fmt::format("{:.1f} ({:.1f} to {:.1f})", of_run.at("p50").get<double>(),
+                           of_run.at("p10").get<double>(), of_run.at("p90").get<double>());
+      });
+      add(hours, a, "run", [](const Json& run) { return count_text(run.at("gpu_hours")); });
+      const Json run = a.value("run", Json::object());
+      add(run_cost, run, "cost", [&](const Json& in_all) {
+        return fmt::format("{:.0f} {}", in_all.get<double>(),
+                           a.at("cost").at("currency").get<std::string>());
+      });
     }
-    for (auto* row : {&engines, &gpus, &cost, &million, &power, &first, &token, &step, &up}) {
+    for (auto* row : {&engines, &gpus, &days, &hours, &run_cost, &cost, &million, &power, &first,
+                      &token, &step, &up}) {
       const bool is_known = std::ranges::any_of(
           row->begin() + 1, row->end(), [](const std::string& cell) { return cell != "-"; });
       if (is_known) table.rows.push_back(std::move(*row));

@@ -25,10 +25,26 @@ workloads::RunResult run_of(const PlanWork& work, const std::string& text) {
   return workloads::run(scenario, {.stop = work.options.stop});
 }
 
+// Tokens or requests a second: the load; of a run all that it does.
+double rate_of(const PlanWork& work, const PlanAnswer& answer) {
+  return work.spec.training ? answer.offer.capacity : work.spec.demand.rate;
+}
+
+RunCost run_cost_of(const PlanWork& work, const PlanAnswer& answer) {
+  RunCost run{.days = work.days(answer.offer.capacity),
+              .days_p10 = work.days(answer.capacity_p90),
+              .days_p90 = work.days(answer.capacity_p10)};
+  run.plan = *work.setting(answer.candidate).training_question().run;
+  run.gpu_hours = run.days * 24 * static_cast<double>(answer.offer.gpus);
+  run.cost = run.days * 24 * answer.offer.cost;
+  if (answer.power) run.energy_kwh = run.days * 24 * answer.power->total_w / 1e3;
+  return run;
+}
+
 void write_cost(const PlanWork& work, PlanAnswer& answer) {
-  const double hour = work.spec.demand.rate * 3600;
+  const double hour = rate_of(work, answer) * 3600;
   double output = hour, total = hour;
-  if (!work.spec.steps) {
+  if (!work.spec.steps && !work.spec.training) {
     const auto& q = left_by(work.known[answer.candidate].question);
     output *= q.mean_output();
     total *= q.mean_output() + q.mean_input();
@@ -55,7 +71,7 @@ std::optional<PlanPower> power_of_run(const PlanWork& work, const PlanAnswer& an
       apart ? left_by(c.estimate).use
             : workloads::power_use(done, static_cast<double>(c.gpus()),
                                    report.step_time_us.mean * 1e-6, d.cluster.device, d.formats);
-  const double rate = work.spec.demand.rate;
+  const double rate = rate_of(work, answer);
   const double works =
       std::min(1.0, answer.run.serving && !apart ? answer.run.serving->report.busy_share
                                                  : rate / answer.offer.capacity);
@@ -80,7 +96,8 @@ Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand
   const EngineChoice& choice = work.plan.candidates[i].choice;
   const MeasuredEngine& engine = left_by(work.plan.candidates[i].measured);
   for (int tries = 0;; ++tries) {
-    answer.scenario = spec.steps
+    answer.scenario = spec.training ? work.setting(i).scenario(choice)
+                      : spec.steps
                           ? work.setting(i).scenario(choice, engine.batch)
                           : work.setting(i).scenario(choice, wanted.engines, engine.requests);
     answer.run = run_of(work, answer.scenario);
@@ -114,6 +131,10 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
   answer.without_spare = static_cast<double>(std::max<std::int64_t>(0, left)) * capacity;
   if (answer.offer.cost > 0) write_cost(work, answer);
   answer.power = power_of_run(work, answer);
+  if (work.spec.training) {
+    answer.run_cost = run_cost_of(work, answer);
+    return answer;
+  }
   answer.availability = availability_of(answer.offer.engines, terms.gpus, capacity, demand.rate,
                                         work.spec.reliability);
   return answer;

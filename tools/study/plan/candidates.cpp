@@ -6,10 +6,14 @@
 #include <nlohmann/json.hpp>
 
 #include "hardware/cluster.h"
+#include "sim/check.h"
+#include "sim/error.h"
+#include "sim/io/file_hashes.h"
 #include "workloads/deployment/check.h"
 #include "workloads/deployment/layout_rules.h"
 #include "workloads/placement/model_layout.h"
 #include "workloads/serving/read_question.h"
+#include "workloads/training/read_question.h"
 
 namespace moesim::tools {
 namespace {
@@ -33,7 +37,9 @@ void set_base(const PlanSpec& spec, const GpuChoice& gpu,
   document.set("name", sim::io::Json(spec.title).dump(), kWhere);
   for (const auto& [key, value] : spec.base) document.set(key, value, kWhere);
   document.set("cluster", gpu.cluster, kWhere);
-  if (!spec.steps) {
+  if (spec.training) {
+    document.set("training", spec.training->text, kWhere);
+  } else if (!spec.steps) {
     document.set("serving.requests", spec.load_text, kWhere);
     document.set("serving.targets", spec.targets_text, kWhere);
     // How many follows from what is asked of an engine (measure.h).
@@ -61,15 +67,25 @@ void resize(std::int64_t nodes, YamlDocument& document) {
 std::string as_file(const YamlDocument& document, const std::string& comment) {
   std::string text = comment;
   for (const auto& [key, value] : document.root().entries()) {
-    if (!value.is_map() || key != "serving") {
+    if (!value.is_map() || (key != "serving" && key != "training")) {
       text += fmt::format("{}: {}\n", key, yaml_text(value));
       continue;
     }
-    text += "serving:\n";
+    text += key + ":\n";
     for (const auto& [name, part] : value.entries())
       text += fmt::format("  {}: {}\n", name, yaml_text(part));
   }
   return text;
+}
+
+// What is wrong with a run of training whatever its layout is: said before anything is searched.
+void throw_problems(const Deployment& base, workloads::TrainingQuestion question) {
+  question.schedule.reset();
+  question.sharding_group.reset();  // of the ranks of a layout
+  std::string all;
+  for (const workloads::Problem& problem : workloads::check(base, question))
+    all += fmt::format("{}the plan: {}: {}", all.empty() ? "" : "\n", problem.key, problem.text);
+  if (!all.empty()) throw sim::ConfigError(all);
 }
 
 }  // namespace
@@ -83,7 +99,13 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
   set_base(spec, spec.gpus[gpu], varied_, document);
   base_ = workloads::read_deployment(document.root(), shipped, inputs_);
   document.throw_errors();
-  if (!spec.steps) {
+  if (spec.training) {
+    training_ = workloads::read_training_question(document.root().at("training"), base_);
+    document.throw_errors();
+    throw_problems(base_, *training_);
+    workloads::training_host(base_.host);
+    inputs_.hashes = std::make_shared<sim::io::FileHashes>();
+  } else if (!spec.steps) {
     // What is wrong with it is said before anything is searched.
     std::vector<std::string> ignored;
     (void)workloads::serving::read_question(document.root().at("serving"), base_, ignored);
@@ -100,6 +122,7 @@ EngineTerms PlanSetting::terms(std::int64_t gpus,
                     .gpus_per_node = base_.cluster.gpus_per_node,
                     .price = spec_.gpus[gpu_].price,
                     .most = static_cast<std::int64_t>(base_.cluster.ranks())};
+  if (spec_.training) terms.most_engines = 1;
   if (!power_) return terms;
   terms.idle_w = watts(power_->idle_w);
   terms.busy_w = use ? watts(hardware::power_of(*power_, *use)) : terms.idle_w;
@@ -154,6 +177,21 @@ workloads::serving::ServingQuestion PlanSetting::question(const EngineChoice& en
   return question;
 }
 
+const workloads::TrainingQuestion& PlanSetting::training_question() const {
+  SIM_CHECK(training_.has_value(), "a plan of training has a question of it");
+  return *training_;
+}
+
+workloads::Scenario PlanSetting::training(const EngineChoice& engine) const {
+  SIM_CHECK(engine.training.has_value(), "an engine of a plan of training is a choice of it");
+  workloads::Scenario scenario;
+  scenario.name = spec_.title;
+  scenario.inputs = inputs_;
+  scenario.deployment = deployment(engine);
+  scenario.question = with_choice(training_question(), *engine.training, scenario.deployment);
+  return scenario;
+}
+
 std::string PlanSetting::name_of(const EngineChoice& engine) const {
   std::string text = short_name(engine.layout);
   if (engine.prefill) {
@@ -162,6 +200,7 @@ std::string PlanSetting::name_of(const EngineChoice& engine) const {
   }
   if (engine.redundant > 0) text += fmt::format(", {} redundant experts", engine.redundant);
   if (engine.two_batch) text += ", two batches";
+  if (engine.training) text += ", " + tools::name_of(*engine.training);
   for (const auto& [key, value] : varied_)
     text += fmt::format(", {} {}", key.substr(key.rfind('.') + 1), value);
   return text;
@@ -211,6 +250,13 @@ std::string PlanSetting::scenario(const EngineChoice& engine, std::int64_t batch
                     : fmt::format("{{phase: prefill, tokens_per_rank: {}, prompt: {}, count: 4}}",
                                   batch, steps.length));
   return as_file(d, "# A plan's answer: one of its engines, at its largest batch.\n");
+}
+
+std::string PlanSetting::scenario(const EngineChoice& engine) const {
+  YamlDocument d = document(engine, engine.gpus());
+  for (const auto& [key, value] : keys_of(*engine.training, base_.model)) d.set(key, value);
+  return as_file(d,
+                 fmt::format("# A plan's answer: a run of training on {} GPUs.\n", engine.gpus()));
 }
 
 std::optional<Rejection> refuse(const Deployment& d) {

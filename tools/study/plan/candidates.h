@@ -17,6 +17,7 @@
 #include "hardware/cluster.h"
 #include "hardware/power.h"
 #include "tools/study/plan/plan_spec.h"
+#include "tools/study/plan/training_choice.h"
 #include "workloads/deployment/read.h"
 #include "workloads/scenario.h"
 
@@ -37,6 +38,7 @@ struct EngineChoice {
   bool two_batch = false;
   std::int64_t decoders = 1;
   std::optional<PrefillEngines> prefill = {};
+  std::optional<TrainingChoice> training = {};  // a run of training: its one engine
 
   std::int64_t gpus() const {
     return decoders * layout.gpus() + (prefill ? prefill->engines * prefill->layout.gpus() : 0);
@@ -71,6 +73,10 @@ class PlanSetting {
   workloads::Deployment deployment(const EngineChoice& engine) const;
   // One engine of a service. REQUIRES: the plan is of requests
   workloads::serving::ServingQuestion question(const EngineChoice& engine) const;
+  // A run of training, as moesim run reads it. REQUIRES: the plan is of one, and the engine may be
+  workloads::Scenario training(const EngineChoice& engine) const;
+  // Of any engine: what is searched left as it is when nothing is said.
+  const workloads::TrainingQuestion& training_question() const;
   // "tp2-dp8-ep16", and what is not the plan's first choice: "redundant 32", "kv_cache fp8".
   std::string name_of(const EngineChoice& engine) const;
   // A whole scenario: `engines` of it under the load, or a step at `batch` (sequences that decode,
@@ -78,6 +84,8 @@ class PlanSetting {
   std::string scenario(const EngineChoice& engine, std::int64_t engines,
                        const RequestCount& requests) const;
   std::string scenario(const EngineChoice& engine, std::int64_t batch) const;
+  // Of a run of training.
+  std::string scenario(const EngineChoice& engine) const;
 
  private:
   sim::io::YamlDocument document(const EngineChoice& engine, std::int64_t gpus) const;
@@ -89,6 +97,7 @@ class PlanSetting {
   workloads::Inputs inputs_;
   workloads::Deployment base_;
   std::optional<hardware::CardPower> power_;
+  std::optional<workloads::TrainingQuestion> training_;
   std::optional<sim::io::YamlDocument> read_;                   // of the base
   mutable std::map<std::int64_t, hardware::Cluster> clusters_;  // by nodes
 };

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 namespace moesim::tools {
 namespace {
@@ -21,16 +23,26 @@ std::string no_capacity(const PlanWork& work, const Estimate& e) {
 
 Rejection beyond_the_margin(const PlanWork& work, const Estimate& e) {
   if (e.capacity <= 0) return {"capacity", no_capacity(work, e)};
-  return {"margin", fmt::format("an engine carries about {:.3g} /s: worse by more than the margin",
-                                e.capacity)};
+  return {"margin", work.carries(e.capacity, Sureness::About) + ": worse by more than the margin"};
 }
 
 // Of one that was measured and is no answer.
 Rejection not_the_best(const PlanWork& work, std::size_t i,
                        const validation::EngineCapacity& capacity) {
   const Candidate& candidate = work.plan.candidates[i];
+  if (work.known[i].lacking) return *work.known[i].lacking;
   if (capacity.p50 <= 0) return {"capacity", no_capacity(work, left_by(candidate.estimate))};
-  if (auto over = work.over_the_limits(i, capacity.p50, work.deviation(i), "about")) return *over;
+  if (auto over = work.over_the_limits(i, capacity.p50, work.deviation(i), Sureness::About))
+    return *over;
+  if (work.spec.training) {
+    const double p =
+        validation::probability_of(capacity.p50, work.spec.demand.rate, work.deviation(i));
+    if (!candidate.offer)
+      return {"probability", fmt::format("measured: {:.1f} days, done in time with probability "
+                                         "{:.2f}, of {:.2f}",
+                                         work.days(capacity.p50), p, work.spec.demand.confidence)};
+    return {"dominated", fmt::format("measured: {:.1f} days", work.days(capacity.p50))};
+  }
   if (candidate.offer) {
     return {"dominated", fmt::format("measured: {} GPUs carry {:.3g} /s", candidate.offer->gpus,
                                      candidate.offer->capacity)};
@@ -49,8 +61,7 @@ void explain(PlanWork& work, std::size_t i, const SearchedItem& item) {
   switch (item.fate) {
     case Fate::Dominated:
       candidate.rejected = Rejection{
-          "dominated",
-          fmt::format("an engine carries at most {:.3g} /s: proved worse", work.known[i].ceiling)};
+          "dominated", work.carries(work.known[i].ceiling, Sureness::AtMost) + ": proved worse"};
       return;
     case Fate::Margin:
       candidate.rejected = beyond_the_margin(work, *candidate.estimated());
@@ -76,13 +87,14 @@ void choose(PlanWork& work) {
         {.terms = work.terms(i), .ceiling = work.known[i].ceiling, .group = work.setting(i).gpu()});
   }
   std::size_t estimated = 0, closely = 0, measured = 0;
+  std::function<double(std::size_t)> part = [&](std::size_t k) {
+    work.proceed("estimated", estimated++, left.size());
+    return work.estimate_a_part(left[k]).capacity;
+  };
+  if (work.spec.training) part = {};  // a step's layers are told apart by kind already
   const SearchResult found = search(
       items, work.asked,
-      {.part =
-           [&](std::size_t k) {
-             work.proceed("estimated", estimated++, left.size());
-             return work.estimate_a_part(left[k]).capacity;
-           },
+      {.part = std::move(part),
        .estimate =
            [&](std::size_t k) {
              work.proceed("estimated closely", closely++, left.size());

@@ -13,8 +13,8 @@ namespace {
 constexpr double kMostEngines = 1e6;
 
 bool within(const Offer& offer, const EngineTerms& terms, const Limits& limits) {
-  return offer.gpus <= std::min(limits.gpus, terms.most) && offer.cost <= limits.cost &&
-         offer.power <= limits.power;
+  return offer.engines <= terms.most_engines && offer.gpus <= std::min(limits.gpus, terms.most) &&
+         offer.cost <= limits.cost && offer.power <= limits.power;
 }
 
 }  // namespace
@@ -30,7 +30,8 @@ Offer offer_with(const EngineTerms& terms, std::int64_t engines, double capacity
   Offer offer{.engines = engines, .gpus = engines * terms.gpus};
   offer.cost = static_cast<double>(offer.gpus) * terms.price;
   offer.capacity = static_cast<double>(engines) * capacity;
-  const double used = offer.capacity > 0 ? std::min(1.0, demand.rate / offer.capacity) : 1;
+  const bool ends = demand.tokens > 0;
+  const double used = offer.capacity > 0 && !ends ? std::min(1.0, demand.rate / offer.capacity) : 1;
   offer.power =
       static_cast<double>(offer.gpus) * (terms.idle_w + used * (terms.busy_w - terms.idle_w));
   const std::int64_t left = engines - engines_lost(terms, demand.spare);
@@ -41,7 +42,7 @@ Offer offer_with(const EngineTerms& terms, std::int64_t engines, double capacity
       offer.value = static_cast<double>(offer.gpus);
       break;
     case Objective::Cost:
-      offer.value = offer.cost;
+      offer.value = ends ? offer.cost * (demand.tokens / offer.capacity / 3600) : offer.cost;
       break;
     case Objective::Power:
       offer.value = offer.power;
@@ -80,7 +81,8 @@ std::optional<Offer> offer_of(const EngineTerms& terms, double capacity, double 
     const double left = demand.limits.power - least->power;
     engines = std::min(engines, least->engines + static_cast<std::int64_t>(left / each));
   }
-  return offer_with(terms, std::max(engines, least->engines), capacity, deviation, demand);
+  engines = std::clamp(engines, least->engines, terms.most_engines);
+  return offer_with(terms, engines, capacity, deviation, demand);
 }
 
 bool better(const Offer& a, const Offer& b) {

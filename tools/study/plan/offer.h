@@ -28,6 +28,7 @@ struct EngineTerms {
   std::int64_t gpus = 1, gpus_per_node = 1;
   double price = 0;       // of a GPU and hour
   std::int64_t most = 0;  // GPUs that there are of this kind
+  std::int64_t most_engines = std::numeric_limits<std::int64_t>::max();  // 1: a run of training
   // Watts of a GPU with its part of the host, that waits and that works; 0: not known. Of an engine
   // whose use is not known yet they are the same: no less is possible.
   double idle_w = 0, busy_w = 0;
@@ -40,6 +41,9 @@ struct Demand {
   Objective objective = Objective::Gpus;
   Limits limits = {};
   Spare spare = Spare::None;
+  // Of a run that ends once they are done, tokens: `rate` does them in time, its GPUs work until
+  // then, and the objective cost is that of the run. 0: a load that stays.
+  double tokens = 0;
 };
 
 struct Offer {

@@ -50,6 +50,14 @@ struct PlanPower {
   std::vector<std::string> stand_ins = {};  // what was not known and is another's, or left out
 };
 
+// What a whole run of training takes, at its capacity.
+struct RunCost {
+  double days = 0, days_p10 = 0, days_p90 = 0, gpu_hours = 0;
+  double cost = 0;  // 0: no price is known
+  std::optional<double> energy_kwh = {};
+  workloads::RunPlan plan = {};  // what it was reckoned with
+};
+
 struct PlanAnswer {
   std::vector<std::string> roles = {};  // "chosen", "fewest", "cheapest"
   std::size_t candidate = 0;
@@ -63,7 +71,8 @@ struct PlanAnswer {
   // Per million tokens, all of the cost on them; of steps both are the same.
   std::optional<double> cost_per_million_output = {}, cost_per_million_total = {};
   std::optional<PlanPower> power = {};
-  Availability availability = {};
+  Availability availability = {};        // of a load that stays
+  std::optional<RunCost> run_cost = {};  // of a run of training
 };
 
 // What comes nearest where nothing meets the targets.
@@ -73,6 +82,10 @@ struct Nearest {
   std::optional<Offer> would_do = {};  // without them
   // No batch meets the time of a token, or of a prompt: the least there is.
   std::optional<double> least_token_s = {}, least_first_s = {};
+  // Of a run of training: the days that it takes, and those within which it is done with the
+  // confidence that was asked for; or how many bytes a GPU lacks.
+  std::optional<double> days = {}, days_would_do = {};
+  std::int64_t lacks = 0;
 };
 
 struct PlanStage {

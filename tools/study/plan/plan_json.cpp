@@ -5,6 +5,7 @@
 
 #include "tools/study/plan/plan.h"
 #include "workloads/serving/service.h"
+#include "workloads/training/training_report.h"
 
 namespace moesim::tools {
 namespace {
@@ -19,7 +20,20 @@ Json engine_json(const Candidate& c) {
   return {{"engine", c.name}, {"device", c.device}, {"gpus", c.gpus()}};
 }
 
+Json training_metrics_json(const PlanAnswer& answer) {
+  const workloads::Report& report = answer.run.report;
+  const workloads::TrainingReport& training = *answer.run.training;
+  return {{"step_time_us", report.step_time_us.mean},
+          {"tokens_per_s", report.tokens_per_s},
+          {"tokens_per_s_per_gpu", report.tokens_per_s_per_gpu},
+          {"mfu", training.mfu},
+          {"bubble_share", training.bubble_share},
+          {"peak_memory_bytes", report.memory.peak},
+          {"memory_capacity_bytes", report.memory.capacity}};
+}
+
 Json metrics_json(const PlanAnswer& answer) {
+  if (answer.run.training) return training_metrics_json(answer);
   if (!answer.run.serving) {
     const workloads::Report& report = answer.run.report;
     return {{"step_time_us", report.step_time_us.mean},
@@ -41,28 +55,53 @@ Json metrics_json(const PlanAnswer& answer) {
   return json;
 }
 
+Json choice_json(const TrainingChoice& choice) {
+  return {
+      {"micro_batch", choice.micro_batch},
+      {"schedule", choice.schedule ? std::string(workloads::name_of(*choice.schedule)) : "none"},
+      {"virtual_stages", choice.virtual_stages},
+      {"recompute", std::string(kRecomputingNames[static_cast<std::size_t>(choice.recompute)])}};
+}
+
+Json run_json(const PlanAnswer& a) {
+  const RunCost& run = *a.run_cost;
+  const workloads::Goodput& goodput = *a.run.training->goodput;
+  Json json{{"days", {{"p10", run.days_p10}, {"p50", run.days}, {"p90", run.days_p90}}},
+            {"gpu_hours", run.gpu_hours},
+            {"goodput", goodput.goodput},
+            {"mtbf_h", goodput.mtbf_h},
+            {"checkpoint_every_s", goodput.checkpoint_every_s}};
+  if (run.cost > 0) json["cost"] = run.cost;
+  if (run.energy_kwh) json["energy_kwh"] = *run.energy_kwh;
+  return json;
+}
+
 Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
   const Candidate& c = plan.candidates[a.candidate];
-  Json json{
-      {"roles", a.roles},
-      {"engine", c.name},
-      {"device", c.device},
-      {"layout", layout_json(c.choice.layout)},
-      {"engines", a.offer.engines},
-      {"gpus_per_engine", c.gpus()},
-      {"gpus", a.offer.gpus},
-      {"nodes", a.nodes},
-      {"capacity_per_s",
-       {{"p10", a.capacity_p10}, {"p50", a.offer.capacity}, {"p90", a.capacity_p90}}},
-      {"probability", a.offer.probability},
-      {"saturation", spec.demand.rate / a.offer.capacity},
-      {"metrics", metrics_json(a)},
-      {"without_one_node",
-       {{"capacity_per_s", a.without_spare}, {"meets", a.without_spare >= spec.demand.rate}}}};
-  json["availability"] = {{"enough", a.availability.enough},
-                          {"carried_per_s", a.availability.carried},
-                          {"gpu_hours_to_a_stop", spec.reliability.gpu_hours},
-                          {"restart_s", spec.reliability.restart_h * 3600}};
+  Json json{{"roles", a.roles},
+            {"engine", c.name},
+            {"device", c.device},
+            {"layout", layout_json(c.choice.layout)},
+            {"engines", a.offer.engines},
+            {"gpus_per_engine", c.gpus()},
+            {"gpus", a.offer.gpus},
+            {"nodes", a.nodes},
+            {"capacity_per_s",
+             {{"p10", a.capacity_p10}, {"p50", a.offer.capacity}, {"p90", a.capacity_p90}}},
+            {"probability", a.offer.probability},
+            {"saturation", spec.demand.rate / a.offer.capacity},
+            {"metrics", metrics_json(a)}};
+  if (a.run_cost) {
+    json["training"] = choice_json(*c.choice.training);
+    json["run"] = run_json(a);
+  } else {
+    json["without_one_node"] = {{"capacity_per_s", a.without_spare},
+                                {"meets", a.without_spare >= spec.demand.rate}};
+    json["availability"] = {{"enough", a.availability.enough},
+                            {"carried_per_s", a.availability.carried},
+                            {"gpu_hours_to_a_stop", spec.reliability.gpu_hours},
+                            {"restart_s", spec.reliability.restart_h * 3600}};
+  }
   if (const auto& prefill = c.choice.prefill) {
     json["pools"] = {{"prefill",
                       {{"engines", a.offer.engines * prefill->engines},
@@ -93,6 +132,8 @@ Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
 }  // namespace
 
 std::string targets_told(const PlanSpec& spec) {
+  if (spec.training)
+    return fmt::format("{:g} days, {:g} tokens", spec.training->days, spec.training->tokens);
   std::string targets = text_of(spec.targets);
   if (!spec.steps && spec.targets.of_requests())
     targets += fmt::format(", {:g} % of requests", 100 * spec.targets.attained);
@@ -118,10 +159,12 @@ Json to_json(const Plan& plan, const PlanSpec& spec) {
   Json json{
       {"title", spec.title},
       {"rate_per_s", spec.demand.rate},
-      {"unit", spec.steps ? "tokens/s" : "requests/s"},
+      {"unit", spec.steps || spec.training ? "tokens/s" : "requests/s"},
       {"targets", targets_told(spec)},
       {"confidence", spec.demand.confidence},
       {"objective", std::string(kObjectiveNames[static_cast<std::size_t>(spec.demand.objective)])}};
+  if (spec.training)
+    json["training"] = {{"tokens", spec.training->tokens}, {"days", spec.training->days}};
   json["answers"] = Json::array();
   for (const PlanAnswer& answer : plan.answers)
     json["answers"].push_back(answer_json(answer, plan, spec));
@@ -129,8 +172,12 @@ Json to_json(const Plan& plan, const PlanSpec& spec) {
     const Nearest& n = *plan.nearest;
     Json& nearest = json["nearest"] = engine_json(plan.candidates[n.candidate]);
     nearest["carries_per_s"] = n.carried;
-    if (n.would_do)
+    if (n.days) {
+      nearest["days"] = *n.days;
+      nearest["would_do"] = {{"days", *n.days_would_do}, {"cost_per_h", n.would_do->cost}};
+    } else if (n.would_do)
       nearest["would_do"] = {{"gpus", n.would_do->gpus}, {"engines", n.would_do->engines}};
+    if (n.lacks > 0) nearest["lacking_bytes"] = n.lacks;
     if (n.least_token_s) nearest["least_token_ms"] = *n.least_token_s * 1e3;
     if (n.least_first_s) nearest["least_first_ms"] = *n.least_first_s * 1e3;
   }

@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/io/json.h"
+#include "tools/study/plan/read_training_goal.h"
 #include "workloads/deployment/read.h"
 
 namespace moesim::tools {
@@ -18,6 +19,8 @@ namespace {
 using sim::io::YamlNode;
 
 constexpr std::int64_t kMostGpusOfPlan = 4096;
+// What an estimate of a run leaves out is draws of the routing and what exchanges wait for.
+constexpr double kTrainingMargin = 0.05;
 constexpr double kLeastRate = 1e-9, kMostRate = 1e12;
 
 bool is_plain(const std::string& text) {
@@ -78,17 +81,14 @@ double read_watts(const YamlNode& node) {
   return amount * unit;
 }
 
-std::vector<std::int64_t> integers(const YamlNode& node, std::int64_t least, std::int64_t most) {
-  std::vector<std::int64_t> values;
-  for (const YamlNode& item : node.items()) values.push_back(item.integer(least, most));
-  if (node.is_list() && values.empty()) node.error("expected at least one");
-  std::ranges::sort(values);
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-  return values;
-}
-
-void read_space(const YamlNode& node, PlanSpace& space) {
-  node.allow_only({"tp", "pp", "cp", "etp", "ep", "redundant", "two_batch", "pools"});
+void read_space(const YamlNode& node, bool trains, PlanSpace& space) {
+  std::vector<std::string_view> keys{"tp", "pp", "cp", "etp", "ep"};
+  if (trains)
+    keys.insert(keys.end(), kTrainingSpaceKeys.begin(), kTrainingSpaceKeys.end());
+  else
+    keys.insert(keys.end(), {"redundant", "two_batch", "pools"});
+  node.allow_only(keys);
+  if (trains) read_training_space(node, space.training);
   if (const auto tp = node.find("tp")) space.layouts.tp = integers(*tp, 1, 1024);
   if (const auto pp = node.find("pp")) space.layouts.pp = integers(*pp, 1, 1024);
   if (const auto cp = node.find("cp")) space.layouts.cp = integers(*cp, 1, 1024);
@@ -214,10 +214,14 @@ void read_spare(const YamlNode& node, PlanSpec& spec) {
 }
 
 void read_vary(const YamlNode& node, PlanSpec& spec) {
+  constexpr std::string_view kTraining = "training.";
   for (const auto& [key, value] : node.entries()) {
     Axis axis{.key = key};
     if (key.starts_with("parallelism") || key.starts_with("cluster") ||
-        key == "placement.redundant" || key == "overlap.two_batch") {
+        key == "placement.redundant" || key == "overlap.two_batch" ||
+        (key.starts_with(kTraining) &&
+         std::ranges::find(kTrainingSpaceKeys, std::string_view(key).substr(kTraining.size())) !=
+             kTrainingSpaceKeys.end())) {
       value.error("is searched: say it under space, or gpus");
     }
     if (value.is_list()) {
@@ -237,11 +241,27 @@ void read_search(const YamlNode& node, PlanSpec& spec) {
   if (const auto exhaustive = node.find("exhaustive")) spec.exhaustive = exhaustive->boolean();
 }
 
+void read_reliability(const YamlNode& node, Reliability& reliability) {
+  node.allow_only({"gpu_hours", "restart"});
+  if (const auto hours = node.find("gpu_hours")) reliability.gpu_hours = hours->number(1, 1e12);
+  if (const auto restart = node.find("restart"))
+    reliability.restart_h = sim::to_seconds(restart->duration()) / 3600;
+}
+
 bool is_searched(std::string_view key) {
   return key == "cluster" || key == "parallelism";
 }
 
 }  // namespace
+
+std::vector<std::int64_t> integers(const YamlNode& node, std::int64_t least, std::int64_t most) {
+  std::vector<std::int64_t> values;
+  for (const YamlNode& item : node.items()) values.push_back(item.integer(least, most));
+  if (node.is_list() && values.empty()) node.error("expected at least one");
+  std::ranges::sort(values);
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  return values;
+}
 
 std::string yaml_text(const YamlNode& node) {
   std::string text;
@@ -265,9 +285,9 @@ std::string yaml_text(const YamlNode& node) {
 }
 
 PlanSpec read_plan(const YamlNode& root) {
-  std::vector<std::string_view> keys{"name",    "load", "targets",    "gpus",  "limits",
-                                     "space",   "vary", "objective",  "spare", "search",
-                                     "serving", "pue",  "reliability"};
+  std::vector<std::string_view> keys{"name",    "load", "targets",     "gpus",    "limits",
+                                     "space",   "vary", "objective",   "spare",   "search",
+                                     "serving", "pue",  "reliability", "training"};
   for (const std::string_view key : workloads::deployment_keys())
     if (!is_searched(key)) keys.push_back(key);
   root.allow_only(keys);
@@ -280,12 +300,20 @@ PlanSpec read_plan(const YamlNode& root) {
   if (!root.find("network")) spec.base.emplace_back("network", "bound");
   const auto name = root.find("name");
   spec.title = name ? name->text() : root.at("model").text();
-  read_load(root.at("load"), spec);
-  read_targets(root.at("targets"), spec);
+  if (const auto node = root.find("reliability")) read_reliability(*node, spec.reliability);
+  const bool trains = root.find("training").has_value();
+  if (trains) {
+    read_training_goal(root, spec);
+    spec.space.layouts.pp = {1, 2, 4, 8, 16};
+    spec.margin = kTrainingMargin;
+  } else {
+    read_load(root.at("load"), spec);
+    read_targets(root.at("targets"), spec);
+  }
   read_gpus(root.at("gpus"), spec);
   spec.demand.limits.gpus = 64;
   if (const auto limits = root.find("limits")) read_limits(*limits, spec);
-  if (const auto space = root.find("space")) read_space(*space, spec.space);
+  if (const auto space = root.find("space")) read_space(*space, trains, spec.space);
   if (const auto vary = root.find("vary")) read_vary(*vary, spec);
   const bool priced =
       std::ranges::all_of(spec.gpus, [](const GpuChoice& g) { return g.price > 0; });
@@ -298,16 +326,9 @@ PlanSpec read_plan(const YamlNode& root) {
           "[{cluster: …, price: 2.60 USD/h}]");
   }
   if (const auto pue = root.find("pue")) spec.pue = pue->number(1, 10);
-  if (const auto node = root.find("reliability")) {
-    node->allow_only({"gpu_hours", "restart"});
-    if (const auto hours = node->find("gpu_hours"))
-      spec.reliability.gpu_hours = hours->number(1, 1e12);
-    if (const auto restart = node->find("restart"))
-      spec.reliability.restart_h = sim::to_seconds(restart->duration()) / 3600;
-  }
-  if (const auto spare = root.find("spare")) read_spare(*spare, spec);
+  if (const auto spare = root.find("spare"); spare && !trains) read_spare(*spare, spec);
   if (const auto search = root.find("search")) read_search(*search, spec);
-  if (const auto serving = root.find("serving")) {
+  if (const auto serving = root.find("serving"); serving && !trains) {
     serving->allow_only(
         {"client", "scheduler", "graphs", "kv", "speculation", "router", "iteration"});
     if (spec.steps) serving->error("steps are planned: leave out serving");

@@ -16,6 +16,9 @@
 //   reliability: {gpu_hours: 50700, restart: 600 s}   # to a stop; until an engine serves again
 //   search: {margin: 0.12, finalists: 5, exhaustive: false}
 //
+//   # or a run of training in time, of which layout, schedule, micro-batch and recomputation are
+//   # searched: read_training_goal.h
+//
 // and what a scenario says of a deployment (precision, routing, placement, kernels, network,
 // overlap, engine, host, seed) and, under `serving`, of how it is run.
 #pragma once
@@ -31,6 +34,7 @@
 #include "tools/study/plan/availability.h"
 #include "tools/study/plan/layouts.h"
 #include "tools/study/plan/offer.h"
+#include "tools/study/plan/training_choice.h"
 #include "workloads/serving/targets.h"
 
 namespace moesim::tools {
@@ -53,13 +57,15 @@ struct PlanSpace {
   std::vector<std::int64_t> redundant = {0};
   std::vector<bool> two_batch = {false};
   bool together = true, apart = false;  // prompts and tokens on the same engines; in pools
+  TrainingSpace training = {};
 };
 
 struct PlanSpec {
   std::string title;
   // Keys of a scenario, and their values as YAML text; paths are whole.
   std::vector<std::pair<std::string, std::string>> base = {};
-  std::optional<StepLoad> steps = {};  // else requests are served
+  std::optional<TrainingGoal> training = {};
+  std::optional<StepLoad> steps = {};  // neither: requests are served
   std::string load_text = {};          // YAML text of serving.requests
   bool counts_requests = false;        // the load says how many: that many, whatever is planned
   workloads::serving::Targets targets = {};  // of steps: the one time
@@ -78,6 +84,10 @@ struct PlanSpec {
 
 // Throws ConfigError that lists every mistake of the document.
 PlanSpec read_plan(const sim::io::YamlNode& root);
+
+// A list of whole numbers, ascending, each once; one of none is a mistake.
+std::vector<std::int64_t> integers(const sim::io::YamlNode& node, std::int64_t least,
+                                   std::int64_t most);
 
 // A value as YAML text on one line: words that read as what they are stay so, others are quoted; a
 // path of a file that is there is made whole.

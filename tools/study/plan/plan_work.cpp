@@ -104,7 +104,14 @@ const Estimate& PlanWork::estimate_a_part(std::size_t i) {
 
 const Estimate& PlanWork::estimate(std::size_t i) {
   std::optional<Estimate>& found = plan.candidates[i].estimate;
-  if (!found) found = estimate_of(i, deployment(i), Layers::All);
+  if (found) return *found;
+  if (spec.training) {
+    const EngineChoice& choice = plan.candidates[i].choice;
+    const TrainingRate rate = training.of(choice.setting, setting(i).training(choice));
+    found = Estimate{.capacity = rate.capacity.p50, .use = rate.use};
+  } else {
+    found = estimate_of(i, deployment(i), Layers::All);
+  }
   return *found;
 }
 
@@ -117,6 +124,15 @@ Estimate PlanWork::estimate_of(std::size_t i, const workloads::Deployment& d, La
 const MeasuredEngine& PlanWork::measure(std::size_t i) {
   std::optional<MeasuredEngine>& found = plan.candidates[i].measured;
   if (found) return *found;
+  if (spec.training) {
+    const TrainingRate rate = rate_of(setting(i).training(plan.candidates[i].choice));
+    found.emplace();
+    if (rate.lacking)
+      known[i].lacking = Rejection{"memory", *rate.lacking};
+    else
+      found->capacity = rate.capacity;
+    return *found;
+  }
   const workloads::Deployment d = deployment(i);
   found = spec.steps ? measure_steps(d, *spec.steps, estimate(i), target())
                      : measure_service(d, *known[i].question, estimate(i), spec.counts_requests);
@@ -142,26 +158,44 @@ double PlanWork::tokens_of_request() const {
   return 1;
 }
 
+double PlanWork::days(double capacity) const {
+  return spec.training->tokens / capacity / 86400;
+}
+
+std::string PlanWork::carries(double capacity, Sureness how) const {
+  const bool proved = how == Sureness::AtMost;
+  if (spec.training)
+    return fmt::format("takes {} {:.4g} days", proved ? "at least" : "about", days(capacity));
+  return fmt::format("an engine carries {} {:.3g} /s", proved ? "at most" : "about", capacity);
+}
+
 std::optional<Rejection> PlanWork::over_the_limits(std::size_t i, double capacity, double deviation,
-                                                   std::string_view how) const {
+                                                   Sureness how) const {
   for (const Demand& demand : asked) {
     if (offer_of(terms(i), capacity, deviation, demand)) return {};
+  }
+  if (spec.training && capacity < spec.demand.rate) {
+    return Rejection{how == Sureness::AtMost ? "floor_days" : "days",
+                     fmt::format("{}, of {:g}", carries(capacity, how), spec.training->days)};
   }
   const auto needed = offer_without_limits(terms(i), capacity, deviation, asked[1]);
   if (!needed) return Rejection{"capacity", "carries nothing within the targets"};
   const auto most = std::min(spec.demand.limits.gpus, terms(i).most);
   const auto wanted = offer_without_limits(terms(i), capacity, deviation, asked[0]);
-  const std::string carries = fmt::format("an engine carries {} {:.3g} /s", how, capacity);
-  if (wanted && wanted->gpus > most) {
+  const std::string told = carries(capacity, how);
+  if (!spec.training && wanted && wanted->gpus > most) {
     return Rejection{"limit_gpus",
-                     fmt::format("{}: {} GPUs would do, of {}", carries, wanted->gpus, most)};
+                     fmt::format("{}: {} GPUs would do, of {}", told, wanted->gpus, most)};
   }
-  const Offer& least = wanted ? *wanted : *needed;
+  // A run is on the GPUs that it is laid out for, however sure that is.
+  const Offer least = spec.training ? offer_with(terms(i), 1, capacity, deviation, asked[0])
+                      : wanted      ? *wanted
+                                    : *needed;
   if (least.cost > spec.demand.limits.cost) {
-    return Rejection{"limit_cost", fmt::format("{}: {:.2f} {}/h would do, of {:.2f}", carries,
+    return Rejection{"limit_cost", fmt::format("{}: {:.2f} {}/h would do, of {:.2f}", told,
                                                least.cost, spec.currency, spec.demand.limits.cost)};
   }
-  return Rejection{"limit_power", fmt::format("{}: {:.1f} kW would do, of {:.1f}", carries,
+  return Rejection{"limit_power", fmt::format("{}: {:.1f} kW would do, of {:.1f}", told,
                                               least.power / 1e3, spec.demand.limits.power / 1e3)};
 }
 

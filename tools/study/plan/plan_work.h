@@ -10,6 +10,7 @@
 #include "sim/check.h"
 #include "tools/study/plan/candidates.h"
 #include "tools/study/plan/plan.h"
+#include "tools/study/plan/training_run.h"
 
 namespace moesim::tools {
 
@@ -20,8 +21,15 @@ struct KnownEngine {
   double most = 0;                           // of steps: what memory holds
   double ceiling = 0;                        // what it carries at most: proved
   std::optional<Rejection> distrusted = {};  // by its own run (self_check.h)
+  // Of a run of training that does not fit: by how many bytes of a GPU, where nothing was played;
+  // why, where it was.
+  std::int64_t lacks = 0;
+  std::optional<Rejection> lacking = {};
   double late = 0;  // the time of one token or prompt over its target, where that is proved above 1
 };
+
+// How a capacity is known.
+enum class Sureness { AtMost, About };
 
 struct PlanWork {
   PlanWork(const PlanSpec& spec, const PlanOptions& options);
@@ -36,6 +44,7 @@ struct PlanWork {
   std::vector<KnownEngine> known = {};                // of each candidate
   std::vector<std::optional<std::size_t>> best = {};  // of each question: a candidate
   Plan plan = {};
+  TrainingEstimates training = {};  // of runs of training
 
   // Of the candidate `i`.
   const PlanSetting& setting(std::size_t i) const;
@@ -51,13 +60,18 @@ struct PlanWork {
   double deviation(std::size_t i) const;
 
   double structure() const {
-    return spec.steps ? validation::kStepStructure : validation::kServingStructure;
+    return spec.steps || spec.training ? validation::kStepStructure : validation::kServingStructure;
   }
   double target() const;  // of steps: seconds
   double tokens_of_request() const;
-  // Why an engine that carries so much is the answer to no question, because of limits.
+  // Of a run of training.
+  double days(double capacity) const;
+  // "an engine carries about 2.04 /s", "takes at least 41.23 days"
+  std::string carries(double capacity, Sureness how) const;
+  // Why an engine that carries so much is the answer to no question, because of limits; of a run of
+  // training, of days.
   std::optional<Rejection> over_the_limits(std::size_t i, double capacity, double deviation,
-                                           std::string_view how) const;
+                                           Sureness how) const;
   // Tells how far a stage is. Throws sim::Error (Interrupted) once that is asked for.
   void proceed(const std::string& what, std::size_t done, std::size_t all) const;
 

@@ -30,21 +30,6 @@ void add(PlanWork& work, const EngineChoice& choice) {
       {.choice = choice, .device = setting.device(), .name = setting.name_of(choice)});
 }
 
-// `check`: of the candidate i, why it is refused; nothing where it passes.
-template <class Check>
-void sieve(PlanWork& work, const std::string& name, const Check& check) {
-  PlanStage stage{.name = name};
-  auto& candidates = work.plan.candidates;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (candidates[i].rejected) continue;
-    work.proceed(name, i, candidates.size());
-    ++stage.in;
-    candidates[i].rejected = check(i);
-    if (!candidates[i].rejected) ++stage.out;
-  }
-  work.plan.stages.push_back(std::move(stage));
-}
-
 std::optional<Rejection> check_step_memory(const Deployment& d, const StepLoad& load,
                                            KnownEngine& known) {
   known.most = most_in_memory(d, load);
@@ -160,10 +145,24 @@ std::optional<Rejection> check_floor(PlanWork& work, std::size_t i) {
   // Of steps a prompt is all of its tokens.
   known.ceiling = ceiling_of(d, loads.load, spec);
   if (spec.steps && !spec.steps->decode) known.ceiling *= static_cast<double>(spec.steps->length);
-  return work.over_the_limits(i, known.ceiling, work.structure(), "at most");
+  return work.over_the_limits(i, known.ceiling, work.structure(), Sureness::AtMost);
 }
 
 }  // namespace
+
+void sieve(PlanWork& work, const std::string& name,
+           const std::function<std::optional<Rejection>(std::size_t i)>& check) {
+  PlanStage stage{.name = name};
+  auto& candidates = work.plan.candidates;
+  for (std::size_t i = 0; i < candidates.size(); ++i) {
+    if (candidates[i].rejected) continue;
+    work.proceed(name, i, candidates.size());
+    ++stage.in;
+    candidates[i].rejected = check(i);
+    if (!candidates[i].rejected) ++stage.out;
+  }
+  work.plan.stages.push_back(std::move(stage));
+}
 
 double ceiling_of_pool(const PlanWork& work, std::size_t i, bool reads) {
   FloorLoad load = loads_of_requests(work.known[i]).load;

@@ -2,9 +2,17 @@
 // played. Each fills `work.plan.stages`.
 #pragma once
 
+#include <functional>
+#include <optional>
+#include <string>
+
 #include "tools/study/plan/plan_work.h"
 
 namespace moesim::tools {
+
+// `check`: of the candidate i, why it is refused; nothing where it passes.
+void sieve(PlanWork& work, const std::string& name,
+           const std::function<std::optional<Rejection>(std::size_t i)>& check);
 
 // Every layout, of every size, of every setting: `work.plan.candidates`.
 void enumerate(PlanWork& work);

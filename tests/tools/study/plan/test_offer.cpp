@@ -125,3 +125,27 @@ TEST_CASE("a higher price, a lower limit or a tighter confidence never makes a p
     CHECK(at(3, 0.8, 64) <= at(3, 0.8, 32));
   }
 }
+
+TEST_CASE("a run of training is one engine, whose GPUs work until it is done") {
+  // 64 GPUs of 3 USD do 5 tokens a second; 90,000 are to be done at 4 or more: 18,000 s, 5 h.
+  const EngineTerms job{
+      .gpus = 64, .price = 3, .most = 640, .most_engines = 1, .idle_w = 100, .busy_w = 600};
+  Demand asked{.rate = 4, .confidence = 0.5, .limits = {.gpus = 640}, .tokens = 90'000};
+  const auto offer = offer_of(job, 5, 0.1, asked);
+  REQUIRE(offer);
+  CHECK(offer->engines == 1);
+  CHECK(offer->cost == 192);
+  // A load of 4 would leave a fifth of the time to wait.
+  CHECK(offer->power == 64 * 600);
+  asked.objective = Objective::Cost;
+  CHECK(offer_of(job, 5, 0.1, asked)->value == Approx(192 * 5));
+  // Twice as fast it costs half.
+  CHECK(offer_of(job, 10, 0.1, asked)->value == Approx(192 * 2.5));
+  // Two jobs do not do one job's work in half the time.
+  asked.rate = 6;
+  CHECK_FALSE(offer_of(job, 5, 0.1, asked));
+  CHECK(offer_without_limits(job, 5, 0.1, asked)->engines == 2);
+  asked.rate = 4;
+  asked.objective = Objective::Throughput;
+  CHECK(offer_of(job, 5, 0.1, asked)->engines == 1);
+}

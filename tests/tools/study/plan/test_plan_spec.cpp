@@ -134,7 +134,8 @@ TEST_CASE("every mistake of a plan is told where it is") {
         "plan.yaml:6:23: vary.cluster.nodes: is searched: say it under space, or gpus");
   CHECK(mistakes(prefix + "gpus: [a]\nparallelism: {tp: 2}\n") ==
         "plan.yaml:5:1: unknown key \"parallelism\"; known are name, load, targets, gpus, limits, "
-        "space, vary, objective, spare, search, serving, pue, reliability, model, keep_layers, "
+        "space, vary, objective, spare, search, serving, pue, reliability, training, model, "
+        "keep_layers, "
         "precision, "
         "routing, "
         "placement, kernels, network, overlap, engine, host, seed");
