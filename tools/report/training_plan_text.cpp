@@ -83,13 +83,13 @@ std::vector<PlanRow> fewer_rows(const Plan& plan, const PlanSpec& spec, const Pl
   const Candidate* best = nullptr;
   double most = 0;
   for (const Candidate& c : plan.candidates) {
-    if (c.gpus() >= a.offer.gpus) continue;
+    if (c.gpus() >= a.offer.gpus || (c.rejected && c.rejected->code == "memory")) continue;
     const double capacity = c.measured   ? c.measured->capacity.p50
                             : c.estimate ? c.estimate->capacity
                                          : 0;
     if (capacity > most) best = &c, most = capacity;
   }
-  if (!best) return {{"fewer", "all of fewer GPUs are refused by proof: see below"}};
+  if (!best) return {{"fewer", "all of fewer GPUs are refused by proof, or do not fit: see below"}};
   return {{"fewer", fmt::format("the best of fewer, {}, takes {}{:.1f} days", run_text(*best),
                                 best->measured ? "" : "about ", days_of(spec, most))}};
 }

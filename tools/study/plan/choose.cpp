@@ -21,7 +21,8 @@ std::string no_capacity(const PlanWork& work, const Estimate& e) {
   return "no rate attains the targets";
 }
 
-Rejection beyond_the_margin(const PlanWork& work, const Estimate& e) {
+Rejection beyond_the_margin(const PlanWork& work, std::size_t i, const Estimate& e) {
+  if (work.known[i].lacking) return *work.known[i].lacking;
   if (e.capacity <= 0) return {"capacity", no_capacity(work, e)};
   return {"margin", work.carries(e.capacity, Sureness::About) + ": worse by more than the margin"};
 }
@@ -64,7 +65,7 @@ void explain(PlanWork& work, std::size_t i, const SearchedItem& item) {
           "dominated", work.carries(work.known[i].ceiling, Sureness::AtMost) + ": proved worse"};
       return;
     case Fate::Margin:
-      candidate.rejected = beyond_the_margin(work, *candidate.estimated());
+      candidate.rejected = beyond_the_margin(work, i, *candidate.estimated());
       return;
     case Fate::Measured:
       candidate.rejected = not_the_best(work, i, left_by(item.capacity));

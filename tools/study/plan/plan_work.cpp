@@ -109,6 +109,7 @@ const Estimate& PlanWork::estimate(std::size_t i) {
     const EngineChoice& choice = plan.candidates[i].choice;
     const TrainingRate rate = training.of(choice.setting, setting(i).training(choice));
     found = Estimate{.capacity = rate.capacity.p50, .use = rate.use};
+    if (rate.lacking) known[i].lacking = Rejection{"memory", *rate.lacking};
   } else {
     found = estimate_of(i, deployment(i), Layers::All);
   }
@@ -127,6 +128,7 @@ const MeasuredEngine& PlanWork::measure(std::size_t i) {
   if (spec.training) {
     const TrainingRate rate = rate_of(setting(i).training(plan.candidates[i].choice));
     found.emplace();
+    known[i].lacking.reset();
     if (rate.lacking)
       known[i].lacking = Rejection{"memory", *rate.lacking};
     else

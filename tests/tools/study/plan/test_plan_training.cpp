@@ -181,6 +181,26 @@ TEST_CASE("where no run is done in time the nearest is told, and the days that w
   CHECK(json["plan"]["nearest"]["lacking_bytes"].get<double>() > 1e9);
 }
 
+TEST_CASE("what does not fit is not told as the best of fewer") {
+  const tools::Plan found = plan(kTraining);
+  REQUIRE_FALSE(found.answers.empty());
+  for (const tools::Candidate& c : found.candidates) {
+    if (!c.measured || c.measured->capacity.p50 > 0) continue;
+    CAPTURE(c.name);
+    REQUIRE(c.rejected);
+    CHECK(c.rejected->code == "memory");
+  }
+  const Called called = planned({});
+  const std::size_t at = called.out.find("the best of fewer, 16 H100 SXM (") + 32;
+  const std::string name = called.out.substr(at, called.out.find("), takes", at) - at);
+  const auto told = std::ranges::find_if(found.candidates, [&](const tools::Candidate& c) {
+    return c.gpus() == 16 && c.name == name;
+  });
+  REQUIRE(told != found.candidates.end());
+  REQUIRE(told->rejected);
+  CHECK(told->rejected->code != "memory");
+}
+
 TEST_CASE("a plan of training has a page") {
   const TemporaryFolder folder;
   const auto page = [&](const std::string& set) {
