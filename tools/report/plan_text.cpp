@@ -6,6 +6,7 @@
 
 #include "sim/units_text.h"
 #include "tools/report/training_plan_text.h"
+#include "tools/study/plan/rate_text.h"
 #include "workloads/serving/service.h"
 
 namespace moesim::tools {
@@ -15,10 +16,6 @@ constexpr double kMinutesOfYear = 365.25 * 24 * 60;
 
 std::string time_text(double seconds) {
   return sim::to_text(sim::picoseconds_rounded_up(seconds * 1e12));
-}
-
-std::string rate_text(double rate) {
-  return rate >= 1000 ? fmt::format("{:.0f}", rate) : fmt::format("{:.3g}", rate);
 }
 
 // "12 engines of 2 H200 SXM (tp2)"

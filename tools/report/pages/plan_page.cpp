@@ -6,6 +6,7 @@
 
 #include "tools/report/number_text.h"
 #include "tools/report/page_kinds.h"
+#include "tools/study/plan/rate_text.h"
 
 namespace moesim::tools {
 namespace {
@@ -22,7 +23,7 @@ class PlanPage {
   Page page() const {
     Page page{.kind = "plan",
               .title = plan_.at("title"),
-              .what = fmt::format("{} within {}", rate_text(rate_),
+              .what = fmt::format("{} within {}", with_unit(rate_),
                                   plan_.at("targets").get<std::string>()),
               .answer = answer()};
     const Json& answers = plan_.at("answers");
@@ -35,7 +36,7 @@ class PlanPage {
   }
 
  private:
-  std::string rate_text(double a_second) const { return fmt::format("{:.4g} {}", a_second, unit_); }
+  std::string with_unit(double a_second) const { return rate_text(a_second) + " " + unit_; }
 
   static bool is_chosen(const Json& answer) { return answer.at("roles").front() == "chosen"; }
 
@@ -61,11 +62,11 @@ class PlanPage {
     const Json& capacity = a.at("capacity_per_s");
     const std::int64_t nodes = a.at("nodes");
     return fmt::format(
-        "{} GPUs on {} node{}: {}. They carry {} ({:.4g} to {:.4g} in 80 of 100 cases), and meet "
+        "{} GPUs on {} node{}: {}. They carry {} ({} to {} in 80 of 100 cases), and meet "
         "the targets with probability {:.2f}.",
         count_text(a.at("gpus")), nodes, nodes == 1 ? "" : "s", engines_of(a),
-        rate_text(capacity.at("p50")), capacity.at("p10").get<double>(),
-        capacity.at("p90").get<double>(), a.at("probability").get<double>());
+        with_unit(capacity.at("p50")), rate_text(capacity.at("p10")), rate_text(capacity.at("p90")),
+        a.at("probability").get<double>());
   }
 
   std::string nearest() const {
@@ -87,7 +88,7 @@ class PlanPage {
     if (n.contains("would_do")) {
       return text +
              fmt::format(" Nearest are engines of {}: {} within the limits; {} GPUs would do.",
-                         engine, rate_text(n.at("carries_per_s")),
+                         engine, with_unit(n.at("carries_per_s")),
                          count_text(n.at("would_do").at("gpus")));
     }
     if (n.contains("least_token_ms")) {
@@ -105,7 +106,7 @@ class PlanPage {
     Bars chart{.unit = unit_,
                .categories = {},
                .series = {{"low", {}}, {"carried", {}}, {"high", {}}},
-               .limit = Figured{rate_, "asked: " + rate_text(rate_)}};
+               .limit = Figured{rate_, "asked: " + with_unit(rate_)}};
     Table table{{"answer", "low", "carried", "high", "used", "probability", "without one node"},
                 {}};
     for (const Json& a : answers) {
@@ -114,13 +115,13 @@ class PlanPage {
       table.rows.push_back({roles_of(a)});
       std::size_t series = 0;
       for (const char* key : {"p10", "p50", "p90"}) {
-        chart.series[series++].values.push_back({capacity.at(key), rate_text(capacity.at(key))});
-        table.rows.back().push_back(rate_text(capacity.at(key)));
+        chart.series[series++].values.push_back({capacity.at(key), with_unit(capacity.at(key))});
+        table.rows.back().push_back(with_unit(capacity.at(key)));
       }
       table.rows.back().push_back(percent_text(a.at("saturation")));
       table.rows.back().push_back(fmt::format("{:.2f}", a.at("probability").get<double>()));
       const auto left = a.find("without_one_node");  // a run of training waits and goes on
-      table.rows.back().push_back(left == a.end() ? "-" : rate_text(left->at("capacity_per_s")));
+      table.rows.back().push_back(left == a.end() ? "-" : with_unit(left->at("capacity_per_s")));
     }
     return {.title = "What is carried",
             .sentence =
@@ -143,8 +144,8 @@ class PlanPage {
     for (const Json& a : answers) {
       table.columns.push_back(roles_of(a));
       engines.push_back(engines_of(a));
-      gpus.push_back(
-          fmt::format("{} on {} nodes", count_text(a.at("gpus")), count_text(a.at("nodes"))));
+      gpus.push_back(fmt::format("{} on {} node{}", count_text(a.at("gpus")),
+                                 count_text(a.at("nodes")), a.at("nodes") == 1 ? "" : "s"));
       add(cost, a, "cost", [](const Json& c) {
         return fmt::format("{:.2f} {}/h", c.at("per_h").get<double>(),
                            c.at("currency").get<std::string>());

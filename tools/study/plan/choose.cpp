@@ -6,6 +6,8 @@
 #include <functional>
 #include <utility>
 
+#include "tools/study/plan/rate_text.h"
+
 namespace moesim::tools {
 namespace {
 
@@ -45,8 +47,8 @@ Rejection not_the_best(const PlanWork& work, std::size_t i,
     return {"dominated", fmt::format("measured: {:.1f} days", work.days(capacity.p50))};
   }
   if (candidate.offer) {
-    return {"dominated", fmt::format("measured: {} GPUs carry {:.3g} /s", candidate.offer->gpus,
-                                     candidate.offer->capacity)};
+    return {"dominated", fmt::format("measured: {} GPUs carry {} /s", candidate.offer->gpus,
+                                     rate_text(candidate.offer->capacity))};
   }
   return {"probability",
           fmt::format("measured: within the limits no number of engines has {:.2f}{}",

@@ -7,6 +7,7 @@
 
 #include "sim/error.h"
 #include "sim/units_text.h"
+#include "tools/study/plan/rate_text.h"
 
 namespace moesim::tools {
 namespace {
@@ -168,7 +169,8 @@ std::string PlanWork::carries(double capacity, Sureness how) const {
   const bool proved = how == Sureness::AtMost;
   if (spec.training)
     return fmt::format("takes {} {:.4g} days", proved ? "at least" : "about", days(capacity));
-  return fmt::format("an engine carries {} {:.3g} /s", proved ? "at most" : "about", capacity);
+  return fmt::format("an engine carries {} {} /s", proved ? "at most" : "about",
+                     rate_text(capacity));
 }
 
 std::optional<Rejection> PlanWork::over_the_limits(std::size_t i, double capacity, double deviation,
