@@ -115,8 +115,8 @@ TEST_CASE("a saved report makes the page of its kind") {
                                                     {"set", {"network=bound"}},
                                                     {"format", {"json"}}})},
         {"routing", printed(trace_info_command(), {{"TRACE", {trace}}, {"format", {"json"}}})}}) {
-    CAPTURE(kind);
     const ordered_json page = page_of_text(text);
+    CAPTURE(page["kind"].get<std::string>());
     CHECK(page["kind"] == kind);
     CHECK(page["report"] == ordered_json::parse(text));
     check_figures(page);
