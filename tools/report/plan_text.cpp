@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/units_text.h"
+#include "tools/report/number_text.h"
 #include "tools/report/training_plan_text.h"
 #include "tools/study/plan/rate_text.h"
 #include "workloads/serving/service.h"
@@ -13,10 +14,6 @@ namespace moesim::tools {
 namespace {
 
 constexpr double kMinutesOfYear = 365.25 * 24 * 60;
-
-std::string time_text(double seconds) {
-  return sim::to_text(sim::picoseconds_rounded_up(seconds * 1e12));
-}
 
 // "12 engines of 2 H200 SXM (tp2)"
 std::string engines_text(const Candidate& c, std::int64_t engines) {
@@ -138,14 +135,14 @@ class Text {
                          spec_.steps->decode
                              ? fmt::format("{} sequences a dp rank", candidate(a).measured->batch)
                              : fmt::format("{} tokens a dp rank", candidate(a).measured->batch),
-                         time_text(report.step_time_us.mean * 1e-6), report.tokens_per_s_per_gpu);
+                         time_text(report.step_time_us.mean), report.tokens_per_s_per_gpu);
     }
     const auto& s = a.run.serving->report;
     std::string text = fmt::format("at the load: p99 TTFT {}, p99 TPOT {}",
-                                   time_text(s.ttft.p99 * 1e-3), time_text(s.tpot.p99 * 1e-3));
+                                   time_text(s.ttft.p99 * 1e3), time_text(s.tpot.p99 * 1e3));
     if (s.attained) text += fmt::format("; {:.1f} % of requests attain them", 100 * *s.attained);
     for (const auto& target : spec_.targets.statistics) {
-      text += fmt::format("; {} {} of {}", name_of(target), time_text(value_of(s, target) * 1e-3),
+      text += fmt::format("; {} {} of {}", name_of(target), time_text(value_of(s, target) * 1e3),
                           sim::to_text(target.most));
     }
     return text;
@@ -209,7 +206,7 @@ class Text {
       const bool prompt = n.least_first_s || (spec_.steps && !spec_.steps->decode);
       row("nearest",
           fmt::format("{}: alone, {} takes {}", engines_text(c, 1), prompt ? "a prompt" : "a token",
-                      time_text(n.least_token_s.value_or(n.least_first_s.value_or(0)))));
+                      time_text(1e6 * n.least_token_s.value_or(n.least_first_s.value_or(0)))));
       row("would do", fmt::format("a longer {}", prompt ? "TTFT" : "TPOT"));
     } else {
       row("nearest", engines_text(c, 1) + ": no rate attains the targets");

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "tools/report/number_text.h"
+#include "validation/statistics.h"
 
 namespace moesim::tools {
 namespace {
@@ -28,11 +29,7 @@ std::optional<Figure> distribution(std::string title, std::string what, std::vec
   if (us.size() < 2) return {};
   std::ranges::sort(us);
   // As the report has percentiles (serving_report.h).
-  const auto at = [&](double percent) {
-    const double place = percent / 100 * double(us.size() - 1);
-    const auto low = std::min(us.size() - 2, static_cast<std::size_t>(place));
-    return us[low] + (us[low + 1] - us[low]) * (place - double(low));
-  };
+  const auto at = [&](double percent) { return validation::quantile(us, percent / 100); };
   const TimeUnit unit = time_unit(us[us.size() / 2]);
   const auto share = [&](std::size_t i) { return 100 * double(i + 1) / double(us.size()); };
   Lines chart{.x = {.name = fmt::format("{}, {}", what, unit.name)},

@@ -5,16 +5,13 @@
 #include <cmath>
 
 #include "sim/units_text.h"
+#include "tools/report/number_text.h"
 #include "workloads/training/training_report.h"
 
 namespace moesim::tools {
 namespace {
 
 constexpr double kSecondsOfDay = 86400;
-
-std::string time_text(double seconds) {
-  return sim::to_text(sim::picoseconds_rounded_up(seconds * 1e12));
-}
 
 double days_of(const PlanSpec& spec, double tokens_per_s) {
   return spec.training->tokens / tokens_per_s / kSecondsOfDay;
@@ -65,7 +62,7 @@ std::vector<PlanRow> run_rows(const PlanSpec& spec, const PlanAnswer& a) {
       "then",
       fmt::format("a step of {:.0f} tokens takes {}: {:.0f} tokens/s per GPU, MFU {:.1f} %, "
                   "bubble {:.1f} %; {:.1f} of {:.1f} GB of the fullest card",
-                  training.tokens_per_step, time_text(report.step_time_us.mean * 1e-6),
+                  training.tokens_per_step, time_text(report.step_time_us.mean),
                   report.tokens_per_s_per_gpu, 100 * training.mfu, 100 * training.bubble_share,
                   static_cast<double>(report.memory.peak) / 1e9,
                   static_cast<double>(report.memory.capacity) / 1e9));

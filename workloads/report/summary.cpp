@@ -46,24 +46,6 @@ double mean_of(const std::vector<LayerReport>& layers, double LayerReport::*valu
   return layers.empty() ? 1 : sum / static_cast<double>(layers.size());
 }
 
-// Projections are most of attention's time, and priced as other products are.
-Factor factor_of(std::size_t phase) {
-  switch (static_cast<Phase>(phase)) {
-    case Phase::Dispatch:
-    case Phase::Combine:
-      return Factor::AllToAll;
-    case Phase::Experts:
-      return Factor::Experts;
-    case Phase::Collectives:
-    case Phase::Pipeline:
-      return Factor::Collectives;
-    case Phase::Host:
-      return Factor::Host;
-    default:
-      return Factor::Gemm;
-  }
-}
-
 }  // namespace
 
 void Summary::add(const StepOutcome& step, double output, double weight) {
@@ -248,7 +230,7 @@ Summary::Ends Summary::common_ends(const Report& report) const {
   for (std::size_t i = 0; i < kPhases; ++i) {
     const Ends ends = ends_of(i, report);
     const double exposed = ends.high > 0 ? report.phases[i].exposed_us : 0;
-    Ends& doubt = doubts[static_cast<std::size_t>(factor_of(i))];
+    Ends& doubt = doubts[static_cast<std::size_t>(factor_of(static_cast<Phase>(i)))];
     doubt.low += exposed - ends.low;
     doubt.high += ends.high - exposed;
   }

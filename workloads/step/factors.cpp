@@ -100,13 +100,29 @@ Duration time_of_cores(const Work& work) {
   return sum;
 }
 
+Factor factor_of(Phase phase) {
+  switch (phase) {
+    case Phase::Dispatch:
+    case Phase::Combine:
+      return Factor::AllToAll;
+    case Phase::Experts:
+      return Factor::Experts;
+    case Phase::Collectives:
+    case Phase::Pipeline:
+      return Factor::Collectives;
+    case Phase::Host:
+      return Factor::Host;
+    default:
+      return Factor::Gemm;
+  }
+}
+
 PhaseTimes path_of(const PlayedStep& step) {
   return Path(step).walk();
 }
 
 FactorTimes factors_of(const PhaseTimes& path, const StepAccount& account) {
   FactorTimes times{};
-  const auto add = [&](Factor factor, Phase phase) { of(times, factor) += path[index_of(phase)]; };
   const Work& attention = account.work[index_of(Phase::Attention)];
   const Duration spent = path[index_of(Phase::Attention)];
   if (attention.time > Duration{}) {
@@ -116,16 +132,10 @@ FactorTimes factors_of(const PhaseTimes& path, const StepAccount& account) {
         Duration(static_cast<std::int64_t>(core * static_cast<double>(spent.count())));
   }
   of(times, Factor::Gemm) = spent - of(times, Factor::Attention);
-  for (const Phase phase :
-       {Phase::Router, Phase::SharedExpert, Phase::DenseMlp, Phase::Head, Phase::Other}) {
-    add(Factor::Gemm, phase);
+  for (std::uint32_t i = 0; i < kPhases; ++i) {
+    const auto phase = static_cast<Phase>(i);
+    if (phase != Phase::Attention) of(times, factor_of(phase)) += path[i];
   }
-  add(Factor::Experts, Phase::Experts);
-  add(Factor::AllToAll, Phase::Dispatch);
-  add(Factor::AllToAll, Phase::Combine);
-  add(Factor::Collectives, Phase::Collectives);
-  add(Factor::Collectives, Phase::Pipeline);
-  add(Factor::Host, Phase::Host);
   return times;
 }
 

@@ -28,6 +28,10 @@ inline constexpr std::array<std::string_view, 6> kFactorNames{
     "gemm", "experts", "attention", "all_to_all", "collectives", "host"};
 inline constexpr std::size_t kFactors = kFactorNames.size();
 
+// Of attention its projections, which are most of it and priced as other products are; its cores
+// are Attention's.
+Factor factor_of(Phase phase);
+
 using FactorTimes = std::array<sim::Duration, kFactors>;
 using PhaseTimes = std::array<sim::Duration, kPhases>;
 

@@ -5,6 +5,7 @@
 #include "workloads/model/counts.h"
 #include "workloads/report/power_use.h"
 #include "workloads/run_training.h"
+#include "workloads/step/factors.h"
 #include "workloads/training/training_report.h"
 
 namespace moesim::tools {
@@ -15,10 +16,6 @@ using workloads::Phase;
 using workloads::Report;
 
 using Shares = std::array<double, workloads::kFactors>;
-
-double exposed(const Report& report, Phase phase) {
-  return report.phases[workloads::index_of(phase)].exposed_us;
-}
 
 Shares shares_of(const Report& report, const workloads::Deployment& d,
                  const workloads::TrainingQuestion& q) {
@@ -32,17 +29,13 @@ Shares shares_of(const Report& report, const workloads::Deployment& d,
   const auto add = [&](Factor factor, double us) {
     shares[static_cast<std::size_t>(factor)] += us;
   };
-  add(Factor::Attention, core * exposed(report, Phase::Attention));
-  add(Factor::Gemm, (1 - core) * exposed(report, Phase::Attention));
-  for (const Phase phase :
-       {Phase::Router, Phase::SharedExpert, Phase::DenseMlp, Phase::Head, Phase::Other})
-    add(Factor::Gemm, exposed(report, phase));
-  add(Factor::Experts, exposed(report, Phase::Experts));
-  for (const Phase phase : {Phase::Dispatch, Phase::Combine})
-    add(Factor::AllToAll, exposed(report, phase));
-  for (const Phase phase : {Phase::Collectives, Phase::Pipeline})
-    add(Factor::Collectives, exposed(report, phase));
-  add(Factor::Host, exposed(report, Phase::Host));
+  for (std::size_t i = 0; i < workloads::kPhases; ++i) {
+    const auto phase = static_cast<Phase>(i);
+    const double us = report.phases[i].exposed_us;
+    const double cores = phase == Phase::Attention ? core * us : 0;
+    add(Factor::Attention, cores);
+    add(workloads::factor_of(phase), us - cores);
+  }
   double sum = 0;
   for (const double share : shares) sum += share;
   if (sum > 0)

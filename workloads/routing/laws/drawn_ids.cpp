@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "workloads/routing/packed_ids.h"
+
 namespace moesim::workloads {
 namespace {
 
@@ -66,15 +68,7 @@ DrawnIds::Ids::Ids(std::uint32_t experts, std::size_t capacity)
       data_(std::make_unique_for_overwrite<std::byte[]>(capacity * width_)) {}
 
 decltype(RoutingView::ids) DrawnIds::Ids::from(std::size_t first) const {
-  const std::byte* at = data_.get() + first * width_;
-  switch (width_) {
-    case 1:
-      return reinterpret_cast<const std::uint8_t*>(at);
-    case 2:
-      return reinterpret_cast<const std::uint16_t*>(at);
-    default:
-      return reinterpret_cast<const ExpertId*>(at);
-  }
+  return ids_at(data_.get() + first * width_, width_);
 }
 
 std::uint32_t DrawnIds::number_of(const LawSpec& law) {

@@ -3,20 +3,13 @@
 #include <utility>
 
 #include "sim/check.h"
+#include "workloads/routing/packed_ids.h"
 #include "workloads/routing/trace/layer_ids.h"
 
 namespace moesim::workloads {
 
 decltype(RoutingView::ids) UnpackedTrace::layer(std::uint32_t layer) const {
-  const std::byte* const at = ids.data() + layer * info.tokens * info.top_k * width;
-  switch (width) {
-    case 1:
-      return reinterpret_cast<const std::uint8_t*>(at);
-    case 2:
-      return reinterpret_cast<const std::uint16_t*>(at);
-    default:
-      return reinterpret_cast<const ExpertId*>(at);
-  }
+  return ids_at(ids.data() + layer * info.tokens * info.top_k * width, width);
 }
 
 UnpackedTrace unpack(const RoutingTrace& trace) {
