@@ -4,8 +4,9 @@
 
 #include <algorithm>
 
-#include "workloads/model/hugging_face/attention.h"
 #include "workloads/model/hugging_face/ffn.h"
+#include "workloads/model/hugging_face/mixer_layers.h"
+#include "workloads/model/hugging_face/mixers.h"
 
 namespace moesim::workloads {
 
@@ -15,6 +16,7 @@ namespace {
 void read_blocks(const HfConfig& config, const HfFamily* family, std::int64_t layers,
                  const std::string& letters, ModelSpec& model) {
   HfFfns ffns(config, family, layers, model);
+  const HfMixers mixers(config, family, model.hidden);
   if (static_cast<std::int64_t>(letters.size()) != layers) {
     config.mistake("hybrid_override_pattern",
                    fmt::format("{} letters, but there are {} layers", letters.size(), layers));
@@ -27,11 +29,11 @@ void read_blocks(const HfConfig& config, const HfFamily* family, std::int64_t la
     switch (letter) {
       case 'M':
         kind.name = "mamba";
-        kind.mixer = read_hf_mamba(config, family, model).mixer;
+        kind.mixer = mixers.mamba();
         break;
       case '*':
         kind.name = "attention";
-        kind.mixer = read_hf_attention(config, family, model).mixer;
+        kind.mixer = mixers.attention();
         break;
       case 'E':
         if (!moe) moe = ffns.moe();

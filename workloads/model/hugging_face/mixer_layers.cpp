@@ -1,8 +1,10 @@
-#include "workloads/model/hugging_face/attention.h"
+#include "workloads/model/hugging_face/mixer_layers.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+
+#include "workloads/model/hugging_face/mixers.h"
 
 namespace moesim::workloads {
 
@@ -11,7 +13,11 @@ namespace {
 class MixerReader {
  public:
   MixerReader(const HfConfig& config, const HfFamily* family, std::int64_t layers, ModelSpec& model)
-      : config_(config), family_(family), layers_(layers), model_(model) {}
+      : config_(config),
+        family_(family),
+        layers_(layers),
+        model_(model),
+        mixers_(config, family, model.hidden) {}
 
   std::vector<NamedMixer> read() {
     if (config_.has("compress_ratios")) return compressed_layers();
@@ -23,70 +29,6 @@ class MixerReader {
     if (config_.has("attn_type_list")) return lightning_layers();
     if (config_.has("hybrid_layer_pattern")) return mimo_layers();
     return typed_layers();
-  }
-
-  GqaAttention attention() {
-    GqaAttention a;
-    const auto nested = config_.child("attn_config");
-    a.heads = config_.required({"num_attention_heads", "n_heads", "n_head"});
-    const auto kv =
-        nested && nested->has("kv_n_heads")
-            ? nested->integer({"kv_n_heads"}, 1, kMostWidth)
-            : config_.integer({"num_key_value_heads", "num_attention_groups"}, 1, kMostWidth);
-    a.kv_heads = kv.value_or(a.heads);
-    const auto head_dim = config_.integer({"head_dim", "attention_head_dim"}, 1, kMostWidth);
-    if (!head_dim && model_.hidden % a.heads != 0) {
-      config_.mistake("head_dim",
-                      fmt::format("missing, and hidden_size {} does not divide by {} heads",
-                                  model_.hidden, a.heads));
-    }
-    a.head_dim = head_dim.value_or(std::max<std::int64_t>(model_.hidden / a.heads, 1));
-    a.value_dim = config_.integer({"v_head_dim"}, 1, kMostWidth).value_or(0);
-    a.qk_norm = family_ != nullptr ? family_->qk_norm : QkNorm::None;
-    if (config_.flag({"use_qk_norm"}).value_or(false) && type() != "llama4_text") {
-      a.qk_norm = config_.text({"qk_norm_type"}).value_or("per_head") == "per_layer"
-                      ? QkNorm::PerLayer
-                      : QkNorm::PerHead;
-    }
-    const bool by_key = config_.flag({"attention_bias", "qkv_bias"}).value_or(false);
-    switch (family_ != nullptr ? family_->bias : BiasRule::AllByKey) {
-      case BiasRule::Never:
-        break;
-      case BiasRule::QkvAlways:
-        a.qkv_bias = true;
-        break;
-      case BiasRule::QkvByKey:
-        a.qkv_bias = by_key;
-        break;
-      case BiasRule::AllByKey:
-        a.qkv_bias = a.output_bias = by_key;
-        break;
-    }
-    a.sinks = type() == "gpt_oss";
-    const bool gated = config_.flag({"attn_output_gate"})
-                           .value_or(type() == "qwen3_next" || type() == "qwen3_5_text" ||
-                                     type() == "qwen3_5_moe_text" || type() == "afmoe");
-    if (gated) a.output_gate = a.output_width();
-    if (config_.flag({"use_head_wise_attn_gate"}).value_or(false)) a.output_gate = a.heads;
-    a.query_rank = config_.integer({"share_q_dim"}, 1, kMostWidth).value_or(0);
-    return a;
-  }
-
-  MambaMixer mamba() {
-    MambaMixer m;
-    m.state = config_.required({"ssm_state_size", "mamba_d_state"});
-    m.convolution = config_.integer({"conv_kernel", "mamba_d_conv"}, 1, 1024).value_or(4);
-    m.convolution_bias = config_.flag({"use_conv_bias", "mamba_conv_bias"}).value_or(true);
-    if (type() == "jamba") {  // Mamba-1, in channels
-      m.heads = config_.required({"mamba_expand"}, 1024) * model_.hidden;
-      m.head_dim = m.groups = 1;
-      m.dt_rank = config_.required({"mamba_dt_rank"});
-      return m;
-    }
-    m.heads = config_.required({"mamba_num_heads", "mamba_n_heads"});
-    m.head_dim = config_.required({"mamba_head_dim", "mamba_d_head"});
-    m.groups = config_.required({"n_groups", "mamba_n_groups"});
-    return m;
   }
 
  private:
@@ -101,26 +43,10 @@ class MixerReader {
     return false;
   }
 
-  MlaAttention mla() {
-    MlaAttention a;
-    a.heads = config_.required({"num_attention_heads"});
-    // Stated by many configs, and without meaning for latent attention.
-    for (const char* key : {"num_key_value_heads", "head_dim", "qk_head_dim"}) config_.has(key);
-    a.q_lora_rank =
-        config_.integer({"q_lora_rank", "attention_q_lora_dim"}, 1, kMostWidth).value_or(0);
-    a.kv_lora_rank = config_.required({"kv_lora_rank", "attention_kv_lora_dim"});
-    a.nope_dim = config_.required({"qk_nope_head_dim", "attention_qk_dim"});
-    a.rope_dim = config_.required({"qk_rope_head_dim", "attention_qk_rope_dim"});
-    a.value_dim = config_.required({"v_head_dim", "attention_v_dim"});
-    a.index = index();
-    a.output_gate = config_.flag({"mla_use_output_gate"}).value_or(false);
-    return a;
-  }
-
   // Every layer has its indexer, or some use the choice of a layer before (GLM-5's and DeepSeek's
   // shared indexers).
   std::vector<NamedMixer> mla_layers() {
-    const MlaAttention own = mla();
+    const MlaAttention own = mixers_.mla();
     std::vector<NamedMixer> list(count(), {"mla", own});
     if (own.index.top_k == 0) return list;
     MlaAttention shared = own;
@@ -190,16 +116,6 @@ class MixerReader {
     return i;
   }
 
-  SparseIndex index() {
-    SparseIndex i;
-    const auto top_k = config_.integer({"index_topk"}, 1, kMostTokens);
-    if (!top_k) return i;
-    i.top_k = *top_k;
-    i.heads = config_.required({"index_n_heads"});
-    i.head_dim = config_.required({"index_head_dim"});
-    return i;
-  }
-
   std::vector<NamedMixer> compressed_layers() {
     const auto ratios = config_.integers("compress_ratios", kMostTokens);
     if (!fits("compress_ratios", ratios, true)) return {};
@@ -211,7 +127,7 @@ class MixerReader {
     a.window = config_.required({"sliding_window"});
     a.output_groups = config_.required({"o_groups"});
     a.output_lora_rank = config_.required({"o_lora_rank"});
-    const SparseIndex sparse = index();
+    const SparseIndex sparse = mixers_.index();
     std::vector<NamedMixer> list;
     for (std::size_t l = 0; l < count(); ++l) {
       CompressedAttention layer = a;
@@ -235,7 +151,7 @@ class MixerReader {
     kda.key_heads = kda.value_heads = linear.required({"num_heads"});
     kda.key_dim = kda.value_dim = linear.required({"head_dim"});
     kda.convolution = linear.integer({"short_conv_kernel_size"}, 0, 1024).value_or(4);
-    const MlaAttention full = mla();
+    const MlaAttention full = mixers_.mla();
     std::vector<NamedMixer> list(count(), {"mla", full});
     std::vector<bool> named(count(), false);
     const auto place = [&](std::string_view key, const NamedMixer& mixer) {
@@ -262,7 +178,7 @@ class MixerReader {
   std::vector<NamedMixer> lightning_layers() {
     const auto types = config_.integers("attn_type_list", 1);
     if (!fits("attn_type_list", types)) return {};
-    const GqaAttention full = attention();
+    const GqaAttention full = mixers_.attention();
     const LinearAttention linear{.kind = LinearKind::Lightning,
                                  .key_heads = full.heads,
                                  .value_heads = full.heads,
@@ -279,7 +195,7 @@ class MixerReader {
     const auto pattern = config_.integers("hybrid_layer_pattern", 1);
     if (!fits("hybrid_layer_pattern", pattern)) return {};
     config_.has("attention_chunk_size");  // as wide as the window
-    GqaAttention full = attention();
+    GqaAttention full = mixers_.attention();
     full.sinks = config_.flag({"add_full_attention_sink_bias"}).value_or(false);
     GqaAttention window = full;
     window.heads = config_.integer({"swa_num_attention_heads"}, 1, kMostWidth).value_or(full.heads);
@@ -295,27 +211,6 @@ class MixerReader {
       list.push_back(kind == 1 ? NamedMixer{"window", window} : NamedMixer{"full", full});
     }
     return list;
-  }
-
-  LinearAttention delta_net() {
-    LinearAttention a;
-    a.kind = LinearKind::GatedDeltaNet;
-    a.key_heads = config_.required({"linear_num_key_heads"});
-    a.value_heads = config_.required({"linear_num_value_heads"});
-    a.key_dim = config_.required({"linear_key_head_dim"});
-    a.value_dim = config_.required({"linear_value_head_dim"});
-    a.convolution = config_.integer({"linear_conv_kernel_dim"}, 0, 1024).value_or(4);
-    return a;
-  }
-
-  // LFM2's: two gates, and a convolution of the last tokens between them.
-  LinearAttention short_convolution() {
-    return {.kind = LinearKind::ShortConvolution,
-            .key_heads = 1,
-            .value_heads = 1,
-            .key_dim = model_.hidden,
-            .value_dim = model_.hidden,
-            .convolution = config_.required({"conv_L_cache"}, 1024)};
   }
 
   // Which of full, sliding, chunked, linear, mamba, conv each layer is.
@@ -373,7 +268,7 @@ class MixerReader {
 
   std::vector<NamedMixer> typed_layers() {
     const std::vector<std::string> types = layer_types();
-    const GqaAttention base = attention();
+    const GqaAttention base = mixers_.attention();
     config_.has("global_attn_every_n_layers");  // what layer_types says layer by layer
     // Cross-layer attention: of `share` layers the first has keys and values.
     const std::int64_t share = config_.flag({"use_cla"}).value_or(false)
@@ -387,12 +282,12 @@ class MixerReader {
     std::vector<NamedMixer> list;
     for (const std::string& kind : types) {
       if (sparse.top_k > 0 && sparse_layers[list.size()] && kind == "full_attention") {
-        GqaAttention a = full(base);
+        GqaAttention a = mixers_.full(base);
         a.index = sparse;
         list.push_back({"sparse", a});
       } else if (kind == "full_attention" || kind == "attention" || kind == "global") {
         const bool has_keys = share < 2 || list.size() % static_cast<std::size_t>(share) == 0;
-        list.push_back({has_keys ? "full" : "full-shared", full(base)});
+        list.push_back({has_keys ? "full" : "full-shared", mixers_.full(base)});
         if (!has_keys) std::get<GqaAttention>(list.back().mixer).reuses_cache = true;
       } else if (kind == "sliding_attention" || kind == "chunked_attention") {
         const bool chunk = kind == "chunked_attention";
@@ -400,14 +295,14 @@ class MixerReader {
         a.window = chunk ? config_.required({"attention_chunk_size"}, kMostTokens)
                          : config_.required({"sliding_window", "sliding_window_size"}, kMostTokens);
         if (model_.max_context > 0 && a.window >= model_.max_context) a.window = 0;
-        if (!chunk) step_window(a);
+        if (!chunk) mixers_.step_window(a);
         list.push_back({a.window > 0 ? "window" : "full", a});
       } else if (kind == "linear_attention") {
-        list.push_back({"delta_net", delta_net()});
+        list.push_back({"delta_net", mixers_.delta_net()});
       } else if (kind == "mamba") {
-        list.push_back({"mamba", mamba()});
+        list.push_back({"mamba", mixers_.mamba()});
       } else if (kind == "conv") {
-        list.push_back({"conv", short_convolution()});
+        list.push_back({"conv", mixers_.short_convolution()});
       } else {
         config_.mistake("layer_types",
                         fmt::format("\"{}\" is not supported; full_attention, sliding_attention, "
@@ -419,32 +314,11 @@ class MixerReader {
     return list;
   }
 
-  // Gemma 4's full layers have heads of their own width.
-  GqaAttention full(GqaAttention a) {
-    if (type() != "gemma4_text") return a;
-    a.head_dim = config_.integer({"global_head_dim"}, 1, kMostWidth).value_or(a.head_dim);
-    a.key_is_value = config_.flag({"attention_k_eq_v"}).value_or(false);
-    const auto kv = config_.integer({"num_global_key_value_heads"}, 1, kMostWidth);
-    if (kv && a.key_is_value) a.kv_heads = *kv;
-    return a;
-  }
-
-  // Step-3's windowed layers have heads of their own number.
-  void step_window(GqaAttention& a) {
-    const auto other = config_.child("attention_other_setting");
-    if (!other) return;
-    other->text({"attention_type"});
-    a.heads = other->integer({"num_attention_heads"}, 1, kMostWidth).value_or(a.heads);
-    a.kv_heads = other->integer({"num_attention_groups", "num_key_value_heads"}, 1, kMostWidth)
-                     .value_or(a.kv_heads);
-    a.head_dim = other->integer({"head_dim"}, 1, kMostWidth).value_or(a.head_dim);
-    if (a.output_gate > 0) a.output_gate = a.heads;
-  }
-
   const HfConfig& config_;
   const HfFamily* family_;
   std::int64_t layers_;
   ModelSpec& model_;
+  HfMixers mixers_;
 };
 
 }  // namespace
@@ -452,14 +326,6 @@ class MixerReader {
 std::vector<NamedMixer> read_hf_mixers(const HfConfig& config, const HfFamily* family,
                                        std::int64_t layers, ModelSpec& model) {
   return MixerReader(config, family, layers, model).read();
-}
-
-NamedMixer read_hf_attention(const HfConfig& config, const HfFamily* family, ModelSpec& model) {
-  return {"attention", MixerReader(config, family, 1, model).attention()};
-}
-
-NamedMixer read_hf_mamba(const HfConfig& config, const HfFamily* family, ModelSpec& model) {
-  return {"mamba", MixerReader(config, family, 1, model).mamba()};
 }
 
 }  // namespace moesim::workloads

@@ -20,8 +20,4 @@ struct NamedMixer {
 std::vector<NamedMixer> read_hf_mixers(const HfConfig& config, const HfFamily* family,
                                        std::int64_t layers, ModelSpec& model);
 
-// For models whose layers hold one block each (Nemotron-H).
-NamedMixer read_hf_attention(const HfConfig& config, const HfFamily* family, ModelSpec& model);
-NamedMixer read_hf_mamba(const HfConfig& config, const HfFamily* family, ModelSpec& model);
-
 }  // namespace moesim::workloads
