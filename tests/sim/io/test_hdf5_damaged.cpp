@@ -1,0 +1,254 @@
+// Files that are no HDF5, damaged, hostile or beyond what is read: each is refused by its place.
+#include <doctest/doctest.h>
+#include <hdf5.h>
+
+#include <string>
+#include <vector>
+
+#include "sim/error.h"
+#include "sim/io/csv.h"
+#include "sim/io/hdf5_file.h"
+#include "tests/sim/io/made_hdf5.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/thrown.h"
+
+using moesim::sim::InputError;
+using moesim::sim::io::Hdf5Dataset;
+using moesim::sim::io::Hdf5File;
+using moesim::sim::io::Hdf5Writer;
+using moesim::tests::bytes_of;
+using moesim::tests::made;
+using moesim::tests::make_dataset;
+using moesim::tests::TemporaryFolder;
+using moesim::tests::thrown;
+using Stored = moesim::sim::io::Hdf5Writer::Stored;
+
+TEST_CASE("what is no HDF5 file is refused") {
+  const TemporaryFolder folder;
+  const auto text = folder.file("text.h5", "not this");
+  CHECK(thrown<InputError>([&] { Hdf5File::open(text); }) ==
+        text.string() + ": is no HDF5 file, or a damaged one: file signature not found");
+  CHECK(thrown<InputError>([] { Hdf5File::open("no.h5"); }) ==
+        "no.h5: cannot be read: No such file or directory");
+  CHECK(thrown<InputError>([&] { Hdf5File::open(folder.path()); }) ==
+        folder.path().string() + ": cannot be read: it is no file");
+}
+
+TEST_CASE("a file that was cut short is refused") {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "t.h5";
+  {
+    Hdf5Writer writer(file);
+    writer.append(writer.create("/v", Stored::I4, {}), std::vector<std::int32_t>(1000, 3));
+    writer.close();
+  }
+  const std::string bytes = bytes_of(file);
+  const auto cut = folder.file("cut.h5", bytes.substr(0, bytes.size() / 2));
+  const std::string message = thrown<InputError>([&] { Hdf5File::open(cut); });
+  CHECK(message.starts_with(cut.string() +
+                            ": is no HDF5 file, or a damaged one: truncated file: eof = "));
+}
+
+TEST_CASE("a damaged chunk is refused by the dataset's name") {
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "t.h5";
+  {
+    Hdf5Writer writer(file);
+    std::vector<std::int32_t> values(50'000);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<int>(i * i % 251);
+    writer.append(writer.create("/v", Stored::U1, {}), values);
+    writer.close();
+  }
+  // A zlib stream of level 1 starts with 78 01; the first byte after it says how a block is packed.
+  std::string bytes = bytes_of(file);
+  const std::size_t stream = bytes.find("\x78\x01", 800);
+  REQUIRE(stream != std::string::npos);
+  for (std::size_t i = 0; i < 8; ++i) bytes[stream + 2 + i] = '\xff';
+  const auto damaged = folder.file("damaged.h5", bytes);
+  const Hdf5Dataset set = Hdf5File::open(damaged).dataset("/v");
+  std::vector<std::int32_t> out(50'000);
+  CHECK(thrown<InputError>([&] { set.read(0, 50'000, std::span(out)); }) ==
+        damaged.string() + ": /v: is damaged: a chunk does not unpack");
+}
+
+TEST_CASE("a shape that nothing is stored for is refused") {
+  // 10^12 values of 4 bytes, no chunk written: a reader would count zeros for ever.
+  const TemporaryFolder folder;
+  const auto file = made(folder, [](hid_t id) {
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk = 1000;
+    H5Pset_chunk(creation, 1, &chunk);
+    make_dataset(id, "v", H5T_STD_I32LE, {1'000'000'000'000}, creation);
+    H5Pclose(creation);
+  });
+  const Hdf5File opened = Hdf5File::open(file);
+  CHECK(thrown<InputError>([&] { opened.dataset("/v"); }) ==
+        file.string() + ": /v: its shape claims 4000000000000 bytes, but 0 are stored");
+}
+
+TEST_CASE("a shape whose size does not fit 64 bits is refused") {
+  const TemporaryFolder folder;
+  const auto file = made(folder, [](hid_t id) {
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk[] = {10, 10, 10};
+    H5Pset_chunk(creation, 3, chunk);
+    make_dataset(id, "v", H5T_STD_I32LE, {1 << 21, 1 << 21, 1 << 20}, creation);
+    H5Pclose(creation);
+  });
+  const Hdf5File opened = Hdf5File::open(file);
+  CHECK(thrown<InputError>([&] { opened.dataset("/v"); }) ==
+        file.string() + ": /v: its shape is too large to be true");
+}
+
+TEST_CASE("a chunk too large to unpack is refused") {
+  const TemporaryFolder folder;
+  const auto file = made(folder, [](hid_t id) {
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk = 400'000'000;
+    H5Pset_chunk(creation, 1, &chunk);
+    const hsize_t extent = 10, most = H5S_UNLIMITED;
+    const hid_t space = H5Screate_simple(1, &extent, &most);
+    H5Dclose(H5Dcreate2(id, "v", H5T_STD_U8LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
+    H5Sclose(space);
+    H5Pclose(creation);
+  });
+  const Hdf5File opened = Hdf5File::open(file);
+  CHECK(thrown<InputError>([&] { opened.dataset("/v"); }) ==
+        file.string() + ": /v: a chunk holds more than 256 MiB, which is the most that is read");
+}
+
+TEST_CASE("a row cut into very many chunks is refused") {
+  // 100 x 100 = 10,000 chunks of one value lie side by side.
+  const TemporaryFolder folder;
+  const auto file = made(folder, [](hid_t id) {
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk[] = {1, 1, 1};
+    H5Pset_chunk(creation, 3, chunk);
+    make_dataset(id, "v", H5T_STD_U8LE, {1, 100, 100}, creation);
+    H5Pclose(creation);
+  });
+  const Hdf5File opened = Hdf5File::open(file);
+  CHECK(thrown<InputError>([&] { opened.dataset("/v"); }) ==
+        file.string() +
+            ": /v: a row is cut into more than 4096 chunks, which is the most that is read");
+}
+
+TEST_CASE("a filter that the library lacks is named") {
+  // Filter 32015 is registered for zstd; Debian's library has deflate, shuffle and the like.
+  const TemporaryFolder folder;
+  const auto file = made(folder, [](hid_t id) {
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    const hsize_t chunk = 2;
+    H5Pset_chunk(creation, 1, &chunk);
+    H5Pset_filter(creation, 32015, H5Z_FLAG_OPTIONAL, 0, nullptr);
+    const hsize_t extent = 2;
+    const hid_t space = H5Screate_simple(1, &extent, nullptr);
+    H5Dclose(H5Dcreate2(id, "v", H5T_STD_U8LE, space, H5P_DEFAULT, creation, H5P_DEFAULT));
+    H5Sclose(space);
+    H5Pclose(creation);
+  });
+  const Hdf5File opened = Hdf5File::open(file);
+  CHECK(thrown<InputError>([&] { opened.dataset("/v"); }) ==
+        file.string() +
+            ": /v: is packed with filter 32015 (no name), which this HDF5 library lacks; write it "
+            "with gzip");
+}
+
+TEST_CASE("links and values in other files are not followed") {
+  const TemporaryFolder folder;
+  const auto file = made(folder, [&](hid_t id) {
+    H5Lcreate_external("other.h5", "/v", id, "external", H5P_DEFAULT, H5P_DEFAULT);
+    H5Lcreate_soft("/external", id, "soft", H5P_DEFAULT, H5P_DEFAULT);
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_external(creation, (folder.path() / "secret").c_str(), 0, 8);
+    make_dataset(id, "v", H5T_STD_I32LE, {2}, creation);
+    H5Pclose(creation);
+  });
+  const Hdf5File opened = Hdf5File::open(file);
+  CHECK(thrown<InputError>([&] { opened.has("/external"); }) ==
+        file.string() + ": /external: is a link, which is not followed");
+  CHECK(thrown<InputError>([&] { opened.dataset("/soft/v"); }) ==
+        file.string() + ": /soft/v: is a link, which is not followed");
+  CHECK(thrown<InputError>([&] { opened.dataset("/v"); }) ==
+        file.string() + ": /v: its values lie in other files, which are not followed");
+}
+
+TEST_CASE("a chunk that unpacks to less than its shape takes is refused, not read beyond") {
+  for (const char* name :
+       {"chunk_unpacks_short.h5", "chunk_unpacks_short_i4.h5", "chunk_short_no_filter.h5"}) {
+    CAPTURE(name);
+    const std::string file = std::string("tests/sim/io/hostile/") + name;
+    const std::string message = thrown<InputError>([&] {
+      const Hdf5Dataset ids = Hdf5File::open(file).dataset("/expert_ids");
+      std::vector<std::int32_t> values(ids.rows() * ids.row_size());
+      ids.read(0, ids.rows(), std::span<std::int32_t>(values));
+    });
+    CHECK(message.starts_with(file + ": /expert_ids: is damaged: a chunk holds only "));
+  }
+}
+
+TEST_CASE("a text that is said to be larger than it is is refused before memory is taken for it") {
+  // An attribute of 1 byte whose header says 1,992,294,401: the library would take as much.
+  CHECK(thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/counts_1900_MiB.h5"); }) ==
+        "tests/sim/io/hostile/counts_1900_MiB.h5: is damaged: the heap of texts at byte 2048 has a "
+        "text "
+        "of 1 bytes, of which byte 1128 says that it has 1073741825");
+}
+
+TEST_CASE("a text whose characters have four GiB is refused before memory is taken for one") {
+  // The size of the text's character, 1 where the file was whole, has FF11 in its upper half.
+  const std::string file = "tests/fuzz/corpus/hdf5/a-character-of-4-GiB";
+  CHECK(thrown<InputError>([&] { Hdf5File::open(file).text("model"); }) ==
+        file + ": attribute model: is damaged: a text whose characters have 4279304193 bytes");
+}
+
+TEST_CASE("a text that its heap does not have is refused, which the library reads beyond its end") {
+  // An attribute's reference, at byte 880, to text 0, which is what the heap has free; its texts
+  // are 1 and 2.
+  const std::string file = "tests/fuzz/corpus/trace/a-text-of-number-0";
+  CHECK(thrown<InputError>([&] { Hdf5File::open(file); }) ==
+        file +
+            ": is damaged: the heap of texts at byte 2048 has no text 0, which byte 880 asks for");
+}
+
+TEST_CASE("bytes that look like a reference to a text are one only just behind a type of texts") {
+  const std::string whole =
+      moesim::sim::io::read_text("tests/fuzz/corpus/trace/a-text-of-number-0");
+  const auto heap = static_cast<std::uint64_t>(whole.find(std::string("GCOL\x01\0\0\0", 8)));
+  const TemporaryFolder folder;
+  // A type of variable length, and `distance` bytes from its start a length of 1, the heap's place
+  // and text 2097152; the file's own bad reference is made one to text 1.
+  const auto file = [&](std::size_t distance) {
+    std::string bytes = whole;
+    bytes[880 + 12] = 1;
+    std::string added("\x19\x01\x01\0\x10\0\0\0", 8);
+    added.resize(distance, '\0');
+    added += std::string("\x01\0\0\0", 4);
+    for (int i = 0; i < 8; ++i) added += static_cast<char>(heap >> 8 * i & 0xFF);
+    added += std::string("\0\0\x20\0", 4);
+    return folder.file("looks.h5", bytes + added + std::string(64, '\0')).string();
+  };
+  // A node of names ("SNOD…") 75 bytes behind such a type is none (a trace that was refused).
+  CHECK_NOTHROW(Hdf5File::open(file(75)));
+  const std::string near = file(48);
+  CHECK(thrown<InputError>([&] { Hdf5File::open(near); }) ==
+        near + ": is damaged: the heap of texts at byte " + std::to_string(heap) +
+            " has no text 2097152, which byte " + std::to_string(whole.size() + 48) + " asks for");
+}
+
+TEST_CASE("whole numbers of no bits, or of more than are read, are refused") {
+  const std::string file = "tests/fuzz/corpus/hdf5/whole-numbers-of-0-bits";
+  CHECK(thrown<InputError>([&] { Hdf5File::open(file).dataset("/token/domain"); }) ==
+        file + ": /token/domain: whole numbers of 0 bits");
+}
+
+TEST_CASE("a text that goes on beyond its heap is refused with its place") {
+  CHECK(thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/text_past_its_heap.h5"); }) ==
+        "tests/sim/io/hostile/text_past_its_heap.h5: is damaged: the heap of texts at byte 2048 "
+        "has a "
+        "text of 6000 bytes where 3872 are left");
+  CHECK(
+      thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/flip_text_length.h5"); }) ==
+      "tests/sim/io/hostile/flip_text_length.h5: is damaged: the heap of texts at byte 2048 has a "
+      "text of 2147483652 bytes where 4000 are left");
+}
