@@ -60,9 +60,12 @@ std::string load_text(const ServingQuestion& q) {
 
 std::string engines_text(const Deployment& d, const serving::Pool& pool) {
   const std::string layout = layout_text(pool.layout);
-  return fmt::format("{} engine{} of {} {}{}", pool.replicas, pool.replicas == 1 ? "" : "s",
-                     pool.layout.gpus(), d.cluster.device.name,
-                     layout.empty() ? "" : ", " + layout);
+  const std::int64_t most = pool.most_replicas();
+  const std::string count = pool.scale
+                                ? fmt::format("{} to {}", pool.scale->least * pool.together, most)
+                                : std::to_string(most);
+  return fmt::format("{} engine{} of {} {}{}", count, most == 1 ? "" : "s", pool.layout.gpus(),
+                     d.cluster.device.name, layout.empty() ? "" : ", " + layout);
 }
 
 std::string deployment_text(const Deployment& d, const ServingQuestion& q) {
@@ -221,10 +224,10 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
   report.what = serving.what;
   report.routing = service.cost().player().routing();
   report.tokens_per_s = serving.output_throughput;
-  report.tokens_per_s_per_gpu = report.tokens_per_s / static_cast<double>(report.gpus);
+  const double gpus = serving.scaled.empty() ? static_cast<double>(report.gpus) : serving.mean_gpus;
+  report.tokens_per_s_per_gpu = report.tokens_per_s / gpus;
   if (const auto found = serving.interval.find("output_throughput");
       found != serving.interval.end()) {
-    const double gpus = static_cast<double>(report.gpus);
     report.interval["tokens_per_s_per_gpu"] = {.p10 = found->second.p10 / gpus,
                                                .p90 = found->second.p90 / gpus};
   }
@@ -308,6 +311,12 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
     throw sim::ConfigError(fmt::format(
         "{}: capacity is what a deployment carries within targets: give serving.targets, "
         "such as {{ttft: 2 s, tpot: 80 ms}}",
+        scenario.inputs.scenario.generic_string()));
+  }
+  if (asked->scales()) {
+    throw sim::ConfigError(fmt::format(
+        "{}: capacity is of engines whose number stays: leave out autoscale, or give replicas "
+        "in its place",
         scenario.inputs.scenario.generic_string()));
   }
   serving::Service service(scenario.deployment, *asked);

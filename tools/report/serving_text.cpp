@@ -35,17 +35,28 @@ std::string each_text(workloads::serving::Targets targets) {
   return text_of(targets);
 }
 
+void add_scaled(const workloads::serving::ScaledPool& pool, std::string& out) {
+  out += fmt::format(
+      "  {:<13} {:.2f} in use on average, at most {} of {} to {}; {} started, {} closed; {:.3g} "
+      "GPU-hours ({:.3g} with all {} all the time)\n",
+      pool.name, pool.mean, pool.most_used, pool.least, pool.most, pool.started, pool.closed,
+      pool.gpu_hours, pool.gpu_hours_of_most, pool.most);
+}
+
 void add_answer(const ServingReport& r, const workloads::serving::ServingQuestion& q,
                 std::string& out) {
   out += fmt::format("  requests      {} answered in {:.1f} s, {:.2f} requests/s", r.completed,
                      r.duration_s, r.request_throughput);
   if (r.failed > 0) out += fmt::format("; {} refused", r.failed);
   if (r.partial) out += "; BROKEN OFF, what follows is of those";
-  out += fmt::format(
-      "\n  throughput    {:.0f} tokens/s out, {:.1f} per GPU ({} GPUs); {:.0f} in and out\n",
-      r.output_throughput,
-      r.output_throughput / static_cast<double>(std::max<std::int64_t>(r.gpus, 1)), r.gpus,
-      r.total_token_throughput);
+  const double gpus = r.scaled.empty() ? static_cast<double>(r.gpus) : r.mean_gpus;
+  out +=
+      fmt::format("\n  throughput    {:.0f} tokens/s out, {:.1f} per GPU ({}); {:.0f} in and out\n",
+                  r.output_throughput, r.output_throughput / std::max(gpus, 1.0),
+                  r.scaled.empty() ? fmt::format("{} GPUs", r.gpus)
+                                   : fmt::format("{:.1f} of {} GPUs in use", gpus, r.gpus),
+                  r.total_token_throughput);
+  for (const auto& pool : r.scaled) add_scaled(pool, out);
   if (r.attained) {
     const bool met = *r.attained >= r.attained_target;
     out += fmt::format(

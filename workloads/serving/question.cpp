@@ -31,8 +31,8 @@ double ServingQuestion::mean_output() const {
 }
 
 std::int64_t ServingQuestion::gpus() const {
-  return pool.replicas * pool.layout.gpus() +
-         (prefill ? prefill->replicas * prefill->layout.gpus() : 0);
+  return pool.most_replicas() * pool.layout.gpus() +
+         (prefill ? prefill->most_replicas() * prefill->layout.gpus() : 0);
 }
 
 Deployment deployment_of(const Deployment& all, const Pool& pool) {

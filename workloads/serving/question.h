@@ -28,14 +28,19 @@ struct CacheRules {
 // Replicas of one layout. Where ranks of dp share no experts, each is an engine of its own.
 struct Pool {
   std::string name = "replicas";
-  std::int64_t replicas = 1;  // engines
-  Parallelism layout = {};    // of one
+  std::int64_t replicas = 1;  // engines, from the start
+  // How their number follows the load, in groups of `together` engines (what was asked for as one).
+  std::optional<ScaleRules> scale = {};
+  std::int64_t together = 1;
+  Parallelism layout = {};  // of one engine
   SchedulerRules scheduler = {};
   GraphRules graphs = {};
   CacheRules cache = {};
   RankChoice ranks = RankChoice::RoundRobin;
   std::int64_t agree_every = 1, balance_iterations = 0;
   RouterRules router = {};
+
+  std::int64_t most_replicas() const { return scale ? scale->most * together : replicas; }
 };
 
 struct TransferChoice {
@@ -68,7 +73,8 @@ struct ServingQuestion {
   // Lengths, of all requests: of a trace as far as it is known.
   double mean_input() const;
   double mean_output() const;
-  std::int64_t gpus() const;  // of all engines
+  std::int64_t gpus() const;  // of all engines, where their number varies of the most
+  bool scales() const { return pool.scale || (prefill && prefill->scale); }
 };
 
 // The deployment of one engine of a pool.

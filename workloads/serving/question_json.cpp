@@ -73,6 +73,16 @@ Json pool_json(const Pool& pool) {
   const Parallelism& p = pool.layout;
   Json json;
   json["replicas"] = pool.replicas;
+  if (pool.scale) {
+    const ScaleRules& scale = *pool.scale;
+    json["autoscale"] = {{"min", scale.least},
+                         {"max", scale.most},
+                         {"metric", name(kScaleMetricNames, scale.metric)},
+                         {"target", scale.target},
+                         {"every_us", sim::to_us(scale.every)},
+                         {"start_us", sim::to_us(scale.start)},
+                         {"settle_us", sim::to_us(scale.settle)}};
+  }
   json["parallelism"] = {{"tp", p.tp}, {"pp", p.pp},   {"dp", p.dp},
                          {"ep", p.ep}, {"etp", p.etp}, {"cp", p.cp}};
   json["scheduler"] = {

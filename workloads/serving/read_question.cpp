@@ -6,6 +6,7 @@
 
 #include "workloads/deployment/read.h"
 #include "workloads/serving/read_requests.h"
+#include "workloads/serving/read_scale.h"
 
 namespace moesim::workloads::serving {
 namespace {
@@ -98,6 +99,7 @@ void split_independent_ranks(Pool& pool) {
   Parallelism& p = pool.layout;
   if (p.dp == 1 || p.ep * p.etp > p.tp * p.cp || !check_layout(p).empty()) return;
   pool.replicas *= p.dp;
+  pool.together = p.dp;
   p.dp = 1;
 }
 
@@ -135,7 +137,15 @@ class Reader {
       }
       if (const auto part = from->find("kv")) read_cache(*part, pool);
       if (const auto part = from->find("router")) read_router(*part, pool.router);
-      if (const auto part = from->find("replicas")) pool.replicas = part->integer(1, kMostGpus);
+      if (const auto part = from->find("autoscale")) pool.scale = read_scale(*part);
+      const auto replicas = from->find("replicas");
+      if (replicas) pool.replicas = replicas->integer(1, kMostGpus);
+      if (!pool.scale) continue;
+      if (!replicas) pool.replicas = pool.scale->least;
+      if (pool.replicas < pool.scale->least || pool.replicas > pool.scale->most) {
+        replicas->error(fmt::format("expected {} to {}, as autoscale says", pool.scale->least,
+                                    pool.scale->most));
+      }
     }
     split_independent_ranks(pool);
     return pool;
@@ -143,7 +153,7 @@ class Reader {
 
   ServingQuestion read() {
     node_.allow_only({"requests", "client", "scheduler", "graphs", "kv", "speculation", "replicas",
-                      "pools", "transfer", "router", "targets", "iteration"});
+                      "autoscale", "pools", "transfer", "router", "targets", "iteration"});
     ServingQuestion q;
     read_requests(node_.at("requests"), q);
     q.client.send = deployment_.host.per_request;
@@ -200,10 +210,14 @@ class Reader {
     if (const auto replicas = node_.find("replicas")) {
       replicas->error("each pool has its own: give pools.prefill.replicas and the like");
     }
+    if (const auto scale = node_.find("autoscale")) {
+      scale->error("each pool has its own: give pools.decode.autoscale and the like");
+    }
     const auto part = [&](const char* name) {
       const YamlNode own = node.at(name);
       if (own.is_missing()) return Pool{};
-      own.allow_only({"replicas", "parallelism", "scheduler", "graphs", "kv", "router"});
+      own.allow_only(
+          {"replicas", "autoscale", "parallelism", "scheduler", "graphs", "kv", "router"});
       return pool(name, own);
     };
     q.prefill = part("prefill");

@@ -14,19 +14,6 @@ using sim::io::YamlNode;
 constexpr std::int64_t kMost = std::int64_t{1} << 40;
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 31;
 
-// "24 /s"
-double read_rate(const YamlNode& node, double least = 1e-9) {
-  const std::string text = node.text();
-  double rate = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
-  const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  if (node.is_scalar() &&
-      (error != std::errc{} || (rest != " /s" && rest != "/s") || !(rate >= least) || rate > 1e9)) {
-    node.error(fmt::format("expected a rate such as 24 /s, not \"{}\"", text));
-  }
-  return rate;
-}
-
 Lengths read_lengths(const YamlNode& node, const char* column, const char* histogram) {
   if (node.is_missing()) return {};
   if (!node.is_map()) return constant_length(node.integer(1, kMostTokens));
@@ -179,6 +166,18 @@ RequestTrace read_trace(const YamlNode& node) {
 }
 
 }  // namespace
+
+double read_rate(const YamlNode& node, double least) {
+  const std::string text = node.text();
+  double rate = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), rate);
+  const std::string_view rest(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  if (node.is_scalar() &&
+      (error != std::errc{} || (rest != " /s" && rest != "/s") || !(rate >= least) || rate > 1e9)) {
+    node.error(fmt::format("expected a rate such as 24 /s, not \"{}\"", text));
+  }
+  return rate;
+}
 
 void read_requests(const YamlNode& node, ServingQuestion& question) {
   if (node.is_missing()) return;

@@ -105,6 +105,8 @@ LoopRules Service::loop_rules(const ServingQuestion& load) const {
     PoolRules p{.name = pool.name, .replica = replica_rules(pool, cache, load.accepted)};
     p.replicas = pool.replicas;
     p.router = pool.router;
+    p.scale = pool.scale;
+    p.together = pool.together;
     return p;
   };
   rules.serving = pool_rules(load.pool, cache_);
@@ -183,7 +185,7 @@ ServingReport::Saturation Service::capacity() {
     const double input = question_.mean_input(), output = std::max(1.0, question_.mean_output());
     const double context = input + output / 2;
     const auto ranks = static_cast<std::size_t>(pool.layout.dp);
-    const double engines = static_cast<double>(pool.replicas) * static_cast<double>(ranks);
+    const double engines = static_cast<double>(pool.most_replicas()) * static_cast<double>(ranks);
     ServingReport::Saturation found{.by = pool.name + ": "};
     const auto seconds = [&](const BatchPlan& plan) {
       const std::vector<BatchPlan> plans(ranks, plan);

@@ -70,6 +70,42 @@ Quantiles quantiles_of(std::vector<double> sample) {
   return q;
 }
 
+namespace {
+
+constexpr double kPicosecondsAnHour = 3.6e15;
+
+ScaledPool scaled_pool(const Pool& pool, const Autoscaler& scaler, double span) {
+  const double gpus = static_cast<double>(pool.together * pool.layout.gpus());
+  return {
+      .name = pool.name,
+      .least = pool.scale->least,
+      .most = pool.scale->most,
+      .mean = scaler.time_in_use() / std::max(1.0, span),
+      .most_used = scaler.most_in_use(),
+      .started = scaler.started(),
+      .closed = scaler.closed(),
+      .gpu_hours = gpus * scaler.time_in_use() / kPicosecondsAnHour,
+      .gpu_hours_of_most = gpus * static_cast<double>(pool.scale->most) * span / kPicosecondsAnHour,
+      .changes = scaler.changes()};
+}
+
+void add_scaled(const ServingLoop& loop, const ServingQuestion& question, double span,
+                ServingReport& report) {
+  const auto add = [&](const Pool& pool, std::size_t index) {
+    const double gpus = static_cast<double>(pool.layout.gpus());
+    if (const Autoscaler* scaler = loop.autoscaler(index)) {
+      report.scaled.push_back(scaled_pool(pool, *scaler, span));
+      report.mean_gpus += gpus * static_cast<double>(pool.together) * report.scaled.back().mean;
+    } else {
+      report.mean_gpus += gpus * static_cast<double>(pool.replicas);
+    }
+  };
+  if (question.prefill) add(*question.prefill, 1);
+  add(question.pool, 0);
+}
+
+}  // namespace
+
 ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question) {
   ServingReport report;
   std::vector<double> ttft, tpot, e2el, queue, transfer;
@@ -149,7 +185,12 @@ ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question
   report.accepted_per_step =
       c.decodes > 0 ? 1 + static_cast<double>(c.accepted) / static_cast<double>(c.decodes) : 1;
   const auto span = static_cast<double>((loop.now() - sim::Time{}).count());
-  report.busy_share = busy / std::max(1.0, span * static_cast<double>(question.pool.replicas));
+  const Autoscaler* scaler = loop.autoscaler(0);
+  const double engine_time =
+      scaler == nullptr ? span * static_cast<double>(question.pool.replicas)
+                        : scaler->time_in_use() * static_cast<double>(question.pool.together);
+  report.busy_share = busy / std::max(1.0, engine_time);
+  add_scaled(loop, question, span, report);
   const ReplicaRules& rules = loop.replica(0).rules();
   const auto blocks = static_cast<double>(rules.blocks * rules.ranks);
   report.kv_blocks = rules.blocks;
@@ -173,6 +214,30 @@ bool meets(const ServingReport& report, const Targets& targets) {
     return value_of(report, target) <= sim::to_us(target.most) / 1e3;
   });
 }
+
+namespace {
+
+Json scaled_json(const ScaledPool& pool) {
+  Json json{{"pool", pool.name},
+            {"min", pool.least},
+            {"max", pool.most},
+            {"mean_in_use", pool.mean},
+            {"max_in_use", pool.most_used},
+            {"started", pool.started},
+            {"closed", pool.closed},
+            {"gpu_hours", pool.gpu_hours},
+            {"gpu_hours_of_max", pool.gpu_hours_of_most},
+            {"changes", Json::array()}};
+  for (const ScaleChange& change : pool.changes) {
+    json["changes"].push_back({{"time_s", sim::to_seconds(change.at - sim::Time{})},
+                               {"in_use", change.in_use},
+                               {"open", change.open},
+                               {"wanted", change.wanted}});
+  }
+  return json;
+}
+
+}  // namespace
 
 Json to_json(const ServingReport& r) {
   Json json;
@@ -213,6 +278,7 @@ Json to_json(const ServingReport& r) {
   json["balance_ratio"] = r.balance_ratio;
   json["graph_share"] = r.graph_share;
   json["busy_share"] = r.busy_share;
+  for (const ScaledPool& pool : r.scaled) json["autoscale"].push_back(scaled_json(pool));
   const auto& parts = r.ttft_parts_ms;
   json["ttft_parts_ms"] = {{"client", parts.client},     {"router", parts.router},
                            {"queue", parts.queue},       {"prefill", parts.prefill},
@@ -258,11 +324,11 @@ std::string requests_csv(const std::deque<RequestRecord>& records) {
 }
 
 std::string timeseries_csv(const std::vector<ServiceSample>& samples) {
-  sim::io::CsvWriter csv({"time_s", "running", "waiting", "kv_blocks", "tokens"});
+  sim::io::CsvWriter csv({"time_s", "running", "waiting", "kv_blocks", "tokens", "replicas"});
   std::int64_t before = 0;
   for (const ServiceSample& s : samples) {
     csv.add(sim::to_seconds(s.at - sim::Time{})).add(s.running).add(s.waiting).add(s.blocks);
-    csv.add(s.tokens - before);
+    csv.add(s.tokens - before).add(s.replicas);
     csv.end_row();
     before = s.tokens;
   }

@@ -28,6 +28,16 @@ struct Band {
   double p10 = 0, p90 = 0;
 };
 
+// A pool whose replicas follow the load.
+struct ScaledPool {
+  std::string name;
+  std::int64_t least = 1, most = 1;  // may be in use
+  double mean = 0;                   // were in use: start, take requests or drain
+  std::int64_t most_used = 0, started = 0, closed = 0;
+  double gpu_hours = 0, gpu_hours_of_most = 0;  // the latter: `most` all the time
+  std::vector<ScaleChange> changes = {};
+};
+
 struct ServingReport {
   std::string what;  // the load, in words
   std::int64_t completed = 0, failed = 0, gpus = 0;
@@ -67,6 +77,8 @@ struct ServingReport {
   } iteration_error;
   double extrapolated_share = 0;
   std::map<std::string, Band> interval;
+  std::vector<ScaledPool> scaled;
+  double mean_gpus = 0;  // in use, of all pools; `gpus` where their number stays
   std::vector<std::string> notes;
   bool partial = false;  // it was broken off
 };

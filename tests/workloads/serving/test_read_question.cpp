@@ -109,6 +109,57 @@ TEST_CASE("dp ranks that share no experts are engines of their own") {
   CHECK(s.serving()->pool.layout.dp == 8);
 }
 
+TEST_CASE("replicas that follow the load") {
+  Scenario s = read(text_of(
+      kRequests + "  autoscale: {min: 2, max: 4, metric: rate, target: 1.5 /s, every: 30 s}\n"));
+  const Pool& pool = s.serving()->pool;
+  REQUIRE(pool.scale);
+  CHECK(pool.replicas == 2);  // from the start
+  CHECK(s.serving()->gpus() == 8);
+  CHECK(pool.scale->metric == ScaleMetric::Rate);
+  CHECK(pool.scale->target == 1.5);
+  CHECK(pool.scale->every == 30s);
+  CHECK(pool.scale->start == 120s);
+  CHECK(pool.scale->settle == 300s);
+  // Four engines of a dp rank each are one replica, twice at most.
+  s = read("name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") +
+           "\ncluster: " + configs("clusters/h100-1x8.yaml") +
+           "\nparallelism: {dp: 4, etp: 1}\nnetwork: bound\nserving:\n" + kRequests +
+           "  autoscale: {max: 2}\n  replicas: 2\n");
+  CHECK(s.serving()->pool.together == 4);
+  CHECK(s.serving()->pool.replicas == 8);
+  CHECK(s.serving()->pool.most_replicas() == 8);
+  const std::string pools =
+      "  pools: {prefill: {replicas: 1}, decode: {autoscale: {max: 3, metric: requests, target: "
+      "8}}}\n";
+  s = read(text_of(kRequests + pools));
+  CHECK(s.serving()->pool.scale->most == 3);
+  CHECK_FALSE(s.serving()->prefill->scale);
+  CHECK(s.serving()->gpus() == 8);
+
+  const auto said = [](const std::string& scale) {
+    return mistake(kRequests + "  autoscale: " + scale + "\n");
+  };
+  CHECK(said("{max: 5}") == "s:7:3: serving: its engines take 10 GPUs, the cluster has 8");
+  CHECK(said("{min: 0, max: 2}") ==
+        "s:8:20: serving.autoscale.min: a pool without any replica is not simulated: expected 1 or "
+        "more");
+  CHECK(said("{min: 3, max: 2}") == "s:8:28: serving.autoscale.max: expected min, 3, or more");
+  CHECK(said("{max: 2, metric: rate}") ==
+        "s:8:14: serving.autoscale: target: missing: the requests a second that a replica carries, "
+        "such as 4 /s (moesim capacity tells)");
+  CHECK(said("{max: 2, metric: requests}") ==
+        "s:8:14: serving.autoscale: target: missing: how many requests a replica is to have at "
+        "once, such as 64");
+  CHECK(said("{max: 2, every: 0 s}") ==
+        "s:8:30: serving.autoscale.every: expected a time above zero, such as 60 s");
+  CHECK(mistake(kRequests + "  autoscale: {max: 2}\n  replicas: 3\n") ==
+        "s:9:13: serving.replicas: expected 1 to 2, as autoscale says");
+  CHECK(mistake(kRequests + pools + "  autoscale: {max: 2}\n") ==
+        "s:9:14: serving.autoscale: each pool has its own: give pools.decode.autoscale and the "
+        "like");
+}
+
 TEST_CASE("SGLang divides its chunk by the dp ranks") {
   const Scenario s =
       read("name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") +

@@ -77,6 +77,35 @@ TEST_CASE("what is played again is what a lattice was asked for") {
   CHECK(longer.ttft.mean == doctest::Approx(launched.ttft.mean).epsilon(0.05));
 }
 
+TEST_CASE("replicas that follow the load are counted by the time that they are there") {
+  const Scenario s =
+      mixtral({"serving.autoscale={min: 1, max: 4, metric: requests, target: 8, "
+               "every: 2 s, start: 1 s, settle: 4 s}",
+               "serving.replicas=1"});
+  const RunResult result = run(s, {});
+  const ServingReport& r = result.serving->report;
+  REQUIRE(r.scaled.size() == 1);
+  const ScaledPool& pool = r.scaled[0];
+  CHECK(pool.most_used > 1);
+  CHECK(pool.most_used <= 4);
+  CHECK(pool.started >= pool.most_used - 1);
+  // Engines of two GPUs.
+  CHECK(r.mean_gpus == doctest::Approx(2 * pool.mean));
+  CHECK(r.gpus == 8);
+  CHECK(pool.gpu_hours / pool.gpu_hours_of_most == doctest::Approx(pool.mean / 4));
+  CHECK(result.report.tokens_per_s_per_gpu == doctest::Approx(r.output_throughput / r.mean_gpus));
+  // One replica all the time is slower, four are faster.
+  const auto fixed = [&](const char* replicas) {
+    const Scenario same = mixtral({std::string("serving.replicas=") + replicas});
+    return Service(same.deployment, *same.serving()).play().report;
+  };
+  CHECK(fixed("1").e2el.mean > r.e2el.mean);
+  CHECK(fixed("4").e2el.mean < r.e2el.mean);
+  CHECK(thrown<sim::ConfigError>([&] { (void)find_capacity(s, {}); }) ==
+        "configs/scenarios/mixtral-8x7b-serving-h100.yaml: capacity is of engines whose number "
+        "stays: leave out autoscale, or give replicas in its place");
+}
+
 TEST_CASE("a cache that could not hold the longest request ends before the run") {
   const Scenario s = mixtral({"serving.requests.input={law: constant, value: 1000}",
                               "serving.requests.output={law: constant, value: 24}",

@@ -38,6 +38,8 @@ class Router {
   Router(const RouterRules& rules, std::uint64_t seed, std::string_view pool);
   // Of the replicas that are open, in a fixed order. REQUIRES: not empty
   std::size_t choose(const Job& job, const std::vector<const Replica*>& open, sim::Time now);
+  // Others are open now: what is known of them is of no use.
+  void forget() { fresh_ = false; }
 
  private:
   struct Known {

@@ -21,28 +21,17 @@ ServingLoop::ServingLoop(const LoopRules& rules, RequestStream& stream, Iteratio
                          IterationCost* prefill_cost)
     : rules_(rules),
       stream_(stream),
+      costs_{&cost, prefill_cost},
       router_(rules.serving.router, rules.seed, rules.serving.name),
       prefill_router_(rules.prefill ? rules.prefill->router : RouterRules{}, rules.seed, "prefill"),
       transfers_(rules.transfer) {
-  const auto build = [&](const PoolRules& pool, IterationCost& price, RunCounters& counters,
-                         std::vector<const Replica*>& list) {
-    for (std::int64_t i = 0; i < pool.replicas; ++i) {
-      replicas_.push_back(
-          std::make_unique<Replica>(pool.replica, price, counters,
-                                    rules.seed + static_cast<std::uint64_t>(replicas_.size())));
-      list.push_back(replicas_.back().get());
-    }
-  };
-  build(rules.serving, cost, counters_[0], generating_);
-  if (rules.prefill) {
-    SIM_CHECK(prefill_cost != nullptr, "a pool that reads prompts has no cost");
-    build(*rules.prefill, *prefill_cost, counters_[1], reading_);
-    for (std::size_t i = generating_.size(); i < replicas_.size(); ++i) replicas_[i]->keep = true;
-  }
-  iterations_.resize(replicas_.size());
-  if (rules.keep_iterations) {
-    for (std::size_t i = 0; i < replicas_.size(); ++i) replicas_[i]->record = &iterations_[i];
-  }
+  SIM_CHECK(!apart() || prefill_cost != nullptr, "a pool that reads prompts has no cost");
+  const auto all = static_cast<std::size_t>(rules.serving.most_replicas() +
+                                            (apart() ? rules.prefill->most_replicas() : 0));
+  replicas_.resize(all);
+  iterations_.resize(all);
+  build(0);
+  if (apart()) build(1);
   if (rules.client.concurrency) {
     for (std::int64_t i = 0; i < *rules.client.concurrency; ++i) places_.push(sim::Time{});
   }
@@ -50,6 +39,38 @@ ServingLoop::ServingLoop(const LoopRules& rules, RequestStream& stream, Iteratio
 }
 
 ServingLoop::~ServingLoop() = default;
+
+void ServingLoop::build(std::size_t pool) {
+  const PoolRules& rules = rules_of(pool);
+  PoolState& state = pools_[pool];
+  state.first = pool == 0 ? 0 : pools_[0].count;
+  state.count = static_cast<std::size_t>(rules.most_replicas());
+  for (std::size_t i = 0; i < state.count; ++i) make_replica(pool, state.first + i);
+  if (rules.scale) state.scaler.emplace(*rules.scale, rules.replicas / rules.together);
+  set_takers(pool);
+}
+
+void ServingLoop::make_replica(std::size_t pool, std::size_t index) {
+  replicas_[index] = std::make_unique<Replica>(rules_of(pool).replica, *costs_[pool],
+                                               counters_[pool], rules_.seed + made_++);
+  replicas_[index]->keep = pool == 1;
+  if (rules_.keep_iterations) replicas_[index]->record = &iterations_[index];
+}
+
+void ServingLoop::set_takers(std::size_t pool) {
+  PoolState& state = pools_[pool];
+  state.open.clear();
+  state.takers.clear();
+  const auto together = static_cast<std::size_t>(rules_of(pool).together);
+  const auto add = [&](std::size_t from, std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      state.open.push_back(state.first + from + i);
+      state.takers.push_back(replicas_[state.open.back()].get());
+    }
+  };
+  if (!state.scaler) return add(0, state.count);
+  for (const std::size_t group : state.scaler->open()) add(group * together, together);
+}
 
 // When a request can be sent next: it is due, and it has a place.
 std::optional<sim::Time> ServingLoop::next_sending() const {
@@ -65,6 +86,10 @@ std::optional<sim::Time> ServingLoop::next_event() const {
   if (!on_the_way_.empty()) next = earlier(next, on_the_way_.front().reaches);
   next = earlier(next, transfers_.next_end());
   for (const auto& replica : replicas_) next = earlier(next, replica->next_event());
+  if (!next) return next;  // nothing is left to look after
+  for (const PoolState& pool : pools_) {
+    if (pool.scaler) next = earlier(next, pool.scaler->next_event());
+  }
   return next;
 }
 
@@ -100,12 +125,14 @@ void ServingLoop::step() {
   const auto next = next_event();
   SIM_CHECK(next, "a step without an event");
   sample_until(*next);
+  pass_time(*next);
   now_ = *next;
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
     if (replicas_[i]->next_event() == now_) handle(i, replicas_[i]->end(now_));
   }
   if (transfers_.next_end() == now_) end_moves();
   if (!unreserved_.empty()) begin_moves();
+  scale();
   send_requests();
   for (std::size_t i = 0; i < replicas_.size(); ++i) replicas_[i]->launch(now_, horizon_of(i));
   if (!next_event() && (in_flight_ > 0 || stream_.next_arrival())) {
@@ -163,11 +190,12 @@ void ServingLoop::reach(std::unique_ptr<Job> job) {
   std::size_t index = 0;
   if (apart()) {
     job->limit = job->output = 1;
-    index = generating_.size() + prefill_router_.choose(*job, reading_, now_);
+    index = pools_[1].open[prefill_router_.choose(*job, pools_[1].takers, now_)];
   } else {
-    index = router_.choose(*job, generating_, now_);
+    index = pools_[0].open[router_.choose(*job, pools_[0].takers, now_)];
     job->record.replica = static_cast<std::int64_t>(index);
   }
+  if (auto& scaler = pools_[apart()].scaler) scaler->arrived();
   replicas_[index]->submit(*job, now_);
   jobs_.emplace(job->id, std::move(job));
 }
@@ -176,7 +204,7 @@ void ServingLoop::handle(std::size_t replica, Outcome outcome) {
   for (Job* finished : outcome.finished) {
     auto node = jobs_.extract(finished->id);
     std::unique_ptr<Job> job = std::move(node.mapped());
-    if (replica < generating_.size()) {
+    if (replica < pools_[0].count) {
       complete(std::move(job));
     } else {
       move_cache(std::move(job), replica);
@@ -221,7 +249,8 @@ void ServingLoop::move_cache(std::unique_ptr<Job> job, std::size_t sender) {
   } else {
     to->computed = to->input - 1;
   }
-  const std::size_t receiver = router_.choose(*to, generating_, now_);
+  const std::size_t receiver = pools_[0].open[router_.choose(*to, pools_[0].takers, now_)];
+  if (pools_[0].scaler) pools_[0].scaler->arrived();
   to->record.replica = static_cast<std::int64_t>(receiver);
   replicas_[receiver]->expect(*to);
   const sim::Duration computing = now_ - job->record.scheduled;
@@ -232,7 +261,7 @@ void ServingLoop::move_cache(std::unique_ptr<Job> job, std::size_t sender) {
 
 // In order, each replica's first one that has no room holds up those behind it.
 void ServingLoop::begin_moves() {
-  std::vector<bool> full(generating_.size());
+  std::vector<bool> full(pools_[0].count);
   std::deque<std::int64_t> left;
   for (const std::int64_t id : unreserved_) {
     Move& move = moves_.at(id);
@@ -273,6 +302,58 @@ void ServingLoop::end_moves() {
   }
 }
 
+// --- replicas opened and closed
+// -----------------------------------------------------------------
+
+void ServingLoop::pass_time(sim::Time until) {
+  for (std::size_t pool = 0; pool < 2; ++pool) {
+    PoolState& state = pools_[pool];
+    if (!state.scaler) continue;
+    std::int64_t waiting = 0, running = 0;
+    for (std::size_t i = 0; i < state.count; ++i) {
+      waiting += replicas_[state.first + i]->waiting();
+      running += replicas_[state.first + i]->running();
+    }
+    if (pool == 0) {  // caches that wait for blocks, and that come
+      waiting += static_cast<std::int64_t>(unreserved_.size());
+      running += static_cast<std::int64_t>(moves_.size() - unreserved_.size());
+    }
+    state.scaler->pass(until, waiting, running);
+  }
+}
+
+// A group has answered all that it had, and no cache is on its way to or from it.
+bool ServingLoop::is_empty(std::size_t pool, std::size_t group) const {
+  const auto together = static_cast<std::size_t>(rules_of(pool).together);
+  const std::size_t first = pools_[pool].first + group * together;
+  const auto in = [&](std::size_t replica) { return replica - first < together; };
+  for (std::size_t i = first; i < first + together; ++i) {
+    if (replicas_[i]->requests() > 0 || replicas_[i]->busy()) return false;
+  }
+  return std::ranges::none_of(moves_, [&](const auto& move) {
+    return in(pool == 0 ? move.second.receiver : move.second.sender);
+  });
+}
+
+void ServingLoop::scale() {
+  for (std::size_t pool = 0; pool < 2; ++pool) {
+    auto& scaler = pools_[pool].scaler;
+    if (!scaler) continue;
+    const auto together = static_cast<std::size_t>(rules_of(pool).together);
+    for (std::size_t group = 0; group < pools_[pool].count / together; ++group) {
+      if (scaler->drains(group) && is_empty(pool, group)) scaler->empty(group, now_);
+    }
+    if (scaler->next_event() != now_) continue;
+    for (const std::size_t group : scaler->step(now_)) {
+      for (std::size_t i = 0; i < together; ++i) {
+        make_replica(pool, pools_[pool].first + group * together + i);
+      }
+    }
+    (pool == 0 ? router_ : prefill_router_).forget();
+    set_takers(pool);
+  }
+}
+
 // --- what is written down
 // -------------------------------------------------------------------------
 
@@ -286,6 +367,11 @@ void ServingLoop::sample_until(sim::Time until) {
       sample.blocks += replica->blocks_used();
     }
     sample.tokens = counters_[0].tokens + counters_[1].tokens;
+    for (const PoolState& pool : pools_) {
+      const auto groups = pool.scaler ? pool.scaler->in_use() : 0;
+      sample.replicas += pool.scaler ? groups * rules_of(&pool == &pools_[1]).together
+                                     : static_cast<std::int64_t>(pool.count);
+    }
     samples_.push_back(sample);
     *next_sample_ += *rules_.sample;
   }

@@ -1,7 +1,8 @@
 // A service and its clients, event by event.
 //
-// At one instant, in this order: iterations end and give out tokens; caches arrive; requests are
-// sent and reach replicas; replicas plan and begin their next iterations. Nothing depends on
+// At one instant, in this order: iterations end and give out tokens; caches arrive; replicas are
+// opened and closed; requests are sent and reach replicas; replicas plan and begin their next
+// iterations. Nothing depends on
 // anything but the rules, the stream and the costs.
 #pragma once
 
@@ -14,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "workloads/serving/loop/autoscaler.h"
 #include "workloads/serving/loop/replica.h"
 #include "workloads/serving/loop/router.h"
 #include "workloads/serving/loop/transfer.h"
@@ -24,8 +26,12 @@ namespace moesim::workloads::serving {
 struct PoolRules {
   std::string name = "replicas";
   ReplicaRules replica = {};
-  std::int64_t replicas = 1;
+  std::int64_t replicas = 1;  // from the start
   RouterRules router = {};
+  std::optional<ScaleRules> scale = {};  // in groups of `together` replicas
+  std::int64_t together = 1;
+
+  std::int64_t most_replicas() const { return scale ? scale->most * together : replicas; }
 };
 
 struct ClientRules {
@@ -52,6 +58,7 @@ struct LoopRules {
 struct ServiceSample {
   sim::Time at{};
   std::int64_t running = 0, waiting = 0, blocks = 0, tokens = 0;
+  std::int64_t replicas = 0;  // in use, of all pools
 };
 
 class ServingLoop {
@@ -82,6 +89,10 @@ class ServingLoop {
   const std::vector<std::vector<PlayedIteration>>& iterations() const { return iterations_; }
   std::size_t replicas() const { return replicas_.size(); }
   const Replica& replica(std::size_t index) const { return *replicas_[index]; }
+  // Of the pools that generate (0) and read (1); null where their replicas stay.
+  const Autoscaler* autoscaler(std::size_t pool) const {
+    return pools_[pool].scaler ? &*pools_[pool].scaler : nullptr;
+  }
 
   // Sum over time of requests between sent and last: what Little's law is about. Picoseconds.
   __extension__ using Wide = unsigned __int128;
@@ -97,7 +108,22 @@ class ServingLoop {
     std::size_t sender = 0, receiver = 0;  // replicas
     sim::Duration computing{};
   };
+  struct PoolState {
+    std::size_t first = 0, count = 0;    // in replicas_
+    std::vector<std::size_t> open;       // in replicas_: those that take requests
+    std::vector<const Replica*> takers;  // the same, as routers look at them
+    std::optional<Autoscaler> scaler = {};
+  };
   bool apart() const { return rules_.prefill.has_value(); }
+  const PoolRules& rules_of(std::size_t pool) const {
+    return pool == 0 ? rules_.serving : *rules_.prefill;
+  }
+  void build(std::size_t pool);
+  void make_replica(std::size_t pool, std::size_t index);
+  void set_takers(std::size_t pool);
+  bool is_empty(std::size_t pool, std::size_t group) const;
+  void pass_time(sim::Time until);
+  void scale();
   std::optional<sim::Time> next_sending() const;
   sim::Time horizon_of(std::size_t replica) const;
   void send_requests();
@@ -112,9 +138,11 @@ class ServingLoop {
 
   LoopRules rules_;
   RequestStream& stream_;
+  IterationCost* costs_[2];
   RunCounters counters_[2];
   std::vector<std::unique_ptr<Replica>> replicas_;  // those that generate, then those that read
-  std::vector<const Replica*> generating_, reading_;
+  PoolState pools_[2];
+  std::uint64_t made_ = 0;  // replicas, so far
   Router router_, prefill_router_;
   Transfers transfers_;
   std::map<std::int64_t, Move> moves_;                 // by request

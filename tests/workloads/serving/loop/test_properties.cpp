@@ -97,6 +97,19 @@ Service random_service(std::uint64_t seed) {
     service.requests.push_back(request);
   }
   if (r.chance(0.2)) rules.serving.replica.scheduler.order = workloads::RequestOrder::Priority;
+  for (PoolRules* pool : {&rules.serving, rules.prefill ? &*rules.prefill : nullptr}) {
+    if (pool == nullptr || !r.chance(0.3)) continue;
+    pool->together = pool->replicas;  // those that there were are one group of the start
+    const std::int64_t most = r.from(1, 3);
+    pool->replicas *= r.from(1, most);
+    pool->scale = ScaleRules{.least = 1,
+                             .most = most,
+                             .metric = static_cast<ScaleMetric>(r.from(0, 2)),
+                             .target = 0.5 * static_cast<double>(r.from(1, 20)),
+                             .every = std::chrono::microseconds(r.from(500, 20'000)),
+                             .start = std::chrono::microseconds(r.from(0, 20'000)),
+                             .settle = std::chrono::microseconds(r.from(0, 30'000))};
+  }
   return service;
 }
 
