@@ -151,7 +151,7 @@ void add_serving_figures(const PlayedService& played,
                              std::move(ttft), us(question.targets.ttft)));
   add(requests, distribution("Waiting for each further token", "time for each further token",
                              std::move(tpot), us(question.targets.tpot)));
-  const double blocks = double(played.report.kv_blocks) * double(question.pool.replicas) *
+  const double blocks = double(played.report.kv_blocks) * double(question.pool.most_replicas()) *
                         double(question.pool.layout.dp);
   Section over{.title = "Over time"};
   add(over.figures, state(played.samples, blocks));

@@ -328,6 +328,34 @@ TEST_CASE("a service's page shows its requests' times and what it carries") {
   CHECK(page["sections"][0]["figures"][2]["chart"]["series"][0]["points"].back()[1] == 100);
 }
 
+TEST_CASE("a service's page draws how many replicas were in use") {
+  const tests::TemporaryFolder folder;
+  const std::string html = (folder.path() / "s.html").string();
+  const auto json = ordered_json::parse(printed(
+      run_command(),
+      {{"SCENARIO", {"mixtral-8x7b-serving-h100"}},
+       {"set",
+        {"serving.requests.count=200", "serving.requests.warm_up=20", "serving.replicas=1",
+         "serving.autoscale={max: 4, metric: requests, target: 8, every: 2 s, start: 1 s}"}},
+       {"html", {html}},
+       {"format", {"json"}}}));
+  const ordered_json page = tests::page_data(contents(html));
+  check_figures(page);
+  CHECK(titles(page)[2] == "Engine");
+  const ordered_json& figure = page["sections"][2]["figures"][0];
+  CHECK(figure["title"] == "replicas in use");
+  const ordered_json& changes = json["serving"]["autoscale"][0]["changes"];
+  CHECK(figure["table"]["rows"].size() == changes.size());
+  // One from the start until the first look; upright where it changes.
+  const ordered_json& line = figure["chart"]["series"][0]["points"];
+  CHECK(line[0][0] == 0);
+  CHECK(line[0][1] == 1);
+  CHECK(line[1][0] == 2);
+  CHECK(line[1][1] == 1);
+  CHECK(line[2][0] == 2);
+  CHECK(line[2][1] == changes[1]["in_use"]);
+}
+
 TEST_CASE("a capacity's page says what is carried, and how requests fare there") {
   const tests::TemporaryFolder folder;
   const std::string html = (folder.path() / "c.html").string();

@@ -118,6 +118,46 @@ Figure factors(const Json& serving) {
           .table = std::move(table)};
 }
 
+// A line that goes up or down at each change.
+Figure replicas(const Json& pool, double until_s) {
+  Lines chart{.x = {.name = "time, s"},
+              .y = {.name = "replicas", .whole = true},
+              .series = {{"in use", {}}, {"take requests", {}}}};
+  Table table{{"time", "in use", "take requests", "wanted"}, {}};
+  const auto add = [&](double at, const Json& change) {
+    const std::string when = fmt::format("{:.1f} s", at);
+    const char* keys[] = {"in_use", "open"};
+    for (std::size_t s = 0; s < 2; ++s) {
+      auto& line = chart.series[s].points;
+      const double now = change.at(keys[s]);
+      if (!line.empty() && line.back().y != now) line.push_back({at, line.back().y, when});
+      line.push_back({at, now, fmt::format("{}: {:.0f} {}", when, now, chart.series[s].name)});
+    }
+  };
+  const Json& changes = pool.at("changes");
+  for (const Json& change : changes) {
+    if (table.rows.size() == kMostTableRows) break;
+    add(change.at("time_s"), change);
+    table.rows.push_back({fmt::format("{:.1f} s", change.at("time_s").get<double>()),
+                          count_text(change.at("in_use")), count_text(change.at("open")),
+                          count_text(change.at("wanted"))});
+  }
+  const bool all = table.rows.size() == changes.size();
+  if (all && until_s > changes.back().at("time_s").get<double>()) add(until_s, changes.back());
+  return {.title = fmt::format("{} in use", pool.at("pool").get<std::string>()),
+          .sentence = fmt::format(
+              "{:.2f} on average and {} at most of {} to {}; {:.3g} GPU-hours, where all {} all "
+              "the time take {:.3g}.",
+              pool.at("mean_in_use").get<double>(), count_text(pool.at("max_in_use")),
+              count_text(pool.at("min")), count_text(pool.at("max")),
+              pool.at("gpu_hours").get<double>(), count_text(pool.at("max")),
+              pool.at("gpu_hours_of_max").get<double>()),
+          .chart = std::move(chart),
+          .table = std::move(table),
+          .note = all ? ""
+                      : fmt::format("The first {} of {} changes.", kMostTableRows, changes.size())};
+}
+
 }  // namespace
 
 Section requests_section(const Json& serving) {
@@ -125,7 +165,14 @@ Section requests_section(const Json& serving) {
 }
 
 Section engine_section(const Json& serving) {
-  return {.title = "Engine", .figures = {iterations(serving), factors(serving)}};
+  Section section{.title = "Engine", .figures = {}};
+  if (const auto scaled = serving.find("autoscale"); scaled != serving.end()) {
+    for (const Json& pool : *scaled)
+      section.figures.push_back(replicas(pool, serving.at("duration_s").get<double>()));
+  }
+  section.figures.push_back(iterations(serving));
+  section.figures.push_back(factors(serving));
+  return section;
 }
 
 }  // namespace moesim::tools
