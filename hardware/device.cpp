@@ -209,7 +209,9 @@ std::string_view name_of(Origin origin) {
 }
 
 Device load_device(const std::filesystem::path& file) {
-  return load(file, kMostFamilies);
+  Device device = load(file, kMostFamilies);
+  device.power = load_power(file);
+  return device;
 }
 
 namespace {

@@ -8,12 +8,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "hardware/kernels/residual.h"
+#include "hardware/power.h"
 #include "hardware/precision.h"
 #include "sim/units.h"
 
@@ -69,6 +71,7 @@ struct Device {
   sim::Bytes allocation_granularity;
   std::vector<FittedModel> fitted;
   Provenance provenance;
+  std::optional<CardPower> power = {};       // nothing where no file says a limit
   std::vector<std::filesystem::path> files;  // it was read from: its own, its fits', its family's
 };
 

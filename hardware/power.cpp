@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 
 namespace moesim::hardware {
@@ -29,6 +30,12 @@ double read_watts(const YamlNode& node) {
   return watts;
 }
 
+void idle_as_h100(CardPower& power) {
+  power.idle_w = kIdleOfLimit * power.limit_w;
+  power.stand_ins.push_back(
+      fmt::format("idle power {:.0f} W: of its limit as much as an H100", power.idle_w));
+}
+
 void read_parts(const YamlNode& node, CardPower& power) {
   node.allow_only({"busy", "memory", "compute", "half", "error"});
   power.busy = node.at("busy").number(0, 1);
@@ -45,9 +52,7 @@ CardPower read_power(const YamlNode& node) {
     power.idle_w = read_watts(*idle);
     if (power.idle_w >= power.limit_w) idle->error("is not below the limit");
   } else {
-    power.idle_w = kIdleOfLimit * power.limit_w;
-    power.stand_ins.push_back(
-        fmt::format("idle power {:.0f} W: of its limit as much as an H100", power.idle_w));
+    idle_as_h100(power);
   }
   if (const auto parts = node.find("parts"))
     read_parts(*parts, power);
@@ -80,6 +85,37 @@ double power_of(const CardPower& card, const PowerUse& use) {
   const double compute = use.compute > 0 ? use.compute / (use.compute + card.half) : 0;
   const double part = card.busy * use.busy + card.memory * use.memory + card.compute * compute;
   return card.idle_w + (card.limit_w - card.idle_w) * std::min(1.0, part);
+}
+
+std::optional<CardPower> chosen_power(const std::optional<CardPower>& of_device,
+                                      const PowerChoice& choice) {
+  if (!of_device && !choice.limit_w) return {};
+  CardPower power = of_device.value_or(CardPower{});
+  if (!of_device) power.stand_ins.emplace_back("power by use: H100's fit stands in");
+  if (choice.limit_w) {
+    power.limit_w = *choice.limit_w;
+    power.source = "limit: the scenario's";
+  }
+  if (choice.idle_w) {
+    power.idle_w = *choice.idle_w;
+  } else if (!of_device) {
+    idle_as_h100(power);
+  }
+  if (power.idle_w >= power.limit_w) {
+    throw sim::ConfigError(
+        fmt::format("idle {:g} W is not below the limit {:g} W", power.idle_w, power.limit_w));
+  }
+  return power;
+}
+
+PowerChoice read_power_choice(const YamlNode& node) {
+  node.allow_only({"limit", "idle", "host", "pue"});
+  PowerChoice choice;
+  if (const auto limit = node.find("limit")) choice.limit_w = read_watts(*limit);
+  if (const auto idle = node.find("idle")) choice.idle_w = read_watts(*idle);
+  if (const auto host = node.find("host")) choice.host_w = read_watts(*host);
+  if (const auto pue = node.find("pue")) choice.pue = pue->number(1, 10);
+  return choice;
 }
 
 std::optional<CardPower> load_power(const std::filesystem::path& device_file) {

@@ -19,6 +19,10 @@
 #include <string>
 #include <vector>
 
+namespace moesim::sim::io {
+class YamlNode;
+}
+
 namespace moesim::hardware {
 
 struct CardPower {
@@ -35,6 +39,22 @@ struct PowerUse {
 
 // Watts.
 double power_of(const CardPower& card, const PowerUse& use);
+
+// What a question says of power: of the card what its file does not, or otherwise (`power:` of a
+// scenario); what stands beside the cards is the user's.
+struct PowerChoice {
+  std::optional<double> limit_w = {}, idle_w = {};
+  double host_w = 0;  // a GPU's part of its host and the network
+  double pue = 1;     // power drawn over power of the machines: what cooling and losses add
+};
+
+// The device's card with what the question says; nothing where neither says a limit.
+// Throws ConfigError where idle is not below the limit.
+std::optional<CardPower> chosen_power(const std::optional<CardPower>& of_device,
+                                      const PowerChoice& choice);
+
+// `power: {limit: 700 W, idle: 74 W, host: 350 W, pue: 1.2}`
+PowerChoice read_power_choice(const sim::io::YamlNode& node);
 
 // Of a device's file, or of the family that it names; nothing where neither says a limit. Throws
 // ConfigError that lists every mistake, InputError where a file cannot be read.

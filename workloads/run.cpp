@@ -10,6 +10,7 @@
 #include "workloads/deployment/layout_rules.h"
 #include "workloads/memory/step_memory.h"
 #include "workloads/report/describe.h"
+#include "workloads/report/energy.h"
 #include "workloads/report/input_hash.h"
 #include "workloads/report/summary.h"
 #include "workloads/routing/trace/missing.h"
@@ -46,6 +47,14 @@ void write_scenario(const Scenario& scenario, Report& report) {
   report.notes = scenario.deployment.model.notes;
   report.defaults = scenario.inputs.defaults;
   report.inputs = inputs_of(scenario);
+}
+
+std::optional<SurvivesReport> survives_of(const StepPlayer& player, const Deployment& d) {
+  const auto survival = player.survival();
+  if (!survival) return {};
+  return SurvivesReport{.any_gpu = survival->any_gpu,
+                        .any_node = survival->any_node,
+                        .replicas = d.placement.redundant > 0 || !d.placement.file.empty()};
 }
 
 namespace {
@@ -152,6 +161,9 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
         if (played.recording) result.recording = std::move(played.recording);  // the fullest's
       });
   summary.write(d, report);
+  report.survives = survives_of(players.front(), d);
+  if (report.tokens_per_s > 0)
+    report.energy = energy_of(report, d, has_prompts(fullest) ? "prompt" : "output");
   if (auto note = note_of_missing({report.conservation.selections, report.conservation.missing},
                                   d.routing.trace, d.routing.mapping)) {
     report.notes.push_back(std::move(*note));

@@ -18,6 +18,7 @@ namespace moesim::workloads {
 namespace serving {
 struct PlayedService;
 }
+class StepPlayer;
 struct TrainingReport;
 
 struct RunOptions {
@@ -62,5 +63,8 @@ std::vector<InputFile> inputs_of(const Scenario& scenario);
 // What every report says of its scenario: its name and seed, notes of the model, what was chosen by
 // default, and these files. Throws as inputs_of() does.
 void write_scenario(const Scenario& scenario, Report& report);
+
+// What the player's placement survives, and whether it has replicas; none without experts.
+std::optional<SurvivesReport> survives_of(const StepPlayer& player, const Deployment& deployment);
 
 }  // namespace moesim::workloads

@@ -9,6 +9,7 @@
 #include "sim/units_text.h"
 #include "workloads/deployment/layout_rules.h"
 #include "workloads/report/describe.h"
+#include "workloads/report/energy.h"
 #include "workloads/report/summary.h"
 
 namespace moesim::workloads {
@@ -226,6 +227,16 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
   report.tokens_per_s = serving.output_throughput;
   const double gpus = serving.scaled.empty() ? static_cast<double>(report.gpus) : serving.mean_gpus;
   report.tokens_per_s_per_gpu = report.tokens_per_s / gpus;
+  report.survives = survives_of(service.cost().player(), service.deployment());
+  // Of pools the sampled iterations are those of one alone.
+  if (!question.prefill && report.tokens_per_s > 0 && report.step_time_us.mean > 0) {
+    Report engine = report;  // the work is of one
+    engine.gpus = question.pool.layout.gpus();
+    const double engines = gpus / static_cast<double>(engine.gpus);
+    engine.tokens_per_s /= engines;
+    report.energy = energy_of(engine, service.deployment(), "output", serving.busy_share);
+    if (report.energy) report.energy->total_w *= engines;
+  }
   if (const auto found = serving.interval.find("output_throughput");
       found != serving.interval.end()) {
     report.interval["tokens_per_s_per_gpu"] = {.p10 = found->second.p10 / gpus,

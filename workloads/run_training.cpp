@@ -10,6 +10,7 @@
 #include "sim/units_text.h"
 #include "workloads/deployment/layout_rules.h"
 #include "workloads/report/describe.h"
+#include "workloads/report/energy.h"
 #include "workloads/report/provenance.h"
 #include "workloads/step/rank_ops.h"
 #include "workloads/training/expert_group.h"
@@ -287,6 +288,7 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   const Interval& times = report.interval["step_time_us"];
   report.interval["tokens_per_s_per_gpu"] = {.p10 = report.tokens_per_s_per_gpu * us / times.p90,
                                              .p90 = report.tokens_per_s_per_gpu * us / times.p10};
+  report.energy = energy_of(report, d, "trained");
   training->flops = training_flops(d.model, q.sequence, q.predictions);
   training->hardware_flops = totals.flops / training->tokens_per_step;
   const double peak = hardware::peak_rate(d.cluster.device, q.mfu_precision).flop_per_second();

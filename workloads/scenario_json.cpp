@@ -113,6 +113,16 @@ Json host_json(const Host& host) {
   return json;
 }
 
+// What the scenario says; nothing else changes an answer.
+Json power_json(const hardware::PowerChoice& power) {
+  Json json = Json::object();
+  if (power.limit_w) json["limit_w"] = *power.limit_w;
+  if (power.idle_w) json["idle_w"] = *power.idle_w;
+  if (power.host_w > 0) json["host_w"] = power.host_w;
+  if (power.pue != 1) json["pue"] = power.pue;
+  return json;
+}
+
 // The name of an enum's value in the table that has them in order.
 template <typename Enum>
 std::string name_in(std::span<const std::string_view> names, Enum value) {
@@ -139,6 +149,9 @@ Json resolved(const Scenario& s) {
   json["placement"] = {{"experts", d.placement.experts},
                        {"redundant", d.placement.redundant},
                        {"balancer", d.placement.balancer}};
+  if (d.placement.survive != Survive::None)
+    json["placement"]["survive"] = name_in(kSurviveNames, d.placement.survive);
+  if (!d.placement.lost.empty()) json["placement"]["lost"] = d.placement.lost;
   if (!d.placement.file.empty()) json["placement"]["file"] = d.placement.file.generic_string();
   const hardware::KernelChoice kernels = hardware::resolve(d.cluster.device, d.kernels);
   json["kernels"] = {{"gemm", kernels.gemm},
@@ -152,7 +165,9 @@ Json resolved(const Scenario& s) {
   json["overlap"] = {{"two_batch", d.overlap.two_batch},
                      {"shared_expert", d.overlap.shared_expert}};
   if (!s.inputs.engine.empty()) json["engine"] = s.inputs.engine.generic_string();
+  if (d.engine.elastic) json["elastic"] = true;
   json["host"] = host_json(d.host);
+  if (const Json power = power_json(d.power); !power.empty()) json["power"] = power;
   if (const StepQuestion* step = s.step()) json["step"] = question_json(*step);
   if (const auto* asked = s.serving()) json["serving"] = serving::to_json(*asked);
   if (const auto* asked = s.training()) json["training"] = to_json(*asked);

@@ -115,66 +115,124 @@ void add_listed_links(const YamlNode& node, Topology& topology) {
   }
 }
 
+namespace {
+
+// What faults leave of devices, by their numbers in the file.
+struct DeviceFaults {
+  std::set<sim::Rank> absent = {};
+  std::map<sim::Rank, double> speeds = {};
+};
+
+// `gpu: 3` or `node: 2`: devices that are gone, or slow.
+void fault_devices(const YamlNode& item, const std::vector<sim::Rank>& devices,
+                   std::string_view what, DeviceFaults& faults) {
+  const auto absent = item.find("absent"), speed = item.find("speed");
+  if (absent && absent->boolean()) faults.absent.insert(devices.begin(), devices.end());
+  if (speed) {
+    const double value = speed->number(0, 1);
+    if (value >= kLeastPart) {
+      for (const sim::Rank rank : devices) faults.speeds[rank] = value;
+    } else {
+      speed->error("a device that does not compute is absent: say absent: true");
+    }
+  }
+  if (item.find("capacity")) {
+    item.error("capacity is of links: say at: gpu3, between: [..] or rail: 5");
+  } else if (!absent && !speed) {
+    item.error(fmt::format("says nothing of the {}: absent: true, or a speed such as 0.5", what));
+  }
+}
+
+// The NICs that devices at that place of their nodes send through.
+std::set<VertexId> nics_of_rail(const Topology& topology, std::uint32_t rail) {
+  std::set<VertexId> devices, nics;
+  for (sim::Rank r = 0; r < topology.devices.size(); ++r) {
+    if (topology.rail[r] == rail) devices.insert(topology.devices[r]);
+  }
+  for (const Link& link : topology.links) {
+    if (devices.count(link.from) > 0 && topology.vertices[link.to].kind == VertexKind::Nic)
+      nics.insert(link.to);
+  }
+  return nics;
+}
+
+template <typename Matches>
+std::size_t narrow(Topology& topology, double part, const Matches& matches) {
+  std::size_t hit = 0;
+  for (Link& link : topology.links) {
+    if (!matches(link)) continue;
+    link.capacity = link.capacity * part;
+    if (part == 0) topology.reroutes = !topology.devices_forward;
+    ++hit;
+  }
+  return hit;
+}
+
+// `at`, `between` or `rail`: links at a part of their capacity, or down.
+void fault_links(const YamlNode& item, const Names& names, Topology& topology) {
+  const double part = item.at("capacity").number(0, 1);
+  if (part > 0 && part < kLeastPart) {
+    item.at("capacity").error("a link that carries next to nothing is cut: say 0");
+  }
+  for (const char* key : {"absent", "speed"}) {
+    if (const auto of_devices = item.find(key))
+      of_devices->error("is of devices: say gpu: 3 or node: 2");
+  }
+  if (const auto at = item.find("at")) {
+    const auto v = names.find(*at, at->text());
+    if (v) narrow(topology, part, [&](const Link& l) { return l.from == *v || l.to == *v; });
+    return;
+  }
+  if (const auto rail = item.find("rail")) {
+    const std::uint32_t most = *std::ranges::max_element(topology.rail);
+    const auto nics = nics_of_rail(topology, static_cast<std::uint32_t>(rail->integer(0, most)));
+    if (nics.empty()) rail->error("no device of this cluster has a NIC");
+    // Between the NIC and the network: to its devices it is joined still.
+    narrow(topology, part, [&](const Link& l) {
+      return l.kind == LinkKind::Nic && (nics.count(l.from) > 0 || nics.count(l.to) > 0);
+    });
+    return;
+  }
+  const YamlNode between = item.at("between");
+  const auto ends = pair_of(between);
+  if (!ends) return;
+  const auto a = names.find(ends->first, ends->first.text());
+  const auto b = names.find(ends->second, ends->second.text());
+  if (!a || !b) return;
+  const std::size_t hit = narrow(topology, part, [&](const Link& l) {
+    return (l.from == *a && l.to == *b) || (l.from == *b && l.to == *a);
+  });
+  if (hit == 0) between.error("there is no link between these two");
+}
+
+}  // namespace
+
 void apply_faults(const YamlNode& node, Topology& topology, std::vector<SlowDevice>& slow) {
   const Names names(topology);
-  std::set<sim::Rank> absent;
-  std::map<sim::Rank, double> speeds;
+  DeviceFaults faults;
   for (const YamlNode& item : node.items()) {
-    item.allow_only({"at", "between", "capacity", "gpu", "absent", "speed"});
-    const int what =
-        (item.find("at") ? 1 : 0) + (item.find("between") ? 1 : 0) + (item.find("gpu") ? 1 : 0);
+    item.allow_only({"at", "between", "gpu", "node", "rail", "capacity", "absent", "speed"});
+    int what = 0;
+    for (const char* key : {"at", "between", "gpu", "node", "rail"}) what += item.find(key) ? 1 : 0;
     if (what != 1) {
-      item.error("expected one of at (all links of a vertex), between (the links of two), gpu");
+      item.error(
+          "expected one of at (all links of a vertex), between (the links of two), rail (the NICs "
+          "at one place of all nodes), gpu, node");
       continue;
     }
     if (const auto gpu = item.find("gpu")) {
-      const auto rank = static_cast<sim::Rank>(
-          gpu->integer(0, static_cast<std::int64_t>(topology.devices.size()) - 1));
-      if (const auto gone = item.find("absent")) {
-        if (gone->boolean()) absent.insert(rank);
+      const auto most = static_cast<std::int64_t>(topology.devices.size()) - 1;
+      fault_devices(item, {static_cast<sim::Rank>(gpu->integer(0, most))}, "GPU", faults);
+    } else if (const auto whole = item.find("node")) {
+      const std::uint32_t most = *std::ranges::max_element(topology.node);
+      const auto number = static_cast<std::uint32_t>(whole->integer(0, most));
+      std::vector<sim::Rank> devices;
+      for (sim::Rank r = 0; r < topology.devices.size(); ++r) {
+        if (topology.node[r] == number) devices.push_back(r);
       }
-      if (const auto speed = item.find("speed")) {
-        const double value = speed->number(0, 1);
-        if (value >= kLeastPart) {
-          speeds[rank] = value;
-        } else {
-          speed->error("a device that does not compute is absent: say absent: true");
-        }
-      }
-      if (!item.find("absent") && !item.find("speed") && !item.find("capacity")) {
-        item.error("says nothing of the GPU: absent: true, or a speed such as 0.5");
-      }
-      if (item.find("capacity")) item.error("capacity is of links: say at: gpu3 or between: [..]");
-      continue;
-    }
-    const double part = item.at("capacity").number(0, 1);
-    if (part > 0 && part < kLeastPart) {
-      item.at("capacity").error("a link that carries next to nothing is cut: say 0");
-    }
-    std::size_t hit = 0;
-    const auto scale = [&](const auto& matches) {
-      for (Link& link : topology.links) {
-        if (!matches(link)) continue;
-        link.capacity = link.capacity * part;
-        if (part == 0) topology.reroutes = !topology.devices_forward;
-        ++hit;
-      }
-    };
-    if (const auto at = item.find("at")) {
-      const auto v = names.find(*at, at->text());
-      if (!v) continue;
-      scale([&](const Link& l) { return l.from == *v || l.to == *v; });
+      fault_devices(item, devices, "node", faults);
     } else {
-      const YamlNode between = item.at("between");
-      const auto ends = pair_of(between);
-      if (!ends) continue;
-      const auto a = names.find(ends->first, ends->first.text());
-      const auto b = names.find(ends->second, ends->second.text());
-      if (!a || !b) continue;
-      scale([&](const Link& l) {
-        return (l.from == *a && l.to == *b) || (l.from == *b && l.to == *a);
-      });
-      if (hit == 0) between.error("there is no link between these two");
+      fault_links(item, names, topology);
     }
   }
   // Ranks of the devices that remain.
@@ -184,14 +242,15 @@ void apply_faults(const YamlNode& node, Topology& topology, std::vector<SlowDevi
   topology.node.clear();
   topology.rail.clear();
   for (sim::Rank r = 0; r < full.devices.size(); ++r) {
-    if (absent.count(r) > 0) {
+    if (faults.absent.count(r) > 0) {
       for (Link& link : topology.links) {
         if (link.from == full.devices[r] || link.to == full.devices[r]) link.capacity = {};
       }
+      topology.absent.push_back(r);
       continue;
     }
-    const auto found = speeds.find(r);
-    if (found != speeds.end()) slow.push_back({topology.ranks(), found->second});
+    const auto found = faults.speeds.find(r);
+    if (found != faults.speeds.end()) slow.push_back({topology.ranks(), found->second});
     topology.devices.push_back(full.devices[r]);
     topology.node.push_back(full.node[r]);
     topology.rail.push_back(full.rail[r]);

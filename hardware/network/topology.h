@@ -46,7 +46,9 @@ struct Topology {
   std::vector<VertexId> devices;    // of each rank
   std::vector<std::uint32_t> node;  // of each rank: ranks of one node are near each other
   std::vector<std::uint32_t> rail;  // of each rank: its place among the devices of its node
-  bool devices_forward = false;     // devices pass on what is not for them (a torus)
+  // Devices that a fault took away, by their numbers in the file, ascending. They have no rank.
+  std::vector<sim::Rank> absent = {};
+  bool devices_forward = false;  // devices pass on what is not for them (a torus)
   // Devices under switches in levels, each link from one level to a higher one or back, as the
   // builders make them (ascents.h).
   bool layered = false;

@@ -94,7 +94,7 @@ class Setter {
       map->kind = Kind::Map;
       map->source = source_;
     }
-    if (map->kind == Kind::Scalar && walked_ == "cluster") {
+    if (map->kind == Kind::Scalar && (walked_ == "cluster" || walked_ == "engine")) {
       // The path of a file gains what is otherwise than in it.
       Value& file = contents_.values.emplace_back(*map);
       *map = Value{};

@@ -7,16 +7,19 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "hardware/cluster.h"
 #include "hardware/collectives/collectives.h"
 #include "hardware/collectives/multicast.h"
 #include "hardware/kernels/kernels.h"
 #include "hardware/network/network_model.h"
+#include "hardware/power.h"
 #include "workloads/deployment/engine.h"
 #include "workloads/deployment/host.h"
 #include "workloads/model/model_spec.h"
 #include "workloads/placement/parallelism.h"
+#include "workloads/placement/survival.h"
 #include "workloads/routing/laws/laws.h"
 #include "workloads/routing/laws/rank_loads.h"
 #include "workloads/routing/trace/trace_source.h"
@@ -41,6 +44,10 @@ struct PlacementChoice {
   std::filesystem::path file = {};  // or a file with the slots
   std::int64_t redundant = 0;       // slots beyond one an expert
   std::string balancer = "none";    // none | eplb: as experts: eplb
+  Survive survive = Survive::None;  // of eplb: what replicas are put apart for
+  // Ranks of ep that were lost, ascending, of the ep + lost.size() that placements are made for
+  // (elastic.h). Layout and redundant slots are what is left.
+  std::vector<std::uint32_t> lost = {};
 };
 
 struct Network {
@@ -69,6 +76,7 @@ struct Deployment {
                        // tokens and host are what counts
   Host host = {};
   RoutingChoice routing = {};
+  hardware::PowerChoice power = {};
   std::uint64_t seed = 1;
 };
 

@@ -8,7 +8,7 @@ Engine load_engine(const std::filesystem::path& file) {
   const auto document = sim::io::YamlDocument::load(file);
   const auto root = document.root();
   root.allow_only({"name", "source", "kernels", "composition", "host", "graphs", "memory",
-                   "scheduler", "rules"});
+                   "scheduler", "rules", "elastic"});
   Engine engine;
   engine.name = root.at("name").text();
   engine.source = root.at("source").text();
@@ -23,6 +23,7 @@ Engine load_engine(const std::filesystem::path& file) {
   if (const auto part = root.find("memory")) engine.memory = read_engine_memory(*part);
   if (const auto part = root.find("scheduler")) engine.scheduler = read_engine_scheduler(*part);
   if (const auto part = root.find("rules")) engine.rules = read_layout_rules(*part);
+  if (const auto part = root.find("elastic")) engine.elastic = part->boolean();
   document.throw_errors();
   return engine;
 }

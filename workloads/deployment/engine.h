@@ -10,6 +10,7 @@
 //   memory: {fraction: 0.9, of: card, reserve: 0 GB, block: 16}
 //   scheduler: {tokens: 8192, sequences: 1024, …}
 //   rules: {ep: [1, "tp * dp"], tp: "divides heads"}
+//   elastic: true   # goes on without a GPU that is lost (elastic.h)
 //   source: what was read, where, when
 //
 // Every part may be left out but `name` and `source`.
@@ -38,6 +39,7 @@ struct Engine {
   std::optional<EngineMemory> memory = {};
   std::optional<EngineScheduler> scheduler = {};
   LayoutRules rules = {};
+  bool elastic = false;
 };
 
 // Throws ConfigError that lists every mistake of the file, InputError where it cannot be read.

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "sim/error.h"
+#include "workloads/deployment/elastic.h"
 #include "workloads/deployment/engine_file.h"
 #include "workloads/deployment/read_formats.h"
 #include "workloads/deployment/read_routing.h"
@@ -44,7 +45,7 @@ std::string quoted(const std::string& text) {
 PlacementChoice read_placement(const std::optional<YamlNode>& node) {
   PlacementChoice placement;
   if (!node) return placement;
-  node->allow_only({"experts", "file", "redundant", "balancer"});
+  node->allow_only({"experts", "file", "redundant", "balancer", "survive"});
   if (const auto experts = node->find("experts")) {
     std::vector<std::string_view> names(placement_names().begin(), placement_names().end());
     placement.experts = names[experts->one_of(names)];
@@ -57,6 +58,11 @@ PlacementChoice read_placement(const std::optional<YamlNode>& node) {
     constexpr std::array<std::string_view, 2> kBalancers{"none", "eplb"};
     placement.balancer = kBalancers[balancer->one_of(kBalancers)];
     if (placement.balancer == "eplb") placement.experts = "eplb";
+  }
+  if (const auto survive = node->find("survive")) {
+    placement.survive = static_cast<Survive>(survive->one_of(kSurviveNames));
+    if (placement.survive != Survive::None && placement.experts != "eplb")
+      survive->error("eplb puts replicas apart for it: experts: eplb would do");
   }
   return placement;
 }
@@ -212,16 +218,23 @@ void check_kernels(const YamlNode& root, const Deployment& d) {
 void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, Inputs& inputs) {
   KernelNames names;
   if (const auto engine = root.find("engine")) {
-    inputs.engine = engine_file(*engine, shipped, inputs);
+    if (engine->is_map()) engine->allow_only({"file", "elastic"});
+    const auto file = engine->is_map() ? engine->find("file") : engine;
+    if (file) inputs.engine = engine_file(*file, shipped, inputs);
     if (!inputs.engine.empty()) {
-      d.engine = load_part<Engine>(*engine, inputs.engine, load_engine);
+      d.engine = load_part<Engine>(*file, inputs.engine, load_engine);
       const auto own = d.engine.composition_of.find(d.model.family);
       if (own != d.engine.composition_of.end()) d.engine.composition = own->second;
     }
+  }
+  if (!inputs.engine.empty()) {
     names = d.engine.kernels.on(d.cluster.device.generation);
     d.host = d.engine.host;
   } else {
     d.host.per_launch = d.cluster.device.host_launch;
+  }
+  if (const auto engine = root.find("engine"); engine && engine->is_map()) {
+    if (const auto elastic = engine->find("elastic")) d.engine.elastic = elastic->boolean();
   }
   if (const auto host = root.find("host")) read_host(*host, d.host);
   if (const auto kernels = root.find("kernels")) read_kernels(*kernels, names);
@@ -268,9 +281,9 @@ std::vector<std::int64_t> read_kept_layers(const YamlNode& node, const ModelSpec
 }
 
 std::span<const std::string_view> deployment_keys() {
-  static constexpr std::array<std::string_view, 13> kKeys{
+  static constexpr std::array<std::string_view, 14> kKeys{
       "model",   "keep_layers", "cluster", "precision", "parallelism", "routing", "placement",
-      "kernels", "network",     "overlap", "engine",    "host",        "seed"};
+      "kernels", "network",     "overlap", "engine",    "host",        "power",   "seed"};
   return kKeys;
 }
 
@@ -320,7 +333,19 @@ Deployment read_deployment(const YamlNode& root, const Shipped& shipped, Inputs&
   d.network = read_network(root.find("network"));
   d.overlap = read_overlap(root.find("overlap"));
   read_engine(root, shipped, d, inputs);
+  if (const auto power = root.find("power")) {
+    d.power = hardware::read_power_choice(*power);
+    try {
+      (void)hardware::chosen_power(d.cluster.device.power, d.power);
+    } catch (const sim::ConfigError& wrong) {
+      power->error(wrong.what());
+    }
+  }
   if (const auto seed = root.find("seed")) d.seed = static_cast<std::uint64_t>(seed->integer(0));
+  // What keeps it from going on check() says.
+  const std::vector<std::uint32_t> lost = lost_ranks(d);
+  if (!lost.empty() && elastic_problem(d, lost.size()).empty())
+    d = without_gpus(std::move(d), lost);
   return d;
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -120,6 +121,24 @@ struct CarriedReport {
   std::string kind, device;
 };
 
+// What the cards draw, and the energy of a token (energy.h).
+struct EnergyReport {
+  std::string_view tokens;        // whose: "output", "prompt", "trained"
+  double gpu_w = 0, total_w = 0;  // of a card; of all, with hosts and cooling
+  double gpu_j_per_token = 0;     // of the cards alone
+  double total_j_per_token = 0;
+  double error = 0;                    // a part: how far it may be off
+  std::string_view origin = "fitted";  // or "assumed": what of it another card's stands in for
+  std::string source = {};
+  std::vector<std::string> stand_ins = {};
+};
+
+// Whether the placement holds every expert whichever GPU, or node, is lost.
+struct SurvivesReport {
+  bool any_gpu = true, any_node = true;
+  bool replicas = false;  // there are some
+};
+
 struct InputFile {
   std::string path;
   std::string hash;  // XXH64 of the contents, 16 hex digits
@@ -136,6 +155,8 @@ struct Report {
   std::array<PhaseReport, kPhases> phases{};
   double idle_us = 0;
   MemoryReport memory;
+  std::optional<EnergyReport> energy;      // where a limit of power is known
+  std::optional<SurvivesReport> survives;  // where there are experts
   LoadReport expert_load;  // all layers together: the mean of their ratios, the sum of dead experts
   double rank_max_over_mean = 1;
   std::vector<LayerReport> layers;

@@ -133,6 +133,21 @@ Json to_json(const Report& report, const Json& scenario) {
                     {"context_bytes", memory.context},         {"peak_bytes", memory.peak},
                     {"capacity_bytes", memory.capacity},       {"fits", memory.fits}};
   if (!memory.advice.empty()) json["memory"]["advice"] = memory.advice;
+  if (const auto& e = report.energy) {
+    json["energy"] = {{"tokens", e->tokens},
+                      {"gpu_w", e->gpu_w},
+                      {"total_w", e->total_w},
+                      {"gpu_j_per_token", e->gpu_j_per_token},
+                      {"total_j_per_token", e->total_j_per_token},
+                      {"tokens_per_joule", 1 / e->total_j_per_token},
+                      {"error", e->error},
+                      {"origin", e->origin},
+                      {"source", e->source},
+                      {"stand_ins", e->stand_ins}};
+  }
+  if (const auto& s = report.survives) {
+    json["placement"]["survives"] = {{"any_gpu", s->any_gpu}, {"any_node", s->any_node}};
+  }
   json["expert_load"] = load_json(report.expert_load);
   json["expert_load"]["per_layer"] = Json::array();
   for (const LayerReport& layer : report.layers) {

@@ -270,6 +270,12 @@ ServingQuestion read_question(const YamlNode& node, const Deployment& deployment
 
 std::vector<Problem> check(const Deployment& deployment, const ServingQuestion& q) {
   std::vector<Problem> problems;
+  if (!deployment.placement.lost.empty() &&
+      (q.prefill || q.pool.replicas > 1 || q.pool.layout.ep != deployment.layout.ep)) {
+    return {{"serving",
+             "GPUs of one engine are lost: a service of it alone, without pools and with "
+             "one replica, would do"}};
+  }
   check_pool(deployment, q.pool, problems);
   if (q.prefill) check_pool(deployment, *q.prefill, problems);
   if (q.gpus() > deployment.cluster.ranks()) {

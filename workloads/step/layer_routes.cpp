@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
+#include <set>
+#include <utility>
 
 #include "sim/error.h"
 #include "workloads/placement/balanced.h"
@@ -22,10 +23,14 @@ struct Size {
   auto operator<=>(const Size&) const = default;
 };
 
+// Those of the ranks that were lost, too: the placement was made when they were there.
 SlotPlan slots_of(const Deployment& deployment, const MoeFfn& moe) {
+  const std::int64_t left = moe.experts + deployment.placement.redundant;
+  const auto lost = static_cast<std::int64_t>(deployment.placement.lost.size());
+  const std::int64_t all = left + left / deployment.layout.ep * lost;
   return {.experts = static_cast<std::uint32_t>(moe.experts),
-          .redundant = static_cast<std::uint32_t>(deployment.placement.redundant),
-          .ranks = static_cast<std::uint32_t>(deployment.layout.ep)};
+          .redundant = static_cast<std::uint32_t>(all - moe.experts),
+          .ranks = static_cast<std::uint32_t>(deployment.layout.ep + lost)};
 }
 
 // The placement that needs no routing; none where it is made from loads.
@@ -105,20 +110,40 @@ ExpertPlacement placement_of(const Deployment& deployment, const MoeFfn& moe, Ro
                              const StepParts& step, std::int64_t steps) {
   if (auto fixed = fixed_placement(deployment, moe, source.layers())) return std::move(*fixed);
   const std::string& name = deployment.placement.experts;
-  const auto evidence =
+  auto evidence =
       gather_evidence(source, blocks_of(step),
                       {.first_step = static_cast<std::uint32_t>(steps),
                        .steps = static_cast<std::uint32_t>(std::min(steps, kMostEvidence)),
                        .pairs = needs_pairs(name)});
+  if (!deployment.placement.lost.empty()) {
+    // The nodes that there were: from one that is gone nothing starts.
+    const auto per_node = static_cast<std::size_t>(deployment.cluster.gpus_per_node);
+    const std::size_t ranks = slots_of(deployment, moe).ranks;
+    evidence.from_node.resize((ranks + per_node - 1) / per_node,
+                              LoadTable(evidence.loads.layers, evidence.loads.experts));
+  }
   return make_placement(name,
-                        {slots_of(deployment, moe), static_cast<std::uint32_t>(moe.router.groups),
-                         static_cast<std::uint32_t>(evidence.from_node.size())},
+                        {.plan = slots_of(deployment, moe),
+                         .groups = static_cast<std::uint32_t>(moe.router.groups),
+                         .nodes = static_cast<std::uint32_t>(evidence.from_node.size()),
+                         .survive = deployment.placement.survive},
                         evidence);
+}
+
+// Where each rank of every expert-parallel group is, of groups that are alike once.
+std::vector<std::vector<std::uint16_t>> nodes_of(const StepParts& step) {
+  std::set<std::vector<std::uint16_t>> nodes;
+  for (const TokenBlock& block : blocks_of(step)) {
+    nodes.insert(block.sources.node.empty() ? std::vector<std::uint16_t>(block.sources.ranks())
+                                            : block.sources.node);
+  }
+  return {nodes.begin(), nodes.end()};
 }
 
 }  // namespace
 
 LayerRoutes::LayerRoutes(const Deployment& deployment, const StepParts& step, std::int64_t steps) {
+  nodes_ = nodes_of(step);
   const std::int64_t tokens = routed_tokens(step);
   std::map<Size, std::vector<std::size_t>> layers_of;  // by size: which mixture layers
   const std::vector<std::int64_t> moe_layers = deployment.model.moe_layers();
@@ -132,13 +157,26 @@ LayerRoutes::LayerRoutes(const Deployment& deployment, const StepParts& step, st
     const MoeFfn& moe = *deployment.model.moe(moe_layers[layers.front()]);
     const auto count = static_cast<std::uint32_t>(layers.size());
     sources_.push_back(make_source(deployment, moe, count, tokens, steps));
-    placements_.push_back(std::make_unique<ExpertPlacement>(
-        placement_of(deployment, moe, *sources_.back(), step, steps)));
+    ExpertPlacement placement = placement_of(deployment, moe, *sources_.back(), step, steps);
+    const auto& lost = deployment.placement.lost;
+    if (!lost.empty()) placement = without_ranks(placement, lost);
+    placements_.push_back(std::make_unique<ExpertPlacement>(std::move(placement)));
     for (std::uint32_t i = 0; i < count; ++i) {
       routes_[layers[i]] = {
           .source = sources_.back().get(), .layer = i, .placement = &placements_.back()->layer(i)};
     }
   }
+}
+
+std::optional<Survival> LayerRoutes::survival() const {
+  std::optional<Survival> all;
+  for (const auto& placement : placements_) {
+    for (const std::vector<std::uint16_t>& nodes : nodes_) {
+      const Survival one = survival_of(*placement, nodes);
+      all = all ? both(*all, one) : one;
+    }
+  }
+  return all;
 }
 
 std::string LayerRoutes::description() const {

@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "workloads/placement/experts.h"
+#include "workloads/placement/survival.h"
 #include "workloads/routing/routing.h"
 #include "workloads/step/micro_batch.h"
 
@@ -31,11 +33,14 @@ class LayerRoutes {
   const LayerRoute& operator[](std::size_t moe_layer) const { return routes_[moe_layer]; }
   // For the report.
   std::string description() const;
+  // What all placements survive, on all groups of ranks; none without experts.
+  std::optional<Survival> survival() const;
 
  private:
   std::vector<std::unique_ptr<RoutingSource>> sources_;
   std::vector<std::unique_ptr<ExpertPlacement>> placements_;
   std::vector<LayerRoute> routes_;
+  std::vector<std::vector<std::uint16_t>> nodes_;  // of the ranks of groups that differ in them
 };
 
 }  // namespace moesim::workloads

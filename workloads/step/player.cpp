@@ -129,6 +129,10 @@ StepOutcome StepPlayer::outcome(const Batch& batch, std::int64_t routing_step,
   return outcome;
 }
 
+std::optional<Survival> StepPlayer::survival() const {
+  return shared_->routes.survival();
+}
+
 std::string StepPlayer::routing() const {
   return shared_->routes.description();
 }

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -76,6 +77,8 @@ class StepPlayer {
 
   // What the routing is, and how it was mapped onto the model.
   std::string routing() const;
+  // What the placement of the experts survives; none without experts.
+  std::optional<Survival> survival() const;
   // Of the envelope: steps, and tokens of all dp ranks.
   std::int64_t routing_steps() const;
   std::int64_t most_tokens() const;

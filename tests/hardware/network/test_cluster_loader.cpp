@@ -101,6 +101,49 @@ TEST_CASE("faults narrow links, slow devices and take them away") {
   }
 }
 
+TEST_CASE("a node's fault is that of its devices, a rail's that of its NICs in all nodes") {
+  const auto whole = parse(kTwoNodes);
+  const auto cluster = parse(kTwoNodes +
+                             "faults:\n"
+                             "  - {node: 0, absent: true}\n"
+                             "  - {node: 1, speed: 0.5}\n"
+                             "  - {rail: 1, capacity: 0.25}\n");
+  // gpu2 and gpu3 are left, both slow.
+  CHECK(cluster.ranks() == 2);
+  CHECK(cluster.topology->absent == std::vector<sim::Rank>{0, 1});
+  CHECK(cluster.node_of(0) == 1);
+  CHECK(cluster.speed_of(0) == 0.5);
+  CHECK(cluster.speed_of(1) == 0.5);
+  std::size_t narrowed = 0;
+  for (std::size_t l = 0; l < cluster.topology->links.size(); ++l) {
+    const auto& link = cluster.topology->links[l];
+    const std::string name = cluster.topology->link_name(static_cast<hardware::LinkId>(l));
+    CAPTURE(name);
+    if (link.kind != hardware::LinkKind::Nic) continue;
+    // nic1 of both nodes, out and in; nic0 as it was.
+    const bool of_rail = name.find("nic1") != std::string::npos;
+    CHECK(link.capacity == whole.topology->links[l].capacity * (of_rail ? 0.25 : 1));
+    narrowed += of_rail ? 1 : 0;
+  }
+  CHECK(narrowed == 4);
+  CHECK_FALSE(cluster.topology->reroutes);
+  // A rail that is down is gone around.
+  CHECK(parse(kTwoNodes + "faults: [{rail: 0, capacity: 0}]\n").topology->reroutes);
+}
+
+TEST_CASE("a rail is a device's place, whatever NIC it sends through") {
+  // Two devices share the node's NIC: either's rail is its only one.
+  const std::string shared =
+      "nodes: 2\ngpus_per_node: 2\nscale_up: {kind: switch, bandwidth: 450 GB/s, latency: 250 ns}\n"
+      "scale_out: {fabric: non_blocking, nics_per_node: 1, bandwidth: 400 Gbit/s, latency: 1 us}\n";
+  for (const char* rail : {"0", "1"}) {
+    const auto cluster = parse(shared + "faults: [{rail: " + rail + ", capacity: 0.5}]\n");
+    for (const auto& link : cluster.topology->links) {
+      if (link.kind == hardware::LinkKind::Nic) CHECK(link.capacity == 25_GBps);
+    }
+  }
+}
+
 TEST_CASE("a device that faults cut off is an error that names the cut") {
   CHECK(message(kTwoNodes +
                 "faults: [{at: node1.nic0, capacity: 0}, {at: node1.nic1, capacity: 0}]\n") ==
@@ -152,13 +195,29 @@ TEST_CASE("what a cluster lacks is said") {
         "cluster.yaml:3:8: nodes: several nodes need scale_out with a fabric");
   CHECK(message(kTwoNodes + "faults: [{gpu: 1, at: gpu1}]\n") ==
         "cluster.yaml:7:10: faults[0]: expected one of at (all links of a vertex), between (the "
-        "links of two), gpu");
+        "links of two), rail (the NICs at one place of all nodes), gpu, node");
   CHECK(message(kTwoNodes + "faults: [{gpu: 1, speed: 0}]\n") ==
         "cluster.yaml:7:26: faults[0].speed: a device that does not compute is absent: say absent: "
         "true");
   CHECK(message(kTwoNodes + "faults: [{gpu: 1}]\n") ==
         "cluster.yaml:7:10: faults[0]: says nothing of the GPU: absent: true, or a speed such as "
         "0.5");
+  CHECK(message(kTwoNodes + "faults: [{node: 1}]\n") ==
+        "cluster.yaml:7:10: faults[0]: says nothing of the node: absent: true, or a speed such as "
+        "0.5");
+  CHECK(message(kTwoNodes + "faults: [{node: 2, absent: true}]\n") ==
+        "cluster.yaml:7:17: faults[0].node: expected a whole number from 0 to 1, not \"2\"");
+  CHECK(message(kTwoNodes + "faults: [{node: 1, capacity: 0}]\n") ==
+        "cluster.yaml:7:10: faults[0]: capacity is of links: say at: gpu3, between: [..] or rail: "
+        "5");
+  CHECK(message(kTwoNodes + "faults: [{rail: 2, capacity: 0}]\n") ==
+        "cluster.yaml:7:17: faults[0].rail: expected a whole number from 0 to 1, not \"2\"");
+  CHECK(message(kTwoNodes + "faults: [{rail: 1, capacity: 1, absent: true}]\n") ==
+        "cluster.yaml:7:41: faults[0].absent: is of devices: say gpu: 3 or node: 2");
+  CHECK(
+      message("nodes: 1\ngpus_per_node: 2\nscale_up: {kind: switch, bandwidth: 1 GB/s, latency: 0 "
+              "ns}\nfaults: [{rail: 1, capacity: 0}]\n") ==
+      "cluster.yaml:6:17: faults[0].rail: no device of this cluster has a NIC");
   CHECK(message(kTwoNodes + "faults: [{gpu: 1, speed: 2}]\n") ==
         "cluster.yaml:7:26: faults[0].speed: expected a number from 0 to 1, not \"2\"");
   CHECK(message(kTwoNodes + "faults: [{between: [gpu0, gpu1], capacity: 0}]\n") ==
