@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "hardware/collectives/multicast.h"
 
@@ -10,10 +11,11 @@ namespace moesim::hardware {
 // What is exchanged, and with whom; ranks of one: no communicator.
 struct CommBuffers {
   MulticastAlgorithm multicast = MulticastAlgorithm::Nccl;
-  std::int64_t gpus_per_node = 8;       // that share a fast link
-  std::int64_t dispatch_tokens = 128;   // low latency: the most rows a rank may dispatch
-  std::int64_t communication_sms = 20;  // that DeepEP's normal kernels and HybridEP's hold
-  std::int64_t nccl_channels = 16;      // NCCL's count on NVSwitch systems of eight
+  std::int64_t gpus_per_node = 8;      // that share a fast link
+  std::int64_t dispatch_tokens = 128;  // low latency: the most rows a rank may dispatch
+  // That DeepEP's normal kernels and HybridEP's hold; none: as many as they usually do.
+  std::optional<std::int64_t> communication_sms = {};
+  std::int64_t nccl_channels = 16;  // NCCL's count on NVSwitch systems of eight
 };
 
 // Of buffers.multicast, on each of so many ranks: rows of `width` numbers, `groups` on all ranks.
@@ -38,7 +40,7 @@ std::int64_t deepep_normal_bytes(std::int64_t width, std::int64_t ranks, std::in
 
 // HybridEP's: nothing that its README (docs/README_Hybrid-EP.md, 94a9f8f6) publishes says what they
 // take, so DeepEP's normal kernels', whose rows go the same way in chunks of channels, stand for
-// them: 212 MB for 4096 numbers over 8 ranks of a node.
+// them: 168 MB for 4096 numbers over 8 ranks of a node.
 std::int64_t hybrid_ep_bytes(std::int64_t width, std::int64_t ranks, std::int64_t sms,
                              std::int64_t gpus_per_node);
 

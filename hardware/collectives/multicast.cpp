@@ -40,7 +40,8 @@ constexpr std::array<MulticastTraits, kMulticasts> kTable{{
      .holds = kDeepEpSms,
      .buffer_bytes =
          [](const CommBuffers& b, std::int64_t ranks, std::int64_t width, std::int64_t) {
-           return deepep_normal_bytes(width, ranks, b.communication_sms, b.gpus_per_node);
+           return deepep_normal_bytes(width, ranks, b.communication_sms.value_or(kDeepEpSms),
+                                      b.gpus_per_node);
          },
      .make = make_deepep_normal},
     {.algorithm = MulticastAlgorithm::HybridEp,
@@ -52,7 +53,8 @@ constexpr std::array<MulticastTraits, kMulticasts> kTable{{
      .holds = kHybridEpSms,
      .buffer_bytes =
          [](const CommBuffers& b, std::int64_t ranks, std::int64_t width, std::int64_t) {
-           return hybrid_ep_bytes(width, ranks, b.communication_sms, b.gpus_per_node);
+           return hybrid_ep_bytes(width, ranks, b.communication_sms.value_or(kHybridEpSms),
+                                  b.gpus_per_node);
          },
      .make = make_hybrid_ep},
     {.algorithm = MulticastAlgorithm::DeepEpLowLatency,

@@ -188,8 +188,10 @@ class TrainingPlanner {
         nccl_buffer_bytes(layout_.dp, channels) + nccl_buffer_bytes(layout_.etp, channels);
     if (layout_.pp > 1) sum += nccl_buffer_bytes(2, channels);
     for (const LayerKind* kind : kinds(share)) {
-      if (exchanged_by(kind->ffn, model_.hidden).experts == 0) continue;
-      return sum + hardware::nccl_all_to_all_bytes(layout_.ep);
+      const Exchanged tokens = exchanged_by(kind->ffn, model_.hidden);
+      if (tokens.experts == 0) continue;
+      return sum + hardware::multicast_bytes(load_.communication, layout_.ep, tokens.width,
+                                             tokens.experts);
     }
     return sum;
   }

@@ -67,6 +67,12 @@ bool is_alike(const Deployment& group) {
 // Draws of the routing are these apart in stages that follow each other.
 constexpr std::uint32_t kStageShift = 5;
 
+// Of a layer of the model, by its number; -1: of its ends.
+struct NamedPasses {
+  const LayerPasses& passes;
+  std::int64_t layer = -1;
+};
+
 }  // namespace
 
 struct ChunkTable::Shared {
@@ -100,20 +106,21 @@ struct ChunkTable::Shared {
             .share = share};
   }
 
-  // What a stage is made of, in the forward pass' order.
-  std::vector<const LayerPasses*> passes(LayerPassBuilder& builder, std::uint32_t stage,
-                                         std::uint32_t draw) const {
+  // What a stage is made of, in the forward pass' order, its layers by the numbers of `named`.
+  std::vector<NamedPasses> passes(LayerPassBuilder& builder, std::uint32_t stage,
+                                  std::uint32_t draw, std::uint32_t named) const {
     const StageContent& content = question.stages[stage];
-    std::vector<const LayerPasses*> list;
-    if (content.embedding) list.push_back(&builder.embedding());
+    std::vector<NamedPasses> list;
+    if (content.embedding) list.push_back({builder.embedding()});
     for (std::int64_t l = 0; l < content.layers; ++l)
-      list.push_back(&builder.layer(content.first_layer + l, draw));
-    if (content.loss && content.predictions == 0) list.push_back(&builder.head());
+      list.push_back(
+          {builder.layer(content.first_layer + l, draw), question.stages[named].first_layer + l});
+    if (content.loss && content.predictions == 0) list.push_back({builder.head()});
     for (std::int64_t i = 0; i < content.predictions; ++i) {
-      if (i == 0 && content.loss) list.push_back(&builder.head());
-      list.push_back(&builder.prediction_input());
-      list.push_back(&builder.prediction_layer(draw));
-      list.push_back(&builder.head());
+      if (i == 0 && content.loss) list.push_back({builder.head()});
+      list.push_back({builder.prediction_input()});
+      list.push_back({builder.prediction_layer(draw), group.model.layer_count() + i});
+      list.push_back({builder.head()});
     }
     return list;
   }
@@ -179,16 +186,16 @@ class Weaver {
   sim::OpGraph& graph() { return ops_.graph(); }
   Chain start() const { return Chain(ranks_, sim::kNoOp); }
 
-  void add(const Steps& steps, Chain& chain) {
-    for (const PassStep& step : steps) add(step, chain);
+  void add(const Steps& steps, std::int64_t layer, Chain& chain) {
+    for (const PassStep& step : steps) add(step, layer, chain);
   }
 
   std::array<Work, kPhases> work{}, exchanged{};
 
  private:
-  void add(const PassStep& step, Chain& chain) {
+  void add(const PassStep& step, std::int64_t layer, Chain& chain) {
     std::string name = step.what;
-    if (step.layer >= 0) name += " L" + std::to_string(step.layer);
+    if (layer >= 0) name += " L" + std::to_string(layer);
     const sim::LabelId label = graph().add_label({.name = std::move(name), .phase = step.phase});
     const std::size_t phase = step.phase < kPhases ? step.phase : index_of(Phase::Collectives);
     Chain aside;
@@ -221,47 +228,52 @@ class Weaver {
   Chain fork_;  // where the last exchange started from
 };
 
-void add_forward(const LayerPasses& pass, Weaver& weaver, Chain& chain) {
-  const LayerForward& f = pass.forward;
+void add_forward(const NamedPasses& pass, Weaver& weaver, Chain& chain) {
+  const LayerForward& f = pass.passes.forward;
   for (const Steps* steps : {&f.attention, &f.dispatch, &f.mlp, &f.combine, &f.tail})
-    weaver.add(*steps, chain);
+    weaver.add(*steps, pass.layer, chain);
 }
 
-void add_backward(const LayerPasses& pass, bool inputs, bool weights, Weaver& weaver,
+void add_backward(const NamedPasses& pass, bool inputs, bool weights, Weaver& weaver,
                   Chain& chain) {
-  const LayerBackward& b = pass.backward;
+  const LayerBackward& b = pass.passes.backward;
+  const auto add = [&](const Steps& steps) { weaver.add(steps, pass.layer, chain); };
   if (inputs)
-    for (const Steps* steps : {&b.again, &b.head, &b.combine, &b.mlp}) weaver.add(*steps, chain);
-  if (weights) weaver.add(b.mlp_weights, chain);
-  if (inputs) weaver.add(b.dispatch, chain);
-  if (weights) weaver.add(b.shared_weights, chain);
-  if (inputs) weaver.add(b.attention, chain);
-  if (weights) weaver.add(b.attention_weights, chain);
+    for (const Steps* steps : {&b.again, &b.head, &b.combine, &b.mlp}) add(*steps);
+  if (weights) add(b.mlp_weights);
+  if (inputs) add(b.dispatch);
+  if (weights) add(b.shared_weights);
+  if (inputs) add(b.attention);
+  if (weights) add(b.attention_weights);
 }
 
 // A forward and a backward pass, layer by layer (README.md, "Woven"). What one has more than the
 // other runs alone.
-void add_woven(std::span<const LayerPasses* const> forward,
-               std::span<const LayerPasses* const> backward, Weaver& weaver) {
+void add_woven(std::span<const NamedPasses> forward, std::span<const NamedPasses> backward,
+               Weaver& weaver) {
   Chain f = weaver.start(), b = weaver.start();
   static const LayerPasses kNone;
+  static const NamedPasses kNothing{kNone};
   for (std::size_t i = 0; i < std::max(forward.size(), backward.size()); ++i) {
-    const LayerForward& next = i < forward.size() ? forward[i]->forward : kNone.forward;
-    const LayerBackward& last =
-        i < backward.size() ? backward[backward.size() - 1 - i]->backward : kNone.backward;
-    weaver.add(last.again, b);
-    weaver.add(last.head, b);
-    weaver.add(last.combine, b);
-    weaver.add(next.attention, f);
-    weaver.add(next.dispatch, f);
-    weaver.add(last.mlp, b);
-    weaver.add(last.dispatch, b);
-    weaver.add(last.mlp_weights, b);
-    weaver.add(next.mlp, f);
-    weaver.add(next.combine, f);
-    weaver.add(last.attention, b);
-    weaver.add(last.attention_weights, b);
-    weaver.add(next.tail, f);
+    const NamedPasses& ahead = i < forward.size() ? forward[i] : kNothing;
+    const NamedPasses& behind = i < backward.size() ? backward[backward.size() - 1 - i] : kNothing;
+    const LayerForward& next = ahead.passes.forward;
+    const LayerBackward& last = behind.passes.backward;
+    const auto add_next = [&](const Steps& steps) { weaver.add(steps, ahead.layer, f); };
+    const auto add_last = [&](const Steps& steps) { weaver.add(steps, behind.layer, b); };
+    add_last(last.again);
+    add_last(last.head);
+    add_last(last.combine);
+    add_next(next.attention);
+    add_next(next.dispatch);
+    add_last(last.mlp);
+    add_last(last.dispatch);
+    add_last(last.mlp_weights);
+    add_next(next.mlp);
+    add_next(next.combine);
+    add_last(last.attention);
+    add_last(last.attention_weights);
+    add_next(next.tail);
   }
 }
 
@@ -306,7 +318,7 @@ const PlayedChunk& ChunkTable::of(const ChunkPass& asked) {
   if (pass.beside) shared_->fold(pass.beside->stage, pass.beside->draw);
   const auto found = known_.find(pass);
   if (found != known_.end()) return found->second;
-  return known_.emplace(pass, play(pass, lead_before(pass), nullptr)).first->second;
+  return known_.emplace(pass, play(pass, lead_before(pass))).first->second;
 }
 
 sim::Duration ChunkTable::lead_before(const ChunkPass& pass) {
@@ -329,22 +341,20 @@ sim::Duration ChunkTable::lead_before(const ChunkPass& pass) {
   }
   const auto found = leads_.find(before);
   if (found != leads_.end()) return found->second;
-  return leads_.emplace(before, play(before, {}, nullptr).lead).first->second;
+  return leads_.emplace(before, play(before, {}).lead).first->second;
 }
 
 ChunkTable::Recorded ChunkTable::record(const ChunkPass& asked) {
   ChunkPass pass = asked;
-  // Where all draws are one, stages of equal content are the same but for the names of layers.
-  if (shared_->draws > 1) {
-    shared_->fold(pass.stage, pass.draw);
-    if (pass.beside) shared_->fold(pass.beside->stage, pass.beside->draw);
-  }
+  shared_->fold(pass.stage, pass.draw);
+  if (pass.beside) shared_->fold(pass.beside->stage, pass.beside->draw);
   Recorded recorded{.graph = sim::OpGraph(1), .timeline = {}};
-  play(pass, lead_before(pass), &recorded);
+  play(pass, lead_before(pass), &asked, &recorded);
   return recorded;
 }
 
-PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, Recorded* recorded) {
+PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, const ChunkPass* named,
+                             Recorded* recorded) {
   Shared& s = *shared_;
   SIM_CHECK(pass.draw < s.draws, "a draw of the routing that there is not");
   const Deployment& d = s.group;
@@ -352,24 +362,26 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, Recorded
   Weaver weaver(d.cluster, ranks, d.host, lead);
   PlayedChunk played;
   LayerPassBuilder& builder = pass.beside ? s.woven : s.alone;
-  const std::vector<const LayerPasses*> list = s.passes(builder, pass.stage, pass.draw);
+  const ChunkPass& names = named != nullptr ? *named : pass;
+  const auto list = s.passes(builder, pass.stage, pass.draw, names.stage);
   if (pass.beside) {
-    const auto other = s.passes(builder, pass.beside->stage, pass.beside->draw);
+    const auto other =
+        s.passes(builder, pass.beside->stage, pass.beside->draw, names.beside->stage);
     add_woven(list, other, weaver);
   } else if (pass.kind == PassKind::Forward) {
     Chain chain = weaver.start();
-    for (const LayerPasses* one : list) add_forward(*one, weaver, chain);
+    for (const NamedPasses& one : list) add_forward(one, weaver, chain);
   } else {
     Chain chain = weaver.start();
     for (auto one = list.rbegin(); one != list.rend(); ++one)
-      add_backward(**one, pass.kind != PassKind::BackwardWeight,
+      add_backward(*one, pass.kind != PassKind::BackwardWeight,
                    pass.kind != PassKind::BackwardInput, weaver, chain);
   }
   played.rows.resize(ranks);
-  for (const LayerPasses* one : list)
-    for (std::size_t r = 0; r < one->rows.size(); ++r) played.rows[r] += one->rows[r];
-  for (const LayerPasses* one : list)
-    played.selections += one->selections, played.dropped += one->dropped;
+  for (const auto& [one, layer] : list) {
+    for (std::size_t r = 0; r < one.rows.size(); ++r) played.rows[r] += one.rows[r];
+    played.selections += one.selections, played.dropped += one.dropped;
+  }
 
   sim::Timeline timeline = s.timeline_of(weaver.graph());
   played.time = timeline.finish - sim::Time{};

@@ -62,8 +62,7 @@ class ChunkTable {
 
   // Good as long as this. REQUIRES: draw < draws()
   const PlayedChunk& of(const ChunkPass& pass);
-  // The same with its operations. A stage that shares its passes has the layers' numbers of the
-  // stage that it shares them with.
+  // The same with its operations, named after the layers of the stage that is asked for.
   struct Recorded {
     sim::OpGraph graph;
     sim::Timeline timeline;
@@ -77,7 +76,9 @@ class ChunkTable {
   std::int64_t held() const;
 
  private:
-  PlayedChunk play(const ChunkPass& pass, sim::Duration lead, Recorded* recorded);
+  // `named`: whose layers' numbers it has; its own.
+  PlayedChunk play(const ChunkPass& pass, sim::Duration lead, const ChunkPass* named = nullptr,
+                   Recorded* recorded = nullptr);
   sim::Duration lead_before(const ChunkPass& pass);
 
   struct Shared;

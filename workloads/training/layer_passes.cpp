@@ -96,22 +96,17 @@ LayerPassBuilder::LayerPassBuilder(const Input& input)
     moe_index_[static_cast<std::size_t>(layer)] = index++;
 }
 
-void LayerPassBuilder::compute(Steps& steps, const char* what, std::int64_t layer, Phase phase,
-                               Work work, std::optional<GraphScope> scope) const {
+void LayerPassBuilder::compute(Steps& steps, const char* what, Phase phase, Work work,
+                               std::optional<GraphScope> scope) const {
   if (work.time == sim::Duration{}) return;
-  steps.push_back({.what = what,
-                   .layer = layer,
-                   .phase = index_of(phase),
-                   .works = {std::move(work)},
-                   .scope = scope});
+  steps.push_back(
+      {.what = what, .phase = index_of(phase), .works = {std::move(work)}, .scope = scope});
 }
 
 // Over every group of that dimension; `bytes`: of each rank, or one number for all.
-void LayerPassBuilder::collective(Steps& steps, const char* what, std::int64_t layer, Over over,
-                                  Collective how, std::span<const sim::Bytes> bytes,
-                                  bool beside) const {
+void LayerPassBuilder::collective(Steps& steps, const char* what, Over over, Collective how,
+                                  std::span<const sim::Bytes> bytes, bool beside) const {
   PassStep step{.what = what,
-                .layer = layer,
                 .phase = over == Over::Context ? kContextPhase : index_of(Phase::Collectives),
                 .beside = beside};
   const RankLayout& layout = in_.layout;
@@ -126,15 +121,15 @@ void LayerPassBuilder::collective(Steps& steps, const char* what, std::int64_t l
   if (!step.exchanges.empty()) steps.push_back(std::move(step));
 }
 
-void LayerPassBuilder::tensor(Steps& steps, const char* what, std::int64_t layer, Collective how,
-                              sim::Bytes bytes, bool beside) const {
+void LayerPassBuilder::tensor(Steps& steps, const char* what, Collective how, sim::Bytes bytes,
+                              bool beside) const {
   // Cut in parts, all but one run beside the GEMM that they belong to.
   if (in_.question.overlap.tensor && !beside) {
     const std::int64_t parts =
         how == &Communication::all_gather ? in_.group.layout.tp : kScatterParts;
     bytes = sim::Bytes((bytes.count() + parts - 1) / parts);
   }
-  collective(steps, what, layer, Over::Tensor, how, std::array{bytes}, beside);
+  collective(steps, what, Over::Tensor, how, std::array{bytes}, beside);
 }
 
 const LayerPasses& LayerPassBuilder::layer(std::int64_t layer, std::uint32_t draw) {
@@ -146,17 +141,16 @@ const LayerPasses& LayerPassBuilder::layer(std::int64_t layer, std::uint32_t dra
           ? Key{layer, draw}
           : Key{-1 - static_cast<std::int64_t>(model.layers[static_cast<std::size_t>(layer)]), 0};
   return once(key, [&] {
-    return make(layer, model.layer(layer), moe_index_[static_cast<std::size_t>(layer)], draw);
+    return make(model.layer(layer), moe_index_[static_cast<std::size_t>(layer)], draw);
   });
 }
 
-LayerPasses LayerPassBuilder::make(std::int64_t layer, const LayerKind& kind, std::size_t moe_index,
+LayerPasses LayerPassBuilder::make(const LayerKind& kind, std::size_t moe_index,
                                    std::uint32_t draw) {
   LayerPasses passes;
-  add_attention(layer, kind, passes);
-  if (const auto* dense = std::get_if<DenseFfn>(&kind.ffn)) add_dense(layer, *dense, passes);
-  if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn))
-    add_moe(layer, *moe, moe_index, draw, passes);
+  add_attention(kind, passes);
+  if (const auto* dense = std::get_if<DenseFfn>(&kind.ffn)) add_dense(*dense, passes);
+  if (const auto* moe = std::get_if<MoeFfn>(&kind.ffn)) add_moe(*moe, moe_index, draw, passes);
   if (in_.question.recompute.full) {
     // All of it again, and what is only there for the recomputed part of sums is in them already:
     // sums are made without recomputation then (add_*).
@@ -167,7 +161,7 @@ LayerPasses LayerPassBuilder::make(std::int64_t layer, const LayerKind& kind, st
   return passes;
 }
 
-void LayerPassBuilder::add_attention(std::int64_t layer, const LayerKind& kind, LayerPasses& to) {
+void LayerPassBuilder::add_attention(const LayerKind& kind, LayerPasses& to) {
   const ModelSpec& model = in_.group.model;
   const std::int64_t sequences = in_.question.micro_batch, length = in_.question.sequence;
   const bool causal = model.encoder_layers == 0 || kind.cross;  // its kinds have no cross attention
@@ -179,21 +173,19 @@ void LayerPassBuilder::add_attention(std::int64_t layer, const LayerKind& kind, 
   const Sums sums = sums_of(ops, within_sums(in_.question.recompute));
   const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
   Steps &forward = to.forward.attention, &backward = to.backward.attention;
-  tensor(forward, "attention all-gather", layer, &Communication::all_gather, whole);
-  add_context(layer, kind.mixer, ops, to);
-  compute(forward, "attention", layer, Phase::Attention, sums.forward, GraphScope::Attention);
-  tensor(forward, "attention reduce-scatter", layer, &Communication::reduce_scatter, whole);
-  tensor(backward, "attention gradients all-gather", layer, &Communication::all_gather, whole);
-  tensor(backward, "attention input all-gather", layer, &Communication::all_gather, whole, true);
-  compute(backward, "attention backward", layer, Phase::Attention, sums.input,
-          GraphScope::Attention);
-  tensor(backward, "attention gradients reduce-scatter", layer, &Communication::reduce_scatter,
-         whole);
-  compute(to.backward.attention_weights, "attention weights", layer, Phase::Attention, sums.weight,
+  tensor(forward, "attention all-gather", &Communication::all_gather, whole);
+  add_context(kind.mixer, ops, to);
+  compute(forward, "attention", Phase::Attention, sums.forward, GraphScope::Attention);
+  tensor(forward, "attention reduce-scatter", &Communication::reduce_scatter, whole);
+  tensor(backward, "attention gradients all-gather", &Communication::all_gather, whole);
+  tensor(backward, "attention input all-gather", &Communication::all_gather, whole, true);
+  compute(backward, "attention backward", Phase::Attention, sums.input, GraphScope::Attention);
+  tensor(backward, "attention gradients reduce-scatter", &Communication::reduce_scatter, whole);
+  compute(to.backward.attention_weights, "attention weights", Phase::Attention, sums.weight,
           GraphScope::Attention);
 }
 
-void LayerPassBuilder::add_context(std::int64_t layer, const Mixer& mixer, const Operations& ops,
+void LayerPassBuilder::add_context(const Mixer& mixer, const Operations& ops,
                                    LayerPasses& to) const {
   const std::int64_t cp = in_.group.layout.cp;
   if (cp == 1) return;
@@ -217,7 +209,7 @@ void LayerPassBuilder::add_context(std::int64_t layer, const Mixer& mixer, const
         if (over <= sim::Duration{}) return;
         Work wait;
         wait.time = over * (cp - 1);
-        steps.push_back({.what = what, .layer = layer, .phase = kContextPhase, .works = {wait}});
+        steps.push_back({.what = what, .phase = kContextPhase, .works = {wait}});
       };
       seen("ring", keys, core_forward, forward);
       seen("ring backward", 2 * keys, core_backward, backward);
@@ -225,16 +217,14 @@ void LayerPassBuilder::add_context(std::int64_t layer, const Mixer& mixer, const
     }
     case ContextExchange::AllGather: {
       const std::array whole{bytes_of(cp * keys)};
-      collective(forward, "context all-gather", layer, Over::Context, &Communication::all_gather,
+      collective(forward, "context all-gather", Over::Context, &Communication::all_gather, whole);
+      collective(backward, "context all-gather", Over::Context, &Communication::all_gather, whole);
+      collective(backward, "context reduce-scatter", Over::Context, &Communication::reduce_scatter,
                  whole);
-      collective(backward, "context all-gather", layer, Over::Context, &Communication::all_gather,
-                 whole);
-      collective(backward, "context reduce-scatter", layer, Over::Context,
-                 &Communication::reduce_scatter, whole);
       return;
     }
     case ContextExchange::AllToAll: {
-      PassStep step{.what = "context all-to-all", .layer = layer, .phase = kContextPhase};
+      PassStep step{.what = "context all-to-all", .phase = kContextPhase};
       for (Rank r = 0; r < in_.layout.ranks(); ++r) {
         const std::vector<Rank> group = in_.layout.cp_group(r);
         if (group.front() != r) continue;
@@ -252,18 +242,18 @@ void LayerPassBuilder::add_context(std::int64_t layer, const Mixer& mixer, const
   }
 }
 
-void LayerPassBuilder::add_dense(std::int64_t layer, const DenseFfn& ffn, LayerPasses& to) {
+void LayerPassBuilder::add_dense(const DenseFfn& ffn, LayerPasses& to) {
   const Sums sums = sums_of(pricing_.dense(ffn, tokens_), within_sums(in_.question.recompute));
   const sim::Bytes whole = bytes_of(tokens_ * in_.group.model.hidden);
-  tensor(to.forward.mlp, "mlp all-gather", layer, &Communication::all_gather, whole);
-  compute(to.forward.mlp, "mlp", layer, Phase::DenseMlp, sums.forward, GraphScope::DenseMlp);
-  tensor(to.forward.mlp, "mlp reduce-scatter", layer, &Communication::reduce_scatter, whole);
+  tensor(to.forward.mlp, "mlp all-gather", &Communication::all_gather, whole);
+  compute(to.forward.mlp, "mlp", Phase::DenseMlp, sums.forward, GraphScope::DenseMlp);
+  tensor(to.forward.mlp, "mlp reduce-scatter", &Communication::reduce_scatter, whole);
   Steps& backward = to.backward.mlp;
-  tensor(backward, "mlp gradients all-gather", layer, &Communication::all_gather, whole);
-  tensor(backward, "mlp input all-gather", layer, &Communication::all_gather, whole, true);
-  compute(backward, "mlp backward", layer, Phase::DenseMlp, sums.input, GraphScope::DenseMlp);
-  tensor(backward, "mlp gradients reduce-scatter", layer, &Communication::reduce_scatter, whole);
-  compute(to.backward.mlp_weights, "mlp weights", layer, Phase::DenseMlp, sums.weight,
+  tensor(backward, "mlp gradients all-gather", &Communication::all_gather, whole);
+  tensor(backward, "mlp input all-gather", &Communication::all_gather, whole, true);
+  compute(backward, "mlp backward", Phase::DenseMlp, sums.input, GraphScope::DenseMlp);
+  tensor(backward, "mlp gradients reduce-scatter", &Communication::reduce_scatter, whole);
+  compute(to.backward.mlp_weights, "mlp weights", Phase::DenseMlp, sums.weight,
           GraphScope::DenseMlp);
 }
 
@@ -296,8 +286,8 @@ Sums LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::int64_t> 
   return sums_of(ops, within_sums(in_.question.recompute));
 }
 
-void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_t moe_index,
-                               std::uint32_t draw, LayerPasses& to) {
+void LayerPassBuilder::add_moe(const MoeFfn& moe, std::size_t moe_index, std::uint32_t draw,
+                               LayerPasses& to) {
   const Recompute recompute = within_sums(in_.question.recompute);
   const std::int64_t hidden = in_.group.model.hidden;
   const bool sharded = in_.routed.sharded(), by_choice = in_.routed.by_choice();
@@ -321,32 +311,28 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   }
   const std::size_t before_router = f.attention.size();
   const sim::Bytes whole = bytes_of(tokens_ * hidden);
-  if (!sharded) tensor(f.attention, "tokens all-gather", layer, &Communication::all_gather, whole);
+  if (!sharded) tensor(f.attention, "tokens all-gather", &Communication::all_gather, whole);
   Work prepare = permute.forward;
   prepare += cast;
-  compute(f.attention, "router", layer, Phase::Router, router.forward, GraphScope::Router);
-  compute(f.attention, "preprocess", layer, Phase::Router, preprocess.forward,
-          GraphScope::Preprocess);
-  compute(f.attention, "permute", layer, Phase::Router, prepare);
+  compute(f.attention, "router", Phase::Router, router.forward, GraphScope::Router);
+  compute(f.attention, "preprocess", Phase::Router, preprocess.forward, GraphScope::Preprocess);
+  compute(f.attention, "permute", Phase::Router, prepare);
 
   const RoutedLayer& routed = in_.routed.of(moe_index, moe, draw);
   // The host must know how many rows come before it can have them computed, and where a message is
   // a choice how many go where; where all have as many it does.
   const bool waits = !in_.question.is_filled();
   PassStep out{.what = "dispatch",
-               .layer = layer,
                .phase = index_of(Phase::Dispatch),
                .operations = kTokenOperations,
                .waits = waits};
-  PassStep back{.what = "combine",
-                .layer = layer,
-                .phase = index_of(Phase::Combine),
-                .operations = kTokenOperations};
+  PassStep back{
+      .what = "combine", .phase = index_of(Phase::Combine), .operations = kTokenOperations};
   out.exchanges = routed.dispatch;
   back.exchanges = routed.combine;
   to.selections = routed.selections, to.dropped = routed.dropped;
   std::vector<sim::Bytes> received;  // of each rank: its experts' rows, for the etp ranks
-  PassStep work{.what = "experts", .layer = layer, .phase = index_of(Phase::Experts)};
+  PassStep work{.what = "experts", .phase = index_of(Phase::Experts)};
   work.waits = waits && (by_choice || !sharded);
   PassStep gradients = work, weights = work;
   gradients.waits = weights.waits = false;
@@ -370,7 +356,7 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   };
   const auto compute_shared = [&](Steps& steps, const char* what, const Work& sum) {
     const std::size_t before = steps.size();
-    compute(steps, what, layer, Phase::SharedExpert, sum, GraphScope::SharedExperts);
+    compute(steps, what, Phase::SharedExpert, sum, GraphScope::SharedExperts);
     if (steps.size() > before) steps.back().beside = beside;
   };
   if (sharded) {
@@ -381,7 +367,7 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   compute_shared(f.mlp, "shared expert", shared.forward);
   if (beside) compute_shared(b.combine, "shared expert backward", shared.input);
   const auto etp = [&](Steps& steps, const char* what, Collective how) {
-    if (sharded) collective(steps, what, layer, Over::ExpertTensor, how, received);
+    if (sharded) collective(steps, what, Over::ExpertTensor, how, received);
   };
   etp(f.mlp, "rows all-gather", &Communication::all_gather);
   f.mlp.push_back(std::move(work));
@@ -395,22 +381,21 @@ void LayerPassBuilder::add_moe(std::int64_t layer, const MoeFfn& moe, std::size_
   if (sharded) {
     f.combine.push_back(std::move(back));
   } else {
-    tensor(f.mlp, "experts reduce-scatter", layer, &Communication::reduce_scatter, whole);
+    tensor(f.mlp, "experts reduce-scatter", &Communication::reduce_scatter, whole);
     Steps gather;
-    tensor(gather, "experts gradients all-gather", layer, &Communication::all_gather, whole);
+    tensor(gather, "experts gradients all-gather", &Communication::all_gather, whole);
     b.mlp.insert(b.mlp.begin(), gather.begin(), gather.end());
-    tensor(b.mlp, "experts gradients reduce-scatter", layer, &Communication::reduce_scatter, whole);
+    tensor(b.mlp, "experts gradients reduce-scatter", &Communication::reduce_scatter, whole);
   }
-  compute(f.tail, "unpermute", layer, Phase::Experts, permute.forward);
-  compute(b.head, "unpermute backward", layer, Phase::Experts, permute.input);
+  compute(f.tail, "unpermute", Phase::Experts, permute.forward);
+  compute(b.head, "unpermute backward", Phase::Experts, permute.input);
 
   // Backward, the router comes before attention.
   Steps first;
-  compute(first, "permute backward", layer, Phase::Router, permute.input);
-  compute(first, "router backward", layer, Phase::Router, router.input, GraphScope::Router);
+  compute(first, "permute backward", Phase::Router, permute.input);
+  compute(first, "router backward", Phase::Router, router.input, GraphScope::Router);
   b.attention.insert(b.attention.begin(), first.begin(), first.end());
-  compute(b.attention_weights, "router weights", layer, Phase::Router, router.weight,
-          GraphScope::Router);
+  compute(b.attention_weights, "router weights", Phase::Router, router.weight, GraphScope::Router);
   if (in_.question.recompute.moe && !in_.question.recompute.full) {
     b.again.assign(f.attention.begin() + static_cast<std::ptrdiff_t>(before_router),
                    f.attention.end());

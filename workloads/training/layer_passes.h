@@ -42,7 +42,6 @@ inline constexpr std::size_t kTrainingPhases = kPhases + 1;
 
 struct PassStep {
   const char* what = "";
-  std::int64_t layer = -1;  // of the model; -1: none
   std::uint32_t phase = index_of(Phase::Other);
   std::vector<Work> works = {};  // of each rank of the group, or one for all
   std::vector<hardware::PricedExchange> exchanges = {};  // none: it computes
@@ -106,24 +105,21 @@ class LayerPassBuilder {
     const auto found = known_.find(key);
     return found != known_.end() ? found->second : known_.emplace(key, make()).first->second;
   }
-  LayerPasses make(std::int64_t layer, const LayerKind& kind, std::size_t moe_index,
-                   std::uint32_t draw);
-  void add_attention(std::int64_t layer, const LayerKind& kind, LayerPasses& to);
-  void add_context(std::int64_t layer, const Mixer& mixer, const Operations& ops,
-                   LayerPasses& to) const;
+  LayerPasses make(const LayerKind& kind, std::size_t moe_index, std::uint32_t draw);
+  void add_attention(const LayerKind& kind, LayerPasses& to);
+  void add_context(const Mixer& mixer, const Operations& ops, LayerPasses& to) const;
   Sums experts(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens);
   const std::array<Operation, 2>& expert(const MoeFfn& moe, std::int64_t rows);
-  void add_dense(std::int64_t layer, const DenseFfn& ffn, LayerPasses& to);
-  void add_moe(std::int64_t layer, const MoeFfn& moe, std::size_t moe_index, std::uint32_t draw,
-               LayerPasses& to);
+  void add_dense(const DenseFfn& ffn, LayerPasses& to);
+  void add_moe(const MoeFfn& moe, std::size_t moe_index, std::uint32_t draw, LayerPasses& to);
 
   // Of activations or their gradients, which have 16 bits.
   static sim::Bytes bytes_of(std::int64_t numbers) { return sim::Bytes(2 * numbers); }
-  void compute(Steps& steps, const char* what, std::int64_t layer, Phase phase, Work work,
+  void compute(Steps& steps, const char* what, Phase phase, Work work,
                std::optional<GraphScope> scope = {}) const;
-  void collective(Steps& steps, const char* what, std::int64_t layer, Over over, Collective how,
+  void collective(Steps& steps, const char* what, Over over, Collective how,
                   std::span<const sim::Bytes> bytes, bool beside = false) const;
-  void tensor(Steps& steps, const char* what, std::int64_t layer, Collective how, sim::Bytes bytes,
+  void tensor(Steps& steps, const char* what, Collective how, sim::Bytes bytes,
               bool beside = false) const;
 
   Input in_;

@@ -20,6 +20,10 @@ TrainingLoad load_of(const TrainingQuestion& q, const Deployment& d) {
   load.weight_bytes = q.parameter_bytes;
   load.gradient_bytes = q.accumulate_bytes;
   load.optimizer_bytes = q.master_bytes + 2 * q.moment_bytes;
+  load.communication = {.multicast = d.tokens,
+                        .gpus_per_node = d.cluster.gpus_per_node,
+                        .dispatch_tokens = q.micro_batch * q.sequence / (d.layout.tp * d.layout.cp),
+                        .communication_sms = q.exchange_sms};
   // Experts in 8 bits keep their rows as their products read them, with a scale a block of 128.
   if (hardware::bytes_per_element(d.formats.experts) < 2) load.row_bytes = 1 + 4.0 / 128;
   return load;

@@ -14,14 +14,17 @@ TEST_CASE("DeepEP's low-latency buffers hold two messages an expert and token, e
 }
 
 TEST_CASE("HybridEP's buffers were those of NCCL") {
-  // 4096 numbers, 8 ranks of a node, 20 multiprocessors: 10 channels of 8 ranks x 256 rows of
-  // 2 x 4096 + 1536 + 512 + 8 = 10,248 bytes and 5 integers, rounded up to 128: 209.9 MB; on a GPU,
-  // in pages of 2 MiB, 211.8. NCCL's all-to-all has 7 x 8 MiB = 58.7 MB.
-  const auto bytes = [](MulticastAlgorithm algorithm) {
-    return multicast_bytes({.multicast = algorithm}, 8, 4096, 8);
+  // 4096 numbers, 8 ranks of a node; a slot of 2 x 4096 + 1536 + 512 + 8 = 10,248 bytes, 256 of
+  // them and 5 integers for each rank and channel, two multiprocessors a channel, rounded up to
+  // 128. HybridEP's kernels usually hold 16: 8 channels. DeepEP's 20: 10. NCCL's all-to-all has 7 x
+  // 8 MiB = 58.7 MB.
+  const auto bytes = [](MulticastAlgorithm algorithm, std::optional<std::int64_t> sms = {}) {
+    return multicast_bytes({.multicast = algorithm, .communication_sms = sms}, 8, 4096, 8);
   };
-  CHECK(bytes(MulticastAlgorithm::HybridEp) == 209'880'704);
-  CHECK(bytes(MulticastAlgorithm::HybridEp) == bytes(MulticastAlgorithm::DeepEpNormal));
+  CHECK(bytes(MulticastAlgorithm::HybridEp) == 167'904'512);
+  CHECK(bytes(MulticastAlgorithm::DeepEpNormal) == 209'880'704);
+  CHECK(bytes(MulticastAlgorithm::HybridEp, 20) == bytes(MulticastAlgorithm::DeepEpNormal));
+  CHECK(bytes(MulticastAlgorithm::DeepEpNormal, 16) == bytes(MulticastAlgorithm::HybridEp));
   CHECK(bytes(MulticastAlgorithm::Nccl) == 7 * 8 * 1'048'576);
 }
 

@@ -4,6 +4,8 @@
 #include <doctest/doctest.h>
 
 #include <numeric>
+#include <set>
+#include <string>
 
 #include "tests/workloads/training/hand_training.h"
 
@@ -165,6 +167,39 @@ TEST_CASE("stages whose layers differ by chance only share passes, each in an or
   d.routing = {.law = Law::Uniform};
   d.placement.experts = "eplb";
   CHECK_FALSE(shares(1, 2));
+}
+
+TEST_CASE("a stage that shares its passes has its own layers' numbers") {
+  // The third stage is the second one's pass, and its layer the model's third. Woven, each of the
+  // two has its own.
+  ModelSpec model = hand_model();
+  model.layers = {0, 0, 0, 0};
+  Deployment d = hand_deployment(model, {.pp = 4, .dp = 2, .ep = 2});
+  d.network.fidelity = hardware::Fidelity::Bound;
+  TrainingQuestion q = hand_question();
+  q.draws = 8;
+  q.stages = {{.embedding = true, .layers = 1},
+              {.first_layer = 1, .layers = 1},
+              {.first_layer = 2, .layers = 1},
+              {.first_layer = 3, .layers = 1, .loss = true}};
+  const auto layers = [&](const ChunkPass& pass) {
+    std::set<std::string> names;
+    const ChunkTable::Recorded recorded = ChunkTable(d, q).record(pass);
+    for (sim::OpId id = 0; id < recorded.graph.size(); ++id) {
+      const std::string& name = recorded.graph.label(recorded.graph.op(id).label).name;
+      const std::size_t at = name.rfind(" L");
+      if (at != std::string::npos) names.insert(name.substr(at + 1));
+    }
+    return names;
+  };
+  using Names = std::set<std::string>;
+  for (const Law law : {Law::Balanced, Law::Uniform}) {
+    d.routing = {.law = law};
+    CHECK(layers({PassKind::Forward, 1, 0}) == Names{"L1"});
+    CHECK(layers({PassKind::Forward, 2, 0}) == Names{"L2"});
+    CHECK(layers({PassKind::Backward, 2, 0}) == Names{"L2"});
+    CHECK(layers({PassKind::Forward, 1, 0, ChunkPass::Beside{2, 0}}) == Names{"L1", "L2"});
+  }
 }
 
 TEST_CASE("kernels of exchanges hold as many multiprocessors as they usually do, or are given") {

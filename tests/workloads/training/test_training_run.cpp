@@ -183,6 +183,12 @@ TEST_CASE("exchanges that hold more multiprocessors slow what is woven with them
   CHECK(woven(many) > 1.1 * woven(few));
   CHECK(woven(many) < 1.25 * woven(few));
   CHECK_FALSE(step("draws: 1").beside);
+  // Their buffers have a channel for two multiprocessors: of 8 GPUs' 256 slots of 10,248 B and 20 B
+  // each there are 16 in place of 4.
+  CHECK(many.memory[1].memory.buffers - few.memory[1].memory.buffers ==
+        (16 - 4) * 8 * (256 * 10'248 + 20));
+  CHECK(step("exchange_sms: 20").memory[1].memory.buffers ==
+        step("draws: 1").memory[1].memory.buffers);
   // Which tokens an expert drops is not known where probabilities say so, and tokens are sent once.
   const auto says = [&](const std::string& training) {
     const auto list = step(training).left_out;
