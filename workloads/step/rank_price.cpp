@@ -60,18 +60,18 @@ RankPricer::Bases RankPricer::bases(const RankBatch& batch, const Layers& layers
   Bases bases;
   for (const Class& of_class : layers.classes) {
     const Work all = program_.attention_work(of_class.layer, batch);
-    Base base{.time = all.time,
-              .cores = time_of_cores(all),
-              .apart = true,
-              .extrapolated = all.extrapolated() > sim::Duration{}};
+    sim::Duration extrapolated = all.extrapolated();
+    Base base{.time = all.time, .cores = time_of_cores(all), .apart = true};
     for (const BatchShape& part : batch) {
       if (part.tokens() == 0) continue;
       const std::optional<Work> core = program_.core_work(of_class.layer, part);
       base.apart = base.apart && core.has_value();
       if (!base.apart) break;
       base.time -= core->time;
-      base.cores -= core->time;
+      base.cores -= time_of_cores(*core);
+      extrapolated -= core->extrapolated();
     }
+    base.extrapolated = extrapolated > sim::Duration{};
     bases.classes.push_back(base);
   }
   const Work head = program_.head_work(batch);
@@ -83,7 +83,7 @@ RankPricer::Bases RankPricer::bases(const RankBatch& batch, const Layers& layers
 
 RankPrice RankPricer::price(const RankBatch& batch, Known& known) const {
   RankBatch without = batch;
-  for (BatchShape& part : without) part.kv_length = part.query_length;
+  for (BatchShape& part : without) part.kv_length = part.encoder_length = part.query_length;
   const Layers& layers = layers_of(known.prompts_only);
   const Bases& bases = known.bases.of(without, [&] { return this->bases(without, layers); });
   RankPrice price{.head = time_at(known.speed, bases.head),
@@ -104,7 +104,7 @@ RankPrice RankPricer::price(const RankBatch& batch, Known& known) const {
       }
       for (const Work& core : cores) {
         of_layer.time += core.time;
-        of_layer.cores += core.time;
+        of_layer.cores += time_of_cores(core);
         of_layer.extrapolated = of_layer.extrapolated || core.extrapolated() > sim::Duration{};
       }
     } else {
