@@ -3,14 +3,7 @@
 #include <algorithm>
 #include <array>
 
-// Wider registers where the machine has them. A sanitizer's runtime is not up yet when such a
-// function is chosen.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define MOESIM_ANY_WIDTH __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define MOESIM_ANY_WIDTH
-#endif
+#include "sim/any_width.h"
 
 namespace moesim::sim {
 

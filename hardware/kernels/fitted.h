@@ -116,6 +116,10 @@ class Fitted {
       doubt_ = std::hypot(doubt_, kDoubt.other_generation);
     else if (!model_.carried_from.empty())
       doubt_ = std::hypot(doubt_, carried());
+    for (const auto& [regime, interval] : model_.interval)
+      within_.emplace_back(regime, ends_of(interval, 1, doubt_));
+    const auto all = model_.interval.find("");
+    of_others_ = ends_of(all == model_.interval.end() ? widest_ : all->second, 1, doubt_);
   }
 
   const FittedModel& model() const { return model_; }
@@ -154,8 +158,7 @@ class Fitted {
   }
 
   Estimate estimate(const typename M::Shape& shape, const Rates& rates) const {
-    Estimate e;
-    e.us = us(shape, rates);
+    Estimate e{.us = us(shape, rates)};
     const auto axes = axes_of<M>(shape);
     double doubt = doubt_;
     for (std::size_t i = 0; i < axes.size(); ++i) {
@@ -163,10 +166,12 @@ class Fitted {
       e.outside |= std::uint32_t{1} << i;
       doubt = std::hypot(doubt, ranges_[i].doubt(axes[i]));
     }
-    if (e.outside != 0)
-      set_interval(e, widest_, kDoubt.extrapolated, doubt);
-    else
-      set_interval(e, interval_of(M::regime(shape, rates)), 1, doubt);
+    const Interval ends = e.outside != 0 ? ends_of(widest_, kDoubt.extrapolated, doubt)
+                                         : within(M::regime(shape, rates));
+    e.low = ends.p05;
+    e.p10 = ends.p10;
+    e.p90 = ends.p90;
+    e.high = ends.p95;
     e.extrapolated = e.outside != 0 || stand_in_ || model_.other_generation;
     return e;
   }
@@ -179,20 +184,20 @@ class Fitted {
                ? us
                : us * std::exp(residual_at(model_.residual, M::features(shape)));
   }
-  const Interval& interval_of(std::string_view regime) const {
-    const auto found = model_.interval.find(std::string(regime));
-    if (found != model_.interval.end()) return found->second;
-    const auto all = model_.interval.find("");
-    return all == model_.interval.end() ? widest_ : all->second;
+  const Interval& within(std::string_view regime) const {
+    for (const auto& [name, ends] : within_)
+      if (name == regime) return ends;
+    return of_others_;
   }
-  static void set_interval(Estimate& e, const Interval& i, double times, double doubt) {
+  // Of a hold-out's, with what else is in doubt.
+  static Interval ends_of(const Interval& i, double times, double doubt) {
     const auto wider = [times](double ratio, double d) {
       return std::hypot(times * std::log(ratio), d);
     };
-    e.low = std::exp(-wider(i.p05, doubt));
-    e.high = std::exp(wider(i.p95, doubt));
-    e.p10 = std::exp(-wider(i.p10, kDecile * doubt));
-    e.p90 = std::exp(wider(i.p90, kDecile * doubt));
+    return {.p05 = std::exp(-wider(i.p05, doubt)),
+            .p10 = std::exp(-wider(i.p10, kDecile * doubt)),
+            .p90 = std::exp(wider(i.p90, kDecile * doubt)),
+            .p95 = std::exp(wider(i.p95, doubt))};
   }
   static constexpr double carried() {
     if constexpr (requires { M::kCarried; })
@@ -205,6 +210,9 @@ class Fitted {
   FittedModel model_;
   std::vector<SeenRange> ranges_;  // of the axes
   Interval widest_;                // of all regimes
+  // Where a fit has seen a shape's like: by regime, as prices are asked for by thousands.
+  std::vector<std::pair<std::string, Interval>> within_;
+  Interval of_others_;
   [[no_unique_address]] std::conditional_t<Rises<M>, RisingModel<M>, Nothing> rising_;
   bool stand_in_;
   double doubt_;

@@ -10,11 +10,13 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "hardware/kernels/rates.h"
@@ -55,6 +57,7 @@ class RisingModel {
  private:
   // What a shape is beside its sizes, and the number of steps of its ladders.
   using Key = std::tuple<Shape, Rates, std::size_t>;
+  using Known = std::pair<const Key, RisingTimes>;
 
   template <class AtStep>
   const RisingTimes& times(const Shape& shape, const Rates& rates, AtStep at_step) const {
@@ -65,10 +68,16 @@ class RisingModel {
       least[i] = ladder.front();
       steps *= ladder.size();
     }
-    const std::lock_guard lock(*mutex_);
-    auto& known = (*known_)[Key(M::with_sizes(shape, least), rates, steps)];
-    if (!known) known = std::make_unique<const RisingTimes>(computed(shape, rates, at_step));
-    return *known;
+    const Key key(M::with_sizes(shape, least), rates, steps);
+    // Nearly always it is the same layer's kernel as before.
+    const Known* last = kept_->last.load(std::memory_order_acquire);
+    if (last != nullptr && last->first == key) return last->second;
+    const std::lock_guard lock(kept_->mutex);
+    auto found = kept_->known.find(key);
+    if (found == kept_->known.end())
+      found = kept_->known.emplace(key, computed(shape, rates, at_step)).first;
+    kept_->last.store(&*found, std::memory_order_release);
+    return found->second;
   }
 
   template <class AtStep>
@@ -89,9 +98,12 @@ class RisingModel {
     return RisingTimes(ladders, std::move(times));
   }
 
-  std::shared_ptr<std::mutex> mutex_ = std::make_shared<std::mutex>();
-  std::shared_ptr<std::map<Key, std::unique_ptr<const RisingTimes>>> known_ =
-      std::make_shared<std::map<Key, std::unique_ptr<const RisingTimes>>>();
+  struct Kept {
+    std::mutex mutex;
+    std::map<Key, RisingTimes> known;
+    std::atomic<const Known*> last = nullptr;
+  };
+  std::shared_ptr<Kept> kept_ = std::make_shared<Kept>();
 };
 
 }  // namespace moesim::hardware

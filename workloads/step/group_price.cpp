@@ -1,8 +1,6 @@
 #include "workloads/step/group_price.h"
 
 #include <algorithm>
-#include <array>
-#include <limits>
 #include <map>
 
 #include "sim/check.h"
@@ -15,22 +13,6 @@ using sim::Duration;
 
 // Batches of a rank whose attention is remembered.
 constexpr std::size_t kMostRankPrices = 1 << 16;
-
-// The largest of a[i] + b[i], eight at a time.
-double largest_sum(const double* a, const double* b, std::size_t count) {
-  constexpr std::size_t kLanes = 8;
-  std::array<double, kLanes> most;
-  most.fill(-std::numeric_limits<double>::infinity());
-  std::size_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) {
-      const double sum = a[i + k] + b[i + k];
-      most[k] = most[k] < sum ? sum : most[k];
-    }
-  }
-  for (; i < count; ++i) most[0] = std::max(most[0], a[i] + b[i]);
-  return *std::ranges::max_element(most);
-}
 
 bool is_prompts_only(const Batch& batch) {
   return std::ranges::none_of(batch.ranks, [](const RankBatch& rank) {
@@ -66,15 +48,9 @@ std::vector<std::vector<std::size_t>> groups_of(const Deployment& deployment,
 
 }  // namespace
 
-double time_of(const GroupMeetings& group, const ExactPart& exact,
-               const RankPricer::Stretches& stretches) {
-  const std::size_t ranks = exact.at_end.size();
-  const double* after = group.after.data();
-  double sum = group.more + static_cast<double>(exact.logits.count());
-  for (std::size_t m = 0; m + 1 < stretches.before.size(); ++m, after += ranks) {
-    sum += largest_sum(after, exact.stretches[stretches.before[m]].data(), ranks);
-  }
-  return sum + largest_sum(after, exact.at_end.data(), ranks);
+double time_of(const MetGroup& group, const ExactPart& exact) {
+  return group.more + static_cast<double>(exact.logits.count()) +
+         group.meetings.time(exact.stretches);
 }
 
 GroupPricer::GroupPricer(const StepPlayer& player)
@@ -90,19 +66,13 @@ GroupPricer::GroupPricer(const StepPlayer& player)
   }
 }
 
-const RankPricer::Stretches& GroupPricer::stretches(const Batch& batch) const {
-  return pricer_.stretches(is_prompts_only(batch));
-}
-
 ExactPart GroupPricer::exact_part(const Batch& batch, const std::vector<std::size_t>& group,
                                   bool by_rank) {
   ExactPart exact;
   const bool prompts_only = is_prompts_only(batch);
-  const RankPricer::Stretches& passed = pricer_.stretches(prompts_only);
-  const auto& counts = passed.counts;
   if (by_rank) {
-    exact.stretches.assign(counts.size(), std::vector<double>(group.size(), 0));
-    exact.at_end.assign(group.size(), 0);
+    exact.stretches.assign(pricer_.stretches(prompts_only).counts.size(),
+                           std::vector<double>(group.size(), 0));
   }
   const Host& host = deployment_.host;
   const bool thinks = host.of_step(1, 1) > Duration{};
@@ -119,53 +89,43 @@ ExactPart GroupPricer::exact_part(const Batch& batch, const std::vector<std::siz
           exact.host, host.of_step(std::max<std::int64_t>(1, sequences_of(rank)), batch.drafted));
     }
     if (tokens == 0) continue;
-    const RankPrice& price = pricer_.of(rank, prompts_only);
-    const double slowest = speed_[group[i]];
-    const Duration attention = time_at(slowest, price.attention);
-    if (attention > exact.attention) {
-      exact.attention = attention;
-      exact.cores = time_at(slowest, price.cores);
+    const RankPrice& price = pricer_.of(rank, prompts_only, speed_[group[i]]);
+    if (price.attention > exact.attention) {
+      exact.attention = price.attention;
+      exact.cores = price.cores;
     }
-    exact.head = std::max(exact.head, time_at(slowest, price.head));
+    exact.head = std::max(exact.head, price.head);
     exact.logits = std::max(exact.logits, price.logits);
     exact.extrapolated = exact.extrapolated || price.extrapolated;
     if (!by_rank) continue;
-    for (std::size_t s = 0; s < counts.size(); ++s) {
-      Duration sum{};
-      for (std::size_t c = 0; c < counts[s].size(); ++c) {
-        sum += time_at(slowest, price.layer[c]) * counts[s][c];
-      }
-      exact.stretches[s][i] = static_cast<double>(sum.count());
+    for (std::size_t s = 0; s < exact.stretches.size(); ++s) {
+      exact.stretches[s][i] = price.stretches[s];
     }
-    exact.at_end[i] = exact.stretches[passed.before.back()][i] +
-                      static_cast<double>(time_at(slowest, price.head).count());
   }
   return exact;
 }
 
 // A dp rank is there when the last of its GPUs is.
-std::vector<GroupMeetings> GroupPricer::meetings_of(const Meetings& step, const Batch& batch) {
-  std::vector<GroupMeetings> all;
-  const RankPricer::Stretches& passed = stretches(batch);
-  const std::size_t meetings = passed.before.size();
+std::vector<MetGroup> GroupPricer::meetings_of(const Meetings& step, const Batch& batch) {
+  std::vector<MetGroup> all;
+  const std::vector<std::uint32_t>& stretches = pricer_.stretches(is_prompts_only(batch)).before;
   for (const auto& group : groups_) {
-    GroupMeetings& of_it = all.emplace_back();
-    of_it.after.assign(meetings * group.size(), 0);
-    // What is priced exactly of this very batch, and what it took.
-    const ExactPart exact = exact_part(batch, group, true);
+    std::vector<double> after(stretches.size() * group.size(), 0);
     sim::Time done{};
     for (std::size_t i = 0; i < group.size(); ++i) {
       for (const Rank rank : ranks_of_[group[i]]) {
-        SIM_CHECK(step.after[rank].size() == meetings, "ranks meet at each dispatch");
+        SIM_CHECK(step.after[rank].size() == stretches.size(), "ranks meet at each dispatch");
         done = std::max(done, step.done[rank]);
-        for (std::size_t m = 0; m < meetings; ++m) {
-          double& after = of_it.after[m * group.size() + i];
-          after = std::max(after, static_cast<double>(step.after[rank][m].count()));
+        for (std::size_t m = 0; m < stretches.size(); ++m) {
+          double& latest = after[m * group.size() + i];
+          latest = std::max(latest, static_cast<double>(step.after[rank][m].count()));
         }
       }
     }
-    of_it.more =
-        static_cast<double>(done.time_since_epoch().count()) - time_of(of_it, exact, passed);
+    MetGroup& met = all.emplace_back(GroupMeetings(group.size(), std::move(after), stretches));
+    // What is priced exactly of this very batch, and what it took.
+    met.more = static_cast<double>(done.time_since_epoch().count()) -
+               time_of(met, exact_part(batch, group, true));
   }
   return all;
 }

@@ -18,10 +18,9 @@ struct ExactPart {
   sim::Duration attention{}, cores{}, head{}, logits{}, host{};
   std::int64_t total = 0, fullest = 0;  // tokens
   bool extrapolated = false;
-  // Where attention and the rest add up, of each rank in ps: attention of each stretch between
-  // meetings (RankPricer), [stretch][rank]; of the last one with the head.
+  // Where attention and the rest add up, of each rank in ps: the stretches between meetings
+  // (RankPricer), [stretch][rank].
   std::vector<std::vector<double>> stretches;
-  std::vector<double> at_end;
   std::size_t fullest_rank = 0;  // the first of them
 
   // What comes on top of the rest, the host apart.
@@ -38,9 +37,8 @@ struct ExactPart {
 };
 
 // From the start to the end of the slowest rank, where each takes as long as it does for what is
-// priced exactly: at a meeting the last to come counts.
-double time_of(const GroupMeetings& group, const ExactPart& exact,
-               const RankPricer::Stretches& stretches);
+// priced exactly.
+double time_of(const MetGroup& group, const ExactPart& exact);
 
 class GroupPricer {
  public:
@@ -54,8 +52,7 @@ class GroupPricer {
   // Of one of the groups; `by_rank`: its stretches, too.
   ExactPart exact_part(const Batch& batch, const std::vector<std::size_t>& group, bool by_rank);
   // Of a step that was played on that batch, by group.
-  std::vector<GroupMeetings> meetings_of(const Meetings& step, const Batch& batch);
-  const RankPricer::Stretches& stretches(const Batch& batch) const;
+  std::vector<MetGroup> meetings_of(const Meetings& step, const Batch& batch);
 
  private:
   const Deployment& deployment_;

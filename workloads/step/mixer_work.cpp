@@ -82,7 +82,7 @@ class Pricer {
     return work_;
   }
 
-  // Of the only part. REQUIRES: cp = 1
+  // What depends on the keys of the only part. REQUIRES: cp = 1
   std::optional<Work> core(const Mixer& mixer) {
     const BatchShape& part = parts_.front().core;
     if (const auto* gqa = std::get_if<GqaAttention>(&mixer)) {
@@ -91,8 +91,10 @@ class Pricer {
       return work_;
     }
     const auto* mla = std::get_if<MlaAttention>(&mixer);
-    if (mla == nullptr || mla->index.top_k > 0 || part.phase == StepPhase::Prefill) return {};
-    mla_core(part, *mla, split(mla->heads, pricing_.tp));
+    if (mla == nullptr || mla->index.top_k > 0) return {};
+    const std::int64_t heads = split(mla->heads, pricing_.tp);
+    if (part.phase == StepPhase::Prefill) expand_keys(part, *mla, heads);
+    mla_core(part, *mla, heads);
     return work_;
   }
 

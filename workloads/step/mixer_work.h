@@ -12,8 +12,9 @@ namespace moesim::workloads {
 // its tokens together; each part has an attention core of its own. REQUIRES: tokens_of(batch) > 0
 Work mixer_work(const LayerPricing& pricing, const Mixer& mixer, const RankBatch& batch);
 
-// The attention core of one part alone. Nothing where other work of the mixer depends on how many
-// keys there are, too. REQUIRES: no context parallelism
+// What of the mixer depends on how many keys there are, of one part alone: the attention core, and
+// of a prompt keys and values made from latent ones. Nothing where it does not stand apart.
+// REQUIRES: no context parallelism
 std::optional<Work> core_work(const LayerPricing& pricing, const Mixer& mixer,
                               const BatchShape& part);
 

@@ -80,8 +80,7 @@ struct StepPrices::State {
   StepTable& table_of(const Family& family);
   StepPrice outcome(const Batch& batch, std::int64_t routing);
   StepPrice price_of(const Family& family, const ExactPart& exact, const ExactPart& fullest_first,
-                     const TableBlend& blend, std::size_t group, std::size_t routing,
-                     const RankPricer::Stretches& stretches) const;
+                     const TableBlend& blend, std::size_t group, std::size_t routing) const;
   std::vector<StepPrice> prices(const Batch& batch, std::int64_t first, std::int64_t last);
   std::optional<std::vector<StepPrice>> from_table(const Batch& batch, std::int64_t first,
                                                    std::int64_t last);
@@ -235,15 +234,14 @@ StepPrice StepPrices::State::outcome(const Batch& batch, std::int64_t routing) {
 // it.
 StepPrice StepPrices::State::price_of(const Family& family, const ExactPart& exact,
                                       const ExactPart& fullest_first, const TableBlend& blend,
-                                      std::size_t group, std::size_t routing,
-                                      const RankPricer::Stretches& stretches) const {
+                                      std::size_t group, std::size_t routing) const {
   const TableRest rest = blend.of(routing);
   Duration exposed = exact.time(family.adds_up);
   if (!blend.parts.front().sample->meetings.empty()) {
     double time = 0;
     for (const TableBlend::Part& part : blend.parts) {
-      time += part.weight * time_of(part.sample->meetings[routing][group],
-                                    part.unequal ? fullest_first : exact, stretches);
+      time += part.weight *
+              time_of(part.sample->meetings[routing][group], part.unequal ? fullest_first : exact);
     }
     exposed = Duration(std::llround(time)) - rest.time;
   }
@@ -280,7 +278,6 @@ StepPrice StepPrices::State::price_of(const Family& family, const ExactPart& exa
 std::vector<StepPrice> StepPrices::State::looked_up(const Family& family, const Batch& batch,
                                                     std::int64_t first, std::int64_t last) {
   StepTable& table = table_of(family);
-  const auto& stretches = pricer.stretches(batch);
   std::vector<StepPrice> prices(static_cast<std::size_t>(last - first));
   for (std::size_t g = 0; g < pricer.groups().size(); ++g) {
     const ExactPart exact = pricer.exact_part(batch, pricer.groups()[g], family.adds_up);
@@ -294,10 +291,9 @@ std::vector<StepPrice> StepPrices::State::looked_up(const Family& family, const 
     // In points of unequal ranks the first is the fullest.
     ExactPart swapped = exact;
     for (auto& ranks : swapped.stretches) std::swap(ranks[0], ranks[exact.fullest_rank]);
-    if (family.adds_up) std::swap(swapped.at_end[0], swapped.at_end[exact.fullest_rank]);
     for (std::int64_t r = first; r < last; ++r) {
       const StepPrice price =
-          price_of(family, exact, swapped, blend, g, static_cast<std::size_t>(r), stretches);
+          price_of(family, exact, swapped, blend, g, static_cast<std::size_t>(r));
       StepPrice& slowest = prices[static_cast<std::size_t>(r - first)];
       if (price.time > slowest.time) slowest = price;
     }

@@ -80,7 +80,7 @@ class Program {
   // Parts of the above for one dp rank: a layer's attention, before its collectives; the head;
   // the time of gathering its logits alone.
   Work attention_work(std::int64_t layer, const RankBatch& rank) const;
-  // The core of a part of it, if nothing else of the layer's attention depends on its keys.
+  // What of it depends on the keys of a part, if that stands apart.
   std::optional<Work> core_work(std::int64_t layer, const BatchShape& part) const;
   Work head_work(const RankBatch& rank) const;
   sim::Duration gathering_logits(const RankBatch& rank) const;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "workloads/step/factors.h"
+#include "workloads/step/rank_ops.h"
 
 namespace moesim::workloads {
 
@@ -15,10 +16,6 @@ RankPricer::RankPricer(const Program& program, const Deployment& deployment,
       most_remembered_(most_remembered),
       prefill_(classify(deployment.model.prefill_layers())),
       decode_(classify(deployment.model.decode_layers())) {}
-
-std::size_t RankPricer::Hash::operator()(const Key& key) const {
-  return hash_of(key.batch) ^ (key.prompts_only ? 1 : 0);
-}
 
 RankPricer::Layers RankPricer::classify(const LayerRange& layers) const {
   const auto key_of = [&](std::int64_t layer) {
@@ -45,80 +42,98 @@ RankPricer::Layers RankPricer::classify(const LayerRange& layers) const {
     ++stretch[class_of[key_of(layer)]];
     if (meets && deployment_.model.moe(layer) != nullptr) end_stretch();
   }
-  end_stretch();
+  found.stretches.before.push_back(static_cast<std::uint32_t>(found.stretches.counts.size()));
+  found.stretches.counts.push_back(stretch);
   return found;
 }
 
+RankPricer::Known& RankPricer::known_of(bool prompts_only, double speed) {
+  for (Known& known : known_) {
+    if (known.prompts_only == prompts_only && known.speed == speed) return known;
+  }
+  return known_.emplace_back(prompts_only, speed, BatchTable<RankPrice>(most_remembered_),
+                             BatchTable<Bases>(most_remembered_));
+}
+
 // Kernels' times add up, so what does not depend on keys is priced once for any number of them.
-const RankPricer::Bases& RankPricer::bases_of(const Key& key) {
-  Key without = key;
-  for (BatchShape& part : without.batch) part.kv_length = part.query_length;
-  if (const auto found = bases_.find(without); found != bases_.end()) return found->second;
-  if (bases_.size() >= most_remembered_) bases_.clear();
+RankPricer::Bases RankPricer::bases(const RankBatch& batch, const Layers& layers) const {
   Bases bases;
-  for (const Class& layers : layers_of(key).classes) {
-    const Work all = program_.attention_work(layers.layer, without.batch);
-    Base base{.time = all.time,
-              .cores = time_of_cores(all),
-              .apart = true,
-              .extrapolated = all.extrapolated() > sim::Duration{}};
-    for (const BatchShape& part : without.batch) {
+  for (const Class& of_class : layers.classes) {
+    const Work all = program_.attention_work(of_class.layer, batch);
+    sim::Duration extrapolated = all.extrapolated();
+    Base base{.time = all.time, .cores = time_of_cores(all), .apart = true};
+    for (const BatchShape& part : batch) {
       if (part.tokens() == 0) continue;
-      const std::optional<Work> core = program_.core_work(layers.layer, part);
+      const std::optional<Work> core = program_.core_work(of_class.layer, part);
       base.apart = base.apart && core.has_value();
       if (!base.apart) break;
       base.time -= core->time;
-      base.cores -= core->time;
+      base.cores -= time_of_cores(*core);
+      extrapolated -= core->extrapolated();
     }
+    base.extrapolated = extrapolated > sim::Duration{};
     bases.classes.push_back(base);
   }
-  const Work head = program_.head_work(key.batch);
+  const Work head = program_.head_work(batch);
   bases.head = head.time;
   bases.extrapolated = head.extrapolated() > sim::Duration{};
-  bases.logits = program_.gathering_logits(key.batch);
-  return bases_.emplace(std::move(without), std::move(bases)).first->second;
+  bases.logits = program_.gathering_logits(batch);
+  return bases;
 }
 
-RankPrice RankPricer::price(const Key& key) {
-  const Bases& bases = bases_of(key);
-  const std::vector<Class>& classes = layers_of(key).classes;
-  RankPrice price{.head = bases.head, .logits = bases.logits, .extrapolated = bases.extrapolated};
+RankPrice RankPricer::price(const RankBatch& batch, Known& known) const {
+  RankBatch without = batch;
+  for (BatchShape& part : without) part.kv_length = part.encoder_length = part.query_length;
+  const Layers& layers = layers_of(known.prompts_only);
+  const Bases& bases = known.bases.of(without, [&] { return this->bases(without, layers); });
+  RankPrice price{.head = time_at(known.speed, bases.head),
+                  .logits = bases.logits,
+                  .extrapolated = bases.extrapolated};
+  std::vector<sim::Duration> of_class;
+  sim::Duration attention{}, attention_cores{};
   std::vector<Work> cores;  // of the class at hand, which its neighbour of the same kind shares
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    const Class& layers = classes[c];
+  for (std::size_t c = 0; c < layers.classes.size(); ++c) {
+    const Class& layer = layers.classes[c];
     Base of_layer = bases.classes[c];
     if (of_layer.apart) {
-      if (c == 0 || classes[c - 1].kind != layers.kind) {
+      if (c == 0 || layers.classes[c - 1].kind != layer.kind) {
         cores.clear();
-        for (const BatchShape& part : key.batch) {
-          if (part.tokens() > 0) cores.push_back(*program_.core_work(layers.layer, part));
+        for (const BatchShape& part : batch) {
+          if (part.tokens() > 0) cores.push_back(*program_.core_work(layer.layer, part));
         }
       }
       for (const Work& core : cores) {
         of_layer.time += core.time;
-        of_layer.cores += core.time;
+        of_layer.cores += time_of_cores(core);
         of_layer.extrapolated = of_layer.extrapolated || core.extrapolated() > sim::Duration{};
       }
     } else {
-      const Work all = program_.attention_work(layers.layer, key.batch);
+      const Work all = program_.attention_work(layer.layer, batch);
       of_layer = {.time = all.time,
                   .cores = time_of_cores(all),
                   .extrapolated = all.extrapolated() > sim::Duration{}};
     }
-    price.layer.push_back(of_layer.time);
-    price.attention += of_layer.time * layers.count;
-    price.cores += of_layer.cores * layers.count;
+    of_class.push_back(of_layer.time);
+    attention += of_layer.time * layer.count;
+    attention_cores += of_layer.cores * layer.count;
     price.extrapolated = price.extrapolated || of_layer.extrapolated;
   }
+  price.attention = time_at(known.speed, attention);
+  price.cores = time_at(known.speed, attention_cores);
+  for (const std::vector<std::int64_t>& counts : layers.stretches.counts) {
+    sim::Duration sum{};
+    for (std::size_t c = 0; c < counts.size(); ++c) {
+      sum += time_at(known.speed, of_class[c]) * counts[c];
+    }
+    price.stretches.push_back(static_cast<double>(sum.count()));
+  }
+  price.stretches.back() += static_cast<double>(price.head.count());
   return price;
 }
 
-const RankPrice& RankPricer::of(const RankBatch& batch, bool prompts_only) {
-  Key key{batch, prompts_only};
-  if (const auto found = known_.find(key); found != known_.end()) return found->second;
-  if (known_.size() >= most_remembered_) known_.clear();
-  RankPrice made = price(key);
-  return known_.emplace(std::move(key), made).first->second;
+const RankPrice& RankPricer::of(const RankBatch& batch, bool prompts_only, double speed) {
+  Known& known = known_of(prompts_only, speed);
+  return known.prices.of(batch, [&] { return price(batch, known); });
 }
 
 }  // namespace moesim::workloads

@@ -2,17 +2,20 @@
 // and the head. The rest depends on how many tokens there are and where they are routed.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <cstdint>
-#include <unordered_map>
+#include <list>
 #include <vector>
 
 #include "workloads/step/batch.h"
+#include "workloads/step/batch_table.h"
 #include "workloads/step/program.h"
 
 namespace moesim::workloads {
 
 struct RankPrice {
-  std::vector<sim::Duration> layer = {};  // attention of a layer of each class
+  // Of each stretch between meetings (Stretches), in ps: attention, and of the last one the head.
+  boost::container::small_vector<double, 3> stretches = {};
   sim::Duration attention{};  // of all layers that such a step passes, norms and projections too
   sim::Duration cores{};      // of it
   sim::Duration head{};
@@ -25,11 +28,13 @@ class RankPricer {
   // Both outlive this. Of at most so many batches the price is remembered; then all are forgotten.
   RankPricer(const Program& program, const Deployment& deployment, std::size_t most_remembered);
 
-  // `prompts_only`: no rank of the step decodes. Valid until the next call.
-  const RankPrice& of(const RankBatch& batch, bool prompts_only);
+  // `prompts_only`: no rank of the step decodes. `speed`: of the rank's slowest device. Valid until
+  // the next call.
+  const RankPrice& of(const RankBatch& batch, bool prompts_only, double speed);
 
   // The layers that such a step passes between the meetings of its ranks (rank_clocks.h), counted
-  // by class: of each meeting which of `counts`, the end of the layers last.
+  // by class: of each meeting which of `counts`. The last ones before the end are one by
+  // themselves.
   struct Stretches {
     std::vector<std::vector<std::int64_t>> counts;  // different ones; [stretch][class]
     std::vector<std::uint32_t> before;              // of each meeting
@@ -39,14 +44,6 @@ class RankPricer {
   }
 
  private:
-  struct Key {
-    RankBatch batch;
-    bool prompts_only = false;
-    friend bool operator==(const Key&, const Key&) = default;
-  };
-  struct Hash {
-    std::size_t operator()(const Key& key) const;
-  };
   // Layers that are priced alike are a class.
   struct Class {
     std::int64_t layer = 0;  // one of them
@@ -58,8 +55,7 @@ class RankPricer {
     Stretches stretches;
   };
   Layers classify(const LayerRange& layers) const;
-  const Layers& layers_of(const Key& key) const { return key.prompts_only ? prefill_ : decode_; }
-  RankPrice price(const Key& key);
+  const Layers& layers_of(bool prompts_only) const { return prompts_only ? prefill_ : decode_; }
   // Of each class, where cores stand apart: all but the cores. Otherwise all of it.
   struct Base {
     sim::Duration time{}, cores{};
@@ -71,14 +67,22 @@ class RankPricer {
     sim::Duration head{}, logits{};
     bool extrapolated = false;  // the head
   };
-  const Bases& bases_of(const Key& key);
+  // What is remembered of ranks of one kind.
+  struct Known {
+    bool prompts_only = false;
+    double speed = 1;
+    BatchTable<RankPrice> prices;
+    BatchTable<Bases> bases;  // of batches as if no key were there before
+  };
+  Known& known_of(bool prompts_only, double speed);
+  Bases bases(const RankBatch& batch, const Layers& layers) const;
+  RankPrice price(const RankBatch& batch, Known& known) const;
 
   const Program& program_;
   const Deployment& deployment_;
   std::size_t most_remembered_;
   Layers prefill_, decode_;
-  std::unordered_map<Key, RankPrice, Hash> known_;
-  std::unordered_map<Key, Bases, Hash> bases_;  // of batches as if no key were there before
+  std::list<Known> known_;
 };
 
 }  // namespace moesim::workloads

@@ -56,7 +56,7 @@ const TableSample& StepTable::sample(const TablePoint& point) {
   const TableSample& made = samples_.emplace(point, play_(point)).first->second;
   bytes_ += sizeof(TablePoint) + sizeof(TableSample) + made.routings.size() * sizeof(TableRest);
   for (const auto& groups : made.meetings) {
-    for (const GroupMeetings& group : groups) bytes_ += group.after.size() * sizeof(double);
+    for (const MetGroup& group : groups) bytes_ += group.meetings.bytes();
   }
   return made;
 }

@@ -22,6 +22,7 @@
 
 #include "sim/units.h"
 #include "workloads/step/factors.h"
+#include "workloads/step/group_meetings.h"
 
 namespace moesim::workloads {
 
@@ -41,16 +42,16 @@ struct TableRest {
   FactorTimes parts{};
 };
 // How the ranks of a group meet in a step (Meetings), where attention and the rest add up.
-struct GroupMeetings {
-  std::vector<double> after;  // [meeting][rank of the group], ps
-  double more = 0;            // of the played time, beyond what meetings and head come to
+struct MetGroup {
+  GroupMeetings meetings;
+  double more = 0;  // of the played time, ps, beyond what meetings and head come to
 };
 // A played point, by routing.
 struct TableSample {
   std::vector<TableRest> routings;
-  std::vector<std::vector<GroupMeetings>> meetings;  // [routing][group]; or none
-  double mean_rest = 0;                              // ps, over the routings
-  double mean_time = 0;                              // of the whole step
+  std::vector<std::vector<MetGroup>> meetings;  // [routing][group]; or none
+  double mean_rest = 0;                         // ps, over the routings
+  double mean_time = 0;                         // of the whole step
   bool extrapolated = false;
 };
 
