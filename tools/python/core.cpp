@@ -14,10 +14,12 @@
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/shipped.h"
 #include "tools/moesim/trace_cache.h"
+#include "tools/python/traces.h"
 #include "tools/report/compare_text.h"
 #include "tools/study/compare.h"
 #include "tools/study/executor.h"
 #include "tools/study/plan/plan.h"
+#include "tools/study/study_inputs.h"
 #include "tools/study/table.h"
 #include "workloads/run.h"
 
@@ -82,19 +84,21 @@ std::string without_gil(Call call) {
   return result;
 }
 
-// A scenario's file or name, or, where it has a name to be called by, its text.
+// What calls share: clusters, kernels, unpacked traces, hashes of files.
+std::shared_ptr<StudyInputs> new_inputs() {
+  return std::make_shared<StudyInputs>(shipped(), trace_cache(std::getenv));
+}
+
+// A scenario's file or name, or, where it has a name to be called by, its text. `inputs` may be
+// null: then nothing is shared.
 workloads::Scenario scenario_of(const std::string& source, const std::string& text_name,
-                                const Texts& sets) {
-  workloads::Scenario scenario;
-  if (text_name.empty()) {
-    scenario = workloads::load_scenario(find_config("scenarios", source), sets, shipped());
-  } else {
-    auto document = sim::io::YamlDocument::parse(source, text_name);
-    workloads::apply_overrides(document, sets);
-    scenario = workloads::read_scenario(document.root(), shipped());
-    scenario.inputs.scenario.clear();
-  }
-  scenario.deployment.routing.cache = trace_cache(std::getenv);
+                                const Texts& sets, std::shared_ptr<StudyInputs> inputs = nullptr) {
+  if (!inputs) inputs = new_inputs();
+  if (text_name.empty()) return inputs->load(find_config("scenarios", source), sets);
+  auto document = sim::io::YamlDocument::parse(source, text_name);
+  workloads::apply_overrides(document, sets);
+  workloads::Scenario scenario = inputs->read(document);
+  scenario.inputs.scenario.clear();
   return scenario;
 }
 
@@ -111,9 +115,9 @@ workloads::RunResult played(const workloads::Scenario& scenario, std::size_t job
 }
 
 std::string run(const std::string& source, const std::string& text_name, const Texts& sets,
-                std::size_t jobs) {
+                std::size_t jobs, const std::shared_ptr<StudyInputs>& inputs) {
   return without_gil([&](Interruption& interruption) {
-    const workloads::Scenario scenario = scenario_of(source, text_name, sets);
+    const workloads::Scenario scenario = scenario_of(source, text_name, sets, inputs);
     return workloads::to_json(played(scenario, jobs, interruption), scenario).dump();
   });
 }
@@ -237,10 +241,14 @@ PYBIND11_MODULE(_core, module) {
            }),
            py::arg("name"), py::arg("source"), py::arg("text_name"), py::arg("sets"),
            py::arg("is_report"));
-  module.def("run", run, py::arg("source"), py::arg("text_name"), py::arg("sets"), py::arg("jobs"));
+  py::class_<StudyInputs, std::shared_ptr<StudyInputs>>(module, "Inputs")
+      .def(py::init(&new_inputs));
+  module.def("run", run, py::arg("source"), py::arg("text_name"), py::arg("sets"), py::arg("jobs"),
+             py::arg("inputs"));
   module.def("config", config, py::arg("source"), py::arg("text_name"), py::arg("sets"));
   module.def("sweep", sweep_points, py::arg("source"), py::arg("study"), py::arg("file"),
              py::arg("resume"), py::arg("reports"), py::arg("jobs"), py::arg("progress"));
   module.def("plan", plan, py::arg("source"), py::arg("text_name"), py::arg("sets"));
   module.def("compare", compare, py::arg("a"), py::arg("b"), py::arg("why"));
+  define_traces(module);
 }

@@ -44,6 +44,13 @@ void add_head(const Report& report, std::string& out) {
                      report.tokens_per_s, report.tokens_per_s_per_gpu, report.gpus);
 }
 
+void add_survives(const Report& report, std::string& out) {
+  if (!report.survives || !report.survives->replicas) return;
+  const auto text = [](bool survives) { return survives ? "" : "not "; };
+  out += fmt::format("  survives      {}the loss of any GPU, {}that of any node\n",
+                     text(report.survives->any_gpu), text(report.survives->any_node));
+}
+
 void add_phases(const Report& report, std::string& out) {
   out += "\n  phase               busy     exposed   of step   waiting for slower ranks\n";
   const double step = report.step_time_us.mean;
@@ -94,6 +101,7 @@ void add_loads(const Report& report, std::string& out) {
   out += fmt::format("  rank load     max/mean {:.2f}; worst in layer {}: {:.2f}\n",
                      report.rank_max_over_mean, worst.layer, worst.rank_max_over_mean);
   out += fmt::format("  routing       {}\n", report.routing);
+  add_survives(report, out);
 }
 
 void add_links(const Report& report, std::string& out) {
@@ -109,6 +117,17 @@ void add_links(const Report& report, std::string& out) {
 }  // namespace
 
 static constexpr std::size_t kMostReasons = 6;
+
+void add_energy(const Report& report, std::string& out) {
+  if (!report.energy) return;
+  const workloads::EnergyReport& e = *report.energy;
+  out += fmt::format("  energy        {:.3g} J per {} token, {:.0f} W a GPU (+-{:.0f} %)",
+                     e.gpu_j_per_token, e.tokens, e.gpu_w, 100 * e.error);
+  if (e.total_j_per_token > e.gpu_j_per_token)
+    out += fmt::format("; with hosts and cooling {:.3g} J, {:.1f} kW in all", e.total_j_per_token,
+                       e.total_w / 1e3);
+  out += '\n';
+}
 
 void add_trust(const Report& report, std::string& out) {
   const auto& extrapolated = report.extrapolated;
@@ -142,6 +161,10 @@ void add_trust(const Report& report, std::string& out) {
   for (const auto& [device, kinds] : carried) {
     out += fmt::format("    fitted on {} and carried over: {}\n", device, kinds);
   }
+  if (report.energy) {
+    for (const std::string& what : report.energy->stand_ins)
+      out += fmt::format("    power: {}\n", what);
+  }
 }
 
 void add_memory(const Report& report, std::string& out) {
@@ -165,6 +188,7 @@ void add_notes(const Report& report, std::string& out) {
 std::string text_report(const Report& report) {
   std::string out;
   add_head(report, out);
+  add_energy(report, out);
   add_phases(report, out);
   add_bottleneck(report, out);
   add_waited_for(report, out);

@@ -18,7 +18,11 @@ StudyInputs::StudyInputs(workloads::Shipped shipped,
 
 workloads::Scenario StudyInputs::load(const std::filesystem::path& file,
                                       const std::vector<std::string>& overrides) {
-  workloads::Scenario scenario = workloads::load_scenario(file, overrides, shipped_);
+  return read(workloads::open_scenario(file, overrides));
+}
+
+workloads::Scenario StudyInputs::read(const sim::io::YamlDocument& document) {
+  workloads::Scenario scenario = workloads::read_scenario(document.root(), shipped_);
   scenario.inputs.hashes = hashes_;
   scenario.deployment.routing.cache = traces_;
   return scenario;

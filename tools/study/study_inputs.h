@@ -23,6 +23,8 @@ class StudyInputs {
   // What load_scenario(file, overrides, shipped) gives, and throws as it does.
   workloads::Scenario load(const std::filesystem::path& file,
                            const std::vector<std::string>& overrides);
+  // Of a document: what read_scenario(root, shipped) gives, and throws as it does.
+  workloads::Scenario read(const sim::io::YamlDocument& document);
 
  private:
   using Stamps = std::vector<std::pair<std::filesystem::path, sim::io::FileStamp>>;

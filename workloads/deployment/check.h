@@ -8,10 +8,14 @@
 
 namespace moesim::workloads {
 
+// What a problem is of: what stands, or how a batch is divided over it.
+enum class ProblemOf { Deployment, Batch };
+
 // What is wrong, and what would do; `key` is the scenario's key that it is about ("parallelism").
 struct Problem {
   std::string key;
   std::string text;
+  ProblemOf of = ProblemOf::Deployment;
 };
 
 // Every problem; empty where there is none. A deployment that was made in code is checked by this,

@@ -17,14 +17,17 @@ void check_batch(const Deployment& d, const TrainingQuestion& q, std::vector<Pro
   const std::int64_t at_once = q.micro_batch * p.dp;
   if (q.global_batch % at_once != 0) {
     problems.push_back(
-        {"training", fmt::format("global_batch: {} sequences are no whole number of micro-batches "
-                                 "of {} on {} dp ranks: a multiple of {} would do",
-                                 q.global_batch, q.micro_batch, p.dp, at_once)});
+        {"training",
+         fmt::format("global_batch: {} sequences are no whole number of micro-batches "
+                     "of {} on {} dp ranks: a multiple of {} would do",
+                     q.global_batch, q.micro_batch, p.dp, at_once),
+         ProblemOf::Batch});
   }
   if (q.sequence % (p.tp * p.cp) != 0) {
-    problems.push_back(
-        {"training", fmt::format("sequence: {} tokens do not divide over tp x cp = {} ranks",
-                                 q.sequence, p.tp * p.cp)});
+    problems.push_back({"training",
+                        fmt::format("sequence: {} tokens do not divide over tp x cp = {} ranks",
+                                    q.sequence, p.tp * p.cp),
+                        ProblemOf::Batch});
   }
 }
 

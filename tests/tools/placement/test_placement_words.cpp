@@ -1,6 +1,7 @@
 // How `placement` says how often rebalancing pays.
 #include <doctest/doctest.h>
 
+#include <optional>
 #include <string>
 
 #include "tools/moesim/placement/study_report.h"
@@ -50,4 +51,21 @@ TEST_CASE("where nothing pays no number of steps is said") {
   CHECK_FALSE(says(words(99, 95, 95), "steps"));
   CHECK(says(words(99, 95, 100, 0), "nothing moves"));
   CHECK_FALSE(says(words(99, 95, 100, 0), "steps"));
+}
+
+TEST_CASE("a placement says whose loss leaves every expert") {
+  PlacementStudy study;
+  study.scenario.question = workloads::StepQuestion{};
+  study.sources.begin = {0, 1};
+  const auto row = [&](std::optional<workloads::SurvivesReport> survives) {
+    PlacementEntry entry;
+    entry.name = "eplb";
+    entry.report.survives = survives;
+    const std::string text = to_text(study, {entry}, "a trace");
+    const std::size_t at = text.find("  eplb");
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  CHECK(says(row(workloads::SurvivesReport{.any_gpu = true, .any_node = true}), "  any node "));
+  CHECK(says(row(workloads::SurvivesReport{.any_gpu = true, .any_node = false}), "  any GPU "));
+  CHECK(says(row(workloads::SurvivesReport{.any_gpu = false, .any_node = false}), "  none "));
 }

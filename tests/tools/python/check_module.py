@@ -241,4 +241,155 @@ class Arrays(unittest.TestCase):
         self.assertEqual([row["step.batch_per_rank"] for row in rows], [1, 2])
 
 
+class Shared(unittest.TestCase):
+    def test_what_calls_share_changes_no_answer(self):
+        inputs = moesim.Inputs()
+        for batch in (8, 16, 8):
+            sets = {**QUICK, "step.batch_per_rank": batch}
+            self.assertEqual(moesim.run(MIXTRAL, set=sets, inputs=inputs), moesim.run(MIXTRAL, set=sets))
+        scenario = {"name": "mine", "model": "mixtral-8x7b", "cluster": "h100-1x8", "network": "bound",
+                    "parallelism": {"dp": 8, "ep": 8}, "step": {"phase": "decode", "batch_per_rank": 4, "context": 128}}
+        self.assertEqual(moesim.run(scenario, inputs=inputs), moesim.run(scenario))
+        # From any thread.
+        reports = [None] * 4
+        def play(i):
+            reports[i] = moesim.run(MIXTRAL, set={**QUICK, "step.batch_per_rank": i % 2 + 1}, inputs=inputs)
+        threads = [threading.Thread(target=play, args=(i,)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(reports[0], reports[2])
+        self.assertEqual(reports[1], reports[3])
+
+    def test_a_file_that_changes_is_read_anew(self):
+        inputs = moesim.Inputs()
+        with open("configs/clusters/h100-1x8.yaml", encoding="utf-8") as file:
+            text = file.read().replace("../devices", os.path.abspath("configs/devices"))
+        with tempfile.TemporaryDirectory() as folder:
+            cluster = os.path.join(folder, "mine.yaml")
+            times = []
+            for bandwidth in ("450 GB/s", "45 GB/s"):
+                with open(cluster, "w", encoding="utf-8") as out:
+                    out.write(re.sub(r"450 GB/s", bandwidth, text))
+                times.append(moesim.run(MIXTRAL, set={**QUICK, "cluster": cluster}, inputs=inputs)["step_time_us"]["mean"])
+            self.assertGreater(times[1], times[0])
+
+
+class Traces(unittest.TestCase):
+    def setUp(self):
+        try:
+            import numpy
+        except ImportError:
+            self.skipTest("no numpy")
+        self.numpy = numpy
+        self.folder = tempfile.TemporaryDirectory()
+        self.file = os.path.join(self.folder.name, "t.h5")
+
+    def tearDown(self):
+        self.folder.cleanup()
+
+    def test_what_is_written_is_read(self):
+        np = self.numpy
+        # Six tokens, two layers, two of four experts each: 0 1 2 … mod 4, one of them nobody's.
+        ids = (np.arange(24) % 4).reshape(6, 2, 2).astype("i4")
+        ids[5, 1, 1] = -1
+        weights = np.linspace(0, 1, 24, dtype="f4").reshape(6, 2, 2)
+        moesim.write_trace(self.file, ids, experts=4, model="me/mine", source="a test", weights=weights,
+                           requests=[0, 0, 0, 1, 1, 1], positions=[0, 1, 2, 0, 1, 2], phases=[0, 0, 1, 0, 0, 1],
+                           domains=[0, 0, 0, 1, 1, 1], domain_names=["code", "prose"], layer_ids=[3, 5],
+                           step_offsets=[0, 4, 6])
+        trace = moesim.Trace(self.file)
+        self.assertEqual(len(trace), 6)
+        self.assertEqual({key: trace.info[key] for key in ("model", "source", "tokens", "layers", "experts", "top_k",
+                                                           "layer_ids", "domains", "steps", "per_token")},
+                         {"model": "me/mine", "source": "a test", "tokens": 6, "layers": 2, "experts": 4, "top_k": 2,
+                          "layer_ids": [3, 5], "domains": ["code", "prose"], "steps": 2, "per_token": True})
+        self.assertEqual(trace.ids().dtype, np.int32)
+        np.testing.assert_array_equal(trace.ids(), ids)
+        np.testing.assert_array_equal(trace.ids(2, 3), ids[2:5])
+        np.testing.assert_array_equal(trace.ids(6), ids[6:])
+        np.testing.assert_array_equal(trace.weights(4), weights.astype("f2").astype("f4")[4:])  # 16 bits in the file
+        np.testing.assert_array_equal(trace.column("requests"), [0, 0, 0, 1, 1, 1])
+        np.testing.assert_array_equal(trace.column("positions", 1, 2), [1, 2])
+        np.testing.assert_array_equal(trace.column("phases"), [0, 0, 1, 0, 0, 1])
+        np.testing.assert_array_equal(trace.column("domains"), [0, 0, 0, 1, 1, 1])
+        np.testing.assert_array_equal(trace.step_offsets(), [0, 4, 6])
+        with self.assertRaises(KeyError):
+            trace.column("colours")
+
+    def test_the_program_takes_what_was_written(self):
+        np = self.numpy
+        ids = np.random.default_rng(1).permuted(np.tile(np.arange(8), (4096, 32, 1)), axis=2)[:, :, :2]
+        moesim.write_trace(self.file, ids.astype("u2"), experts=8)
+        info = printed("trace", "info", self.file)
+        self.assertEqual((info["tokens"], info["num_experts"]), (4096, 8))
+        moesim.run(MIXTRAL, set={**QUICK, "routing": {"trace": self.file}})
+        trace = moesim.Trace(self.file)
+        np.testing.assert_array_equal(trace.ids(), ids)
+        for nothing in (trace.weights(), trace.column("requests"), trace.step_offsets()):
+            self.assertIsNone(nothing)
+
+    def test_a_trace_that_ships_by_its_name(self):
+        trace = moesim.Trace("mixtral-like")
+        self.assertEqual(trace.ids(0, 16).shape, (16, 32, 2))
+        # Loads as the program counts them.
+        counted = self.numpy.bincount(trace.ids().ravel(), minlength=8)
+        self.assertEqual(int(counted.sum()), 8192 * 32 * 2)
+
+    def test_counts(self):
+        np = self.numpy
+        file = os.path.join(self.folder.name, "a.h5")
+        counts = np.arange(12, dtype="u4").reshape(2, 2, 3)
+        try:
+            import h5py
+        except ImportError:
+            self.skipTest("no h5py")
+        with h5py.File(file, "w") as f:
+            f.attrs.update(format="moe-routing-trace", version=1, num_experts=3, top_k=1)
+            f.create_dataset("counts", data=counts)
+        trace = moesim.Trace(file)
+        self.assertEqual(len(trace), 2)
+        np.testing.assert_array_equal(trace.counts(), counts)
+        np.testing.assert_array_equal(trace.counts(1), counts[1:])
+        with self.assertRaisesRegex(moesim.ConfigError, "a.h5: ids: has counts, not tokens: counts.. gives them"):
+            trace.ids()
+
+    def test_what_is_no_trace_is_refused(self):
+        np = self.numpy
+        ids = np.zeros((3, 2, 1), dtype="i8")
+        def refused(message, ids=ids, experts=4, **more):
+            with self.assertRaises(moesim.ConfigError) as caught:
+                moesim.write_trace(self.file, ids, experts=experts, **more)
+            self.assertEqual(str(caught.exception), "write_trace: " + message)
+            self.assertFalse(os.path.exists(self.file))
+        refused("ids: expected whole numbers [tokens, mixture layers, top_k], not [3, 2]", ids[:, :, 0])
+        refused("ids: expected whole numbers [tokens, mixture layers, top_k], not [3, 2, 1]", ids.astype("f4"))
+        refused("ids: has nothing in it: [0, 2, 1]", ids[:0])
+        refused("experts: expected 1 to 1048576, not 0", experts=0)
+        wrong = ids.copy()
+        wrong[2, 1, 0] = 4
+        refused("ids of token 2: expected experts 0 to 3, or -1 where nobody was recorded, not 4", wrong)
+        refused("layer_ids: 1 of 2 mixture layers", layer_ids=[7])
+        refused("weights: expected numbers of the shape of ids, [3, 2, 1], not [3, 2]", weights=ids[:, :, 0])
+        refused("requests: expected a whole number for each of 3 tokens, not [2]", requests=[0, 1])
+        refused("positions[1]: expected a number from 0 to 2147483647, not -1", positions=[0, -1, 0])
+        refused("phases[2]: expected 0 (prefill), 1 (decode) or 2 (mixed), not 3", phases=[0, 1, 3])
+        refused("domains[0]: 1 of 1 domain_names", domains=[1, 0, 0], domain_names=["code"])
+        refused("step_offsets: expected numbers from 0 up to the 3 tokens", step_offsets=[0, 2])
+        moesim.write_trace(self.file, ids, experts=4)
+        trace = moesim.Trace(self.file)
+        with self.assertRaisesRegex(moesim.ConfigError, "t.h5: tokens 2 to 5 of 3"):
+            trace.ids(2, 3)
+        with self.assertRaisesRegex(moesim.ConfigError, "t.h5: counts: has tokens, not counts: ids.. gives them"):
+            trace.counts()
+        with self.assertRaisesRegex(moesim.ConfigError, "none.h5. is neither a file nor one of configs/traces"):
+            moesim.Trace(os.path.join(self.folder.name, "none.h5"))
+        damaged = os.path.join(self.folder.name, "damaged.h5")
+        with open(damaged, "w", encoding="utf-8") as file:
+            file.write("no trace")
+        with self.assertRaises(moesim.InputError):
+            moesim.Trace(damaged)
+
+
 unittest.main(argv=sys.argv[:1], verbosity=1)

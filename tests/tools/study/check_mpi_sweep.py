@@ -80,6 +80,17 @@ def ranks_of(mpirun):
     return ranks
 
 
+def children_of(parent):
+    children = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1]) == parent:
+                children.append(int(pid))
+        except (OSError, IndexError):
+            pass
+    return children
+
+
 def signalled(store, rank, how, after):
     """A job one of whose ranks gets a signal once so many points are kept: its exit code, points seen then."""
     process = subprocess.Popen(command(store), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -126,6 +137,40 @@ with tempfile.TemporaryDirectory() as folder:
     check(code == 130 and "--resume goes on" in output, f"after SIGUSR1: {code}: {output}")
     done = subprocess.run(command(path("time.db"), "--resume", ranks=2), capture_output=True, text=True, timeout=250)
     check(done.returncode == 0 and export(path("time.db")) == whole, "after SIGUSR1, on two ranks")
+
+    # The script that starts it all goes on by itself, whichever rank is lost, and once more has nothing to do.
+    script = path("sweep.sh")
+    subprocess.run([moesim, "sweep", "script", *study, "--mpi", "--ranks", "3", "--store", path("script.db"), "-o", script],
+                   check=True, capture_output=True)
+    subprocess.run(["bash", "-n", script], check=True)
+    if shutil.which("shellcheck"):
+        subprocess.run(["shellcheck", script], check=True)
+    environment = dict(os.environ, MPIRUN=" ".join(["mpirun", *flags()]), MOESIM_MPI=moesim_mpi)
+    process = subprocess.Popen(["bash", script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    lost = 0
+    for rank, after in ((2, 5), (0, 15)):
+        while process.poll() is None and kept(path("script.db")) < after:
+            time.sleep(0.002)
+        for mpirun in children_of(process.pid):
+            ranks = ranks_of(mpirun)
+            if rank not in ranks:
+                continue
+            os.kill(ranks[rank], signal.SIGKILL)
+            lost += 1
+            while process.poll() is None and mpirun in children_of(process.pid):
+                time.sleep(0.002)
+    output, _ = process.communicate(timeout=250)
+    check(process.returncode == 0 and export(path("script.db")) == whole, f"the script: {process.returncode}, {output}")
+    for number in range(lost):
+        check(f"{script}: try {number + 1} of 5 ended with ".encode() in output, output)
+    again = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, timeout=250)
+    check(again.returncode == 0 and export(path("script.db")) == whole, again)
+    # What the sweep itself ends with, the script ends with, once.
+    subprocess.run([moesim, "sweep", "script", "mixtral-8x7b-decode-h100", "--vary", "step.batch_per_rank=4096,8192", "--mpi",
+                    "--set", "network=bound", "--ranks", "2", "--store", path("big.db"), "-o", script],
+                   check=True, capture_output=True)
+    big = subprocess.run(["bash", script], env=environment, capture_output=True, text=True, timeout=250)
+    check(big.returncode == 3 and "try 1" not in big.stderr, big)
 
     # Exit codes and messages are those of moesim sweep.
     alone = subprocess.run(command(path("alone.db"), ranks=1), capture_output=True, text=True, timeout=60)

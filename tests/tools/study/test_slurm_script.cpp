@@ -60,7 +60,7 @@ TEST_CASE("what was asked for stands in the script as it was, quoted") {
 TEST_CASE("a script that could not be is refused") {
   Values none = three_points();
   none.erase("slurm");
-  CHECK(refused(none) == "sweep script: say what the script is for: --slurm is what there is");
+  CHECK(refused(none) == "sweep script: say what the script is for: --slurm, or --mpi");
   CHECK(refused(three_points({{"shards", {"4"}}})) ==
         "--shards: the study has 3 points: expected at most so many shards, not 4");
   CHECK(refused(three_points({{"shards", {"0"}}})) ==

@@ -5,6 +5,7 @@
 
 #include "sim/error.h"
 #include "tests/support/call_command.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "tools/moesim/sweep/sweep_commands.h"
 
@@ -94,4 +95,50 @@ TEST_CASE("what cannot be asked is told") {
   CAPTURE(wrong);
   CHECK(wrong.ends_with(
       "\n  at parallelism.ep=3: every point must be a scenario: narrow the factors"));
+}
+
+TEST_CASE("a store says what its axes make of it, and nothing is run") {
+  const moesim::tests::TemporaryFolder folder;
+  const std::string store = (folder.path() / "s.db").string();
+  const auto sweep = [&](const std::string& file, Values more) {
+    Values values{{"FILE", {"mixtral-8x7b-decode-h100"}},
+                  {"set", {"network=bound", "step.count=1", "routing={law: balanced}"}},
+                  {"output", {file}}};
+    for (auto& [key, value] : more) values[key] = value;
+    (void)printed(tools::sweep_command(), values);
+  };
+  sweep(store, {{"vary", {"step.batch_per_rank=8,16,32", "seed=1,2"}}});
+  const auto json = json_of({{"SCENARIO", {store}}});
+  CHECK(json["method"] == "grid");
+  CHECK(json["points"] == 6);
+  REQUIRE(json["axes"].size() == 2);
+  // A seed changes nothing of a balanced step: the batch makes all of it.
+  CHECK(json["axes"][0]["key"] == "step.batch_per_rank");
+  CHECK(json["axes"][0]["alone"].get<double>() == doctest::Approx(1));
+  CHECK(json["axes"][0]["with_all"].get<double>() == doctest::Approx(1));
+  CHECK(json["axes"][0]["means"][0].get<double>() < json["axes"][0]["means"][2].get<double>());
+  CHECK(json["axes"][1]["with_all"] == 0);
+  const std::string text = printed(tools::sweep_sensitivity_command(), {{"SCENARIO", {store}}});
+  CHECK(text.starts_with("step_time_us.mean of s: all 6 points; mean "));
+  CHECK(text.find("\n  step.batch_per_rank  8 .. 32        1.000        1.000 ") !=
+        std::string::npos);
+
+  CHECK(message({{"SCENARIO", {store}}, {"measure", {"no.such"}}}) ==
+        store +
+            ": 6 of the 6 points of its grid have no no.such: parts of a variance are of a whole "
+            "grid; sweep sensitivity SCENARIO --over plays points of its own");
+  CHECK(message({{"SCENARIO", {store}}, {"over", {"seed=1..2"}}}) ==
+        "--over: " + store + " has the points that were played: leave it out, or name a scenario");
+  CHECK(
+      message({{"SCENARIO", {"mixtral-8x7b-decode-h100"}}}) ==
+      "sweep sensitivity: say what varies: --over KEY=RANGE of a scenario, or name the store of a "
+      "sweep");
+  // What a condition left out is lacking.
+  const std::string part = (folder.path() / "part.db").string();
+  sweep(part, {{"vary", {"step.batch_per_rank=8,16,32", "seed=1,2"}},
+               {"where", {"step.batch_per_rank + seed != 9"}}});
+  CHECK(message({{"SCENARIO", {part}}}) ==
+        part +
+            ": 1 of the 6 points of its grid have no step_time_us.mean: parts of a variance are "
+            "of a whole grid; sweep sensitivity SCENARIO --over plays points of its own");
 }

@@ -4,8 +4,11 @@
 #include <doctest/doctest.h>
 
 #include "sim/error.h"
+#include "sim/io/yaml_reader.h"
 #include "tests/support/thrown.h"
 #include "tests/workloads/step/hand_scenario.h"
+#include "workloads/scenario.h"
+#include "workloads/training/read_question.h"
 
 using namespace moesim;
 using namespace moesim::testing;
@@ -100,4 +103,26 @@ TEST_CASE("loads of ranks that the layout has not, or the placement moves, are p
   CHECK(text_of(check(d)) ==
         "placement: experts: loads of ranks say where experts are, so each has one slot: linear or "
         "round_robin without redundant ones, or a file, would do\n");
+}
+
+TEST_CASE("whether a batch or the layout is the problem its type says, not its words") {
+  auto document = sim::io::YamlDocument::parse(
+      "name: test\nmodel: configs/models/mixtral-8x7b.yaml\n"
+      "cluster: configs/clusters/h100-8x8.yaml\n"
+      "parallelism: {tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}\n"
+      "training: {sequence: 4096, global_batch: 256}\n",
+      "x.yaml");
+  const Scenario s = read_scenario(document.root());
+  const auto of = [&](const TrainingQuestion& question) {
+    const auto problems = check(s.deployment, question);
+    REQUIRE_FALSE(problems.empty());
+    return problems.front().of;
+  };
+  TrainingQuestion batch = *s.training(), sequence = batch, group = batch;
+  batch.global_batch = 258;  // of 4 dp ranks
+  CHECK(of(batch) == ProblemOf::Batch);
+  sequence.sequence = 4098;  // over tp 4
+  CHECK(of(sequence) == ProblemOf::Batch);
+  group.sharding_group = 3;  // of 4 ranks
+  CHECK(of(group) == ProblemOf::Deployment);
 }

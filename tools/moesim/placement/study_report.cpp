@@ -41,6 +41,13 @@ std::string what_pays(const PlacementEntry& entry, std::uint32_t best, const Pla
                      best + 1 == study.windows ? " or more" : "");
 }
 
+// Whose loss leaves every expert. With any node any of its GPUs may go.
+std::string survives(const Report& report) {
+  if (!report.survives) return "";
+  if (report.survives->any_node) return "any node";
+  return report.survives->any_gpu ? "any GPU" : "none";
+}
+
 std::string bytes(double amount) {
   return sim::to_text(sim::Bytes(static_cast<std::int64_t>(amount)));
 }
@@ -65,6 +72,8 @@ Json to_json(const PlacementStudy& study, const std::vector<PlacementEntry>& ent
                  {"step_time_us", e.report.step_time_us.mean},
                  {"replica_bytes", e.replica_bytes},
                  {"replica_kv_tokens", e.replica_kv_tokens}};
+    if (const auto& s = e.report.survives)
+      item["survives"] = {{"any_gpu", s->any_gpu}, {"any_node", s->any_node}};
     if (!e.report.links.empty())
       item["hottest_link_busy_fraction"] = e.report.links.front().busy_fraction;
     item["rebalance"] = {{"experts_moved", e.moves.total},
@@ -110,23 +119,24 @@ std::string to_text(const PlacementStudy& study, const std::vector<PlacementEntr
                   study.scenario.deployment.model.name, study.scenario.deployment.cluster.name,
                   study.sources.ranks(), study.sources.nodes(),
                   study.sources.nodes() == 1 ? "" : "s", study.sources.begin.back(), routing);
-  text += fmt::format("  {:<16} {:>13} {:>11} {:>9} {:>9} {:>11} {:>9} {:>9}  {}\n", "placement",
-                      "rank max/mean", "nodes/token", "NVLink", "network", "step", "replicas",
-                      "KV tokens", "hottest link");
+  text += fmt::format("  {:<16} {:>13} {:>11} {:>9} {:>9} {:>11} {:>9} {:>9}  {:<9}  {}\n",
+                      "placement", "rank max/mean", "nodes/token", "NVLink", "network", "step",
+                      "replicas", "KV tokens", "survives", "hottest link");
   for (const PlacementEntry& e : entries) {
-    text += fmt::format("  {:<16} {:>13.3f} {:>11.2f} {:>9} {:>9} {:>8.2f} ms {:>9} {:>9.0f}  {}\n",
-                        title(e), e.score.rank_max_over_mean, e.score.nodes_per_token,
-                        bytes(e.score.nvlink_copies * study.copy_bytes),
-                        bytes(e.score.network_copies * study.copy_bytes),
-                        e.report.step_time_us.mean / 1000, bytes(e.replica_bytes),
-                        e.replica_kv_tokens, hottest_link(e.report));
+    text += fmt::format(
+        "  {:<16} {:>13.3f} {:>11.2f} {:>9} {:>9} {:>8.2f} ms {:>9} {:>9.0f}  {:<9}  {}\n",
+        title(e), e.score.rank_max_over_mean, e.score.nodes_per_token,
+        bytes(e.score.nvlink_copies * study.copy_bytes),
+        bytes(e.score.network_copies * study.copy_bytes), e.report.step_time_us.mean / 1000,
+        bytes(e.replica_bytes), e.replica_kv_tokens, survives(e.report), hottest_link(e.report));
   }
   text +=
       "\n  NVLink, network: dispatch and combine of all layers, a step, a token once a rank and "
       "once "
       "a node.\n"
       "  Replicas: memory of each GPU; KV tokens: those of the cache that it would hold "
-      "instead.\n\n";
+      "instead.\n"
+      "  Survives: the loss of any GPU, or of any node, leaves every expert somewhere.\n\n";
   text += fmt::format("  {:<16} {:>13} {:>11}  {:<20}  {}\n", "rebalancing", "experts moved",
                       "takes", "what pays", "busiest rank over the mean, 1, 2 … windows after");
   const double unmoved = unmoved_us(entries);

@@ -12,10 +12,12 @@
 #include "sim/error.h"
 #include "sim/workers.h"
 #include "tools/moesim/shipped.h"
+#include "tools/moesim/sweep/store_sensitivity.h"
 #include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/moesim/trace_cache.h"
 #include "tools/study/factor.h"
 #include "tools/study/sensitivity.h"
+#include "tools/study/store_file.h"
 #include "tools/study/study_inputs.h"
 #include "tools/study/study_spec.h"
 #include "workloads/run.h"
@@ -219,6 +221,13 @@ std::vector<Factor> factors_of(const Arguments& arguments) {
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
+  if (const std::filesystem::path file = arguments.text("SCENARIO"); is_database(file))
+    return store_sensitivity(file, arguments, console);
+  if (!arguments.has("over"))
+    throw sim::ConfigError(
+        "sweep sensitivity: say what varies: --over KEY=RANGE of a scenario, or name the store of "
+        "a "
+        "sweep");
   const std::vector<Factor> factors = factors_of(arguments);
   const std::string method = arguments.text("method");
   const auto seed = static_cast<std::uint64_t>(arguments.integer("seed", 0, 1'000'000'000));
@@ -276,16 +285,18 @@ Command sweep_sensitivity_command() {
           "depends on the others. sobol: parts of the variance, of a factor alone and with all "
           "that "
           "it takes part in (n (k + 2) runs), with the 80 % of 200 draws of the rows. Points that "
-          "are equal are run once. The most important factor is first.",
+          "are equal are run once. Of a sweep's store nothing is run: parts of the variance over "
+          "its "
+          "whole grid, exact. The most important factor is first.",
       .options = {{.name = "SCENARIO",
-                   .help = "a scenario: a YAML file, or the name of one that ships",
+                   .help =
+                       "a scenario: a YAML file, or the name of one that ships; or a sweep's store",
                    .required = true,
                    .is_file = true},
                   {.name = "--over",
                    .value = "KEY=RANGE",
                    .help = "a factor: LOW..HIGH (whole where both are), LOW..HIGH~ (even in log), "
                            "or a,b,c",
-                   .required = true,
                    .repeated = true},
                   {.name = "--measure",
                    .value = "KEY",
@@ -316,7 +327,8 @@ Command sweep_sensitivity_command() {
                    "step.batch_per_rank=8..64 --over step.context=1024..4096 --set network=bound",
                    "moesim sweep sensitivity SCENARIO --method sobol --samples 512 --over "
                    "'cluster.scale_out.bandwidth=100 Gbit/s..800 Gbit/s~' --over "
-                   "placement.experts=linear,eplb -j 2 --format json"},
+                   "placement.experts=linear,eplb -j 2 --format json",
+                   "moesim sweep sensitivity sweep.db --measure step_time_us.mean"},
       .run = run,
       .ends_itself = true};
 }

@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <string_view>
-#include <utility>
 
 #include "tools/moesim/shell_words.h"
+#include "tools/moesim/sweep/script_text.h"
 
 namespace moesim::tools {
 namespace {
@@ -58,43 +57,19 @@ merge)
 esac
 )script";
 
-std::string words_text(const std::vector<std::string>& words, std::string_view before) {
-  std::string text;
-  for (const std::string& word : words) {
-    if (!text.empty()) text += ' ';
-    text += quoted(word);
-  }
-  return text.empty() ? text : std::string(before) + text;
-}
-
 }  // namespace
 
 std::string slurm_script(const SlurmJob& job) {
-  const std::vector<std::pair<std::string_view, std::string>> fields = {
-      {"points", std::to_string(job.points)},
-      {"shards", std::to_string(job.shards)},
-      {"last", std::to_string(job.shards - 1)},
-      {"limit", job.nodes > 0 ? fmt::format("%{}", job.nodes) : ""},
-      {"jobs", std::to_string(job.jobs)},
-      {"version", job.version},
-      {"program", quoted(job.program)},
-      {"study", words_text(job.study, "")},
-      {"store", quoted(job.store)},
-      {"options", words_text(job.options, " ")}};
-  std::string text;
-  for (std::string_view rest = kScript; !rest.empty();) {
-    const std::size_t at = std::min(rest.find('@'), rest.size());
-    text += rest.substr(0, at);
-    rest.remove_prefix(at);
-    if (rest.empty()) break;
-    const std::string_view after = rest.substr(1);
-    const auto field = std::ranges::find_if(fields, [&](const auto& f) {
-      return after.starts_with(f.first) && after.substr(f.first.size()).starts_with('@');
-    });
-    text += field == fields.end() ? "@" : field->second;
-    rest.remove_prefix(field == fields.end() ? 1 : field->first.size() + 2);
-  }
-  return text;
+  return filled(kScript, {{"points", std::to_string(job.points)},
+                          {"shards", std::to_string(job.shards)},
+                          {"last", std::to_string(job.shards - 1)},
+                          {"limit", job.nodes > 0 ? fmt::format("%{}", job.nodes) : ""},
+                          {"jobs", std::to_string(job.jobs)},
+                          {"version", job.version},
+                          {"program", quoted(job.program)},
+                          {"study", words_text(job.study, "")},
+                          {"store", quoted(job.store)},
+                          {"options", words_text(job.options, " ")}});
 }
 
 }  // namespace moesim::tools

@@ -16,9 +16,10 @@ from typing import Any, Union
 
 from . import _core
 from ._errors import ConfigError, Error, InfeasibleError, InputError, Problem
+from ._traces import Trace, write_trace
 
-__all__ = ["run", "config", "sweep", "plan", "compare", "Error", "ConfigError", "InputError", "InfeasibleError",
-           "Problem", "__version__"]
+__all__ = ["run", "config", "sweep", "plan", "compare", "Inputs", "Trace", "write_trace", "Error", "ConfigError",
+           "InputError", "InfeasibleError", "Problem", "__version__"]
 __version__: str = _core.version
 
 # A file or a name, or what a file would say.
@@ -63,13 +64,20 @@ def _source(source: Source, what: str) -> tuple[str, str]:
     return os.fspath(source), ""
 
 
-def run(scenario: Source, *, set: Mapping[str, Any] | None = None, jobs: int = 1) -> dict[str, Any]:
+# What several calls of run share, loaded once: clusters with their kernels, unpacked traces, hashes of files. A file
+# that changes meanwhile is read anew; from any thread.
+Inputs = _core.Inputs
+
+
+def run(scenario: Source, *, set: Mapping[str, Any] | None = None, jobs: int = 1,
+        inputs: Inputs | None = None) -> dict[str, Any]:
     """Simulates a scenario: the report of `moesim run --format json`.
 
     set replaces values of it, by their dotted names. What does not fit is reported, too: memory.fits is false then.
+    With inputs, an Inputs() that several calls are given, what they share is loaded once.
     """
     text, name = _source(scenario, "scenario")
-    return json.loads(_core.run(text, name, _assignments(set), jobs))
+    return json.loads(_core.run(text, name, _assignments(set), jobs, inputs))
 
 
 def config(scenario: Source, *, set: Mapping[str, Any] | None = None) -> dict[str, Any]:

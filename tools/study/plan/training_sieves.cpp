@@ -46,9 +46,9 @@ std::optional<Rejection> check_run(const workloads::Scenario& run) {
   if (auto refused = refuse(d)) return refused;
   const auto problems = workloads::check(d, *run.training());
   if (problems.empty()) return {};
-  const std::string& text = problems.front().text;
-  const bool batch = text.starts_with("global_batch") || text.starts_with("sequence");
-  return Rejection{batch ? "batch" : "layout", problems.front().key + ": " + text};
+  const workloads::Problem& first = problems.front();
+  return Rejection{first.of == workloads::ProblemOf::Batch ? "batch" : "layout",
+                   first.key + ": " + first.text};
 }
 
 // Of what fits, the ceiling: tokens a second, with what failures lose of so many GPUs.
