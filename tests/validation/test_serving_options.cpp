@@ -77,7 +77,8 @@ TEST_CASE(
                                     .receive_interval = 10,
                                     .balance = 50,
                                     .memory_fraction = 0.8,
-                                    .cache = "bf16"});
+                                    .cache = "bf16",
+                                    .expert_parallel = false});
   // The other one, where it alone fits.
   E2eRow later = row();
   later.layout = {.tp = 8, .etp = 8};
@@ -88,7 +89,9 @@ TEST_CASE(
                                                 .balance = 60,
                                                 .memory_fraction = 0.85,
                                                 .cache = "fp8",
-                                                .moe = "marlin"});
+                                                .moe = "marlin",
+                                                .expert_parallel = false});
+  CHECK_FALSE(found.assumed);
   // The label's ep counts, whatever layout it was taken for; the second line allows any.
   E2eRow wide = row();
   wide.label_ep = 4;
@@ -134,8 +137,10 @@ TEST_CASE("TensorRT-LLM outside the sweeps reads one prompt beside its batch") {
   // 16 + 2048 + 1500.
   CHECK(options.of(r).sets == 0);
   CHECK(options.of(r).options == RunOptions{.tokens = 3564, .sequences = 16});
+  CHECK(options.of(r).assumed);
   r.engine = "vllm";
   CHECK(options.of(r).options == RunOptions{});
+  CHECK_FALSE(options.of(r).assumed);
 }
 
 TEST_CASE("options that cannot be read are told where they stand") {
@@ -281,4 +286,25 @@ TEST_CASE("an FP4 checkpoint of a mixture has its attention in 16 bits, of a den
         std::string::npos);
   r.model = "meta-llama/Llama-3.1-70B";
   CHECK(scenario_of(r, options).find("{weights: nvfp4, kv_cache: fp8}") != std::string::npos);
+}
+
+TEST_CASE("whether experts are parallel is the recipe's word where the label leaves it open") {
+  const E2eOptions options{.model_file = [](const std::string&) { return std::string("m.yaml"); },
+                           .configs = "configs"};
+  const auto sizes = [&](const E2eRow& r, std::optional<bool> parallel) {
+    const std::string text = scenario_of(r, options, {.expert_parallel = parallel});
+    const std::size_t begin = text.find("parallelism: {");
+    return text.substr(begin, text.find('}', begin) + 1 - begin);
+  };
+  E2eRow r = row();  // tp 4, ep 1
+  CHECK(sizes(r, {}) == "parallelism: {tp: 4, dp: 1, ep: 1, etp: 4}");
+  CHECK(sizes(r, false) == "parallelism: {tp: 4, dp: 1, ep: 1, etp: 4}");
+  CHECK(sizes(r, true) == "parallelism: {tp: 4, dp: 1, ep: 4, etp: 1}");
+  // Taken to be parallel by the model's other recipes, though its label says 1.
+  r.layout = {.tp = 4, .ep = 4, .etp = 1};
+  CHECK(sizes(r, {}) == "parallelism: {tp: 4, dp: 1, ep: 4, etp: 1}");
+  CHECK(sizes(r, false) == "parallelism: {tp: 4, dp: 1, ep: 1, etp: 4}");
+  // A label that says so leaves nothing open.
+  r.label_ep = 4;
+  CHECK(sizes(r, false) == "parallelism: {tp: 4, dp: 1, ep: 4, etp: 1}");
 }

@@ -106,7 +106,8 @@ std::string known_fault(E2eRow& row, const Label&) {
   if (row.precision.empty()) return "no format is stated";
   // 128 heads over 72 ranks: no engine starts so.
   if (row.layout.tp == 72) return "layout labels do not multiply up";
-  // The recipe turns expert parallelism on whatever the label says.
+  // Recipes turn expert parallelism on whatever the label says; the options of a run, where they
+  // are known, have the last word (RunOptions::expert_parallel).
   if (row.engine == "vllm" && row.model.find("MiniMax") != std::string::npos &&
       (row.system == "h200_sxm" || (row.system == "b200_sxm" && starts(row.version, "0.17")))) {
     const std::int64_t tp = row.layout.tp;

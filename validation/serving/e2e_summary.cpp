@@ -101,7 +101,9 @@ const char* load_of(std::int64_t concurrency) {
                               : "129-";
 }
 
-const char* options_of(std::int64_t sets) {
+const char* options_of(const E2ePrediction& p) {
+  if (p.options_assumed) return "assumed: TensorRT-LLM's tokens, isl + batch + 1,500";
+  const std::int64_t sets = p.option_sets;
   return sets < 0 ? "not asked" : sets == 0 ? "none fits" : sets == 1 ? "known" : "one of several";
 }
 
@@ -162,7 +164,7 @@ E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
       {"model", [](const E2ePrediction& p) { return p.row.model; }},
       {"mode", [](const E2ePrediction& p) { return p.row.mode; }},
       {"load", [](const E2ePrediction& p) { return std::string(load_of(p.row.concurrency)); }},
-      {"options", [](const E2ePrediction& p) { return std::string(options_of(p.option_sets)); }},
+      {"options", [](const E2ePrediction& p) { return std::string(options_of(p)); }},
       {"group", [](const E2ePrediction& p) { return p.row.group(); }}};
   for (const auto& [name, key] : keys) {
     for (const E2ePrediction& p : all) summary.by[name].try_emplace(key(p));

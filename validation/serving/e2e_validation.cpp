@@ -94,7 +94,10 @@ std::string scheduler_of(const RunOptions& run) {
 
 workloads::Parallelism layout_of(const E2eRow& row, const RunOptions& run) {
   workloads::Parallelism p = row.layout;
-  if (run.expert_parallel && p.ep == 1 && p.etp > 1) std::swap(p.ep, p.etp);
+  // The recipe's word, where it is known, on what the label leaves open.
+  const bool parallel = run.expert_parallel.value_or(p.ep > 1);
+  const bool open = p.dp == 1 && row.label_ep == 1 && (p.ep == 1 || p.etp == 1);
+  if (open && parallel != (p.ep > 1)) std::swap(p.ep, p.etp);
   return p;
 }
 
@@ -229,6 +232,7 @@ std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2
       const OptionTable::Found found = options.runs->of(rows[i]);
       asked.run = found.options;
       predictions[i].option_sets = found.sets;
+      predictions[i].options_assumed = found.assumed;
     }
     by_deployment[prices_of(rows[i], asked.run)].push_back(std::move(asked));
   }

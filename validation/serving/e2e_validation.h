@@ -32,6 +32,7 @@ struct E2ePrediction {
   std::string failed;  // why there is no prediction
   // Sets of run options that fit the row and differ (OptionTable); -1: nobody asked.
   std::int64_t option_sets = -1;
+  bool options_assumed = false;  // OptionTable::Found::assumed
 
   bool counts_for_ttft() const { return !row.cold && !row.saturated && demand <= 0.8; }
 };

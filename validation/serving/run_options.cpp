@@ -140,13 +140,13 @@ std::string experts_of(const std::string& cell) {
   return cell == "CUTLASS" || cell == "DEEPGEMM" ? "trtllm" : "";
 }
 
-// An engine as aiconfigurator deploys it (no file of the data says so): its generator's rule for
-// TensorRT-LLM makes room for one prompt beside the batch, max_num_tokens = max_batch_size + isl +
-// 1500. So the prompts of a wave are read one or two at a time, and stay apart where all outputs
-// are as long.
-RunOptions generated_options(const E2eRow& row) {
+// origin: assumed. No file of the data and no page says what TensorRT-LLM was started with outside
+// the sweeps. Taken is room for one prompt beside the batch, isl + batch + 1,500 tokens, as
+// aiconfigurator's generator is remembered to give: so the prompts of a wave are read one or two at
+// a time, and stay apart where all outputs are as long.
+std::optional<RunOptions> assumed_options(const E2eRow& row) {
   if (row.engine != "trtllm" || row.swept()) return {};
-  return {.tokens = row.concurrency + row.isl + 1500, .sequences = row.concurrency};
+  return RunOptions{.tokens = row.concurrency + row.isl + 1500, .sequences = row.concurrency};
 }
 
 }  // namespace
@@ -191,7 +191,8 @@ OptionTable OptionTable::read(const std::filesystem::path& file) {
     Line line;
     line.where = t.where(i);
     for (const auto& [c, member] : columns) line.*member = std::string(t.text(i, c));
-    line.expert_parallel = t.text(i, parallel) == "on";
+    const std::string_view of_experts = t.text(i, parallel);
+    if (!of_experts.empty()) line.expert_parallel = of_experts == "on";
     E2eRow any;
     any.isl = any.osl = any.concurrency = 1;
     for (const auto& [name, cell] :
@@ -230,7 +231,8 @@ RunOptions OptionTable::options_of(const Line& line, const E2eRow& row) {
 }
 
 OptionTable::Found OptionTable::of(const E2eRow& row) const {
-  Found found{.options = generated_options(row)};
+  const std::optional<RunOptions> assumed = assumed_options(row);
+  Found found{.options = assumed.value_or(RunOptions{})};
   std::set<RunOptions> sets;
   for (const Line& line : lines_) {
     if (line.engine != row.engine || line.model != row.model || line.system != row.system ||
@@ -247,6 +249,7 @@ OptionTable::Found OptionTable::of(const E2eRow& row) const {
     sets.insert(options);
   }
   found.sets = static_cast<std::int64_t>(sets.size());
+  found.assumed = sets.empty() && assumed.has_value();
   return found;
 }
 

@@ -20,9 +20,10 @@ struct RunOptions {
   std::optional<std::int64_t> batch_wait = {};                          // TensorRT-LLM: iterations
   std::optional<std::int64_t> balance = {};  // TensorRT-LLM: iterations that dp ranks wait
   std::optional<double> batch_wait_share = {}, memory_fraction = {};
-  std::string cache = {};        // "fp8", "bf16"; empty: not said
-  std::string moe = {};          // the experts' kernels, as `kernels.moe` has them; empty: not said
-  bool expert_parallel = false;  // whatever the layout's label says
+  std::string cache = {};  // "fp8", "bf16"; empty: not said
+  std::string moe = {};    // the experts' kernels, as `kernels.moe` has them; empty: not said
+  // Where the label says 1, which recipes have for both.
+  std::optional<bool> expert_parallel = {};
 
   auto operator<=>(const RunOptions&) const = default;
 };
@@ -40,9 +41,9 @@ class OptionTable {
     RunOptions options = {};
     // That differ. A row with its version is taken to be of when that was first swept, one without
     // of just before versions are named: of the first, or the last, in force. 0: none fits; they
-    // are the engine's own then, or of TensorRT-LLM outside the table's sweeps, what aiconfigurator
-    // generates.
+    // are the engine's own then, or of TensorRT-LLM outside the table's sweeps, assumed.
     std::int64_t sets = 0;
+    bool assumed = false;
   };
   // Rows without a version were measured before 2026-01-21; of those options all versions count.
   Found of(const E2eRow& row) const;
@@ -52,7 +53,7 @@ class OptionTable {
     std::string where;
     std::string engine, version, model, system, precision, isl, osl, tp, ep, dp, least, most, from,
         tokens, sequences, chunk, cache, memory, receive, wait, share, balance, moe;
-    bool expert_parallel = false;
+    std::optional<bool> expert_parallel;
   };
   static RunOptions options_of(const Line& line, const E2eRow& row);
 
