@@ -9,7 +9,7 @@
 #include <array>
 #include <cstddef>
 
-#include "workloads/serving/structure.h"
+#include "workloads/report/structure.h"
 #include "workloads/step/factors.h"
 
 namespace moesim::validation {

@@ -4,9 +4,9 @@
 
 #include <functional>
 
+#include "workloads/report/structure.h"
 #include "workloads/run.h"
 #include "workloads/serving/service.h"
-#include "workloads/serving/structure.h"
 
 namespace moesim::workloads {
 

@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "workloads/serving/structure.h"
+#include "workloads/report/structure.h"
 
 using namespace moesim::validation;
 using doctest::Approx;

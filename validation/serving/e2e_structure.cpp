@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "workloads/serving/structure.h"
+#include "workloads/report/structure.h"
 
 namespace moesim::validation {
 namespace {
