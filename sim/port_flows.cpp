@@ -1,6 +1,7 @@
 #include "sim/port_flows.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <utility>
 
@@ -157,14 +158,16 @@ void PortFlows::begin_filling(Side side) {
 void PortFlows::compute_rates() {
   begin_filling(kOut);
   begin_filling(kIn);
-  const auto lowest = [this](Side side) {
+  std::array<float, kLanes> lowest;
+  const auto find_levels = [&](Side side) {
     PortSide& s = sides_[side];
-    return levels_now(s.left.data(), s.flows.data(), padded(ports_), s.now.data());
+    levels_now(s.left.data(), s.flows.data(), padded(ports_), s.now.data(), lowest.data());
   };
   while (!sides_[kOut].filling.empty() || !sides_[kIn].filling.empty()) {
     for (const Side side : {kOut, kIn}) {
-      lowest(side);
-      fill_up_to(side, lowest(other(side)));
+      find_levels(side);
+      find_levels(other(side));
+      fill_up_to(side, lowest_of(lowest.data()));
     }
   }
 }
@@ -211,7 +214,8 @@ void PortFlows::fill_up(Side side, Port port, float level) {
 float PortFlows::first_end() {
   inverse_.resize(sides_[kIn].level.size());
   for (std::size_t p = 0; p < inverse_.size(); ++p) inverse_[p] = 1 / sides_[kIn].level[p];
-  float first = kUnlimited;
+  std::array<float, kLanes> first;
+  first.fill(kUnlimited);
   for (const auto& sheet : sheets_) {
     if (!sheet || sheet->n == 0) continue;
     const float* const each = by_place(*sheet, inverse_);
@@ -222,11 +226,10 @@ float PortFlows::first_end() {
         continue;
       }
       first_ends(sheet->left.data() + row * sheet->stride, sheet->stride,
-                 1 / sides_[kOut].level[sheet->ports[row]], each, lanes);
-      first = std::min(first, *std::min_element(lanes, lanes + kLanes));
+                 1 / sides_[kOut].level[sheet->ports[row]], each, lanes, first.data());
     }
   }
-  return first;
+  return lowest_of(first.data());
 }
 
 void PortFlows::ending_within(float seconds, std::vector<Ending>& ending) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "sim/any_width.h"
 
@@ -14,6 +15,9 @@ constexpr std::array<std::uint32_t, kWord> kBits = [] {
   for (std::size_t i = 0; i < kWord; ++i) bits[i] = std::uint32_t{1} << i;
   return bits;
 }();
+
+// Side by side: of a loop over an array of them the compiler makes one number after another.
+using Lanes __attribute__((vector_size(kLanes * sizeof(float)))) = float;
 
 }  // namespace
 
@@ -31,19 +35,18 @@ void fix_flows(const std::uint32_t* bits, std::size_t words, float level, float*
 }
 
 MOESIM_ANY_WIDTH
-float levels_now(const float* left, const float* flows, std::size_t n, float* levels) {
-  std::array<float, kLanes> lowest;
-  lowest.fill(kUnlimited);
+void levels_now(const float* left, const float* flows, std::size_t n, float* levels,
+                float* lowest) {
+  const Lanes none = Lanes{} + kUnlimited, one = Lanes{} + 1.0f;
+  Lanes least = none, bytes, all;
   for (std::size_t i = 0; i < n; i += kLanes) {
-    for (std::size_t j = 0; j < kLanes; ++j) {
-      const float all = flows[i + j];
-      const float some = all > 0.5f ? all : 1.0f;
-      const float level = left[i + j] / some;
-      levels[i + j] = all > 0.5f ? level : kUnlimited;
-      lowest[j] = levels[i + j] < lowest[j] ? levels[i + j] : lowest[j];
-    }
+    std::memcpy(&bytes, left + i, sizeof bytes);
+    std::memcpy(&all, flows + i, sizeof all);
+    const Lanes level = all > 0.5f ? bytes / (all > 0.5f ? all : one) : none;
+    least = level < least ? level : least;
+    std::memcpy(levels + i, &level, sizeof level);
   }
-  return *std::min_element(lowest.begin(), lowest.end());
+  std::memcpy(lowest, &least, sizeof least);
 }
 
 MOESIM_ANY_WIDTH
@@ -52,16 +55,30 @@ void serve_flows(float* left, std::size_t n, float most, const float* each) {
 }
 
 MOESIM_ANY_WIDTH
-void first_ends(const float* left, std::size_t n, float slow, const float* each, float* first) {
-  std::array<float, kLanes> lowest;
-  lowest.fill(kUnlimited);
+void first_ends(const float* left, std::size_t n, float slow, const float* each, float* first,
+                float* of_all) {
+  const Lanes least = Lanes{} + slow;
+  Lanes lowest = Lanes{} + kUnlimited, bytes, other;
   for (std::size_t i = 0; i < n; i += kLanes) {
-    for (std::size_t j = 0; j < kLanes; ++j) {
-      const float end = left[i + j] * (each[i + j] > slow ? each[i + j] : slow);
-      lowest[j] = end < lowest[j] ? end : lowest[j];
-    }
+    std::memcpy(&bytes, left + i, sizeof bytes);
+    std::memcpy(&other, each + i, sizeof other);
+    const Lanes end = bytes * (other > least ? other : least);
+    lowest = end < lowest ? end : lowest;
   }
-  std::copy(lowest.begin(), lowest.end(), first);
+  std::memcpy(first, &lowest, sizeof lowest);
+  std::memcpy(&other, of_all, sizeof other);
+  lowest = lowest < other ? lowest : other;
+  std::memcpy(of_all, &lowest, sizeof lowest);
+}
+
+// In halves, so that no comparison waits for more than three others.
+float lowest_of(const float* lanes) {
+  std::array<float, kLanes> lowest;
+  std::copy(lanes, lanes + kLanes, lowest.begin());
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t j = 0; j < half; ++j) lowest[j] = std::min(lowest[j], lowest[j + half]);
+  }
+  return lowest[0];
 }
 
 }  // namespace moesim::sim

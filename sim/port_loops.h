@@ -21,13 +21,19 @@ inline constexpr std::size_t padded(std::size_t n) {
 void fix_flows(const std::uint32_t* bits, std::size_t words, float level, float* left,
                float* flows);
 
-// Levels at which ports would fill up, left / flows; unlimited where no flow is. The lowest.
-float levels_now(const float* left, const float* flows, std::size_t n, float* levels);
+// Levels at which ports would fill up, left / flows; unlimited where no flow is. And the lowest of
+// each lane.
+void levels_now(const float* left, const float* flows, std::size_t n, float* levels, float* lowest);
 
 // Bytes left after flows had the lower of `most` and their other end's each.
 void serve_flows(float* left, std::size_t n, float most, const float* each);
 
-// When flows end, bytes left x the higher of `slow` and their other end's: the first of each lane.
-void first_ends(const float* left, std::size_t n, float slow, const float* each, float* first);
+// When flows end, bytes left x the higher of `slow` and their other end's: the first of each lane,
+// which lowers those of all rows.
+void first_ends(const float* left, std::size_t n, float slow, const float* each, float* first,
+                float* of_all);
+
+// Of kLanes.
+float lowest_of(const float* lanes);
 
 }  // namespace moesim::sim

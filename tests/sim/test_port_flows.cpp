@@ -121,11 +121,15 @@ TEST_CASE("loops over rows give the bytes of plain ones, whatever registers they
   auto fixed = left, fewer = flows;
   fix_flows(bits.data(), bits.size(), 3e7f, fixed.data(), fewer.data());
   std::vector<float> levels(kSize);
-  const float lowest = levels_now(left.data(), flows.data(), kSize, levels.data());
+  std::vector<float> lanes(kLanes);
+  levels_now(left.data(), flows.data(), kSize, levels.data(), lanes.data());
+  const float lowest = lowest_of(lanes.data());
   auto served = left;
   serve_flows(served.data(), kSize, 4e5f, each.data());
-  std::vector<float> first(kLanes);
-  first_ends(left.data(), kSize, 4e5f, each.data(), first.data());
+  std::vector<float> first(kLanes), of_all(kLanes, kUnlimited);
+  of_all[3] = 0.5f;  // of a row before
+  first_ends(left.data(), kSize, 4e5f, each.data(), first.data(), of_all.data());
+  CHECK(lowest_of(first.data()) == *std::min_element(first.begin(), first.end()));
   float lowest_plainly = kUnlimited;
   for (std::size_t i = 0; i < kSize; ++i) {
     CHECK(fixed[i] == (bit(i) ? left[i] - 3e7f : left[i]));
@@ -138,6 +142,7 @@ TEST_CASE("loops over rows give the bytes of plain ones, whatever registers they
     for (std::size_t j = i % kLanes; j < kSize; j += kLanes) {
       lane = std::min(lane, left[j] * std::max(each[j], 4e5f));
     }
+    CHECK(of_all[i % kLanes] == (i % kLanes == 3 ? 0.5f : lane));
     CHECK(first[i % kLanes] == lane);
   }
   CHECK(lowest == lowest_plainly);
