@@ -317,6 +317,11 @@ void LayerPassBuilder::add_moe(const MoeFfn& moe, std::size_t moe_index, std::ui
   compute(f.attention, "router", Phase::Router, router.forward, GraphScope::Router);
   compute(f.attention, "preprocess", Phase::Router, preprocess.forward, GraphScope::Preprocess);
   compute(f.attention, "permute", Phase::Router, prepare);
+  // Backward the rows go where they went.
+  const bool lays_out = sharded && in_.group.tokens == hardware::MulticastAlgorithm::DeepEpNormal;
+  if (lays_out)
+    compute(f.attention, "layout", Phase::Router,
+            sums_of(pricing_.layout(moe, mine), recompute).forward);
 
   const RoutedLayer& routed = in_.routed.of(moe_index, moe, draw);
   // The host must know how many rows come before it can have them computed, and where a message is
@@ -362,6 +367,7 @@ void LayerPassBuilder::add_moe(const MoeFfn& moe, std::size_t moe_index, std::ui
   if (sharded) {
     b.combine.push_back(swapped(out, "combine backward", Phase::Combine));
     b.dispatch.push_back(swapped(back, "dispatch backward", Phase::Dispatch));
+    if (lays_out) --out.operations;
     f.dispatch.push_back(std::move(out));
   }
   compute_shared(f.mlp, "shared expert", shared.forward);
