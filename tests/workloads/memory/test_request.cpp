@@ -66,8 +66,8 @@ TEST_CASE("the parts of every stage sum to its peak") {
 }
 
 TEST_CASE("a memory question knows every algorithm that a scenario does") {
-  // Mixtral's rows have 4096 numbers: a slot of HybridEP's buffers is 2 x 4096 + 128 x 12 + 128 x 4 +
-  // 8 = 10,248 B. 16 multiprocessors are 8 channels of 256 slots and 20 B for each of 8 GPUs:
+  // Mixtral's rows have 4096 numbers: a slot of HybridEP's buffers is 2 x 4096 + 128 x 12 + 128 x 4
+  // + 8 = 10,248 B. 16 multiprocessors are 8 channels of 256 slots and 20 B for each of 8 GPUs:
   // 167.9 MB, in pages of 2 MiB 81. NCCL's all-to-all takes 7 peers x 2 x 4 MiB.
   const auto buffers = [](const std::string& algorithm) {
     const Json plan =
