@@ -224,6 +224,20 @@ void LayerPassBuilder::add_context(const Mixer& mixer, const Operations& ops,
       return;
     }
     case ContextExchange::AllToAll: {
+      // Transformer Engine copies a tensor before and after: heads of a rank together, and tokens
+      // in their order (attention/dot_product_attention/context_parallel.py,
+      // flash_attn_a2a_communicate).
+      constexpr std::int64_t kCopies = 2, kTensors = 4, kReadAndWrite = 2;
+      const std::int64_t numbers =
+          tokens_ * (widths.queries + widths.keys + widths.values + widths.result);
+      hardware::KernelCost copies = in_.kernels.elementwise(
+          {.bytes = bytes_of(kCopies * kReadAndWrite * numbers), .launches = kCopies * kTensors},
+          in_.share);
+      copies.launches = kCopies * kTensors;
+      Work copied;
+      copied += copies;
+      for (Steps* steps : {&forward, &backward})
+        compute(*steps, "context copies", Phase::Attention, copied);
       PassStep step{.what = "context all-to-all", .phase = kContextPhase};
       for (Rank r = 0; r < in_.layout.ranks(); ++r) {
         const std::vector<Rank> group = in_.layout.cp_group(r);

@@ -106,6 +106,29 @@ TEST_CASE("collectives within a layer wait for no exchange of the other micro-ba
   CHECK(span_of("dispatch L0").start >= span_of("combine backward L0").end);
 }
 
+TEST_CASE("an all-to-all of context copies each tensor before and after") {
+  // A sequence of 2 tokens over two ranks: of one token 400 numbers of queries, 200 of keys, 200 of
+  // values and 400 of the result, read and written twice: 9,600 B in 8 kernels, 8.0096 us.
+  Deployment d = hand_deployment(hand_model({layer_of(hand_attention(), hand_dense())}), {.cp = 2});
+  give_default_collectives(d.cluster);
+  d.network.fidelity = hardware::Fidelity::Bound;
+  d.routing = {.law = Law::Balanced};
+  TrainingQuestion q = hand_question();
+  q.stages = {{.layers = 1}};
+  q.context = ContextExchange::AllToAll;
+  for (const PassKind kind : {PassKind::Forward, PassKind::Backward}) {
+    const ChunkTable::Recorded pass = ChunkTable(d, q).record({kind});
+    std::int64_t found = 0;
+    for (sim::OpId id = 0; id < pass.graph.size(); ++id) {
+      const sim::Op& op = pass.graph.op(id);
+      if (pass.graph.label(op.label).name != "context copies L0") continue;
+      ++found;
+      CHECK(op.duration == 8'009'600_ps);
+    }
+    CHECK(found == 2);  // a rank each
+  }
+}
+
 TEST_CASE("shared experts are computed while tokens and their gradients are under way") {
   // One as wide as a routed one, of 2 tokens: forward 3.008 + 1.006 + 2.006 = 6.020 us, gradients
   // of inputs 3.008 + 1.010 + 2.006, of weights 9.008 + 5.006 = 14.014.
