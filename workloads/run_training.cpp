@@ -197,9 +197,10 @@ MemoryReport memory_row(const TrainingPlan& plan) {
 }
 
 // The pipeline as operations: a rank of the graph is a pipeline rank. In the middle one's passes,
-// what the first rank of the expert group does in them, its exchanges on a stream of their own.
+// what the first rank of the expert group does in them, its exchanges and collectives on streams of
+// their own.
 Recording record(const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks) {
-  Recording recording{.graph = sim::OpGraph(schedule.size(), kStreams), .timeline = {}};
+  Recording recording{.graph = sim::OpGraph(schedule.size(), kTrainingStreams), .timeline = {}};
   std::map<ChunkPass, ChunkTable::Recorded> known;
   const auto inside = [&](std::uint32_t r, const ChunkPass& pass, sim::Time start) {
     auto found = known.find(pass);

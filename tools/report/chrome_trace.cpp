@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -14,7 +15,12 @@ namespace {
 using sim::OpId;
 using sim::OpKind;
 
-constexpr std::array<const char*, 2> kStreamNames{"compute", "network"};
+// Rows of a rank: streams, what it waits for by itself, and a further stream where there is one.
+constexpr std::array<const char*, 3> kStreamNames{"compute", "network", "collectives"};
+constexpr std::size_t kDelays = 2;
+constexpr std::size_t row_of(std::size_t stream) {
+  return stream < kDelays ? stream : stream + 1;
+}
 
 std::string quoted(const std::string& text) {
   return nlohmann::json(text).dump();
@@ -59,13 +65,14 @@ class Writer {
     event(fmt::format(
         R"({{"ph":"M","pid":{},"name":"process_sort_index","args":{{"sort_index":{}}}}})", rank,
         rank));
-    for (std::size_t stream = 0; stream < kStreamNames.size(); ++stream) {
+    const std::size_t streams = std::max<std::size_t>(kDelays, graph_.streams());
+    for (std::size_t stream = 0; stream < streams; ++stream) {
       event(fmt::format(
           R"({{"ph":"M","pid":{},"tid":{},"name":"thread_name","args":{{"name":"{}"}}}})", rank,
-          stream, kStreamNames[stream]));
+          row_of(stream), kStreamNames.at(stream)));
       event(fmt::format(
           R"({{"ph":"M","pid":{},"tid":{},"name":"thread_sort_index","args":{{"sort_index":{}}}}})",
-          rank, stream, stream));
+          rank, row_of(stream), row_of(stream)));
     }
   }
 
@@ -75,7 +82,7 @@ class Writer {
     if (span.start == span.end) return;
     const sim::Label& label = graph_.label(op.label);
     event(fmt::format(R"({{"ph":"X","pid":{},"tid":{},"ts":{},"dur":{},"name":{},"cat":"{}"{}}})",
-                      op.rank, op.kind == OpKind::Delay ? 2 : op.stream,
+                      op.rank, op.kind == OpKind::Delay ? kDelays : row_of(op.stream),
                       us(span.start.time_since_epoch()), us(span.end - span.start),
                       quoted(label.name), name_of(workloads::phase_of(label.phase)),
                       arguments(op)));

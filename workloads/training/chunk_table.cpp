@@ -177,13 +177,13 @@ class Weaver {
  public:
   Weaver(const hardware::Cluster& cluster, Rank ranks, const Host& host, sim::Duration lead)
       : cluster_(cluster),
-        ops_(cluster, ranks),
-        host_(ops_.graph(), host, ranks, lead),
+        graph_(ranks, kTrainingStreams),
+        host_(graph_, host, ranks, lead),
         ranks_(ranks) {}
 
   const HostStream& host() const { return host_; }
 
-  sim::OpGraph& graph() { return ops_.graph(); }
+  sim::OpGraph& graph() { return graph_; }
   Chain start() const { return Chain(ranks_, sim::kNoOp); }
 
   void add(const Steps& steps, std::int64_t layer, Chain& chain) {
@@ -215,14 +215,19 @@ class Weaver {
     fork_ = chain;
     if (host_.takes_time())
       for (Rank r = 0; r < ranks_; ++r) on[r] = host_.launch(r, step.operations, on[r]);
+    const bool tokens =
+        step.phase == index_of(Phase::Dispatch) || step.phase == index_of(Phase::Combine);
     for (const hardware::PricedExchange& priced : step.exchanges) {
-      ops_.exchange(priced.exchange, label, on);
+      const sim::ExchangeId id = graph_.add_exchange(priced.exchange);
+      for (const Rank r : priced.exchange.participants)
+        on[r] = graph_.add_part(id, r, tokens ? kNetworkStream : kCollectiveStream, label,
+                                std::array{on[r]});
       exchanged[phase].add(priced, priced.exchange.participants.size());
     }
   }
 
   const hardware::Cluster& cluster_;
-  RankOps ops_;
+  sim::OpGraph graph_;
   HostStream host_;
   Rank ranks_;
   Chain fork_;  // where the last exchange started from
@@ -275,6 +280,21 @@ void add_woven(std::span<const NamedPasses> forward, std::span<const NamedPasses
     add_last(last.attention_weights);
     add_next(next.tail);
   }
+}
+
+// When the first exchange of tokens starts.
+std::optional<sim::Duration> first_exchange(const sim::OpGraph& graph,
+                                            const sim::Timeline& timeline) {
+  std::optional<sim::Duration> first;
+  for (sim::OpId id = 0; id < graph.size(); ++id) {
+    const sim::Op& op = graph.op(id);
+    const std::uint32_t phase = graph.label(op.label).phase;
+    if (op.kind != sim::OpKind::Exchange) continue;
+    if (phase != index_of(Phase::Dispatch) && phase != index_of(Phase::Combine)) continue;
+    const sim::Duration start = timeline.spans[id].start - sim::Time{};
+    first = std::min(first.value_or(start), start);
+  }
+  return first;
 }
 
 // What one rank did in its time (sim::rank_times is of all).
@@ -396,9 +416,11 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, const Ch
   const sim::RankTime time = time_of(slowest, weaver.graph(), timeline);
   for (std::size_t p = 0; p < kTrainingPhases; ++p) played.exposed[p] = time.phases[p].exposed;
   played.idle = time.idle;
-  if (ranks > d.cluster.gpus_per_node)
+  if (ranks > d.cluster.gpus_per_node) {
     for (const Phase phase : {Phase::Dispatch, Phase::Combine})
       played.links += weaver.exchanged[index_of(phase)].time / ranks;
+    if (!pass.beside) played.first_use = first_exchange(weaver.graph(), timeline);
+  }
   played.work = std::move(weaver.work);
   played.exchanged = std::move(weaver.exchanged);
   if (recorded) *recorded = {.graph = std::move(weaver.graph()), .timeline = std::move(timeline)};

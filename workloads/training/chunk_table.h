@@ -26,6 +26,11 @@
 
 namespace moesim::workloads {
 
+// Streams of a pass's rank, beside kComputeStream and kNetworkStream, which exchanges tokens:
+// collectives within a layer (over tp, cp, etp) have communicators of their own, and wait for no
+// exchange of another micro-batch.
+inline constexpr std::uint8_t kCollectiveStream = 2, kTrainingStreams = 3;
+
 // A pass of a stage, or a forward and a backward one that are woven.
 struct ChunkPass {
   PassKind kind = PassKind::Forward;
@@ -46,6 +51,9 @@ struct PlayedChunk {
   sim::Duration idle{};
   // That its exchanges of tokens keep a rank's NICs, on average; none where they stay on a node.
   sim::Duration links{};
+  // When its first exchange of tokens starts, where it uses NICs; none: none does, or the pass is
+  // woven, where others hide it.
+  std::optional<sim::Duration> first_use = {};
   sim::Duration lead{};  // of the host over the GPU at the end, where it had none at the start
   std::array<Work, kPhases> work{};  // computations of all ranks of the group
   std::array<Work, kPhases> exchanged{};

@@ -15,8 +15,10 @@ sim::Bytes bytes_of(double bytes) {
 constexpr double kBucket = 40e6, kBucketPerRank = 1e6;
 constexpr std::int64_t kFp32 = 4;
 // What the host does for a parameter tensor at the end of a step: its gradient to the part that is
-// the optimizer's, its share of norm and clip, of Adam's list, and the part back.
-constexpr std::int64_t kTensorOperations = 5;
+// the optimizer's, its share of norm and clip, of Adam's list, and the part back. Sharded weights'
+// gradients are reduced to where the optimizer reads them (Megatron-LM, optimizer/
+// distrib_optimizer.py, _copy_model_grads_to_main_grads has nothing to do then).
+constexpr std::int64_t kTensorOperations = 5, kShardedOperations = 4;
 
 }  // namespace
 
@@ -150,7 +152,9 @@ sim::Duration DataParallel::adam(std::uint32_t rank) const {
                             4 * question_.moment_bytes + question_.parameter_bytes));
   const Host& host = deployment_.host;
   if (host.graphs == Graphs::All) return gpu;
-  return std::max(gpu, host.per_operation * (kTensorOperations * tensors(rank)));
+  const std::int64_t each =
+      question_.sharding == Sharding::Weights ? kShardedOperations : kTensorOperations;
+  return std::max(gpu, host.per_operation * (each * tensors(rank)));
 }
 
 std::int64_t DataParallel::tensors(std::uint32_t rank) const {

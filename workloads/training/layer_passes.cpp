@@ -224,6 +224,20 @@ void LayerPassBuilder::add_context(const Mixer& mixer, const Operations& ops,
       return;
     }
     case ContextExchange::AllToAll: {
+      // Transformer Engine copies a tensor before and after: heads of a rank together, and tokens
+      // in their order (attention/dot_product_attention/context_parallel.py,
+      // flash_attn_a2a_communicate).
+      constexpr std::int64_t kCopies = 2, kTensors = 4, kReadAndWrite = 2;
+      const std::int64_t numbers =
+          tokens_ * (widths.queries + widths.keys + widths.values + widths.result);
+      hardware::KernelCost copies = in_.kernels.elementwise(
+          {.bytes = bytes_of(kCopies * kReadAndWrite * numbers), .launches = kCopies * kTensors},
+          in_.share);
+      copies.launches = kCopies * kTensors;
+      Work copied;
+      copied += copies;
+      for (Steps* steps : {&forward, &backward})
+        compute(*steps, "context copies", Phase::Attention, copied);
       PassStep step{.what = "context all-to-all", .phase = kContextPhase};
       for (Rank r = 0; r < in_.layout.ranks(); ++r) {
         const std::vector<Rank> group = in_.layout.cp_group(r);
@@ -317,6 +331,11 @@ void LayerPassBuilder::add_moe(const MoeFfn& moe, std::size_t moe_index, std::ui
   compute(f.attention, "router", Phase::Router, router.forward, GraphScope::Router);
   compute(f.attention, "preprocess", Phase::Router, preprocess.forward, GraphScope::Preprocess);
   compute(f.attention, "permute", Phase::Router, prepare);
+  // Backward the rows go where they went.
+  const bool lays_out = sharded && in_.group.tokens == hardware::MulticastAlgorithm::DeepEpNormal;
+  if (lays_out)
+    compute(f.attention, "layout", Phase::Router,
+            sums_of(pricing_.layout(moe, mine), recompute).forward);
 
   const RoutedLayer& routed = in_.routed.of(moe_index, moe, draw);
   // The host must know how many rows come before it can have them computed, and where a message is
@@ -362,6 +381,7 @@ void LayerPassBuilder::add_moe(const MoeFfn& moe, std::size_t moe_index, std::ui
   if (sharded) {
     b.combine.push_back(swapped(out, "combine backward", Phase::Combine));
     b.dispatch.push_back(swapped(back, "dispatch backward", Phase::Dispatch));
+    if (lays_out) --out.operations;
     f.dispatch.push_back(std::move(out));
   }
   compute_shared(f.mlp, "shared expert", shared.forward);

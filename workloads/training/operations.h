@@ -106,6 +106,8 @@ struct OperationPricing {
   Operations permute_there(std::int64_t rows, std::int64_t tokens) const;
   // Maps and counts of who sends what, once the router has chosen.
   Operations preprocess(std::int64_t tokens) const;
+  // How many rows go where, by DeepEP's normal kernels before they dispatch.
+  Operations layout(const MoeFfn& moe, std::int64_t tokens) const;
   Operations embedding(std::int64_t tokens) const;
   // Final norm, logits, loss.
   Operations head(std::int64_t tokens) const;

@@ -56,10 +56,12 @@ class Player {
           const std::optional<Time> ready = ready_of(rank, action);
           if (!ready) break;
           const Time start = std::max(*ready, free[rank]);
-          const Time end = start + time_of(rank, action);
+          const Duration room =
+              done.empty() ? Duration{} : room_for_send(rank, done.back(), action, start);
+          const Time end = start + time_of(rank, action) + room;
           note(rank, action.pass, end);
           if (action.beside) note(rank, *action.beside, end);
-          done.push_back({action, start, end});
+          done.push_back({action, start, end, room});
           free[rank] = end;
           played.step = std::max(played.step, end - Time{});
           moved = true;
@@ -80,6 +82,27 @@ class Player {
   void note(std::uint32_t rank, const Pass& pass, Time end) {
     if (pass.kind == PassKind::BackwardWeight) return;
     ends_[index({rank, pass.chunk}, pass.kind == PassKind::Forward, pass.micro_batch)] = end;
+  }
+
+  // Whether what an action gives goes to another rank.
+  bool is_sent(std::uint32_t rank, const Action& action) const {
+    const auto leaves = [&](const Pass& pass) {
+      if (pass.kind == PassKind::BackwardWeight) return false;
+      const ChunkPlace here{rank, pass.chunk};
+      const auto to =
+          pass.kind == PassKind::Forward ? schedule_.after(here) : schedule_.before(here);
+      return to && to->rank != rank;
+    };
+    return leaves(action.pass) || (action.beside && leaves(*action.beside));
+  }
+
+  // What is left of the send of the action before when this one's exchanges want its links.
+  Duration room_for_send(std::uint32_t rank, const PlayedAction& before, const Action& action,
+                         Time start) const {
+    if (!times_.first_use || !is_sent(rank, before.action)) return {};
+    const std::optional<Duration> use = times_.first_use(rank, action);
+    if (!use) return {};
+    return std::max(Duration{}, before.end + times_.send - (start + *use));
   }
 
   // When a result is on a rank.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "sim/units.h"
@@ -24,6 +25,11 @@ struct ScheduleTimes {
   sim::Duration send{};  // from one rank to another, activations or gradients; on one rank nothing
   // In place of the times of stages, where given: of what a rank does.
   std::function<sim::Duration(std::uint32_t rank, const Action& action)> of = {};
+  // When, after its start, an action's exchanges first want the links that sends use: what is left
+  // of the send of the action before then takes its time of them, and the action as much longer.
+  // None: never.
+  std::function<std::optional<sim::Duration>(std::uint32_t rank, const Action& action)> first_use =
+      {};
   // No forward pass of a chunk starts before: [rank][chunk]; empty: at once.
   std::vector<std::vector<sim::Duration>> ready = {};
 };
@@ -31,6 +37,7 @@ struct ScheduleTimes {
 struct PlayedAction {
   Action action;
   sim::Time start{}, end{};
+  sim::Duration behind_send{};  // of it: its exchanges share their links with a send
 };
 
 struct PlayedSchedule {

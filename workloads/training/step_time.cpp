@@ -71,9 +71,7 @@ class Stepper {
     for (std::int64_t e = 0; e < replicas; ++e) {
       const std::size_t shift = kReplicaShift * static_cast<std::size_t>(e) % chunks_.draws();
       if (!shifts.insert(shift).second) continue;
-      times.of = [this, shift](std::uint32_t rank, const Action& action) {
-        return time_of(rank, action, shift);
-      };
+      set_passes(times, shift);
       PlayedSchedule played = play(schedule_, times);
       note(played, done);
       if (played.step <= slowest) continue;
@@ -104,6 +102,15 @@ class Stepper {
       pass.beside = {.stage = schedule_.stage({rank, action.beside->chunk}),
                      .draw = draw(*action.beside, shift)};
     return pass;
+  }
+
+  void set_passes(ScheduleTimes& times, std::size_t shift) {
+    times.of = [this, shift](std::uint32_t rank, const Action& action) {
+      return time_of(rank, action, shift);
+    };
+    times.first_use = [this, shift](std::uint32_t rank, const Action& action) {
+      return chunks_.of(chunk_of(rank, action, shift)).first_use;
+    };
   }
 
   Duration time_of(std::uint32_t rank, const Action& action, std::size_t shift) {
@@ -277,7 +284,9 @@ class Stepper {
         Duration left = chunk.time;
         const auto shown = exposed_of(chunk);
         for (std::size_t i = 0; i < shown.size(); ++i) exposed[i] += shown[i], left -= shown[i];
-        of(exposed, Exposed::Parameters) += a.end - a.start - chunk.time;  // sync_within
+        of(exposed, Exposed::Pipeline) += a.behind_send;
+        of(exposed, Exposed::Parameters) +=
+            a.end - a.start - a.behind_send - chunk.time;  // sync_within
         computing[a.action.beside                                  ? 3
                   : a.action.pass.kind == PassKind::Forward        ? 0
                   : a.action.pass.kind == PassKind::BackwardWeight ? 2
@@ -306,9 +315,7 @@ class Stepper {
 
   // Of the idle time, what is only there because sends take time, and gathered parameters.
   void split_idle(StepTime& step, ScheduleTimes times, std::size_t shift) {
-    times.of = [this, shift](std::uint32_t rank, const Action& action) {
-      return time_of(rank, action, shift);
-    };
+    set_passes(times, shift);
     std::vector<Duration> before;
     for (std::uint32_t r = 0; r < schedule_.size(); ++r) before.push_back(step.pipeline.idle(r));
     const auto take = [&](Exposed kind) {

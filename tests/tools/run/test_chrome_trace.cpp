@@ -72,3 +72,29 @@ TEST_CASE("a timeline has a process a GPU, a thread a stream, and slices that do
     CHECK(most_memory[gpu] > bytes);
   }
 }
+
+TEST_CASE("of training, collectives within a layer have a row beside the exchanges of tokens") {
+  const auto scenario =
+      workloads::load_scenario("configs/scenarios/mixtral-8x7b-training-h100.yaml");
+  const auto result = workloads::run(scenario, {.keep_timeline = true});
+  const auto json = sim::io::parse_json(
+      tools::chrome_trace(*result.recording, scenario.deployment.cluster, {}), "timeline");
+  std::map<int, std::string> rows;
+  std::map<int, std::vector<std::pair<double, double>>> slices;
+  for (const auto& event : json["traceEvents"]) {
+    if (event["ph"] == "M" && event["name"] == "thread_name" && event["pid"] == 2)
+      rows[event["tid"]] = event["args"]["name"];
+    if (event["ph"] != "X" || event["tid"] == 0) continue;
+    const std::string name = event["name"];
+    const bool tokens = name.starts_with("dispatch") || name.starts_with("combine");
+    CHECK(event["tid"] == (tokens ? 1 : 3));
+    slices[event["tid"]].emplace_back(event["ts"], event["dur"]);
+  }
+  CHECK(rows == std::map<int, std::string>{{0, "compute"}, {1, "network"}, {3, "collectives"}});
+  REQUIRE(slices.size() == 2);
+  for (auto& [row, spans] : slices) {
+    std::sort(spans.begin(), spans.end());
+    for (std::size_t i = 1; i < spans.size(); ++i)
+      CHECK(spans[i].first >= spans[i - 1].first + spans[i - 1].second - 1e-6);
+  }
+}

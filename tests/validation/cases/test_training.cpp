@@ -1,7 +1,79 @@
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <string>
+
+#include "sim/io/csv.h"
 #include "tests/validation/cases/published.h"
+
+namespace {
+
+// Of two cases' figures: one over the other, as measured and as predicted.
+struct Ratio {
+  double measured = 0, predicted = 0;
+  double points() const { return 100 * std::abs(predicted - measured); }
+};
+
+Ratio ratio_of(const std::string& over, const std::string& under, const std::string& metric) {
+  const auto table = moesim::sim::io::CsvTable::read("tests/golden/cases/training.csv");
+  const std::size_t name = table.column("case"), what = table.column("metric"),
+                    was = table.column("measured"), is = table.column("predicted");
+  Ratio ratio{1, 1};
+  int found = 0;
+  for (std::size_t row = 0; row < table.rows(); ++row) {
+    if (table.text(row, what) != metric) continue;
+    const std::string_view one = table.text(row, name);
+    const double power = one == "training-" + over ? 1 : one == "training-" + under ? -1 : 0;
+    ratio.measured *= std::pow(table.number(row, was), power);
+    ratio.predicted *= std::pow(table.number(row, is), power);
+    found += power != 0;
+  }
+  REQUIRE(found == 2);
+  return ratio;
+}
+
+constexpr const char* kStep = "training.step_time_us";
+
+}  // namespace
 
 TEST_CASE("published steps of training are as near as their cases say") {
   moesim::tests::check_cases("training");
+}
+
+TEST_CASE("what a dispatcher, recomputation and overlap change is told within 5 points") {
+  struct Row {
+    const char *over, *under, *metric;
+  };
+  constexpr const char *kForward = "training.stages[0].f_us",
+                       *kBackward = "training.stages[0].bw_us";
+  for (const Row& row : {
+           Row{"moelayer-8h100-deepseek-a2a-bf16", "moelayer-8h100-deepseek-deepep-bf16", kForward},
+           Row{"moelayer-8h100-deepseek-a2a-bf16", "moelayer-8h100-deepseek-deepep-bf16",
+               kBackward},
+           Row{"moelayer-8h100-deepseek-a2a-fp8", "moelayer-8h100-deepseek-deepep-fp8", kForward},
+           Row{"moelayer-8h100-deepseek-a2a-fp8", "moelayer-8h100-deepseek-deepep-fp8", kBackward},
+           Row{"moelayer-8h100-mixtral-a2a-fp8", "moelayer-8h100-mixtral-deepep-fp8", kForward},
+           Row{"moelayer-8h100-mixtral-a2a-fp8", "moelayer-8h100-mixtral-deepep-fp8", kBackward},
+           Row{"moelayer-8h100-mixtral-a2a-bf16", "moelayer-8h100-mixtral-hybridep-bf16", kForward},
+           Row{"moonlight16b-8h100-mla-up-proj", "moonlight16b-8h100-none", kStep},
+           Row{"moonlight16b-8h100-moe-act", "moonlight16b-8h100-none", kStep},
+           Row{"qwen3-30b-16h100-a2a-overlap-wgrad", "qwen3-30b-16h100-a2a-nooverlap", kStep},
+           Row{"qwen3-30b-16h100-hybridep-nooverlap", "qwen3-30b-16h100-a2a-nooverlap", kStep},
+       }) {
+    CAPTURE(std::string(row.over));
+    CAPTURE(std::string(row.metric));
+    CHECK(ratio_of(row.over, row.under, row.metric).points() < 5);
+  }
+}
+
+TEST_CASE("the mapping of Qwen3-235B that is quicker comes out as the quicker one") {
+  const Ratio ratio =
+      ratio_of("zoo-qwen3-235b-h100-fsdp-tp2ep8", "zoo-qwen3-235b-h100-tp2ep32pp8", kStep);
+  CHECK(ratio.measured < 1);
+  CHECK(ratio.predicted < 1);
+  // Known to be missed: within 5 points is wanted. The slower one is 6 % short, though its
+  // exchanges alone are met over as many nodes (exchange-deepep-normal-h200-ep32). Fails as soon as
+  // it is met.
+  CHECK(ratio.points() > 5);
+  CHECK(ratio.points() < 7);
 }

@@ -82,6 +82,53 @@ TEST_CASE("woven passes hide exchanges behind the other's computation") {
   CHECK(woven >= 40'199'872_ps + 61'259'928_ps);
 }
 
+TEST_CASE("collectives within a layer wait for no exchange of the other micro-batch") {
+  // Woven, the backward pass starts with its combine's gradient, and the forward one with the
+  // all-gather over tp before its attention: both at once.
+  ModelSpec model = hand_model({layer_of(hand_attention(), hand_moe())});
+  Deployment d = hand_deployment(model, {.tp = 2, .dp = 1, .ep = 2});
+  d.network.fidelity = hardware::Fidelity::Bound;
+  d.routing = {.law = Law::Balanced};
+  TrainingQuestion q = hand_question();
+  q.stages = {{.layers = 1}};
+  const ChunkTable::Recorded woven =
+      ChunkTable(d, q).record({.kind = PassKind::Forward, .beside = ChunkPass::Beside{}});
+  const auto span_of = [&](const std::string& name) {
+    for (sim::OpId id = 0; id < woven.graph.size(); ++id)
+      if (woven.graph.label(woven.graph.op(id).label).name == name) return woven.timeline.spans[id];
+    FAIL("no operation of that name: ", name);
+    return sim::Span{};
+  };
+  CHECK(span_of("combine backward L0").start == sim::Time{});
+  CHECK(span_of("attention all-gather L0").start == sim::Time{});
+  CHECK(span_of("attention L0").start == span_of("attention all-gather L0").end);
+  // Exchanges of tokens are one after another.
+  CHECK(span_of("dispatch L0").start >= span_of("combine backward L0").end);
+}
+
+TEST_CASE("an all-to-all of context copies each tensor before and after") {
+  // A sequence of 2 tokens over two ranks: of one token 400 numbers of queries, 200 of keys, 200 of
+  // values and 400 of the result, read and written twice: 9,600 B in 8 kernels, 8.0096 us.
+  Deployment d = hand_deployment(hand_model({layer_of(hand_attention(), hand_dense())}), {.cp = 2});
+  give_default_collectives(d.cluster);
+  d.network.fidelity = hardware::Fidelity::Bound;
+  d.routing = {.law = Law::Balanced};
+  TrainingQuestion q = hand_question();
+  q.stages = {{.layers = 1}};
+  q.context = ContextExchange::AllToAll;
+  for (const PassKind kind : {PassKind::Forward, PassKind::Backward}) {
+    const ChunkTable::Recorded pass = ChunkTable(d, q).record({kind});
+    std::int64_t found = 0;
+    for (sim::OpId id = 0; id < pass.graph.size(); ++id) {
+      const sim::Op& op = pass.graph.op(id);
+      if (pass.graph.label(op.label).name != "context copies L0") continue;
+      ++found;
+      CHECK(op.duration == 8'009'600_ps);
+    }
+    CHECK(found == 2);  // a rank each
+  }
+}
+
 TEST_CASE("shared experts are computed while tokens and their gradients are under way") {
   // One as wide as a routed one, of 2 tokens: forward 3.008 + 1.006 + 2.006 = 6.020 us, gradients
   // of inputs 3.008 + 1.010 + 2.006, of weights 9.008 + 5.006 = 14.014.

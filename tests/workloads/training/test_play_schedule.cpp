@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include <optional>
+
 #include "sim/error.h"
 #include "tests/support/thrown.h"
 #include "tests/workloads/training/played.h"
@@ -33,6 +35,30 @@ TEST_CASE("1f1b on uneven stages") {
   };
   CHECK(step({{3, 5}, {3, 5}, {5, 9}, {3, 5}}) == 131);
   CHECK(step({{4, 7}, {3, 5}, {3, 5}, {6, 10}}) == 155);
+}
+
+TEST_CASE("a pass that wants a send's links before it is done is as much longer") {
+  // Rank 1: F 5 to 8, BW to 13, F to 16, BW to 21; rank 0 has the gradients at 23 and is done
+  // at 28. The second F runs beside the send of the first BW, which is under way until 15.
+  const auto schedule = make_schedule(OneFOneB, {.ranks = 2, .micro_batches = 2});
+  ScheduleTimes times;
+  times.stages.assign(2, {.forward = sim::Duration(3), .backward = sim::Duration(5)});
+  times.send = sim::Duration(2);
+  const auto step = [&](std::optional<int> forward, std::optional<int> backward) {
+    times.first_use = [&](std::uint32_t, const Action& action) -> std::optional<sim::Duration> {
+      const auto& use = action.pass.kind == PassKind::Forward ? forward : backward;
+      if (!use) return {};
+      return sim::Duration(*use);
+    };
+    return play(schedule, times).step.count();
+  };
+  CHECK(step({}, {}) == 28);
+  CHECK(step(2, {}) == 28);
+  CHECK(step(1, {}) == 29);
+  CHECK(step(0, {}) == 30);
+  // Rank 0's second F ends at 6 and is sent by 8, long before the gradients come. Rank 1's results
+  // of F stay where they are.
+  CHECK(step({}, 0) == 28);
 }
 
 TEST_CASE("interleaved divides the bubble by the chunks") {

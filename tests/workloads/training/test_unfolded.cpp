@@ -42,7 +42,7 @@ class Unfolded {
         schedule_(schedule),
         chunks_(chunks),
         group_(chunks.ranks()),
-        graph_(group_ * schedule.size(), kStreams),
+        graph_(group_ * schedule.size(), kTrainingStreams),
         label_(graph_.add_label({})) {
     const Deployment& d = scenario.deployment;
     const Communication communication(d.cluster, d.all_reduce, d.tokens, d.formats.dispatch,
