@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "sim/any_width.h"
 
@@ -15,9 +14,6 @@ constexpr std::array<std::uint32_t, kWord> kBits = [] {
   for (std::size_t i = 0; i < kWord; ++i) bits[i] = std::uint32_t{1} << i;
   return bits;
 }();
-
-// Side by side: of a loop over an array of them the compiler makes one number after another.
-using Lanes __attribute__((vector_size(kLanes * sizeof(float)))) = float;
 
 }  // namespace
 
@@ -35,18 +31,20 @@ void fix_flows(const std::uint32_t* bits, std::size_t words, float level, float*
 }
 
 MOESIM_ANY_WIDTH
-void levels_now(const float* left, const float* flows, std::size_t n, float* levels,
-                float* lowest) {
-  const Lanes none = Lanes{} + kUnlimited, one = Lanes{} + 1.0f;
-  Lanes least = none, bytes, all;
+void levels_now(const float* left, const float* flows, std::size_t n, float* __restrict levels,
+                float* __restrict lowest) {
+  std::fill(lowest, lowest + kLanes, kUnlimited);
   for (std::size_t i = 0; i < n; i += kLanes) {
-    std::memcpy(&bytes, left + i, sizeof bytes);
-    std::memcpy(&all, flows + i, sizeof all);
-    const Lanes level = all > 0.5f ? bytes / (all > 0.5f ? all : one) : none;
-    least = level < least ? level : least;
-    std::memcpy(levels + i, &level, sizeof level);
+    MOESIM_SIDE_BY_SIDE
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      const float all = flows[i + j];
+      const float some = all > 0.5f ? all : 1.0f;
+      const float level = left[i + j] / some;
+      const float now = all > 0.5f ? level : kUnlimited;
+      levels[i + j] = now;
+      lowest[j] = now < lowest[j] ? now : lowest[j];
+    }
   }
-  std::memcpy(lowest, &least, sizeof least);
 }
 
 MOESIM_ANY_WIDTH
@@ -55,20 +53,18 @@ void serve_flows(float* left, std::size_t n, float most, const float* each) {
 }
 
 MOESIM_ANY_WIDTH
-void first_ends(const float* left, std::size_t n, float slow, const float* each, float* first,
-                float* of_all) {
-  const Lanes least = Lanes{} + slow;
-  Lanes lowest = Lanes{} + kUnlimited, bytes, other;
+void first_ends(const float* left, std::size_t n, float slow, const float* each,
+                float* __restrict first, float* __restrict of_all) {
+  std::fill(first, first + kLanes, kUnlimited);
   for (std::size_t i = 0; i < n; i += kLanes) {
-    std::memcpy(&bytes, left + i, sizeof bytes);
-    std::memcpy(&other, each + i, sizeof other);
-    const Lanes end = bytes * (other > least ? other : least);
-    lowest = end < lowest ? end : lowest;
+    MOESIM_SIDE_BY_SIDE
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      const float end = left[i + j] * (each[i + j] > slow ? each[i + j] : slow);
+      first[j] = end < first[j] ? end : first[j];
+    }
   }
-  std::memcpy(first, &lowest, sizeof lowest);
-  std::memcpy(&other, of_all, sizeof other);
-  lowest = lowest < other ? lowest : other;
-  std::memcpy(of_all, &lowest, sizeof lowest);
+  MOESIM_SIDE_BY_SIDE
+  for (std::size_t j = 0; j < kLanes; ++j) of_all[j] = first[j] < of_all[j] ? first[j] : of_all[j];
 }
 
 // In halves, so that no comparison waits for more than three others.

@@ -10,19 +10,22 @@
 namespace moesim::workloads {
 namespace {
 
-constexpr std::size_t kLanes = 8;
+constexpr std::size_t kLanes = 16;
 
-// The largest of a[i] + b[i], of each lane.
+// The largest of a[i] + b[i], not below zero.
 MOESIM_ANY_WIDTH
-void largest_sums(const double* a, const double* b, std::size_t count, double* most) {
+double largest_sum(const double* a, const double* b, std::size_t count) {
+  std::array<double, kLanes> most{};
   std::size_t i = 0;
   for (; i + kLanes <= count; i += kLanes) {
+    MOESIM_SIDE_BY_SIDE
     for (std::size_t k = 0; k < kLanes; ++k) {
       const double sum = a[i + k] + b[i + k];
       most[k] = most[k] < sum ? sum : most[k];
     }
   }
-  for (; i < count; ++i) most[0] = most[0] < a[i] + b[i] ? a[i] + b[i] : most[0];
+  for (; i < count; ++i) most[0] = std::max(most[0], a[i] + b[i]);
+  return *std::ranges::max_element(most);
 }
 
 }  // namespace
@@ -37,9 +40,7 @@ double GroupMeetings::time(std::span<const std::vector<double>> stretches) const
   double sum = 0;
   const double* after = after_.data();
   for (const std::uint32_t stretch : stretches_) {
-    std::array<double, kLanes> most{};
-    largest_sums(after, stretches[stretch].data(), ranks_, most.data());
-    sum += *std::ranges::max_element(most);
+    sum += largest_sum(after, stretches[stretch].data(), ranks_);
     after += ranks_;
   }
   return sum;
