@@ -144,8 +144,9 @@ Device with_generated_experts(Device device) {
     FittedModel& one = made.emplace_back(fit);
     one.implementation = kGenerated;
     if (fit.variant == kGeneratedVariant) continue;
-    for (const char* host : {"launch_us", "per_group_us"}) {
-      one.parameters[host] = measured->parameters.at(host);
+    for (const char* own :
+         {"launch_us", "per_group_us", "prologue_us", "ramp_us", "ramp_scale_us"}) {
+      one.parameters[own] = measured->parameters.at(own);
     }
     one.residual = {};  // of the other kernels
   }

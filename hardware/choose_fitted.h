@@ -29,10 +29,11 @@ Chosen choose_fitted(const Device& device, std::string_view kind, std::string_vi
                      std::string_view variant);
 
 // With TensorRT-LLM's generated experts ("trtllm_gen") in every format that its others have. They
-// have a public table in MXFP8 x MXFP4 alone (on B200 17 us for all launches, 0.01 us a group);
-// tables in nvfp4 and fp8_block are of CUTLASS and DeepGEMM, which take 0.1 to 0.26 us for every
-// group that a GPU holds, used or not. So: launches and groups of that table, all else of the
-// format's own fit. A device without that table has none.
+// have a public table in MXFP8 x MXFP4 alone (on B200 17 us for all launches, 0.01 us a group, 0.6
+// us until a tile is at its pace); tables in nvfp4 and fp8_block are of CUTLASS and DeepGEMM, which
+// take 0.1 to 0.26 us for every group that a GPU holds, used or not, and 2.9 us for a tile. So:
+// launches, groups, and what tiles and reads take before they are at their pace, are of that table,
+// all else of the format's own fit. A device without that table has none.
 Device with_generated_experts(Device device);
 
 // What is told of a model that answers where `asked` ("vllm bf16") was wanted; without its axes.

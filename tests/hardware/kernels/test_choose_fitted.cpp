@@ -101,13 +101,15 @@ TEST_CASE(
     CAPTURE(format);
     const Chosen other = choose_fitted(b200, "moe", "trtllm_gen", format);
     REQUIRE(other.model != nullptr);
-    // Launches and groups of the measured one, arithmetic of the format's.
+    // Launches, groups and what a tile takes to start of the measured one, arithmetic of the
+    // format's.
     const Chosen cutlass = choose_fitted(b200, "moe", "trtllm", format);
     CHECK(cutlass.model->variant == format);
-    for (const char* host : {"launch_us", "per_group_us"}) {
-      CHECK(other.model->parameters.at(host) == own.model->parameters.at(host));
-      CHECK(other.model->parameters.at(host) < cutlass.model->parameters.at(host));
+    for (const char* start : {"launch_us", "per_group_us", "prologue_us", "ramp_us"}) {
+      CHECK(other.model->parameters.at(start) == own.model->parameters.at(start));
+      CHECK(other.model->parameters.at(start) < cutlass.model->parameters.at(start));
     }
+    CHECK(other.model->parameters.at("ramp_scale_us") == own.model->parameters.at("ramp_scale_us"));
     CHECK(other.model->parameters.at("compute_fraction") ==
           cutlass.model->parameters.at("compute_fraction"));
     CHECK(other.stand_in);
