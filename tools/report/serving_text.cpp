@@ -14,6 +14,9 @@ namespace {
 using workloads::serving::Quantiles;
 using workloads::serving::ServingReport;
 
+// A drain that is a larger part of the time than this is told.
+constexpr double kShortDrain = 0.05;
+
 std::string time(double ms) {
   return sim::to_text(sim::picoseconds_rounded_up(ms * 1e9));
 }
@@ -46,6 +49,12 @@ void add_answer(const ServingReport& r, const workloads::serving::ServingQuestio
       r.output_throughput,
       r.output_throughput / static_cast<double>(std::max<std::int64_t>(r.gpus, 1)), r.gpus,
       r.total_token_throughput);
+  if (r.drain_s > kShortDrain * r.duration_s) {
+    out += fmt::format(
+        "                until the last answer: {:.1f} s, {:.0f} % of the time, are after the last "
+        "request came\n",
+        r.drain_s, 100 * r.drain_s / r.duration_s);
+  }
   if (r.attained) {
     const bool met = *r.attained >= r.attained_target;
     out += fmt::format(
