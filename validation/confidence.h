@@ -15,8 +15,8 @@
 namespace moesim::validation {
 
 // Standard deviations of ln(true / predicted) beyond the cost models'.
-inline constexpr double kServingStructure = workloads::serving::kTokenStructure,
-                        kStepStructure = 0.06;
+inline constexpr double kServingStructure = workloads::kTokenStructure,
+                        kStepStructure = workloads::kStepStructure;
 
 // What an engine carries: requests (of steps: tokens) a second.
 struct EngineCapacity {

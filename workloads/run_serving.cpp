@@ -257,7 +257,6 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
 }
 
 CostBand with_structure(const CostBand& models, double structure) {
-  using serving::with_structure;
   return {.decode_low = with_structure(models.decode_low, structure, true),
           .decode_high = with_structure(models.decode_high, structure, false),
           .prompt_low = with_structure(models.prompt_low, structure, true),
@@ -268,7 +267,7 @@ CostBand with_structure(const CostBand& models, double structure) {
 // and end later.
 void write_intervals(serving::Service& service, const CostBand& models,
                      const std::function<bool()>& stop, ServingReport& report) {
-  const CostBand band = with_structure(models, serving::kTokenStructure);
+  const CostBand band = with_structure(models, kTokenStructure);
   const auto at = [&](double decode, double prompt) {
     return service.play({.stop = stop}, {.decode_factor = decode, .prompt_factor = prompt}).report;
   };
@@ -279,15 +278,14 @@ void write_intervals(serving::Service& service, const CostBand& models,
     report.interval[name] = {least, most};
   };
   // What the first token has of structure beyond that of the runs.
-  constexpr double kBeyond = serving::kFirstStructure * serving::kFirstStructure -
-                             serving::kTokenStructure * serving::kTokenStructure;
+  constexpr double kBeyond = kFirstStructure * kFirstStructure - kTokenStructure * kTokenStructure;
   const auto add_first = [&](const char* name, const auto& value) {
     add(name, value);
     const double middle = value(report);
     if (middle <= 0) return;
     auto& [least, most] = report.interval[name];
-    least = middle * serving::with_structure(least / middle, std::sqrt(kBeyond), true);
-    most = middle * serving::with_structure(most / middle, std::sqrt(kBeyond), false);
+    least = middle * with_structure(least / middle, std::sqrt(kBeyond), true);
+    most = middle * with_structure(most / middle, std::sqrt(kBeyond), false);
   };
   using R = const ServingReport&;
   add_first("mean_ttft_ms", [](R r) { return r.ttft.mean; });

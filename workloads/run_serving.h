@@ -25,7 +25,7 @@ CostBand band_of(serving::Service& service);
 CostBand with_structure(const CostBand& models, double structure);
 
 // 80 % intervals of what the service's last run came to, by runs of it at both ends of the band and
-// of what engines are off by beside it (serving/structure.h): of the first token's time that is
+// of what engines are off by beside it (report/structure.h): of the first token's time that is
 // more.
 void write_intervals(serving::Service& service, const CostBand& models,
                      const std::function<bool()>& stop, serving::ServingReport& report);
@@ -53,7 +53,7 @@ struct CapacitySearch {
   double start = 0;      // requests a second; 0: the saturation's
   double within = 0.01;  // what attains the targets and what does not differ by this part
   // What p10 and p90 have beside the cost models' interval; 0: those alone.
-  double structure = serving::kTokenStructure;
+  double structure = kTokenStructure;
 };
 
 // options.stop breaks it off, options.progress is told its runs. Throws ConfigError where the

@@ -12,7 +12,7 @@ using doctest::Approx;
 
 namespace {
 
-constexpr double kTenth = moesim::workloads::serving::kTenthDeviation;
+constexpr double kTenth = moesim::workloads::kTenthDeviation;
 
 // Measured e^(tenth x off) times its prediction of 10 ms, a token and the first one.
 E2ePrediction row_of(const char* model, double off) {
@@ -27,7 +27,7 @@ E2ePrediction row_of(const char* model, double off) {
 }  // namespace
 
 TEST_CASE("an end of an interval and a structure add up as squares of their logarithms") {
-  using moesim::workloads::serving::with_structure;
+  using moesim::workloads::with_structure;
   // 3 and 4 tenths: 5.
   CHECK(with_structure(std::exp(0.3), 0.4 / kTenth, false) == Approx(std::exp(0.5)));
   CHECK(with_structure(std::exp(-0.3), 0.4 / kTenth, true) == Approx(std::exp(-0.5)));

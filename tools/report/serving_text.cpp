@@ -14,6 +14,9 @@ namespace {
 using workloads::serving::Quantiles;
 using workloads::serving::ServingReport;
 
+// A drain that is a larger part of the time than this is told.
+constexpr double kShortDrain = 0.05;
+
 std::string time(double ms) {
   return sim::to_text(sim::picoseconds_rounded_up(ms * 1e9));
 }
@@ -56,6 +59,12 @@ void add_answer(const ServingReport& r, const workloads::serving::ServingQuestio
                   r.scaled.empty() ? fmt::format("{} GPUs", r.gpus)
                                    : fmt::format("{:.1f} of {} GPUs in use", gpus, r.gpus),
                   r.total_token_throughput);
+  if (r.drain_s > kShortDrain * r.duration_s) {
+    out += fmt::format(
+        "                until the last answer: {:.1f} s, {:.0f} % of the time, are after the last "
+        "request came\n",
+        r.drain_s, 100 * r.drain_s / r.duration_s);
+  }
   for (const auto& pool : r.scaled) add_scaled(pool, out);
   if (r.attained) {
     const bool met = *r.attained >= r.attained_target;

@@ -38,7 +38,7 @@ double structure_needed(const E2ePrediction& p, E2eTime time) {
   const workloads::CostBand& m = p.models;
   const double end = std::log(off > 0 ? (token ? m.decode_high : m.prompt_high)
                                       : (token ? m.decode_low : m.prompt_low));
-  return std::sqrt(std::max(0.0, off * off - end * end)) / workloads::serving::kTenthDeviation;
+  return std::sqrt(std::max(0.0, off * off - end * end)) / workloads::kTenthDeviation;
 }
 
 double structure_for(const Rows& rows, E2eTime time) {

@@ -1,5 +1,5 @@
 // How much wider than by their cost models' intervals predictions of whole engines have to be
-// (workloads/serving/structure.h), and whether what some models or engines say of it holds for
+// (workloads/report/structure.h), and whether what some models or engines say of it holds for
 // others.
 #pragma once
 

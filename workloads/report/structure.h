@@ -1,15 +1,16 @@
-// What whole engines are off by beyond what the cost models' intervals say: schedulers, options,
-// hosts and kernels that are in no model. Common to all of a run.
+// What whole engines, and steps, are off by beyond what the cost models' intervals say: schedulers,
+// options, hosts and kernels that are in no model. Common to all of a run.
 #pragma once
 
 #include <cmath>
 
-namespace moesim::workloads::serving {
+namespace moesim::workloads {
 
-// Standard deviations of ln(measured / predicted), of the time per output token and of that to the
-// first. Set so that the 80 % intervals of measured engines cover 85 % of them, each group of rows
-// weighing as much: what `moesim validate serving` prints, with what other models would have set.
-inline constexpr double kTokenStructure = 0.10, kFirstStructure = 0.30;
+// Standard deviations of ln(measured / predicted): of a service's time per output token and of that
+// to the first, set so that the 80 % intervals of measured engines cover 85 % of them, each group
+// of rows weighing as much (what `moesim validate serving` prints, with what other models would
+// have set); and of a step whose batch is given, which leaves schedulers out.
+inline constexpr double kTokenStructure = 0.10, kFirstStructure = 0.30, kStepStructure = 0.06;
 
 // Between the tenth, or the ninetieth, percentile of a normal distribution and its mean.
 inline constexpr double kTenthDeviation = 1.2815515655446004;
@@ -21,4 +22,4 @@ inline double with_structure(double end, double structure, bool below) {
   return std::exp(below ? -length : length);
 }
 
-}  // namespace moesim::workloads::serving
+}  // namespace moesim::workloads

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "sim/check.h"
+#include "workloads/report/structure.h"
 #include "workloads/routing/statistics/spread.h"
 #include "workloads/step/factors.h"
 
@@ -207,21 +208,14 @@ Summary::Ends Summary::ends_of(std::size_t phase, const Report& report) const {
   return {exposed * work.low / work.time, exposed * work.high / work.time};
 }
 
-// Errors of one cost model go the same way in every layer, so the ends of the phases' intervals are
-// added, not their squares.
 void Summary::write_intervals(Report& report) const {
-  double low = 0, high = 0;
-  for (std::size_t i = 0; i < kPhases; ++i) {
-    const Ends ends = ends_of(i, report);
-    low += ends.low;
-    high += ends.high;
-  }
-  low += report.idle_us;
-  high += report.idle_us;
+  const Ends models = common_ends(report);
+  const double time = report.step_time_us.mean,
+               low = time * with_structure(models.low, kStepStructure, true),
+               high = time * with_structure(models.high, kStepStructure, false);
   report.interval["step_time_us"] = {.p10 = low, .p90 = high};
-  report.interval["tokens_per_s_per_gpu"] = {
-      .p10 = report.tokens_per_s_per_gpu * report.step_time_us.mean / high,
-      .p90 = report.tokens_per_s_per_gpu * report.step_time_us.mean / low};
+  report.interval["tokens_per_s_per_gpu"] = {.p10 = report.tokens_per_s_per_gpu * time / high,
+                                             .p90 = report.tokens_per_s_per_gpu * time / low};
 }
 
 Summary::Ends Summary::common_ends(const Report& report) const {

@@ -23,8 +23,9 @@ class Summary {
   // REQUIRES: a step was added
   void write(const Deployment& deployment, Report& report) const;
 
-  // Ends of the mean step's 80 % interval, over the step: errors of one cost model go the same way
-  // in all of its phases, those of different ones are independent and add up as squares.
+  // Of the mean step's 80 % interval what the cost models say, over the step: errors of one go the
+  // same way in all of its phases, those of different ones are independent and add up as squares.
+  // What is written has structure.h's beside it.
   struct Ends {
     double low = 1, high = 1;
   };

@@ -109,7 +109,7 @@ void add_scaled(const ServingLoop& loop, const ServingQuestion& question, double
 ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question) {
   ServingReport report;
   std::vector<double> ttft, tpot, e2el, queue, transfer;
-  sim::Time first = sim::Time::max(), last = sim::Time::min();
+  sim::Time first = sim::Time::max(), last = sim::Time::min(), last_sent = sim::Time::min();
   std::int64_t good = 0, cached = 0;
   auto& parts = report.ttft_parts_ms;
   for (const RequestRecord& r : loop.records()) {
@@ -117,6 +117,7 @@ ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question
     ++report.completed;
     first = std::min(first, r.sent);
     last = std::max(last, r.last);
+    last_sent = std::max(last_sent, r.sent);
     report.total_input_tokens += r.input;
     report.total_output_tokens += r.output;
     report.preemptions += r.preemptions;
@@ -147,6 +148,7 @@ ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question
     *part /= n;
   }
   report.duration_s = sim::to_seconds(last - first);
+  report.drain_s = sim::to_seconds(last - last_sent);
   report.request_throughput = n / report.duration_s;
   report.output_throughput = static_cast<double>(report.total_output_tokens) / report.duration_s;
   report.total_token_throughput =
@@ -245,6 +247,7 @@ Json to_json(const ServingReport& r) {
   json["failed"] = r.failed;
   json["partial"] = r.partial;
   json["duration_s"] = r.duration_s;
+  json["drain_s"] = r.drain_s;
   json["total_input_tokens"] = r.total_input_tokens;
   json["total_output_tokens"] = r.total_output_tokens;
   json["request_throughput"] = r.request_throughput;

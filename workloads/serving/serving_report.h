@@ -42,6 +42,7 @@ struct ServingReport {
   std::string what;  // the load, in words
   std::int64_t completed = 0, failed = 0, gpus = 0;
   double duration_s = 0;
+  double drain_s = 0;  // of it, after the last request was sent: what runs is answered
   std::int64_t total_input_tokens = 0, total_output_tokens = 0;
   double request_throughput = 0, output_throughput = 0, total_token_throughput = 0;
   std::optional<double> request_goodput,

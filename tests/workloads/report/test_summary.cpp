@@ -42,3 +42,28 @@ TEST_CASE("errors of one cost model add up over its phases, those of several as 
   CHECK(all.common_ends(report).low == Approx(1 - 0.01 * std::sqrt(50.0)));
   CHECK(all.common_ends(report).high == Approx(1 + 0.01 * std::sqrt(233.0)));
 }
+
+TEST_CASE("a step's interval has what steps are off by beside its cost models, as services' have") {
+  // Models: a tenth more and less, so ln 1.1 = 0.0953 up and -ln 0.9 = 0.1054 down; the structure's
+  // 80 % are 1.2816 x 0.06 = 0.0769. sqrt(0.0953^2 + 0.0769^2) = 0.1225, sqrt(0.1054^2 + 0.0769^2)
+  // = 0.1304.
+  StepOutcome step;
+  step.time = std::chrono::microseconds(100);
+  step.times.ranks.resize(1);
+  step.times.places.resize(kPhases);
+  step.times.places[index_of(Phase::Experts)].exposed = std::chrono::microseconds(100);
+  Work& experts = step.account.work[index_of(Phase::Experts)];
+  experts.time = std::chrono::microseconds(1000);
+  experts.p10_ps = 9e8;
+  experts.p90_ps = 1.1e9;
+  Summary summary;
+  summary.add(step, 1);
+  Report report;
+  report.gpus = 2;
+  summary.write({}, report);
+  CHECK(report.interval.at("step_time_us").p10 == Approx(100 * std::exp(-0.1304)).epsilon(1e-3));
+  CHECK(report.interval.at("step_time_us").p90 == Approx(100 * std::exp(0.1225)).epsilon(1e-3));
+  // A token in 100 us by two GPUs: 5,000 a second and GPU.
+  CHECK(report.interval.at("tokens_per_s_per_gpu").p10 ==
+        Approx(5000 * std::exp(-0.1225)).epsilon(1e-3));
+}

@@ -40,6 +40,13 @@ TEST_CASE("a service's report adds up") {
         doctest::Approx(r.ttft.mean).epsilon(1e-12));
   CHECK(r.output_throughput * r.duration_s ==
         doctest::Approx(static_cast<double>(r.total_output_tokens)));
+  sim::Time sent = sim::Time::min(), answered = sim::Time::min();
+  for (const auto& record : played.records) {
+    sent = std::max(sent, record.sent);
+    answered = std::max(answered, record.last);
+  }
+  CHECK(r.drain_s == doctest::Approx(sim::to_seconds(answered - sent)));
+  CHECK(r.drain_s > 0);
   CHECK(r.ttft.median <= r.ttft.p90);
   CHECK(r.itl.count == r.total_output_tokens - r.completed);  // every token but the first
   // Prices agree with the steps played again, far within what a run asks for.

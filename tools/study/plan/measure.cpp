@@ -95,7 +95,7 @@ class Steps {
     return workloads::plan_step_memory(deployment_, batch, static_cast<std::int64_t>(rows)).fits();
   }
 
-  // Interval and shares of the step at a batch.
+  // The cost models' interval and shares of the step at a batch.
   struct Known {
     double low = 1, high = 1;
     std::array<double, workloads::kFactors> share{};
@@ -108,13 +108,10 @@ class Steps {
     summary.add(step, 1);
     workloads::Report report;
     summary.write(deployment_, report);
-    Known known{.share = validation::shares_of(workloads::factors_of(step.path, step.account))};
-    const auto found = report.interval.find("step_time_us");
-    if (found != report.interval.end() && report.step_time_us.mean > 0) {
-      known.low = found->second.p10 / report.step_time_us.mean;
-      known.high = found->second.p90 / report.step_time_us.mean;
-    }
-    return known;
+    const workloads::Summary::Ends models = summary.common_ends(report);
+    return {.low = models.low,
+            .high = models.high,
+            .share = validation::shares_of(workloads::factors_of(step.path, step.account))};
   }
 
  private:
