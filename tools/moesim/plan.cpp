@@ -1,11 +1,15 @@
 // moesim plan: how many of which GPUs carry a load within its targets.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <string_view>
+#include <vector>
 
 #include "sim/error.h"
 #include "sim/io/atomic_file.h"
@@ -84,26 +88,34 @@ std::string target_text(const std::string& text) {
   return fmt::format("{{{}: {}}}", text.substr(0, colon), text.substr(colon + 1));
 }
 
-constexpr std::array kQuestion{"model",   "gpu",    "rate", "input", "output",
-                               "context", "prompt", "ttft", "tpot",  "engine"};
+constexpr std::array kLoad{"rate",   "input", "output", "context",
+                           "prompt", "ttft",  "tpot",   "engine"};
+constexpr std::array kTraining{"training", "sequence", "global-batch", "days"};
 
-// What the options mean, as the file that would say it.
-sim::io::YamlDocument described(const Arguments& arguments) {
-  for (const char* needed : {"model", "gpu", "rate"}) {
-    if (!arguments.has(needed)) {
+using Set = std::function<void(const std::string& key, const std::string& value, const char*)>;
+
+// --training 14.8e12 --sequence 4096 --global-batch 15360 --days 60
+void set_training(const Arguments& arguments, const Set& set) {
+  for (const char* option : kLoad) {
+    if (arguments.has(option))
       throw sim::ConfigError(fmt::format(
-          "plan: say a plan's file, or --model, --gpu and --rate, such as --model deepseek-v3 "
-          "--gpu "
-          "h200 --rate 24 --input 2000 --output 500 --ttft 2s --tpot 80ms; --{} is missing",
-          needed));
-    }
+          "--{}: is of a load, and --training of a run: leave one of them out", option));
   }
-  auto document = sim::io::YamlDocument::parse("{}", "the options");
-  const auto set = [&](const std::string& key, const std::string& value, const char* option) {
-    document.set(key, value, fmt::format("--{}", option));
-  };
-  set("model", "\"" + arguments.text("model") + "\"", "model");
-  set("gpus", gpus_text(arguments.all("gpu")), "gpu");
+  for (const char* needed : kTraining) {
+    if (arguments.has(needed)) continue;
+    throw sim::ConfigError(fmt::format(
+        "plan: of a run of training say --training (tokens of all of it), --sequence, "
+        "--global-batch and --days, such as --training 2e11 --sequence 4096 --global-batch 256 "
+        "--days 15; --{} is missing",
+        needed));
+  }
+  set("training.tokens", arguments.text("training"), "training");
+  set("training.sequence", arguments.text("sequence"), "sequence");
+  set("training.global_batch", arguments.text("global-batch"), "global-batch");
+  set("targets.days", arguments.text("days"), "days");
+}
+
+void set_load(const Arguments& arguments, const Set& set) {
   const std::string rate = arguments.text("rate") + " /s";
   if (arguments.has("context")) {
     set("load",
@@ -130,12 +142,41 @@ sim::io::YamlDocument described(const Arguments& arguments) {
       set(fmt::format("targets.{}", target), target_text(arguments.text(target)), target);
   if (!arguments.has("ttft") && !arguments.has("tpot")) set("targets", "{}", "ttft");
   if (arguments.has("engine")) set("engine", "\"" + arguments.text("engine") + "\"", "engine");
+}
+
+// What the options mean, as the file that would say it.
+sim::io::YamlDocument described(const Arguments& arguments) {
+  const bool trains =
+      std::ranges::any_of(kTraining, [&](const char* option) { return arguments.has(option); });
+  for (const char* needed : {"model", "gpu", "rate"}) {
+    if (arguments.has(needed) || (trains && needed == std::string_view("rate"))) continue;
+    throw sim::ConfigError(fmt::format(
+        "plan: say a plan's file, or --model, --gpu and --rate, such as --model deepseek-v3 "
+        "--gpu "
+        "h200 --rate 24 --input 2000 --output 500 --ttft 2s --tpot 80ms, or --training in place of "
+        "--rate; --{} is missing",
+        needed));
+  }
+  auto document = sim::io::YamlDocument::parse("{}", "the options");
+  const Set set = [&](const std::string& key, const std::string& value, const char* option) {
+    document.set(key, value, fmt::format("--{}", option));
+  };
+  set("model", "\"" + arguments.text("model") + "\"", "model");
+  set("gpus", gpus_text(arguments.all("gpu")), "gpu");
+  if (trains) {
+    set_training(arguments, set);
+  } else {
+    set_load(arguments, set);
+  }
   return document;
 }
 
 sim::io::YamlDocument question(const Arguments& arguments) {
   if (!arguments.has("FILE")) return described(arguments);
-  for (const char* option : kQuestion) {
+  std::vector<const char*> options{"model", "gpu"};
+  options.insert(options.end(), kLoad.begin(), kLoad.end());
+  options.insert(options.end(), kTraining.begin(), kTraining.end());
+  for (const char* option : options) {
     if (!arguments.has(option)) continue;
     throw sim::ConfigError(
         fmt::format("--{}: {} says all of it: leave the option out, or change it with --set",
@@ -196,7 +237,7 @@ Command plan_command() {
       .summary = "the fewest or cheapest GPUs that carry a load, or train a model in time",
       .description =
           "FILE is a question, of a load or of a run of training (docs/guide/capacity.md); or the "
-          "options say it, of a load. Every layout that "
+          "options say it. Every layout that "
           "the engine starts and that fits is thought of; those that are proved, or estimated "
           "beyond a margin that is checked, to be worse are left out, the others are run. Says how "
           "sure the answer is, why not fewer, and what the loss of a node does. Exit code 3 where "
@@ -233,6 +274,12 @@ Command plan_command() {
             .value = "ENGINE",
             .help = "a name or file of configs/engines",
             .is_file = true},
+           {.name = "--training",
+            .value = "TOKENS",
+            .help = "a run of training on so many tokens, such as 14.8e12, in place of a load"},
+           {.name = "--sequence", .value = "N", .help = "of training: tokens of a sequence"},
+           {.name = "--global-batch", .value = "N", .help = "of training: sequences of a step"},
+           {.name = "--days", .value = "N", .help = "of training: at most"},
            {.name = "--most", .value = "N", .help = "GPUs at most; 64 where nothing is said"},
            {.name = "--set",
             .value = "KEY=VALUE",
@@ -255,7 +302,9 @@ Command plan_command() {
                    "--output 500 --ttft 2s --tpot 80ms --engine sglang",
                    "moesim plan question.yaml --emit chosen.yaml --rejected rejected.csv",
                    "moesim plan --model deepseek-v3 --gpu h800 --context 4096 --rate 200000 --tpot "
-                   "50ms --most 128"},
+                   "50ms --most 128",
+                   "moesim plan --model mixtral-8x7b --gpu h100 --training 2e11 --sequence 4096 "
+                   "--global-batch 256 --days 15 --most 32"},
       .run = run,
       .ends_itself = true};
 }

@@ -117,6 +117,14 @@ class Text {
             "back (reliability)",
             c.choice.prefill ? "groups" : "engines", kMinutesOfYear * (1 - a.availability.enough),
             spec_.reliability.gpu_hours, 3600 * spec_.reliability.restart_h));
+    // But for rounding, what the other engines carry.
+    const auto engines = static_cast<double>(a.offer.engines);
+    const double others = a.offer.capacity * (engines - 1) / engines;
+    if (a.losses.capacity[1] > others * (1 + 1e-9)) {
+      row("elastic", fmt::format("with a GPU lost it carries {} {}, with two {}; {} on average",
+                                 rate_text(a.losses.capacity[1]), unit(),
+                                 rate_text(a.losses.capacity[2]), rate_text(a.losses.goodput)));
+    }
     if (a.roles.front() == "chosen") tell_fewer(a);
   }
 

@@ -56,6 +56,8 @@ TEST_CASE("a capacity says what was asked, what is carried, and where the questi
             "                this is the estimate of its saturation, beyond which no rate is "
             "asked: it may be more\n"));
   CHECK(has(easy.out, "  saturation    at about "));
+  CHECK(has(easy.out, "  when GPUs go  "));
+  CHECK(has(easy.out, "(50700 GPU-hours to a stop, 600 s to be back)\n"));
 
   Values values = mixtral({"serving.targets={ttft: 1 s, tpot: 12 ms}"});
   values["format"] = {"json"};
@@ -72,6 +74,50 @@ TEST_CASE("a capacity says what was asked, what is carried, and where the questi
   CHECK(json["rate_per_s"]["p10"].get<double>() <= p50);
   CHECK(json["rate_per_s"]["p90"].get<double>() >= p50);
   CHECK(json["runs"].get<int>() > 10);
+  // Four engines of two GPUs, of which one stops with a GPU; 8 GPUs, each lost 1/6 h of 50,700.
+  const auto& lost = json["availability"]["lost"];
+  CHECK(lost[0]["capacity_per_s"].get<double>() == doctest::Approx(p50));
+  CHECK(lost[1]["capacity_per_s"].get<double>() == doctest::Approx(0.75 * p50));
+  CHECK(lost[1]["probability"].get<double>() == doctest::Approx(8.0 / 6 / 50700).epsilon(1e-4));
+  // Two are of one engine in one of seven ways.
+  CHECK(lost[2]["capacity_per_s"].get<double>() == doctest::Approx((0.75 + 6 * 0.5) / 7 * p50));
+  CHECK(json["availability"]["goodput_per_s"].get<double>() ==
+        doctest::Approx(p50 * (1 - 0.25 * 8.0 / 6 / 50700)).epsilon(1e-6));
+  CHECK(json["availability"]["source"].get<std::string>().starts_with("Llama 3, 16,384 H100"));
+}
+
+TEST_CASE("an elastic engine that loses a GPU carries less, and more than none") {
+  // Mixtral over eight ranks, each expert twice. A GPU is lost a tenth of the time.
+  const auto capacity = [](bool elastic) {
+    Values values =
+        mixtral({"serving.targets={ttft: 1 s, tpot: 40 ms}", "parallelism={dp: 8, ep: 8}",
+                 "serving.replicas=1", "placement={experts: eplb, redundant: 8, survive: gpu}",
+                 std::string("engine.elastic=") + (elastic ? "true" : "false")});
+    values["format"] = {"json"};
+    values["gpu-hours"] = {"10"};
+    values["restart"] = {"3600 s"};
+    values["recovery"] = {"360 s"};
+    const Called called = call(tools::capacity_command(), values);
+    CAPTURE(called.err);
+    CHECK(called.code == sim::ExitCode::Ok);
+    return nlohmann::json::parse(called.out)["capacity"];
+  };
+  const auto stops = capacity(false), goes_on = capacity(true);
+  CHECK(stops["rate_per_s"] == goes_on["rate_per_s"]);
+  const double whole = stops["rate_per_s"]["p50"];
+  CHECK(stops["availability"]["lost"][1]["capacity_per_s"] == 0);
+  const double one = goes_on["availability"]["lost"][1]["capacity_per_s"];
+  // 54 of 60 minutes with seven ranks.
+  CHECK(one > 0.6 * 0.9 * whole);
+  CHECK(one < 0.9 * whole);
+  CHECK(goes_on["availability"]["lost"][2]["capacity_per_s"].get<double>() < one);
+  CHECK(goes_on["availability"]["goodput_per_s"].get<double>() >
+        stops["availability"]["goodput_per_s"].get<double>());
+  Values wrong = mixtral({"serving.targets={ttft: 1000 s}"});
+  wrong["restart"] = {"600"};
+  CHECK(moesim::tests::thrown<sim::ConfigError>([&] {
+          (void)call(tools::capacity_command(), wrong);
+        }) == "--restart: expected a time such as 600 s, not \"600\"");
 }
 
 TEST_CASE("a capacity that is broken off says what it knew, and ends with 5") {

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "workloads/report/power_use.h"
+#include "tools/study/plan/lost_capacity.h"
+#include "workloads/report/energy.h"
 #include "workloads/scenario.h"
 #include "workloads/serving/service.h"
 
@@ -59,18 +60,13 @@ std::optional<PlanPower> power_of_run(const PlanWork& work, const PlanAnswer& an
   const workloads::Report& report = answer.run.report;
   if (!setting.power() || report.step_time_us.mean <= 0) return {};
   const Candidate& c = work.plan.candidates[answer.candidate];
-  workloads::PhaseWork done;
-  for (std::size_t i = 0; i < workloads::kPhases; ++i) {
-    done.flops[i] = report.phases[i].flops;
-    done.bytes[i] = report.phases[i].memory_bytes;
-  }
-  const workloads::Deployment d = work.deployment(answer.candidate);
+  workloads::Report engine = report;
+  engine.gpus = c.gpus();
   // Of pools the run tells of the one that generates alone.
   const bool apart = c.choice.prefill.has_value();
-  const hardware::PowerUse use =
-      apart ? left_by(c.estimate).use
-            : workloads::power_use(done, static_cast<double>(c.gpus()),
-                                   report.step_time_us.mean * 1e-6, d.cluster.device, d.formats);
+  const hardware::PowerUse use = apart
+                                     ? left_by(c.estimate).use
+                                     : workloads::use_of(engine, work.deployment(answer.candidate));
   const double rate = rate_of(work, answer);
   const double works =
       std::min(1.0, answer.run.serving && !apart ? answer.run.serving->report.busy_share
@@ -113,6 +109,20 @@ Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand
   }
 }
 
+// Measured as the engine itself was.
+LostCapacity lost_of(const PlanWork& work, std::size_t i) {
+  const Candidate& c = work.plan.candidates[i];
+  if (c.choice.prefill) return {};  // a group with any of its GPUs
+  return lost_capacity(work.deployment(i), [&](const workloads::Deployment& left) {
+    if (work.spec.steps)
+      return measure_steps(left, *work.spec.steps, left_by(c.estimate), work.target()).capacity.p50;
+    workloads::serving::ServingQuestion question = left_by(work.known[i].question);
+    question.pool.layout = left.layout;
+    return measure_service(left, question, left_by(c.estimate), work.spec.counts_requests)
+        .capacity.p50;
+  });
+}
+
 PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
                      std::size_t question) {
   const Demand& demand = work.asked[question];
@@ -137,6 +147,8 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
   }
   answer.availability = availability_of(answer.offer.engines, terms.gpus, capacity, demand.rate,
                                         work.spec.reliability);
+  answer.losses = losses_of(answer.offer.engines, terms.gpus, capacity, lost_of(work, i),
+                            demand.rate, work.spec.reliability);
   return answer;
 }
 

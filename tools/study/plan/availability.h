@@ -6,14 +6,22 @@
 // to one; a restart of 10 minutes is assumed.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 
 namespace moesim::tools {
 
 struct Reliability {
   double gpu_hours = 50'700;     // to a stop
   double restart_h = 10.0 / 60;  // until the engine serves again
+  // An elastic engine goes on without the GPU after so long, until it is back: 25 to 57 s, 30 of
+  // them until the loss is noticed (vLLM pull requests 38862, 46370).
+  double recovery_h = 57.0 / 3600;
 };
+inline constexpr std::string_view kReliabilitySource =
+    "Llama 3, 16,384 H100, 419 stops in 54 days (arXiv 2407.21783); restart assumed; recovery: "
+    "vLLM pull requests 38862, 46370";
 
 struct Availability {
   double enough = 1;   // part of the time in which at least as many engines are up as are needed
@@ -24,5 +32,23 @@ struct Availability {
 // REQUIRES: capacity, rate above 0
 Availability availability_of(std::int64_t engines, std::int64_t gpus, double capacity, double rate,
                              const Reliability& reliability);
+
+// What an engine carries with one, and with two, of its GPUs lost; 0: it stops.
+struct LostCapacity {
+  double one = 0, two = 0;
+};
+
+// With no, one and two GPUs lost of all: how likely at an instant, and what is carried then. More
+// than two are taken to carry nothing.
+struct Losses {
+  std::array<double, 3> probability{}, capacity{};
+  double available = 0;  // part of the time in which that is at least the rate
+  double goodput = 0;    // sum of probability x capacity
+};
+
+// A GPU is lost restart / hours of the time, one by itself; its engine stops, or, elastic, goes on
+// without it after the recovery. REQUIRES: engines and gpus (of each) above 0
+Losses losses_of(std::int64_t engines, std::int64_t gpus, double capacity, const LostCapacity& lost,
+                 double rate, const Reliability& reliability);
 
 }  // namespace moesim::tools

@@ -112,7 +112,7 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
     document.throw_errors();
   }
   base_.routing.cache = traces;
-  power_ = hardware::load_power(base_.cluster.device.files.front());
+  power_ = hardware::chosen_power(base_.cluster.device.power, base_.power);
   read_ = std::move(document);
 }
 

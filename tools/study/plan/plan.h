@@ -72,6 +72,7 @@ struct PlanAnswer {
   std::optional<double> cost_per_million_output = {}, cost_per_million_total = {};
   std::optional<PlanPower> power = {};
   Availability availability = {};        // of a load that stays
+  Losses losses = {};                    // of the same
   std::optional<RunCost> run_cost = {};  // of a run of training
 };
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "tools/study/plan/lost_capacity.h"
 #include "tools/study/plan/plan.h"
 #include "workloads/serving/service.h"
 #include "workloads/training/training_report.h"
@@ -97,10 +98,9 @@ Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
   } else {
     json["without_one_node"] = {{"capacity_per_s", a.without_spare},
                                 {"meets", a.without_spare >= spec.demand.rate}};
-    json["availability"] = {{"enough", a.availability.enough},
-                            {"carried_per_s", a.availability.carried},
-                            {"gpu_hours_to_a_stop", spec.reliability.gpu_hours},
-                            {"restart_s", spec.reliability.restart_h * 3600}};
+    json["availability"] = to_json(a.losses, spec.reliability);
+    json["availability"]["enough"] = a.availability.enough;
+    json["availability"]["carried_per_s"] = a.availability.carried;
   }
   if (const auto& prefill = c.choice.prefill) {
     json["pools"] = {{"prefill",

@@ -242,10 +242,12 @@ void read_search(const YamlNode& node, PlanSpec& spec) {
 }
 
 void read_reliability(const YamlNode& node, Reliability& reliability) {
-  node.allow_only({"gpu_hours", "restart"});
+  node.allow_only({"gpu_hours", "restart", "recovery"});
   if (const auto hours = node.find("gpu_hours")) reliability.gpu_hours = hours->number(1, 1e12);
   if (const auto restart = node.find("restart"))
     reliability.restart_h = sim::to_seconds(restart->duration()) / 3600;
+  if (const auto recovery = node.find("recovery"))
+    reliability.recovery_h = sim::to_seconds(recovery->duration()) / 3600;
 }
 
 bool is_searched(std::string_view key) {
@@ -326,6 +328,11 @@ PlanSpec read_plan(const YamlNode& root) {
           "[{cluster: …, price: 2.60 USD/h}]");
   }
   if (const auto pue = root.find("pue")) spec.pue = pue->number(1, 10);
+  if (const auto power = root.find("power")) {
+    if (const auto host = power->find("host"))
+      host->error("is of a kind of GPU: say gpus: [{cluster: …, host: 350 W}]");
+    if (const auto own = power->find("pue")) own->error("is the plan's: say pue: 1.2");
+  }
   if (const auto spare = root.find("spare"); spare && !trains) read_spare(*spare, spec);
   if (const auto search = root.find("search")) read_search(*search, spec);
   if (const auto serving = root.find("serving"); serving && !trains) {

@@ -13,14 +13,15 @@
 //   vary: {precision.kv_cache: [bf16, fp8]}      # anything else of a scenario
 //   objective: cost                              # gpus | cost | power | throughput
 //   spare: {nodes: 1}                            # or {gpus: 1}
-//   reliability: {gpu_hours: 50700, restart: 600 s}   # to a stop; until an engine serves again
+//   reliability: {gpu_hours: 50700, restart: 600 s, recovery: 57 s}   # to a stop; until an engine
+//                                     # serves again; until an elastic one goes on without the GPU
 //   search: {margin: 0.12, finalists: 5, exhaustive: false}
 //
 //   # or a run of training in time, of which layout, schedule, micro-batch and recomputation are
 //   # searched: read_training_goal.h
 //
 // and what a scenario says of a deployment (precision, routing, placement, kernels, network,
-// overlap, engine, host, seed) and, under `serving`, of how it is run.
+// overlap, engine, host, power, seed) and, under `serving`, of how it is run.
 #pragma once
 
 #include <cstdint>

@@ -141,7 +141,9 @@ TEST_CASE("the options say what a file would") {
   };
   CHECK(message({}) ==
         "plan: say a plan's file, or --model, --gpu and --rate, such as --model deepseek-v3 --gpu "
-        "h200 --rate 24 --input 2000 --output 500 --ttft 2s --tpot 80ms; --model is missing");
+        "h200 --rate 24 --input 2000 --output 500 --ttft 2s --tpot 80ms, or --training in place of "
+        "--rate; --model is "
+        "missing");
   const moesim::tests::Values base{
       {"model", {"mixtral-8x7b"}}, {"gpu", {"h100=2.5"}}, {"rate", {"20"}}};
   CHECK(message(base) ==
@@ -166,4 +168,84 @@ TEST_CASE("the options say what a file would") {
   CAPTURE(called.out);
   CHECK(called.code == sim::ExitCode::Ok);
   CHECK(called.out.starts_with("mixtral-8x7b: 3000 tokens/s within TPOT 20 ms; "));
+}
+
+TEST_CASE("the options say what a file would of a run of training") {
+  const auto message = [](moesim::tests::Values values) {
+    return thrown<sim::ConfigError>([&] { (void)call(tools::plan_command(), std::move(values)); });
+  };
+  moesim::tests::Values run{
+      {"model", {"mixtral-8x7b"}}, {"gpu", {"h100-4x8"}}, {"training", {"2e11"}}};
+  CHECK(message(run) ==
+        "plan: of a run of training say --training (tokens of all of it), --sequence, "
+        "--global-batch and --days, such as --training 2e11 --sequence 4096 --global-batch 256 "
+        "--days 15; --sequence is missing");
+  run["sequence"] = {"4096"};
+  run["global-batch"] = {"256"};
+  auto days_alone = run;
+  days_alone.erase("training");
+  days_alone["days"] = {"15"};
+  CHECK(has(message(days_alone), "--training is missing"));
+  run["days"] = {"15"};
+  auto load = run;
+  load["rate"] = {"20"};
+  CHECK(message(load) == "--rate: is of a load, and --training of a run: leave one of them out");
+  auto file = run;
+  file.erase("model");
+  file.erase("gpu");
+  file["FILE"] = {"plan.yaml"};
+  CHECK(message(file) ==
+        "--training: plan.yaml says all of it: leave the option out, or change it with --set");
+  run["most"] = {"32"};
+  run["set"] = {
+      "space={tp: [1], pp: [4], ep: [8], etp: [\"1\"], micro_batch: [1], recompute: [none], "
+      "schedule: [1f1b]}",
+      "routing={law: balanced}"};
+  run["format"] = {"json"};
+  const Called by_options = call(tools::plan_command(), run);
+  const moesim::tests::TemporaryFolder folder;
+  const auto same = folder.file(
+      "plan.yaml",
+      "model: mixtral-8x7b\ntraining: {tokens: 2e11, sequence: 4096, global_batch: 256}\n"
+      "targets: {days: 15}\ngpus: [{cluster: h100-4x8}]\nlimits: {gpus: 32}\n"
+      "space: {tp: [1], pp: [4], ep: [8], etp: [\"1\"], micro_batch: [1], recompute: [none], "
+      "schedule: [1f1b]}\nrouting: {law: balanced}\n");
+  const Called by_file =
+      call(tools::plan_command(), {{"FILE", {same.string()}}, {"format", {"json"}}});
+  CHECK(by_options.code == by_file.code);
+  auto a = nlohmann::json::parse(by_options.out), b = nlohmann::json::parse(by_file.out);
+  CHECK(a["plan"]["answers"].size() > 0);
+  CHECK(a["plan"]["answers"] == b["plan"]["answers"]);
+}
+
+TEST_CASE("an engine that goes on without a GPU is told to, and what it then carries") {
+  const moesim::tests::TemporaryFolder folder;
+  const auto file =
+      folder.file("plan.yaml",
+                  "model: mixtral-8x7b\nload: {phase: decode, context: 2048, rate: 8000 /s}\n"
+                  "targets: {tpot: 25 ms}\ngpus: [h100-1x8]\nlimits: {gpus: 8}\n"
+                  "space: {tp: [1], pp: [1], ep: [8], redundant: [8]}\nrouting: {law: uniform}\n"
+                  "engine: {elastic: true}\nplacement: {experts: eplb, survive: gpu}\n"
+                  "reliability: {gpu_hours: 100, restart: 3600 s, recovery: 360 s}\n");
+  const auto answer = [&](std::vector<std::string> set) {
+    const Called called =
+        call(tools::plan_command(),
+             {{"FILE", {file.string()}}, {"set", std::move(set)}, {"format", {"json"}}});
+    REQUIRE(called.code == sim::ExitCode::Ok);
+    return nlohmann::json::parse(called.out)["plan"]["answers"][0];
+  };
+  const auto elastic = answer({}), stops = answer({"engine.elastic=false"});
+  CHECK(elastic["capacity_per_s"] == stops["capacity_per_s"]);
+  const auto &goes_on = elastic["availability"], &down = stops["availability"];
+  CHECK(down["lost"][1]["capacity_per_s"] == 0);
+  // Nine tenths of the time with seven of eight ranks, whose experts have all rows of the lost one.
+  const double whole = elastic["capacity_per_s"]["p50"];
+  CHECK(goes_on["lost"][1]["capacity_per_s"].get<double>() > 0.5 * 0.9 * whole);
+  CHECK(goes_on["lost"][1]["capacity_per_s"].get<double>() < 0.9 * 7 / 8 * whole);
+  // Up with none lost, 0.99^8, and nine tenths of the time with one, 8 x 0.01 x 0.99^7.
+  CHECK(goes_on["available"].get<double>() ==
+        doctest::Approx(0.922745 + 0.9 * 0.074565).epsilon(1e-5));
+  CHECK(down["available"].get<double>() == doctest::Approx(0.922745).epsilon(1e-5));
+  CHECK(has(call(tools::plan_command(), {{"FILE", {file.string()}}}).out,
+            "\n  elastic   with a GPU lost it carries "));
 }

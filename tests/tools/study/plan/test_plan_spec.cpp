@@ -94,13 +94,14 @@ TEST_CASE("power: hosts, what cooling adds, a limit, the objective") {
 }
 
 TEST_CASE("pools, and how often a GPU stops") {
-  const PlanSpec spec =
-      read(std::string(kService) +
-           "gpus: [a]\nspace: {pools: [apart]}\nreliability: {gpu_hours: 1000, restart: 36 s}\n");
+  const PlanSpec spec = read(std::string(kService) +
+                             "gpus: [a]\nspace: {pools: [apart]}\nreliability: {gpu_hours: 1000, "
+                             "restart: 36 s, recovery: 18 s}\n");
   CHECK(spec.space.apart);
   CHECK_FALSE(spec.space.together);
   CHECK(spec.reliability.gpu_hours == 1000);
   CHECK(spec.reliability.restart_h == doctest::Approx(0.01));
+  CHECK(spec.reliability.recovery_h == doctest::Approx(0.005));
   CHECK(mistakes(std::string(kService) +
                  "gpus: [a]\nspace: {pools: [apart]}\nserving: {kv: {memory: 0.8}}\n") ==
         "plan.yaml:6:15: serving.kv: is of one pool: a plan of pools apart takes the engine's");
@@ -138,7 +139,10 @@ TEST_CASE("every mistake of a plan is told where it is") {
         "keep_layers, "
         "precision, "
         "routing, "
-        "placement, kernels, network, overlap, engine, host, seed");
+        "placement, kernels, network, overlap, engine, host, power, seed");
+  CHECK(mistakes(prefix + "gpus: [a]\npower: {host: 350 W, pue: 1.2}\n") ==
+        "plan.yaml:5:15: power.host: is of a kind of GPU: say gpus: [{cluster: …, host: 350 W}]\n"
+        "plan.yaml:5:27: power.pue: is the plan's: say pue: 1.2");
 }
 
 TEST_CASE("a value as YAML: words stay, others are quoted, files are whole") {
