@@ -62,8 +62,7 @@ SubsetSampler::SubsetSampler(std::span<const double> weights, std::uint32_t top_
     --missing;
   }
 
-  ends_.resize(orders_ * experts_);
-  names_.resize(orders_ * experts_);
+  places_.resize(orders_ * experts_);
   guide_.resize(orders_ * guides_);
   std::vector<ExpertId> order(experts_);
   std::iota(order.begin(), order.end(), ExpertId{0});
@@ -77,8 +76,7 @@ SubsetSampler::SubsetSampler(std::span<const double> weights, std::uint32_t top_
     std::size_t cell = 0;
     for (std::size_t place = 0; place < experts_; ++place) {
       end += length[order[place]];
-      ends_[o * experts_ + place] = end;
-      names_[o * experts_ + place] = order[place];
+      places_[o * experts_ + place] = {end, order[place]};
       for (; cell < guides_ && (std::uint64_t{cell} << shift_) < end; ++cell) {
         guide_[o * guides_ + cell] = static_cast<std::uint32_t>(place);
       }

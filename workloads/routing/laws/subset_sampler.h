@@ -29,14 +29,15 @@ class SubsetSampler {
   // Writes top_k different experts. Uses all 64 bits.
   void draw(std::uint64_t bits, ExpertId* out) const {
     const std::size_t order = static_cast<std::size_t>(bits >> 32) & (orders_ - 1);
-    const std::uint32_t* ends = ends_.data() + order * experts_;
+    const Place* places = places_.data() + order * experts_;
     const std::uint32_t* guide = guide_.data() + order * guides_;
-    const ExpertId* names = names_.data() + order * experts_;
     std::uint32_t x = static_cast<std::uint32_t>(((bits & 0xFFFFFFFF) * unit_) >> 32);
     for (std::uint32_t k = 0; k < top_k_; ++k, x += unit_) {
-      std::size_t place = guide[x >> shift_];
-      while (ends[place] <= x) ++place;
-      out[k] = names[place];
+      const Place* place = places + guide[x >> shift_];
+      // Most often it is this place or the next, which no branch can tell ahead.
+      place += place->end <= x;
+      while (place->end <= x) ++place;
+      out[k] = place->name;
     }
   }
 
@@ -50,9 +51,12 @@ class SubsetSampler {
   std::uint32_t unit_;   // the length that stands for probability 1: top_k x unit < 2^32
   std::uint32_t shift_;  // a guide's cell is 2^shift long
   std::size_t guides_;
-  std::vector<std::uint32_t> ends_;   // [orders x experts] cumulated, ascending
+  struct Place {
+    std::uint32_t end = 0;  // cumulated, ascending
+    ExpertId name = 0;
+  };
+  std::vector<Place> places_;         // [orders x experts]
   std::vector<std::uint32_t> guide_;  // [orders x guides] the first place that may hold the cell
-  std::vector<ExpertId> names_;       // [orders x experts]
 };
 
 }  // namespace moesim::workloads
