@@ -1,6 +1,8 @@
 // What measured runs were started with, found for a row.
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
@@ -307,4 +309,29 @@ TEST_CASE("whether experts are parallel is the recipe's word where the label lea
   // A label that says so leaves nothing open.
   r.label_ep = 4;
   CHECK(sizes(r, false) == "parallelism: {tp: 4, dp: 1, ep: 4, etp: 1}");
+}
+
+TEST_CASE("a row is played by the first of its engine's files that is not older, or the newest") {
+  const tests::TemporaryFolder folder;
+  std::filesystem::create_directory(folder.path() / "engines");
+  for (const char* file : {"e-0.9.yaml", "e-0.10.yaml", "e-0.16.yaml", "other-0.11.yaml"})
+    folder.file(std::string("engines/") + file, "name: e\n");
+  const E2eOptions options{.model_file = [](const std::string&) { return std::string("m.yaml"); },
+                           .configs = folder.path().string()};
+  const auto played = [&](const char* version) {
+    E2eRow r = row();
+    r.engine = "e";
+    r.version = version;
+    const std::string text = scenario_of(r, options);
+    const std::size_t begin = text.find("\nengine: ") + 9;
+    return text.substr(begin, text.find('\n', begin) - begin);
+  };
+  CHECK(played("0.9") == "e-0.9");
+  CHECK(played("0.9.1") == "e-0.9");
+  CHECK(played("0.10.0rc2") == "e-0.10");  // 10 comes after 9
+  CHECK(played("0.11.2") == "e-0.16");
+  CHECK(played("0.16.0") == "e-0.16");
+  CHECK(played("0.17.0") == "e");
+  CHECK(played("nightly-5b8c") == "e");
+  CHECK(played("") == "e");
 }

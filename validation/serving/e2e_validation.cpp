@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
+#include <filesystem>
+#include <map>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <tuple>
 
@@ -42,6 +46,39 @@ std::string cluster_of(const E2eRow& row, const std::string& configs) {
 
 std::string sizes_of(const workloads::Parallelism& p) {
   return fmt::format("{{tp: {}, dp: {}, ep: {}, etp: {}}}", p.tp, p.dp, p.ep, p.etp);
+}
+
+// The numbers that a version begins with: 0.5.6.post2 is 0, 5, 6.
+std::vector<int> numbers_of(std::string_view version) {
+  std::vector<int> numbers;
+  while (!version.empty()) {
+    int number = 0;
+    const char* end = version.data() + version.size();
+    const auto [rest, error] = std::from_chars(version.data(), end, number);
+    if (error != std::errc()) break;
+    numbers.push_back(number);
+    if (rest == end || *rest != '.') break;
+    version.remove_prefix(static_cast<std::size_t>(rest - version.data()) + 1);
+  }
+  return numbers;
+}
+
+// Its file: of those that ship the first that is not older than the row's version (0.16 is of all
+// 0.16.x), by its plain name, the newest, where all are or where the row has none.
+std::string engine_of(const E2eRow& row, const std::string& configs) {
+  const std::vector<int> version = numbers_of(row.version);
+  std::map<std::vector<int>, std::string> files;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(configs + "/engines", none)) {
+    const std::string name = entry.path().stem().string();
+    if (name.starts_with(row.engine + "-"))
+      files[numbers_of(std::string_view(name).substr(row.engine.size() + 1))] = name;
+  }
+  for (const auto& [numbers, name] : files) {
+    const auto asked = std::span(version).first(std::min(numbers.size(), version.size()));
+    if (!asked.empty() && !std::ranges::lexicographical_compare(numbers, asked)) return name;
+  }
+  return row.engine;
 }
 
 // Engines of an aggregated row are one; apart there are so many of each kind.
@@ -216,9 +253,9 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
       "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 16}}\n{}{}",
       row.name, options.model_file(row.model), cluster_of(row, options.configs),
       precision_of(row, run), sizes_of(p),
-      deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", row.engine, low(row.isl), row.isl,
-      low(row.osl), row.osl, counted + row.concurrency, row.concurrency, row.concurrency,
-      run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
+      deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", engine_of(row, options.configs),
+      low(row.isl), row.isl, low(row.osl), row.osl, counted + row.concurrency, row.concurrency,
+      row.concurrency, run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
       scheduler_of(run), pools_of(row),
       run.moe.empty() ? "" : fmt::format("kernels: {{moe: {}}}\n", run.moe));
 }

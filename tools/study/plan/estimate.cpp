@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "workloads/serving/schedule/graphs.h"
 #include "workloads/serving/step_cost.h"
 
 namespace moesim::tools {
@@ -17,6 +18,8 @@ constexpr double kNear = 0.97;  // of the target
 constexpr int kRounds = 20;
 // Of the time: an engine that read more would decode nothing.
 constexpr double kMostReading = 0.95;
+// Beyond, whole numbers round up by a half, and the chance of none underflows later.
+constexpr double kManyPrompts = 100;
 
 // One use for a part of the time, the other for the rest.
 hardware::PowerUse mixed(const hardware::PowerUse& a, double part, const hardware::PowerUse& b) {
@@ -67,6 +70,21 @@ LargestBatch largest_batch(double most, double target, const std::function<doubl
   return {.batch = low + part * (high - low), .time = target};
 }
 
+double fullest_of(double mean, std::int64_t ranks) {
+  const double all = mean * static_cast<double>(ranks);
+  if (all > kManyPrompts) return mean + 0.5;
+  double one = std::exp(-all), up_to = 0, sum = 0;
+  for (std::int64_t n = 0;; ++n) {
+    up_to += one;
+    if (n % ranks == 0) {
+      const double more = 1 - up_to;
+      if (static_cast<double>(n) > all && more < 1e-6) return sum;
+      sum += more;
+    }
+    one *= all / static_cast<double>(n + 1);
+  }
+}
+
 double most_sequences(const workloads::serving::Pool& pool,
                       const workloads::serving::CachePlan& cache, double context) {
   const double held = static_cast<double>(cache.blocks * cache.block) / std::max(1.0, context);
@@ -115,6 +133,8 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   add_prompts(chunk, chunk, one_chunk);
   std::vector<BatchPlan> on_one(static_cast<std::size_t>(d.layout.dp), BatchPlan{.dummy = true});
   on_one.front() = one_chunk;
+  const bool alike = q.pool.graphs.alike && d.layout.dp > 1;
+  if (alike) workloads::serving::pad_to_graphs({.alike = true}, on_one);
   const double one_s = steps.seconds(workloads::serving::batch_of(on_one, rules.draft));
 
   Estimate found;
@@ -156,7 +176,18 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
       }
       return time;
     }
-    return step(with_prompts(b)) / accepted;
+    const double even = step(with_prompts(b)) / accepted;
+    if (!alike) return even;
+    // Of the fullest rank, whose tokens all compute.
+    const double prompts = std::min(fullest_of(b * accepted / output * passes, d.layout.dp),
+                                    std::max(1.0, (budget - b) / chunk));
+    std::vector<BatchPlan> ranks(static_cast<std::size_t>(d.layout.dp), decodes(b));
+    add_prompts(std::max(1.0, prompts) * chunk, chunk, ranks.front());
+    workloads::serving::pad_to_graphs({.alike = true}, ranks);
+    const double padded =
+        steps.seconds(workloads::serving::batch_of(ranks, rules.draft)) / accepted;
+    if (prompts >= 1) return std::max(even, padded);
+    return std::max(even, (1 - prompts) * step(decodes(b)) / accepted + prompts * padded);
   };
   double most = most_sequences(q.pool, cache, input + output / 2);
   if (!between && role == EngineRole::Both)

@@ -12,6 +12,9 @@
 // rank of its own while the others wait for it, as far as ranks and chunks have room; a pass of k
 // lies on the line between one of a single rank and one of all.
 //
+// Where ranks compute as many tokens as the fullest, its prompts are what a pass has (fullest_of);
+// of less than one the others are without.
+//
 // and the engine carries b dp accepted / output / t(b) requests a second at the largest b that
 // memory, the scheduler and the target of a token's time allow. Queues, and what differs from one
 // iteration to the next, are left out: they are what the measured service is for.
@@ -46,6 +49,10 @@ struct Estimate {
   double least_token_s = 0;     // where no batch meets the target: a token's time of one sequence
   hardware::PowerUse use = {};  // of its cards there, while it works
 };
+
+// The mean of what the fullest of so many ranks has of prompts in a pass, where as many come at
+// random (Poisson) as are `mean` to a rank, and are dealt out evenly: of N / ranks, rounded up.
+double fullest_of(double mean, std::int64_t ranks);
 
 // Sequences of a dp rank that its cache and its scheduler have room for.
 double most_sequences(const workloads::serving::Pool& pool,

@@ -45,3 +45,15 @@ TEST_CASE("a batch is found with few questions, whatever the curve") {
   // Two sequences: one meets, two do not.
   CHECK(largest_batch(2, 1.5, [](double b) { return b; }).batch == Approx(1.5));
 }
+
+TEST_CASE("the fullest of several ranks has more than the mean of what comes at random") {
+  CHECK(fullest_of(1, 1) == Approx(1));
+  // Two to two ranks: P(N > 0) + P(N > 2) + P(N > 4) + ... of a Poisson number of mean 2:
+  // 0.8647 + 0.3233 + 0.0527 + 0.0045 + 0.0002.
+  CHECK(fullest_of(1, 2) == Approx(1.2454).epsilon(1e-3));
+  // Few: as good as whether there is one, 1 - exp(-8 x 0.001).
+  CHECK(fullest_of(0.001, 8) == Approx(0.00797).epsilon(2e-3));
+  CHECK(fullest_of(0, 8) == 0);
+  // Very many.
+  CHECK(fullest_of(1000, 8) == 1000.5);
+}
