@@ -79,8 +79,13 @@ TEST_CASE("a run's page answers in a sentence, and its data are those of the JSO
   CHECK(page["answer"].get<std::string>().starts_with("A step takes 12."));
   CHECK(page["answer"].get<std::string>().find(
             " The largest part is experts: memory bandwidth, 4") != std::string::npos);
-  CHECK(titles(page) == std::vector<std::string>{"Time", "Load", "Network", "Memory", "Timeline",
-                                                 "Trust", "Made from"});
+  CHECK(titles(page) == std::vector<std::string>{"Time", "Load", "Network", "Memory", "Energy",
+                                                 "Timeline", "Trust", "Made from"});
+  // The energy of a token, as the JSON has it.
+  const ordered_json& energy = page["sections"][4]["figures"][0]["table"]["rows"];
+  CHECK(energy[0][1] == fmt::format("{:.0f} W", json["energy"]["gpu_w"].get<double>()));
+  CHECK(energy[1][0] == "cards, per output token");
+  CHECK(energy[1][1] == fmt::format("{:.3g} J", json["energy"]["gpu_j_per_token"].get<double>()));
   check_figures(page);
   values["html"] = {(folder.path() / "b.html").string()};
   printed(run_command(), values);
@@ -316,7 +321,7 @@ TEST_CASE("a service's page shows its requests' times and what it carries") {
   CHECK(page["kind"] == "serving");
   CHECK(page["report"] == json);
   CHECK(titles(page) == std::vector<std::string>{"Requests", "Over time", "Engine", "Memory",
-                                                 "Trust", "Made from"});
+                                                 "Energy", "Trust", "Made from"});
   CHECK(page["answer"].get<std::string>().find(" requests were answered, ") != std::string::npos);
   // The parts of the first token's time add up to it.
   double parts = 0;
@@ -478,8 +483,8 @@ TEST_CASE("a training page answers in a sentence, and its parts add up to each r
   check_figures(page);
   CHECK(page["kind"] == "training");
   CHECK(page["report"] == json);
-  CHECK(titles(page) ==
-        std::vector<std::string>{"Time", "Pipeline", "Memory", "Run", "Trust", "Made from"});
+  CHECK(titles(page) == std::vector<std::string>{"Time", "Pipeline", "Memory", "Run", "Energy",
+                                                 "Trust", "Made from"});
   const ordered_json& training = json["training"];
   const auto& parts = page["sections"][0]["figures"][0]["chart"];
   REQUIRE(parts["categories"].size() == training["ranks"].size());

@@ -192,6 +192,7 @@ Page run_page(const Json& report) {
     page.sections.push_back({.title = "Network", .figures = {links(report)}});
   if (report.at("memory").at("capacity_bytes") != 0)
     page.sections.push_back({.title = "Memory", .figures = {memory_figure(report)}});
+  if (auto energy = energy_section(report)) page.sections.push_back(std::move(*energy));
   page.sections.push_back(trust_section(report));
   page.sections.push_back(made_from_section(report));
   return page;

@@ -41,6 +41,33 @@ Figure memory_figure(const Json& report) {
           .table = std::move(table)};
 }
 
+std::optional<Section> energy_section(const Json& report) {
+  const auto found = report.find("energy");
+  if (found == report.end()) return {};
+  const Json& energy = *found;
+  const double gpu = energy.at("gpu_j_per_token"), total = energy.at("total_j_per_token");
+  const std::string tokens = energy.at("tokens"), doubt = percent_text(energy.at("error"));
+  Table table{{"what", "value"},
+              {{"a card draws", fmt::format("{:.0f} W", energy.at("gpu_w").get<double>())},
+               {fmt::format("cards, per {} token", tokens), fmt::format("{:.3g} J", gpu)}}};
+  if (total > gpu) {
+    table.rows.push_back({"all, with hosts and cooling",
+                          fmt::format("{:.1f} kW", energy.at("total_w").get<double>() / 1e3)});
+    table.rows.push_back(
+        {fmt::format("all, per {} token", tokens), fmt::format("{:.3g} J", total)});
+  }
+  Section section{.title = "Energy"};
+  section.figures.push_back(
+      {.title = "Power and energy",
+       .sentence = fmt::format("{:.3g} J per {} token, within {}.", total, tokens, doubt),
+       .table = std::move(table)});
+  section.text.push_back(fmt::format("Power by use: {}, {}.",
+                                     energy.at("origin").get<std::string>(),
+                                     energy.at("source").get<std::string>()));
+  for (const Json& what : energy.at("stand_ins")) section.text.push_back(what);
+  return section;
+}
+
 Section trust_section(const Json& report) {
   const Json& extrapolated = report.at("extrapolated");
   Section section{.title = "Trust"};

@@ -320,6 +320,7 @@ Page training_page(const Json& report) {
     page.sections.push_back({.title = "Memory", .figures = {memory_by_rank(report)}});
   if (training.contains("goodput"))
     page.sections.push_back({.title = "Run", .figures = {run_of(training.at("goodput"))}});
+  if (auto energy = energy_section(report)) page.sections.push_back(std::move(*energy));
   page.sections.push_back(trust_section(report));
   page.sections.push_back(made_from_section(report));
   return page;
