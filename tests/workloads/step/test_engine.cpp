@@ -4,6 +4,7 @@
 #include <array>
 
 #include "tests/workloads/step/hand_scenario.h"
+#include "workloads/report/structure.h"
 #include "workloads/step/micro_batch.h"
 
 using namespace moesim;
@@ -201,13 +202,17 @@ TEST_CASE("a step that holds prompts is launched kernel by kernel where only dec
 }
 
 TEST_CASE("a host's part of a step may take half or twice as long") {
-  // What 100 us of host add to the ends of the step's interval: 50 and 200.
+  // Of a host of 100 us: 50 less, or 100 more. What the kernels of some 7 us may be off by adds to
+  // it as squares, which is less than 0.2 %, and what no model has comes on top.
   Scenario s = balanced(2);
-  const Interval without = run(s).report.interval.at("step_time_us");
   s.deployment.host.per_step = 100us;
   const Report report = run(s).report;
   CHECK(host_exposed(report) == doctest::Approx(100));
-  const Interval with = report.interval.at("step_time_us");
-  CHECK(with.p10 - without.p10 == doctest::Approx(50));
-  CHECK(with.p90 - without.p90 == doctest::Approx(200));
+  const double time = report.step_time_us.mean;
+  const Interval interval = report.interval.at("step_time_us");
+  CHECK(interval.p10 ==
+        doctest::Approx(time * with_structure(1 - 50 / time, kStepStructure, true)).epsilon(2e-3));
+  CHECK(
+      interval.p90 ==
+      doctest::Approx(time * with_structure(1 + 100 / time, kStepStructure, false)).epsilon(2e-3));
 }
