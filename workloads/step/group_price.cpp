@@ -122,7 +122,8 @@ std::vector<MetGroup> GroupPricer::meetings_of(const Meetings& step, const Batch
         }
       }
     }
-    MetGroup& met = all.emplace_back(GroupMeetings(group.size(), std::move(after), stretches));
+    MetGroup& met = all.emplace_back(
+        MetGroup{.meetings = GroupMeetings(group.size(), std::move(after), stretches)});
     // What is priced exactly of this very batch, and what it took.
     met.more = static_cast<double>(done.time_since_epoch().count()) -
                time_of(met, exact_part(batch, group, true));

@@ -51,8 +51,8 @@ RankPricer::Known& RankPricer::known_of(bool prompts_only, double speed) {
   for (Known& known : known_) {
     if (known.prompts_only == prompts_only && known.speed == speed) return known;
   }
-  return known_.emplace_back(prompts_only, speed, BatchTable<RankPrice>(most_remembered_),
-                             BatchTable<Bases>(most_remembered_));
+  return known_.emplace_back(Known{prompts_only, speed, BatchTable<RankPrice>(most_remembered_),
+                                   BatchTable<Bases>(most_remembered_)});
 }
 
 // Kernels' times add up, so what does not depend on keys is priced once for any number of them.

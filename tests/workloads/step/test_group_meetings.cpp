@@ -18,7 +18,7 @@ TEST_CASE("at each meeting the last to come counts, its own stretch included") {
 TEST_CASE("whoever is last is found among any number of ranks") {
   // One meeting. Ranks come at 100, 101, …, and each in turn attends for 1,000 instead of nothing:
   // it comes 1,000 after its own time.
-  for (const std::size_t ranks : {1, 15, 16, 17, 32, 37}) {
+  for (const std::size_t ranks : {1U, 15U, 16U, 17U, 32U, 37U}) {
     std::vector<double> after;
     for (std::size_t i = 0; i < ranks; ++i) after.push_back(100 + static_cast<double>(i));
     const GroupMeetings meetings(ranks, after, {0});
