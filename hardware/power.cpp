@@ -95,6 +95,10 @@ std::optional<CardPower> chosen_power(const std::optional<CardPower>& of_device,
   if (choice.limit_w) {
     power.limit_w = *choice.limit_w;
     power.source = "limit: the scenario's";
+    if (of_device && *choice.limit_w < of_device->limit_w) {
+      power.stand_ins.emplace_back(
+          "a limit below the card's makes it draw less here, and no kernel slower, which it would");
+    }
   }
   if (choice.idle_w) {
     power.idle_w = *choice.idle_w;

@@ -154,6 +154,16 @@ std::optional<std::string> note_of_context(const std::deque<serving::RequestReco
       longer, records.size(), most);
 }
 
+// Engines are priced as one, the first: a slow GPU counts for all of them, or for none.
+std::optional<std::string> note_of_slow(const Deployment& d, const ServingQuestion& q) {
+  const std::int64_t one = q.pool.layout.gpus();
+  if (d.cluster.slow.empty() || q.gpus() == one) return {};
+  return fmt::format(
+      "engines are priced as one on the first {} GPUs: a slow GPU of cluster.faults counts for all "
+      "engines if it is among those, and for none elsewhere",
+      one);
+}
+
 // What the engine's file says that a service does not play either, and the blocks that ranks cut.
 std::vector<std::string> notes_of_engines(const Deployment& d, const ServingQuestion& q) {
   Engine engine = d.engine;  // a service plays these three
@@ -161,6 +171,7 @@ std::vector<std::string> notes_of_engines(const Deployment& d, const ServingQues
   engine.memory.reset();
   engine.scheduler.reset();
   std::vector<std::string> notes = notes_of(engine);
+  if (auto note = note_of_slow(d, q)) notes.push_back(std::move(*note));
   const auto add = [&](const serving::Pool& pool) {
     for (std::string& note : block_notes(d.engine, d.model, pool.layout, d.formats))
       if (std::ranges::find(notes, note) == notes.end()) notes.push_back(std::move(note));

@@ -46,8 +46,8 @@ void add_scaled(const workloads::serving::ScaledPool& pool, std::string& out) {
       pool.gpu_hours, pool.gpu_hours_of_most, pool.most);
 }
 
-void add_answer(const ServingReport& r, const workloads::serving::ServingQuestion& q,
-                std::string& out) {
+void add_answer(const ServingReport& r, const workloads::Report& report,
+                const workloads::serving::ServingQuestion& q, std::string& out) {
   out += fmt::format("  requests      {} answered in {:.1f} s, {:.2f} requests/s", r.completed,
                      r.duration_s, r.request_throughput);
   if (r.failed > 0) out += fmt::format("; {} refused", r.failed);
@@ -66,6 +66,7 @@ void add_answer(const ServingReport& r, const workloads::serving::ServingQuestio
         r.drain_s, 100 * r.drain_s / r.duration_s);
   }
   for (const auto& pool : r.scaled) add_scaled(pool, out);
+  add_energy(report, out);
   if (r.attained) {
     const bool met = *r.attained >= r.attained_target;
     out += fmt::format(
@@ -162,7 +163,7 @@ void add_bounds(const ServingReport& r, std::string& out) {
 std::string serving_text(const ServingReport& r, const workloads::Report& report,
                          const workloads::serving::ServingQuestion& question) {
   std::string out = fmt::format("{}\n  {}\n\n", report.title, report.what);
-  add_answer(r, question, out);
+  add_answer(r, report, question, out);
   if (r.completed > 0) {
     add_ttft(r, out);
     add_engine(r, out);

@@ -30,6 +30,7 @@ void add_answer(const TrainingReport& t, const Report& report, std::string& out)
         fmt::format("   (80 % interval {} to {})", time(band->second.p10), time(band->second.p90));
   out += fmt::format("\n  throughput    {:.0f} tokens/s, {:.1f} tokens/s per GPU ({} GPUs)\n",
                      report.tokens_per_s, report.tokens_per_s_per_gpu, report.gpus);
+  add_energy(report, out);
   out += fmt::format(
       "  arithmetic    {:.1f} TFLOPS a GPU, MFU {:.2f} % (model_causal: Megatron's count, {:.2f} "
       "GFLOP a token)\n                MFU {:.2f} % with the full mask, HFU {:.2f} % as the "

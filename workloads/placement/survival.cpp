@@ -76,8 +76,8 @@ ExpertPlacement without_ranks(const ExpertPlacement& placement,
     if (missing != held.end()) {
       throw sim::InfeasibleError(fmt::format(
           "mixture layer {}: with rank{} {} of the experts' ranks expert {} is lost: the engine is "
-          "down until it is started anew; placement.survive: gpu (or node), with a redundant slot "
-          "for each expert, keeps every expert twice",
+          "down until it is started anew; placement.survive: gpu, with a redundant slot for each "
+          "expert, keeps every expert on two GPUs, and node on two nodes",
           l, lost.size() == 1 ? "" : "s", fmt::join(lost, ", "), missing - held.begin()));
     }
     left.layers.emplace_back(std::move(slots), layer.experts(),

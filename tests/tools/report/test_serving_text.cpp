@@ -25,3 +25,19 @@ TEST_CASE("a throughput says how long of it no request came any more, where that
   CHECK(text(5.1).find("until the last answer: 5.1 s, 5 %") != std::string::npos);
   CHECK(text(5).find("until the last answer") == std::string::npos);
 }
+
+TEST_CASE("a service's text says what its cards draw") {
+  workloads::serving::ServingReport r;
+  r.gpus = 4;
+  workloads::Report report;
+  CHECK(tools::serving_text(r, report, {}).find("energy") == std::string::npos);
+  report.energy = workloads::EnergyReport{.tokens = "output",
+                                          .gpu_w = 500,
+                                          .total_w = 2000,
+                                          .gpu_j_per_token = 0.25,
+                                          .total_j_per_token = 0.25,
+                                          .error = 0.22};
+  CHECK(tools::serving_text(r, report, {})
+            .find("\n  energy        0.25 J per output token, 500 W a GPU (+-22 %)\n") !=
+        std::string::npos);
+}

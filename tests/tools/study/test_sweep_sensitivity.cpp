@@ -123,6 +123,15 @@ TEST_CASE("a store says what its axes make of it, and nothing is run") {
   CHECK(text.find("\n  step.batch_per_rank  8 .. 32        1.000        1.000 ") !=
         std::string::npos);
 
+  // Of two points one does not fit: its time is what it would be, which is said.
+  const std::string unfit = (folder.path() / "unfit.db").string();
+  sweep(unfit, {{"vary", {"step.batch_per_rank=8,100000"}}});
+  CHECK(
+      printed(tools::sweep_sensitivity_command(), {{"SCENARIO", {unfit}}})
+          .starts_with("step_time_us.mean of unfit: all 2 points, 1 that do not fit as they would "
+                       "be; mean "));
+  CHECK(json_of({{"SCENARIO", {unfit}}})["infeasible"] == 1);
+
   CHECK(message({{"SCENARIO", {store}}, {"measure", {"no.such"}}}) ==
         store +
             ": 6 of the 6 points of its grid have no no.such: parts of a variance are of a whole "

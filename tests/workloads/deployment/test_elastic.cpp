@@ -107,8 +107,8 @@ TEST_CASE("an expert that nobody else holds is lost with its GPU") {
           (void)run(scenario("[{gpu: 0, absent: true}, {gpu: 4, absent: true}]", lines));
         }) ==
         "mixture layer 0: with ranks 0, 4 of the experts' ranks expert 0 is lost: the engine is "
-        "down until it is started anew; placement.survive: gpu (or node), with a redundant slot "
-        "for each expert, keeps every expert twice");
+        "down until it is started anew; placement.survive: gpu, with a redundant slot for each "
+        "expert, keeps every expert on two GPUs, and node on two nodes");
 }
 
 TEST_CASE("GPUs that are left over replace those that are lost") {

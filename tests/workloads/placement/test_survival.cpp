@@ -77,8 +77,8 @@ TEST_CASE("the slots of ranks that are left close up, and an expert that is lost
           (void)without_ranks(placement, std::vector<std::uint32_t>{0, 3});
         }) ==
         "mixture layer 0: with ranks 0, 3 of the experts' ranks expert 0 is lost: the engine is "
-        "down until it is started anew; placement.survive: gpu (or node), with a redundant slot "
-        "for each expert, keeps every expert twice");
+        "down until it is started anew; placement.survive: gpu, with a redundant slot for each "
+        "expert, keeps every expert on two GPUs, and node on two nodes");
 }
 
 TEST_CASE("replicas that are packed apart, by hand") {

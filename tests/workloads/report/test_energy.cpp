@@ -86,6 +86,13 @@ TEST_CASE("what the question says of a card comes before its file") {
   const EnergyReport other = *energy_of(step(), d, "output");
   CHECK(other.gpu_w == Approx(200 + 200 * 0.75));
   CHECK(other.source == "limit: the scenario's");
+  CHECK(other.origin == "assumed");
+  REQUIRE(other.stand_ins.size() == 2);
+  CHECK(other.stand_ins[0] ==
+        "a limit below the card's makes it draw less here, and no kernel slower, which it would");
+  // A higher limit stands for itself.
+  d.power.limit_w = 800;
+  CHECK(energy_of(step(), d, "output")->stand_ins.size() == 1);
   // Of a card whose file says nothing: an H100's by use, and its part of the limit when idle.
   d.cluster.device.power.reset();
   d.power = {};

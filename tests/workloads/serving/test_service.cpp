@@ -1,6 +1,7 @@
 // Whole services on a real model: what a run gives, and that it does not depend on anything else.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -150,6 +151,19 @@ TEST_CASE("a service says which blocks its ranks cut, and what of its engine it 
       "blocks of 128: engines refuse it or pad it to 256, 33 % more"};
   CHECK(run(s, {}).report.notes == expected);
   CHECK(find_capacity(s, {}).at.notes == expected);
+}
+
+TEST_CASE("a service says that its engines are priced as the first one, where a GPU is slow") {
+  const auto said = [](std::vector<std::string> sets) {
+    const auto notes = run(mixtral(std::move(sets)), {}).report.notes;
+    return std::ranges::count(
+        notes,
+        "engines are priced as one on the first 2 GPUs: a slow GPU of cluster.faults counts for "
+        "all engines if it is among those, and for none elsewhere");
+  };
+  CHECK(said({"cluster.faults=[{gpu: 7, speed: 0.5}]"}) == 1);
+  CHECK(said({"cluster.faults=[{gpu: 0, speed: 0.5}]", "serving.replicas=1"}) == 0);
+  CHECK(said({}) == 0);
 }
 
 TEST_CASE("a service's report is JSON: its interval per GPU was infinite") {

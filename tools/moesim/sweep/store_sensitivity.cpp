@@ -51,7 +51,9 @@ sim::ExitCode store_sensitivity(const std::filesystem::path& file, const Argumen
     all *= sizes.back();
   }
   std::vector<std::optional<double>> there(all);
+  std::size_t unfit = 0;
   store.each([&](const Point& point) {
+    if (point.ord < all && point.status == PointStatus::Infeasible) ++unfit;
     const auto found =
         std::ranges::find(point.metrics, measure, &std::pair<std::string, double>::first);
     if (point.ord < all && found != point.metrics.end()) there[point.ord] = found->second;
@@ -77,10 +79,12 @@ sim::ExitCode store_sensitivity(const std::filesystem::path& file, const Argumen
     for (std::size_t f = 0; f < names.size(); ++f)
       width = std::max(width, names[f].size() + ends[f].size() + 2);
     console.out << fmt::format(
-        "{} of {}: all {} points; mean {:.6g}, deviation {:.6g}\n  {:<{}} {:>12} {:>12} {:>14} "
+        "{} of {}: all {} points{}; mean {:.6g}, deviation {:.6g}\n  {:<{}} {:>12} {:>12} {:>14} "
         "{:>14}\n",
-        measure, file.stem().string(), all, found.mean, std::sqrt(found.variance), "axis", width,
-        "alone", "with others", "mean at first", "mean at last");
+        measure, file.stem().string(), all,
+        unfit > 0 ? fmt::format(", {} that do not fit as they would be", unfit) : "", found.mean,
+        std::sqrt(found.variance), "axis", width, "alone", "with others", "mean at first",
+        "mean at last");
     for (const std::size_t f : order) {
       const GridFactor& factor = found.factors[f];
       console.out << fmt::format("  {:<{}} {:>12.3f} {:>12.3f} {:>14.6g} {:>14.6g}\n",
@@ -89,9 +93,10 @@ sim::ExitCode store_sensitivity(const std::filesystem::path& file, const Argumen
     }
     return sim::ExitCode::Ok;
   }
-  Json json{{"schema_version", 1},  {"measure", measure}, {"method", "grid"},
-            {"points", all},        {"mean", found.mean}, {"variance", found.variance},
-            {"axes", Json::array()}};
+  Json json{{"schema_version", 1},        {"measure", measure},
+            {"method", "grid"},           {"points", all},
+            {"infeasible", unfit},        {"mean", found.mean},
+            {"variance", found.variance}, {"axes", Json::array()}};
   for (const std::size_t f : order) {
     const GridFactor& factor = found.factors[f];
     json["axes"].push_back({{"key", names[f]},

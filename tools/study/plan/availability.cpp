@@ -61,7 +61,13 @@ Losses losses_of(std::int64_t engines, std::int64_t gpus, double capacity, const
     add(2, two * (1 - same) * (1 - both - either), whole(2));
   }
   for (std::size_t gone = 0; gone < 3; ++gone) {
-    if (found.probability[gone] > 0) found.capacity[gone] /= found.probability[gone];
+    // What never comes to pass has no mean: with so many engines down.
+    const auto down_engines = std::min(static_cast<std::int64_t>(gone), engines);
+    if (found.probability[gone] > 0) {
+      found.capacity[gone] /= found.probability[gone];
+    } else {
+      found.capacity[gone] = whole(down_engines);
+    }
   }
   return found;
 }

@@ -37,6 +37,11 @@ TEST_CASE("what is carried with no, one and two GPUs lost, on paper") {
   CHECK(stops.available == Approx(0.6561 + 0.2916 + 0.0486 / 3));
   CHECK(losses_of(2, 2, 5, {}, 10, often).available == Approx(0.6561));
   CHECK(losses_of(2, 2, 5, {}, 10.1, often).available == 0);
+  // Back at once: none is ever lost, and what would be carried is said all the same.
+  const Losses never = losses_of(2, 2, 5, {}, 5, {.gpu_hours = 10, .restart_h = 0});
+  CHECK(never.probability[1] == 0);
+  CHECK(never.capacity == std::array<double, 3>{10, 5, 0});
+  CHECK(never.goodput == 10);
 }
 
 TEST_CASE("an elastic engine goes on without a GPU once it has noticed, on paper") {
