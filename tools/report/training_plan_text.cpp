@@ -66,6 +66,7 @@ std::vector<PlanRow> run_rows(const PlanSpec& spec, const PlanAnswer& a) {
                   report.tokens_per_s_per_gpu, 100 * training.mfu, 100 * training.bubble_share,
                   static_cast<double>(report.memory.peak) / 1e9,
                   static_cast<double>(report.memory.capacity) / 1e9));
+  if (!report.routing.empty()) rows.emplace_back("routing", report.routing);
   rows.emplace_back("goodput", goodput_text(run.plan, *training.goodput));
   if (run.cost > 0) {
     rows.emplace_back(
