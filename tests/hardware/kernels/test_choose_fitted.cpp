@@ -121,7 +121,8 @@ TEST_CASE(
 }
 
 TEST_CASE("Marlin's mxfp4 is its integers of four bits") {
-  const Chosen chosen = choose_fitted(shipped("h100"), "moe", "marlin", "w4a16_mxfp4");
+  const Device h100 = shipped("h100");
+  const Chosen chosen = choose_fitted(h100, "moe", "marlin", "w4a16_mxfp4");
   REQUIRE(chosen.model != nullptr);
   CHECK(chosen.model->implementation == "vllm");
   CHECK(chosen.model->variant == "int4");
