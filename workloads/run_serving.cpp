@@ -236,7 +236,7 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
   report.what = serving.what;
   report.routing = service.cost().player().routing();
   report.tokens_per_s = serving.output_throughput;
-  const double gpus = serving.scaled.empty() ? static_cast<double>(report.gpus) : serving.mean_gpus;
+  const double gpus = serving.gpus_in_use();
   report.tokens_per_s_per_gpu = report.tokens_per_s / gpus;
   report.survives = survives_of(service.cost().player(), service.deployment());
   // Of pools the sampled iterations are those of one alone.

@@ -52,7 +52,7 @@ void add_answer(const ServingReport& r, const workloads::Report& report,
                      r.duration_s, r.request_throughput);
   if (r.failed > 0) out += fmt::format("; {} refused", r.failed);
   if (r.partial) out += "; BROKEN OFF, what follows is of those";
-  const double gpus = r.scaled.empty() ? static_cast<double>(r.gpus) : r.mean_gpus;
+  const double gpus = r.gpus_in_use();
   out +=
       fmt::format("\n  throughput    {:.0f} tokens/s out, {:.1f} per GPU ({}); {:.0f} in and out\n",
                   r.output_throughput, r.output_throughput / std::max(gpus, 1.0),

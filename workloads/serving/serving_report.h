@@ -79,9 +79,11 @@ struct ServingReport {
   double extrapolated_share = 0;
   std::map<std::string, Band> interval;
   std::vector<ScaledPool> scaled;
-  double mean_gpus = 0;  // in use, of all pools; `gpus` where their number stays
+  double mean_gpus = 0;  // in use, of all pools
   std::vector<std::string> notes;
   bool partial = false;  // it was broken off
+
+  double gpus_in_use() const { return scaled.empty() ? static_cast<double>(gpus) : mean_gpus; }
 };
 
 // From a loop that has run. `targets` of each request; warm-up is left out.

@@ -1,35 +1,19 @@
 // `moesim sweep script --mpi`, as a user calls it. That the ranks are the whole sweep: mpi_ranks.
 #include <doctest/doctest.h>
 
-#include "sim/error.h"
-#include "tests/support/call_command.h"
-#include "tests/support/thrown.h"
+#include "tests/tools/study/script_calls.h"
 #include "tools/moesim/sweep/mpi_script.h"
 #include "tools/moesim/sweep/script_text.h"
-#include "tools/moesim/sweep/sweep_commands.h"
 
 using namespace moesim;
-using moesim::tests::call;
-using moesim::tests::thrown;
+using moesim::tests::has_line;
+using moesim::tests::refused_script;
 using moesim::tests::Values;
 
 namespace {
 
-Values three_points(Values more = {}) {
-  Values values{{"FILE", {"mixtral-8x7b-decode-h100"}},
-                {"vary", {"step.batch_per_rank=1..3"}},
-                {"mpi", {"true"}},
-                {"ranks", {"4"}}};
-  for (auto& [key, value] : more) values[key] = value;
-  return values;
-}
-
-std::string refused(const Values& values) {
-  return thrown<sim::ConfigError>([&] { call(tools::sweep_script_command(), values); });
-}
-
-bool has(const std::string& text, const std::string& line) {
-  return ("\n" + text).find("\n" + line + "\n") != std::string::npos;
+Values three_points(const Values& more = {}) {
+  return tests::three_points("mpi", "ranks", "4", more);
 }
 
 }  // namespace
@@ -53,36 +37,37 @@ TEST_CASE("what was asked for stands in the script of MPI as it was, quoted") {
       text.starts_with("#!/bin/bash\n#SBATCH --job-name=moesim\n#SBATCH --ntasks=64\n"
                        "#SBATCH --signal=B:USR1@60\n#SBATCH --partition=cpu\n#SBATCH "
                        "--time=2-0\n"));
-  CHECK(has(text, "# 12 points on 64 ranks: one hands them out and writes, the others play."));
-  CHECK(has(text, R"(moesim_mpi=${MOESIM_MPI:-'/opt/it'\''s/moesim-mpi'})"));
-  CHECK(has(text, "study=('a.yaml' '--set' 'x={y: $z}')"));
-  CHECK(has(text, "store='out 1.db'"));
-  CHECK(has(text, "for ((try = 1; try <= 3; try++)); do"));
-  CHECK(has(
+  CHECK(has_line(text, "# 12 points on 64 ranks: one hands them out and writes, the others play."));
+  CHECK(has_line(text, R"(moesim_mpi=${MOESIM_MPI:-'/opt/it'\''s/moesim-mpi'})"));
+  CHECK(has_line(text, "study=('a.yaml' '--set' 'x={y: $z}')"));
+  CHECK(has_line(text, "store='out 1.db'"));
+  CHECK(has_line(text, "for ((try = 1; try <= 3; try++)); do"));
+  CHECK(has_line(
       text,
       R"(  "${mpirun[@]}" -np 64 "$moesim_mpi" sweep "${study[@]}" --resume --output "$store" &)"));
 }
 
 TEST_CASE("a script of MPI that could not be is refused") {
   Values both = three_points({{"slurm", {"true"}}});
-  CHECK(refused(both) == "sweep script: say what the script is for: --slurm, or --mpi");
+  CHECK(refused_script(both) == "sweep script: say what the script is for: --slurm, or --mpi");
   Values no_ranks = three_points();
   no_ranks.erase("ranks");
-  CHECK(refused(no_ranks) ==
+  CHECK(refused_script(no_ranks) ==
         "--ranks: expected how many, such as --ranks 64: one hands out points, the others play");
-  CHECK(refused(three_points({{"ranks", {"1"}}})) ==
+  CHECK(refused_script(three_points({{"ranks", {"1"}}})) ==
         "--ranks: expected a whole number from 2 to 1000000, not \"1\"");
-  CHECK(refused(three_points({{"tries", {"0"}}})) ==
+  CHECK(refused_script(three_points({{"tries", {"0"}}})) ==
         "--tries: expected a whole number from 1 to 1000, not \"0\"");
-  CHECK(refused(three_points({{"shards", {"3"}}})) == "--shards: is of a script for --slurm");
-  CHECK(refused(three_points({{"jobs", {"2"}}})) ==
+  CHECK(refused_script(three_points({{"shards", {"3"}}})) ==
+        "--shards: is of a script for --slurm");
+  CHECK(refused_script(three_points({{"jobs", {"2"}}})) ==
         "--jobs: is of a script for --slurm: a rank plays one point at a time");
   Values slurm = three_points({{"slurm", {"true"}}, {"shards", {"3"}}});
   slurm.erase("mpi");
-  CHECK(refused(slurm) == "--ranks: is of a script for --mpi");
+  CHECK(refused_script(slurm) == "--ranks: is of a script for --mpi");
   slurm.erase("ranks");
-  CHECK(refused(slurm) == "(nothing was thrown)");
+  CHECK(refused_script(slurm) == "(nothing was thrown)");
   slurm.erase("shards");
-  CHECK(refused(slurm) == "--shards: expected how many, such as --shards 16");
-  CHECK(refused(three_points()) == "(nothing was thrown)");
+  CHECK(refused_script(slurm) == "--shards: expected how many, such as --shards 16");
+  CHECK(refused_script(three_points()) == "(nothing was thrown)");
 }

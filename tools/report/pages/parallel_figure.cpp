@@ -53,8 +53,7 @@ Upright upright(const StudyPoints& study, const std::string& name, bool measured
     axis.high = first ? x : std::max(axis.high, x);
     first = false;
   }
-  constexpr double kWide = 20;  // so that steps by a factor lie evenly
-  axis.log = axis.low > 0 && axis.high / axis.low > kWide;
+  axis.log = by_factors(axis.low, axis.high);
   if (numbers) axis.words.clear();
   return axis;
 }

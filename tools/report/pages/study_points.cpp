@@ -48,6 +48,11 @@ std::string axis_name(const std::string& measure) {
   return in_bytes(measure) ? measure + ", GB" : measure;
 }
 
+bool by_factors(double low, double high) {
+  constexpr double kWide = 20;
+  return low > 0 && high / low > kWide;
+}
+
 std::string cell(const Json& value) {
   if (value.is_number()) return short_number(value.get<double>());
   return value.is_string() ? value.get<std::string>() : value.dump();

@@ -18,6 +18,8 @@ std::string cell(const sim::io::Json& value);
 std::string measured_text(std::string_view measure, double value);
 double on_axis(std::string_view measure, double value);
 std::string axis_name(const std::string& measure);
+// Whether an axis from one to the other is by factors: so wide that steps by a factor lie evenly.
+bool by_factors(double low, double high);
 
 // "step_time_us.mean": less is better of times and bytes, more of rates.
 bool less_is_better(std::string_view measure);

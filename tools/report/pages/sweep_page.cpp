@@ -108,8 +108,7 @@ class SweepPage {
       table.rows.back().push_back(measured_text(measure, y));
     }
     for (auto& series : chart.series) std::ranges::stable_sort(series.points, {}, &Lines::Point::x);
-    constexpr double kWide = 20;  // so that steps by a factor lie evenly
-    chart.x.log = low > 0 && high / low > kWide;
+    chart.x.log = by_factors(low, high);
     const Json* point = study_.best(measure);
     Figure figure{.title = measure,
                   .sentence = point == nullptr

@@ -367,10 +367,10 @@ void ServingLoop::sample_until(sim::Time until) {
       sample.blocks += replica->blocks_used();
     }
     sample.tokens = counters_[0].tokens + counters_[1].tokens;
-    for (const PoolState& pool : pools_) {
-      const auto groups = pool.scaler ? pool.scaler->in_use() : 0;
-      sample.replicas += pool.scaler ? groups * rules_of(&pool == &pools_[1]).together
-                                     : static_cast<std::int64_t>(pool.count);
+    for (std::size_t pool = 0; pool < 2; ++pool) {
+      const PoolState& state = pools_[pool];
+      sample.replicas += state.scaler ? state.scaler->in_use() * rules_of(pool).together
+                                      : static_cast<std::int64_t>(state.count);
     }
     samples_.push_back(sample);
     *next_sample_ += *rules_.sample;
