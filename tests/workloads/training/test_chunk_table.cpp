@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "tests/workloads/training/hand_training.h"
 
@@ -184,9 +185,10 @@ TEST_CASE("a capacity makes every rank's experts as busy") {
   CHECK(played.dropped == 1);
 }
 
-TEST_CASE("stages whose layers differ by chance only share passes, each in an order of its own") {
-  // Four stages of one layer, of which the first has the embedding and the last the loss: the third
-  // is the second, 5 draws on for every stage: 5 x 2 = 10, of 8 draws the third.
+namespace {
+
+// Four stages of one layer, of which the first has the embedding and the last the loss; 8 draws.
+std::pair<Deployment, TrainingQuestion> four_stages() {
   ModelSpec model = hand_model();
   model.layers = {0, 0, 0, 0};
   Deployment d = hand_deployment(model, {.pp = 4, .dp = 2, .ep = 2});
@@ -197,7 +199,15 @@ TEST_CASE("stages whose layers differ by chance only share passes, each in an or
               {.first_layer = 1, .layers = 1},
               {.first_layer = 2, .layers = 1},
               {.first_layer = 3, .layers = 1, .loss = true}};
-  const auto shares = [&](std::uint32_t stage, std::uint32_t draw) {
+  return {d, q};
+}
+
+}  // namespace
+
+TEST_CASE("stages whose layers differ by chance only share passes, each in an order of its own") {
+  // The third stage is the second, 5 draws on for every stage: 5 x 2 = 10, of 8 draws the third.
+  auto [d, q] = four_stages();
+  const auto shares = [&d = d, &q = q](std::uint32_t stage, std::uint32_t draw) {
     ChunkTable chunks(d, q);
     REQUIRE(chunks.draws() == 8);
     return &chunks.of({PassKind::Forward, 2, 0}) == &chunks.of({PassKind::Forward, stage, draw});
@@ -219,17 +229,8 @@ TEST_CASE("stages whose layers differ by chance only share passes, each in an or
 TEST_CASE("a stage that shares its passes has its own layers' numbers") {
   // The third stage is the second one's pass, and its layer the model's third. Woven, each of the
   // two has its own.
-  ModelSpec model = hand_model();
-  model.layers = {0, 0, 0, 0};
-  Deployment d = hand_deployment(model, {.pp = 4, .dp = 2, .ep = 2});
-  d.network.fidelity = hardware::Fidelity::Bound;
-  TrainingQuestion q = hand_question();
-  q.draws = 8;
-  q.stages = {{.embedding = true, .layers = 1},
-              {.first_layer = 1, .layers = 1},
-              {.first_layer = 2, .layers = 1},
-              {.first_layer = 3, .layers = 1, .loss = true}};
-  const auto layers = [&](const ChunkPass& pass) {
+  auto [d, q] = four_stages();
+  const auto layers = [&d = d, &q = q](const ChunkPass& pass) {
     std::set<std::string> names;
     const ChunkTable::Recorded recorded = ChunkTable(d, q).record(pass);
     for (sim::OpId id = 0; id < recorded.graph.size(); ++id) {
