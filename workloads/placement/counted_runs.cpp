@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <span>
 
 #include "sim/check.h"
@@ -13,7 +14,7 @@ namespace {
 // Of a layer; a trace that is read once as a whole has less (trace_source.cpp).
 constexpr std::size_t kMostBytes = std::size_t{1} << 21;
 // Shorter runs are counted as quickly as they are looked up.
-constexpr std::uint32_t kLeastTokens = 64;
+constexpr std::uint32_t kLeastTokens = 32;
 
 void add(const std::vector<std::uint32_t>& from, std::uint32_t* to) {
   for (std::size_t i = 0; i < from.size(); ++i) to[i] += from[i];
@@ -21,9 +22,21 @@ void add(const std::vector<std::uint32_t>& from, std::uint32_t* to) {
 
 }  // namespace
 
+RowRuns::RowRuns(const std::uint32_t* rows, const TokenSources& sources) : begin{0} {
+  for (std::uint32_t source = 0; source < sources.ranks(); ++source) {
+    const std::uint32_t end = sources.begin[source + 1];
+    for (std::uint32_t t = sources.begin[source], n = 1; t < end; t += n) {
+      for (n = 1; t + n < end && rows[t + n] == rows[t] + n;) ++n;
+      runs.push_back({rows[t], n});
+    }
+    begin.push_back(runs.size());
+  }
+}
+
 template <class Id>
-void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const TokenSources& sources,
-                             const DispatchWanted& wanted, DispatchCounts& out) {
+void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const RowRuns& runs,
+                             const TokenSources& sources, const DispatchWanted& wanted,
+                             DispatchCounts& out) {
   const bool once = wanted.tokens || wanted.node_tokens;
   const bool selections = wanted.selections || once;
   const auto cleared = [&](std::size_t of_sources) {
@@ -56,10 +69,8 @@ void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const To
       take(one);
       open = false;
     };
-    const std::uint32_t end = sources.begin[source + 1];
-    for (std::uint32_t t = sources.begin[source], n = 1; t < end; t += n) {
-      for (n = 1; t + n < end && routing.rows[t + n] == routing.rows[t] + n;) ++n;
-      const Id* const first = ids + std::size_t{routing.rows[t]} * routing.top_k;
+    for (const auto& [row, n] : runs.of(source)) {
+      const Id* const first = ids + std::size_t{row} * routing.top_k;
       const Id* const last = first + std::size_t{n} * routing.top_k;
       const std::span<const std::byte> choices = std::as_bytes(std::span(first, last));
       if (n < kLeastTokens) {
@@ -67,7 +78,7 @@ void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const To
         open = true;
         continue;
       }
-      const auto found = known_.find({routing.rows[t], n});
+      const auto found = known_.find({row, n});
       if (found != known_.end() && found->second.choices.size() == choices.size() &&
           std::memcmp(found->second.choices.data(), choices.data(), choices.size()) == 0) {
         take(found->second.counts);
@@ -81,7 +92,7 @@ void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const To
       if (open) close();
       counter.add(first, last);
       close();
-      known_.emplace(std::pair{routing.rows[t], n}, Run{{choices.begin(), choices.end()}, one});
+      known_.emplace(std::pair{row, n}, Run{{choices.begin(), choices.end()}, one});
       bytes_ += choices.size();
     }
     if (open) close();
@@ -89,13 +100,16 @@ void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const To
 }
 
 void CountedRuns::count(const RoutingView& routing, const TokenSources& sources,
-                        const DispatchWanted& wanted, DispatchCounts& out) {
+                        const DispatchWanted& wanted, DispatchCounts& out, const RowRuns* runs) {
   if (routing.rows == nullptr || placement_.has_replicas())
     return count_dispatch(routing, placement_, sources, wanted, out);
   SIM_CHECK(sources.ranks() == placement_.ranks(), "the sources are the placement's ranks");
   SIM_CHECK(routing.tokens == sources.begin.back(), "every token has a source");
   SIM_CHECK(routing.experts == placement_.experts(), "routing and placement are of one model");
-  std::visit([&](const auto* ids) { count_runs(routing, ids, sources, wanted, out); }, routing.ids);
+  std::optional<RowRuns> made;
+  if (runs == nullptr) runs = &made.emplace(routing.rows, sources);
+  std::visit([&](const auto* ids) { count_runs(routing, ids, *runs, sources, wanted, out); },
+             routing.ids);
 }
 
 }  // namespace moesim::workloads

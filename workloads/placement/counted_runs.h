@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -14,15 +15,32 @@
 
 namespace moesim::workloads {
 
+// The tokens of each source as runs of rows that follow each other: the same for all layers of a
+// step of a trace.
+struct RowRuns {
+  struct Run {
+    std::uint32_t row = 0, tokens = 0;
+  };
+  // `rows`: of a view, with as many as the sources have tokens.
+  RowRuns(const std::uint32_t* rows, const TokenSources& sources);
+
+  std::span<const Run> of(std::uint32_t source) const {
+    return std::span(runs).subspan(begin[source], begin[source + 1] - begin[source]);
+  }
+  std::vector<Run> runs;
+  std::vector<std::size_t> begin;  // [sources + 1]
+};
+
 class CountedRuns {
  public:
   // The placement outlives this. Where its experts have replicas, or a routing lies nowhere (a
   // law's), nothing is remembered.
   explicit CountedRuns(const LayerPlacement& placement) : placement_(placement) {}
 
-  // As count_dispatch. REQUIRES: the same nodes of sources, and `wanted`, every time
+  // As count_dispatch. `runs`: of the view's rows, where it has any; made here where not given.
+  // REQUIRES: the same nodes of sources, and `wanted`, every time
   void count(const RoutingView& routing, const TokenSources& sources, const DispatchWanted& wanted,
-             DispatchCounts& out);
+             DispatchCounts& out, const RowRuns* runs = nullptr);
 
   std::size_t remembered() const { return known_.size(); }
 
@@ -33,8 +51,8 @@ class CountedRuns {
   };
 
   template <class Id>
-  void count_runs(const RoutingView& routing, const Id* ids, const TokenSources& sources,
-                  const DispatchWanted& wanted, DispatchCounts& out);
+  void count_runs(const RoutingView& routing, const Id* ids, const RowRuns& runs,
+                  const TokenSources& sources, const DispatchWanted& wanted, DispatchCounts& out);
 
   const LayerPlacement& placement_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, Run> known_;  // by first row, tokens

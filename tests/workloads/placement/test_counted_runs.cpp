@@ -78,10 +78,12 @@ TEST_CASE("remembered runs of tokens count what counting them again would") {
       DispatchCounts counted, remembered;
       count_dispatch(stored.view(rows), placement, sources, wanted, counted);
       for (int again = 0; again < 2; ++again) {
-        runs.count(stored.view(rows), sources, wanted, remembered);
+        const RowRuns of_rows(rows.data(), sources);
+        runs.count(stored.view(rows), sources, wanted, remembered, again == 0 ? nullptr : &of_rows);
         check_equal(remembered, counted);
-        // 300 to 449; 0 to 63; and, where 0 to 63 are followed by 64 to 135, all of these.
-        CHECK(runs.remembered() == 3);
+        // 300 to 449, 600 to 639, 20 to 69, 0 to 63, 900 to 949; and, where 0 to 63 are followed by
+        // 64 to 135, all of these.
+        CHECK(runs.remembered() == 6);
       }
       // The same rows of another trace are other choices.
       count_dispatch(other.view(rows), placement, sources, wanted, counted);
@@ -99,4 +101,20 @@ TEST_CASE("a routing that lies nowhere is counted as it is") {
   runs.count(routing, even_sources(2, 100), {}, counts);
   CHECK(counts.rows == std::vector<std::uint32_t>{0, 200});
   CHECK(runs.remembered() == 0);
+}
+
+TEST_CASE("rows that follow each other are a run, as far as a source goes") {
+  // Rank 0 has rows 5, 6, 7, 7; rank 1 none; rank 2 rows 8 and 9, which follow rank 0's.
+  const std::vector<std::uint32_t> rows{5, 6, 7, 7, 8, 9};
+  const RowRuns runs(rows.data(), {{0, 4, 4, 6}, {}});
+  const auto is = [&](std::uint32_t source, std::size_t i, std::uint32_t row,
+                      std::uint32_t tokens) {
+    return runs.of(source)[i].row == row && runs.of(source)[i].tokens == tokens;
+  };
+  REQUIRE(runs.of(0).size() == 2);
+  CHECK(is(0, 0, 5, 3));
+  CHECK(is(0, 1, 7, 1));
+  CHECK(runs.of(1).empty());
+  REQUIRE(runs.of(2).size() == 1);
+  CHECK(is(2, 0, 8, 2));
 }

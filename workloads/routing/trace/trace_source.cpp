@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "sim/check.h"
@@ -20,6 +21,8 @@ namespace {
 // Selections that are kept unpacked: a trace up to this size of which all is needed is read once,
 // another a step at a time.
 constexpr std::uint64_t kKept = std::uint64_t{1} << 25;
+// Rows of tokens that are kept for steps that are asked for in turn.
+constexpr std::uint64_t kRowsKept = std::uint64_t{1} << 22;
 
 class TraceSource final : public RoutingSource {
  public:
@@ -56,13 +59,14 @@ class TraceSource final : public RoutingSource {
     SIM_CHECK(range.layer < target_.layers, "the layer is one of the model's");
     SIM_CHECK(range.first + range.count <= target_.tokens_per_step, "the tokens are the step's");
     if (!loaded_ || step_ != range.step) load(range.step);
+    const std::vector<std::uint32_t>& index = indices_.at(range.step);
     RoutingView view;
     view.tokens = range.count;
     view.top_k = target_.top_k;
     view.experts = target_.experts;
     const std::uint32_t layer = trace_layer(range.layer);
     view.ids = unpacked_ ? unpacked_->layer(layer) : ids_.layer(layer);
-    view.rows = index_.data() + range.first;
+    view.rows = index.data() + range.first;
     return view;
   }
 
@@ -76,15 +80,20 @@ class TraceSource final : public RoutingSource {
   }
 
   void load(std::uint32_t step) {
+    step_ = step;
+    if (!whole_ || (indices_.size() + 1) * target_.tokens_per_step > kRowsKept) indices_.clear();
+    const auto [found, is_new] = indices_.try_emplace(step);
+    std::vector<std::uint32_t>& index = found->second;
+    if (!is_new) return;
     std::vector<std::uint64_t> rows;
     rows_.of_step(step, rows);
-    index_.resize(rows.size());
+    index.resize(rows.size());
     if (whole_) {
       if (!loaded_ && !unpacked_) {
         ids_.start(*trace_, info_.tokens);
         ids_.read(*trace_, 0, info_.tokens, 0);
       }
-      for (std::size_t i = 0; i < rows.size(); ++i) index_[i] = static_cast<std::uint32_t>(rows[i]);
+      for (std::size_t i = 0; i < rows.size(); ++i) index[i] = static_cast<std::uint32_t>(rows[i]);
     } else {
       // Every row that is needed once, in the file's order; rows that lie close are read together.
       std::vector<std::uint64_t> needed = rows;
@@ -98,12 +107,11 @@ class TraceSource final : public RoutingSource {
         i = j;
       }
       for (std::size_t i = 0; i < rows.size(); ++i) {
-        index_[i] = static_cast<std::uint32_t>(
+        index[i] = static_cast<std::uint32_t>(
             std::lower_bound(needed.begin(), needed.end(), rows[i]) - needed.begin());
       }
     }
     loaded_ = true;
-    step_ = step;
   }
 
   TraceInfo info_;
@@ -117,7 +125,8 @@ class TraceSource final : public RoutingSource {
   bool loaded_ = false;
   std::uint32_t step_ = 0;
   LayerIds ids_;
-  std::vector<std::uint32_t> index_;  // of each token of the step: its place in ids_
+  // By step, of each token: its place in ids_. Of one step where not all lie there.
+  std::map<std::uint32_t, std::vector<std::uint32_t>> indices_;
 };
 
 // The loads of a trace: its first counts, as many as there are steps, or the selections of all its

@@ -172,6 +172,27 @@ TEST_CASE("of a trace that is too short whole requests are drawn again, unless t
             .find("resampled") == std::string::npos);
 }
 
+TEST_CASE("steps that are asked for in turn have the tokens that they have alone") {
+  // Of one token a step not all of the trace is there at once; of 1.5 million, rows of two steps
+  // are kept.
+  const Folder folder;
+  const auto file = six_tokens(folder);
+  for (const std::uint32_t tokens : {1u, 30u, 1'500'000u}) {
+    CAPTURE(tokens);
+    const RoutingTarget target{.layers = 2, .experts = 8, .tokens_per_step = tokens, .steps = 4};
+    const TraceMapping mapping{.tokens = TokenMapping::Resample};
+    const auto in_turn = open_trace_source(file, target, mapping);
+    std::set<Ids> different;
+    for (const std::uint32_t step : {0u, 1u, 2u, 0u, 2u, 1u}) {
+      const auto alone = open_trace_source(file, target, mapping);
+      const Ids ids = layer_of(*alone, step, 1);
+      CHECK((layer_of(*in_turn, step, 1) == ids));
+      different.insert(ids);
+    }
+    if (tokens > 1) CHECK(different.size() == 3);
+  }
+}
+
 TEST_CASE("requests are resampled whole, and domains by the mix") {
   const Folder folder;
   const RoutingTarget target{.layers = 2, .experts = 8, .tokens_per_step = 30, .steps = 40};
