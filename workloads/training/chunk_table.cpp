@@ -175,11 +175,17 @@ namespace {
 // Strings the steps of passes together, a chain for each micro-batch.
 class Weaver {
  public:
-  Weaver(const hardware::Cluster& cluster, Rank ranks, const Host& host, sim::Duration lead)
+  // `counts`: whether work and exchanges are summed up; else only the graph is wanted. `ops`: about
+  // how many there will be.
+  Weaver(const hardware::Cluster& cluster, Rank ranks, const Host& host, sim::Duration lead,
+         bool counts, std::size_t ops)
       : cluster_(cluster),
         graph_(ranks, kTrainingStreams),
         host_(graph_, host, ranks, lead),
-        ranks_(ranks) {}
+        ranks_(ranks),
+        counts_(counts) {
+    graph_.reserve(ops, kDependencies * ops);
+  }
 
   const HostStream& host() const { return host_; }
 
@@ -193,6 +199,8 @@ class Weaver {
   std::array<Work, kPhases> work{}, exchanged{};
 
  private:
+  static constexpr std::size_t kDependencies = 3;  // of an operation, at most
+
   void add(const PassStep& step, std::int64_t layer, Chain& chain) {
     std::string name = step.what;
     if (layer >= 0) name += " L" + std::to_string(layer);
@@ -208,7 +216,7 @@ class Weaver {
         const Work& mine = step.works[step.works.size() == 1 ? 0 : r];
         on[r] = host_.compute(r, label, time_at(cluster_.speed_of(r), mine.time), mine.launches,
                               step.scope, on[r]);
-        work[phase] += mine;
+        if (counts_) work[phase] += mine;
       }
       return;
     }
@@ -222,7 +230,7 @@ class Weaver {
       for (const Rank r : priced.exchange.participants)
         on[r] = graph_.add_part(id, r, tokens ? kNetworkStream : kCollectiveStream, label,
                                 std::array{on[r]});
-      exchanged[phase].add(priced, priced.exchange.participants.size());
+      if (counts_) exchanged[phase].add(priced, priced.exchange.participants.size());
     }
   }
 
@@ -230,6 +238,7 @@ class Weaver {
   sim::OpGraph graph_;
   HostStream host_;
   Rank ranks_;
+  bool counts_;
   Chain fork_;  // where the last exchange started from
 };
 
@@ -313,6 +322,29 @@ sim::RankTime time_of(Rank rank, const sim::OpGraph& graph, const sim::Timeline&
   return sim::divide(spans, kTrainingPhases, {{}, timeline.finish}, waited_for);
 }
 
+// Every step of a pass, its layers by the numbers of `names`. Gives what the forward one, or the
+// only one, is made of.
+std::vector<NamedPasses> weave(auto& s, const ChunkPass& pass, const ChunkPass& names,
+                               Weaver& weaver) {
+  LayerPassBuilder& builder = pass.beside ? s.woven : s.alone;
+  auto list = s.passes(builder, pass.stage, pass.draw, names.stage);
+  if (pass.beside) {
+    const auto other =
+        s.passes(builder, pass.beside->stage, pass.beside->draw, names.beside->stage);
+    add_woven(list, other, weaver);
+    return list;
+  }
+  Chain chain = weaver.start();
+  if (pass.kind == PassKind::Forward) {
+    for (const NamedPasses& one : list) add_forward(one, weaver, chain);
+  } else {
+    for (auto one = list.rbegin(); one != list.rend(); ++one)
+      add_backward(*one, pass.kind != PassKind::BackwardWeight,
+                   pass.kind != PassKind::BackwardInput, weaver, chain);
+  }
+  return list;
+}
+
 }  // namespace
 
 ChunkTable::ChunkTable(const Deployment& deployment, const TrainingQuestion& question, bool as_busy)
@@ -361,7 +393,7 @@ sim::Duration ChunkTable::lead_before(const ChunkPass& pass) {
   }
   const auto found = leads_.find(before);
   if (found != leads_.end()) return found->second;
-  return leads_.emplace(before, play(before, {}).lead).first->second;
+  return leads_.emplace(before, lead_after(before)).first->second;
 }
 
 ChunkTable::Recorded ChunkTable::record(const ChunkPass& asked) {
@@ -373,30 +405,25 @@ ChunkTable::Recorded ChunkTable::record(const ChunkPass& asked) {
   return recorded;
 }
 
+// How far the host is ahead after a pass that it starts with the GPU.
+sim::Duration ChunkTable::lead_after(const ChunkPass& pass) {
+  Shared& s = *shared_;
+  Weaver weaver(s.group.cluster, s.layout.ranks(), s.group.host, {}, false, ops_);
+  weave(s, pass, pass, weaver);
+  ops_ = std::max(ops_, weaver.graph().size());
+  return weaver.host().lead(s.timeline_of(weaver.graph()));
+}
+
 PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, const ChunkPass* named,
                              Recorded* recorded) {
   Shared& s = *shared_;
   SIM_CHECK(pass.draw < s.draws, "a draw of the routing that there is not");
   const Deployment& d = s.group;
   const Rank ranks = s.layout.ranks();
-  Weaver weaver(d.cluster, ranks, d.host, lead);
+  Weaver weaver(d.cluster, ranks, d.host, lead, true, ops_);
   PlayedChunk played;
-  LayerPassBuilder& builder = pass.beside ? s.woven : s.alone;
-  const ChunkPass& names = named != nullptr ? *named : pass;
-  const auto list = s.passes(builder, pass.stage, pass.draw, names.stage);
-  if (pass.beside) {
-    const auto other =
-        s.passes(builder, pass.beside->stage, pass.beside->draw, names.beside->stage);
-    add_woven(list, other, weaver);
-  } else if (pass.kind == PassKind::Forward) {
-    Chain chain = weaver.start();
-    for (const NamedPasses& one : list) add_forward(one, weaver, chain);
-  } else {
-    Chain chain = weaver.start();
-    for (auto one = list.rbegin(); one != list.rend(); ++one)
-      add_backward(*one, pass.kind != PassKind::BackwardWeight,
-                   pass.kind != PassKind::BackwardInput, weaver, chain);
-  }
+  const auto list = weave(s, pass, named != nullptr ? *named : pass, weaver);
+  ops_ = std::max(ops_, weaver.graph().size());
   played.rows.resize(ranks);
   for (const auto& [one, layer] : list) {
     for (std::size_t r = 0; r < one.rows.size(); ++r) played.rows[r] += one.rows[r];

@@ -88,11 +88,13 @@ class ChunkTable {
   PlayedChunk play(const ChunkPass& pass, sim::Duration lead, const ChunkPass* named = nullptr,
                    Recorded* recorded = nullptr);
   sim::Duration lead_before(const ChunkPass& pass);
+  sim::Duration lead_after(const ChunkPass& pass);
 
   struct Shared;
   std::unique_ptr<Shared> shared_;
   std::map<ChunkPass, PlayedChunk> known_;
   std::map<ChunkPass, sim::Duration> leads_;  // that a pass leaves, by itself
+  std::size_t ops_ = 0;                       // most of a pass so far
 };
 
 }  // namespace moesim::workloads
