@@ -3,16 +3,10 @@
 #include <algorithm>
 
 #include "workloads/routing/counter_random.h"
+#include "workloads/routing/laws/choice_sets.h"
 
 namespace moesim::workloads {
 namespace {
-
-std::vector<double> group_sums(std::span<const double> weights, std::uint32_t groups) {
-  const std::size_t size = weights.size() / groups;
-  std::vector<double> sums(groups);
-  for (std::size_t e = 0; e < weights.size(); ++e) sums[e / size] += weights[e];
-  return sums;
-}
 
 SubsetSampler outer(std::span<const double> weights, std::uint32_t top_k, std::uint32_t groups,
                     std::uint32_t groups_per_token, std::uint64_t key) {
@@ -21,6 +15,13 @@ SubsetSampler outer(std::span<const double> weights, std::uint32_t top_k, std::u
 }
 
 }  // namespace
+
+std::vector<double> group_sums(std::span<const double> weights, std::uint32_t groups) {
+  const std::size_t size = weights.size() / groups;
+  std::vector<double> sums(groups);
+  for (std::size_t e = 0; e < weights.size(); ++e) sums[e / size] += weights[e];
+  return sums;
+}
 
 std::vector<double> choice_probabilities(std::span<const double> weights, std::uint32_t top_k,
                                          GroupLimit limit) {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "workloads/routing/laws/law_sets.h"
 #include "workloads/routing/packed_ids.h"
 
 namespace moesim::workloads {
@@ -23,7 +24,7 @@ void narrow(const ExpertId* from, std::size_t count, std::byte* to) {
   }
 }
 
-class KeptLaw final : public RoutingSource {
+class KeptLaw final : public RoutingSource, public IndependentTokens {
  public:
   KeptLaw(const LawSpec& spec, std::shared_ptr<DrawnIds> drawn)
       : spec_(spec), law_(spec), drawn_(std::move(drawn)), number_(drawn_->number_of(spec)) {}
@@ -50,6 +51,14 @@ class KeptLaw final : public RoutingSource {
     view.experts = spec_.experts;
     view.ids = held_->from(std::size_t{range.first} * spec_.top_k);
     return view;
+  }
+
+  std::optional<ChoiceSets> sets(std::uint32_t step, std::uint32_t layer) const override {
+    return law_sets(spec_, layer, step);
+  }
+  bool steady() const override { return spec_.drift == 0; }
+  std::uint64_t key(std::uint32_t step, std::uint32_t layer) const override {
+    return law_key(spec_, step, layer);
   }
 
  private:

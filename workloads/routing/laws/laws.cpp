@@ -9,6 +9,7 @@
 #include "sim/error.h"
 #include "sim/random.h"
 #include "workloads/routing/counter_random.h"
+#include "workloads/routing/laws/law_sets.h"
 
 namespace moesim::workloads {
 namespace {
@@ -47,6 +48,21 @@ void uniform_choice(std::uint64_t key, std::uint32_t experts, std::uint32_t top_
     }
     out[k] = drawn;
   }
+}
+
+std::uint64_t stream_of(std::uint64_t seed) {
+  return sim::Random(seed, "routing/law").bits();
+}
+// Of the random orders that a layer's experts are laid in.
+std::uint64_t order_key(std::uint64_t stream, std::uint32_t layer) {
+  return counter_bits(stream ^ 0x6f72646572, layer);  // "order"
+}
+std::uint64_t tokens_key(std::uint64_t stream, std::uint32_t step, std::uint32_t layer) {
+  return counter_bits(counter_bits(stream, step), layer);
+}
+// Whether every set is as likely, of all that there are.
+bool has_all_sets(const LawSpec& spec) {
+  return spec.law == Law::Uniform && spec.groups_per_token == spec.groups && spec.drift == 0;
 }
 
 }  // namespace
@@ -173,17 +189,27 @@ void balanced_choice(std::uint32_t token, const LawSpec& spec, ExpertId* out) {
   }
 }
 
+std::optional<ChoiceSets> law_sets(const LawSpec& law, std::uint32_t layer, std::uint32_t step) {
+  if (law.law == Law::Balanced || has_all_sets(law)) return std::nullopt;
+  return choice_sets(popularity(law, layer, step), law.top_k, {law.groups, law.groups_per_token},
+                     order_key(stream_of(law.seed), layer));
+}
+
+std::uint64_t law_key(const LawSpec& law, std::uint32_t step, std::uint32_t layer) {
+  return tokens_key(stream_of(law.seed), step, layer);
+}
+
 LawSource::LawSource(const LawSpec& spec)
-    : spec_(spec), key_(sim::Random(spec.seed, "routing/law").bits()), samplers_(spec.layers) {
+    : spec_(spec), key_(stream_of(spec.seed)), samplers_(spec.layers) {
   check(spec);
 }
 
 const ChoiceSampler& LawSource::sampler(std::uint32_t layer, std::uint32_t step) {
   Made& made = samplers_[layer];
   if (!made.sampler || (spec_.drift > 0 && made.step != step)) {
-    made.sampler = std::make_unique<ChoiceSampler>(
-        popularity(spec_, layer, step), spec_.top_k, spec_.groups, spec_.groups_per_token,
-        counter_bits(key_ ^ 0x6f72646572, layer));  // "order"
+    made.sampler =
+        std::make_unique<ChoiceSampler>(popularity(spec_, layer, step), spec_.top_k, spec_.groups,
+                                        spec_.groups_per_token, order_key(key_, layer));
     made.step = step;
   }
   return *made.sampler;
@@ -196,7 +222,7 @@ void LawSource::route(const RoutingRange& range, LayerRouting& out) {
   out.top_k = spec_.top_k;
   out.experts = spec_.experts;
   out.ids.resize(std::size_t{range.count} * spec_.top_k);
-  const std::uint64_t key = counter_bits(counter_bits(key_, range.step), range.layer);
+  const std::uint64_t key = tokens_key(key_, range.step, range.layer);
   ExpertId* ids = out.ids.data();
   const std::uint32_t end = range.first + range.count;
   if (spec_.law == Law::Balanced) {
@@ -205,8 +231,7 @@ void LawSource::route(const RoutingRange& range, LayerRouting& out) {
     }
     return;
   }
-  const bool grouped = spec_.groups_per_token < spec_.groups;
-  if (spec_.law == Law::Uniform && !grouped && spec_.drift == 0) {
+  if (has_all_sets(spec_)) {
     for (std::uint32_t t = range.first; t < end; ++t, ids += spec_.top_k) {
       uniform_choice(counter_bits(key, t), spec_.experts, spec_.top_k, ids);
     }

@@ -40,33 +40,48 @@ LoadSource::LoadSource(ExpertLoads loads, const LoadDraw& draw, std::string desc
   SIM_CHECK(loads_.windows > 0, "there are loads");
 }
 
+std::vector<double> LoadSource::weights(std::uint32_t window, std::uint32_t layer) const {
+  const auto load = loads_.layer(window, layer);
+  std::vector<double> weights(load.begin(), load.end());
+  const auto some = std::count_if(weights.begin(), weights.end(), [](double x) { return x > 0; });
+  if (some < static_cast<std::ptrdiff_t>(draw_.top_k)) {
+    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+    const double least = sum > 0 ? sum / loads_.experts / 1000 : 1;
+    for (double& weight : weights) weight = std::max(weight, least);
+  }
+  return weights;
+}
+
+std::uint64_t LoadSource::order_key(std::uint32_t layer) const {
+  return counter_bits(key_ ^ 0x6f72646572, layer);  // "order"
+}
+
+std::uint64_t LoadSource::key(std::uint32_t step, std::uint32_t layer) const {
+  return counter_bits(counter_bits(key_, step), layer);
+}
+
+std::optional<ChoiceSets> LoadSource::sets(std::uint32_t step, std::uint32_t layer) const {
+  return choice_sets(weights(step % loads_.windows, layer), draw_.top_k, draw_.limit,
+                     order_key(layer));
+}
+
 void LoadSource::route(const RoutingRange& range, LayerRouting& out) {
   SIM_CHECK(range.layer < loads_.layers, "the layer is one of the loads'");
   const std::uint32_t window = range.step % loads_.windows;
   if (samplers_.empty() || window != window_) {
     window_ = window;
     samplers_.clear();
-    for (std::uint32_t l = 0; l < loads_.layers; ++l) {
-      const auto load = loads_.layer(window, l);
-      std::vector<double> weights(load.begin(), load.end());
-      const auto some =
-          std::count_if(weights.begin(), weights.end(), [](double x) { return x > 0; });
-      if (some < static_cast<std::ptrdiff_t>(draw_.top_k)) {
-        const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
-        const double least = sum > 0 ? sum / loads_.experts / 1000 : 1;
-        for (double& weight : weights) weight = std::max(weight, least);
-      }
-      samplers_.emplace_back(weights, draw_.top_k, draw_.limit.groups, draw_.limit.per_token,
-                             counter_bits(key_ ^ 0x6f72646572, l));
-    }
+    for (std::uint32_t l = 0; l < loads_.layers; ++l)
+      samplers_.emplace_back(weights(window, l), draw_.top_k, draw_.limit.groups,
+                             draw_.limit.per_token, order_key(l));
   }
   out.tokens = range.count;
   out.top_k = draw_.top_k;
   out.experts = loads_.experts;
   out.ids.resize(std::size_t{range.count} * draw_.top_k);
-  const std::uint64_t key = counter_bits(counter_bits(key_, range.step), range.layer);
+  const std::uint64_t token_key = key(range.step, range.layer);
   for (std::uint32_t t = 0; t < range.count; ++t) {
-    samplers_[range.layer].draw(counter_bits(key, std::uint64_t{range.first} + t),
+    samplers_[range.layer].draw(counter_bits(token_key, std::uint64_t{range.first} + t),
                                 out.ids.data() + std::size_t{t} * draw_.top_k);
   }
 }

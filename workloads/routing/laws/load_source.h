@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "workloads/routing/laws/choice_sampler.h"
+#include "workloads/routing/laws/choice_sets.h"
 #include "workloads/routing/routing.h"
 
 namespace moesim::workloads {
@@ -37,7 +38,7 @@ struct LoadDraw {
   GroupLimit limit = {};  // of measured loads none: what groups do is in them
 };
 
-class LoadSource final : public RoutingSource {
+class LoadSource final : public RoutingSource, public IndependentTokens {
  public:
   // Step s takes window s mod windows. Layers without top_k experts that have a load are filled up
   // with a thousandth of the mean load, so that a token can choose.
@@ -50,7 +51,15 @@ class LoadSource final : public RoutingSource {
   void route(const RoutingRange& range, LayerRouting& out) override;
   std::string description() const override { return description_; }
 
+  std::optional<ChoiceSets> sets(std::uint32_t step, std::uint32_t layer) const override;
+  bool steady() const override { return loads_.windows == 1; }
+  std::uint64_t key(std::uint32_t step, std::uint32_t layer) const override;
+
  private:
+  // What experts are chosen by, and the random orders that they are laid in.
+  std::vector<double> weights(std::uint32_t window, std::uint32_t layer) const;
+  std::uint64_t order_key(std::uint32_t layer) const;
+
   ExpertLoads loads_;
   LoadDraw draw_;
   std::uint64_t key_;

@@ -1,12 +1,9 @@
 #include "workloads/routing/laws/subset_sampler.h"
 
-#include <algorithm>
 #include <bit>
-#include <cmath>
-#include <numeric>
 
 #include "sim/check.h"
-#include "workloads/routing/counter_random.h"
+#include "workloads/routing/laws/subset_lines.h"
 
 namespace moesim::workloads {
 
@@ -40,42 +37,21 @@ std::vector<double> inclusion_probabilities(std::span<const double> weights, std
 SubsetSampler::SubsetSampler(std::span<const double> weights, std::uint32_t top_k,
                              std::uint64_t key)
     : experts_(weights.size()), top_k_(top_k) {
-  const auto inclusion = inclusion_probabilities(weights, top_k);
-  unit_ = static_cast<std::uint32_t>(0xFFFFFFFFu / top_k);
+  const SubsetLines lines = subset_lines(weights, top_k, key);
+  unit_ = lines.unit;
+  orders_ = lines.orders;
   const std::uint32_t total = unit_ * top_k;
-  // Few experts have few orders that differ in who meets whom, but they are cheap to keep.
-  orders_ = std::bit_ceil(std::clamp<std::size_t>(4096 / experts_, 16, 256));
   shift_ = 32 - static_cast<std::uint32_t>(std::bit_width(experts_));
   guides_ = (std::size_t{total - 1} >> shift_) + 1;
 
-  // Lengths in whole numbers that sum to the total: rounded down, and what is missing (less than
-  // one a place) goes to the first that have room.
-  std::vector<std::uint32_t> length(experts_);
-  std::uint32_t missing = total;
-  for (std::size_t e = 0; e < experts_; ++e) {
-    length[e] = std::min(unit_, static_cast<std::uint32_t>(inclusion[e] * unit_));
-    missing -= std::min(missing, length[e]);
-  }
-  for (std::size_t e = 0; missing > 0; e = (e + 1) % experts_) {
-    if (length[e] == 0 || length[e] == unit_) continue;
-    ++length[e];
-    --missing;
-  }
-
   places_.resize(orders_ * experts_);
   guide_.resize(orders_ * guides_);
-  std::vector<ExpertId> order(experts_);
-  std::iota(order.begin(), order.end(), ExpertId{0});
-  std::uint64_t counter = 0;
   for (std::size_t o = 0; o < orders_; ++o) {
-    for (std::size_t e = experts_; e > 1; --e) {  // Fisher and Yates
-      const auto bits = static_cast<std::uint32_t>(counter_bits(key, counter++) >> 32);
-      std::swap(order[e - 1], order[scaled(bits, static_cast<std::uint32_t>(e))]);
-    }
+    const ExpertId* order = lines.names.data() + o * experts_;
     std::uint32_t end = 0;
     std::size_t cell = 0;
     for (std::size_t place = 0; place < experts_; ++place) {
-      end += length[order[place]];
+      end += lines.length[order[place]];
       places_[o * experts_ + place] = {end, order[place]};
       for (; cell < guides_ && (std::uint64_t{cell} << shift_) < end; ++cell) {
         guide_[o * guides_ + cell] = static_cast<std::uint32_t>(place);
