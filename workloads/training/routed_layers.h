@@ -1,15 +1,18 @@
 // What the routing of a mixture layer comes to on an expert group: who sends what, and how many
-// rows each rank's experts have. Counted once for a layer and a draw, however many passes ask.
+// rows each rank's experts have. Counted once for a layer and a draw, however many passes ask; of
+// many tokens of a law the counts themselves are drawn (drawn_dispatch.h).
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "workloads/deployment/deployment.h"
 #include "workloads/placement/counted_runs.h"
+#include "workloads/placement/drawn_dispatch.h"
 #include "workloads/step/communication.h"
 #include "workloads/step/expert_work.h"
 #include "workloads/step/layer_routes.h"
@@ -43,6 +46,12 @@ class RoutedLayers {
 
  private:
   RoutedLayer count(std::size_t moe_index, const MoeFfn& moe, std::uint32_t draw);
+  // Of one expert group's tokens.
+  void count(std::size_t moe_index, const MoeFfn& moe, std::uint32_t draw, std::size_t group,
+             const DispatchWanted& wanted, RoutedLayer& layer, DispatchCounts& counts);
+  // How the tokens of an expert group are drawn as counts; null where each is drawn for itself.
+  const DrawnDispatch* drawn(std::size_t moe_index, std::size_t group, std::uint32_t draw,
+                             const DispatchWanted& wanted);
 
   const Deployment& group_;
   const RankLayout& layout_;
@@ -53,6 +62,13 @@ class RoutedLayers {
   bool dealt_, sharded_, by_choice_;
   std::map<std::pair<std::size_t, std::uint32_t>, RoutedLayer> known_;
   std::map<std::pair<std::size_t, std::size_t>, CountedRuns> runs_;  // by layer, group
+  // Of a trace's rows, the same in all layers: by source, draw, group.
+  std::map<std::tuple<const RoutingSource*, std::uint32_t, std::size_t>, RowRuns> row_runs_;
+  struct Drawn {
+    std::uint32_t draw = 0;  // that it is of, where a law drifts
+    std::optional<DrawnDispatch> dispatch = {};
+  };
+  std::map<std::pair<std::size_t, std::size_t>, Drawn> drawn_;  // by layer, group
 };
 
 }  // namespace moesim::workloads

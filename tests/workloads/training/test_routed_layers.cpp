@@ -4,9 +4,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <optional>
 
 #include "tests/workloads/training/hand_training.h"
+#include "workloads/routing/laws/laws.h"
 #include "workloads/training/dealt_routing.h"
 
 using namespace moesim;
@@ -31,10 +34,11 @@ std::int64_t bytes(const hardware::PricedExchange& exchange, Rank from, Rank to)
 }
 
 struct Routed {
-  explicit Routed(const Deployment& d, std::optional<double> drops_over = {})
+  explicit Routed(const Deployment& d, std::optional<double> drops_over = {},
+                  std::int64_t tokens = 2)
       : layout(d.layout),
         communication(d.cluster, d.all_reduce, d.tokens, d.formats.dispatch, d.formats.combine),
-        batch(split_step(on_every_rank({prompts(1, 2)}), d, layout).front().front()),
+        batch(split_step(on_every_rank({prompts(1, tokens)}), d, layout).front().front()),
         routes(d, {{batch}}, 1),
         layers(d, layout, communication, routes, batch, drops_over),
         moe(*d.model.moe(0)) {}
@@ -126,4 +130,48 @@ TEST_CASE("an expert takes no more than its capacity of each rank's tokens") {
   // 0.25 times: still 1, which a rank of 2 tokens cannot be below.
   Routed least(hand.deployment, 0.25);
   CHECK(least.layers.of(0, least.moe, 0).dropped == 1);
+}
+
+TEST_CASE(
+    "of many tokens of a law counts are drawn, of few tokens, and of those that may be dropped") {
+  // Four experts: from 64 tokens a rank on.
+  Hand hand(hardware::MulticastAlgorithm::Nccl);
+  hand.deployment.routing = {.law = Law::Zipf, .skew = 1};
+  const auto rows_of = [](const RoutedLayer& layer) {
+    std::array<std::int64_t, 4> rows{};
+    for (const Rank r : {Rank{0}, Rank{1}}) std::ranges::copy(layer.rows.rows(r), &rows[2 * r]);
+    return rows;
+  };
+  for (const std::int64_t tokens : {63, 64}) {
+    CAPTURE(tokens);
+    Routed routed(hand.deployment, {}, tokens);
+    LayerRouting each;
+    routed.routes[0].source->route({0, 0, 0, static_cast<std::uint32_t>(2 * tokens)}, each);
+    const auto counts = expert_counts(each);
+    CHECK(std::ranges::equal(rows_of(routed.layers.of(0, routed.moe, 0)), counts) == (tokens < 64));
+    // A capacity of twice an expert's mean share, and the choices of each token as they are.
+    Routed full(hand.deployment, 4, tokens);
+    CHECK(std::ranges::equal(rows_of(full.layers.of(0, full.moe, 0)), counts));
+  }
+  // Of 100,000 tokens each expert has the law's share, but for five standard deviations; other
+  // draws have other counts, and so do layers' steps where the law drifts.
+  Routed many(hand.deployment, {}, 50'000);
+  const LawSpec law{
+      .law = Law::Zipf, .skew = 1, .experts = 4, .top_k = 2, .seed = hand.deployment.seed};
+  const std::vector<double> share = choice_probabilities(popularity(law, 0), 2, {});
+  const RoutedLayer& first = many.layers.of(0, many.moe, 0);
+  for (std::size_t e = 0; e < 4; ++e) {
+    const double spread = std::sqrt(1e5 * share[e] * (1 - share[e]));
+    CHECK(std::abs(double(rows_of(first)[e]) - 1e5 * share[e]) < 5 * spread + 1e-3);
+  }
+  // What is sent is what is computed elsewhere: 2,000 B a choice, both ways.
+  CHECK(bytes(first.dispatch[0], 0, 1) == bytes(first.combine[0], 1, 0));
+  CHECK(rows_of(first) != rows_of(many.layers.of(0, many.moe, 1)));
+  hand.deployment.routing.drift = 1;
+  Routed drifting(hand.deployment, {}, 50'000);
+  const auto before = rows_of(drifting.layers.of(0, drifting.moe, 0));
+  const auto after = rows_of(drifting.layers.of(0, drifting.moe, 1));
+  double moved = 0;
+  for (std::size_t e = 0; e < 4; ++e) moved += std::abs(double(before[e] - after[e]));
+  CHECK(moved > 5'000);  // by chance alone some hundreds
 }
