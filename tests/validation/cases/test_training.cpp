@@ -1,10 +1,13 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "sim/io/csv.h"
 #include "tests/validation/cases/published.h"
+#include "validation/compare/cases.h"
 
 namespace {
 
@@ -76,4 +79,26 @@ TEST_CASE("the mapping of Qwen3-235B that is quicker comes out as the quicker on
   // it is met.
   CHECK(ratio.points() > 5);
   CHECK(ratio.points() < 7);
+}
+
+TEST_CASE("intervals of steps hold 80 to 97 percent of what was measured") {
+  int inside = 0, all = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("validation/cases")) {
+    if (!entry.path().filename().string().starts_with("training-")) continue;
+    moesim::sim::io::Json report;
+    const moesim::validation::CaseResult first =
+        moesim::validation::run_case(entry.path(), &report).front();
+    if (first.metric.find("stages") != std::string::npos) continue;  // a pass, not a step
+    // A rate is as much less as the step is longer.
+    const double ratio = first.metric.ends_with("_us") ? first.measured / first.predicted
+                                                       : first.predicted / first.measured;
+    const double step = report.at("training").at("step_time_us").get<double>() * ratio;
+    const auto& interval = report.at("interval").at("step_time_us");
+    inside += step >= interval.at("p10").get<double>() && step <= interval.at("p90").get<double>();
+    ++all;
+  }
+  CAPTURE(inside);
+  REQUIRE(all >= 20);
+  CHECK(inside >= 0.80 * all);
+  CHECK(inside <= 0.97 * all);
 }
