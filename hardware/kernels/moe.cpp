@@ -5,6 +5,7 @@
 
 #include "hardware/kernels/memory_time.h"
 #include "hardware/kernels/roofline.h"
+#include "sim/any_width.h"
 
 namespace moesim::hardware {
 namespace {
@@ -25,6 +26,42 @@ double matrices(const MoeInput& x) {
 
 double weight_bytes(const MoeInput& x) {
   return matrices(x) * x.hidden * x.inter * bytes_per_element(x.format.weights);
+}
+
+// A grouped GEMM with numbers of `width` bytes an activation and `weight_width` a weight.
+struct TiledGemm {
+  double n, k;
+  double width, weight_width;
+  bool widened;
+  double multiprocessors, rate;
+};
+
+// The arithmetic and loads of the best of all tiles, microseconds. Asked for every pair of a rank's
+// rows: the machine's own rounding to whole numbers is worth a version of its own.
+MOESIM_ANY_WIDTH
+double best_tiles_us(const GroupRows& g, const TiledGemm& x, const MoeParameters& p) {
+  const double depth = std::ceil(x.k / kStepOfK) * kStepOfK;
+  double best = 1e300;
+  for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
+    const double tile = kRowTiles[i];
+    const double full = g.rows / std::max(1.0, g.tiles[i]);  // rows in a tile, on average
+    const double rows = tile < kTensorRows
+                            ? kTensorRows * (p.short_rows + (1 - p.short_rows) * tile / kTensorRows)
+                            : tile;
+    for (const double columns : kColumnTiles) {
+      const double filled = g.tiles[i] * std::ceil(x.n / columns) / x.multiprocessors;
+      const double waves = p.wave_quantisation * std::ceil(filled) +
+                           (1 - p.wave_quantisation) * std::max(1.0, filled);
+      const double load = std::min(full, tile) * x.width +
+                          std::min(x.n, columns) * (x.widened ? x.weight_width : x.width);
+      const double widen = x.widened ? columns / p.widen_rate : 0;
+      const double step = std::max(std::max(2 * rows * columns / x.rate, load / p.load_bytes_us),
+                                   widen * (1 - p.widen_added)) +
+                          widen * p.widen_added;
+      best = std::min(best, waves * (p.prologue_us + depth * step));
+    }
+  }
+  return best;
 }
 
 }  // namespace
@@ -54,27 +91,15 @@ double grouped_gemm_us(const GroupRows& g, double n, double k, ExpertFormat form
   const double bytes = weights + g.rows * (k * width + n * 2);
   const double intensity = 2 * g.rows * n * k / bytes;
   const double rate = sustained_rate(r, p.compute_fraction, p.power_slowdown, intensity);
-  const double depth = std::ceil(k / kStepOfK) * kStepOfK;
-  double compute = 1e300;
-  for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
-    const double tile = kRowTiles[i];
-    const double full = g.rows / std::max(1.0, g.tiles[i]);  // rows in a tile, on average
-    const double rows = tile < kTensorRows
-                            ? kTensorRows * (p.short_rows + (1 - p.short_rows) * tile / kTensorRows)
-                            : tile;
-    for (const double columns : kColumnTiles) {
-      const double filled = g.tiles[i] * std::ceil(n / columns) / r.multiprocessors;
-      const double waves = p.wave_quantisation * std::ceil(filled) +
-                           (1 - p.wave_quantisation) * std::max(1.0, filled);
-      const double load = std::min(full, tile) * width +
-                          std::min(n, columns) * (format.widened() ? weight_width : width);
-      const double widen = format.widened() ? columns / p.widen_rate : 0;
-      const double step = std::max({2 * rows * columns / rate, load / p.load_bytes_us,
-                                    widen * (1 - p.widen_added)}) +
-                          widen * p.widen_added;
-      compute = std::min(compute, waves * (p.prologue_us + depth * step));
-    }
-  }
+  const double compute = best_tiles_us(g,
+                                       {.n = n,
+                                        .k = k,
+                                        .width = width,
+                                        .weight_width = weight_width,
+                                        .widened = format.widened(),
+                                        .multiprocessors = r.multiprocessors,
+                                        .rate = rate},
+                                       p);
   const double memory =
       memory_us(bytes, sustained_bandwidth(r, p.memory_fraction), p.ramp_us, p.ramp_scale_us);
   return compute * std::pow(1 + std::pow(memory / compute, p.overlap_power), 1 / p.overlap_power);

@@ -34,16 +34,23 @@ void visit_corners(const ResidualTable& table, std::span<const double> features,
   std::array<Place, kMostAxes> places;
   for (std::size_t d = 0; d < dimensions; ++d)
     places[d] = place_on(table.axes[d].second, features[d]);
-  for (std::size_t corner = 0; corner < (std::size_t{1} << dimensions); ++corner) {
-    std::size_t index = 0;
-    double weight = 1;
-    for (std::size_t d = 0; d < dimensions && weight > 0; ++d) {
-      const bool upper = (corner >> d & 1) != 0;
-      weight *= upper ? places[d].beyond : 1 - places[d].beyond;
-      index = index * table.axes[d].second.size() + places[d].knot + (upper ? 1 : 0);
+  // Corners by their bits, of which axis d has bit d: each axis makes two of every one.
+  std::array<std::size_t, std::size_t{1} << kMostAxes> index;
+  std::array<double, std::size_t{1} << kMostAxes> weight;
+  index[0] = 0;
+  weight[0] = 1;
+  for (std::size_t d = 0; d < dimensions; ++d) {
+    const std::size_t corners = std::size_t{1} << d, knots = table.axes[d].second.size();
+    const auto [knot, beyond] = places[d];
+    for (std::size_t c = 0; c < corners; ++c) {
+      index[c] = index[c] * knots + knot;
+      index[c + corners] = index[c] + 1;
+      weight[c + corners] = weight[c] * beyond;
+      weight[c] *= 1 - beyond;
     }
-    if (weight > 0) visit(index, weight);
   }
+  for (std::size_t corner = 0; corner < (std::size_t{1} << dimensions); ++corner)
+    if (weight[corner] > 0) visit(index[corner], weight[corner]);
 }
 
 }  // namespace

@@ -92,7 +92,7 @@ std::uint64_t content_hash_of(const std::filesystem::path& file) {
   std::ifstream input(file, std::ios::binary);
   if (!input) throw InputError(fmt::format("{}: cannot be read", file.string()));
   ContentHash hash;
-  std::vector<char> block(std::size_t{1} << 18);
+  std::vector<char> block(std::size_t{1} << 16);  // more would be new pages for every file
   while (input.read(block.data(), static_cast<std::streamsize>(block.size())) || input.gcount() > 0)
     hash.add(std::span(block).first(static_cast<std::size_t>(input.gcount())));
   return hash.value();

@@ -59,8 +59,7 @@ std::shared_ptr<Hdf5Chunks> Hdf5Chunks::make(hid_t dataset, std::span<const std:
   const bool plain = H5Tget_class(type.id()) == H5T_INTEGER &&
                      H5Tget_order(type.id()) != H5T_ORDER_BE &&
                      H5Tget_precision(type.id()) == 8 * chunks.width_;
-  // What is as wide as the output is clipped or copied by the library.
-  if (!plain || (chunks.width_ != 1 && chunks.width_ != 2)) return nullptr;
+  if (!plain || (chunks.width_ != 1 && chunks.width_ != 2 && chunks.width_ != 4)) return nullptr;
 
   std::array<hsize_t, H5S_MAX_RANK> chunk{};
   if (H5Pget_chunk(list.id(), H5S_MAX_RANK, chunk.data()) != static_cast<int>(shape.size())) {
@@ -113,35 +112,80 @@ bool Hdf5Chunks::load(hid_t dataset, std::uint64_t chunk) {
   return true;
 }
 
-template <typename To>
-bool Hdf5Chunks::read_rows(hid_t dataset, std::uint64_t first, std::uint64_t count,
-                           std::span<To> out) {
+// Calls read(bytes, skipped, part) for the part of each chunk: that many values of it are passed
+// over. False where one of them says so.
+template <typename To, typename Read>
+bool Hdf5Chunks::read_parts(hid_t dataset, std::uint64_t first, std::uint64_t count,
+                            std::span<To> out, Read read) {
   const std::uint64_t end = first + count;
   while (first < end) {
     const std::uint64_t chunk = first / chunk_rows_;
     if (!load(dataset, chunk)) return false;
     const std::uint64_t skipped = (first - chunk * chunk_rows_) * row_size_;
     const std::uint64_t rows = std::min(end, (chunk + 1) * chunk_rows_) - first;
-    const std::uint64_t values = chunk_rows_ * row_size_;
     const std::span<To> part = out.first(rows * row_size_);
-    const unsigned char* const bytes = unpacked_.data();
-    if constexpr (sizeof(To) <= 2) {
-      if (sizeof(To) != width_) return false;
-      widen<To>(bytes, values, skipped, is_shuffled_, part);
-    } else if (width_ == 1) {
-      is_signed_ ? widen<std::int8_t>(bytes, values, skipped, false, part)
-                 : widen<std::uint8_t>(bytes, values, skipped, false, part);
-    } else {
-      is_signed_ ? widen<std::int16_t>(bytes, values, skipped, is_shuffled_, part)
-                 : widen<std::uint16_t>(bytes, values, skipped, is_shuffled_, part);
-    }
+    if (!read(unpacked_.data(), skipped, part)) return false;
     out = out.subspan(part.size());
     first += rows;
   }
   return true;
 }
 
+template <typename To>
+bool Hdf5Chunks::read_rows(hid_t dataset, std::uint64_t first, std::uint64_t count,
+                           std::span<To> out) {
+  const std::uint64_t values = chunk_rows_ * row_size_;
+  const auto read = [&](const unsigned char* bytes, std::uint64_t skipped, std::span<To> part) {
+    const auto as = [&]<typename Signed>(Signed) {
+      is_signed_ ? widen<Signed>(bytes, values, skipped, is_shuffled_, part)
+                 : widen<std::make_unsigned_t<Signed>>(bytes, values, skipped, is_shuffled_, part);
+    };
+    if constexpr (sizeof(To) <= 2) {
+      widen<To>(bytes, values, skipped, is_shuffled_, part);
+    } else if (width_ == 1) {
+      as(std::int8_t{});
+    } else if (width_ == 2) {
+      as(std::int16_t{});
+    } else if constexpr (sizeof(To) > 4) {
+      as(std::int32_t{});
+    }
+    return true;
+  };
+  // What is as wide as the output is clipped or copied by the library.
+  if (sizeof(To) <= 2 ? sizeof(To) != width_ : sizeof(To) <= width_) return false;
+  return read_parts(dataset, first, count, out, read);
+}
+
+bool Hdf5Chunks::read_low(hid_t dataset, std::uint64_t first, std::uint64_t count,
+                          std::span<std::uint8_t> out) {
+  if (width_ != 2) return false;
+  const std::uint64_t values = chunk_rows_ * row_size_;
+  return read_parts(
+      dataset, first, count, out,
+      [&](const unsigned char* bytes, std::uint64_t skipped, std::span<std::uint8_t> part) {
+        const std::size_t n = part.size();
+        std::uint8_t* const to = part.data();
+        unsigned char high = 0;
+        if (is_shuffled_) {
+          const unsigned char* const above = bytes + values + skipped;
+          for (std::size_t i = 0; i < n; ++i) high = static_cast<unsigned char>(high | above[i]);
+          std::copy_n(bytes + skipped, n, to);
+        } else {
+          const unsigned char* const from = bytes + 2 * skipped;
+          for (std::size_t i = 0; i < n; ++i) {
+            to[i] = from[2 * i];
+            high = static_cast<unsigned char>(high | from[2 * i + 1]);
+          }
+        }
+        return high == 0;
+      });
+}
+
 #else
+
+bool Hdf5Chunks::read_low(hid_t, std::uint64_t, std::uint64_t, std::span<std::uint8_t>) {
+  return false;
+}
 
 std::shared_ptr<Hdf5Chunks> Hdf5Chunks::make(hid_t, std::span<const std::uint64_t>) {
   return nullptr;

@@ -27,10 +27,17 @@ class Hdf5Chunks {
   // As bits. REQUIRES: values of just that width
   bool read(hid_t dataset, std::uint64_t first, std::uint64_t count, std::span<std::uint8_t> out);
   bool read(hid_t dataset, std::uint64_t first, std::uint64_t count, std::span<std::uint16_t> out);
+  // Values of two bytes by the lower one. False also where the higher one of a value is not zero,
+  // or values are not of two bytes.
+  bool read_low(hid_t dataset, std::uint64_t first, std::uint64_t count,
+                std::span<std::uint8_t> out);
 
  private:
   template <typename To>
   bool read_rows(hid_t dataset, std::uint64_t first, std::uint64_t count, std::span<To> out);
+  template <typename To, typename Read>
+  bool read_parts(hid_t dataset, std::uint64_t first, std::uint64_t count, std::span<To> out,
+                  Read read);
   bool load(hid_t dataset, std::uint64_t chunk);
 
   std::size_t rank_ = 1;

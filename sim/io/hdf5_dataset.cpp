@@ -131,6 +131,16 @@ void Hdf5Dataset::read_bits(std::uint64_t first, std::uint64_t count,
   read_plain(first, count, out);
 }
 
+bool Hdf5Dataset::read_low_bytes(std::uint64_t first, std::uint64_t count,
+                                 std::span<std::uint8_t> out) const {
+  check_slab(first, count, out.size(), Hdf5Kind::Integer);
+  if (out.empty()) return true;
+  const Hdf5Quiet quiet(where_);
+  if (chunks_ != nullptr && chunks_->read_low(handle_.id(), first, count, out)) return true;
+  H5Eclear2(H5E_DEFAULT);
+  return false;
+}
+
 void Hdf5Dataset::read(std::uint64_t first, std::uint64_t count,
                        std::span<std::int32_t> out) const {
   read_integers(first, count, out);

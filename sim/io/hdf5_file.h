@@ -61,6 +61,9 @@ class Hdf5Dataset {
   // so many bytes. REQUIRES: plain_bytes() is 1, 2
   void read_bits(std::uint64_t first, std::uint64_t count, std::span<std::uint8_t> out) const;
   void read_bits(std::uint64_t first, std::uint64_t count, std::span<std::uint16_t> out) const;
+  // Values of two bytes in one each. False where they do not all fit, or lie in a way that is not
+  // read so quickly: then `out` may have changed, and read_bits tells.
+  bool read_low_bytes(std::uint64_t first, std::uint64_t count, std::span<std::uint8_t> out) const;
   void read(std::uint64_t first, std::uint64_t count, std::span<float> out) const;
   void read(std::uint64_t first, std::uint64_t count, std::span<double> out) const;
   std::vector<std::string> read_strings() const;  // fixed or variable length; at most 1 M values

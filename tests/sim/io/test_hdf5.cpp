@@ -3,6 +3,7 @@
 
 #include <numeric>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "sim/error.h"
@@ -196,6 +197,7 @@ TEST_CASE("packed integers of every type are read from any row to any row") {
                                        {"u4", H5T_STD_U32LE},
                                        {"i1", H5T_STD_I8LE},
                                        {"i2", H5T_STD_I16LE},
+                                       {"i4", H5T_STD_I32LE},
                                        {"b2", H5T_STD_I16BE}}) {
         std::vector<int> data(30);
         std::iota(data.begin(), data.end(), name[0] == 'u' ? 0 : -15);
@@ -221,8 +223,8 @@ TEST_CASE("packed integers of every type are read from any row to any row") {
     }
   });
   const Hdf5File opened = Hdf5File::open(file);
-  for (const char* name :
-       {"u1", "u2", "u4", "i1", "i2", "b2", "u1s", "u2s", "u4s", "i1s", "i2s", "b2s"}) {
+  for (const char* name : {"u1", "u2", "u4", "i1", "i2", "i4", "b2", "u1s", "u2s", "u4s", "i1s",
+                           "i2s", "i4s", "b2s"}) {
     CAPTURE(name);
     const Hdf5Dataset set = opened.dataset(std::string("/") + name);
     const std::int32_t zero = name[0] == 'u' ? 0 : -15;
@@ -243,6 +245,42 @@ TEST_CASE("packed integers of every type are read from any row to any row") {
     opened.dataset(name).read(3, 2, std::span(out));
     CHECK(out == std::vector<std::int32_t>{1, 1, 1, 9, 9, 9});
   }
+}
+
+TEST_CASE("packed values of two bytes are read as one where all of a slab fit one") {
+  // Four rows of 2 in chunks of two rows: 0 254 | 255 7 || 3 256 | 1 2. Only row 2 does not fit.
+  const TemporaryFolder folder;
+  const auto file = made(folder, [](hid_t id) {
+    for (const auto& [name, type, shuffled] : {std::tuple("plain", H5T_STD_U16LE, false),
+                                               {"shuffled", H5T_STD_U16LE, true},
+                                               {"four_bytes", H5T_STD_U32LE, true}}) {
+      const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+      const hsize_t chunk[] = {2, 2}, shape[] = {4, 2};
+      H5Pset_chunk(creation, 2, chunk);
+      if (shuffled) H5Pset_shuffle(creation);
+      H5Pset_deflate(creation, 1);
+      const hid_t space = H5Screate_simple(2, shape, nullptr);
+      const std::vector<int> data{0, 254, 255, 7, 3, 256, 1, 2};
+      const hid_t set = H5Dcreate2(id, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+      H5Dwrite(set, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data.data());
+      H5Dclose(set);
+      H5Sclose(space);
+      H5Pclose(creation);
+    }
+  });
+  const Hdf5File opened = Hdf5File::open(file);
+  for (const char* name : {"/plain", "/shuffled"}) {
+    CAPTURE(name);
+    const Hdf5Dataset set = opened.dataset(name);
+    std::vector<std::uint8_t> two(4), one(2);
+    CHECK(set.read_low_bytes(0, 2, two));
+    CHECK(two == std::vector<std::uint8_t>{0, 254, 255, 7});
+    CHECK_FALSE(set.read_low_bytes(1, 2, two));  // across the border of chunks, with the 256
+    CHECK(set.read_low_bytes(3, 1, one));
+    CHECK(one == std::vector<std::uint8_t>{1, 2});
+  }
+  std::vector<std::uint8_t> one(2);
+  CHECK_FALSE(opened.dataset("/four_bytes").read_low_bytes(0, 1, one));
 }
 
 TEST_CASE("text of fixed length is read, padded with zeros or blanks") {

@@ -59,6 +59,12 @@ bool read_stored_as(const Hdf5Dataset& ids, std::uint32_t experts, std::uint64_t
   // Bits of negative numbers are those of experts from here on.
   if (ids.is_signed() && experts > std::size_t{kMark} / 2 + 1) return false;
   out.resize(count * ids.row_size());
+  // Two bytes that hold what fits one, as of 256 experts, and none is missing.
+  if constexpr (sizeof(Id) < sizeof(Stored)) {
+    if (experts <= 256 && ids.read_low_bytes(first, count, out) &&
+        (experts == 256 || *std::ranges::max_element(out) < experts))
+      return true;
+  }
   // Kept from chunk to chunk: new memory would cost as much as what is done in it.
   static thread_local std::vector<Stored> room;
   std::span<Stored> stored;
