@@ -1,8 +1,24 @@
 #include "hardware/kernels/group_rows.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
 
 namespace moesim::hardware {
+namespace {
+
+// Of a size between those that are known, and beyond: straight in the logarithms; the largest that
+// is known falls to one in every group.
+double tiles_of(const GroupRows& g, double size) {
+  if (size >= kRowTiles.back())
+    return g.active + (g.tiles.back() - g.active) * kRowTiles.back() / size;
+  const auto above = std::ranges::upper_bound(kRowTiles, size);
+  const auto i = static_cast<std::size_t>(above - kRowTiles.begin());
+  const double way = std::log(size / kRowTiles[i - 1]) / std::log(kRowTiles[i] / kRowTiles[i - 1]);
+  return g.tiles[i - 1] * std::pow(g.tiles[i] / g.tiles[i - 1], way);
+}
+
+}  // namespace
 
 GroupRows group_rows(std::span<const std::int64_t> rows) {
   GroupRows g;
@@ -32,6 +48,20 @@ GroupRows average(std::span<const GroupRows> draws) {
     for (std::size_t i = 0; i < kRowTiles.size(); ++i) sum.tiles[i] += d.tiles[i] * part;
   }
   return sum;
+}
+
+GroupRows thinned(const GroupRows& g, double share) {
+  if (g.rows <= 0 || share >= 1) return g;
+  GroupRows less = g;
+  less.rows = share * g.rows;
+  less.most = std::min(less.rows, std::max(1.0, share * g.most));
+  less.active =
+      std::max(g.active * (1 - std::pow(1 - share, g.rows / g.active)), std::min(1.0, less.rows));
+  for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
+    const double scaled = tiles_of(g, kRowTiles[i] / share) - (g.active - less.active);
+    less.tiles[i] = std::max({less.active, less.rows / kRowTiles[i], scaled});
+  }
+  return less;
 }
 
 }  // namespace moesim::hardware

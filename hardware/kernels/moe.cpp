@@ -14,6 +14,8 @@ constexpr std::array<double, 3> kColumnTiles{64, 128, 256};
 constexpr double kStepOfK = 64;
 constexpr double kTensorRows = 64;  // of one tensor-core instruction
 
+constexpr double kMostLoaded = 1.5;  // rows of a GPU, as a multiple of its part of them
+
 // Of an activation.
 double row_bytes(ExpertFormat format) {
   return std::min(2.0, bytes_per_element(format.activations));
@@ -22,6 +24,16 @@ double row_bytes(ExpertFormat format) {
 // Weights of an expert, or of the group of a single GEMM.
 double matrices(const MoeInput& x) {
   return x.single ? 1 : x.gated ? 3 : 2;
+}
+
+// The part of its tokens at which a layer's groups that have rows had `size` of them on average:
+// share x full rows among 1 - (1 - share)^full of the groups, and in one group at least (thinned).
+// Each pass comes nearer.
+double share_at_rows(double size, double full, double active) {
+  double share = size / full;
+  for (int pass = 0; pass < 4; ++pass)
+    share = size / full * std::max(1 - std::pow(1 - share, full), 1 / active);
+  return share;
 }
 
 double weight_bytes(const MoeInput& x) {
@@ -187,6 +199,36 @@ std::vector<std::vector<double>> MoeModel::knots() {
 std::string_view MoeModel::regime(const MoeInput& x, const Rates&) {
   const double rows = x.rows.rows / std::max(1.0, x.rows.active);
   return rows <= 4 ? "few_rows" : rows <= 128 ? "some_rows" : "many_rows";
+}
+
+MoeModel::Smaller MoeModel::smaller(const MoeInput& x, const ResidualTable& table) {
+  Smaller smaller;
+  const auto add = [&](double tokens, const GroupRows& rows) {
+    if (smaller.count == smaller.at.size()) return;
+    MoeInput& one = smaller.at[smaller.count++];
+    one = x;
+    one.tokens = tokens;
+    one.rows = rows;
+  };
+  const double full = x.rows.rows / std::max(1.0, x.rows.active);
+  const auto grown_to = [&](double share) {
+    if (share * x.rows.rows >= 1) add(share * x.tokens, thinned(x.rows, share));
+  };
+  // As many tokens give these rows where a GPU has so many times its part of them.
+  const double least_tokens =
+      x.experts > 0 ? x.rows.rows * x.experts / (kMostLoaded * x.top_k * x.rows.groups) : x.tokens;
+  for (const auto& [axis, knots] : table.axes) {
+    for (const double knot : knots) {
+      if (axis == kFeatures[0] && knot < full) grown_to(share_at_rows(knot, full, x.rows.active));
+      if (axis == kFeatures[1] && knot < x.rows.active)
+        grown_to(1 - std::pow(1 - knot / x.rows.active, 1 / full));
+      if (axis == kFeatures[3] && knot < x.tokens) {
+        grown_to(knot / x.tokens);
+        if (knot >= least_tokens) add(knot, x.rows);
+      }
+    }
+  }
+  return smaller;
 }
 
 }  // namespace moesim::hardware

@@ -10,12 +10,14 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <vector>
 
 #include "hardware/kernels/expert_format.h"
 #include "hardware/kernels/group_rows.h"
 #include "hardware/kernels/parameters.h"
 #include "hardware/kernels/rates.h"
+#include "hardware/kernels/residual.h"
 #include "hardware/kernels/shapes.h"
 
 namespace moesim::hardware {
@@ -73,6 +75,14 @@ struct MoeModel {
   static std::array<double, 4> beside(const MoeInput& input);
   static std::vector<std::vector<double>> knots();
   static std::string_view regime(const MoeInput& input, const Rates& rates);
+
+  // Layers of no more tokens in no more rows than this one's, at the knots of a residual table:
+  // where such a batch was on its way here (thinned), and fewer tokens that may give the same rows.
+  struct Smaller {
+    std::array<MoeInput, 32> at;
+    std::size_t count = 0;
+  };
+  static Smaller smaller(const MoeInput& input, const ResidualTable& table);
 };
 
 }  // namespace moesim::hardware

@@ -1,0 +1,138 @@
+// Experts on the way to a batch: what was there of their rows, and times that do not fall on it.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "hardware/kernels/fitted.h"
+#include "hardware/kernels/group_rows.h"
+#include "hardware/kernels/moe.h"
+#include "hardware/kernels/rates.h"
+#include "tests/hardware/kernels/devices.h"
+
+using namespace moesim;
+using namespace moesim::hardware;
+
+namespace {
+
+MoeInput layer(std::int64_t tokens, const std::vector<std::int64_t>& rows) {
+  MoeInput x;
+  x.tokens = static_cast<double>(tokens);
+  x.hidden = 2048;
+  x.inter = 512;
+  x.top_k = 2;
+  x.experts = 8;
+  x.rows = group_rows(rows);
+  x.format = {Precision::BF16, Precision::BF16};
+  return x;
+}
+
+// Round figures, and a residual table over tokens alone: e^0.5 at 32, e^-0.5 at 256.
+FittedModel falling() {
+  FittedModel model;
+  model.kind = "moe";
+  for (const auto& field : MoeModel::fields())
+    model.parameters[std::string(field.name)] = field.initial;
+  model.residual.axes = {
+      {"rows_per_group", {1}}, {"active", {1}}, {"inter", {1}}, {"tokens", {1, 32, 256}}};
+  model.residual.values = {0, 0.5, -0.5};
+  return model;
+}
+
+}  // namespace
+
+TEST_CASE("half of a batch has half its rows, in tiles of twice the size") {
+  // Two groups of 32 rows: tiles of 8, 16, 32, 64: 8, 4, 2, 2. Of half the rows, 16 each (no group
+  // is empty but with 2^-32): 4, 2, 2, 2.
+  const GroupRows half = thinned(group_rows(std::vector<std::int64_t>{32, 32, 0}), 0.5);
+  CHECK(half.groups == 3);
+  CHECK(half.rows == 32);
+  CHECK(half.most == 16);
+  CHECK(half.active == doctest::Approx(2));
+  CHECK(half.tiles[0] == doctest::Approx(4));
+  CHECK(half.tiles[1] == doctest::Approx(2));
+  CHECK(half.tiles[2] == doctest::Approx(2));
+  CHECK(half.tiles[5] == doctest::Approx(2));
+}
+
+TEST_CASE("a group of one row is there with the part that has come") {
+  // Ten groups of one row, a quarter of which: 2.5 groups, each in one tile of any size.
+  const GroupRows part = thinned(group_rows(std::vector<std::int64_t>(10, 1)), 0.25);
+  CHECK(part.active == doctest::Approx(2.5));
+  for (const double tiles : part.tiles) CHECK(tiles == doctest::Approx(2.5));
+  // Of two rows: 1 - 0.75^2 = 0.4375 of the groups.
+  CHECK(thinned(group_rows(std::vector<std::int64_t>(10, 2)), 0.25).active ==
+        doctest::Approx(4.375));
+}
+
+TEST_CASE("where there is a row there is a group") {
+  // One row of two groups of two: a quarter of four rows. Each group has one with 1 - 0.75^2, 0.875
+  // groups together; one it is.
+  const GroupRows one = thinned(group_rows(std::vector<std::int64_t>{2, 2}), 0.25);
+  CHECK(one.rows == 1);
+  CHECK(one.active == 1);
+}
+
+TEST_CASE("a batch is looked at where it passed a knot") {
+  // 64 tokens, 16 rows in each of eight groups (top 2 of 8). It had 32 tokens at a half. Eight groups had rows
+  // nearly from the start, four of them at 1 - (1 - 4 / 8)^(1 / 16). Rows for each group that had
+  // any: 4 of them where share x 16 = 4 (1 - (1 - share)^16). The tokens of one row are no batch.
+  // 64 tokens give two rows to each of eight experts and no more than one and a half times that
+  // here: as many rows from fewer tokens do not come.
+  const MoeInput x = layer(64, std::vector<std::int64_t>(8, 16));
+  ResidualTable table;
+  table.axes = {{"rows_per_group", {4, 16}},
+                {"active", {4, 8}},
+                {"inter", {1, 128}},
+                {"tokens", {0.1, 32, 64, 256}}};
+  const MoeModel::Smaller smaller = MoeModel::smaller(x, table);
+  REQUIRE(smaller.count == 3);
+  const MoeInput &rows = smaller.at[0], &groups = smaller.at[1], &tokens = smaller.at[2];
+  CHECK(rows.rows.rows / rows.rows.active == doctest::Approx(4).epsilon(0.001));
+  CHECK(rows.tokens / 64 == doctest::Approx(rows.rows.rows / 128));
+  CHECK(groups.rows.active == doctest::Approx(4));
+  CHECK(groups.tokens == doctest::Approx(64 * (1 - std::pow(0.5, 1.0 / 16))));
+  CHECK(tokens.tokens == 32);
+  CHECK(tokens.rows.rows == 64);
+}
+
+TEST_CASE("a GPU without a row waited no less for fewer tokens") {
+  const MoeInput x = layer(64, std::vector<std::int64_t>(4, 0));
+  ResidualTable table;
+  table.axes = {
+      {"rows_per_group", {4}}, {"active", {4}}, {"inter", {1}}, {"tokens", {1, 32, 256}}};
+  const MoeModel::Smaller smaller = MoeModel::smaller(x, table);
+  REQUIRE(smaller.count == 2);
+  CHECK(smaller.at[0].tokens == 1);
+  CHECK(smaller.at[1].tokens == 32);
+}
+
+TEST_CASE("experts take no less than while their batch grew") {
+  const Fitted<MoeModel> fitted(falling());
+  const Rates rates = rates_of(shipped("h100"), Precision::BF16, {});
+  const MoeInput x = layer(256, std::vector<std::int64_t>(8, 64));
+  const auto formula = [&](const MoeInput& y) {
+    return MoeModel::us(y, rates, fitted.parameters());
+  };
+  // At 32 tokens, of eight rows in each group, the table was at its highest; the formula rises by
+  // less than the table falls from there.
+  MoeInput before_that = x;
+  before_that.tokens = 32;
+  before_that.rows = thinned(x.rows, 32.0 / 256);
+  const double then = formula(before_that) * std::exp(0.5);
+  REQUIRE(then > formula(x) * std::exp(-0.5));
+  CHECK(fitted.us(x, rates) == doctest::Approx(then));
+  // Up to there it is the formula with what it leaves over.
+  const MoeInput before = layer(32, std::vector<std::int64_t>(8, 8));
+  CHECK(fitted.us(before, rates) == doctest::Approx(formula(before) * std::exp(0.5)));
+  // More of the same is no faster.
+  double last = 0;
+  for (std::int64_t tokens = 4; tokens <= 1024; tokens += 4) {
+    CAPTURE(tokens);
+    const double us = fitted.us(layer(tokens, std::vector<std::int64_t>(8, tokens / 4)), rates);
+    CHECK(us >= 0.999 * last);
+    last = us;
+  }
+}
