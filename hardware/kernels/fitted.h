@@ -9,8 +9,6 @@
 //   kFeatures, features(shape) -> array<double>  the axes of its residual table, above zero or zero
 //   knots() -> vector<vector<double>>            of that table: of the first features, or none
 //   regime(shape, rates) -> string_view          what its intervals are fitted apart for
-//   smaller(shape, table) (optional)             shapes of no more work, where the residual table
-//                          may turn: of a model that does not rise by rising_model.h
 //   kCounted (optional)    features that are counts and never held out: a value between two that
 //                          were seen is beyond the fit, too
 //   kBeside, beside(shape) -> array<double> (optional)   further axes of the shape that a fit may
@@ -155,7 +153,7 @@ class Fitted {
       }
       return us;
     } else {
-      return std::max(risen_us(shape, rates), M::least_us(shape, rates));
+      return std::max(fitted_us(shape, rates), M::least_us(shape, rates));
     }
   }
 
@@ -185,22 +183,6 @@ class Fitted {
     return model_.other_generation
                ? us
                : us * std::exp(residual_at(model_.residual, M::features(shape)));
-  }
-  // No less than with less work: a residual table that falls faster than its formula rises counts
-  // for nothing. It turns at its knots, and is looked at there alone.
-  double risen_us(const typename M::Shape& shape, const Rates& rates) const {
-    double us = fitted_us(shape, rates);
-    if constexpr (requires { M::smaller(shape, model_.residual); }) {
-      if (model_.other_generation || model_.residual.values.empty()) return us;
-      const double left = residual_at(model_.residual, M::features(shape));
-      const auto smaller = M::smaller(shape, model_.residual);
-      for (std::size_t i = 0; i < smaller.count; ++i) {
-        const double then = residual_at(model_.residual, M::features(smaller.at[i]));
-        if (then > left)
-          us = std::max(us, M::us(smaller.at[i], rates, parameters_) * std::exp(then));
-      }
-    }
-    return us;
   }
   const Interval& within(std::string_view regime) const {
     for (const auto& [name, ends] : within_)

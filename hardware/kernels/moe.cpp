@@ -231,4 +231,18 @@ MoeModel::Smaller MoeModel::smaller(const MoeInput& x, const ResidualTable& tabl
   return smaller;
 }
 
+template <>
+double Fitted<MoeModel>::us(const MoeInput& x, const Rates& rates) const {
+  double us = std::max(fitted_us(x, rates), MoeModel::least_us(x, rates));
+  if (model_.other_generation || model_.residual.values.empty()) return us;
+  const double left = residual_at(model_.residual, MoeModel::features(x));
+  const MoeModel::Smaller smaller = MoeModel::smaller(x, model_.residual);
+  for (std::size_t i = 0; i < smaller.count; ++i) {
+    const double then = residual_at(model_.residual, MoeModel::features(smaller.at[i]));
+    if (then > left)
+      us = std::max(us, MoeModel::us(smaller.at[i], rates, parameters_) * std::exp(then));
+  }
+  return us;
+}
+
 }  // namespace moesim::hardware

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "hardware/kernels/expert_format.h"
+#include "hardware/kernels/fitted.h"
 #include "hardware/kernels/group_rows.h"
 #include "hardware/kernels/parameters.h"
 #include "hardware/kernels/rates.h"
@@ -84,5 +85,11 @@ struct MoeModel {
   };
   static Smaller smaller(const MoeInput& input, const ResidualTable& table);
 };
+
+// No less than with less work (MoeModel::smaller): a residual table that falls faster than its
+// formula rises counts for nothing. It turns at its knots, and is looked at there alone. No ladder
+// (rising.h) orders the rows of many groups.
+template <>
+double Fitted<MoeModel>::us(const MoeInput& input, const Rates& rates) const;
 
 }  // namespace moesim::hardware

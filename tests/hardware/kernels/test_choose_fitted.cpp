@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <string_view>
+
 #include "hardware/choose_fitted.h"
 #include "hardware/kernels/parameters.h"
 #include "sim/error.h"
@@ -112,6 +114,13 @@ TEST_CASE(
     CHECK(other.model->parameters.at("ramp_scale_us") == own.model->parameters.at("ramp_scale_us"));
     CHECK(other.model->parameters.at("compute_fraction") ==
           cutlass.model->parameters.at("compute_fraction"));
+    // Rows in fp8 blocks move by kernels of their own; others' as in the format's fit.
+    const double streams = other.model->parameters.at("stream_fraction");
+    const double of_cutlass = cutlass.model->parameters.at("stream_fraction");
+    if (std::string_view(format) == "fp8_block")
+      CHECK(streams < 0.5 * of_cutlass);
+    else
+      CHECK(streams == of_cutlass);
     CHECK(other.stand_in);
     CHECK(other.doubt == 0.45);  // another number format of the same kernels
   }

@@ -86,14 +86,15 @@ void check_rises(sim::Random& random, const Shape& shape, Price price) {
 }
 
 void on_each(const char* stream,
-             const std::function<void(const Kernels& kernels, sim::Random& random)>& check) {
+             const std::function<void(const Kernels& kernels, sim::Random& random)>& check,
+             int shapes = kShapes) {
   for (const char* name : kDevices) {
     CAPTURE(name);
     for (const char* engine : kEngines) {
       CAPTURE(engine);
       const Kernels kernels(shipped(name), {.gemm = engine, .moe = engine, .attention = engine});
       sim::Random random(1, fmt::format("{} {} {}", stream, name, engine));
-      for (int i = 0; i < kShapes; ++i) check(kernels, random);
+      for (int i = 0; i < shapes; ++i) check(kernels, random);
     }
   }
 }
@@ -141,42 +142,45 @@ TEST_CASE("a GEMM of more rows is never faster but in fp8_block") {
 }
 
 TEST_CASE("experts of more tokens are faster by little, and seldom") {
-  // Their residual table is not pooled: what it falls by is bounded here, not ruled out. Those of
-  // B200's tables are steeper than H100's.
+  // They take no less than while the batch grew to what it is, each row with the same chance: of a
+  // batch that grew otherwise, in a few groups, what it falls by is bounded here, not ruled out.
   constexpr double kLeast = 0.85;
   int falls = 0, all = 0;
-  on_each("moe", [&](const Kernels& kernels, sim::Random& random) {
-    const std::int64_t experts = std::int64_t{2} << random.below(8);
-    const std::int64_t local = std::max<std::int64_t>(1, experts >> random.below(6));
-    std::vector<std::int64_t> rows(static_cast<std::size_t>(local));
-    const auto route = [&](std::int64_t tokens) {
-      for (std::int64_t i = 0; i < 2 * tokens; ++i) {
-        const std::uint64_t expert = random.below(static_cast<std::uint64_t>(experts));
-        if (expert < rows.size()) ++rows[expert];
-      }
-    };
-    MoeShape shape{.tokens = size_up_to(random, 13),
-                   .hidden = 512 * one_of(random, std::array<std::int64_t, 4>{4, 5, 8, 14}),
-                   .inter = 256 * one_of(random, std::array<std::int64_t, 4>{1, 3, 8, 56}),
-                   .top_k = 2,
-                   .experts = experts,
-                   .rows = rows,
-                   .routed = random.below(2) == 0};
-    route(shape.tokens);
-    const auto before = static_cast<double>(kernels.moe(shape).time.count());
-    const std::int64_t tokens = more(random, shape.tokens);
-    route(tokens - shape.tokens);
-    shape.tokens = tokens;
-    const auto after = static_cast<double>(kernels.moe(shape).time.count());
-    CAPTURE(shape.hidden);
-    CAPTURE(shape.inter);
-    CAPTURE(shape.experts);
-    CAPTURE(tokens);
-    CHECK(after >= kLeast * before);
-    falls += after < 0.99 * before ? 1 : 0;
-    ++all;
-  });
-  CHECK(12 * falls <= all);
+  on_each(
+      "moe",
+      [&](const Kernels& kernels, sim::Random& random) {
+        const std::int64_t experts = std::int64_t{2} << random.below(8);
+        const std::int64_t local = std::max<std::int64_t>(1, experts >> random.below(6));
+        std::vector<std::int64_t> rows(static_cast<std::size_t>(local));
+        const auto route = [&](std::int64_t tokens) {
+          for (std::int64_t i = 0; i < 2 * tokens; ++i) {
+            const std::uint64_t expert = random.below(static_cast<std::uint64_t>(experts));
+            if (expert < rows.size()) ++rows[expert];
+          }
+        };
+        MoeShape shape{.tokens = size_up_to(random, 13),
+                       .hidden = 512 * one_of(random, std::array<std::int64_t, 4>{4, 5, 8, 14}),
+                       .inter = 256 * one_of(random, std::array<std::int64_t, 4>{1, 3, 8, 56}),
+                       .top_k = 2,
+                       .experts = experts,
+                       .rows = rows,
+                       .routed = random.below(2) == 0};
+        route(shape.tokens);
+        const auto before = static_cast<double>(kernels.moe(shape).time.count());
+        const std::int64_t tokens = more(random, shape.tokens);
+        route(tokens - shape.tokens);
+        shape.tokens = tokens;
+        const auto after = static_cast<double>(kernels.moe(shape).time.count());
+        CAPTURE(shape.hidden);
+        CAPTURE(shape.inter);
+        CAPTURE(shape.experts);
+        CAPTURE(tokens);
+        CHECK(after >= kLeast * before);
+        falls += after < 0.99 * before ? 1 : 0;
+        ++all;
+      },
+      10 * kShapes);
+  CHECK(60 * falls <= all);
 }
 
 TEST_CASE("decode attention of one key cost more than of 64") {
