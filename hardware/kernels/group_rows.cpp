@@ -55,8 +55,11 @@ GroupRows thinned(const GroupRows& g, double share) {
   GroupRows less = g;
   less.rows = share * g.rows;
   less.most = std::min(less.rows, std::max(1.0, share * g.most));
+  const double full = g.rows / g.active;
+  const bool even = g.most < full + 1;
   less.active =
-      std::max(g.active * (1 - std::pow(1 - share, g.rows / g.active)), std::min(1.0, less.rows));
+      even ? std::min(g.active, less.rows)
+           : std::max(g.active * (1 - std::pow(1 - share, full)), std::min(1.0, less.rows));
   for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
     const double scaled = tiles_of(g, kRowTiles[i] / share) - (g.active - less.active);
     less.tiles[i] = std::max({less.active, less.rows / kRowTiles[i], scaled});

@@ -24,7 +24,8 @@ GroupRows average(std::span<const GroupRows> draws);
 
 // About what was there of these rows when each had come with that chance, all alike: where a batch
 // was while it grew to this one. A group of r rows has some with 1 - (1 - share)^r, one group at
-// least where there is a row; its tiles are those of all its rows in tiles of tile / share.
+// least where there is a row; groups that are even to a row were so all the way, and each has one
+// as long as there are as many. Tiles are those of all rows in tiles of tile / share.
 // REQUIRES: 0 < share <= 1
 GroupRows thinned(const GroupRows& rows, double share);
 

@@ -211,6 +211,7 @@ MoeModel::Smaller MoeModel::smaller(const MoeInput& x, const ResidualTable& tabl
     one.rows = rows;
   };
   const double full = x.rows.rows / std::max(1.0, x.rows.active);
+  const bool even = x.rows.most < full + 1;  // and was so on its way (thinned)
   const auto grown_to = [&](double share) {
     if (share * x.rows.rows >= 1) add(share * x.tokens, thinned(x.rows, share));
   };
@@ -219,9 +220,10 @@ MoeModel::Smaller MoeModel::smaller(const MoeInput& x, const ResidualTable& tabl
       x.experts > 0 ? x.rows.rows * x.experts / (kMostLoaded * x.top_k * x.rows.groups) : x.tokens;
   for (const auto& [axis, knots] : table.axes) {
     for (const double knot : knots) {
-      if (axis == kFeatures[0] && knot < full) grown_to(share_at_rows(knot, full, x.rows.active));
+      if (axis == kFeatures[0] && knot < full)
+        grown_to(even ? knot / full : share_at_rows(knot, full, x.rows.active));
       if (axis == kFeatures[1] && knot < x.rows.active)
-        grown_to(1 - std::pow(1 - knot / x.rows.active, 1 / full));
+        grown_to(even ? knot / x.rows.rows : 1 - std::pow(1 - knot / x.rows.active, 1 / full));
       if (axis == kFeatures[3] && knot < x.tokens) {
         grown_to(knot / x.tokens);
         if (knot >= least_tokens) add(knot, x.rows);

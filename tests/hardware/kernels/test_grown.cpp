@@ -44,44 +44,43 @@ FittedModel falling() {
 }  // namespace
 
 TEST_CASE("half of a batch has half its rows, in tiles of twice the size") {
-  // Two groups of 32 rows: tiles of 8, 16, 32, 64: 8, 4, 2, 2. Of half the rows, 16 each (no group
-  // is empty but with 2^-32): 4, 2, 2, 2.
+  // Two groups of 32 rows: tiles of 8, 16, 32, 64: 8, 4, 2, 2. Of half the rows, 16 each: 4, 2, 2,
+  // 2.
   const GroupRows half = thinned(group_rows(std::vector<std::int64_t>{32, 32, 0}), 0.5);
   CHECK(half.groups == 3);
   CHECK(half.rows == 32);
   CHECK(half.most == 16);
-  CHECK(half.active == doctest::Approx(2));
+  CHECK(half.active == 2);
   CHECK(half.tiles[0] == doctest::Approx(4));
   CHECK(half.tiles[1] == doctest::Approx(2));
   CHECK(half.tiles[2] == doctest::Approx(2));
   CHECK(half.tiles[5] == doctest::Approx(2));
 }
 
-TEST_CASE("a group of one row is there with the part that has come") {
-  // Ten groups of one row, a quarter of which: 2.5 groups, each in one tile of any size.
-  const GroupRows part = thinned(group_rows(std::vector<std::int64_t>(10, 1)), 0.25);
-  CHECK(part.active == doctest::Approx(2.5));
-  for (const double tiles : part.tiles) CHECK(tiles == doctest::Approx(2.5));
-  // Of two rows: 1 - 0.75^2 = 0.4375 of the groups.
-  CHECK(thinned(group_rows(std::vector<std::int64_t>(10, 2)), 0.25).active ==
-        doctest::Approx(4.375));
+TEST_CASE("groups that are even to a row were so all the way") {
+  // Ten groups of two rows: half of them is one each, a quarter one in each of five.
+  const GroupRows even = group_rows(std::vector<std::int64_t>(10, 2));
+  CHECK(thinned(even, 0.5).active == 10);
+  CHECK(thinned(even, 0.25).active == 5);
+  for (const double tiles : thinned(even, 0.25).tiles) CHECK(tiles == doctest::Approx(5));
 }
 
-TEST_CASE("where there is a row there is a group") {
-  // One row of two groups of two: a quarter of four rows. Each group has one with 1 - 0.75^2, 0.875
-  // groups together; one it is.
-  const GroupRows one = thinned(group_rows(std::vector<std::int64_t>{2, 2}), 0.25);
+TEST_CASE("of uneven groups those have rows that a part of the batch gave one") {
+  // Rows 1 and 3, two on average: a quarter leaves each group of two with 1 - 0.75^2 = 0.4375.
+  std::vector<std::int64_t> rows(10, 1);
+  for (int i = 0; i < 5; ++i) rows[static_cast<std::size_t>(i)] = 3;
+  CHECK(thinned(group_rows(rows), 0.25).active == doctest::Approx(4.375));
+  // One row of two groups of one and three: 0.875 groups together; one it is.
+  const GroupRows one = thinned(group_rows(std::vector<std::int64_t>{1, 3}), 0.25);
   CHECK(one.rows == 1);
   CHECK(one.active == 1);
 }
 
 TEST_CASE("a batch is looked at where it passed a knot") {
-  // 64 tokens, 16 rows in each of eight groups (top 2 of 8). It had 32 tokens at a half. Eight groups had rows
-  // nearly from the start, four of them at 1 - (1 - 4 / 8)^(1 / 16). Rows for each group that had
-  // any: 4 of them where share x 16 = 4 (1 - (1 - share)^16). The tokens of one row are no batch.
-  // 64 tokens give two rows to each of eight experts and no more than one and a half times that
-  // here: as many rows from fewer tokens do not come.
-  const MoeInput x = layer(64, std::vector<std::int64_t>(8, 16));
+  // 64 tokens, top 2 of 8, rows 8 and 24 by turns: 16 on average. It had 32 tokens at a half; four
+  // groups at 1 - (1 - 4 / 8)^(1 / 16); 4 rows for each group that had any where share x 16 = 4 (1
+  // - (1 - share)^16). Its 128 rows are all that 64 tokens give: fewer do not give them.
+  const MoeInput x = layer(64, {8, 24, 8, 24, 8, 24, 8, 24});
   ResidualTable table;
   table.axes = {{"rows_per_group", {4, 16}},
                 {"active", {4, 8}},
@@ -96,13 +95,18 @@ TEST_CASE("a batch is looked at where it passed a knot") {
   CHECK(groups.tokens == doctest::Approx(64 * (1 - std::pow(0.5, 1.0 / 16))));
   CHECK(tokens.tokens == 32);
   CHECK(tokens.rows.rows == 64);
+  // Even groups: four rows each of eight at a quarter; four groups of one at 4 / 128.
+  const MoeModel::Smaller even =
+      MoeModel::smaller(layer(64, std::vector<std::int64_t>(8, 16)), table);
+  REQUIRE(even.count == 3);
+  CHECK(even.at[0].tokens == doctest::Approx(16));
+  CHECK(even.at[1].tokens == doctest::Approx(2));
 }
 
 TEST_CASE("a GPU without a row waited no less for fewer tokens") {
   const MoeInput x = layer(64, std::vector<std::int64_t>(4, 0));
   ResidualTable table;
-  table.axes = {
-      {"rows_per_group", {4}}, {"active", {4}}, {"inter", {1}}, {"tokens", {1, 32, 256}}};
+  table.axes = {{"rows_per_group", {4}}, {"active", {4}}, {"inter", {1}}, {"tokens", {1, 32, 256}}};
   const MoeModel::Smaller smaller = MoeModel::smaller(x, table);
   REQUIRE(smaller.count == 2);
   CHECK(smaller.at[0].tokens == 1);
