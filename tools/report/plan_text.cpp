@@ -82,12 +82,12 @@ class Text {
         fmt::format("{} {} (80 %: {} to {}), {:.0f} % used{}", rate_text(a.offer.capacity), unit(),
                     rate_text(a.capacity_p10), rate_text(a.capacity_p90), 100 * used,
                     used > 0.9 ? ": near saturation" : ""));
-    row("sure", fmt::format("meets the targets with probability {:.2f}{}; {:.2f} asked",
+    row("sure", fmt::format("meets the targets with probability {:.2f}{}; {}",
                             a.offer.probability,
                             spec_.demand.spare != Spare::None && a.roles.front() != "fewest"
                                 ? " once the spare is lost"
                                 : "",
-                            a.confidence));
+                            confidence_asked(spec_, a)));
     row("then", metrics(a));
     if (a.run.serving) {
       const double error = a.run.serving->report.iteration_error.mean_percent;

@@ -1,5 +1,8 @@
 // `moesim sweep script --mpi`, as a user calls it. That the ranks are the whole sweep: mpi_ranks.
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
 
 #include "tests/tools/study/script_calls.h"
 #include "tools/moesim/sweep/mpi_script.h"
@@ -45,6 +48,35 @@ TEST_CASE("what was asked for stands in the script of MPI as it was, quoted") {
   CHECK(has_line(
       text,
       R"(  "${mpirun[@]}" -np 64 "$moesim_mpi" sweep "${study[@]}" --resume --output "$store" &)"));
+}
+
+TEST_CASE("what is not there is told, and is no rank that was lost") {
+  const tests::TemporaryFolder folder;
+  const auto script = folder.file(
+      "run.sh", tools::mpi_script({.program = "/nowhere/moesim-mpi",
+                                   .version = "1",
+                                   .study = {"a.yaml"},
+                                   .points = 1,
+                                   .store = "a.db",
+                                   .ranks = 2,
+                                   .tries = 3}));
+  const auto said = folder.path() / "said";
+  const auto run = [&](const std::string& settings) {
+    const std::string command = "env -u MOESIM_MPI " + settings + " bash '" + script.string() +
+                                "' 2>'" + said.string() + "'";
+    const int status = std::system(command.c_str());
+    REQUIRE(WIFEXITED(status));
+    return WEXITSTATUS(status);
+  };
+  const std::string where =
+      " not found: MPIRUN='…' or MOESIM_MPI=… before the command say where they are\n";
+  CHECK(run("MPIRUN='/nowhere/mpirun --quiet'") == 2);
+  CHECK(tests::read_file(said) == script.string() + ": /nowhere/mpirun" + where);
+  CHECK(run("MPIRUN=true") == 2);
+  CHECK(tests::read_file(said) == script.string() + ": /nowhere/moesim-mpi" + where);
+  // With both it is tried, and a rank that is lost is one: `false` ends with 1 each time.
+  CHECK(run("MPIRUN=false MOESIM_MPI=true") == 1);
+  CHECK(tests::read_file(said).ends_with("try 3 of 3 ended with 1: a rank was lost\n"));
 }
 
 TEST_CASE("a script of MPI that could not be is refused") {

@@ -154,6 +154,15 @@ Deployment PlanSetting::deployment(const EngineChoice& engine) const {
   return d;
 }
 
+const Deployment& PlanSetting::laid_out(const EngineChoice& engine) const {
+  const std::int64_t node = base_.cluster.gpus_per_node;
+  const std::int64_t nodes = (engine.gpus() + node - 1) / node;
+  auto found = laid_out_.find(nodes);
+  if (found == laid_out_.end()) found = laid_out_.emplace(nodes, deployment(engine)).first;
+  found->second.layout = engine.layout;
+  return found->second;
+}
+
 workloads::serving::ServingQuestion PlanSetting::question(const EngineChoice& engine) const {
   const Deployment d = deployment(engine);
   std::vector<std::string> ignored;
@@ -182,13 +191,17 @@ const workloads::TrainingQuestion& PlanSetting::training_question() const {
   return *training_;
 }
 
-workloads::Scenario PlanSetting::training(const EngineChoice& engine) const {
+workloads::TrainingQuestion PlanSetting::training_question(const EngineChoice& engine) const {
   SIM_CHECK(engine.training.has_value(), "an engine of a plan of training is a choice of it");
+  return with_choice(training_question(), *engine.training, engine.layout.pp, base_.model);
+}
+
+workloads::Scenario PlanSetting::training(const EngineChoice& engine) const {
   workloads::Scenario scenario;
   scenario.name = spec_.title;
   scenario.inputs = inputs_;
   scenario.deployment = deployment(engine);
-  scenario.question = with_choice(training_question(), *engine.training, scenario.deployment);
+  scenario.question = training_question(engine);
   return scenario;
 }
 

@@ -71,10 +71,14 @@ class PlanSetting {
 
   // On as many nodes as the engine takes.
   workloads::Deployment deployment(const EngineChoice& engine) const;
+  // The same, made once for all engines on as many nodes; good until it is asked for another one.
+  // REQUIRES: no redundant experts, no overlap (a run of training)
+  const workloads::Deployment& laid_out(const EngineChoice& engine) const;
   // One engine of a service. REQUIRES: the plan is of requests
   workloads::serving::ServingQuestion question(const EngineChoice& engine) const;
   // A run of training, as moesim run reads it. REQUIRES: the plan is of one, and the engine may be
   workloads::Scenario training(const EngineChoice& engine) const;
+  workloads::TrainingQuestion training_question(const EngineChoice& engine) const;
   // Of any engine: what is searched left as it is when nothing is said.
   const workloads::TrainingQuestion& training_question() const;
   // "tp2-dp8-ep16", and what is not the plan's first choice: "redundant 32", "kv_cache fp8".
@@ -100,6 +104,7 @@ class PlanSetting {
   std::optional<workloads::TrainingQuestion> training_;
   std::optional<sim::io::YamlDocument> read_;                   // of the base
   mutable std::map<std::int64_t, hardware::Cluster> clusters_;  // by nodes
+  mutable std::map<std::int64_t, workloads::Deployment> laid_out_;
 };
 
 // Why an engine is none, by a stable code; nothing where it may be measured.

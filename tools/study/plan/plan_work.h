@@ -10,6 +10,7 @@
 #include "sim/check.h"
 #include "tools/study/plan/candidates.h"
 #include "tools/study/plan/plan.h"
+#include "tools/study/plan/training_parts.h"
 #include "tools/study/plan/training_run.h"
 
 namespace moesim::tools {
@@ -45,13 +46,14 @@ struct PlanWork {
   std::vector<std::optional<std::size_t>> best = {};  // of each question: a candidate
   Plan plan = {};
   TrainingEstimates training = {};  // of runs of training
+  TrainingParts training_parts = {};
 
   // Of the candidate `i`.
   const PlanSetting& setting(std::size_t i) const;
   workloads::Deployment deployment(std::size_t i) const;
   EngineTerms terms(std::size_t i) const;
   // All are made once. REQUIRES: the sieves let it pass, as far as memory
-  // On a part of the layers, unless that says nothing or all were asked: then as `estimate`.
+  // On a part of the layers (of a run: a layer of each kind), unless that says nothing or all were asked: then as `estimate`.
   const Estimate& estimate_a_part(std::size_t i);
   const Estimate& estimate(std::size_t i);
   const MeasuredEngine& measure(std::size_t i);
