@@ -12,9 +12,8 @@ double percent_of(std::int64_t right, std::int64_t all) {
 bool is_right(const std::vector<MeasuredOption>& options) {
   const auto best = std::ranges::max_element(options, {}, &MeasuredOption::measured);
   if (options.size() >= kManyOptions) {
-    const auto before = std::ranges::count_if(options, [&](const MeasuredOption& option) {
-      return option.predicted > best->predicted;
-    });
+    const auto before = std::ranges::count_if(
+        options, [&](const MeasuredOption& option) { return option.predicted > best->predicted; });
     return static_cast<std::size_t>(before) < kFirstOnes;
   }
   const auto first = std::ranges::max_element(options, {}, &MeasuredOption::predicted);

@@ -29,7 +29,8 @@ E2ePrediction row_of(std::int64_t tp, std::int64_t clients, double measured_ms,
 
 }  // namespace
 
-TEST_CASE("of five options the best has to be among the first three, of fewer the first within 5 %") {
+TEST_CASE(
+    "of five options the best has to be among the first three, of fewer the first within 5 %") {
   // Measured 5 is the best; three are predicted above it.
   const std::vector<MeasuredOption> fourth{{5, 7}, {4, 10}, {3, 9}, {2, 8}, {1, 1}};
   const std::vector<MeasuredOption> third{{5, 8}, {4, 10}, {3, 9}, {2, 7}, {1, 1}};
@@ -86,8 +87,7 @@ TEST_CASE("capacity at a target is where the loads pass it, on the line of logar
   };
   // Measured 8 ms at 4 clients, 12.5 at 16: 500 and 1,280 /s. 10 ms is half of the way in
   // logarithms (8 x 1.25, 12.5 / 1.25): sqrt(500 x 1,280) = 800 /s. Predicted 10 ms at 16: 1,600.
-  const auto found =
-      capacities_of({load(4, 8, 5), load(16, 12.5, 10), load(32, 13, 20)});
+  const auto found = capacities_of({load(4, 8, 5), load(16, 12.5, 10), load(32, 13, 20)});
   REQUIRE(found.size() == 1);  // 15 ms and more are not passed by what was measured
   CHECK(found[0].target_ms == 10);
   CHECK(found[0].measured == Approx(800));

@@ -82,8 +82,7 @@ class Text {
         fmt::format("{} {} (80 %: {} to {}), {:.0f} % used{}", rate_text(a.offer.capacity), unit(),
                     rate_text(a.capacity_p10), rate_text(a.capacity_p90), 100 * used,
                     used > 0.9 ? ": near saturation" : ""));
-    row("sure", fmt::format("meets the targets with probability {:.2f}{}; {}",
-                            a.offer.probability,
+    row("sure", fmt::format("meets the targets with probability {:.2f}{}; {}", a.offer.probability,
                             spec_.demand.spare != Spare::None && a.roles.front() != "fewest"
                                 ? " once the spare is lost"
                                 : "",
@@ -114,9 +113,9 @@ class Text {
     row("up",
         fmt::format(
             "too few {} run {:.3g} minutes a year: {:.0f} GPU-hours to a stop, {:.0f} s to be "
-            "back (reliability)",
+            "back (reliability{})",
             c.choice.prefill ? "groups" : "engines", kMinutesOfYear * (1 - a.availability.enough),
-            spec_.reliability.gpu_hours, 3600 * spec_.reliability.restart_h));
+            a.reliability.gpu_hours, 3600 * a.reliability.restart_h, stops_of(a)));
     // But for rounding, what the other engines carry.
     const auto engines = static_cast<double>(a.offer.engines);
     const double others = a.offer.capacity * (engines - 1) / engines;

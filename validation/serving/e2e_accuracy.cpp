@@ -40,8 +40,8 @@ std::vector<AccuracyRow> accuracy_of(const std::vector<E2ePrediction>& predictio
   choices("best tokens/s/GPU among our first three, of five or more, %",
           "our most tokens/s/GPU within 5 % of the best, of fewer, %",
           "order of tokens/s/GPU that differ by more than 10 %, %", ChosenBy::GpuRate);
-  rows.push_back(trust("P(TPOT <= x predictions), largest gap of a bin",
-                       statements_on_tpot(predictions)));
+  rows.push_back(
+      trust("P(TPOT <= x predictions), largest gap of a bin", statements_on_tpot(predictions)));
   rows.push_back(
       trust("P(A faster than B), largest gap of a bin", statements_on_pairs(predictions)));
   const E2eError capacity = error_of(capacities_of(predictions));

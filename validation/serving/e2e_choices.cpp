@@ -95,8 +95,7 @@ std::vector<E2eCapacity> capacities_of(const std::vector<E2ePrediction>& predict
     if (loads.size() < kLeastLoads) continue;
     std::vector<LoadPoint> measured, predicted;
     for (const auto& [clients, p] : loads) {
-      measured.push_back(
-          {p->row.tpot_ms, rate_of(p->row, p->row.ttft_ms, p->row.tpot_ms)});
+      measured.push_back({p->row.tpot_ms, rate_of(p->row, p->row.ttft_ms, p->row.tpot_ms)});
       predicted.push_back({p->tpot_ms, rate_of(p->row, p->ttft_ms, p->tpot_ms)});
     }
     add_capacities(*loads.begin()->second, measured, predicted, all);

@@ -16,7 +16,8 @@ namespace moesim::validation {
 double rate_of(const E2eRow& row, double ttft_ms, double tpot_ms);
 
 // Deployments of a model on a system under one load (lengths, clients), each once; repeats of one
-// are no choice between two. By what a user sees (tokens a second, 1 / TPOT), or by what a GPU does.
+// are no choice between two. By what a user sees (tokens a second, 1 / TPOT), or by what a GPU
+// does.
 enum class ChosenBy { UserSpeed, GpuRate };
 Questions questions_of(const std::vector<E2ePrediction>& predictions, ChosenBy by);
 

@@ -52,14 +52,13 @@ TEST_CASE("what was asked for stands in the script of MPI as it was, quoted") {
 
 TEST_CASE("what is not there is told, and is no rank that was lost") {
   const tests::TemporaryFolder folder;
-  const auto script = folder.file(
-      "run.sh", tools::mpi_script({.program = "/nowhere/moesim-mpi",
-                                   .version = "1",
-                                   .study = {"a.yaml"},
-                                   .points = 1,
-                                   .store = "a.db",
-                                   .ranks = 2,
-                                   .tries = 3}));
+  const auto script = folder.file("run.sh", tools::mpi_script({.program = "/nowhere/moesim-mpi",
+                                                               .version = "1",
+                                                               .study = {"a.yaml"},
+                                                               .points = 1,
+                                                               .store = "a.db",
+                                                               .ranks = 2,
+                                                               .tries = 3}));
   const auto said = folder.path() / "said";
   const auto run = [&](const std::string& settings) {
     const std::string command = "env -u MOESIM_MPI " + settings + " bash '" + script.string() +

@@ -137,7 +137,8 @@ void print(std::ostream& out, const std::vector<CaseResult>& results) {
   const validation::Chosen chosen = choices_of(questions).all();
   const validation::RankedPairs pairs = pairs_of(questions, kPairsDiffer);
   out << fmt::format(
-      "\nof {} questions that several options were measured for, ours is the best, or within 5 % of "
+      "\nof {} questions that several options were measured for, ours is the best, or within 5 % "
+      "of "
       "it, in {} (of five or more: the best is among our first three); of {} pairs of them that "
       "differ by more than 10 %, {} are in order\n",
       chosen.questions, chosen.right, pairs.pairs, pairs.right);

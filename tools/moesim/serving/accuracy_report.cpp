@@ -68,8 +68,8 @@ std::string capacity_line(const std::string& name, const std::vector<E2eCapacity
 }  // namespace
 
 std::string accuracy_text(const std::vector<E2ePrediction>& predictions) {
-  std::string out = fmt::format("\n  {:<60} {:>6} {:>8} {:>12}\n", "what a plan rests on", "of",
-                                "found", "must");
+  std::string out =
+      fmt::format("\n  {:<60} {:>6} {:>8} {:>12}\n", "what a plan rests on", "of", "found", "must");
   for (const AccuracyRow& row : validation::accuracy_of(predictions)) {
     out += row.n == 0 ? fmt::format("  {:<60} {:>6}\n", row.what, "none")
                       : fmt::format("  {:<60} {:>6} {:>8.2f} {:>5} {:>6}{}\n", row.what, row.n,
@@ -77,9 +77,9 @@ std::string accuracy_text(const std::vector<E2ePrediction>& predictions) {
                                     row.met() ? "" : "   MISSED");
   }
   const auto capacities = validation::capacities_of(predictions);
-  out += fmt::format("\n  {:<52} {:>5}  {:>5} {:>6} {:>6}   {:>6}\n",
-                     "capacity at a target of TPOT, error in %", "", "med.", "p90", "bias",
-                     "beyond");
+  out +=
+      fmt::format("\n  {:<52} {:>5}  {:>5} {:>6} {:>6}   {:>6}\n",
+                  "capacity at a target of TPOT, error in %", "", "med.", "p90", "bias", "beyond");
   out += capacity_line("all; beyond: no load of ours passes the target", capacities);
   for (const auto& [group, of_group] : by_group(capacities)) out += capacity_line(group, of_group);
   return out;

@@ -11,7 +11,8 @@ namespace moesim::tools {
 
 std::string accuracy_text(const std::vector<validation::E2ePrediction>& predictions);
 
-// {rows: [{what, n, value, must, met}], by_model: {MODEL: [...]}, capacity: {error, beyond, by_group}}
+// {rows: [{what, n, value, must, met}], by_model: {MODEL: [...]}, capacity: {error, beyond,
+// by_group}}
 sim::io::Json accuracy_json(const std::vector<validation::E2ePrediction>& predictions);
 
 }  // namespace moesim::tools

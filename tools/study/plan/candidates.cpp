@@ -99,6 +99,9 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
   set_base(spec, spec.gpus[gpu], varied_, document);
   base_ = workloads::read_deployment(document.root(), shipped, inputs_);
   document.throw_errors();
+  reliability_ = hardware::with(hardware::reliability_of(inputs_.cluster, inputs_.cluster_changes),
+                                spec.reliability, "the plan");
+  set_failures(document);
   if (spec.training) {
     training_ = workloads::read_training_question(document.root().at("training"), base_);
     document.throw_errors();
@@ -219,9 +222,18 @@ std::string PlanSetting::name_of(const EngineChoice& engine) const {
   return text;
 }
 
+void PlanSetting::set_failures(YamlDocument& document) const {
+  if (!spec_.training || spec_.training->failures_told) return;
+  document.set("training.run.failures",
+               fmt::format("{{gpu_mtbf: {} h, restart: {} s}}", reliability_.gpu_hours,
+                           reliability_.restart_h * 3600),
+               "the plan");
+}
+
 YamlDocument PlanSetting::document(const EngineChoice& engine, std::int64_t gpus) const {
   YamlDocument document = YamlDocument::parse("{}", "the plan");
   set_base(spec_, spec_.gpus[gpu_], varied_, document);
+  set_failures(document);
   const std::int64_t node = base_.cluster.gpus_per_node;
   resize((gpus + node - 1) / node, document);
   document.set("name", sim::io::Json(fmt::format("{}: {}", spec_.title, name_of(engine))).dump());

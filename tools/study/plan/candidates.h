@@ -16,6 +16,7 @@
 
 #include "hardware/cluster.h"
 #include "hardware/power.h"
+#include "hardware/reliability.h"
 #include "tools/study/plan/plan_spec.h"
 #include "tools/study/plan/training_choice.h"
 #include "workloads/deployment/read.h"
@@ -68,6 +69,8 @@ class PlanSetting {
   const std::optional<hardware::CardPower>& power() const { return power_; }
   // With its part of the host and what cooling adds. REQUIRES: power()
   double watts(double of_card) const;
+  // By the plan, by the cluster's file, or as it is assumed.
+  const hardware::Reliability& reliability() const { return reliability_; }
 
   // On as many nodes as the engine takes.
   workloads::Deployment deployment(const EngineChoice& engine) const;
@@ -92,6 +95,8 @@ class PlanSetting {
   std::string scenario(const EngineChoice& engine) const;
 
  private:
+  // Of a run of training that does not tell them.
+  void set_failures(sim::io::YamlDocument& document) const;
   sim::io::YamlDocument document(const EngineChoice& engine, std::int64_t gpus) const;
   const hardware::Cluster& cluster(std::int64_t nodes) const;
 
@@ -101,6 +106,7 @@ class PlanSetting {
   workloads::Inputs inputs_;
   workloads::Deployment base_;
   std::optional<hardware::CardPower> power_;
+  hardware::Reliability reliability_;
   std::optional<workloads::TrainingQuestion> training_;
   std::optional<sim::io::YamlDocument> read_;                   // of the base
   mutable std::map<std::int64_t, hardware::Cluster> clusters_;  // by nodes

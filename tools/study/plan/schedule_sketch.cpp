@@ -29,9 +29,8 @@ std::int64_t most_in_flight(const PipelineSchedule& schedule, std::uint32_t rank
 
 bool has_weights_apart(const PipelineSchedule& schedule) {
   return std::ranges::any_of(schedule.ranks, [](const std::vector<Action>& rank) {
-    return std::ranges::any_of(rank, [](const Action& action) {
-      return action.pass.kind == PassKind::BackwardWeight;
-    });
+    return std::ranges::any_of(
+        rank, [](const Action& action) { return action.pass.kind == PassKind::BackwardWeight; });
   });
 }
 
@@ -85,8 +84,7 @@ const ScheduleSketch& ScheduleSketches::of(const workloads::TrainingQuestion& q,
   sketch.micro_batches = shape.micro_batches;
   sketch.weights_apart = has_weights_apart(sketch.schedule);
   for (std::uint32_t r = 0; r < sketch.schedule.size(); ++r) {
-    const std::int64_t chunks =
-        name == ScheduleName::ZbV ? 1 : most_in_flight(sketch.schedule, r);
+    const std::int64_t chunks = name == ScheduleName::ZbV ? 1 : most_in_flight(sketch.schedule, r);
     sketch.in_flight.push_back(static_cast<double>(chunks) / sketch.schedule.chunks);
   }
   return sketch;

@@ -2,8 +2,8 @@
 // has in flight, and what a step of any number of them is not shorter than.
 //
 // In a fixed order a rank goes forward as far as the schedule lets it and then by turns, so that
-// most are in flight early: four micro-batches a rank of the pipeline tell it (of gpipe, which keeps
-// all, all).
+// most are in flight early: four micro-batches a rank of the pipeline tell it (of gpipe, which
+// keeps all, all).
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,9 @@ class ScheduleSketches {
 //                     + backward passes of those stages, where weights are not apart
 //
 // since nothing comes to a rank sooner, and from there a micro-batch goes back through those
-// stages. Of 1f1b on times of which one rank's are the longest throughout it is the step. With times
-// of woven passes the rank's own passes are woven as often as the schedule has it: an estimate then.
+// stages. Of 1f1b on times of which one rank's are the longest throughout it is the step. With
+// times of woven passes the rank's own passes are woven as often as the schedule has it: an
+// estimate then.
 sim::Duration least_step(const ScheduleSketch& sketch, std::int64_t micro_batches,
                          const workloads::ScheduleTimes& times);
 

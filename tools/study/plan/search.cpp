@@ -115,8 +115,8 @@ class Search {
     return order;
   }
 
-  // Of those that are wanted the one that would be the best answer, did it carry what it promises;
-  // who would be none, last.
+  // Of those that are wanted the one that would be the best answer, did it carry what it promises.
+  // Who would be none comes last: single engines (runs of training) by what they promise.
   template <class Wanted>
   std::optional<std::size_t> most_promising(const Wanted& wanted) const {
     std::optional<std::size_t> best;
@@ -124,12 +124,17 @@ class Search {
     for (std::size_t i = 0; i < items_.size(); ++i) {
       if (!result_.items[i].estimated()) continue;
       auto offer = offer_of(terms_[i], promise(i), options_.structure, questions_.front());
-      if (best && (!offer || (most && !better(*offer, *most)))) continue;
+      if (best && !(offer ? !most || better(*offer, *most) : !most && promises_more(i, *best)))
+        continue;
       if (!wanted(i)) continue;
       best = i;
       most = std::move(offer);
     }
     return best;
+  }
+
+  bool promises_more(std::size_t i, std::size_t other) const {
+    return terms_[i].most_engines == 1 && promise(i) > promise(other);
   }
 
   void estimate_all() {
@@ -280,7 +285,7 @@ class Search {
   double margin_, part_margin_;
   std::vector<EngineTerms> terms_;  // with what is known by now
   std::vector<Best> best_;
-  std::vector<std::size_t> closely_;  // estimated on all layers, in that order
+  std::vector<std::size_t> closely_;                    // estimated on all layers, in that order
   std::map<std::size_t, double> ratios_, part_ratios_;  // of groups
   SearchResult result_;
 };

@@ -41,7 +41,8 @@ struct TrainingSpace {
 // A run that is to be done in time.
 struct TrainingGoal {
   double tokens = 0, days = 0;
-  std::string text = {};  // YAML text of a scenario's `training`, but for what is searched
+  std::string text = {};       // YAML text of a scenario's `training`, but for what is searched
+  bool failures_told = false;  // by that: else they are as the GPUs' reliability says
 };
 
 // What the layout admits: schedules of its stages, in the space's order; each with

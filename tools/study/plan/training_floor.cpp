@@ -81,8 +81,8 @@ TrainingFloor TrainingFloors::of(const Deployment& d, const TrainingQuestion& q)
   const ScheduleSketch& sketch = sketches_.of(q, d.layout);
   TrainingFloor floor;
   if (d.model.encoder_layers == 0)
-    floor.step_s = sim::to_seconds(
-        least_step(sketch, q.micro_batches(d.layout.dp), times_of(d, q)));
+    floor.step_s =
+        sim::to_seconds(least_step(sketch, q.micro_batches(d.layout.dp), times_of(d, q)));
   const auto plan = workloads::memory_of(d, q, sketch.schedule, sketch.in_flight);
   floor.bytes = plan.gpu().peak();
   floor.capacity = plan.capacity;

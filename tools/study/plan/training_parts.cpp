@@ -54,8 +54,8 @@ bool weaves(const workloads::PipelineSchedule& schedule) {
 
 std::int64_t levels_of(const workloads::Recompute& r) {
   std::int64_t bits = 0;
-  for (const bool one : {r.full, r.mla_up_proj, r.moe, r.moe_act, r.mlp, r.layernorm, r.core_attn,
-                         r.shared_experts})
+  for (const bool one :
+       {r.full, r.mla_up_proj, r.moe, r.moe_act, r.mlp, r.layernorm, r.core_attn, r.shared_experts})
     bits = 2 * bits + (one ? 1 : 0);
   return bits;
 }
@@ -124,9 +124,13 @@ double TrainingParts::slowdown_of(const Sharing& sharing, const Deployment& depl
   const std::vector<std::int64_t> mixtures = deployment.model.moe_layers();
   if (mixtures.empty()) return 1;
   std::vector<StageContent> stages;
-  const std::size_t n = std::min(kRouted, mixtures.size());
+  // Of a uniform law any layer is as good as another.
+  const auto& routing = deployment.routing;
+  const bool alike = routing.trace.empty() && routing.law == workloads::Law::Uniform;
+  const std::size_t n = alike ? 1 : std::min(kRouted, mixtures.size());
   for (std::size_t i = 0; i < n; ++i)
-    stages.push_back({.first_layer = mixtures[(2 * i + 1) * mixtures.size() / (2 * n)], .layers = 1});
+    stages.push_back(
+        {.first_layer = mixtures[(2 * i + 1) * mixtures.size() / (2 * n)], .layers = 1});
   const TrainingQuestion q = with_stages(question, std::move(stages));
   const auto sum = [&](bool balanced) {
     const Deployment d = at_the_bound(deployment, balanced);
@@ -143,13 +147,13 @@ double TrainingParts::slowdown_of(const Sharing& sharing, const Deployment& depl
 }
 
 // Of the rank that owes most, behind the last pass.
-Duration TrainingParts::owed_of(std::size_t setting, const Deployment& d,
-                                const TrainingQuestion& q, const ScheduleSketch& sketch) {
+Duration TrainingParts::owed_of(std::size_t setting, const Deployment& d, const TrainingQuestion& q,
+                                const ScheduleSketch& sketch) {
   const workloads::Parallelism& p = d.layout;
-  const auto [found, is_new] = owed_.try_emplace(
-      {static_cast<std::int64_t>(setting), p.tp, p.cp, p.ep, p.etp, p.pp, p.dp,
-       static_cast<std::int64_t>(q.stages.size()),
-       static_cast<std::int64_t>(sketch.schedule.route)});
+  const auto [found, is_new] =
+      owed_.try_emplace({static_cast<std::int64_t>(setting), p.tp, p.cp, p.ep, p.etp, p.pp, p.dp,
+                         static_cast<std::int64_t>(q.stages.size()),
+                         static_cast<std::int64_t>(sketch.schedule.route)});
   if (!is_new) return found->second;
   auto kernels = kernels_.find(setting);
   if (kernels == kernels_.end())
@@ -233,10 +237,10 @@ double TrainingParts::tokens_per_s(std::size_t setting, const Deployment& d,
       }
     }
   }
-  const Duration step = least_step(sketch, q.micro_batches(p.dp), times) +
-                        owed_of(setting, d, q, sketch);
-  const double tokens = static_cast<double>(q.global_batch) * static_cast<double>(q.sequence) /
-                        sim::to_seconds(step);
+  const Duration step =
+      least_step(sketch, q.micro_batches(p.dp), times) + owed_of(setting, d, q, sketch);
+  const double tokens =
+      static_cast<double>(q.global_batch) * static_cast<double>(q.sequence) / sim::to_seconds(step);
   return tokens * workloads::goodput_of(*q.run, p.gpus(), tokens).goodput;
 }
 

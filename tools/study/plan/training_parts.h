@@ -1,12 +1,12 @@
-// What a run of training does in a second, roughly and at once, so that tens of thousands can be put
-// in order: by layers that are played once for all runs that share out a micro-batch alike.
+// What a run of training does in a second, roughly and at once, so that tens of thousands can be
+// put in order: by layers that are played once for all runs that share out a micro-batch alike.
 //
-// Of each kind of layer, and of the ends of the model, a forward and a backward pass are played with
-// every expert as busy, at the bound of the busiest ports. A stage takes the sum of its layers, a
-// step what no order of its passes is shorter than (least_step), and behind it what replicas owe
-// each other (training/data_parallel.h). Mixture layers are longer by what the routing makes of a
-// few of them, spread over the model, one draw each. Left out: bubbles beyond that, sends between
-// stages, how far a host is ahead over several layers.
+// Of each kind of layer, and of the ends of the model, a forward and a backward pass are played
+// with every expert as busy, at the bound of the busiest ports. A stage takes the sum of its
+// layers, a step what no order of its passes is shorter than (least_step), and behind it what
+// replicas owe each other (training/data_parallel.h). Mixture layers are longer by what the routing
+// makes of a few of them, spread over the model, one draw each. Left out: bubbles beyond that,
+// sends between stages, how far a host is ahead over several layers.
 #pragma once
 
 #include <array>
@@ -28,8 +28,9 @@ class TrainingParts {
   ~TrainingParts();
   TrainingParts(TrainingParts&&) noexcept;
 
-  // Tokens a second, what failures and checkpoints lose taken off. `setting`: of which model, device
-  // and question the run is. REQUIRES: check(deployment, question) finds nothing, question.run
+  // Tokens a second, what failures and checkpoints lose taken off. `setting`: of which model,
+  // device and question the run is. REQUIRES: check(deployment, question) finds nothing,
+  // question.run
   double tokens_per_s(std::size_t setting, const workloads::Deployment& deployment,
                       const workloads::TrainingQuestion& question);
 
@@ -47,8 +48,7 @@ class TrainingParts {
   double slowdown_of(const Sharing& sharing, const workloads::Deployment& deployment,
                      const workloads::TrainingQuestion& question);
   sim::Duration owed_of(std::size_t setting, const workloads::Deployment& deployment,
-                        const workloads::TrainingQuestion& question,
-                        const ScheduleSketch& sketch);
+                        const workloads::TrainingQuestion& question, const ScheduleSketch& sketch);
 
   ScheduleSketches sketches_;
   std::map<std::pair<Sharing, Passes>, std::unique_ptr<Layers>> layers_;

@@ -26,8 +26,8 @@ void enumerate_runs(PlanWork& work) {
       for (const auto& layout :
            layouts_of(gpus, node, moe == nullptr ? 0 : moe->experts, work.spec.space.layouts)) {
         EngineChoice choice{.setting = s, .layout = layout};
-        for (const TrainingChoice& more :
-             choices_of(work.spec.space.training, layout, base.model, setting.training_question())) {
+        for (const TrainingChoice& more : choices_of(work.spec.space.training, layout, base.model,
+                                                     setting.training_question())) {
           choice.training = more;
           work.plan.candidates.push_back(
               {.choice = choice, .device = setting.device(), .name = setting.name_of(choice)});
@@ -40,23 +40,6 @@ void enumerate_runs(PlanWork& work) {
   work.plan.stages.push_back({"enumerated", all, all});
 }
 
-// What is wrong with a layout, whatever is run on it; candidates of one lie side by side.
-class RefusedLayouts {
- public:
-  const std::optional<Rejection>& of(const EngineChoice& choice, const workloads::Deployment& d) {
-    const workloads::Parallelism& p = choice.layout;
-    const Key key{static_cast<std::int64_t>(choice.setting), p.tp, p.pp, p.dp, p.ep, p.etp, p.cp};
-    if (key != last_) refused_ = refuse(d);
-    last_ = key;
-    return refused_;
-  }
-
- private:
-  using Key = std::array<std::int64_t, 7>;
-  Key last_{-1};
-  std::optional<Rejection> refused_;
-};
-
 std::optional<Rejection> check_run(const workloads::Deployment& d,
                                    const workloads::TrainingQuestion& q) {
   const auto problems = workloads::check(d, q);
@@ -65,6 +48,36 @@ std::optional<Rejection> check_run(const workloads::Deployment& d,
   return Rejection{first.of == workloads::ProblemOf::Batch ? "batch" : "layout",
                    first.key + ": " + first.text};
 }
+
+// What is wrong with a run: of its layout and its schedule, and what is computed again where passes
+// are woven. Candidates that differ in the rest lie side by side.
+class RefusedRuns {
+ public:
+  const std::optional<Rejection>& of(const PlanSetting& setting, const EngineChoice& choice) {
+    const workloads::Parallelism& p = choice.layout;
+    const TrainingChoice& t = *choice.training;
+    const bool woven = setting.training_question().overlap.expert;
+    const Layout layout{
+        static_cast<std::int64_t>(choice.setting), p.tp, p.pp, p.dp, p.ep, p.etp, p.cp};
+    const Run run{t.micro_batch, t.schedule ? static_cast<std::int64_t>(*t.schedule) : -1,
+                  t.virtual_stages, woven ? static_cast<std::int64_t>(t.recompute) : 0};
+    const bool same_layout = layout == layout_;
+    if (same_layout && run == run_) return refused_;
+    const workloads::Deployment& d = setting.laid_out(choice);
+    if (!same_layout) by_layout_ = refuse(d);
+    refused_ = by_layout_ ? by_layout_ : check_run(d, setting.training_question(choice));
+    layout_ = layout;
+    run_ = run;
+    return refused_;
+  }
+
+ private:
+  using Layout = std::array<std::int64_t, 7>;
+  using Run = std::array<std::int64_t, 4>;
+  Layout layout_{-1};
+  Run run_{};
+  std::optional<Rejection> by_layout_, refused_;
+};
 
 // Of what fits, the ceiling: tokens a second, with what failures lose of so many GPUs.
 std::optional<Rejection> check_memory(const workloads::Deployment& d,
@@ -89,13 +102,9 @@ std::optional<Rejection> check_memory(const workloads::Deployment& d,
 
 void sieve_training(PlanWork& work) {
   enumerate_runs(work);
-  RefusedLayouts layouts;
-  sieve(work, "layout", [&](std::size_t i) {
-    const EngineChoice& choice = work.plan.candidates[i].choice;
-    const workloads::Deployment& d = work.setting(i).laid_out(choice);
-    if (const auto& refused = layouts.of(choice, d)) return refused;
-    return check_run(d, work.setting(i).training_question(choice));
-  });
+  RefusedRuns refused;
+  sieve(work, "layout",
+        [&](std::size_t i) { return refused.of(work.setting(i), work.plan.candidates[i].choice); });
   std::vector<TrainingFloors> floors(work.settings.size());
   sieve(work, "memory", [&](std::size_t i) {
     const EngineChoice& choice = work.plan.candidates[i].choice;

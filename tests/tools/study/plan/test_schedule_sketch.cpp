@@ -48,8 +48,8 @@ TEST_CASE("1f1b of equal stages is as long as the bound, and no longer") {
   ScheduleSketches sketches;
   const workloads::ScheduleTimes times{.stages = std::vector<StageTimes>(4, stage(1, 1, 1))};
   CHECK(least_step(sketches.of(a.question, a.layout), 10, times) == Duration(39));
-  const auto schedule = workloads::make_schedule(
-      ScheduleName::OneFOneB, workloads::shape_of(a.question, a.layout));
+  const auto schedule =
+      workloads::make_schedule(ScheduleName::OneFOneB, workloads::shape_of(a.question, a.layout));
   CHECK(workloads::play(schedule, times).step == Duration(39));
 }
 
