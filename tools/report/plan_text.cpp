@@ -116,6 +116,8 @@ class Text {
             "back (reliability{})",
             c.choice.prefill ? "groups" : "engines", kMinutesOfYear * (1 - a.availability.enough),
             a.reliability.gpu_hours, 3600 * a.reliability.restart_h, stops_of(a)));
+    if (c.choice.prefill)
+      row("", "of that: a group counts as down with any of its GPUs, which is more than happens");
     // But for rounding, what the other engines carry.
     const auto engines = static_cast<double>(a.offer.engines);
     const double others = a.offer.capacity * (engines - 1) / engines;

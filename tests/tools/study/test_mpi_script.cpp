@@ -3,7 +3,11 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 
+#include "tests/support/temporary_folder.h"
 #include "tests/tools/study/script_calls.h"
 #include "tools/moesim/sweep/mpi_script.h"
 #include "tools/moesim/sweep/script_text.h"
@@ -14,6 +18,11 @@ using moesim::tests::refused_script;
 using moesim::tests::Values;
 
 namespace {
+
+std::string told(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
 
 Values three_points(const Values& more = {}) {
   return tests::three_points("mpi", "ranks", "4", more);
@@ -70,12 +79,12 @@ TEST_CASE("what is not there is told, and is no rank that was lost") {
   const std::string where =
       " not found: MPIRUN='…' or MOESIM_MPI=… before the command say where they are\n";
   CHECK(run("MPIRUN='/nowhere/mpirun --quiet'") == 2);
-  CHECK(tests::read_file(said) == script.string() + ": /nowhere/mpirun" + where);
+  CHECK(told(said) == script.string() + ": /nowhere/mpirun" + where);
   CHECK(run("MPIRUN=true") == 2);
-  CHECK(tests::read_file(said) == script.string() + ": /nowhere/moesim-mpi" + where);
+  CHECK(told(said) == script.string() + ": /nowhere/moesim-mpi" + where);
   // With both it is tried, and a rank that is lost is one: `false` ends with 1 each time.
   CHECK(run("MPIRUN=false MOESIM_MPI=true") == 1);
-  CHECK(tests::read_file(said).ends_with("try 3 of 3 ended with 1: a rank was lost\n"));
+  CHECK(told(said).ends_with("try 3 of 3 ended with 1: a rank was lost\n"));
 }
 
 TEST_CASE("a script of MPI that could not be is refused") {

@@ -4,6 +4,7 @@
 
 #include "tests/support/temporary_folder.h"
 
+using namespace moesim;
 using namespace moesim::tools;
 using doctest::Approx;
 
