@@ -9,6 +9,7 @@
 #include "hardware/network/builders.h"
 #include "hardware/network/faults.h"
 #include "hardware/network/topology.h"
+#include "hardware/reliability.h"
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 
@@ -77,7 +78,7 @@ ScaleOut read_scale_out(const YamlNode& node) {
 Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
   const YamlNode root = document.root();
   root.allow_only({"name", "device", "nodes", "gpus_per_node", "scale_up", "scale_out", "topology",
-                   "faults", "collectives", "source"});
+                   "faults", "collectives", "reliability", "source"});
   Cluster cluster;
   cluster.file = std::move(file);
   cluster.name = root.at("name").text();
@@ -88,6 +89,7 @@ Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
     root.at("nodes").error(fmt::format("{} devices; at most {} can be simulated",
                                        cluster.nodes * cluster.gpus_per_node, kMostDevices));
   }
+  if (const auto node = root.find("reliability")) (void)read_reliability(*node);
   cluster.scale_up = read_scale_up(root.at("scale_up"));
   if (const auto out = root.find("scale_out")) cluster.scale_out = read_scale_out(*out);
   if (cluster.nodes > 1 && cluster.scale_out.fabric == ScaleOut::Fabric::None) {

@@ -2,10 +2,12 @@
 //
 //   bench_plan qwen3 | deepseek [law]   a thousand candidates and more after the rules, with a
 //                                       trace's routing or with a law's
+//   bench_plan training                 DeepSeek-V3's run on up to 2,048 H800, all of the default
+//                                       space: 140,898 candidates
 //   bench_plan spaces [NAME]            small spaces, staged and exhaustively: the same answers?
 //
 // Must, on one core: qwen3 (Qwen3-235B on up to 64 H200) 30 s, deepseek (DeepSeek-V3 on up to 128
-// H100) 60 s.
+// H100) 60 s; training a minute or two.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,7 +31,7 @@ struct Space {
   const char* question;
 };
 
-constexpr std::array<Space, 2> kLarge{
+constexpr std::array<Space, 3> kLarge{
     {{"qwen3",
       "model: qwen3-235b-a22b\n"
       "load: {arrivals: {law: poisson, rate: 24 /s}, input: 2000, output: 500}\n"
@@ -43,7 +45,15 @@ constexpr std::array<Space, 2> kLarge{
       "targets: {ttft: 2 s, tpot: 80 ms}\ngpus: [{cluster: h100-16x8, price: 2.0 USD/h}]\n"
       "limits: {gpus: 128}\nspace: {redundant: [0, 32], two_batch: [false, true]}\n"
       "vary: {precision.kv_cache: [bf16, fp8]}\nprecision: {weights: fp8_block}\n"
-      "routing: {trace: deepseek-like, tokens: repeat}\nengine: sglang\n"}}};
+      "routing: {trace: deepseek-like, tokens: repeat}\nengine: sglang\n"},
+     {"training",
+      "model: deepseek-v3\n"
+      "training: {sequence: 4096, global_batch: 15360, tokens: 14.8e12, optimizer: {moments: "
+      "bf16}, overlap: {gradients: true, parameters: true}}\n"
+      "targets: {days: 60}\ngpus: [h800-256x8]\nlimits: {gpus: 2048}\n"
+      "precision: {weights: fp8_block, dispatch: fp8}\n"
+      "kernels: {gemm: deepgemm, all_reduce: nccl, all_to_all: deepep_normal}\n"
+      "routing: {law: uniform}\n"}}};
 
 constexpr std::array<Space, 6> kSmall{
     {{"mixtral_8_h100",

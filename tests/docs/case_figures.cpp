@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "sim/io/csv.h"
 #include "sim/io/yaml_reader.h"
 #include "tests/docs/case_rows.h"
 #include "tests/docs/figures.h"
+#include "validation/choices.h"
 #include "validation/statistics.h"
 
 namespace moesim::tests {
@@ -56,6 +58,65 @@ std::string steps_table() {
                          row.within ? "" : ", missed");
   }
   return table;
+}
+
+// What the case says of a figure under a key; empty where it says nothing.
+std::string said_by(const CaseRow& row, const char* key) {
+  const auto document = sim::io::YamlDocument::load("validation/cases/" + row.file + ".yaml");
+  for (const sim::io::YamlNode& node : document.root().at("measured").items()) {
+    if (node.at("metric").text() != row.metric) continue;
+    if (const auto found = node.find(key)) return found->text();
+  }
+  return {};
+}
+
+// The case's name, but for what all of a question's have at its front.
+std::string options_text(const std::vector<CaseRow>& options) {
+  std::string common = options.front().file, text;
+  for (const CaseRow& row : options)
+    while (!row.file.starts_with(common)) common.pop_back();
+  common.resize(common.rfind('-') == std::string::npos ? 0 : common.rfind('-') + 1);
+  for (const CaseRow& row : options)
+    text += (text.empty() ? "" : ", ") + row.file.substr(common.size());
+  return text;
+}
+
+// What sources measured of several options for one question: the best of them, and ours.
+std::string choices_table() {
+  std::map<std::string, std::vector<CaseRow>> questions;
+  for (const CaseRow& row : case_rows({"decode", "prefill_4k", "steps", "training"})) {
+    if (const std::string question = said_by(row, "question"); !question.empty())
+      questions[question].push_back(row);
+  }
+  std::string table =
+      "\n| question | options | measured best | ours | best over ours, measured | pairs over 10 % "
+      "in "
+      "order |\n|---|---|---|---|---:|---:|\n";
+  validation::Questions all;
+  for (auto& [question, options] : questions) {
+    std::vector<validation::MeasuredOption>& values = all[question];
+    for (const CaseRow& row : options) {
+      const bool time = row.metric.ends_with("_us");
+      values.push_back(
+          {time ? 1 / row.measured : row.measured, time ? 1 / row.predicted : row.predicted});
+    }
+    const auto at = [&](auto member) {
+      return static_cast<std::size_t>(std::ranges::max_element(values, {}, member) -
+                                      values.begin());
+    };
+    const std::size_t best = at(&validation::MeasuredOption::measured),
+                      ours = at(&validation::MeasuredOption::predicted);
+    const validation::RankedPairs pairs = validation::pairs_of({{question, values}}, 1.1);
+    table += fmt::format("| {} | {} | `{}` | {} | {:.2f} | {} of {} |\n", question,
+                         options_text(options), options[best].file,
+                         best == ours ? std::string("the same") : "`" + options[ours].file + "`",
+                         values[best].measured / values[ours].measured, pairs.right, pairs.pairs);
+  }
+  const validation::Chosen chosen = validation::choices_of(all).all();
+  const validation::RankedPairs pairs = validation::pairs_of(all, 1.1);
+  return table + fmt::format("| all | | | {} of {} right, {:.0f} % | | {} of {}, {:.0f} % |\n",
+                             chosen.right, chosen.questions, chosen.percent(), pairs.right,
+                             pairs.pairs, pairs.percent());
 }
 
 std::vector<CaseRow> misses(const std::vector<std::string>& groups) {
@@ -143,12 +204,7 @@ std::vector<CaseRow> case_rows(const std::vector<std::string>& groups) {
 }
 
 std::string known_miss(const CaseRow& row) {
-  const auto document = sim::io::YamlDocument::load("validation/cases/" + row.file + ".yaml");
-  for (const sim::io::YamlNode& node : document.root().at("measured").items()) {
-    if (node.at("metric").text() != row.metric) continue;
-    if (const auto why = node.find("known_miss")) return why->text();
-  }
-  return {};
+  return said_by(row, "known_miss");
 }
 
 void add_case_figures(Figures& figures) {
@@ -157,6 +213,7 @@ void add_case_figures(Figures& figures) {
   figures["published memory"] = memory_table;
   figures["published exchanges"] = exchanges_in_words;
   figures["known misses"] = misses_table;
+  figures["choices of cases"] = choices_table;
   figures["known misses of steps"] = [] { return misses_in_words(kSteps); };
 }
 

@@ -222,7 +222,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     emit(*target, plan);
   const sim::io::Json json = to_json(plan, spec);
   if (const auto html = arguments.find("html")) write_page(*html, plan_page(json), json);
-  console.out << (arguments.json() ? sim::io::to_text(json) : plan_text(plan, spec));
+  write_result(arguments, arguments.json() ? sim::io::to_text(json) : plan_text(plan, spec),
+               console);
   const bool chosen = !plan.answers.empty() && plan.answers.front().roles.front() == "chosen";
   if (chosen) return sim::ExitCode::Ok;
   console.err << "moesim plan: nothing within the limits meets the targets with that confidence\n";
@@ -294,6 +295,11 @@ Command plan_command() {
             .value = "FILE",
             .help = "write a row for each candidate that is no answer, as CSV: code and "
                     "reason",
+            .is_file = true,
+            .is_output = true},
+           {.name = "-o,--output",
+            .value = "FILE",
+            .help = "write the plan there instead of to standard output",
             .is_file = true,
             .is_output = true},
            html_option(),

@@ -82,12 +82,11 @@ class Text {
         fmt::format("{} {} (80 %: {} to {}), {:.0f} % used{}", rate_text(a.offer.capacity), unit(),
                     rate_text(a.capacity_p10), rate_text(a.capacity_p90), 100 * used,
                     used > 0.9 ? ": near saturation" : ""));
-    row("sure", fmt::format("meets the targets with probability {:.2f}{}; {:.2f} asked",
-                            a.offer.probability,
+    row("sure", fmt::format("meets the targets with probability {:.2f}{}; {}", a.offer.probability,
                             spec_.demand.spare != Spare::None && a.roles.front() != "fewest"
                                 ? " once the spare is lost"
                                 : "",
-                            a.confidence));
+                            confidence_asked(spec_, a)));
     row("then", metrics(a));
     if (a.run.serving) {
       const double error = a.run.serving->report.iteration_error.mean_percent;
@@ -114,9 +113,11 @@ class Text {
     row("up",
         fmt::format(
             "too few {} run {:.3g} minutes a year: {:.0f} GPU-hours to a stop, {:.0f} s to be "
-            "back (reliability)",
+            "back (reliability{})",
             c.choice.prefill ? "groups" : "engines", kMinutesOfYear * (1 - a.availability.enough),
-            spec_.reliability.gpu_hours, 3600 * spec_.reliability.restart_h));
+            a.reliability.gpu_hours, 3600 * a.reliability.restart_h, stops_of(a)));
+    if (c.choice.prefill)
+      row("", "of that: a group counts as down with any of its GPUs, which is more than happens");
     // But for rounding, what the other engines carry.
     const auto engines = static_cast<double>(a.offer.engines);
     const double others = a.offer.capacity * (engines - 1) / engines;

@@ -37,6 +37,17 @@ std::string goodput_text(const workloads::RunPlan& run, const workloads::Goodput
 
 }  // namespace
 
+std::string confidence_asked(const PlanSpec& spec, const PlanAnswer& a) {
+  if (a.roles.front() != "fewest") return fmt::format("{:.2f} asked", a.confidence);
+  return fmt::format(
+      "of the fewest that is to be more likely than not ({:.2f}), of a plan to choose {:.2f}",
+      a.confidence, spec.demand.confidence);
+}
+
+std::string stops_of(const PlanAnswer& a) {
+  return a.reliability.source == hardware::kReliabilitySource ? "" : ": " + a.reliability.source;
+}
+
 std::string run_asked(const PlanSpec& spec) {
   return fmt::format("{}: {:g} tokens within {:g} days", spec.title, spec.training->tokens,
                      spec.training->days);
@@ -55,9 +66,9 @@ std::vector<PlanRow> run_rows(const PlanSpec& spec, const PlanAnswer& a) {
   std::vector<PlanRow> rows;
   rows.emplace_back("takes", fmt::format("{:.1f} days (80 %: {:.1f} to {:.1f}), {:.0f} GPU-hours",
                                          run.days, run.days_p10, run.days_p90, run.gpu_hours));
-  rows.emplace_back("sure",
-                    fmt::format("done within {:g} days with probability {:.2f}; {:.2f} asked",
-                                spec.training->days, a.offer.probability, a.confidence));
+  rows.emplace_back(
+      "sure", fmt::format("done within {:g} days with probability {:.2f}; {}", spec.training->days,
+                          a.offer.probability, confidence_asked(spec, a)));
   rows.emplace_back(
       "then",
       fmt::format("a step of {:.0f} tokens takes {}: {:.0f} tokens/s per GPU, MFU {:.1f} %, "
@@ -68,6 +79,8 @@ std::vector<PlanRow> run_rows(const PlanSpec& spec, const PlanAnswer& a) {
                   static_cast<double>(report.memory.capacity) / 1e9));
   if (!report.routing.empty()) rows.emplace_back("routing", report.routing);
   rows.emplace_back("goodput", goodput_text(run.plan, *training.goodput));
+  if (!spec.training->failures_told && !stops_of(a).empty())
+    rows.emplace_back("", "stops are as reliability says" + stops_of(a));
   if (run.cost > 0) {
     rows.emplace_back(
         "costs",

@@ -52,12 +52,12 @@ double percent_of(const YamlNode& node) {
 }
 
 struct Measured {
-  std::string metric, where, known_miss = {};
+  std::string metric, where, known_miss = {}, question = {};
   double value = 0, within = 0;
 };
 
 Measured read_measured(const YamlNode& node) {
-  node.allow_only({"metric", "value", "within", "note", "known_miss"});
+  node.allow_only({"metric", "value", "within", "note", "known_miss", "question"});
   Measured m{.metric = node.at("metric").text(),
              .where = node.where(),
              .value = node.at("value").number(),
@@ -66,10 +66,25 @@ Measured read_measured(const YamlNode& node) {
     m.known_miss = miss->text();
     if (m.known_miss.empty()) miss->error("expected why the figure is missed, not \"\"");
   }
+  if (const auto question = node.find("question")) {
+    m.question = question->text();
+    if (m.question.empty()) question->error("expected what the figure is an option for, not \"\"");
+  }
   return m;
 }
 
 }  // namespace
+
+Questions questions_of(const std::vector<CaseResult>& results) {
+  Questions questions;
+  for (const CaseResult& r : results) {
+    if (r.question.empty()) continue;
+    const bool time = r.metric.ends_with("_us");
+    questions[r.question].push_back({.measured = time ? 1 / r.measured : r.measured,
+                                     .predicted = time ? 1 / r.predicted : r.predicted});
+  }
+  return questions;
+}
 
 std::span<const CaseRunner> case_runners() {
   static const std::vector<CaseRunner> runners{{"scenario", run_scenario},
@@ -145,7 +160,11 @@ std::vector<CaseResult> run_case(const std::filesystem::path& file, Json* kept,
   document.throw_errors();  // what the runner noted of its part
   std::vector<CaseResult> results;
   for (const Measured& m : measured) {
-    CaseResult r{.name = name, .metric = m.metric, .measured = m.value, .known_miss = m.known_miss};
+    CaseResult r{.name = name,
+                 .metric = m.metric,
+                 .measured = m.value,
+                 .known_miss = m.known_miss,
+                 .question = m.question};
     r.predicted = number_at(report, m.metric, m.where);
     r.error_percent = (r.predicted / r.measured - 1) * 100;
     r.within_percent = m.within;

@@ -11,6 +11,9 @@
 // A figure that is known to be missed says so, with the mechanism, and is no failure until it is
 // met:
 //     - {metric: dispatch_us, value: 50.5, within: 15%, known_miss: "kernels of their own; …"}
+//
+// A figure that a source measured of several options for one question says which:
+//     - {metric: training.step_time_us, value: 457180, within: 8%, question: "recomputation of …"}
 #pragma once
 
 #include <filesystem>
@@ -22,6 +25,7 @@
 
 #include "sim/io/json.h"
 #include "sim/io/yaml_reader.h"
+#include "validation/choices.h"
 #include "workloads/deployment/read.h"
 
 namespace moesim::validation {
@@ -42,10 +46,14 @@ struct CaseResult {
   double within_percent = 0;
   bool ok = false;              // within
   std::string known_miss = {};  // why it is not, as the case says; empty where it should be
+  std::string question = {};    // that it is an option of; empty: of none
 
   // Met, and not listed as a miss; or missed, and listed.
   bool as_stated() const { return ok == known_miss.empty(); }
 };
+
+// Options by question, the more the better: one over a time ("…_us"), other figures as they are.
+Questions questions_of(const std::vector<CaseResult>& results);
 
 // "ok", "missed, as known", "MISSED" or "MET, BUT LISTED AS A MISS".
 std::string_view verdict(const CaseResult& result);

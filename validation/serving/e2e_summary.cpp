@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "validation/serving/e2e_choices.h"
 #include "validation/serving/e2e_validation.h"
 #include "validation/statistics.h"
 
@@ -107,48 +108,6 @@ const char* options_of(const E2ePrediction& p) {
   return sets < 0 ? "not asked" : sets == 0 ? "none fits" : sets == 1 ? "known" : "one of several";
 }
 
-// Output tokens a second and GPU of a closed loop.
-double rate_of(const E2eRow& row, double ttft_ms, double tpot_ms) {
-  const auto tokens = static_cast<double>(row.osl);
-  return static_cast<double>(row.concurrency) * tokens * 1000 / (ttft_ms + (tokens - 1) * tpot_ms) /
-         static_cast<double>(row.gpus());
-}
-
-// Two deployments of a model on a system under the same load; `values` are {measured, predicted}.
-void rank(const std::vector<std::pair<double, double>>& values, E2eRanking& ranking) {
-  constexpr double kDiffer = 1.05;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      const double measured = values[i].first / values[j].first;
-      if (std::max(measured, 1 / measured) <= kDiffer) continue;
-      ++ranking.pairs;
-      if ((measured > 1) == (values[i].second > values[j].second)) ++ranking.right;
-    }
-  }
-}
-
-void rank_deployments(const std::vector<E2ePrediction>& all, E2eSummary& summary) {
-  // By load, then by deployment: repeats of one are no choice between two.
-  std::map<std::string, std::map<std::string, const E2ePrediction*>> loads;
-  for (const E2ePrediction& p : all) {
-    const E2eRow& r = p.row;
-    if (p.failed.empty()) {
-      loads[fmt::format("{} {} {} {} {}", r.model, r.system, r.isl, r.osl, r.concurrency)]
-          .try_emplace(r.deployment(), &p);
-    }
-  }
-  for (const auto& [load, deployments] : loads) {
-    std::vector<std::pair<double, double>> tpot, rate;
-    for (const auto& [name, p] : deployments) {
-      tpot.emplace_back(p->row.tpot_ms, p->tpot_ms);
-      rate.emplace_back(rate_of(p->row, p->row.ttft_ms, p->row.tpot_ms),
-                        rate_of(p->row, p->ttft_ms, p->tpot_ms));
-    }
-    rank(tpot, summary.tpot_ranking);
-    rank(rate, summary.rate_ranking);
-  }
-}
-
 }  // namespace
 
 E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
@@ -193,7 +152,9 @@ E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
   mean_of(false, summary.tpot_of_groups);
   mean_of(true, summary.ttft_of_groups);
   sum_up_host(all, summary);
-  rank_deployments(all, summary);
+  constexpr double kDiffer = 1.05;
+  summary.tpot_ranking = pairs_of(questions_of(all, ChosenBy::UserSpeed), kDiffer);
+  summary.rate_ranking = pairs_of(questions_of(all, ChosenBy::GpuRate), kDiffer);
   return summary;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "validation/choices.h"
 #include "validation/serving/e2e_rows.h"
 #include "validation/serving/run_options.h"
 #include "workloads/run_serving.h"
@@ -53,12 +54,6 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
 // One a row, in their order; equal for any number of threads.
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options);
 
-// Of pairs of deployments of one model on one system, under the same load, whose measured values
-// differ by more than 5 %: how many are in the right order.
-struct E2eRanking {
-  std::int64_t pairs = 0, right = 0;
-};
-
 struct E2eSummary {
   E2eError tpot, ttft, ttft_all;
   // by engine, system, model, mode, load, options, group; and the means over groups of their
@@ -72,7 +67,9 @@ struct E2eSummary {
   std::map<std::string, double> host_ms;
   E2eError ttft_with_host;                            // of the rows of `ttft` that have it
   std::map<std::string, E2eError> ttft_with_host_by;  // engine
-  E2eRanking tpot_ranking, rate_ranking;              // output tokens a second and GPU
+  // Of pairs of deployments of one model on one system, under one load, whose measured values
+  // differ by more than 5 %; of output tokens a second and GPU.
+  RankedPairs tpot_ranking, rate_ranking;
 };
 E2eSummary summarise_e2e(const std::vector<E2ePrediction>& predictions);
 

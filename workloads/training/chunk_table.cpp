@@ -93,7 +93,10 @@ struct ChunkTable::Shared {
         network(group.cluster.topology),
         clocks(network, false),
         alone(input({})),
-        woven(input(communication.share_beside())) {}
+        woven(input(communication.share_beside())) {
+    for (std::uint32_t stage = 0; stage < question.stages.size(); ++stage)
+      first_alike.push_back(first_like(stage));
+  }
 
   LayerPassBuilder::Input input(hardware::DeviceShare share) {
     return {.group = group,
@@ -136,12 +139,12 @@ struct ChunkTable::Shared {
 
   // The first stage that has the same, where layers of a kind are alike, and its draw.
   void fold(std::uint32_t& stage, std::uint32_t& draw) const {
-    const std::uint32_t first = representative(stage);
+    const std::uint32_t first = first_alike[stage];
     if (first == stage) return;
     draw = (draw + kStageShift * stage) % draws;
     stage = first;
   }
-  std::uint32_t representative(std::uint32_t stage) const {
+  std::uint32_t first_like(std::uint32_t stage) const {
     if (!alike) return stage;
     const auto key = [&](const StageContent& content) {
       std::vector<std::size_t> kinds;
@@ -157,6 +160,7 @@ struct ChunkTable::Shared {
   const TrainingQuestion& question;
   Deployment group;
   bool alike;
+  std::vector<std::uint32_t> first_alike;  // of each stage: the first that has the same
   std::uint32_t draws;
   RankLayout layout;
   hardware::Kernels kernels;

@@ -1,6 +1,13 @@
 // `moesim sweep script --mpi`, as a user calls it. That the ranks are the whole sweep: mpi_ranks.
 #include <doctest/doctest.h>
+#include <sys/wait.h>
 
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "tests/support/temporary_folder.h"
 #include "tests/tools/study/script_calls.h"
 #include "tools/moesim/sweep/mpi_script.h"
 #include "tools/moesim/sweep/script_text.h"
@@ -11,6 +18,11 @@ using moesim::tests::refused_script;
 using moesim::tests::Values;
 
 namespace {
+
+std::string told(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
 
 Values three_points(const Values& more = {}) {
   return tests::three_points("mpi", "ranks", "4", more);
@@ -45,6 +57,34 @@ TEST_CASE("what was asked for stands in the script of MPI as it was, quoted") {
   CHECK(has_line(
       text,
       R"(  "${mpirun[@]}" -np 64 "$moesim_mpi" sweep "${study[@]}" --resume --output "$store" &)"));
+}
+
+TEST_CASE("what is not there is told, and is no rank that was lost") {
+  const tests::TemporaryFolder folder;
+  const auto script = folder.file("run.sh", tools::mpi_script({.program = "/nowhere/moesim-mpi",
+                                                               .version = "1",
+                                                               .study = {"a.yaml"},
+                                                               .points = 1,
+                                                               .store = "a.db",
+                                                               .ranks = 2,
+                                                               .tries = 3}));
+  const auto said = folder.path() / "said";
+  const auto run = [&](const std::string& settings) {
+    const std::string command = "env -u MOESIM_MPI " + settings + " bash '" + script.string() +
+                                "' 2>'" + said.string() + "'";
+    const int status = std::system(command.c_str());
+    REQUIRE(WIFEXITED(status));
+    return WEXITSTATUS(status);
+  };
+  const std::string where =
+      " not found: MPIRUN='…' or MOESIM_MPI=… before the command say where they are\n";
+  CHECK(run("MPIRUN='/nowhere/mpirun --quiet'") == 2);
+  CHECK(told(said) == script.string() + ": /nowhere/mpirun" + where);
+  CHECK(run("MPIRUN=true") == 2);
+  CHECK(told(said) == script.string() + ": /nowhere/moesim-mpi" + where);
+  // With both it is tried, and a rank that is lost is one: `false` ends with 1 each time.
+  CHECK(run("MPIRUN=false MOESIM_MPI=true") == 1);
+  CHECK(told(said).ends_with("try 3 of 3 ended with 1: a rank was lost\n"));
 }
 
 TEST_CASE("a script of MPI that could not be is refused") {

@@ -38,6 +38,8 @@ std::vector<std::string> shipped_cases() {
   throw sim::ConfigError("validate cases: no folder validation/cases is here; name the files");
 }
 
+constexpr double kPairsDiffer = 1.1;
+
 double percent(double value) {
   return std::round(value * 100) / 100;
 }
@@ -106,6 +108,13 @@ Json to_json(const std::vector<CaseResult>& results) {
                                {"median_error_percent", percent(line.median)},
                                {"bias_percent", percent(line.bias)}});
   }
+  const auto questions = questions_of(results);
+  const validation::Chosen chosen = choices_of(questions).all();
+  const validation::RankedPairs pairs = pairs_of(questions, kPairsDiffer);
+  json["choices"] = {{"questions", chosen.questions},
+                     {"right", chosen.right},
+                     {"pairs", pairs.pairs},
+                     {"pairs_right", pairs.right}};
   return json;
 }
 
@@ -124,6 +133,15 @@ void print(std::ostream& out, const std::vector<CaseResult>& results) {
     out << fmt::format("{:20} {:8} {:8} {:13.1f}% {:+7.1f}%\n", line.kind, line.n, line.ok,
                        line.median, line.bias);
   }
+  const auto questions = questions_of(results);
+  const validation::Chosen chosen = choices_of(questions).all();
+  const validation::RankedPairs pairs = pairs_of(questions, kPairsDiffer);
+  out << fmt::format(
+      "\nof {} questions that several options were measured for, ours is the best, or within 5 % "
+      "of "
+      "it, in {} (of five or more: the best is among our first three); of {} pairs of them that "
+      "differ by more than 10 %, {} are in order\n",
+      chosen.questions, chosen.right, pairs.pairs, pairs.right);
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {

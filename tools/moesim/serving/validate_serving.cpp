@@ -7,6 +7,7 @@
 
 #include "sim/error.h"
 #include "sim/io/json.h"
+#include "tools/moesim/serving/accuracy_report.h"
 #include "tools/moesim/serving/serving_commands.h"
 #include "tools/moesim/shipped.h"
 #include "validation/serving/e2e_structure.h"
@@ -114,7 +115,7 @@ Json to_json(const Result& r) {
   for (const auto& [engine, error] : r.summary.ttft_with_host_by)
     json["ttft_with_host_by_engine"][engine] = error_json(error);
   for (const auto& [key, ms] : r.summary.host_ms) json["host_ms"][key] = rounded(ms);
-  const auto ranking = [](const validation::E2eRanking& ranked) {
+  const auto ranking = [](const validation::RankedPairs& ranked) {
     return Json{{"pairs", ranked.pairs}, {"right", ranked.right}};
   };
   json["ranking"] = {{"tpot", ranking(r.summary.tpot_ranking)},
@@ -123,6 +124,7 @@ Json to_json(const Result& r) {
                             {"ttft", error_json(r.summary.ttft_of_groups)}};
   json["trust"] = {{"tpot", trust_json(bins_of(statements_on_tpot(r.predictions)))},
                    {"faster", trust_json(bins_of(statements_on_pairs(r.predictions)))}};
+  json["accuracy"] = accuracy_json(r.predictions);
   json["structure"] = {
       {"tpot", structure_json(structure_of(r.predictions, validation::E2eTime::Token))},
       {"ttft", structure_json(structure_of(r.predictions, validation::E2eTime::First))}};
@@ -182,11 +184,9 @@ std::string to_text(const Result& r) {
   for (const auto& [name, ranked] : {std::pair("TPOT", r.summary.tpot_ranking),
                                      std::pair("tokens/s/GPU", r.summary.rate_ranking)}) {
     out += fmt::format("  {:<14} {:>5} pairs, {:.1f} % in the right order\n", name, ranked.pairs,
-                       ranked.pairs == 0 ? 0.0
-                                         : 100.0 * static_cast<double>(ranked.right) /
-                                               static_cast<double>(ranked.pairs));
+                       ranked.percent());
   }
-  out += structure_text(r) + trust_text(r.predictions);
+  out += accuracy_text(r.predictions) + structure_text(r) + trust_text(r.predictions);
   out += "\n  set apart\n";
   for (const auto& one : r.skipped) out += fmt::format("  {:>5}  {}\n", one.n, one.reason);
   return out;

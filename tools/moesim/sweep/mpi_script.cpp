@@ -25,6 +25,13 @@ read -ra mpirun <<<"${MPIRUN:-mpirun}"
 study=(@study@)
 store=@store@
 
+# What is not there is no rank that was lost.
+for needed in "${mpirun[0]}" "$moesim_mpi"; do
+  command -v -- "$needed" >/dev/null && continue
+  echo "$0: $needed not found: MPIRUN='…' or MOESIM_MPI=… before the command say where they are" >&2
+  exit 2
+done
+
 told=
 trap 'told=yes; kill -USR1 "$job" 2>/dev/null' USR1  # time is nearly over: end with what is being played
 for ((try = 1; try <= @tries@; try++)); do

@@ -141,14 +141,15 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
   answer.without_spare = static_cast<double>(std::max<std::int64_t>(0, left)) * capacity;
   if (answer.offer.cost > 0) write_cost(work, answer);
   answer.power = power_of_run(work, answer);
+  answer.reliability = work.setting(i).reliability();
   if (work.spec.training) {
     answer.run_cost = run_cost_of(work, answer);
     return answer;
   }
-  answer.availability = availability_of(answer.offer.engines, terms.gpus, capacity, demand.rate,
-                                        work.spec.reliability);
+  answer.availability =
+      availability_of(answer.offer.engines, terms.gpus, capacity, demand.rate, answer.reliability);
   answer.losses = losses_of(answer.offer.engines, terms.gpus, capacity, lost_of(work, i),
-                            demand.rate, work.spec.reliability);
+                            demand.rate, answer.reliability);
   return answer;
 }
 

@@ -87,7 +87,8 @@ void add(PlanWork& work, const std::vector<Roles>& roles, const Pair& pair) {
   const PlanSetting& setting = work.settings[choice.setting];
   const Estimate &e = roles[pair.decode].generates, &first = roles[pair.prefill].reads;
   KnownEngine known;
-  known.question = setting.question(choice);
+  known.question =
+      std::make_shared<const workloads::serving::ServingQuestion>(setting.question(choice));
   known.ceiling = ceiling_of_pair(work, roles, pair);
   work.known.push_back(std::move(known));
   work.plan.candidates.push_back({.choice = choice,

@@ -2,26 +2,16 @@
 //
 // An engine stops where any of its GPUs, or what connects them, does, and is back after `restart`:
 // of the time it is down g restart / hours, g its GPUs. Engines stop by themselves, one of another.
-// From 16,384 H100 of 54 days, 419 unexpected stops (Llama 3, arXiv 2407.21783): 50,700 GPU-hours
-// to one; a restart of 10 minutes is assumed.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <string_view>
+
+#include "hardware/reliability.h"
 
 namespace moesim::tools {
 
-struct Reliability {
-  double gpu_hours = 50'700;     // to a stop
-  double restart_h = 10.0 / 60;  // until the engine serves again
-  // An elastic engine goes on without the GPU after so long, until it is back: 25 to 57 s, 30 of
-  // them until the loss is noticed (vLLM pull requests 38862, 46370).
-  double recovery_h = 57.0 / 3600;
-};
-inline constexpr std::string_view kReliabilitySource =
-    "Llama 3, 16,384 H100, 419 stops in 54 days (arXiv 2407.21783); restart assumed; recovery: "
-    "vLLM pull requests 38862, 46370";
+using hardware::Reliability;
 
 struct Availability {
   double enough = 1;   // part of the time in which at least as many engines are up as are needed

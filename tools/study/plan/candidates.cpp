@@ -99,6 +99,9 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
   set_base(spec, spec.gpus[gpu], varied_, document);
   base_ = workloads::read_deployment(document.root(), shipped, inputs_);
   document.throw_errors();
+  reliability_ = hardware::with(hardware::reliability_of(inputs_.cluster, inputs_.cluster_changes),
+                                spec.reliability, "the plan");
+  set_failures(document);
   if (spec.training) {
     training_ = workloads::read_training_question(document.root().at("training"), base_);
     document.throw_errors();
@@ -154,6 +157,15 @@ Deployment PlanSetting::deployment(const EngineChoice& engine) const {
   return d;
 }
 
+const Deployment& PlanSetting::laid_out(const EngineChoice& engine) const {
+  const std::int64_t node = base_.cluster.gpus_per_node;
+  const std::int64_t nodes = (engine.gpus() + node - 1) / node;
+  auto found = laid_out_.find(nodes);
+  if (found == laid_out_.end()) found = laid_out_.emplace(nodes, deployment(engine)).first;
+  found->second.layout = engine.layout;
+  return found->second;
+}
+
 workloads::serving::ServingQuestion PlanSetting::question(const EngineChoice& engine) const {
   const Deployment d = deployment(engine);
   std::vector<std::string> ignored;
@@ -182,13 +194,17 @@ const workloads::TrainingQuestion& PlanSetting::training_question() const {
   return *training_;
 }
 
-workloads::Scenario PlanSetting::training(const EngineChoice& engine) const {
+workloads::TrainingQuestion PlanSetting::training_question(const EngineChoice& engine) const {
   SIM_CHECK(engine.training.has_value(), "an engine of a plan of training is a choice of it");
+  return with_choice(training_question(), *engine.training, engine.layout.pp, base_.model);
+}
+
+workloads::Scenario PlanSetting::training(const EngineChoice& engine) const {
   workloads::Scenario scenario;
   scenario.name = spec_.title;
   scenario.inputs = inputs_;
   scenario.deployment = deployment(engine);
-  scenario.question = with_choice(training_question(), *engine.training, scenario.deployment);
+  scenario.question = training_question(engine);
   return scenario;
 }
 
@@ -206,9 +222,18 @@ std::string PlanSetting::name_of(const EngineChoice& engine) const {
   return text;
 }
 
+void PlanSetting::set_failures(YamlDocument& document) const {
+  if (!spec_.training || spec_.training->failures_told) return;
+  document.set("training.run.failures",
+               fmt::format("{{gpu_mtbf: {} h, restart: {} s}}", reliability_.gpu_hours,
+                           reliability_.restart_h * 3600),
+               "the plan");
+}
+
 YamlDocument PlanSetting::document(const EngineChoice& engine, std::int64_t gpus) const {
   YamlDocument document = YamlDocument::parse("{}", "the plan");
   set_base(spec_, spec_.gpus[gpu_], varied_, document);
+  set_failures(document);
   const std::int64_t node = base_.cluster.gpus_per_node;
   resize((gpus + node - 1) / node, document);
   document.set("name", sim::io::Json(fmt::format("{}: {}", spec_.title, name_of(engine))).dump());

@@ -16,6 +16,7 @@
 
 #include "hardware/cluster.h"
 #include "hardware/power.h"
+#include "hardware/reliability.h"
 #include "tools/study/plan/plan_spec.h"
 #include "tools/study/plan/training_choice.h"
 #include "workloads/deployment/read.h"
@@ -68,13 +69,19 @@ class PlanSetting {
   const std::optional<hardware::CardPower>& power() const { return power_; }
   // With its part of the host and what cooling adds. REQUIRES: power()
   double watts(double of_card) const;
+  // By the plan, by the cluster's file, or as it is assumed.
+  const hardware::Reliability& reliability() const { return reliability_; }
 
   // On as many nodes as the engine takes.
   workloads::Deployment deployment(const EngineChoice& engine) const;
+  // The same, made once for all engines on as many nodes; good until it is asked for another one.
+  // REQUIRES: no redundant experts, no overlap (a run of training)
+  const workloads::Deployment& laid_out(const EngineChoice& engine) const;
   // One engine of a service. REQUIRES: the plan is of requests
   workloads::serving::ServingQuestion question(const EngineChoice& engine) const;
   // A run of training, as moesim run reads it. REQUIRES: the plan is of one, and the engine may be
   workloads::Scenario training(const EngineChoice& engine) const;
+  workloads::TrainingQuestion training_question(const EngineChoice& engine) const;
   // Of any engine: what is searched left as it is when nothing is said.
   const workloads::TrainingQuestion& training_question() const;
   // "tp2-dp8-ep16", and what is not the plan's first choice: "redundant 32", "kv_cache fp8".
@@ -88,6 +95,8 @@ class PlanSetting {
   std::string scenario(const EngineChoice& engine) const;
 
  private:
+  // Of a run of training that does not tell them.
+  void set_failures(sim::io::YamlDocument& document) const;
   sim::io::YamlDocument document(const EngineChoice& engine, std::int64_t gpus) const;
   const hardware::Cluster& cluster(std::int64_t nodes) const;
 
@@ -97,9 +106,11 @@ class PlanSetting {
   workloads::Inputs inputs_;
   workloads::Deployment base_;
   std::optional<hardware::CardPower> power_;
+  hardware::Reliability reliability_;
   std::optional<workloads::TrainingQuestion> training_;
   std::optional<sim::io::YamlDocument> read_;                   // of the base
   mutable std::map<std::int64_t, hardware::Cluster> clusters_;  // by nodes
+  mutable std::map<std::int64_t, workloads::Deployment> laid_out_;
 };
 
 // Why an engine is none, by a stable code; nothing where it may be measured.

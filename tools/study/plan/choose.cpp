@@ -77,6 +77,8 @@ void explain(PlanWork& work, std::size_t i, const SearchedItem& item) {
 }  // namespace
 
 void choose(PlanWork& work) {
+  // Engines that are estimated before the best of them is measured.
+  constexpr std::size_t kLeastChunk = 64, kChunks = 64;
   std::vector<std::size_t> left;
   std::vector<SearchItem> items;
   work.best.clear();
@@ -90,14 +92,13 @@ void choose(PlanWork& work) {
         {.terms = work.terms(i), .ceiling = work.known[i].ceiling, .group = work.setting(i).gpu()});
   }
   std::size_t estimated = 0, closely = 0, measured = 0;
-  std::function<double(std::size_t)> part = [&](std::size_t k) {
-    work.proceed("estimated", estimated++, left.size());
-    return work.estimate_a_part(left[k]).capacity;
-  };
-  if (work.spec.training) part = {};  // a step's layers are told apart by kind already
   const SearchResult found = search(
       items, work.asked,
-      {.part = std::move(part),
+      {.part =
+           [&](std::size_t k) {
+             work.proceed("estimated", estimated++, left.size());
+             return work.estimate_a_part(left[k]).capacity;
+           },
        .estimate =
            [&](std::size_t k) {
              work.proceed("estimated closely", closely++, left.size());
@@ -111,6 +112,7 @@ void choose(PlanWork& work) {
            }},
       {.margin = work.spec.margin,
        .finalists = static_cast<std::size_t>(work.spec.finalists),
+       .chunk = std::max(kLeastChunk, left.size() / kChunks),
        .structure = work.structure(),
        .exhaustive = work.spec.exhaustive});
   work.plan.margin_used = found.margin_used;
@@ -123,6 +125,12 @@ void choose(PlanWork& work) {
   work.plan.stages.push_back({"measure", found.on_all_layers, found.measured});
   for (const auto& best : found.best)
     work.best.push_back(best ? std::optional(left[*best]) : std::nullopt);
+  for (std::size_t k = 0; k < left.size(); ++k) {
+    // A layer of each kind tells who is worse, not what it takes.
+    Candidate& candidate = work.plan.candidates[left[k]];
+    if (work.spec.training && candidate.part && !candidate.estimate)
+      candidate.part->capacity = found.items[k].expected;
+  }
   for (std::size_t k = 0; k < left.size(); ++k) explain(work, left[k], found.items[k]);
 }
 

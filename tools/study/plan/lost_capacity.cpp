@@ -48,7 +48,7 @@ sim::io::Json to_json(const Losses& losses, const Reliability& reliability) {
           {"gpu_hours_to_a_stop", reliability.gpu_hours},
           {"restart_s", reliability.restart_h * 3600},
           {"recovery_s", reliability.recovery_h * 3600},
-          {"source", kReliabilitySource}};
+          {"source", reliability.source}};
 }
 
 }  // namespace moesim::tools

@@ -71,6 +71,7 @@ struct PlanAnswer {
   // Per million tokens, all of the cost on them; of steps both are the same.
   std::optional<double> cost_per_million_output = {}, cost_per_million_total = {};
   std::optional<PlanPower> power = {};
+  Reliability reliability = {};          // of its GPUs
   Availability availability = {};        // of a load that stays
   Losses losses = {};                    // of the same
   std::optional<RunCost> run_cost = {};  // of a run of training

@@ -98,7 +98,7 @@ Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
   } else {
     json["without_one_node"] = {{"capacity_per_s", a.without_spare},
                                 {"meets", a.without_spare >= spec.demand.rate}};
-    json["availability"] = to_json(a.losses, spec.reliability);
+    json["availability"] = to_json(a.losses, a.reliability);
     json["availability"]["enough"] = a.availability.enough;
     json["availability"]["carried_per_s"] = a.availability.carried;
   }

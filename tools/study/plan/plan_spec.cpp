@@ -241,15 +241,6 @@ void read_search(const YamlNode& node, PlanSpec& spec) {
   if (const auto exhaustive = node.find("exhaustive")) spec.exhaustive = exhaustive->boolean();
 }
 
-void read_reliability(const YamlNode& node, Reliability& reliability) {
-  node.allow_only({"gpu_hours", "restart", "recovery"});
-  if (const auto hours = node.find("gpu_hours")) reliability.gpu_hours = hours->number(1, 1e12);
-  if (const auto restart = node.find("restart"))
-    reliability.restart_h = sim::to_seconds(restart->duration()) / 3600;
-  if (const auto recovery = node.find("recovery"))
-    reliability.recovery_h = sim::to_seconds(recovery->duration()) / 3600;
-}
-
 bool is_searched(std::string_view key) {
   return key == "cluster" || key == "parallelism";
 }
@@ -302,7 +293,8 @@ PlanSpec read_plan(const YamlNode& root) {
   if (!root.find("network")) spec.base.emplace_back("network", "bound");
   const auto name = root.find("name");
   spec.title = name ? name->text() : root.at("model").text();
-  if (const auto node = root.find("reliability")) read_reliability(*node, spec.reliability);
+  if (const auto node = root.find("reliability"))
+    spec.reliability = hardware::read_reliability(*node);
   const bool trains = root.find("training").has_value();
   if (trains) {
     read_training_goal(root, spec);

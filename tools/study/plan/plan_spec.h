@@ -14,7 +14,8 @@
 //   objective: cost                              # gpus | cost | power | throughput
 //   spare: {nodes: 1}                            # or {gpus: 1}
 //   reliability: {gpu_hours: 50700, restart: 600 s, recovery: 57 s}   # to a stop; until an engine
-//                                     # serves again; until an elastic one goes on without the GPU
+//                                     # serves again; until an elastic one goes on without the GPU;
+//                                     # what is not said, the file of the GPU's cluster may say
 //   search: {margin: 0.12, finalists: 5, exhaustive: false}
 //
 //   # or a run of training in time, of which layout, schedule, micro-batch and recomputation are
@@ -72,9 +73,9 @@ struct PlanSpec {
   workloads::serving::Targets targets = {};  // of steps: the one time
   std::string targets_text = {};             // YAML text of serving.targets
   std::vector<GpuChoice> gpus = {};
-  std::string currency = {};  // of prices; empty where there are none
-  double pue = 1;             // power drawn over power of the machines
-  Reliability reliability = {};
+  std::string currency = {};                     // of prices; empty where there are none
+  double pue = 1;                                // power drawn over power of the machines
+  hardware::StatedReliability reliability = {};  // by the plan; else by a kind's cluster
   PlanSpace space = {};
   std::vector<Axis> vary = {};
   Demand demand = {};

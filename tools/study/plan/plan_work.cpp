@@ -96,6 +96,13 @@ EngineTerms PlanWork::terms(std::size_t i) const {
 const Estimate& PlanWork::estimate_a_part(std::size_t i) {
   Candidate& c = plan.candidates[i];
   if (c.estimate) return *c.estimate;
+  if (spec.training) {
+    if (c.part) return *c.part;
+    const PlanSetting& of = setting(i);
+    c.part = Estimate{.capacity = training_parts.tokens_per_s(
+                          c.choice.setting, of.laid_out(c.choice), of.training_question(c.choice))};
+    return *c.part;
+  }
   const workloads::Deployment d = deployment(i);
   const std::int64_t draft = spec.steps ? 0 : left_by(known[i].question).pool.scheduler.draft;
   if (!with_a_part(d, draft)) return estimate(i);

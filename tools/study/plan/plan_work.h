@@ -2,6 +2,7 @@
 // thought of and what is known of each. A stage reads it and adds to it, in the order of plan.h.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,13 +11,15 @@
 #include "sim/check.h"
 #include "tools/study/plan/candidates.h"
 #include "tools/study/plan/plan.h"
+#include "tools/study/plan/training_parts.h"
 #include "tools/study/plan/training_run.h"
 
 namespace moesim::tools {
 
 // What is known of an engine beside what the plan tells.
 struct KnownEngine {
-  std::optional<workloads::serving::ServingQuestion> question = {};
+  // Apart: of a hundred thousand runs of training none has one.
+  std::shared_ptr<const workloads::serving::ServingQuestion> question = {};
   std::optional<workloads::serving::CachePlan> cache = {};
   double most = 0;                           // of steps: what memory holds
   double ceiling = 0;                        // what it carries at most: proved
@@ -45,13 +48,15 @@ struct PlanWork {
   std::vector<std::optional<std::size_t>> best = {};  // of each question: a candidate
   Plan plan = {};
   TrainingEstimates training = {};  // of runs of training
+  TrainingParts training_parts = {};
 
   // Of the candidate `i`.
   const PlanSetting& setting(std::size_t i) const;
   workloads::Deployment deployment(std::size_t i) const;
   EngineTerms terms(std::size_t i) const;
   // All are made once. REQUIRES: the sieves let it pass, as far as memory
-  // On a part of the layers, unless that says nothing or all were asked: then as `estimate`.
+  // On a part of the layers (of a run: a layer of each kind), unless that says nothing or all were
+  // asked: then as `estimate`.
   const Estimate& estimate_a_part(std::size_t i);
   const Estimate& estimate(std::size_t i);
   const MeasuredEngine& measure(std::size_t i);
@@ -80,6 +85,11 @@ struct PlanWork {
 };
 
 // What a stage before this one has left. REQUIRES: it has
+template <class T>
+const T& left_by(const std::shared_ptr<const T>& value) {
+  SIM_CHECK(value != nullptr, "a stage of a plan before this one left it");
+  return *value;
+}
 template <class T>
 const T& left_by(const std::optional<T>& value) {
   SIM_CHECK(value.has_value(), "a stage of a plan before this one left it");

@@ -23,9 +23,9 @@ void join(std::string& list, const std::string& part) {
 
 // `run` of the scenario: what the plan says of it, and what it leaves to be assumed.
 std::string run_text(const std::optional<YamlNode>& run, const std::string& tokens,
-                     bool reliability_given, const Reliability& reliability) {
+                     bool reliability_given, bool& failures) {
   std::string text = "tokens: " + tokens;
-  bool checkpoint = false, failures = false;
+  bool checkpoint = false;
   if (run) {
     for (const auto& [key, value] : run->entries()) {
       if (key == "tokens") value.error("is the plan's: say training.tokens");
@@ -37,9 +37,6 @@ std::string run_text(const std::optional<YamlNode>& run, const std::string& toke
     }
   }
   if (!checkpoint) join(text, "checkpoint: {every: optimal, blocks: 30 s}");
-  if (!failures)
-    join(text, fmt::format("failures: {{gpu_mtbf: {} h, restart: {} s}}", reliability.gpu_hours,
-                           reliability.restart_h * 3600));
   return "{" + text + "}";
 }
 
@@ -71,7 +68,7 @@ void read_training_goal(const YamlNode& root, PlanSpec& spec) {
   }
   if (!tokens.is_missing()) {
     join(text, "run: " + run_text(node.find("run"), tokens.text(),
-                                  root.find("reliability").has_value(), spec.reliability));
+                                  root.find("reliability").has_value(), goal.failures_told));
   }
   goal.text = "{" + text + "}";
   read_days(root.at("targets"), spec);

@@ -22,7 +22,10 @@ class Search {
         part_margin_(options.part_margin),
         best_(questions.size()) {
     result_.items.resize(items.size());
-    for (const SearchItem& item : items) terms_.push_back(item.terms);
+    for (const SearchItem& item : items) {
+      terms_.push_back(item.terms);
+      ratios_.emplace(item.group, 1.0);
+    }
   }
 
   SearchResult run() {
@@ -32,7 +35,9 @@ class Search {
       estimate_all();
       measure_what_matters();
     }
-    for (const SearchedItem& item : result_.items) {
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      SearchedItem& item = result_.items[i];
+      if (item.estimated()) item.expected = expected(i);
       result_.estimated += item.estimated() ? 1 : 0;
       result_.on_all_layers += item.estimate ? 1 : 0;
       result_.measured += item.capacity ? 1 : 0;
@@ -61,6 +66,7 @@ class Search {
   void learn(std::size_t i) {
     const SearchEstimate found = numbers_.estimate(i);
     result_.items[i].estimate = found.capacity;
+    closely_.push_back(i);
     if (found.busy_w > 0) terms_[i].busy_w = found.busy_w;
     // Never below: one that was told too much by a part says nothing of others.
     part_ratios_[items_[i].group] = std::max(1.0, part_ratio_of(items_[i].group));
@@ -94,13 +100,14 @@ class Search {
     }
   }
 
-  // Those that may win first; who cannot, whatever it carries, last.
-  std::vector<std::size_t> by_promise(const std::function<double(std::size_t)>& capacity) const {
+  // By their ceilings those that may win first; who cannot, whatever it carries, last.
+  std::vector<std::size_t> by_ceiling() const {
     std::vector<std::size_t> order(items_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::vector<std::optional<Offer>> offers;
     for (const std::size_t i : order)
-      offers.push_back(offer_of(terms_[i], capacity(i), options_.structure, questions_.front()));
+      offers.push_back(
+          offer_of(terms_[i], items_[i].ceiling, options_.structure, questions_.front()));
     std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) {
       if (!offers[a] || !offers[b]) return offers[a].has_value() && !offers[b];
       return better(*offers[a], *offers[b]);
@@ -108,8 +115,30 @@ class Search {
     return order;
   }
 
+  // Of those that are wanted the one that would be the best answer, did it carry what it promises.
+  // Who would be none comes last: single engines (runs of training) by what they promise.
+  template <class Wanted>
+  std::optional<std::size_t> most_promising(const Wanted& wanted) const {
+    std::optional<std::size_t> best;
+    std::optional<Offer> most;
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      if (!result_.items[i].estimated()) continue;
+      auto offer = offer_of(terms_[i], promise(i), options_.structure, questions_.front());
+      if (best && !(offer ? !most || better(*offer, *most) : !most && promises_more(i, *best)))
+        continue;
+      if (!wanted(i)) continue;
+      best = i;
+      most = std::move(offer);
+    }
+    return best;
+  }
+
+  bool promises_more(std::size_t i, std::size_t other) const {
+    return terms_[i].most_engines == 1 && promise(i) > promise(other);
+  }
+
   void estimate_all() {
-    const auto order = by_promise([&](std::size_t i) { return items_[i].ceiling; });
+    const std::vector<std::size_t> order = by_ceiling();
     for (std::size_t begin = 0; begin < order.size(); begin += options_.chunk) {
       const std::size_t end = std::min(begin + options_.chunk, order.size());
       for (std::size_t k = begin; k < end; ++k) {
@@ -125,10 +154,8 @@ class Search {
   // So that what follows has something to be measured by.
   void measure_the_best() {
     for (;;) {
-      const auto order = by_promise([&](std::size_t i) { return promise(i); });
-      const auto best =
-          std::ranges::find_if(order, [&](std::size_t i) { return result_.items[i].estimated(); });
-      if (best == order.end()) return;
+      const auto best = most_promising([](std::size_t) { return true; });
+      if (!best) return;
       if (result_.items[*best].estimate) {
         if (!result_.items[*best].capacity && scaled(*best) > 0) measure(*best);
         return;
@@ -142,7 +169,7 @@ class Search {
   double middle_ratio(std::size_t group,
                       const std::function<double(const SearchedItem&)>& of) const {
     std::vector<double> own, all;
-    for (std::size_t i = 0; i < items_.size(); ++i) {
+    for (const std::size_t i : closely_) {
       const double ratio = of(result_.items[i]);
       if (ratio <= 0) continue;
       all.push_back(ratio);
@@ -179,6 +206,15 @@ class Search {
     return std::min(result_.items[i].estimate.value_or(0) * ratio, items_[i].ceiling);
   }
 
+  // What an engine is expected to carry, by all that is known of it but its measurement.
+  double expected(std::size_t i) const {
+    const SearchedItem& item = result_.items[i];
+    if (item.estimate || !item.part) return scaled(i);
+    const std::size_t group = items_[i].group;
+    return std::min(*item.part * ratio_in(part_ratios_, group) * ratio_in(ratios_, group),
+                    items_[i].ceiling);
+  }
+
   // What an estimate on all layers may come to; where there is one, that.
   double promise(std::size_t i) const {
     const SearchedItem& item = result_.items[i];
@@ -190,14 +226,13 @@ class Search {
   }
 
   void scale() {
-    for (const SearchItem& item : items_) ratios_[item.group] = 0;
     for (auto& [group, ratio] : ratios_) ratio = ratio_of(group);
   }
 
   // How much more an engine carries by all layers than by a part of them, at most.
   double largest_part_error() const {
     double largest = 0;
-    for (std::size_t i = 0; i < items_.size(); ++i) {
+    for (const std::size_t i : closely_) {
       const SearchedItem& item = result_.items[i];
       if (item.part.value_or(0) <= 0 || item.estimate.value_or(0) <= 0) continue;
       const double expected = *item.part * ratio_in(part_ratios_, items_[i].group);
@@ -208,7 +243,7 @@ class Search {
 
   double largest_error() const {
     double largest = 0;
-    for (std::size_t i = 0; i < items_.size(); ++i) {
+    for (const std::size_t i : closely_) {
       const SearchedItem& item = result_.items[i];
       if (!item.capacity || !item.estimate || item.capacity->p50 <= 0) continue;
       // An engine that was estimated to carry nothing and does: no margin would have found it.
@@ -221,19 +256,13 @@ class Search {
   void measure_what_matters() {
     for (;;) {
       scale();
-      const auto order = by_promise([&](std::size_t i) { return promise(i); });
-      std::optional<std::size_t> next;
       std::size_t measured = 0;
-      for (const SearchedItem& item : result_.items) measured += item.capacity ? 1 : 0;
-      for (const std::size_t i : order) {
-        const SearchedItem& item = result_.items[i];
-        if (item.capacity || promise(i) <= 0) continue;
-        const bool matters = measured < options_.finalists ||
-                             may_win(i, std::min(promise(i) * (1 + margin_), items_[i].ceiling));
-        if (!matters) continue;
-        next = i;
-        break;
-      }
+      for (const std::size_t i : closely_) measured += result_.items[i].capacity ? 1 : 0;
+      const auto next = most_promising([&](std::size_t i) {
+        if (result_.items[i].capacity || promise(i) <= 0) return false;
+        return measured < options_.finalists ||
+               may_win(i, std::min(promise(i) * (1 + margin_), items_[i].ceiling));
+      });
       if (next) {
         result_.items[*next].estimate ? measure(*next) : learn(*next);
       } else if (largest_part_error() > std::log(1 + part_margin_) && part_margin_ < kMostMargin) {
@@ -256,6 +285,7 @@ class Search {
   double margin_, part_margin_;
   std::vector<EngineTerms> terms_;  // with what is known by now
   std::vector<Best> best_;
+  std::vector<std::size_t> closely_;                    // estimated on all layers, in that order
   std::map<std::size_t, double> ratios_, part_ratios_;  // of groups
   SearchResult result_;
 };

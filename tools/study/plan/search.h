@@ -55,7 +55,8 @@ enum class Fate {
 
 struct SearchedItem {
   Fate fate = Fate::Dominated;
-  std::optional<double> part = {}, estimate = {};           // by a part of the layers, by all
+  std::optional<double> part = {}, estimate = {};  // by a part of the layers, by all
+  double expected = 0;  // its capacity by these, scaled as its group's were found to be
   std::optional<validation::EngineCapacity> capacity = {};  // of one engine
   bool estimated() const { return part || estimate; }
 };

@@ -203,7 +203,8 @@ void sieve_memory(PlanWork& work) {
     const Deployment d = work.deployment(i);
     KnownEngine& known = work.known[i];
     if (work.spec.steps) return check_step_memory(d, *work.spec.steps, known);
-    known.question = work.setting(i).question(work.plan.candidates[i].choice);
+    known.question = std::make_shared<const ServingQuestion>(
+        work.setting(i).question(work.plan.candidates[i].choice));
     return check_cache(d, known);
   });
 }

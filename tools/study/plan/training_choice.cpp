@@ -41,28 +41,30 @@ std::vector<TrainingChoice> schedules_of(const TrainingSpace& space, std::int64_
 
 // Whether the model has as many layers as there are stages, and the schedule so many micro-batches.
 // A batch that does not divide is refused for that, later.
-bool admitted(const TrainingQuestion& question, const TrainingChoice& choice,
-              const workloads::Deployment& d) {
-  TrainingQuestion q = question;
+// `q`: asked with the choice.
+bool admitted(TrainingQuestion& q, const TrainingChoice& choice,
+              const workloads::Parallelism& layout, std::int64_t layers) {
   q.micro_batch = choice.micro_batch;
   q.schedule = choice.schedule;
   q.virtual_stages = choice.virtual_stages;
-  const std::int64_t counted =
-      d.model.layer_count() + (q.count_embedding ? 1 : 0) + (q.count_loss ? 1 : 0);
-  if (workloads::stages_of(q, d.layout.pp) > counted) return false;
-  if (q.global_batch % (q.micro_batch * d.layout.dp) != 0) return true;
-  return problems_of(workloads::schedule_name(q), workloads::shape_of(q, d.layout)).empty();
+  const std::int64_t counted = layers + (q.count_embedding ? 1 : 0) + (q.count_loss ? 1 : 0);
+  if (workloads::stages_of(q, layout.pp) > counted) return false;
+  if (q.global_batch % (q.micro_batch * layout.dp) != 0) return true;
+  return problems_of(workloads::schedule_name(q), workloads::shape_of(q, layout)).empty();
 }
 
 }  // namespace
 
-std::vector<TrainingChoice> choices_of(const TrainingSpace& space, const workloads::Deployment& d,
+std::vector<TrainingChoice> choices_of(const TrainingSpace& space,
+                                       const workloads::Parallelism& layout,
+                                       const workloads::ModelSpec& model,
                                        const TrainingQuestion& question) {
   std::vector<TrainingChoice> all;
-  for (TrainingChoice choice : schedules_of(space, d.layout.pp)) {
+  TrainingQuestion asked = question;
+  for (TrainingChoice choice : schedules_of(space, layout.pp)) {
     for (const std::int64_t micro_batch : space.micro_batch) {
       choice.micro_batch = micro_batch;
-      if (!admitted(question, choice, d)) continue;
+      if (!admitted(asked, choice, layout, model.layer_count())) continue;
       for (const Recomputing recompute : space.recompute) {
         choice.recompute = recompute;
         all.push_back(choice);
@@ -72,14 +74,14 @@ std::vector<TrainingChoice> choices_of(const TrainingSpace& space, const workloa
   return all;
 }
 
-TrainingQuestion with_choice(TrainingQuestion q, const TrainingChoice& choice,
-                             const workloads::Deployment& d) {
+TrainingQuestion with_choice(TrainingQuestion q, const TrainingChoice& choice, std::int64_t pp,
+                             const workloads::ModelSpec& model) {
   q.micro_batch = choice.micro_batch;
   q.schedule = choice.schedule;
   q.virtual_stages = choice.virtual_stages;
-  q.recompute = recomputed(choice.recompute, d.model);
-  q.stages = workloads::even_stages({.stages = workloads::stages_of(q, d.layout.pp),
-                                     .layers = d.model.layer_count(),
+  q.recompute = recomputed(choice.recompute, model);
+  q.stages = workloads::even_stages({.stages = workloads::stages_of(q, pp),
+                                     .layers = model.layer_count(),
                                      .predictions = q.predictions},
                                     q.count_embedding, q.count_loss);
   return q;

@@ -41,20 +41,22 @@ struct TrainingSpace {
 // A run that is to be done in time.
 struct TrainingGoal {
   double tokens = 0, days = 0;
-  std::string text = {};  // YAML text of a scenario's `training`, but for what is searched
+  std::string text = {};       // YAML text of a scenario's `training`, but for what is searched
+  bool failures_told = false;  // by that: else they are as the GPUs' reliability says
 };
 
-// What the deployment's layout admits: schedules of its stages, in the space's order; each with
+// What the layout admits: schedules of its stages, in the space's order; each with
 // every micro-batch, then with all that may be computed again. Whether the batch divides is left
 // open.
 std::vector<TrainingChoice> choices_of(const TrainingSpace& space,
-                                       const workloads::Deployment& deployment,
+                                       const workloads::Parallelism& layout,
+                                       const workloads::ModelSpec& model,
                                        const workloads::TrainingQuestion& question);
 
 // The question with that choice, its stages cut anew. REQUIRES: the layout admits it
 workloads::TrainingQuestion with_choice(workloads::TrainingQuestion question,
-                                        const TrainingChoice& choice,
-                                        const workloads::Deployment& deployment);
+                                        const TrainingChoice& choice, std::int64_t pp,
+                                        const workloads::ModelSpec& model);
 
 // Keys of a scenario and their values as YAML text: "training.micro_batch", "2".
 std::vector<std::pair<std::string, std::string>> keys_of(const TrainingChoice& choice,

@@ -4,17 +4,13 @@
 #include <array>
 
 #include "hardware/device.h"
-#include "workloads/model/counts.h"
 #include "workloads/training/memory_plan.h"
-#include "workloads/training/play_schedule.h"
-#include "workloads/training/step_time.h"
 
 namespace moesim::tools {
 namespace {
 
 using workloads::Deployment;
 using workloads::ModelSpec;
-using workloads::ScheduleName;
 using workloads::TokenFlops;
 using workloads::TrainingQuestion;
 
@@ -45,14 +41,15 @@ TokenFlops layer_flops(const ModelSpec& model, std::size_t kind, const TrainingQ
   return flops;
 }
 
-workloads::ScheduleTimes least_times(const Deployment& d, const TrainingQuestion& q) {
+}  // namespace
+
+workloads::ScheduleTimes TrainingFloors::times_of(const Deployment& d,
+                                                  const TrainingQuestion& q) const {
   const ModelSpec& model = d.model;
-  std::vector<TokenFlops> kinds;
-  for (std::size_t k = 0; k < model.kinds.size(); ++k) kinds.push_back(layer_flops(model, k, q));
   const double head =
       model.head ? 2 * static_cast<double>(model.hidden) * static_cast<double>(model.vocab) : 0;
   const double tokens = static_cast<double>(q.micro_batch * q.sequence);
-  const double rate = peak_of(d) * static_cast<double>(d.layout.tp * d.layout.cp);
+  const double rate = peak_ * static_cast<double>(d.layout.tp * d.layout.cp);
   const auto time = [&](double flops) {
     return sim::Duration(static_cast<std::int64_t>(flops * tokens / rate * 1e12));
   };
@@ -60,7 +57,7 @@ workloads::ScheduleTimes least_times(const Deployment& d, const TrainingQuestion
   for (const workloads::StageContent& stage : q.stages) {
     double weights = 0, core = 0;
     for (std::int64_t l = 0; l < stage.layers; ++l) {
-      const TokenFlops& one = kinds[model.layers[static_cast<std::size_t>(stage.first_layer + l)]];
+      const TokenFlops& one = kinds_[model.layers[static_cast<std::size_t>(stage.first_layer + l)]];
       weights += one.weights;
       core += one.attention;
     }
@@ -75,30 +72,25 @@ workloads::ScheduleTimes least_times(const Deployment& d, const TrainingQuestion
   return times;
 }
 
-}  // namespace
+TrainingFloor TrainingFloors::of(const Deployment& d, const TrainingQuestion& q) {
+  if (kinds_.empty()) {
+    for (std::size_t k = 0; k < d.model.kinds.size(); ++k)
+      kinds_.push_back(layer_flops(d.model, k, q));
+    peak_ = peak_of(d);
+  }
+  const ScheduleSketch& sketch = sketches_.of(q, d.layout);
+  TrainingFloor floor;
+  if (d.model.encoder_layers == 0)
+    floor.step_s =
+        sim::to_seconds(least_step(sketch, q.micro_batches(d.layout.dp), times_of(d, q)));
+  const auto plan = workloads::memory_of(d, q, sketch.schedule, sketch.in_flight);
+  floor.bytes = plan.gpu().peak();
+  floor.capacity = plan.capacity;
+  return floor;
+}
 
 TrainingFloor floor_of(const Deployment& d, const TrainingQuestion& q) {
-  const workloads::PipelineSchedule schedule =
-      workloads::make_schedule(workloads::schedule_name(q), workloads::shape_of(q, d.layout));
-  const bool bounded = d.model.encoder_layers == 0;
-  workloads::ScheduleTimes times;
-  if (bounded)
-    times = least_times(d, q);
-  else
-    times.stages.resize(q.stages.size());
-  const workloads::PlayedSchedule played = workloads::play(schedule, times);
-  const bool fixed = workloads::schedule_name(q) != ScheduleName::ZbV;
-  sim::Duration step{};
-  std::vector<double> in_flight;
-  for (std::uint32_t r = 0; r < schedule.size(); ++r) {
-    step = std::max(step, played.busy(r));
-    const auto chunks = fixed ? played.most_in_flight(r, false) : 1;
-    in_flight.push_back(static_cast<double>(chunks) / schedule.chunks);
-  }
-  const auto plan = workloads::memory_of(d, q, schedule, in_flight);
-  return {.step_s = bounded ? sim::to_seconds(fixed ? played.step : step) : 0,
-          .bytes = plan.gpu().peak(),
-          .capacity = plan.capacity};
+  return TrainingFloors().of(d, q);
 }
 
 }  // namespace moesim::tools

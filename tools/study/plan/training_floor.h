@@ -6,15 +6,16 @@
 //   F = f     B = f + core (+ layers' f where they are computed again)     W = f - core
 //
 // with f the forward FLOP of a token in the stage's layers and head (the router's left out) and
-// core those of attention among them. The schedule is played on these times with nothing sent: in
-// a fixed order every pass starts when others are done, so that longer passes end no earlier.
-// zb_v fills its order by the passes' times; of it a step is what its fullest rank works.
+// core those of attention among them. With nothing sent, no order of these passes is shorter than
+// least_step (schedule_sketch.h).
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "tools/study/plan/schedule_sketch.h"
 #include "workloads/deployment/deployment.h"
+#include "workloads/model/counts.h"
 #include "workloads/training/question.h"
 
 namespace moesim::tools {
@@ -26,7 +27,24 @@ struct TrainingFloor {
   std::int64_t bytes = 0, capacity = 0;
 };
 
-// REQUIRES: check(deployment, question) finds nothing
+// Of many runs that differ in layout, schedule, micro-batch and what is computed again: what they
+// have in common is worked out once.
+class TrainingFloors {
+ public:
+  // REQUIRES: check(deployment, question) finds nothing; a model and device as before
+  TrainingFloor of(const workloads::Deployment& deployment,
+                   const workloads::TrainingQuestion& question);
+
+ private:
+  workloads::ScheduleTimes times_of(const workloads::Deployment& deployment,
+                                    const workloads::TrainingQuestion& question) const;
+
+  ScheduleSketches sketches_;
+  std::vector<workloads::TokenFlops> kinds_;  // a layer of each, forward
+  double peak_ = 0;                           // FLOP a second
+};
+
+// Of one.
 TrainingFloor floor_of(const workloads::Deployment& deployment,
                        const workloads::TrainingQuestion& question);
 

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/support/temporary_folder.h"
+
+using namespace moesim;
 using namespace moesim::tools;
 using doctest::Approx;
 
@@ -72,4 +75,27 @@ TEST_CASE("what never stops is always up, and what is never back never is") {
   CHECK(none.carried == 0);
   // Eight H100 as they stop at Meta's: 8 / 6 / 50,700 of the time down.
   CHECK(availability_of(1, 8, 5, 5, {}).enough == Approx(1 - 8.0 / 6 / 50700));
+}
+
+TEST_CASE(
+    "what a plan says of reliability comes before its cluster's file, and that before Llama 3") {
+  const tests::TemporaryFolder folder;
+  const auto file = folder.file(
+      "mine.yaml", "nodes: 1\nreliability: {gpu_hours: 900, restart: 36 s, source: our log}\n");
+  const Reliability stated = hardware::reliability_of(file, {});
+  CHECK(stated.gpu_hours == 900);
+  CHECK(stated.restart_h == doctest::Approx(0.01));
+  CHECK(stated.recovery_h == Reliability{}.recovery_h);
+  CHECK(stated.source ==
+        std::string("cluster mine: our log; recovery of ") + hardware::kReliabilitySource);
+  CHECK(hardware::reliability_of(file, {{.path = "reliability.gpu_hours", .value = "800"}})
+            .gpu_hours == 800);
+  const Reliability plan =
+      hardware::with(stated, {.restart_h = 1.0, .recovery_h = 0.5}, "the plan");
+  CHECK(plan.gpu_hours == 900);
+  CHECK(plan.restart_h == 1);
+  CHECK(plan.source.starts_with("the plan; gpu_hours of cluster mine: our log"));
+  CHECK(hardware::with(stated, {}, "the plan").source == stated.source);
+  CHECK(hardware::reliability_of(folder.file("none.yaml", "nodes: 1\n"), {}).source ==
+        hardware::kReliabilitySource);
 }

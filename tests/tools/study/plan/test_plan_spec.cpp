@@ -100,8 +100,8 @@ TEST_CASE("pools, and how often a GPU stops") {
   CHECK(spec.space.apart);
   CHECK_FALSE(spec.space.together);
   CHECK(spec.reliability.gpu_hours == 1000);
-  CHECK(spec.reliability.restart_h == doctest::Approx(0.01));
-  CHECK(spec.reliability.recovery_h == doctest::Approx(0.005));
+  CHECK(*spec.reliability.restart_h == doctest::Approx(0.01));
+  CHECK(*spec.reliability.recovery_h == doctest::Approx(0.005));
   CHECK(mistakes(std::string(kService) +
                  "gpus: [a]\nspace: {pools: [apart]}\nserving: {kv: {memory: 0.8}}\n") ==
         "plan.yaml:6:15: serving.kv: is of one pool: a plan of pools apart takes the engine's");

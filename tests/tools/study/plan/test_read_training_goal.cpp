@@ -39,7 +39,8 @@ TEST_CASE("a run of training, with what is left out") {
   CHECK(spec.margin == 0.05);
   CHECK(spec.training->text ==
         "{sequence: 4096, global_batch: 256, run: {tokens: 8.64e9, checkpoint: {every: optimal, "
-        "blocks: 30 s}, failures: {gpu_mtbf: 50700 h, restart: 600 s}}}");
+        "blocks: 30 s}}}");
+  CHECK_FALSE(spec.training->failures_told);
   CHECK(spec.space.layouts.pp == std::vector<std::int64_t>{1, 2, 4, 8, 16});
   CHECK(spec.space.training.micro_batch == std::vector<std::int64_t>{1, 2, 4});
   CHECK(spec.space.training.recompute.size() == 3);
@@ -66,8 +67,10 @@ TEST_CASE("a run of training, with all that can be said") {
         std::vector<ScheduleName>{ScheduleName::GPipe, ScheduleName::ZbV});
   CHECK(spec.space.training.virtual_stages == std::vector<std::int64_t>{3});
   // How often a GPU stops may be the plan's word, too.
-  CHECK(read(std::string(kRun) + "reliability: {gpu_hours: 9, restart: 36 s}\n")
-            .training->text.ends_with("failures: {gpu_mtbf: 9 h, restart: 36 s}}}"));
+  CHECK(spec.training->failures_told);
+  const PlanSpec by_plan = read(std::string(kRun) + "reliability: {gpu_hours: 9, restart: 36 s}\n");
+  CHECK_FALSE(by_plan.training->failures_told);
+  CHECK(by_plan.reliability.gpu_hours == 9);
 }
 
 TEST_CASE("every mistake of a plan of training is told where it is") {

@@ -35,7 +35,8 @@ workloads::Deployment toy(std::int64_t layers) {
 }
 
 workloads::TrainingQuestion four_sequences(const workloads::Deployment& d, ScheduleName schedule) {
-  return tools::with_choice({.sequence = 15, .global_batch = 4}, {.schedule = schedule}, d);
+  return tools::with_choice({.sequence = 15, .global_batch = 4}, {.schedule = schedule},
+                            d.layout.pp, d.model);
 }
 
 }  // namespace
