@@ -95,9 +95,9 @@ std::vector<PlanRow> fewer_rows(const Plan& plan, const PlanSpec& spec, const Pl
   double most = 0;
   for (const Candidate& c : plan.candidates) {
     if (c.gpus() >= a.offer.gpus || (c.rejected && c.rejected->code == "memory")) continue;
-    const double capacity = c.measured   ? c.measured->capacity.p50
-                            : c.estimate ? c.estimate->capacity
-                                         : 0;
+    const double capacity = c.measured      ? c.measured->capacity.p50
+                            : c.estimated() ? c.estimated()->capacity
+                                            : 0;
     if (capacity > most) best = &c, most = capacity;
   }
   if (!best) return {{"fewer", "all of fewer GPUs are refused by proof, or do not fit: see below"}};

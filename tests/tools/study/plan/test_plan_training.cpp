@@ -214,8 +214,7 @@ TEST_CASE("a plan of training has a page") {
     CHECK(has(done, part));
   CHECK_FALSE(has(done, "too few run"));
   CHECK(has(page("targets.days=5"),
-            " Nearest are 32 H100 SXM (tp2-dp16-ep8, micro-batch 2, "
-            "selective recompute), in 6.8 days."));
+            " Nearest are 32 H100 SXM (tp2-pp4-dp4-ep8, micro-batch 2, zb_v), in 6.8 days."));
   CHECK(has(page("limits.gpus=8"), "selective recompute): a GPU lacks "));
 }
 
