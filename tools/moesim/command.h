@@ -76,9 +76,10 @@ const std::vector<Command>& commands();
 std::string wrong_command(const std::vector<Command>& commands,
                           const std::vector<std::string>& words);
 
-// A result, whole: into the file of --output where one is given, else, or where that is "-", to
+// A result, whole: into the file of the option where one is given, else, or where that is "-", to
 // standard output.
-void write_result(const Arguments& arguments, const std::string& text, Console console);
+void write_result(const Arguments& arguments, const std::string& text, Console console,
+                  const char* option = "output");
 
 // --format text|json, which every command has that prints a result.
 Option format_option();

@@ -79,8 +79,9 @@ std::string wrong_command(const std::vector<Command>& commands,
   return {};
 }
 
-void write_result(const Arguments& arguments, const std::string& text, Console console) {
-  if (const auto output = arguments.find("output"); output && *output != "-")
+void write_result(const Arguments& arguments, const std::string& text, Console console,
+                  const char* option) {
+  if (const auto output = arguments.find(option); output && *output != "-")
     sim::io::write_file(*output, text);
   else
     console.out << text;

@@ -222,12 +222,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     emit(*target, plan);
   const sim::io::Json json = to_json(plan, spec);
   if (const auto html = arguments.find("html")) write_page(*html, plan_page(json), json);
-  const std::string text = arguments.json() ? sim::io::to_text(json) : plan_text(plan, spec);
   // --output are the tokens of a request here.
-  if (const auto to = arguments.find("to"); to && *to != "-")
-    sim::io::write_file(*to, text);
-  else
-    console.out << text;
+  write_result(arguments, arguments.json() ? sim::io::to_text(json) : plan_text(plan, spec),
+               console, "to");
   const bool chosen = !plan.answers.empty() && plan.answers.front().roles.front() == "chosen";
   if (chosen) return sim::ExitCode::Ok;
   console.err << "moesim plan: nothing within the limits meets the targets with that confidence\n";

@@ -7,8 +7,6 @@
 #include <map>
 #include <optional>
 
-#include "validation/statistics.h"
-
 namespace moesim::validation {
 namespace {
 
@@ -59,16 +57,20 @@ double rate_of(const E2eRow& row, double ttft_ms, double tpot_ms) {
          static_cast<double>(row.gpus());
 }
 
-Questions questions_of(const std::vector<E2ePrediction>& predictions, ChosenBy by) {
-  std::map<std::string, std::map<std::string, const E2ePrediction*>> loads;
+DeploymentsByLoad deployments_by_load(const std::vector<E2ePrediction>& predictions) {
+  DeploymentsByLoad loads;
   for (const E2ePrediction& p : predictions) {
     const E2eRow& r = p.row;
     if (!p.failed.empty()) continue;
     loads[fmt::format("{} {} {} {} {}", r.model, r.system, r.isl, r.osl, r.concurrency)]
         .try_emplace(r.deployment(), &p);
   }
+  return loads;
+}
+
+Questions questions_of(const std::vector<E2ePrediction>& predictions, ChosenBy by) {
   Questions questions;
-  for (const auto& [load, deployments] : loads) {
+  for (const auto& [load, deployments] : deployments_by_load(predictions)) {
     std::vector<MeasuredOption>& options = questions[load];
     for (const auto& [name, p] : deployments) {
       if (by == ChosenBy::UserSpeed)
@@ -104,20 +106,9 @@ std::vector<E2eCapacity> capacities_of(const std::vector<E2ePrediction>& predict
 }
 
 E2eError error_of(const std::vector<E2eCapacity>& capacities) {
-  std::vector<double> errors, absolute;
-  for (const E2eCapacity& c : capacities) {
-    errors.push_back(100 * (c.predicted / c.measured - 1));
-    absolute.push_back(std::abs(errors.back()));
-  }
-  E2eError error{.n = static_cast<std::int64_t>(errors.size())};
-  if (errors.empty()) return error;
-  double sum = 0;
-  for (const double one : absolute) sum += one;
-  error.median = quantile(absolute, 0.5);
-  error.p90 = quantile(absolute, 0.9);
-  error.mean = sum / static_cast<double>(errors.size());
-  error.bias = quantile(errors, 0.5);
-  return error;
+  std::vector<double> errors;
+  for (const E2eCapacity& c : capacities) errors.push_back(100 * (c.predicted / c.measured - 1));
+  return error_over(errors);
 }
 
 }  // namespace moesim::validation

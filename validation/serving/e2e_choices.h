@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,13 @@ namespace moesim::validation {
 // Output tokens a second and GPU of a closed loop.
 double rate_of(const E2eRow& row, double ttft_ms, double tpot_ms);
 
-// Deployments of a model on a system under one load (lengths, clients), each once; repeats of one
-// are no choice between two. By what a user sees (tokens a second, 1 / TPOT), or by what a GPU
-// does.
+// Deployments of a model on a system under one load (lengths, clients), each once: repeats of one
+// are no choice between two. By load, then by deployment; of those that did not fail.
+using DeploymentsByLoad = std::map<std::string, std::map<std::string, const E2ePrediction*>>;
+DeploymentsByLoad deployments_by_load(const std::vector<E2ePrediction>& predictions);
+
+// Each load is a question, its deployments the options. By what a user sees (tokens a second, 1 /
+// TPOT), or by what a GPU does.
 enum class ChosenBy { UserSpeed, GpuRate };
 Questions questions_of(const std::vector<E2ePrediction>& predictions, ChosenBy by);
 

@@ -24,23 +24,14 @@ void add(const E2ePrediction& p, bool ttft, double more, std::vector<double>& er
 template <class Wanted, class More>
 E2eError error_of(const std::vector<E2ePrediction>& all, bool ttft, const Wanted& wanted,
                   const More& more) {
-  std::vector<double> errors, absolute;
+  std::vector<double> errors;
   std::int64_t inside = 0;
   for (const E2ePrediction& p : all) {
     if (p.failed.empty() && wanted(p)) add(p, ttft, more(p), errors, inside);
   }
-  E2eError error{.n = static_cast<std::int64_t>(errors.size())};
-  if (errors.empty()) return error;
-  double sum = 0;
-  for (const double e : errors) {
-    absolute.push_back(std::abs(e));
-    sum += std::abs(e);
-  }
-  error.median = quantile(absolute, 0.5);
-  error.p90 = quantile(absolute, 0.9);
-  error.mean = sum / static_cast<double>(errors.size());
-  error.bias = quantile(errors, 0.5);
-  error.coverage80 = 100 * static_cast<double>(inside) / static_cast<double>(errors.size());
+  E2eError error = error_over(errors);
+  if (!errors.empty())
+    error.coverage80 = 100 * static_cast<double>(inside) / static_cast<double>(errors.size());
   return error;
 }
 
@@ -109,6 +100,22 @@ const char* options_of(const E2ePrediction& p) {
 }
 
 }  // namespace
+
+E2eError error_over(const std::vector<double>& errors) {
+  E2eError error{.n = static_cast<std::int64_t>(errors.size())};
+  if (errors.empty()) return error;
+  std::vector<double> absolute;
+  double sum = 0;
+  for (const double e : errors) {
+    absolute.push_back(std::abs(e));
+    sum += std::abs(e);
+  }
+  error.median = quantile(absolute, 0.5);
+  error.p90 = quantile(absolute, 0.9);
+  error.mean = sum / static_cast<double>(errors.size());
+  error.bias = quantile(errors, 0.5);
+  return error;
+}
 
 E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
   E2eSummary summary;

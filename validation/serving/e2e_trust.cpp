@@ -1,13 +1,11 @@
 #include "validation/serving/e2e_trust.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
-#include <map>
-#include <string>
+#include <iterator>
 
 #include "validation/confidence.h"
+#include "validation/serving/e2e_choices.h"
 
 namespace moesim::validation {
 namespace {
@@ -35,16 +33,8 @@ std::vector<Statement> statements_on_tpot(const std::vector<E2ePrediction>& pred
 }
 
 std::vector<Statement> statements_on_pairs(const std::vector<E2ePrediction>& predictions) {
-  // By load, then by deployment: repeats of one are no choice between two.
-  std::map<std::string, std::map<std::string, const E2ePrediction*>> loads;
-  for (const E2ePrediction& p : predictions) {
-    const E2eRow& r = p.row;
-    if (!p.failed.empty()) continue;
-    loads[fmt::format("{} {} {} {} {}", r.model, r.system, r.isl, r.osl, r.concurrency)]
-        .try_emplace(r.deployment(), &p);
-  }
   std::vector<Statement> statements;
-  for (const auto& [load, deployments] : loads) {
+  for (const auto& [load, deployments] : deployments_by_load(predictions)) {
     for (auto a = deployments.begin(); a != deployments.end(); ++a) {
       for (auto b = std::next(a); b != deployments.end(); ++b) {
         const E2ePrediction &one = *a->second, &other = *b->second;

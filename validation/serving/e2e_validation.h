@@ -20,6 +20,8 @@ struct E2eError {
   double median = 0, p90 = 0, mean = 0, bias = 0,
          coverage80 = 0;  // percent; bias: median of errors
 };
+// Of errors in percent, all but the coverage; of none nothing.
+E2eError error_over(const std::vector<double>& errors);
 
 struct E2ePrediction {
   E2eRow row;

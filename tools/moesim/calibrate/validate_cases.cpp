@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <ostream>
+#include <utility>
 
 #include "sim/error.h"
 #include "sim/io/json.h"
@@ -38,7 +39,13 @@ std::vector<std::string> shipped_cases() {
   throw sim::ConfigError("validate cases: no folder validation/cases is here; name the files");
 }
 
-constexpr double kPairsDiffer = 1.1;
+// Of the questions that cases are options of.
+std::pair<validation::Chosen, validation::RankedPairs> chosen_of(
+    const std::vector<CaseResult>& results) {
+  constexpr double kPairsDiffer = 1.1;
+  const auto questions = questions_of(results);
+  return {choices_of(questions).all(), pairs_of(questions, kPairsDiffer)};
+}
 
 double percent(double value) {
   return std::round(value * 100) / 100;
@@ -108,9 +115,7 @@ Json to_json(const std::vector<CaseResult>& results) {
                                {"median_error_percent", percent(line.median)},
                                {"bias_percent", percent(line.bias)}});
   }
-  const auto questions = questions_of(results);
-  const validation::Chosen chosen = choices_of(questions).all();
-  const validation::RankedPairs pairs = pairs_of(questions, kPairsDiffer);
+  const auto [chosen, pairs] = chosen_of(results);
   json["choices"] = {{"questions", chosen.questions},
                      {"right", chosen.right},
                      {"pairs", pairs.pairs},
@@ -133,9 +138,7 @@ void print(std::ostream& out, const std::vector<CaseResult>& results) {
     out << fmt::format("{:20} {:8} {:8} {:13.1f}% {:+7.1f}%\n", line.kind, line.n, line.ok,
                        line.median, line.bias);
   }
-  const auto questions = questions_of(results);
-  const validation::Chosen chosen = choices_of(questions).all();
-  const validation::RankedPairs pairs = pairs_of(questions, kPairsDiffer);
+  const auto [chosen, pairs] = chosen_of(results);
   out << fmt::format(
       "\nof {} questions that several options were measured for, ours is the best, or within 5 % "
       "of "
