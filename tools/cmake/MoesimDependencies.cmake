@@ -4,6 +4,7 @@ find_package(fmt 9 REQUIRED)                # libfmt-dev
 find_package(yaml-cpp 0.7 REQUIRED)         # libyaml-cpp-dev
 find_package(HDF5 REQUIRED COMPONENTS C)    # libhdf5-dev
 find_package(nlohmann_json 3.11 REQUIRED)   # nlohmann-json3-dev
+find_package(RapidJSON 1.1 REQUIRED)        # rapidjson-dev (headers only): recordings of gigabytes
 find_package(ZLIB REQUIRED)                 # zlib1g-dev
 find_package(SQLite3 3.34 REQUIRED)          # libsqlite3-dev: the store of studies
 find_package(CLI11 2.1 REQUIRED)            # libcli11-dev
