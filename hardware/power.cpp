@@ -16,6 +16,7 @@ using sim::io::YamlNode;
 
 constexpr double kIdleOfLimit = 74.0 / 700;  // H100's
 constexpr int kMostFamilies = 4;             // as load_device
+const char* const kByUse = "power by use: H100's fit stands in";
 
 // "700 W"
 double read_watts(const YamlNode& node) {
@@ -57,24 +58,35 @@ CardPower read_power(const YamlNode& node) {
   if (const auto parts = node.find("parts"))
     read_parts(*parts, power);
   else
-    power.stand_ins.emplace_back("power by use: H100's fit stands in");
+    power.stand_ins.emplace_back(kByUse);
   return power;
+}
+
+// `power: {parts: …, source: …}`: how it draws is its own, limit and idle power are its family's.
+void read_own_parts(const YamlNode& node, CardPower& power) {
+  node.allow_only({"parts", "source"});
+  read_parts(node.at("parts"), power);
+  power.source += "; " + node.at("source").text();
+  std::erase(power.stand_ins, kByUse);
 }
 
 std::optional<CardPower> load(const std::filesystem::path& file, int families_left) {
   const YamlDocument document = YamlDocument::load(file);
   const YamlNode root = document.root();
-  if (const auto node = root.find("power")) {
+  const auto node = root.find("power"), family = root.find("family");
+  const bool has_family = family && families_left > 0;
+  if (node && (!has_family || node->find("limit"))) {
     CardPower power = read_power(*node);
     document.throw_errors();
     return power;
   }
-  const auto family = root.find("family");
-  if (!family || families_left == 0) return {};
+  if (!has_family) return {};
   auto power = load(document.folder() / (family->text() + ".yaml"), families_left - 1);
   if (power) {
     power->stand_ins.insert(power->stand_ins.begin(),
                             fmt::format("limit and idle power: those of {}", family->text()));
+    if (node) read_own_parts(*node, *power);
+    document.throw_errors();
   }
   return power;
 }
@@ -91,7 +103,7 @@ std::optional<CardPower> chosen_power(const std::optional<CardPower>& of_device,
                                       const PowerChoice& choice) {
   if (!of_device && !choice.limit_w) return {};
   CardPower power = of_device.value_or(CardPower{});
-  if (!of_device) power.stand_ins.emplace_back("power by use: H100's fit stands in");
+  if (!of_device) power.stand_ins.emplace_back(kByUse);
   if (choice.limit_w) {
     power.limit_w = *choice.limit_w;
     power.source = "limit: the scenario's";

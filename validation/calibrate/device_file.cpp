@@ -60,6 +60,15 @@ std::string device_yaml(const OwnDevice& own, const hardware::Device& base,
       fmt::format("launch:\n  graph: {}\n  host: {}\n",
                   chosen(points.launch_us.value_or(0), base_us(base.launch_latency), us, base.name),
                   us(base_us(base.host_launch)));
+  if (own.power) {
+    const hardware::CardPower& card = own.power->card;
+    text += fmt::format(
+        "power:  # limit and idle power are of {}\n  parts: {{busy: {:.3g}, memory: {:.3g}, "
+        "compute: {:.3g}, half: {:.3g}, error: {:.2g}}}  # fitted on {} loads\n"
+        "  source: watts of {} under loads of three seconds\n",
+        base.name, card.busy, card.memory, card.compute, card.half, card.error, own.power->loads,
+        points.device);
+  }
   text += fmt::format(
       "allocator:\n  context: {}\n  granularity: {}\nsource: points of {}; datasheet values of "
       "{}\n",

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "hardware/device.h"
 #include "validation/calibrate/points_summary.h"
+#include "validation/calibrate/power_fit.h"
 
 namespace moesim::validation {
 
@@ -20,6 +22,7 @@ struct OwnDevice {
       base;  // file, absolute, of the device whose datasheet and fits it takes over
   std::int64_t multiprocessors = 0;
   double memory_bytes = 0, l2_bytes = 0;  // of the card; 0: the base's
+  std::optional<PowerFit> power = {};     // nothing: the base's
 };
 
 // YAML. Rates, links and the host's launch are the base's; multiprocessors, memory, L2, launch in a

@@ -74,6 +74,24 @@ TEST_CASE("what a device does not say of its power is an H100's, and said") {
   CHECK_FALSE(load_power("configs/devices/tpu-v4.yaml"));
 }
 
+TEST_CASE("how a measured card draws is its own, its limit and idle power are its family's") {
+  const moesim::tests::TemporaryFolder folder;
+  folder.file("base.yaml", "power: {limit: 500 W, source: x}\n");
+  const auto file = folder.file(
+      "mine.yaml",
+      "family: base\npower: {parts: {busy: 0.2, memory: 0.5, compute: 0.6, half: 0.3, error: 0.1}, "
+      "source: y}\n");
+  const auto power = load_power(file);
+  REQUIRE(power);
+  CHECK(power->limit_w == 500);
+  CHECK(power->memory == 0.5);
+  CHECK(power->error == 0.1);
+  CHECK(power->source == "x; y");
+  CHECK(power->stand_ins ==
+        std::vector<std::string>{"limit and idle power: those of base",
+                                 "idle power 53 W: of its limit as much as an H100"});
+}
+
 TEST_CASE("a wrong power is told where it stands") {
   const moesim::tests::TemporaryFolder folder;
   const auto message = [&](const std::string& power) {
@@ -85,4 +103,7 @@ TEST_CASE("a wrong power is told where it stands") {
             ":1:16: power.limit: expected a power such as 700 W, not \"700\"");
   CHECK(message("{limit: 70 W, idle: 74 W, source: x}") ==
         (folder.path() / "d.yaml").string() + ":1:28: power.idle: is not below the limit");
+  // Without a family there is no limit but its own.
+  CHECK(message("{source: x}") ==
+        (folder.path() / "d.yaml").string() + ":1:8: power: key \"limit\" is missing");
 }

@@ -61,7 +61,9 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   const tests::TemporaryFolder folder;
   const fs::path own = folder.path() / "own", out = folder.path() / "mine";
   const Environment environment(own, "card,node");
-  const Outcome first = call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}});
+  const std::map<std::string, std::vector<std::string>> arguments{
+      {"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}, {"power", {""}}};
+  const Outcome first = call(arguments);
   CAPTURE(first.err);
   CAPTURE(first.out);
   REQUIRE(first.code == sim::ExitCode::Ok);
@@ -128,6 +130,9 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   CHECK(has(first.out, "  ceilings        copy 2.9"));
   CHECK(has(first.out, "launch in a graph 1.9"));
   CHECK(has(first.out, " us, was 2.4 us\n"));
+  // Two of memory and one of each kernel, all of which draw 400 W here.
+  CHECK(json["power"]["loads"] == 5);
+  CHECK(has(first.out, "fitted on 5 loads; one of them lies off a fit on the others by up to "));
   CHECK(
       has(first.out,
           "  next            moesim run mixtral-8x7b-decode-h100 --set cluster=mine-1x8 --set "
@@ -137,6 +142,11 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   const hardware::Device device = hardware::load_device(own / "devices" / "mine.yaml");
   CHECK(device.name == "mine");
   CHECK(device.launch_latency < hardware::load_device("configs/devices/h100.yaml").launch_latency);
+  REQUIRE(device.power);
+  CHECK(device.power->limit_w == 700);
+  CHECK(device.power->memory ==
+        doctest::Approx(json["power"]["memory"].get<double>()).epsilon(0.01));
+  CHECK(device.power->memory != hardware::load_device("configs/devices/h100.yaml").power->memory);
   int measured = 0;
   for (const auto& model : device.fitted) {
     measured += model.carried_from.empty() ? 1 : 0;
@@ -177,7 +187,7 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
       sim::ConfigError);
 
   // Started again it has nothing left to measure, and says the same.
-  const Outcome again = call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}});
+  const Outcome again = call(arguments);
   CHECK(again.code == sim::ExitCode::Ok);
   CHECK(again.out == first.out);
   CHECK(has(again.err, "the kernels were checked before\n"));
@@ -187,7 +197,7 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
   points.replace(points.find("made-up card"), 12, "another card");
   std::ofstream(out / "points.csv") << points;
   CHECK_THROWS_WITH_AS(
-      call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}}),
+      call(arguments),
       ((out / "points.csv").string() +
        " was measured on \"another card\", and this is \"made-up card\": give another folder with "
        "-o")
@@ -195,7 +205,7 @@ TEST_CASE("one command measures a card, judges its fits, and the device is known
       sim::ConfigError);
 
   CHECK_THROWS_WITH_AS(
-      call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}, {"power", {""}}}),
+      call({{"NAME", {"mine"}}, {"base", {"h100"}}, {"output", {out.string()}}}),
       (out.string() +
        " holds a calibration of another plan (--minutes or --power was another): give "
        "those again to go on with it, or another folder with -o")

@@ -10,6 +10,7 @@
 #include "hardware/device.h"
 #include "tools/moesim/command.h"
 #include "validation/calibrate/points_summary.h"
+#include "validation/calibrate/power_fit.h"
 #include "validation/statistics.h"
 
 namespace moesim::tools {
@@ -54,8 +55,9 @@ struct Calibration {
   std::string base_name;  // "h100"
   hardware::Device base;
   std::vector<JudgedFit> fits;
-  std::vector<std::string> not_fitted;  // "moesim_fp8: 3 points are too few"
-  std::vector<std::string> left_out;    // points, with the reason
+  std::vector<std::string> not_fitted;        // "moesim_fp8: 3 points are too few"
+  std::vector<std::string> left_out;          // points, with the reason
+  std::optional<validation::PowerFit> power;  // where loads for it were measured
   std::vector<Change> changes;
   std::filesystem::path device_file;
   std::vector<std::string> clusters;  // by name

@@ -109,6 +109,11 @@ std::string card_text(const Calibration& c) {
     text += line(what == p.watts.begin()->first ? "power" : "",
                  fmt::format("{} {:.0f} W", what, watts));
   }
+  if (c.power) {
+    text += line("", fmt::format("fitted on {} loads; one of them lies off a fit on the others by "
+                                 "up to {:.0f} %",
+                                 c.power->loads, 100 * c.power->card.error));
+  }
   bool first = true;
   for (const auto& m : p.memory) {
     if (m.what == "allocation") continue;
@@ -209,6 +214,11 @@ std::string calibration_json(const Calibration& c) {
                       {"skipped", c.selftest.skipped},
                       {"without", c.selftest.without},
                       {"failures", c.selftest.failures}};
+  if (c.power) {
+    const hardware::CardPower& card = c.power->card;
+    json["power"] = {{"loads", c.power->loads}, {"busy", card.busy}, {"memory", card.memory},
+                     {"compute", card.compute}, {"half", card.half}, {"error", card.error}};
+  }
   json["products"] = Json::array();
   for (const auto& product : p.products) {
     json["products"].push_back({{"precision", product.precision},

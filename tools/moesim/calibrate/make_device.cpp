@@ -17,6 +17,7 @@
 #include "validation/calibrate/fit_task.h"
 #include "validation/calibrate/fitted_file.h"
 #include "validation/calibrate/import_points.h"
+#include "validation/calibrate/power_fit.h"
 #include "validation/compare/table_report.h"
 #include "validation/cuda/protocol/points.h"
 #include "validation/tables/tables.h"
@@ -101,6 +102,18 @@ validation::ErrorSummary judge(const std::optional<sim::io::CsvTable>& table,
   }
 }
 
+void fit_power_of(Calibration& c, const sim::io::CsvTable& points) {
+  validation::PowerLoads loads = validation::power_loads(points, c.base);
+  if (loads.loads.empty() && loads.left_out.empty()) return;  // not asked for
+  c.left_out.insert(c.left_out.end(), loads.left_out.begin(), loads.left_out.end());
+  if (!c.base.power) {
+    c.not_fitted.push_back(fmt::format("power: {} says no limit", c.base.name));
+    return;
+  }
+  c.power = validation::fit_power(loads.loads, *c.base.power);
+  if (!c.power) c.not_fitted.emplace_back("power: fewer than three kinds of load");
+}
+
 double metadata_number(const validation::cuda::Metadata& metadata, const std::string& key) {
   for (const auto& [name, value] : metadata) {
     if (name == key) return std::strtod(value.c_str(), nullptr);
@@ -157,6 +170,7 @@ void make_device(Calibration& c) {
                     (folder / "points.csv").string(), c.left_out.size()));
   }
 
+  fit_power_of(c, points);
   const auto metadata = validation::cuda::parse_metadata(text);
   const std::string fitted = c.request.name + ".fitted.yaml";
   const std::string device = validation::device_yaml(
@@ -164,7 +178,8 @@ void make_device(Calibration& c) {
        .base = fs::absolute(find_device_file(c.base_name)),
        .multiprocessors = static_cast<std::int64_t>(metadata_number(metadata, "multiprocessors")),
        .memory_bytes = metadata_number(metadata, "memory_bytes"),
-       .l2_bytes = metadata_number(metadata, "l2_bytes")},
+       .l2_bytes = metadata_number(metadata, "l2_bytes"),
+       .power = c.power},
       c.base, c.points, fitted);
   const fs::path own = own_config_folder();
   c.device_file = own / "devices" / (c.request.name + ".yaml");
