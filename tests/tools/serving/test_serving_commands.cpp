@@ -57,7 +57,9 @@ TEST_CASE("a capacity says what was asked, what is carried, and where the questi
             "asked: it may be more\n"));
   CHECK(has(easy.out, "  saturation    at about "));
   CHECK(has(easy.out, "  when GPUs go  "));
-  CHECK(has(easy.out, "(50700 GPU-hours to a stop, 600 s to be back)\n"));
+  CHECK(
+      has(easy.out,
+          "\n                50700 GPU-hours to a stop, 600 s to be back (reliability: Llama 3, "));
 
   Values values = mixtral({"serving.targets={ttft: 1 s, tpot: 12 ms}"});
   values["format"] = {"json"};
@@ -92,11 +94,10 @@ TEST_CASE("an elastic engine that loses a GPU carries less, and more than none")
     Values values =
         mixtral({"serving.targets={ttft: 1 s, tpot: 40 ms}", "parallelism={dp: 8, ep: 8}",
                  "serving.replicas=1", "placement={experts: eplb, redundant: 8, survive: gpu}",
+                 "cluster.reliability={gpu_hours: 10, restart: 10 s, recovery: 360 s}",
                  std::string("engine.elastic=") + (elastic ? "true" : "false")});
     values["format"] = {"json"};
-    values["gpu-hours"] = {"10"};
     values["restart"] = {"3600 s"};
-    values["recovery"] = {"360 s"};
     const Called called = call(tools::capacity_command(), values);
     CAPTURE(called.err);
     CHECK(called.code == sim::ExitCode::Ok);
@@ -105,6 +106,9 @@ TEST_CASE("an elastic engine that loses a GPU carries less, and more than none")
   const auto stops = capacity(false), goes_on = capacity(true);
   CHECK(stops["rate_per_s"] == goes_on["rate_per_s"]);
   const double whole = stops["rate_per_s"]["p50"];
+  CHECK(stops["availability"]["gpu_hours_to_a_stop"] == 10);
+  CHECK(stops["availability"]["source"] ==
+        "the command line; gpu_hours, recovery of cluster h100-1x8");
   CHECK(stops["availability"]["lost"][1]["capacity_per_s"] == 0);
   const double one = goes_on["availability"]["lost"][1]["capacity_per_s"];
   // 54 of 60 minutes with seven ranks.

@@ -6,6 +6,7 @@
 #include <ostream>
 #include <vector>
 
+#include "hardware/reliability.h"
 #include "sim/error.h"
 #include "sim/io/json.h"
 #include "sim/units_text.h"
@@ -29,9 +30,9 @@ struct Lasting {
   bool elastic = false;
 };
 
-double hours(const Arguments& arguments, const char* option, double fallback) {
+std::optional<double> hours(const Arguments& arguments, const char* option) {
   const auto text = arguments.find(option);
-  if (!text) return fallback;
+  if (!text) return {};
   const auto time = sim::parse_duration(*text);
   if (!time) {
     throw sim::ConfigError(
@@ -40,13 +41,19 @@ double hours(const Arguments& arguments, const char* option, double fallback) {
   return sim::to_seconds(*time) / 3600;
 }
 
+// The command line's before the cluster's before what is known of others.
+Reliability reliability_of(const Arguments& arguments, const workloads::Inputs& inputs) {
+  hardware::StatedReliability stated{.restart_h = hours(arguments, "restart"),
+                                     .recovery_h = hours(arguments, "recovery")};
+  if (arguments.has("gpu-hours")) stated.gpu_hours = arguments.number("gpu-hours", 1, 1e12);
+  return hardware::with(hardware::reliability_of(inputs.cluster, inputs.cluster_changes), stated,
+                        "the command line");
+}
+
 Lasting lasting_of(const Arguments& arguments, const workloads::Scenario& scenario,
                    const ServingCapacity& whole, const std::function<bool()>& stop) {
   Lasting result;
-  result.reliability = {
-      .gpu_hours = static_cast<double>(arguments.integer("gpu-hours", 1, 1'000'000'000)),
-      .restart_h = hours(arguments, "restart", Reliability{}.restart_h),
-      .recovery_h = hours(arguments, "recovery", Reliability{}.recovery_h)};
+  result.reliability = reliability_of(arguments, scenario.inputs);
   const workloads::serving::ServingQuestion& asked = *scenario.serving();
   const auto rate =
       std::get<workloads::serving::RequestLaws>(asked.requests).arrivals.stages[0].from;
@@ -75,10 +82,11 @@ Lasting lasting_of(const Arguments& arguments, const workloads::Scenario& scenar
 std::string lasting_text(const Lasting& l) {
   return fmt::format(
       "  when GPUs go  {:.2f} requests/s with one lost, {:.2f} with two{}: {:.2f} on average, "
-      "enough "
-      "{:.3f} % of the time\n                ({:.0f} GPU-hours to a stop, {:.0f} s to be back)\n",
+      "enough {:.3f} % of the time\n"
+      "                {:.0f} GPU-hours to a stop, {:.0f} s to be back (reliability: {})\n",
       l.losses.capacity[1], l.losses.capacity[2], l.elastic ? ", elastic" : "", l.losses.goodput,
-      100 * l.losses.available, l.reliability.gpu_hours, 3600 * l.reliability.restart_h);
+      100 * l.losses.available, l.reliability.gpu_hours, 3600 * l.reliability.restart_h,
+      l.reliability.source);
 }
 
 sim::io::Json to_json(const ServingCapacity& c, const workloads::Scenario& scenario) {
@@ -179,14 +187,15 @@ Command capacity_command() {
   const std::vector<Option> losses = {
       {.name = "--gpu-hours",
        .value = "N",
-       .help = "to an unexpected stop; of 16,384 H100 in 54 days (arXiv 2407.21783)",
-       .fallback = "50700"},
+       .help = "to an unexpected stop, for the cluster's reliability; else 50700, of 16,384 H100 "
+               "in 54 days (arXiv 2407.21783)"},
       {.name = "--restart",
        .value = "TIME",
-       .help = "until an engine serves again: 600 s, assumed"},
+       .help = "until an engine serves again, for the cluster's; else 600 s, assumed"},
       {.name = "--recovery",
        .value = "TIME",
-       .help = "until an elastic engine goes on without a GPU: 57 s (vLLM pull request 46370)"}};
+       .help = "until an elastic engine goes on without a GPU, for the cluster's; else 57 s (vLLM "
+               "pull request 46370)"}};
   options.insert(options.end(), losses.begin(), losses.end());
   options.push_back(html_option());
   options.push_back(format_option());
