@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "sim/check.h"
+#include "sim/quantile.h"
 
 namespace moesim::workloads {
 namespace {
@@ -73,12 +74,7 @@ Json time_json(const std::vector<TimeReport>& time) {
 Distribution distribution_of(std::vector<double> sample) {
   SIM_CHECK(!sample.empty(), "a distribution of nothing");
   std::sort(sample.begin(), sample.end());
-  const auto quantile = [&](double q) {
-    const double at = q * static_cast<double>(sample.size() - 1);
-    const auto below = static_cast<std::size_t>(at);
-    const std::size_t above = std::min(below + 1, sample.size() - 1);
-    return sample[below] + (at - static_cast<double>(below)) * (sample[above] - sample[below]);
-  };
+  const auto quantile = [&](double q) { return sim::quantile_of_sorted(sample, q); };
   const double sum = std::accumulate(sample.begin(), sample.end(), 0.0);
   return {.mean = sum / static_cast<double>(sample.size()),
           .p50 = quantile(0.5),

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "sim/io/csv.h"
+#include "sim/quantile.h"
 
 namespace moesim::workloads::serving {
 namespace {
@@ -57,12 +58,7 @@ Quantiles quantiles_of(std::vector<double> sample) {
   double squares = 0;
   for (const double x : sample) squares += (x - q.mean) * (x - q.mean);
   q.deviation = std::sqrt(squares / n);
-  const auto at = [&](double p) {
-    const double place = p * (n - 1);
-    const auto low = static_cast<std::size_t>(place);
-    const std::size_t high = std::min(low + 1, sample.size() - 1);
-    return sample[low] + (sample[high] - sample[low]) * (place - static_cast<double>(low));
-  };
+  const auto at = [&](double p) { return sim::quantile_of_sorted(sample, p); };
   q.median = at(0.5);
   q.p90 = at(0.9);
   q.p95 = at(0.95);
