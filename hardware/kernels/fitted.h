@@ -30,7 +30,7 @@
 #include "hardware/choose_fitted.h"
 #include "hardware/kernels/parameters.h"
 #include "hardware/kernels/rates.h"
-#include "hardware/kernels/residual.h"
+#include "hardware/kernels/residual_lookup.h"
 #include "hardware/kernels/rising_model.h"
 #include "hardware/kernels/seen_range.h"
 #include "hardware/trust.h"
@@ -102,6 +102,7 @@ class Fitted {
   explicit Fitted(FittedModel model, double doubt = 0)
       : parameters_(parameters_of<typename M::Parameters>(model, M::fields())),
         model_(std::move(model)),
+        residual_(model_.residual),
         stand_in_(doubt > 0),
         doubt_(doubt) {
     check_residual_axes(model_, std::span(M::kFeatures).first(M::knots().size()));
@@ -180,9 +181,7 @@ class Fitted {
   double fitted_us(const typename M::Shape& shape, const Rates& rates) const {
     const double us = M::us(shape, rates, parameters_);
     // A library's choice of kernels does not carry over to another architecture.
-    return model_.other_generation
-               ? us
-               : us * std::exp(residual_at(model_.residual, M::features(shape)));
+    return model_.other_generation ? us : us * std::exp(residual_.at(M::features(shape)));
   }
   const Interval& within(std::string_view regime) const {
     for (const auto& [name, ends] : within_)
@@ -208,6 +207,7 @@ class Fitted {
 
   typename M::Parameters parameters_;
   FittedModel model_;
+  ResidualLookup residual_;
   std::vector<SeenRange> ranges_;  // of the axes
   Interval widest_;                // of all regimes
   // Where a fit has seen a shape's like: by regime, as prices are asked for by thousands.

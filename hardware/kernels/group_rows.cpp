@@ -50,16 +50,20 @@ GroupRows average(std::span<const GroupRows> draws) {
   return sum;
 }
 
+double thinned_active(const GroupRows& g, double share) {
+  if (g.rows <= 0 || share >= 1) return g.active;
+  const double rows = share * g.rows, full = g.rows / g.active;
+  const bool even = g.most < full + 1;
+  return even ? std::min(g.active, rows)
+              : std::max(g.active * (1 - std::pow(1 - share, full)), std::min(1.0, rows));
+}
+
 GroupRows thinned(const GroupRows& g, double share) {
   if (g.rows <= 0 || share >= 1) return g;
   GroupRows less = g;
   less.rows = share * g.rows;
   less.most = std::min(less.rows, std::max(1.0, share * g.most));
-  const double full = g.rows / g.active;
-  const bool even = g.most < full + 1;
-  less.active =
-      even ? std::min(g.active, less.rows)
-           : std::max(g.active * (1 - std::pow(1 - share, full)), std::min(1.0, less.rows));
+  less.active = thinned_active(g, share);
   for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
     const double scaled = tiles_of(g, kRowTiles[i] / share) - (g.active - less.active);
     less.tiles[i] = std::max({less.active, less.rows / kRowTiles[i], scaled});

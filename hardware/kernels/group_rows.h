@@ -28,5 +28,7 @@ GroupRows average(std::span<const GroupRows> draws);
 // as long as there are as many. Tiles are those of all rows in tiles of tile / share.
 // REQUIRES: 0 < share <= 1
 GroupRows thinned(const GroupRows& rows, double share);
+// Its groups that have rows.
+double thinned_active(const GroupRows& rows, double share);
 
 }  // namespace moesim::hardware

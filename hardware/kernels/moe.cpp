@@ -179,8 +179,12 @@ bool MoeModel::tells(std::string_view parameter, const MoeInput& x) {
 }
 
 std::array<double, 4> MoeModel::features(const MoeInput& x) {
-  return {x.rows.rows / std::max(1.0, x.rows.active), std::max(1.0, x.rows.active), x.inter,
-          std::max(1.0, x.tokens)};
+  return features(x, {.tokens = x.tokens, .rows = x.rows.rows, .active = x.rows.active});
+}
+
+std::array<double, 4> MoeModel::features(const MoeInput& x, const Earlier& earlier) {
+  const double active = std::max(1.0, earlier.active);
+  return {earlier.rows / active, active, x.inter, std::max(1.0, earlier.tokens)};
 }
 
 // A single GEMM has no choice of experts.
@@ -203,30 +207,31 @@ std::string_view MoeModel::regime(const MoeInput& x, const Rates&) {
 
 MoeModel::Smaller MoeModel::smaller(const MoeInput& x, const ResidualTable& table) {
   Smaller smaller;
-  const auto add = [&](double tokens, const GroupRows& rows) {
-    if (smaller.count == smaller.at.size()) return;
-    MoeInput& one = smaller.at[smaller.count++];
-    one = x;
-    one.tokens = tokens;
-    one.rows = rows;
+  const auto add = [&](const Earlier& earlier) {
+    if (smaller.count < smaller.at.size()) smaller.at[smaller.count++] = earlier;
   };
   const double full = x.rows.rows / std::max(1.0, x.rows.active);
   const bool even = x.rows.most < full + 1;  // and was so on its way (thinned)
   const auto grown_to = [&](double share) {
-    if (share * x.rows.rows >= 1) add(share * x.tokens, thinned(x.rows, share));
+    if (!(share * x.rows.rows >= 1)) return;
+    add({.tokens = share * x.tokens,
+         .share = share,
+         .rows = std::min(share, 1.0) * x.rows.rows,
+         .active = thinned_active(x.rows, share)});
   };
   // As many tokens give these rows where a GPU has so many times its part of them.
   const double least_tokens =
       x.experts > 0 ? x.rows.rows * x.experts / (kMostLoaded * x.top_k * x.rows.groups) : x.tokens;
-  for (const auto& [axis, knots] : table.axes) {
-    for (const double knot : knots) {
-      if (axis == kFeatures[0] && knot < full)
+  for (std::size_t axis = 0; axis < table.axes.size(); ++axis) {
+    for (const double knot : table.axes[axis].second) {
+      if (axis == kRowsPerGroup && knot < full)
         grown_to(even ? knot / full : share_at_rows(knot, full, x.rows.active));
-      if (axis == kFeatures[1] && knot < x.rows.active)
+      if (axis == kActive && knot < x.rows.active)
         grown_to(even ? knot / x.rows.rows : 1 - std::pow(1 - knot / x.rows.active, 1 / full));
-      if (axis == kFeatures[3] && knot < x.tokens) {
+      if (axis == kTokens && knot < x.tokens) {
         grown_to(knot / x.tokens);
-        if (knot >= least_tokens) add(knot, x.rows);
+        if (knot >= least_tokens)
+          add({.tokens = knot, .rows = x.rows.rows, .active = x.rows.active});
       }
     }
   }
@@ -235,14 +240,18 @@ MoeModel::Smaller MoeModel::smaller(const MoeInput& x, const ResidualTable& tabl
 
 template <>
 double Fitted<MoeModel>::us(const MoeInput& x, const Rates& rates) const {
-  double us = std::max(fitted_us(x, rates), MoeModel::least_us(x, rates));
-  if (model_.other_generation || model_.residual.values.empty()) return us;
-  const double left = residual_at(model_.residual, MoeModel::features(x));
+  const double least = MoeModel::least_us(x, rates);
+  if (model_.other_generation || residual_.empty()) return std::max(fitted_us(x, rates), least);
+  const double left = residual_.at(MoeModel::features(x));
+  double us = std::max(MoeModel::us(x, rates, parameters_) * std::exp(left), least);
   const MoeModel::Smaller smaller = MoeModel::smaller(x, model_.residual);
-  for (std::size_t i = 0; i < smaller.count; ++i) {
-    const double then = residual_at(model_.residual, MoeModel::features(smaller.at[i]));
-    if (then > left)
-      us = std::max(us, MoeModel::us(smaller.at[i], rates, parameters_) * std::exp(then));
+  for (const MoeModel::Earlier& one : std::span(smaller.at).first(smaller.count)) {
+    const double then = residual_.at(MoeModel::features(x, one));
+    if (then <= left) continue;
+    MoeInput earlier = x;
+    earlier.tokens = one.tokens;
+    earlier.rows = thinned(x.rows, one.share);
+    us = std::max(us, MoeModel::us(earlier, rates, parameters_) * std::exp(then));
   }
   return us;
 }

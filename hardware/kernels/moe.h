@@ -71,6 +71,7 @@ struct MoeModel {
   static bool tells(std::string_view parameter, const MoeInput& input);
   static constexpr std::array<std::string_view, 4> kFeatures{"rows_per_group", "active", "inter",
                                                              "tokens"};
+  enum Axis : std::size_t { kRowsPerGroup, kActive, kInter, kTokens };  // their places
   static std::array<double, 4> features(const MoeInput& input);
   static constexpr std::array<std::string_view, 4> kBeside{"hidden", "top_k", "experts", "groups"};
   static std::array<double, 4> beside(const MoeInput& input);
@@ -79,11 +80,18 @@ struct MoeModel {
 
   // Layers of no more tokens in no more rows than this one's, at the knots of a residual table:
   // where such a batch was on its way here (thinned), and fewer tokens that may give the same rows.
+  struct Earlier {
+    double tokens = 0;
+    double share = 1;  // of the rows (thinned)
+    double rows = 0, active = 0;
+  };
   struct Smaller {
-    std::array<MoeInput, 32> at;
+    std::array<Earlier, 32> at;
     std::size_t count = 0;
   };
+  // REQUIRES: the table's axes are the first of kFeatures
   static Smaller smaller(const MoeInput& input, const ResidualTable& table);
+  static std::array<double, 4> features(const MoeInput& input, const Earlier& earlier);
 };
 
 // No less than with less work (MoeModel::smaller): a residual table that falls faster than its

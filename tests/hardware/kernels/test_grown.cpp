@@ -88,13 +88,19 @@ TEST_CASE("a batch is looked at where it passed a knot") {
                 {"tokens", {0.1, 32, 64, 256}}};
   const MoeModel::Smaller smaller = MoeModel::smaller(x, table);
   REQUIRE(smaller.count == 3);
-  const MoeInput &rows = smaller.at[0], &groups = smaller.at[1], &tokens = smaller.at[2];
-  CHECK(rows.rows.rows / rows.rows.active == doctest::Approx(4).epsilon(0.001));
-  CHECK(rows.tokens / 64 == doctest::Approx(rows.rows.rows / 128));
-  CHECK(groups.rows.active == doctest::Approx(4));
+  const MoeModel::Earlier &rows = smaller.at[0], &groups = smaller.at[1], &tokens = smaller.at[2];
+  CHECK(rows.rows / rows.active == doctest::Approx(4).epsilon(0.001));
+  CHECK(rows.tokens / 64 == doctest::Approx(rows.rows / 128));
+  CHECK(groups.active == doctest::Approx(4));
   CHECK(groups.tokens == doctest::Approx(64 * (1 - std::pow(0.5, 1.0 / 16))));
   CHECK(tokens.tokens == 32);
-  CHECK(tokens.rows.rows == 64);
+  CHECK(tokens.rows == 64);
+  // What is told of them is what was left of the rows.
+  for (std::size_t i = 0; i < smaller.count; ++i) {
+    const GroupRows then = thinned(x.rows, smaller.at[i].share);
+    CHECK(smaller.at[i].rows == then.rows);
+    CHECK(smaller.at[i].active == then.active);
+  }
   // Even groups: four rows each of eight at a quarter; four groups of one at 4 / 128.
   const MoeModel::Smaller even =
       MoeModel::smaller(layer(64, std::vector<std::int64_t>(8, 16)), table);

@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "hardware/kernels/residual.h"
+#include "hardware/kernels/residual_lookup.h"
+#include "sim/random.h"
 
 using namespace moesim::hardware;
 
@@ -36,4 +38,28 @@ TEST_CASE("the corners' weights add up to one") {
 
 TEST_CASE("no table is no residual") {
   CHECK(residual_at({}, {}) == 0);
+  CHECK(ResidualLookup({}).at({}) == 0);
+}
+
+TEST_CASE("a lookup gives the residual to the bit, on knots, between and beyond them") {
+  // An axis of each kind: of one knot, of logarithms, of a zero; two that are alike.
+  ResidualTable table{
+      .axes = {{"a", {1, 4, 16, 64}}, {"b", {5}}, {"c", {0, 0.3, 1}}, {"d", {1, 4, 16, 64}}},
+      .values = {}};
+  moesim::sim::Random random(1, "residual");
+  for (int i = 0; i < 4 * 3 * 4; ++i) table.values.push_back(random.uniform() - 0.5);
+  const ResidualLookup lookup(table);
+  const std::array places{0.5, 1.0, 1.5, 4.0, 15.9, 16.0, 63.0, 64.0, 100.0};
+  const std::array parts{0.0, 0.1, 0.3, 0.9, 1.0, 2.0};
+  for (const double a : places) {
+    for (const double c : parts) {
+      for (const double d : places) {
+        CAPTURE(a);
+        CAPTURE(c);
+        CAPTURE(d);
+        const std::array point{a, 7.0, c, d};
+        CHECK(lookup.at(point) == residual_at(table, point));
+      }
+    }
+  }
 }
