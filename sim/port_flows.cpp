@@ -53,6 +53,16 @@ PortFlows::Sheet PortFlows::add_sheet(std::span<const Port> ports) {
   const Sheet sheet = free_sheets_.back();
   free_sheets_.pop_back();
   ++sheets_in_use_;
+  // One of that size that is there is as good as new: no flow is in flight.
+  const auto spare =
+      std::ranges::find_if(spare_, [&](const auto& matrix) { return matrix->n == ports.size(); });
+  if (spare != spare_.end()) {
+    sheets_[sheet] = std::move(*spare);
+    spare_.erase(spare);
+    sheets_[sheet]->ports.assign(ports.begin(), ports.end());
+    put_on_ports(sheet);
+    return sheet;
+  }
   sheets_[sheet] = std::make_unique<Matrix>();
   Matrix& matrix = *sheets_[sheet];
   matrix.n = ports.size();
@@ -71,7 +81,7 @@ void PortFlows::remove_sheet(Sheet sheet) {
   for (const Port port : sheets_[sheet]->ports) {
     std::erase_if(sheets_of_[port], [&](const Place& place) { return place.sheet == sheet; });
   }
-  sheets_[sheet].reset();
+  spare_.push_back(std::move(sheets_[sheet]));
   free_sheets_.push_back(sheet);
   --sheets_in_use_;
 }
@@ -145,11 +155,13 @@ void PortFlows::begin_filling(Side side) {
   PortSide& s = sides_[side];
   std::copy(s.capacity.begin(), s.capacity.end(), s.left.begin());
   std::fill(s.level.begin(), s.level.end(), kUnlimited);
-  s.filling.clear();
-  for (Port port = 0; port < ports_; ++port) {
-    s.flows[port] = static_cast<float>(s.in_flight[port]);
-    if (s.in_flight[port] > 0) s.filling.push_back(port);
-  }
+  for (Port port = 0; port < ports_; ++port) s.flows[port] = static_cast<float>(s.in_flight[port]);
+  find_levels(side);
+}
+
+void PortFlows::find_levels(Side side) {
+  PortSide& s = sides_[side];
+  s.lowest = levels_now(s.left.data(), s.flows.data(), padded(ports_), s.now.data());
 }
 
 // Progressive filling in rounds: no port of one side can fill up below the lowest level of the
@@ -158,29 +170,29 @@ void PortFlows::begin_filling(Side side) {
 void PortFlows::compute_rates() {
   begin_filling(kOut);
   begin_filling(kIn);
-  std::array<float, kLanes> lowest;
-  const auto find_levels = [&](Side side) {
-    PortSide& s = sides_[side];
-    levels_now(s.left.data(), s.flows.data(), padded(ports_), s.now.data(), lowest.data());
-  };
-  while (!sides_[kOut].filling.empty() || !sides_[kIn].filling.empty()) {
+  // A port is unlimited when it is full, and when all its flows are held back elsewhere.
+  while (sides_[kOut].lowest < kUnlimited || sides_[kIn].lowest < kUnlimited) {
     for (const Side side : {kOut, kIn}) {
-      find_levels(side);
-      find_levels(other(side));
-      fill_up_to(side, lowest_of(lowest.data()));
+      if (fill_up_to(side, sides_[other(side)].lowest)) find_levels(other(side));
     }
   }
 }
 
-// REQUIRES: the side's levels now are those of its ports
-void PortFlows::fill_up_to(Side side, float lowest) {
+// Whether there was one to fill up.
+bool PortFlows::fill_up_to(Side side, float most) {
   PortSide& s = sides_[side];
-  std::erase_if(s.filling, [&](Port port) {
-    if (s.now[port] == kUnlimited) return true;  // all its flows are held back elsewhere
-    if (s.now[port] > lowest) return false;
-    fill_up(side, port, s.now[port]);
-    return true;
-  });
+  if (s.lowest > most || s.lowest == kUnlimited) return false;
+  within_.resize(padded(ports_) / kWord);
+  find_within(s.now.data(), padded(ports_), std::min(most, kUnlimited / 2), within_.data());
+  for (std::size_t word = 0; word < within_.size(); ++word) {
+    for (std::uint32_t rest = within_[word]; rest != 0; rest &= rest - 1) {
+      const auto port =
+          static_cast<Port>(word * kWord + static_cast<std::size_t>(std::countr_zero(rest)));
+      fill_up(side, port, std::exchange(s.now[port], kUnlimited));
+    }
+  }
+  s.lowest = lowest_of(s.now.data(), padded(ports_));
+  return true;
 }
 
 // The port is full at this level: fixes its flows, at the other side's ports. What that does to
@@ -229,7 +241,7 @@ float PortFlows::first_end() {
                  1 / sides_[kOut].level[sheet->ports[row]], each, lanes, first.data());
     }
   }
-  return lowest_of(first.data());
+  return lowest_of(first.data(), kLanes);
 }
 
 void PortFlows::ending_within(float seconds, std::vector<Ending>& ending) {
@@ -237,12 +249,14 @@ void PortFlows::ending_within(float seconds, std::vector<Ending>& ending) {
     if (!sheets_[index] || sheets_[index]->n == 0) continue;
     const Matrix& sheet = *sheets_[index];
     const float* const each = by_place(sheet, inverse_);
+    within_.resize(sheet.n);
+    find_lanes_within(sheet.first.data(), sheet.n, seconds, within_.data());
     for (std::uint32_t row = 0; row < sheet.n; ++row) {
-      if (sheet.in_row[row] == 0) continue;
+      if (within_[row] == 0) continue;
       const float slow = 1 / sides_[kOut].level[sheet.ports[row]];
       const float* const left = sheet.left.data() + row * sheet.stride;
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        if (sheet.first[row * kLanes + lane] > seconds) continue;
+      for (std::uint32_t rest = within_[row]; rest != 0; rest &= rest - 1) {
+        const auto lane = static_cast<std::size_t>(std::countr_zero(rest));
         for (std::size_t d = lane; d < sheet.n; d += kLanes) {
           const float end = left[d] * std::max(slow, each[d]);
           if (end > seconds || left[d] == kUnlimited) continue;

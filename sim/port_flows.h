@@ -91,12 +91,13 @@ class PortFlows {
     std::vector<float> capacity, level;
     std::vector<std::uint32_t> in_flight;
     std::vector<float> left, flows, now;  // while ports fill up
-    std::vector<Port> filling;
+    float lowest = 0;                     // of those now
   };
 
   void put_on_ports(Sheet sheet);
   void begin_filling(Side side);
-  void fill_up_to(Side side, float lowest);
+  void find_levels(Side side);
+  bool fill_up_to(Side side, float most);
   void fill_up(Side side, Port port, float level);
   // Of the other side of each place of a row.
   const float* by_place(const Matrix& sheet, const std::vector<float>& by_port);
@@ -106,9 +107,11 @@ class PortFlows {
   std::vector<std::vector<Place>> sheets_of_;  // of each port
   std::vector<std::unique_ptr<Matrix>> sheets_;
   std::vector<Sheet> free_sheets_;
+  std::vector<std::unique_ptr<Matrix>> spare_;  // of sheets that were removed
   std::size_t sheets_in_use_ = 0, flows_ = 0;
   std::vector<float> scaled_, gathered_;
-  std::vector<float> inverse_;  // 1 / level of each port that bytes reach, as of first_end()
+  std::vector<std::uint32_t> within_;  // bits of ports, or of each row's lanes
+  std::vector<float> inverse_;         // 1 / level of each port that bytes reach, as of first_end()
 };
 
 }  // namespace moesim::sim

@@ -15,6 +15,16 @@ constexpr std::array<std::uint32_t, kWord> kBits = [] {
   return bits;
 }();
 
+// In halves, so that no comparison waits for more than three others.
+inline float lowest_lane(const float* lanes) {
+  std::array<float, kLanes> lowest;
+  std::copy(lanes, lanes + kLanes, lowest.begin());
+  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
+    for (std::size_t j = 0; j < half; ++j) lowest[j] = std::min(lowest[j], lowest[j + half]);
+  }
+  return lowest[0];
+}
+
 }  // namespace
 
 MOESIM_ANY_WIDTH
@@ -31,9 +41,9 @@ void fix_flows(const std::uint32_t* bits, std::size_t words, float level, float*
 }
 
 MOESIM_ANY_WIDTH
-void levels_now(const float* left, const float* flows, std::size_t n, float* __restrict levels,
-                float* __restrict lowest) {
-  std::fill(lowest, lowest + kLanes, kUnlimited);
+float levels_now(const float* left, const float* flows, std::size_t n, float* __restrict levels) {
+  std::array<float, kLanes> lowest;
+  lowest.fill(kUnlimited);
   for (std::size_t i = 0; i < n; i += kLanes) {
     MOESIM_SIDE_BY_SIDE
     for (std::size_t j = 0; j < kLanes; ++j) {
@@ -44,6 +54,29 @@ void levels_now(const float* left, const float* flows, std::size_t n, float* __r
       levels[i + j] = now;
       lowest[j] = now < lowest[j] ? now : lowest[j];
     }
+  }
+  return lowest_lane(lowest.data());
+}
+
+MOESIM_ANY_WIDTH
+float lowest_of(const float* levels, std::size_t n) {
+  std::array<float, kLanes> lowest;
+  lowest.fill(kUnlimited);
+  for (std::size_t i = 0; i < n; i += kLanes) {
+    MOESIM_SIDE_BY_SIDE
+    for (std::size_t j = 0; j < kLanes; ++j) {
+      lowest[j] = levels[i + j] < lowest[j] ? levels[i + j] : lowest[j];
+    }
+  }
+  return lowest_lane(lowest.data());
+}
+
+MOESIM_ANY_WIDTH
+void find_within(const float* levels, std::size_t n, float most, std::uint32_t* bits) {
+  for (std::size_t i = 0; i < n; i += kWord) {
+    std::uint32_t word = 0;
+    for (std::size_t j = 0; j < kWord; ++j) word |= levels[i + j] <= most ? kBits[j] : 0;
+    *bits++ = word;
   }
 }
 
@@ -67,14 +100,13 @@ void first_ends(const float* left, std::size_t n, float slow, const float* each,
   for (std::size_t j = 0; j < kLanes; ++j) of_all[j] = first[j] < of_all[j] ? first[j] : of_all[j];
 }
 
-// In halves, so that no comparison waits for more than three others.
-float lowest_of(const float* lanes) {
-  std::array<float, kLanes> lowest;
-  std::copy(lanes, lanes + kLanes, lowest.begin());
-  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::size_t j = 0; j < half; ++j) lowest[j] = std::min(lowest[j], lowest[j + half]);
+MOESIM_ANY_WIDTH
+void find_lanes_within(const float* first, std::size_t rows, float seconds, std::uint32_t* lanes) {
+  for (std::size_t row = 0; row < rows; ++row, first += kLanes) {
+    std::uint32_t bits = 0;
+    for (std::size_t j = 0; j < kLanes; ++j) bits |= first[j] <= seconds ? kBits[j] : 0;
+    lanes[row] = bits;
   }
-  return lowest[0];
 }
 
 }  // namespace moesim::sim

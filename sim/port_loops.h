@@ -21,9 +21,12 @@ inline constexpr std::size_t padded(std::size_t n) {
 void fix_flows(const std::uint32_t* bits, std::size_t words, float level, float* left,
                float* flows);
 
-// Levels at which ports would fill up, left / flows; unlimited where no flow is. And the lowest of
-// each lane.
-void levels_now(const float* left, const float* flows, std::size_t n, float* levels, float* lowest);
+// Levels at which ports would fill up, left / flows; unlimited where no flow is. Returns the
+// lowest.
+float levels_now(const float* left, const float* flows, std::size_t n, float* levels);
+float lowest_of(const float* levels, std::size_t n);
+// Bits of those that are no higher than `most`.
+void find_within(const float* levels, std::size_t n, float most, std::uint32_t* bits);
 
 // Bytes left after flows had the lower of `most` and their other end's each.
 void serve_flows(float* left, std::size_t n, float most, const float* each);
@@ -32,8 +35,7 @@ void serve_flows(float* left, std::size_t n, float most, const float* each);
 // which lowers those of all rows.
 void first_ends(const float* left, std::size_t n, float slow, const float* each, float* first,
                 float* of_all);
-
-// Of kLanes.
-float lowest_of(const float* lanes);
+// Bits of the lanes, of each row, in which one ends within `seconds`.
+void find_lanes_within(const float* first, std::size_t rows, float seconds, std::uint32_t* lanes);
 
 }  // namespace moesim::sim

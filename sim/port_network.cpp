@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 #include <utility>
 
 #include "sim/check.h"
@@ -13,8 +14,10 @@ namespace {
 // Times the tolerance: what a side of a port may waste, of its busiest time and of the time that
 // passes.
 constexpr double kPartOfSide = 0.5;
-// Windows are no longer than so many times what a side may waste to begin with.
-constexpr double kLongest = 2;
+// A window is so much longer than the last at most, and no longer than so many times what a side
+// may waste to begin with, but where so few flows end in it.
+constexpr double kLonger = 1.5, kLongest = 2;
+constexpr std::size_t kFew = 8;
 // Times the tolerance: of the time that a port has before it would hold up the others, the part
 // that it may waste at once.
 constexpr double kPartOfSlack = 5, kMostOfSlack = 0.5;
@@ -48,6 +51,14 @@ struct PortNetwork::Component {
   };
   using BySide = std::array<Account, 2>;
 
+  // Of one side of a port in a window: the flows that end, the part of it that they leave over, and
+  // that times when they end, seconds.
+  struct Leaving {
+    std::size_t flows = 0;
+    double part = 0, since = 0;
+    double last = 0;  // when the last of them ends
+  };
+
   // Time that a port has before it holds up the others, as far as it may be wasted at once.
   double slack(const Account& account) const {
     return slack_part * std::max(0.0, most_left - account.left);
@@ -72,10 +83,10 @@ struct PortNetwork::Component {
   double slack_part = 0;
   std::vector<Finishing> finishing;
   std::vector<PortFlows::Ending> ending;
+  std::vector<std::array<Leaving, 2>> leaving;
   std::vector<std::array<double, 2>> waste;         // of each local port, in one window
   std::vector<std::array<std::uint32_t, 2>> leave;  // how many of its flows end in it
   std::vector<std::array<double, 2>> last;          // the end of the last of those, seconds
-  std::vector<PortFlows::Port> touched;
 };
 
 PortNetwork::PortNetwork(Engine& engine, double tolerance, PortListener& listener)
@@ -100,6 +111,7 @@ void PortNetwork::join(std::uint32_t index, Port port) {
   state.local = component.flows.add_port(state.out, state.in);
   component.ports.push_back(port);
   component.accounts.emplace_back();
+  component.leaving.emplace_back();
   component.waste.emplace_back();
   component.leave.emplace_back();
   component.last.emplace_back();
@@ -305,43 +317,79 @@ void PortNetwork::rebalance(std::uint32_t index) {
   free_components_.push_back(index);
 }
 
-// How long rates may stay as they are: at least until the first flow ends.
+// How long rates may stay as they are: at least until the first flow ends, and until the end of a
+// flow that all ports can pay for. Those that end by then are left in c.ending.
 double PortNetwork::affordable_window(Component& c, double first) {
-  double window = std::max(first, std::min(1.5 * c.last_window, c.longest));
+  double window = std::max(first, std::min(kLonger * c.last_window, c.longest));
   c.ending.clear();
   c.flows.ending_within(static_cast<float>(window * kRounding), c.ending);
-  const auto affordable = [&](double length) {
-    c.touched.clear();
-    for (const auto& e : c.ending) {
-      if (e.seconds > length) continue;
-      for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
-        const auto port = e.ports[side];
-        ++c.leave[port][side];
-        c.last[port][side] = std::max<double>(c.last[port][side], e.seconds);
-        c.touched.push_back(port);
-      }
+  bool pays = pays_for(c, c.ending.size());
+  // Few flows may be looked at one by one, and a window with few is worth making longer.
+  const std::size_t few = std::min(kFew, c.flows.flows());
+  while (pays && c.ending.size() < few) {
+    window *= kLonger;
+    c.ending.clear();
+    c.flows.ending_within(static_cast<float>(window * kRounding), c.ending);
+    pays = pays_for(c, c.ending.size());
+  }
+  if (!pays && c.ending.size() <= kFew) {
+    keep_affordable(c);
+    pays = true;
+  }
+  while (!pays && window > first) {
+    window = std::max(first, window / 2);
+    std::erase_if(c.ending, [&](const auto& e) { return e.seconds > window * kRounding; });
+    pays = pays_for(c, c.ending.size());
+  }
+  window = first;
+  for (const PortFlows::Ending& e : c.ending) window = std::max<double>(window, e.seconds);
+  return c.last_window = window;
+}
+
+// Whether all ports can pay for what so many of c.ending leave over until the last of them ends.
+bool PortNetwork::pays_for(Component& c, std::size_t count) const {
+  const auto each = [&](const auto& visit) {
+    for (const PortFlows::Ending& e : std::span(c.ending).first(count)) {
+      for (const auto side : {PortFlows::kOut, PortFlows::kIn}) visit(e, side, e.ports[side]);
     }
-    bool within = true;
-    for (const auto& e : c.ending) {
-      if (e.seconds > length) continue;
-      for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
-        const auto port = e.ports[side];
-        if (!(c.flows.level(side, port) < kUnlimited)) continue;
-        // Where all its flows end, those before the last could have left it more.
-        const bool empties = c.leave[port][side] == c.flows.flows_at(side, port);
-        double& waste = c.waste[port][side];
-        waste += ((empties ? c.last[port][side] : length) - e.seconds) * e.rate /
-                 c.flows.capacity(side, port);
-        const auto& account = c.accounts[port][side];
-        within = within && waste <= account.credit + credit_rate_ * length + c.slack(account);
-      }
-    }
-    for (const auto port : c.touched) c.waste[port] = {}, c.leave[port] = {}, c.last[port] = {};
-    return within;
   };
-  while (window > first && !affordable(window)) window = std::max(first, window / 2);
-  c.last_window = window;
-  return window;
+  double window = 0;
+  each([&](const auto& e, auto side, auto port) {
+    if (!(c.flows.level(side, port) < kUnlimited)) return;
+    Component::Leaving& leaving = c.leaving[port][side];
+    const double part = e.rate / c.flows.capacity(side, port);
+    ++leaving.flows;
+    leaving.part += part;
+    leaving.since += part * e.seconds;
+    leaving.last = std::max<double>(leaving.last, e.seconds);
+    window = std::max<double>(window, e.seconds);
+  });
+  bool pays = true;
+  each([&](const auto&, auto side, auto port) {
+    const Component::Leaving& leaving = c.leaving[port][side];
+    // Where all its flows end, those before the last could have left it more.
+    const bool empties = leaving.flows == c.flows.flows_at(side, port);
+    const double waste = leaving.part * (empties ? leaving.last : window) - leaving.since;
+    const Component::Account& account = c.accounts[port][side];
+    pays = pays && waste <= account.credit + credit_rate_ * window + c.slack(account);
+  });
+  each([&](const auto&, auto side, auto port) { c.leaving[port][side] = {}; });
+  return pays;
+}
+
+// Of c.ending the first to end, as many as all ports can pay for.
+void PortNetwork::keep_affordable(Component& c) const {
+  std::ranges::sort(c.ending, {}, [](const PortFlows::Ending& e) {
+    return std::tuple(e.seconds, e.sheet, e.source, e.destination);
+  });
+  std::size_t some = 1, too_many = c.ending.size();
+  while (some + 1 < too_many) {
+    const std::size_t half = some + (too_many - some) / 2;
+    (pays_for(c, half) ? some : too_many) = half;
+  }
+  const double window = c.ending[some - 1].seconds * kRounding;
+  while (some < c.ending.size() && c.ending[some].seconds <= window) ++some;
+  c.ending.resize(some);
 }
 
 void PortNetwork::begin_window(std::uint32_t index) {
@@ -355,7 +403,6 @@ void PortNetwork::begin_window(std::uint32_t index) {
   c.window_end = start + length;
   Time last = start;
   for (const PortFlows::Ending& flow : c.ending) {
-    if (flow.seconds > window * kRounding) continue;
     const Time at = std::min(c.window_end, start + whole_time(flow.seconds));
     last = std::max(last, at);
     c.finishing.push_back({flow, at});

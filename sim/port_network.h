@@ -111,6 +111,8 @@ class PortNetwork {
   void find_most_left(Component& component) const;
   void begin_window(std::uint32_t component);
   double affordable_window(Component& component, double first);
+  bool pays_for(Component& component, std::size_t count) const;
+  void keep_affordable(Component& component) const;
   void end_window(Component& component);
   void charge(Component& component);
   void free_retired(Component& component);

@@ -121,15 +121,21 @@ TEST_CASE("loops over rows give the bytes of plain ones, whatever registers they
   auto fixed = left, fewer = flows;
   fix_flows(bits.data(), bits.size(), 3e7f, fixed.data(), fewer.data());
   std::vector<float> levels(kSize);
-  std::vector<float> lanes(kLanes);
-  levels_now(left.data(), flows.data(), kSize, levels.data(), lanes.data());
-  const float lowest = lowest_of(lanes.data());
+  const float lowest = levels_now(left.data(), flows.data(), kSize, levels.data());
+  CHECK(lowest_of(levels.data(), kSize) == lowest);
+  std::vector<std::uint32_t> within(kSize / kWord);
+  find_within(levels.data(), kSize, levels[40], within.data());  // one of them, itself within
   auto served = left;
   serve_flows(served.data(), kSize, 4e5f, each.data());
   std::vector<float> first(kLanes), of_all(kLanes, kUnlimited);
   of_all[3] = 0.5f;  // of a row before
   first_ends(left.data(), kSize, 4e5f, each.data(), first.data(), of_all.data());
-  CHECK(lowest_of(first.data()) == *std::min_element(first.begin(), first.end()));
+  CHECK(lowest_of(first.data(), kLanes) == *std::min_element(first.begin(), first.end()));
+  // Two rows: those lanes, and the same in the reverse order.
+  std::vector<float> rows = first;
+  rows.insert(rows.end(), first.rbegin(), first.rend());
+  std::vector<std::uint32_t> in_lanes(2);
+  find_lanes_within(rows.data(), 2, first[5], in_lanes.data());
   float lowest_plainly = kUnlimited;
   for (std::size_t i = 0; i < kSize; ++i) {
     CHECK(fixed[i] == (bit(i) ? left[i] - 3e7f : left[i]));
@@ -144,6 +150,9 @@ TEST_CASE("loops over rows give the bytes of plain ones, whatever registers they
     }
     CHECK(of_all[i % kLanes] == (i % kLanes == 3 ? 0.5f : lane));
     CHECK(first[i % kLanes] == lane);
+    CHECK(((within[i / kWord] >> (i % kWord)) & 1) == (level <= levels[40] ? 1 : 0));
+    CHECK(((in_lanes[0] >> (i % kLanes)) & 1) == (lane <= first[5] ? 1 : 0));
+    CHECK(((in_lanes[1] >> (kLanes - 1 - i % kLanes)) & 1) == (lane <= first[5] ? 1 : 0));
   }
   CHECK(lowest == lowest_plainly);
 }
