@@ -12,9 +12,10 @@
 //   may besides waste at once 5 T x its slack: what it has less to carry than the fullest port, or
 //   than the time until the busiest, wherever it is, can have carried a sheet.
 //
-// A window is as long as all of them can pay for, and a release that cannot pay for its wait ends
-// it. So a side of a port that has no slack, whose lateness is everyone's, wastes no more than T of
-// its busiest time or of its time in use, the longer: wasted() says how much it was at most.
+// A window ends with a flow, one that all of them can pay for, and a release that cannot pay for
+// its wait ends it. So a side of a port that has no slack, whose lateness is everyone's, wastes no
+// more than T of its busiest time or of its time in use, the longer: wasted() says how much it was
+// at most.
 //
 // Each flow ends at its own time, rates never exceed a port's capacity, and no byte is lost. With a
 // tolerance of zero windows end with the next flow.

@@ -244,6 +244,32 @@ TEST_CASE("what a port of a window wastes is paid from its credit, and no more")
   }
 }
 
+TEST_CASE("a window ends with the last flow that is paid for") {
+  // A source of 10 GB/s sends 10, 10.2 and 100 MB, a third of it each: the first two would end at 3
+  // and 3.06 ms, the third at 30 ms. Of 10 % of its busiest time, 12.02 ms, a half may be wasted:
+  // 0.601 ms. Until 3.06 ms it is a third of 0.06 ms, until 30 ms it would be 18 ms. So the third
+  // has all of the port from 3.06 ms on, with 89.8 MB left: 8.98 ms more.
+  Engine engine;
+  Listener listener;
+  listener.n = 4;
+  listener.bytes = {{0, 10e6, 10.2e6, 100e6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}};
+  PortNetwork network(engine, 0.1, listener);
+  std::vector<PortNetwork::Port> ports;
+  for (int i = 0; i < 4; ++i) ports.push_back(network.add_port(10_GBps, 10_GBps));
+  const auto sheet =
+      network.add_sheet(ports, Loads{{120.2e6, 0}, {0, 10e6}, {0, 10.2e6}, {0, 100e6}}, 0.01202, 0);
+  network.release(sheet, std::vector<std::uint32_t>{0, 1, 2, 3});
+  engine.run();
+  network.retire(sheet);
+  engine.run();
+  const auto end = [&](std::uint32_t to) { return to_us(listener.ends.at({0, to}) - Time{}); };
+  CHECK(end(1) == doctest::Approx(3'000).epsilon(1e-6));
+  CHECK(end(2) == doctest::Approx(3'060).epsilon(1e-6));
+  CHECK(end(3) == doctest::Approx(12'040).epsilon(1e-6));
+  CHECK(network.counters().computations == 2);
+  CHECK(network.wasted() == doctest::Approx(0.02 / 12.04).epsilon(1e-2));
+}
+
 TEST_CASE("flows that come cut a window short where the wait is not paid for") {
   // 0 sends 100 MB to 1 alone at 10 GB/s: it would end at 10 ms. At 5 ms 2 joins, 1 receives from
   // both: 50 MB at 5 GB/s take 10 ms more.
