@@ -35,15 +35,23 @@ Reliability with(Reliability base, const StatedReliability& stated, const std::s
   return base;
 }
 
-Reliability reliability_of(const std::filesystem::path& file,
-                           const std::vector<sim::io::YamlOverride>& overrides) {
+std::optional<Reliability> own_reliability_of(const std::filesystem::path& file,
+                                              const std::vector<sim::io::YamlOverride>& overrides,
+                                              bool recovers) {
   auto document = sim::io::YamlDocument::load(file);
   for (const auto& [path, value, where] : overrides) document.set(path, value, where);
   const auto node = document.root().find("reliability");
   if (!node) return {};
-  const StatedReliability stated = read_reliability(*node);
+  StatedReliability stated = read_reliability(*node);
   document.throw_errors();
+  if (!stated.given()) return {};
+  if (!recovers) stated.recovery_h = stated.recovery_h.value_or(Reliability{}.recovery_h);
   return with({}, stated, "cluster " + file.stem().string());
+}
+
+Reliability reliability_of(const std::filesystem::path& file,
+                           const std::vector<sim::io::YamlOverride>& overrides) {
+  return own_reliability_of(file, overrides).value_or(Reliability{});
 }
 
 }  // namespace moesim::hardware

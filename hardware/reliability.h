@@ -47,5 +47,11 @@ Reliability with(Reliability base, const StatedReliability& stated, const std::s
 // REQUIRES: load_cluster_with(file, overrides) reads it
 Reliability reliability_of(const std::filesystem::path& file,
                            const std::vector<sim::io::YamlOverride>& overrides);
+// The same where the file says something of it; none where it says nothing. `recovers`: whether who
+// asks goes on without a GPU, as a job does not: then nothing is said of where its recovery is
+// from.
+std::optional<Reliability> own_reliability_of(const std::filesystem::path& file,
+                                              const std::vector<sim::io::YamlOverride>& overrides,
+                                              bool recovers = true);
 
 }  // namespace moesim::hardware

@@ -15,6 +15,7 @@
 #include "workloads/step/rank_ops.h"
 #include "workloads/training/expert_group.h"
 #include "workloads/training/memory_plan.h"
+#include "workloads/training/step_scatter.h"
 #include "workloads/training/step_time.h"
 #include "workloads/training/training_report.h"
 
@@ -265,19 +266,35 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   for (std::string& note : notes_of(d.engine)) report.notes.push_back(std::move(note));
   for (std::string& note : block_notes(d.engine, d.model, d.layout, d.formats))
     report.notes.push_back(std::move(note));
-  const double us = sim::to_us(step.step);
-  report.step_times_us = {us};
+  const double alone_us = sim::to_us(step.step);  // no GPU is late
+  if (q.jitter.given()) {
+    for (const sim::Duration one : late_steps(d, q, schedule, replicas, chunks))
+      report.step_times_us.push_back(sim::to_us(one));
+  } else {
+    report.step_times_us = {alone_us};
+  }
   report.step_time_us = distribution_of(report.step_times_us);
 
   auto training = std::make_shared<TrainingReport>();
   training->schedule = q.schedule ? std::string(name_of(*q.schedule)) : "none";
   training->micro_batches = q.micro_batches(d.layout.dp);
   training->tokens_per_step = static_cast<double>(q.global_batch) * static_cast<double>(q.sequence);
-  training->step_us = us;
+  training->step_us = alone_us;
+  training->jitter = q.jitter;
+  if (q.jitter.given()) training->late = late_steps_of(report.step_times_us);
+  // What a step of many takes: throughput, and all that is counted by it.
+  const double us = training->mean_us();
   training->ranks = step.ranks;
   training->bubble_share = step.bubble_share;
   training->bubble_schedule_share = step.bubble_schedule_share;
   training->draws = chunks.draws();
+  if (chunks.draws() > 1) {
+    const DrawsError error = draws_error(d, q, schedule, replicas, chunks);
+    training->draws_played = error.draws;
+    training->draws_error_us = error.us;
+  } else {
+    training->draws_played = 1;
+  }
   fill_stages(schedule, q, step, chunks, *training);
 
   const double gpus = static_cast<double>(report.gpus), seconds = us * 1e-6;
@@ -285,6 +302,10 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   report.tokens_per_s = training->tokens_per_step / seconds;
   report.tokens_per_s_per_gpu = report.tokens_per_s / gpus;
   const Totals totals = account(d, step, chunks, report);
+  // What is waited for who is late.
+  report.idle_us = std::max(0.0, report.idle_us + us - alone_us);
+  for (double* end : {&report.interval["step_time_us"].p10, &report.interval["step_time_us"].p90})
+    *end *= us / alone_us;
   count_selections(d.model, q, report.conservation);
   const Interval& times = report.interval["step_time_us"];
   report.interval["tokens_per_s_per_gpu"] = {.p10 = report.tokens_per_s_per_gpu * us / times.p90,
@@ -317,17 +338,20 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   if (q.is_filled() && d.model.is_moe())
     training->padding_share = std::max(0.0, 1 - 1 / *q.capacity);
   if (chunks.draws() > 1)
-    training->routing_slowdown = us / sim::to_us(step_with(d, {}, q, schedule, replicas));
+    training->routing_slowdown = alone_us / sim::to_us(step_with(d, {}, q, schedule, replicas));
   if (q.run) {
     double tokens_per_s = report.tokens_per_s;
     std::vector<double> steps_us;
     for (const RunRouting& part : q.run->routing) {
-      steps_us.push_back(sim::to_us(step_with(d, part.trace, q, schedule, replicas)));
+      // GPUs are as late with one routing as with another.
+      steps_us.push_back(sim::to_us(step_with(d, part.trace, q, schedule, replicas)) * us /
+                         alone_us);
       training->run_steps.emplace_back(part.from, steps_us.back());
     }
     if (!steps_us.empty())
       tokens_per_s = training->tokens_per_step / (mean_step_us(*q.run, steps_us) * 1e-6);
     training->goodput = goodput_of(*q.run, report.gpus, tokens_per_s);
+    training->failures_source = q.run->failures_source;
   }
   training->left_out = left_out(d, q, step);
   for (const std::string& text : training->left_out) report.notes.push_back("left out: " + text);

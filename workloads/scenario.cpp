@@ -45,7 +45,12 @@ Scenario read_scenario(const YamlNode& node, const Shipped& shipped) {
     node.throw_errors();
     note(node, check(s.deployment));
     node.throw_errors();
-    s.question = read_training_question(*training, s.deployment);
+    // How often GPUs stop is asked of a run alone.
+    const bool runs = training->find("run").has_value();
+    s.question = read_training_question(
+        *training, s.deployment,
+        runs ? hardware::own_reliability_of(s.inputs.cluster, s.inputs.cluster_changes, false)
+             : std::nullopt);
     training_host(s.deployment.host);
   } else if (serving) {
     s.question = serving::read_question(*serving, s.deployment, s.inputs.defaults);

@@ -18,18 +18,49 @@ std::string time(double us) {
   return sim::to_text(sim::picoseconds_rounded_up(us * 1e6));
 }
 
+// How few draws the routing is known by, and what that leaves open.
+std::string draws_text(const TrainingReport& t) {
+  std::string text = t.draws_played < t.draws
+                         ? fmt::format("{} of {} draws are taken", t.draws_played, t.draws)
+                         : fmt::format("{} draws", t.draws);
+  if (t.draws_error_us > 0)
+    text += fmt::format(": known to {:.2g} % by so few, one standard error",
+                        100 * t.draws_error_us / t.step_us);
+  return text;
+}
+
+// What late GPUs do to steps, and what was assumed of them.
+void add_stragglers(const TrainingReport& t, std::string& out) {
+  if (!t.late) return;
+  const workloads::LateSteps& l = *t.late;
+  const workloads::Jitter& j = t.jitter;
+  const auto to_median = [&](double us) { return 100 * (us / l.p50_us - 1); };
+  out += fmt::format("  stragglers    the mean of {} drawn steps, {:+.1f} % over {} with none:",
+                     l.steps, 100 * (l.mean_us / t.step_us - 1), time(t.step_us));
+  if (j.kernel > 0) out += fmt::format(" kernels of a GPU scatter by {:.3g} %", 100 * j.kernel);
+  if (j.stall_every > 0)
+    out += fmt::format("{} a step in {:.6g} takes {:.3g} times as long", j.kernel > 0 ? "," : "",
+                       j.stall_every, j.stall_takes);
+  out += fmt::format(
+      "\n                median {}, p10 {:+.1f} %, p90 {:+.1f} %, p99 {:+.1f} %, mean {:+.1f} % of "
+      "it, longest {}\n",
+      time(l.p50_us), to_median(l.p10_us), to_median(l.p90_us), to_median(l.p99_us),
+      to_median(l.mean_us), time(l.longest_us));
+}
+
 void add_answer(const TrainingReport& t, const Report& report, std::string& out) {
   out += fmt::format("{}\n  {}\n\n", report.title, report.what);
   if (!report.memory.fits) {
     out += fmt::format("  DOES NOT FIT  {}.\n                What follows is what it would be.\n\n",
                        report.memory.advice);
   }
-  out += fmt::format("  step          {}", time(t.step_us));
+  out += fmt::format("  step          {}", time(t.mean_us()));
   if (const auto band = report.interval.find("step_time_us"); band != report.interval.end())
     out +=
         fmt::format("   (80 % interval {} to {})", time(band->second.p10), time(band->second.p90));
   out += fmt::format("\n  throughput    {:.0f} tokens/s, {:.1f} tokens/s per GPU ({} GPUs)\n",
                      report.tokens_per_s, report.tokens_per_s_per_gpu, report.gpus);
+  add_stragglers(t, out);
   add_energy(report, out);
   out += fmt::format(
       "  arithmetic    {:.1f} TFLOPS a GPU, MFU {:.2f} % (model_causal: Megatron's count, {:.2f} "
@@ -46,8 +77,8 @@ void add_answer(const TrainingReport& t, const Report& report, std::string& out)
   out += fmt::format("  routing       {}", report.routing);
   if (t.draws > 1)
     out += fmt::format(
-        "\n                the step takes {:+.1f} % over one with every expert as busy ({} draws)",
-        100 * (t.routing_slowdown - 1), t.draws);
+        "\n                the step takes {:+.1f} % over one with every expert as busy ({})",
+        100 * (t.routing_slowdown - 1), draws_text(t));
   if (t.padding_share > 0)
     out += fmt::format("\n                {:.1f} % of the experts' rows fill capacity up",
                        100 * t.padding_share);
@@ -81,9 +112,10 @@ void add_ranks(const TrainingReport& t, std::string& out) {
   for (std::size_t i = 0; i < workloads::kExposedNames.size(); ++i)
     add(fmt::format("exposed: {}", workloads::kExposedNames[i]),
         [i](const Rank& r) { return r.exposed_us[i]; });
+  rows.emplace_back("waiting for late GPUs", t.mean_us() - t.step_us);
   for (const auto& [name, us] : rows)
     if (us > 0)
-      out += fmt::format("    {:>5.1f} %  {:>10}  {}\n", 100 * us / t.step_us, time(us), name);
+      out += fmt::format("    {:>5.1f} %  {:>10}  {}\n", 100 * us / t.mean_us(), time(us), name);
 }
 
 void add_memory_rows(const TrainingReport& t, std::string& out) {
@@ -107,6 +139,8 @@ void add_goodput(const TrainingReport& t, std::string& out) {
   if (g.checkpoint_every_s > 0)
     out += fmt::format(", a checkpoint every {:.0f} s", g.checkpoint_every_s);
   if (g.rough) out += " (rough: that is long beside the time between failures)";
+  if (!t.failures_source.empty())
+    out += fmt::format("\n                failures as reliability says: {}", t.failures_source);
   if (g.days > 0)
     out += fmt::format("\n                {:.1f} days, {:.0f} GPU-hours", g.days, g.gpu_hours);
   out += '\n';

@@ -87,6 +87,19 @@ void check_overlap(const Deployment& d, const TrainingQuestion& q, std::vector<P
         {"training", "overlap.expert leaves no stream for overlap.shared_expert: leave one out"});
 }
 
+void check_draws(const Deployment& d, const TrainingQuestion& q, std::vector<Problem>& problems) {
+  if (q.draws != kAllDraws) return;
+  if (d.routing.trace.empty())
+    problems.push_back({"training",
+                        "draws: all is of a trace: what a law or loads by rank draw has no end: "
+                        "draws: 64 would do"});
+  else if (d.routing.mapping.tokens == TokenMapping::Resample ||
+           d.routing.mapping.tokens == TokenMapping::Repeat)
+    problems.push_back({"training",
+                        "draws: all: what is resampled or repeated has no end: draws: 64, or "
+                        "routing.tokens: exact, would do"});
+}
+
 }  // namespace
 
 std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
@@ -106,6 +119,7 @@ std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
                         "training keeps one copy of every expert: leave out redundant "
                         "ones and the balancer"});
   check_overlap(d, q, problems);
+  check_draws(d, q, problems);
   if (q.sharding_group && (d.layout.dp * d.layout.cp) % *q.sharding_group != 0)
     problems.push_back(
         {"training", fmt::format("sharding_group: {} does not divide dp x cp = {} ranks",

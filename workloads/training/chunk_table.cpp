@@ -1,5 +1,7 @@
 #include "workloads/training/chunk_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "hardware/network/bound_clocks.h"
@@ -7,8 +9,10 @@
 #include "hardware/network/network_model.h"
 #include "sim/check.h"
 #include "sim/engine.h"
+#include "sim/error.h"
 #include "sim/executor.h"
 #include "workloads/placement/balanced.h"
+#include "workloads/routing/trace/trace_cache.h"
 #include "workloads/step/rank_ops.h"
 #include "workloads/training/bound_timeline.h"
 #include "workloads/training/capacity.h"
@@ -55,6 +59,30 @@ bool is_balanced(const Deployment& group) {
          (group.routing.trace.empty() && group.routing.law == Law::Balanced);
 }
 
+// Different steps of the routing; all that a trace holds where that is asked for.
+std::uint32_t draws_of(const Deployment& group, const TrainingQuestion& q,
+                       const MicroBatch& batch) {
+  if (is_balanced(group)) return 1;
+  if (q.draws != kAllDraws) return static_cast<std::uint32_t>(q.draws);
+  const RoutingChoice& choice = group.routing;
+  const auto kept = choice.cache ? choice.cache->open(choice.trace) : nullptr;
+  const TraceInfo info = kept ? kept->info : RoutingTrace::open(choice.trace).info();
+  const MoeFfn& moe = *group.model.largest_moe();
+  if (info.per_token && (info.experts != moe.experts || info.top_k != moe.top_k))
+    throw sim::ConfigError(
+        fmt::format("{}: draws: all: tokens are drawn from the trace's loads, of which there is no "
+                    "end: training.draws: 64 would do",
+                    info.file));
+  const std::uint64_t tokens = batch.routed_tokens();
+  const std::uint64_t all = info.per_token ? info.tokens / tokens : info.steps;
+  if (all == 0)
+    throw sim::ConfigError(
+        fmt::format("{}: draws: all: the trace holds {} tokens, and a micro-batch of an expert "
+                    "group takes {}: training.draws: 8 would draw them again",
+                    info.file, info.tokens, tokens));
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(all, 1 << 20));
+}
+
 // Whether mixture layers of one kind differ by chance only: a draw of one is as good as another's.
 bool is_alike(const Deployment& group) {
   const RoutingChoice& routing = group.routing;
@@ -80,13 +108,13 @@ struct ChunkTable::Shared {
       : question(q),
         group(routed_group(deployment, q, as_busy)),
         alike(is_alike(group)),
-        draws(is_balanced(group) ? 1 : static_cast<std::uint32_t>(q.draws)),
         layout(group.layout),
         kernels(group.cluster.device, group.kernels),
         cores(group.cluster.device, question.attention),
         communication(group.cluster, group.all_reduce, group.tokens, group.formats.dispatch,
                       group.formats.combine, question.exchange_sms),
         batch(micro_batch(group, layout, routed_batch(group, q))),
+        draws(draws_of(group, q, batch)),
         routes(group, {{batch}}, draws),
         routed(group, layout, communication, routes, batch,
                q.is_filled() ? std::nullopt : q.capacity, as_busy),
@@ -161,12 +189,12 @@ struct ChunkTable::Shared {
   Deployment group;
   bool alike;
   std::vector<std::uint32_t> first_alike;  // of each stage: the first that has the same
-  std::uint32_t draws;
   RankLayout layout;
   hardware::Kernels kernels;
   hardware::TrainingAttention cores;
   Communication communication;
   MicroBatch batch;  // that is routed
+  std::uint32_t draws;
   LayerRoutes routes;
   RoutedLayers routed;
   hardware::ClusterNetwork network;
@@ -368,10 +396,15 @@ std::int64_t ChunkTable::held() const {
   return shared_->group.model.is_moe() ? shared_->communication.multiprocessors_held() : 0;
 }
 
-const PlayedChunk& ChunkTable::of(const ChunkPass& asked) {
+ChunkPass ChunkTable::as_played(const ChunkPass& asked) const {
   ChunkPass pass = asked;
   shared_->fold(pass.stage, pass.draw);
   if (pass.beside) shared_->fold(pass.beside->stage, pass.beside->draw);
+  return pass;
+}
+
+const PlayedChunk& ChunkTable::of(const ChunkPass& asked) {
+  const ChunkPass pass = as_played(asked);
   const auto found = known_.find(pass);
   if (found != known_.end()) return found->second;
   return known_.emplace(pass, play(pass, lead_before(pass))).first->second;
@@ -401,9 +434,7 @@ sim::Duration ChunkTable::lead_before(const ChunkPass& pass) {
 }
 
 ChunkTable::Recorded ChunkTable::record(const ChunkPass& asked) {
-  ChunkPass pass = asked;
-  shared_->fold(pass.stage, pass.draw);
-  if (pass.beside) shared_->fold(pass.beside->stage, pass.beside->draw);
+  const ChunkPass pass = as_played(asked);
   Recorded recorded{.graph = sim::OpGraph(1), .timeline = {}};
   play(pass, lead_before(pass), &asked, &recorded);
   return recorded;

@@ -70,6 +70,9 @@ class ChunkTable {
 
   // Good as long as this. REQUIRES: draw < draws()
   const PlayedChunk& of(const ChunkPass& pass);
+  // What it is played as: with equal stages folded, the first one's, and the draw that it has
+  // there.
+  ChunkPass as_played(const ChunkPass& pass) const;
   // The same with its operations, named after the layers of the stage that is asked for.
   struct Recorded {
     sim::OpGraph graph;

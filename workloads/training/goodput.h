@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace moesim::workloads {
@@ -28,6 +29,7 @@ struct RunPlan {
   double blocks_s = 0;                 // how long a checkpoint stops the job
   double gpu_mtbf_s = 0;               // of a GPU and its part of all else; 0: no failures
   double detect_s = 0, restart_s = 0;
+  std::string failures_source = {};      // whose these are; empty: the scenario's own
   std::vector<RunRouting> routing = {};  // ascending, the first from 0; none: as the scenario's
 };
 

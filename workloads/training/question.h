@@ -13,6 +13,7 @@
 #include "hardware/precision.h"
 #include "workloads/memory/training_plan.h"
 #include "workloads/training/goodput.h"
+#include "workloads/training/jitter.h"
 #include "workloads/training/schedule.h"
 #include "workloads/training/stage_layout.h"
 
@@ -33,6 +34,9 @@ struct TrainingOverlap {
   bool delay_weight_gradients = false;  // where `expert`: apart from the inputs'
   bool shared_expert = false;           // shared experts beside the exchanges of tokens
 };
+
+// As `draws`: every step that the trace holds.
+inline constexpr std::int64_t kAllDraws = 0;
 
 struct TrainingQuestion {
   std::int64_t sequence = 4096;                                   // tokens
@@ -61,6 +65,7 @@ struct TrainingQuestion {
   hardware::TrainingCore attention = hardware::TrainingCore::FlashAttention3;
   bool brief = false;      // it lasts a moment: no card meets its power limit (sustained.h)
   std::int64_t draws = 8;  // of the routing
+  Jitter jitter = {};
   hardware::Precision mfu_precision = hardware::Precision::BF16;
   std::optional<RunPlan> run = {};
 

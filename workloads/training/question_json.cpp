@@ -53,7 +53,15 @@ Json to_json(const TrainingQuestion& q) {
                      {"expert", q.overlap.expert},
                      {"delay_weight_gradients", q.overlap.delay_weight_gradients},
                      {"shared_expert", q.overlap.shared_expert}};
-  json["draws"] = q.draws;
+  if (q.draws == kAllDraws)
+    json["draws"] = "all";
+  else
+    json["draws"] = q.draws;
+  if (const Jitter& j = q.jitter; j.given()) {
+    json["jitter"] = {{"kernel", j.kernel}, {"steps", j.steps}};
+    if (j.stall_every > 0)
+      json["jitter"]["stalls"] = {{"every", j.stall_every}, {"takes", j.stall_takes}};
+  }
   json["mfu_precision"] = std::string(hardware::name_of(q.mfu_precision));
   if (q.run) {
     const RunPlan& run = *q.run;
@@ -62,6 +70,7 @@ Json to_json(const TrainingQuestion& q) {
                    {"gpu_mtbf_s", run.gpu_mtbf_s},
                    {"detect_s", run.detect_s},
                    {"restart_s", run.restart_s}};
+    if (!run.failures_source.empty()) json["run"]["failures_source"] = run.failures_source;
     if (run.every_s) json["run"]["checkpoint_every_s"] = *run.every_s;
     for (const RunRouting& part : run.routing)
       json["run"]["routing"].push_back({{"from", part.from}, {"trace", part.trace.string()}});

@@ -13,6 +13,8 @@ namespace {
 using sim::io::YamlNode;
 
 constexpr std::int64_t kMost = std::int64_t{1} << 40;
+constexpr std::int64_t kMostDraws = 1 << 20;    // of the routing
+constexpr std::int64_t kMostSteps = 1'000'000;  // that are drawn
 // Of the host; fitted on one step, Moonlight's on eight H100 without recomputation (457.18 ms;
 // validation/cases/training-moonlight16b-8h100-none.yaml).
 constexpr sim::Duration kOperation = std::chrono::microseconds(51);
@@ -42,6 +44,24 @@ void read_schedule(const YamlNode& node, TrainingQuestion& q) {
   names.insert(names.end(), schedule_names().begin(), schedule_names().end());
   const std::size_t place = value->one_of(std::span<const std::string_view>(names));
   if (place < names.size()) q.schedule = parse_schedule(names[place]);
+}
+
+Jitter read_jitter(const YamlNode& node) {
+  node.allow_only({"kernel", "stalls", "steps"});
+  Jitter jitter;
+  const auto kernel = node.find("kernel");
+  if (kernel) jitter.kernel = kernel->number(0, 1);
+  const auto stalls = node.find("stalls");
+  if (stalls) {
+    stalls->allow_only({"every", "takes"});
+    jitter.stall_every = stalls->at("every").number(1, 1e9);
+    jitter.stall_takes = stalls->at("takes").number(1, 1e6);
+  }
+  const auto steps = node.find("steps");
+  if (steps) jitter.steps = steps->integer(1, kMostSteps);
+  if (node.entries().size() == (steps ? 1u : 0u))
+    node.error("says of nothing that it is late: kernel: 0.03, or stalls: {every: 1000, takes: 3}");
+  return jitter;
 }
 
 void lay_out(const YamlNode& node, const Deployment& d, TrainingQuestion& q) {
@@ -97,12 +117,13 @@ std::int64_t stages_of(const TrainingQuestion& q, std::int64_t pp) {
   }
 }
 
-TrainingQuestion read_training_question(const YamlNode& node, const Deployment& d) {
+TrainingQuestion read_training_question(const YamlNode& node, const Deployment& d,
+                                        const std::optional<hardware::Reliability>& stated) {
   node.allow_only({"sequence",     "micro_batch", "global_batch", "schedule", "virtual_stages",
                    "layout",       "account_for", "prediction",   "sharding", "sharding_group",
                    "recompute",    "gradients",   "optimizer",    "context",  "capacity",
                    "overlap",      "attention",   "clocks",       "draws",    "mfu_precision",
-                   "exchange_sms", "run"});
+                   "exchange_sms", "run",         "jitter"});
   TrainingQuestion q;
   q.sequence = node.at("sequence").integer(1, 1 << 24);
   q.micro_batch = integer(node, "micro_batch", 1);
@@ -172,13 +193,16 @@ TrainingQuestion read_training_question(const YamlNode& node, const Deployment& 
     q.attention = hardware::usual_core(d.cluster.device);
   }
   if (const auto value = node.find("clocks")) q.brief = value->one_of({"sustained", "brief"}) == 1;
-  q.draws = integer(node, "draws", 8);
+  if (const auto value = node.find("draws"))
+    q.draws =
+        value->is_scalar() && value->text() == "all" ? kAllDraws : value->integer(1, kMostDraws);
+  if (const auto value = node.find("jitter")) q.jitter = read_jitter(*value);
   if (const auto value = node.find("mfu_precision")) {
     const std::size_t place =
         value->one_of(std::span<const std::string_view>(hardware::kPrecisionNames));
     if (place < hardware::kPrecisions.size()) q.mfu_precision = hardware::kPrecisions[place];
   }
-  if (const auto run = node.find("run")) q.run = read_run_plan(*run);
+  if (const auto run = node.find("run")) q.run = read_run_plan(*run, stated);
   lay_out(node, d, q);
   return q;
 }

@@ -1,6 +1,9 @@
 // `training:` of a scenario.
 #pragma once
 
+#include <optional>
+
+#include "hardware/reliability.h"
 #include "sim/io/json.h"
 #include "sim/io/yaml_reader.h"
 #include "workloads/deployment/check.h"
@@ -10,8 +13,9 @@ namespace moesim::workloads {
 
 // Notes mistakes in the node's document; what is returned may be used once throw_errors() returned
 // and check() found nothing. Stages are laid out for the deployment's model and pipeline.
-TrainingQuestion read_training_question(const sim::io::YamlNode& node,
-                                        const Deployment& deployment);
+// `stated`: how often the cluster's GPUs stop, where its file says so.
+TrainingQuestion read_training_question(const sim::io::YamlNode& node, const Deployment& deployment,
+                                        const std::optional<hardware::Reliability>& stated = {});
 
 // Stages of the whole model that its schedule cuts on so many pipeline ranks.
 std::int64_t stages_of(const TrainingQuestion& question, std::int64_t pp);

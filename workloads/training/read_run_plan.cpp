@@ -61,7 +61,7 @@ void read_run_routing(const YamlNode& list, RunPlan& run) {
 
 }  // namespace
 
-RunPlan read_run_plan(const YamlNode& node) {
+RunPlan read_run_plan(const YamlNode& node, const std::optional<hardware::Reliability>& stated) {
   node.allow_only({"tokens", "checkpoint", "failures", "routing"});
   RunPlan run;
   if (const auto tokens = node.find("tokens")) run.tokens = tokens->number(0, 1e18);
@@ -77,6 +77,10 @@ RunPlan read_run_plan(const YamlNode& node) {
     run.gpu_mtbf_s = seconds(failures->at("gpu_mtbf"));
     if (const auto value = failures->find("detect")) run.detect_s = seconds(*value);
     if (const auto value = failures->find("restart")) run.restart_s = seconds(*value);
+  } else if (stated) {
+    run.gpu_mtbf_s = stated->gpu_hours * 3600;
+    run.restart_s = stated->restart_h * 3600;
+    run.failures_source = stated->source;
   } else if (const auto checkpoint = node.find("checkpoint"); checkpoint && !run.every_s) {
     checkpoint->error("without failures there is no best interval: give every, such as 30 min");
   }

@@ -79,11 +79,22 @@ Json to_json(const TrainingReport& r) {
   json["peak"] = {{"tflops", r.peak_tflops}, {"precision", r.mfu_precision}};
   json["memory"] = Json::array();
   for (const auto& row : r.memory) json["memory"].push_back(memory_json(row));
-  json["routing"] = {{"slowdown", r.routing_slowdown},
-                     {"dropped_share", r.dropped_share},
-                     {"padding_share", r.padding_share},
-                     {"draws", r.draws}};
+  json["routing"] = {{"slowdown", r.routing_slowdown},   {"dropped_share", r.dropped_share},
+                     {"padding_share", r.padding_share}, {"draws", r.draws},
+                     {"draws_played", r.draws_played},   {"standard_error_us", r.draws_error_us}};
   json["exchanges"] = {{"held_multiprocessors", r.held}, {"of", r.multiprocessors}};
+  if (r.late) {
+    const LateSteps& l = *r.late;
+    json["stragglers"] = {{"steps", l.steps},
+                          {"mean_us", l.mean_us},
+                          {"p10_us", l.p10_us},
+                          {"p50_us", l.p50_us},
+                          {"p90_us", l.p90_us},
+                          {"p99_us", l.p99_us},
+                          {"longest_us", l.longest_us},
+                          {"mean_over_median", l.mean_us / l.p50_us},
+                          {"slowdown", l.mean_us / r.step_us}};
+  }
   for (const auto& [from, us] : r.run_steps)
     json["run_steps"].push_back({{"from", from}, {"step_time_us", us}});
   if (r.goodput) {
@@ -91,6 +102,7 @@ Json to_json(const TrainingReport& r) {
     json["goodput"] = {{"mtbf_h", g.mtbf_h},         {"checkpoint_every_s", g.checkpoint_every_s},
                        {"lost_share", g.lost_share}, {"goodput", g.goodput},
                        {"gpu_hours", g.gpu_hours},   {"days", g.days}};
+    if (!r.failures_source.empty()) json["goodput"]["source"] = r.failures_source;
   }
   json["left_out"] = r.left_out;
   return json;

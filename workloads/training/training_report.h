@@ -11,6 +11,7 @@
 #include "sim/io/json.h"
 #include "workloads/memory/training_plan.h"
 #include "workloads/training/goodput.h"
+#include "workloads/training/jitter.h"
 #include "workloads/training/play_schedule.h"
 #include "workloads/training/training_flops.h"
 
@@ -70,7 +71,15 @@ struct TrainingReport {
   std::int64_t multiprocessors = 0, held = 0;
   bool beside = false;  // something is computed meanwhile
   std::uint32_t draws = 1;
+  std::int64_t draws_played = 0;  // that the step's micro-batches took
+  double draws_error_us = 0;      // standard error of the step by that they are so few
+  // Steps in which GPUs are late (jitter.h); none: the question has none. All else here is of the
+  // step in which none is, but what is counted by throughput: that is of the mean of these.
+  std::optional<LateSteps> late = {};
+  Jitter jitter = {};
+  double mean_us() const { return late ? late->mean_us : step_us; }
   std::optional<Goodput> goodput = {};
+  std::string failures_source = {};  // whose failures goodput counts; empty: the scenario's own
   std::vector<std::pair<double, double>> run_steps = {};  // from which part of the run on, us
   std::vector<std::string> left_out;                      // what this does not play
 

@@ -30,6 +30,8 @@ TEST_CASE("a step of training is told with its arithmetic, its parts and its mem
   t.peak_tflops = 989.4;
   t.mfu_precision = "bf16";
   t.draws = 8;
+  t.draws_played = 8;
+  t.draws_error_us = 2'340;
   t.routing_slowdown = 1.2;
   t.padding_share = 0.2;
   t.dropped_share = 0.0515;
@@ -60,7 +62,9 @@ TEST_CASE("a step of training is told with its arithmetic, its parts and its mem
       "  pipeline      1f1b, 4 micro-batches: bubble 10.0 % of the step (5.0 % of the schedule's "
       "own)\n"
       "  routing       law uniform\n"
-      "                the step takes +20.0 % over one with every expert as busy (8 draws)\n"
+      "                the step takes +20.0 % over one with every expert as busy (8 draws: known "
+      "to "
+      "0.23 % by so few, one standard error)\n"
       "                20.0 % of the experts' rows fill capacity up\n"
       "                5.15 % of the selections are over capacity, and dropped\n"
       "                kernels of its exchanges hold 20 of 132 multiprocessors from what runs "
@@ -80,4 +84,43 @@ TEST_CASE("a step of training is told with its arithmetic, its parts and its mem
       "\n"
       "  how far to trust it\n"
       "    all of the step lies within what its cost models were fitted on\n");
+}
+
+TEST_CASE("a step in which GPUs are late is told by its mean, beside the one without") {
+  Report report;
+  report.title = "test";
+  report.what = "a model";
+  report.gpus = 8;
+  TrainingReport t;
+  t.schedule = "none";
+  t.micro_batches = 1;
+  t.step_us = 1e6;
+  t.draws = 16;
+  t.draws_played = 2;
+  t.mfu_precision = "bf16";
+  t.ranks = {{.f_us = 4e5, .b_us = 6e5}};
+  t.jitter = {.kernel = 0.03, .stall_every = 1000, .stall_takes = 3};
+  t.late = LateSteps{.steps = 1000,
+                     .mean_us = 1.25e6,
+                     .p10_us = 1.08e6,
+                     .p50_us = 1.2e6,
+                     .p90_us = 1.26e6,
+                     .p99_us = 1.44e6,
+                     .longest_us = 3.6e6};
+  t.goodput = Goodput{.mtbf_h = 3.09, .lost_share = 0.1, .goodput = 0.9};
+  t.failures_source = "cluster mine: our log";
+  const std::string text = tools::training_text(t, report);
+  CHECK(text.find("  step          1.25 s\n") != std::string::npos);
+  CHECK(
+      text.find("  stragglers    the mean of 1000 drawn steps, +25.0 % over 1 s with none: kernels "
+                "of a GPU scatter by 3 %, a step in 1000 takes 3 times as long\n"
+                "                median 1.2 s, p10 -10.0 %, p90 +5.0 %, p99 +20.0 %, mean +4.2 % "
+                "of it, longest 3.6 s\n") != std::string::npos);
+  CHECK(text.find("every expert as busy (2 of 16 draws are taken)\n") != std::string::npos);
+  CHECK(text.find("     32.0 %      400 ms  forward\n"
+                  "     48.0 %      600 ms  backward\n"
+                  "     20.0 %      250 ms  waiting for late GPUs\n") != std::string::npos);
+  CHECK(text.find("a failure every 3.09 h\n"
+                  "                failures as reliability says: cluster mine: our log\n") !=
+        std::string::npos);
 }

@@ -98,6 +98,77 @@ TEST_CASE("a capacity that is not filled up says who is dropped, and exchanges w
         24);
 }
 
+TEST_CASE("what is late is read, and told where something is") {
+  const auto told = [](const std::string& keys) {
+    return to_json(*scenario(with(keys)).training());
+  };
+  CHECK_FALSE(told("draws: 1").contains("jitter"));
+  CHECK_FALSE(told("jitter: {kernel: 0}").contains("jitter"));
+  CHECK(told("jitter: {kernel: 0.03}").at("jitter").dump() == R"({"kernel":0.03,"steps":1000})");
+  CHECK(told("jitter: {stalls: {every: 1000, takes: 3}, steps: 50}").at("jitter").dump() ==
+        R"({"kernel":0.0,"steps":50,"stalls":{"every":1000.0,"takes":3.0}})");
+  CHECK(error_of(with("jitter: {}")) ==
+        "x.yaml:5:55: training.jitter: says of nothing that it is late: kernel: 0.03, or stalls: "
+        "{every: 1000, takes: 3}");
+  CHECK(error_of(with("jitter: {kernel: 3%}")) ==
+        "x.yaml:5:64: training.jitter.kernel: expected a number from 0 to 1, not \"3%\"");
+  CHECK(error_of(with("jitter: {kernel: 2}")) ==
+        "x.yaml:5:64: training.jitter.kernel: expected a number from 0 to 1, not \"2\"");
+  CHECK(error_of(with("jitter: {kernel: 0.1, steps: 0}")) ==
+        "x.yaml:5:76: training.jitter.steps: expected a whole number from 1 to 1000000, not \"0\"");
+  CHECK(error_of(with("jitter: {stalls: {every: 1000}}")) ==
+        "x.yaml:5:64: training.jitter.stalls: key \"takes\" is missing");
+  CHECK(error_of(with("jitter: {sigma: 0.1}")) ==
+        "x.yaml:5:56: training.jitter: unknown key \"sigma\"; known are kernel, stalls, steps");
+}
+
+TEST_CASE("all draws are those of a trace") {
+  const std::string mapping = "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}";
+  const std::string trace = "trace: configs/traces/mixtral-like.h5";
+  const Scenario all =
+      scenario(with("draws: all"), mapping, "routing: {" + trace + ", tokens: exact}\n");
+  CHECK(all.training()->draws == kAllDraws);
+  CHECK(to_json(*all.training()).at("draws") == "all");
+  CHECK(error_of(with("draws: all")) ==
+        "x.yaml:5:11: training: draws: all is of a trace: what a law or loads by rank draw has no "
+        "end: draws: 64 would do");
+  CHECK(error_of(with("draws: all"), mapping, "routing: {" + trace + ", tokens: repeat}\n") ==
+        "x.yaml:5:11: training: draws: all: what is resampled or repeated has no end: draws: 64, "
+        "or routing.tokens: exact, would do");
+  CHECK(error_of(with("draws: none")) ==
+        "x.yaml:5:54: training.draws: expected a whole number from 1 to 1048576, not \"none\"");
+}
+
+TEST_CASE("failures that a run does not tell are its cluster's, where its file says so") {
+  const auto run = [](const std::string& keys, const std::string& reliability) {
+    auto document = sim::io::YamlDocument::parse(
+        "name: test\nmodel: configs/models/mixtral-8x7b.yaml\n"
+        "cluster: {file: configs/clusters/h100-8x8.yaml" +
+            reliability +
+            "}\nparallelism: {tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}\n"
+            "training: {sequence: 4096, global_batch: 256, run: {tokens: 1e12" +
+            keys + "}}\n",
+        "x.yaml");
+    return *read_scenario(document.root()).training()->run;
+  };
+  const std::string ours = ", reliability: {gpu_hours: 900, restart: 36 s, source: our log}";
+  CHECK(run("", "").gpu_mtbf_s == 0);
+  CHECK(run("", "").failures_source.empty());
+  const RunPlan stated = run(", checkpoint: {every: optimal, blocks: 30 s}", ours);
+  CHECK(stated.gpu_mtbf_s == 900 * 3600.0);
+  CHECK(stated.restart_s == doctest::Approx(36));
+  CHECK(stated.detect_s == 0);
+  CHECK(stated.failures_source == "cluster h100-8x8: our log");
+  // What the scenario says goes before.
+  const RunPlan own = run(", failures: {gpu_mtbf: 50000 h}", ours);
+  CHECK(own.gpu_mtbf_s == 50000 * 3600.0);
+  CHECK(own.restart_s == 0);
+  CHECK(own.failures_source.empty());
+  // What the file leaves out is somebody else's, and said to be.
+  CHECK(run("", ", reliability: {gpu_hours: 900}").failures_source ==
+        std::string("cluster h100-8x8; restart of ") + hardware::kReliabilitySource);
+}
+
 TEST_CASE("a scenario asks one thing") {
   CHECK(
       error_of(kBatch, "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}",

@@ -4,9 +4,13 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "sim/error.h"
 #include "sim/io/yaml_reader.h"
+#include "tests/support/thrown.h"
+#include "workloads/routing/trace/trace.h"
 #include "workloads/training/training_report.h"
 
 using namespace moesim;
@@ -258,6 +262,89 @@ TEST_CASE("a run whose routing drifts is as long as its parts are") {
   CHECK(same.run_steps[1].first == 0.5);
   CHECK(same.run_steps[1].second == same.step_us);
   CHECK(same.goodput->days == doctest::Approx(plain.goodput->days).epsilon(1e-9));
+}
+
+TEST_CASE("throughput, MFU and a run are of the mean of the steps in which GPUs are late") {
+  const std::string run = "draws: 1, run: {tokens: 1e12}";
+  const RunResult usual = moesim::workloads::run(scenario(run));
+  const Scenario asked = scenario(run + ", jitter: {kernel: 0.05, steps: 300}");
+  const RunResult result = moesim::workloads::run(asked);
+  const Report& r = result.report;
+  const TrainingReport& t = *result.training;
+  REQUIRE(t.late);
+  CHECK_FALSE(usual.training->late);
+  const LateSteps& l = *t.late;
+  // Stages of 16 GPUs, in two groups of 8: of eight the latest is late by 0.05 x 1.42 on average,
+  // and the step by no more than the latest of all 64 would make it, and not by less than a stage.
+  CHECK(t.step_us == usual.training->step_us);
+  CHECK(l.steps == 300);
+  CHECK(l.mean_us > t.step_us * 1.04);
+  CHECK(l.mean_us < t.step_us * std::exp(0.05 * 2.35) * 1.01);
+  CHECK(l.p10_us < l.p50_us);
+  CHECK(l.p50_us < l.p90_us);
+  CHECK(l.p90_us < l.p99_us);
+  CHECK(l.p99_us <= l.longest_us);
+  // What is counted by it.
+  CHECK(r.step_times_us.size() == 300);
+  CHECK(r.step_time_us.mean == doctest::Approx(l.mean_us).epsilon(1e-12));
+  CHECK(r.step_time_us.p99 == doctest::Approx(l.p99_us).epsilon(1e-12));
+  const double ratio = l.mean_us / t.step_us;
+  CHECK(usual.report.tokens_per_s / r.tokens_per_s == doctest::Approx(ratio));
+  CHECK(usual.training->mfu / t.mfu == doctest::Approx(ratio));
+  CHECK(usual.training->hfu / t.hfu == doctest::Approx(ratio));
+  CHECK(t.goodput->days / usual.training->goodput->days == doctest::Approx(ratio));
+  CHECK(r.interval.at("step_time_us").p90 / usual.report.interval.at("step_time_us").p90 ==
+        doctest::Approx(ratio));
+  CHECK(r.interval.at("tokens_per_s_per_gpu").p10 * ratio ==
+        doctest::Approx(usual.report.interval.at("tokens_per_s_per_gpu").p10));
+  // Parts of the mean step: what is waited for late GPUs is idle.
+  double sum = r.idle_us;
+  for (const PhaseReport& phase : r.phases) sum += phase.exposed_us;
+  CHECK(sum == doctest::Approx(l.mean_us).epsilon(1e-9));
+  const auto json = to_json(result, asked);
+  CHECK(json.at("steps") == 300);
+  CHECK(json.at("training").at("stragglers").at("mean_us") == l.mean_us);
+  CHECK(json.at("training").at("stragglers").at("slowdown") == doctest::Approx(ratio));
+  CHECK(json.dump() == to_json(moesim::workloads::run(asked), asked).dump());
+}
+
+TEST_CASE("all draws of a trace are as many as it holds steps") {
+  // 1 sequence of 512 tokens on each of two dp ranks of an expert group: 1,024 tokens a step.
+  const auto report = [](const std::string& draws, std::int64_t batch) {
+    auto document = sim::io::YamlDocument::parse(
+        "name: test\nmodel: configs/models/mixtral-8x7b.yaml\nkeep_layers: 2\n"
+        "cluster: configs/clusters/h100-1x8.yaml\nparallelism: {dp: 8, ep: 8}\nnetwork: bound\n"
+        "routing: {trace: configs/traces/mixtral-like.h5, layers: cycle, tokens: exact}\n"
+        "training: {sequence: 128, global_batch: " +
+            std::to_string(batch) + ", schedule: none, draws: " + draws + "}\n",
+        "x.yaml");
+    return report_of(read_scenario(document.root()));
+  };
+  const std::uint64_t tokens = RoutingTrace::open("configs/traces/mixtral-like.h5").info().tokens;
+  const std::uint64_t held = tokens / 1024;
+  REQUIRE(held > 3);
+  const TrainingReport all = report("all", static_cast<std::int64_t>(8 * held));
+  CHECK(all.draws == held);
+  CHECK(all.draws_played == static_cast<std::int64_t>(held));
+  CHECK(all.draws_error_us > 0);
+  CHECK(all.step_us == report(std::to_string(held), static_cast<std::int64_t>(8 * held)).step_us);
+  // Fewer micro-batches than draws take so many of them.
+  CHECK(report("all", 16).draws_played == 2);
+}
+
+TEST_CASE("a trace that holds no step has no draws, and says what would do") {
+  auto document = sim::io::YamlDocument::parse(
+      "name: test\nmodel: configs/models/mixtral-8x7b.yaml\nkeep_layers: 2\n"
+      "cluster: configs/clusters/h100-1x8.yaml\nparallelism: {dp: 8, ep: 8}\nnetwork: bound\n"
+      "routing: {trace: configs/traces/mixtral-like.h5, layers: cycle}\n"
+      "training: {sequence: 1048576, global_batch: 8, schedule: none, draws: all}\n",
+      "x.yaml");
+  const Scenario s = read_scenario(document.root());
+  const std::uint64_t tokens = RoutingTrace::open("configs/traces/mixtral-like.h5").info().tokens;
+  CHECK(tests::thrown<sim::ConfigError>([&] { (void)run(s); }) ==
+        "configs/traces/mixtral-like.h5: draws: all: the trace holds " + std::to_string(tokens) +
+            " tokens, and a micro-batch of an expert group takes 8388608: training.draws: 8 would "
+            "draw them again");
 }
 
 TEST_CASE("an encoder and its decoder are trained, cross attention and all") {

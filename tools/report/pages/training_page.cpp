@@ -21,12 +21,16 @@ std::string answer_of(const Json& report) {
     text = fmt::format("It does not fit: {}. What follows is what it would be. ",
                        memory.value("advice", "more than the GPU has"));
   }
-  text += fmt::format("A step takes {}", time_text(training.at("step_time_us")));
+  const bool late = training.contains("stragglers");
+  text += fmt::format("A step takes {}", time_text(late ? training.at("stragglers").at("mean_us")
+                                                        : training.at("step_time_us")));
   if (const Json interval = report.at("interval").value("step_time_us", Json());
       interval.is_object()) {
     text += fmt::format(" (80 % interval {} to {})", time_text(interval.at("p10")),
                         time_text(interval.at("p90")));
   }
+  if (late)
+    text += fmt::format(" on average, {} with no GPU late", time_text(training.at("step_time_us")));
   const Json& throughput = report.at("throughput");
   text += fmt::format(
       ": {} tokens/s, {} tokens/s per GPU, {:.1f} TFLOPS a GPU, {} of the {} peak (MFU). The "
@@ -291,6 +295,7 @@ Figure run_of(const Json& goodput) {
   row("lost", percent_text(goodput.at("lost_share")));
   if (const double hours = goodput.at("mtbf_h"); hours > 0)
     row("a failure every", while_text(3600 * hours));
+  if (goodput.contains("source")) row("failures are as", goodput.at("source"));
   if (const double seconds = goodput.at("checkpoint_every_s"); seconds > 0)
     row("a checkpoint every", while_text(seconds));
   if (const double days = goodput.at("days"); days > 0) {
