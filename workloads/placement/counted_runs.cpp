@@ -78,7 +78,8 @@ void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const Ro
         open = true;
         continue;
       }
-      const auto found = known_.find({row, n});
+      const std::uint64_t key = std::uint64_t{row} << 32 | n;
+      const auto found = known_.find(key);
       if (found != known_.end() && found->second.choices.size() == choices.size() &&
           std::memcmp(found->second.choices.data(), choices.data(), choices.size()) == 0) {
         take(found->second.counts);
@@ -92,7 +93,7 @@ void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const Ro
       if (open) close();
       counter.add(first, last);
       close();
-      known_.emplace(std::pair{row, n}, Run{{choices.begin(), choices.end()}, one});
+      known_.emplace(key, Run{{choices.begin(), choices.end()}, one});
       bytes_ += choices.size();
     }
     if (open) close();

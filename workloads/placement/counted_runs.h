@@ -6,9 +6,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <span>
-#include <utility>
+#include <unordered_map>
 #include <vector>
 
 #include "workloads/placement/dispatch.h"
@@ -55,8 +54,8 @@ class CountedRuns {
                   const TokenSources& sources, const DispatchWanted& wanted, DispatchCounts& out);
 
   const LayerPlacement& placement_;
-  std::map<std::pair<std::uint32_t, std::uint32_t>, Run> known_;  // by first row, tokens
-  std::size_t bytes_ = 0;                                         // of choices that are remembered
+  std::unordered_map<std::uint64_t, Run> known_;  // by first row, 2^32 times, and tokens
+  std::size_t bytes_ = 0;                         // of choices that are remembered
 };
 
 }  // namespace moesim::workloads
