@@ -1,5 +1,6 @@
-// Measured TTFT and TPOT of whole engines under a closed loop: rows of a table with the columns of
-// aiconfigurator's silicon samples, and which of them are set apart, and why.
+// Measured TTFT, TPOT and throughput of whole engines: rows of a table, and which of them are set
+// apart, and why. Those of aiconfigurator's silicon samples are under a closed loop that no column
+// has; other tables (lab_rows.h, ratio_rows.h) say what was sent.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "validation/serving/measured_load.h"
 #include "workloads/placement/parallelism.h"
 
 namespace moesim::validation {
@@ -26,8 +28,10 @@ struct E2eRow {
   workloads::Parallelism layout = {};  // of an engine that generates
   std::int64_t workers = 1;            // so many of them
   std::optional<E2ePool> prefill = {};
-  std::int64_t label_ep = 1;  // expert parallelism as the row is labelled
-  double ttft_ms = 0, tpot_ms = 0;
+  std::int64_t label_ep = 1;        // expert parallelism as the row is labelled
+  double ttft_ms = 0, tpot_ms = 0;  // means; 0: not measured
+  double throughput = 0;            // output tokens a second, of the whole run; 0: not measured
+  std::optional<MeasuredLoad> load = {};
   bool cold = false;       // measured without a warm-up: its TTFT says nothing
   bool saturated = false;  // near the deployment's largest output rate
 

@@ -10,24 +10,40 @@
 namespace moesim::validation {
 namespace {
 
-void add(const E2ePrediction& p, bool ttft, double more, std::vector<double>& errors,
+enum class Of { Tpot, Ttft, Throughput };
+
+struct Compared {
+  double measured = 0, predicted = 0, low = 0, high = 0;
+};
+Compared compared(const E2ePrediction& p, Of of) {
+  switch (of) {
+    case Of::Tpot:
+      return {p.row.tpot_ms, p.tpot_ms, p.tpot_low, p.tpot_high};
+    case Of::Ttft:
+      return {p.row.ttft_ms, p.ttft_ms, p.ttft_low, p.ttft_high};
+    case Of::Throughput:
+      break;
+  }
+  return {p.row.throughput, p.throughput, p.throughput_low, p.throughput_high};
+}
+
+// What was not measured is left out.
+void add(const E2ePrediction& p, Of of, double more, std::vector<double>& errors,
          std::int64_t& inside) {
-  const double predicted = more + (ttft ? p.ttft_ms : p.tpot_ms);
-  const double measured = ttft ? p.row.ttft_ms : p.row.tpot_ms;
-  errors.push_back(100 * (predicted / measured - 1));
-  const double low = more + (ttft ? p.ttft_low : p.tpot_low),
-               high = more + (ttft ? p.ttft_high : p.tpot_high);
-  if (low <= measured && measured <= high) ++inside;
+  const Compared c = compared(p, of);
+  if (!(c.measured > 0)) return;
+  errors.push_back(100 * ((more + c.predicted) / c.measured - 1));
+  if (more + c.low <= c.measured && c.measured <= more + c.high) ++inside;
 }
 
 // `more`: milliseconds on top of what is predicted of a row.
 template <class Wanted, class More>
-E2eError error_of(const std::vector<E2ePrediction>& all, bool ttft, const Wanted& wanted,
+E2eError error_of(const std::vector<E2ePrediction>& all, Of of, const Wanted& wanted,
                   const More& more) {
   std::vector<double> errors;
   std::int64_t inside = 0;
   for (const E2ePrediction& p : all) {
-    if (p.failed.empty() && wanted(p)) add(p, ttft, more(p), errors, inside);
+    if (p.failed.empty() && wanted(p)) add(p, of, more(p), errors, inside);
   }
   E2eError error = error_over(errors);
   if (!errors.empty())
@@ -36,8 +52,8 @@ E2eError error_of(const std::vector<E2ePrediction>& all, bool ttft, const Wanted
 }
 
 template <class Wanted>
-E2eError error_of(const std::vector<E2ePrediction>& all, bool ttft, const Wanted& wanted) {
-  return error_of(all, ttft, wanted, [](const E2ePrediction&) { return 0.0; });
+E2eError error_of(const std::vector<E2ePrediction>& all, Of of, const Wanted& wanted) {
+  return error_of(all, of, wanted, [](const E2ePrediction&) { return 0.0; });
 }
 
 std::string host_key(const E2eRow& row) {
@@ -76,11 +92,11 @@ void sum_up_host(const std::vector<E2ePrediction>& all, E2eSummary& summary) {
   const auto has_it = [&](const E2ePrediction& p) {
     return p.counts_for_ttft() && summary.host_ms.contains(host_key(p.row));
   };
-  summary.ttft_with_host = error_of(all, true, has_it, more);
+  summary.ttft_with_host = error_of(all, Of::Ttft, has_it, more);
   for (const E2ePrediction& p : all) summary.ttft_with_host_by.try_emplace(p.row.engine);
   for (auto& [engine, error] : summary.ttft_with_host_by) {
     error = error_of(
-        all, true,
+        all, Of::Ttft,
         [&, &name = engine](const E2ePrediction& p) { return has_it(p) && p.row.engine == name; },
         more);
   }
@@ -121,28 +137,33 @@ E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
   E2eSummary summary;
   const auto any = [](const E2ePrediction&) { return true; };
   const auto fair = [](const E2ePrediction& p) { return p.counts_for_ttft(); };
-  summary.tpot = error_of(all, false, any);
-  summary.ttft = error_of(all, true, fair);
-  summary.ttft_all = error_of(all, true, any);
+  summary.tpot = error_of(all, Of::Tpot, any);
+  summary.ttft = error_of(all, Of::Ttft, fair);
+  summary.ttft_all = error_of(all, Of::Ttft, any);
+  summary.throughput = error_of(all, Of::Throughput, any);
   const std::map<std::string, std::function<std::string(const E2ePrediction&)>> keys{
       {"engine", [](const E2ePrediction& p) { return p.row.engine; }},
       {"system", [](const E2ePrediction& p) { return p.row.system; }},
       {"model", [](const E2ePrediction& p) { return p.row.model; }},
       {"mode", [](const E2ePrediction& p) { return p.row.mode; }},
-      {"load", [](const E2ePrediction& p) { return std::string(load_of(p.row.concurrency)); }},
+      {"load",
+       [](const E2ePrediction& p) {
+         return p.row.load ? p.row.load->name : std::string(load_of(p.row.concurrency));
+       }},
       {"options", [](const E2ePrediction& p) { return std::string(options_of(p)); }},
       {"group", [](const E2ePrediction& p) { return p.row.group(); }}};
   for (const auto& [name, key] : keys) {
     for (const E2ePrediction& p : all) summary.by[name].try_emplace(key(p));
     for (auto& [value, errors] : summary.by[name]) {
       const auto of = [&k = key, &v = value](const E2ePrediction& p) { return k(p) == v; };
-      errors = {error_of(all, false, of),
-                error_of(all, true, [&](const auto& p) { return of(p) && fair(p); })};
+      errors = {error_of(all, Of::Tpot, of),
+                error_of(all, Of::Ttft, [&](const auto& p) { return of(p) && fair(p); }),
+                error_of(all, Of::Throughput, of)};
     }
   }
   const auto mean_of = [&](bool ttft, E2eError& mean) {
     for (const auto& [group, errors] : summary.by["group"]) {
-      const E2eError& e = ttft ? errors.second : errors.first;
+      const E2eError& e = ttft ? errors.ttft : errors.tpot;
       if (e.n == 0) continue;
       ++mean.n;
       mean.median += e.median;

@@ -33,6 +33,8 @@ std::string cluster_of(const E2eRow& row, const std::string& configs) {
     return fmt::format("{}/clusters/{}.yaml", configs, name);
   };
   if (device == "gb200") return file("gb200-nvl72");
+  if (device == "a100" && gpus <= kNode)
+    return fmt::format("{{file: {}, gpus_per_node: {}}}", file("a100-1x8"), gpus);
   if (gpus <= kNode) {
     return file(fmt::format("{}-1x{}", device,
                             gpus <= 1   ? 1
@@ -45,7 +47,8 @@ std::string cluster_of(const E2eRow& row, const std::string& configs) {
 }
 
 std::string sizes_of(const workloads::Parallelism& p) {
-  return fmt::format("{{tp: {}, dp: {}, ep: {}, etp: {}}}", p.tp, p.dp, p.ep, p.etp);
+  return fmt::format("{{tp: {}, dp: {}, ep: {}, etp: {}{}}}", p.tp, p.dp, p.ep, p.etp,
+                     p.pp > 1 ? fmt::format(", pp: {}", p.pp) : "");
 }
 
 // The numbers that a version begins with: 0.5.6.post2 is 0, 5, 6.
@@ -94,7 +97,8 @@ std::string pools_of(const E2eRow& row) {
 
 // What the checkpoints of these rows hold. gpt-oss is stored in four bits. NVIDIA's FP4 checkpoints
 // of mixtures (DeepSeek-R1-0528-FP4, MiniMax-M2.5-NVFP4: hf_quant_config.json, exclude_modules)
-// leave attention in 16 bits; those of dense models do not.
+// leave attention in 16 bits; those of dense models do not. Zhipu's fp8 has a scale a channel, not
+// a block (GLM-4.5-FP8 config.json, quantization_config).
 std::string precision_of(const E2eRow& row, const RunOptions& run) {
   const auto has = [&](const char* part) { return row.model.find(part) != std::string::npos; };
   const bool hopper = row.system.starts_with("h");
@@ -102,7 +106,7 @@ std::string precision_of(const E2eRow& row, const RunOptions& run) {
   std::string weights;
   if (!has("gpt-oss")) {
     if (row.precision == "fp4") weights = dense ? "nvfp4" : "nvfp4, attention: bf16";
-    if (row.precision == "fp8") weights = dense ? "fp8" : "fp8_block";
+    if (row.precision == "fp8") weights = dense || has("GLM") ? "fp8" : "fp8_block";
   }
   const bool wide = row.engine == "vllm" || (row.engine == "sglang" && hopper);
   return fmt::format("{{{}kv_cache: {}}}", weights.empty() ? "" : "weights: " + weights + ", ",
@@ -122,11 +126,35 @@ std::string scheduler_of(const RunOptions& run) {
   add("chunk", run.chunk);
   add("receive_interval", run.receive_interval);
   add("balance_iterations", run.balance);
+  if (run.ahead) text += fmt::format("{}ahead: {}", text.empty() ? "" : ", ", *run.ahead);
   if (run.batch_wait) {
     text += fmt::format("{}batch_wait: {{iterations: {}, share: {}}}", text.empty() ? "" : ", ",
                         *run.batch_wait, run.batch_wait_share.value_or(0));
   }
   return text;
+}
+
+// As the row says.
+std::string load_of(const MeasuredLoad& load, std::int64_t clients) {
+  return fmt::format("  requests: {{arrivals: {{law: {}}}, input: {}, output: {}, count: {}}}\n{}",
+                     load.at_once ? "at_once" : "closed", load.input, load.output, load.requests,
+                     load.at_once ? "" : fmt::format("  client: {{concurrency: {}}}\n", clients));
+}
+
+// InferenceX draws lengths in 0.8 to 1 of the nominal, in powers of two; others send them as they
+// are said.
+std::string load_of(const E2eRow& row, const E2eOptions& options) {
+  const std::int64_t counted =
+      options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
+  const auto low = [&](std::int64_t most) {
+    return row.swept() ? std::max<std::int64_t>(1, most * 8 / 10) : most;
+  };
+  return fmt::format(
+      "  requests: {{arrivals: {{law: closed}}, input: {{law: uniform, low: {}, high: {}}}, "
+      "output: {{law: uniform, low: {}, high: {}}}, count: {}, warm_up: {}}}\n"
+      "  client: {{concurrency: {}}}\n",
+      low(row.isl), row.isl, low(row.osl), row.osl, counted + row.concurrency, row.concurrency,
+      row.concurrency);
 }
 
 workloads::Parallelism layout_of(const E2eRow& row, const RunOptions& run) {
@@ -138,10 +166,17 @@ workloads::Parallelism layout_of(const E2eRow& row, const RunOptions& run) {
   return p;
 }
 
-// The benchmark sends ten times the concurrency, the first wave at once to an idle engine: a tenth
-// of what it averages. A shorter run has the same wave, and less of what follows.
+// A load that a row gives is played as it is. Else the benchmark sends ten times the concurrency,
+// the first wave at once to an idle engine: a tenth of what it averages. A shorter run has the same
+// wave, and less of what follows.
 void measure(const workloads::serving::PlayedService& played, std::int64_t concurrency,
              E2ePrediction& p) {
+  if (p.row.load) {
+    p.ttft_ms = played.report.ttft.mean;
+    p.tpot_ms = played.report.tpot.mean;
+    p.throughput = played.report.output_throughput;
+    return;
+  }
   struct Sum {
     double ttft = 0, tpot = 0, n = 0;
   } first, later;
@@ -213,6 +248,9 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
       };
       std::tie(p.tpot_low, p.tpot_high) = ends("mean_tpot_ms", played.report.tpot.mean, p.tpot_ms);
       std::tie(p.ttft_low, p.ttft_high) = ends("mean_ttft_ms", played.report.ttft.mean, p.ttft_ms);
+      const auto rate = played.report.interval.at("output_throughput");
+      p.throughput_low = rate.p10;
+      p.throughput_high = rate.p90;
       const double each = question.mean_input() + question.mean_output() / 2;
       const auto ranks = static_cast<double>(question.pool.layout.dp * question.pool.replicas);
       p.demand = static_cast<double>(row.concurrency) * each /
@@ -228,7 +266,8 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
 
 // Rows that can share prices: of one deployment, whose options change neither formats nor layout.
 std::string prices_of(const E2eRow& row, const RunOptions& run) {
-  return fmt::format("{} {} {} {}", row.deployment(), run.cache, run.moe, layout_of(row, run).ep);
+  return fmt::format("{} {} {} {} {}", row.deployment(), run.cache, run.moe, layout_of(row, run).ep,
+                     run.ahead.value_or(true));
 }
 
 }  // namespace
@@ -236,28 +275,19 @@ std::string prices_of(const E2eRow& row, const RunOptions& run) {
 std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunOptions& run) {
   const workloads::Parallelism p = layout_of(row, run);
   const bool deepseek = row.model.find("DeepSeek") != std::string::npos;
-  const std::int64_t counted =
-      options.full ? 10 * row.concurrency : std::max<std::int64_t>(3 * row.concurrency, 64);
-  // InferenceX draws lengths in 0.8 to 1 of the nominal, in powers of two; others send them as they
-  // are said.
-  const auto low = [&](std::int64_t most) {
-    return row.swept() ? std::max<std::int64_t>(1, most * 8 / 10) : most;
-  };
   return fmt::format(
       "name: {}\nmodel: {}\ncluster: {}\nprecision: {}\n"
       "parallelism: {}\nrouting: {}\nnetwork: bound\n"
-      "engine: {}\nserving:\n"
-      "  requests: {{arrivals: {{law: closed}}, input: {{law: uniform, low: {}, high: {}}}, "
-      "output: {{law: uniform, low: {}, high: {}}}, count: {}, warm_up: {}}}\n"
-      "  client: {{concurrency: {}}}\n  kv: {{prefix_cache: false{}}}\n"
-      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 16}}\n{}{}",
+      "engine: {}\nserving:\n{}  kv: {{prefix_cache: false{}}}\n"
+      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 16}}\n{}{}{}",
       row.name, options.model_file(row.model), cluster_of(row, options.configs),
       precision_of(row, run), sizes_of(p),
       deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", engine_of(row, options.configs),
-      low(row.isl), row.isl, low(row.osl), row.osl, counted + row.concurrency, row.concurrency,
-      row.concurrency, run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
+      row.load ? load_of(*row.load, row.concurrency) : load_of(row, options),
+      run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
       scheduler_of(run), pools_of(row),
-      run.moe.empty() ? "" : fmt::format("kernels: {{moe: {}}}\n", run.moe));
+      run.moe.empty() ? "" : fmt::format("kernels: {{moe: {}}}\n", run.moe),
+      run.ahead == false ? "host: {overlapped: false}\n" : "");
 }
 
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options) {
@@ -265,7 +295,9 @@ std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2
   std::map<std::string, std::vector<Asked>> by_deployment;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Asked asked{.row = i};
-    if (options.runs != nullptr) {
+    if (rows[i].load) {
+      asked.run = rows[i].load->run;
+    } else if (options.runs != nullptr) {
       const OptionTable::Found found = options.runs->of(rows[i]);
       asked.run = found.options;
       predictions[i].option_sets = found.sets;

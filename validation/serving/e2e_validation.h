@@ -1,4 +1,4 @@
-// Predicted beside measured, for whole engines in a closed loop.
+// Predicted beside measured, for whole engines.
 #pragma once
 
 #include <array>
@@ -26,7 +26,10 @@ E2eError error_over(const std::vector<double>& errors);
 struct E2ePrediction {
   E2eRow row;
   double ttft_ms = 0, tpot_ms = 0;
-  double tpot_low = 0, tpot_high = 0, ttft_low = 0, ttft_high = 0;  // 80 % intervals, as reported
+  double throughput = 0;  // output tokens a second; of rows that say what was sent
+  // 80 % intervals, as reported
+  double tpot_low = 0, tpot_high = 0, ttft_low = 0, ttft_high = 0;
+  double throughput_low = 0, throughput_high = 0;
   // What of them is the cost models' alone, over the value: of decodes, and of prompts.
   workloads::CostBand models = {};
   // Of the time in iterations, by cost model; sums to 1 where there are any.
@@ -37,7 +40,10 @@ struct E2ePrediction {
   std::int64_t option_sets = -1;
   bool options_assumed = false;  // OptionTable::Found::assumed
 
-  bool counts_for_ttft() const { return !row.cold && !row.saturated && demand <= 0.8; }
+  // Where a load is given, its queue is part of what is asked.
+  bool counts_for_ttft() const {
+    return row.load || (!row.cold && !row.saturated && demand <= 0.8);
+  }
 };
 
 struct E2eOptions {
@@ -56,11 +62,15 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
 // One a row, in their order; equal for any number of threads.
 std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2eOptions& options);
 
+struct E2eErrors {
+  E2eError tpot, ttft, throughput;
+};
+
 struct E2eSummary {
-  E2eError tpot, ttft, ttft_all;
+  E2eError tpot, ttft, ttft_all, throughput;
   // by engine, system, model, mode, load, options, group; and the means over groups of their
   // medians and p90s
-  std::map<std::string, std::map<std::string, std::pair<E2eError, E2eError>>> by;  // {tpot, ttft}
+  std::map<std::string, std::map<std::string, E2eErrors>> by;
   E2eError tpot_of_groups, ttft_of_groups;
   // What a first token takes before and behind the engine's loop (tokenizer, messages, the client),
   // milliseconds by "engine version model": of small batches of short prompts (8 clients, 1,024

@@ -14,20 +14,6 @@
 
 namespace moesim::validation {
 
-struct RunOptions {
-  std::optional<std::int64_t> tokens = {}, sequences = {}, chunk = {};  // of an iteration
-  std::optional<std::int64_t> receive_interval = {};                    // SGLang: iterations
-  std::optional<std::int64_t> batch_wait = {};                          // TensorRT-LLM: iterations
-  std::optional<std::int64_t> balance = {};  // TensorRT-LLM: iterations that dp ranks wait
-  std::optional<double> batch_wait_share = {}, memory_fraction = {};
-  std::string cache = {};  // "fp8", "bf16"; empty: not said
-  std::string moe = {};    // the experts' kernels, as `kernels.moe` has them; empty: not said
-  // Where the label says 1, which recipes have for both.
-  std::optional<bool> expert_parallel = {};
-
-  auto operator<=>(const RunOptions&) const = default;
-};
-
 // A number or a formula of a run's lengths and concurrency: "16384", "C", "2*isl", "max(C 16)",
 // "max(8192 roundup64(isl+C+64))", "max_model_len" (isl + osl + 200). Empty where it is none.
 std::optional<std::int64_t> value_of(std::string_view formula, const E2eRow& row);

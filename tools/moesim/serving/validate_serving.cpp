@@ -8,11 +8,14 @@
 #include "sim/error.h"
 #include "sim/io/json.h"
 #include "tools/moesim/serving/accuracy_report.h"
+#include "tools/moesim/serving/load_report.h"
 #include "tools/moesim/serving/serving_commands.h"
 #include "tools/moesim/shipped.h"
 #include "validation/serving/e2e_structure.h"
 #include "validation/serving/e2e_trust.h"
 #include "validation/serving/e2e_validation.h"
+#include "validation/serving/measured_tables.h"
+#include "workloads/model/model_spec.h"
 
 namespace moesim::tools {
 namespace {
@@ -25,15 +28,6 @@ constexpr std::size_t kWorst = 10;
 
 double rounded(double value) {
   return std::round(value * 100) / 100;
-}
-
-Json error_json(const E2eError& e) {
-  return {{"n", e.n},
-          {"median", rounded(e.median)},
-          {"p90", rounded(e.p90)},
-          {"mean", rounded(e.mean)},
-          {"bias", rounded(e.bias)},
-          {"coverage80", rounded(e.coverage80)}};
 }
 
 struct Result {
@@ -130,8 +124,8 @@ Json to_json(const Result& r) {
       {"ttft", structure_json(structure_of(r.predictions, validation::E2eTime::First))}};
   for (const auto& [name, values] : r.summary.by) {
     for (const auto& [value, errors] : values) {
-      json["by"][name][value] = {{"tpot", error_json(errors.first)},
-                                 {"ttft", error_json(errors.second)}};
+      json["by"][name][value] = {{"tpot", error_json(errors.tpot)},
+                                 {"ttft", error_json(errors.ttft)}};
     }
   }
   json["skipped"] = Json::array();
@@ -173,7 +167,7 @@ std::string to_text(const Result& r) {
   out += line("mean of groups", r.summary.tpot_of_groups, r.summary.ttft_of_groups);
   for (const auto& [name, values] : r.summary.by) {
     out += fmt::format("\n  by {}\n", name);
-    for (const auto& [value, errors] : values) out += line(value, errors.first, errors.second);
+    for (const auto& [value, errors] : values) out += line(value, errors.tpot, errors.ttft);
   }
   out +=
       "\n  with what first tokens of the engine's other models take beyond it (8 clients, 1,024 "
@@ -192,10 +186,14 @@ std::string to_text(const Result& r) {
   return out;
 }
 
+bool is_dense(const std::string& model_file) {
+  return !workloads::load_model(model_file).is_moe();
+}
+
 sim::ExitCode run(const Arguments& arguments, Console console) {
   std::vector<std::filesystem::path> files;
   for (const std::string& file : arguments.all("FILE")) files.emplace_back(file);
-  Result result{.rows = validation::read_e2e(files)};
+  Result result{.rows = validation::read_measured(files)};
   result.skipped = result.rows.skipped;
 
   validation::E2eOptions options{.configs = shipped_folder("engines").parent_path().string()};
@@ -231,6 +229,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     }
     if (found->second.empty()) {
       ++unknown["no model file is called or has the alias " + row.model];
+    } else if (row.load && is_dense(found->second)) {
+      ++unknown["a dense model, " + row.model];
     } else {
       rows.push_back(row);
     }
@@ -247,6 +247,12 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     if (!p.failed.empty()) ++unknown[p.failed];
   }
   for (const auto& [reason, n] : unknown) result.skipped.push_back({reason, n});
+  if (!result.rows.rows.empty() && result.rows.rows.front().load) {
+    const LoadReport report{.predictions = std::move(result.predictions),
+                            .skipped = std::move(result.skipped)};
+    console.out << (arguments.json() ? sim::io::to_text(load_json(report)) : load_text(report));
+    return sim::ExitCode::Ok;
+  }
   result.summary = summarise_e2e(result.predictions);
   for (const E2ePrediction& p : result.predictions) {
     if (p.failed.empty()) result.worst.push_back(&p);

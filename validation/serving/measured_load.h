@@ -1,0 +1,36 @@
+// What a measured engine was started with, and what was sent to it, where a table's rows say it.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace moesim::validation {
+
+struct RunOptions {
+  std::optional<std::int64_t> tokens = {}, sequences = {}, chunk = {};  // of an iteration
+  std::optional<std::int64_t> receive_interval = {};                    // SGLang: iterations
+  std::optional<std::int64_t> batch_wait = {};                          // TensorRT-LLM: iterations
+  std::optional<std::int64_t> balance = {};  // TensorRT-LLM: iterations that dp ranks wait
+  std::optional<double> batch_wait_share = {}, memory_fraction = {};
+  std::string cache = {};  // "fp8", "bf16"; empty: not said
+  std::string moe = {};    // the experts' kernels, as `kernels.moe` has them; empty: not said
+  // Where the label says 1, which recipes have for both.
+  std::optional<bool> expert_parallel = {};
+  // The next batch is planned while one runs; without it the host is seen between steps.
+  std::optional<bool> ahead = {};
+
+  auto operator<=>(const RunOptions&) const = default;
+};
+
+struct MeasuredLoad {
+  std::string name = {};  // "ShareGPT", "32000/100"
+  std::int64_t requests = 0;
+  bool at_once = false;                 // else by as many clients as the row's concurrency
+  std::string input = {}, output = {};  // how many tokens: laws, as YAML
+  RunOptions run = {};
+  std::string options = {};  // as they were set: rows that have all equal are repeats
+};
+
+}  // namespace moesim::validation
