@@ -3,6 +3,9 @@
 
 #include <cmath>
 #include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
@@ -116,11 +119,12 @@ TEST_CASE("a command line that is not understood says why") {
         "its command has 4 ranks for 3 parts of experts");
 }
 
-TEST_CASE("what an engine does by itself depends on its version and its GPU") {
+TEST_CASE("what an engine does by itself depends on its version, its GPU and its ranks") {
   const auto of = [](const char* engine, const char* version, const char* system,
-                     RunOptions run = {}) {
-    add_defaults(engine, version, system, run);
-    return run;
+                     const RunOptions& run = {}, std::int64_t tp = 1) {
+    StartedEngine started{.engine = engine, .layout = {.tp = tp}, .run = run};
+    add_defaults(version, system, started);
+    return started.run;
   };
   // vLLM schedules ahead by itself from 0.14, before where it is told to.
   CHECK(of("vllm", "0.13.9", "h100_sxm") == RunOptions{.ahead = false});
@@ -130,7 +134,9 @@ TEST_CASE("what an engine does by itself depends on its version and its GPU") {
   CHECK(of("vllm", "0.14.0", "a100_sxm") == RunOptions{.tokens = 2048, .sequences = 256});
   CHECK(of("vllm", "0.14.0", "a100_sxm", {.tokens = 8192}) ==
         RunOptions{.tokens = 8192, .sequences = 256});
-  CHECK(of("sglang", "0.5.4", "a100_sxm") == RunOptions{});
+  CHECK(of("sglang", "0.5.4", "a100_sxm", {}, 2) == RunOptions{.graphs = 256});
+  CHECK(of("sglang", "0.5.4", "h100_sxm", {}, 4) == RunOptions{.graphs = 512});
+  CHECK(of("sglang", "0.5.4", "h100_sxm", {.graphs = 64}, 4) == RunOptions{.graphs = 64});
   CHECK(of("trtllm", "1.2", "h100_sxm") == RunOptions{.cache = "bf16"});
 }
 
@@ -218,11 +224,11 @@ TEST_CASE("rows of the lab that cannot be what they say are counted by reason") 
     reasons.push_back(one.reason);
   }
   CHECK(reasons == std::vector<std::string>{"all figures equal to another row's",
-                                            "its command is of another model than its page",
-                                            "its command starts no engine that is known",
-                                            "its command takes more GPUs than its page has",
-                                            "its hardware is not known",
-                                            "its throughput is not tokens over time"});
+                                            "its throughput is not tokens over time",
+                                            "x/M: its command starts no engine that is known",
+                                            "x/M: its command takes more GPUs than its page has",
+                                            "x/M: its hardware is not known",
+                                            "x/N: its command is of another model than its page"});
 }
 
 TEST_CASE("a row of workers apart is two pools, and outputs are as long as they were") {
@@ -301,6 +307,11 @@ TEST_CASE("a row that gives its load is played so, with what was set") {
       "1399}, count: 500}\n  client: {concurrency: 64}\n");
   has(closed, "pools: {prefill: {replicas: 1,");
   CHECK(closed.find("overlapped") == std::string::npos);
+  CHECK(closed.find("graphs") == std::string::npos);
+  has(scenario_of(b, options, {.graphs = 512}),
+      "  graphs: {sizes: [1, 2, 4, \"8..256+8\", \"272..512+16\"], pad: true}\n");
+  has(scenario_of(b, options, {.graphs = 100}),
+      "  graphs: {sizes: [1, 2, 4, \"8..96+8\"], pad: true}\n");
 }
 
 TEST_CASE("errors are of what was measured, and options beside each other of one load") {

@@ -21,6 +21,7 @@ enum class Flag {
   Tokens,
   Sequences,
   Chunk,
+  Graphs,
   Memory,
   Cache,
   Nothing,  // has a value that changes no time
@@ -56,6 +57,7 @@ constexpr std::array kKnown{
     Known{"sglang", "--chunked-prefill-size", Flag::Chunk},
     Known{"sglang", "--max-running-requests", Flag::Sequences},
     Known{"sglang", "--mem-fraction-static", Flag::Memory},
+    Known{"sglang", "--cuda-graph-max-bs", Flag::Graphs},
     Known{"sglang", "--kv-cache-dtype", Flag::Cache},
     Known{"sglang", "--context-length", Flag::Nothing},
     Known{"trtllm", "--tp_size", Flag::Tp},
@@ -183,6 +185,8 @@ class Reader {
         return option(out_.run.sequences);
       case Flag::Chunk:
         return option(out_.run.chunk);
+      case Flag::Graphs:
+        return option(out_.run.graphs);
       case Flag::Memory:
         out_.run.memory_fraction = number_of<double>(text);
         return out_.run.memory_fraction && *out_.run.memory_fraction <= 1;
@@ -230,17 +234,18 @@ StartedEngine read_command(std::string_view command) {
   return Reader().read(words_of(command));
 }
 
-void add_defaults(std::string_view engine, std::string_view version, std::string_view system,
-                  RunOptions& run) {
+void add_defaults(std::string_view version, std::string_view system, StartedEngine& started) {
   constexpr int kAsynchronous = 14;
-  if (engine == "vllm") {
+  RunOptions& run = started.run;
+  if (started.engine == "vllm") {
     if (is_before(version, kAsynchronous) && !run.ahead) run.ahead = false;
     if (system.starts_with("a100")) {
       if (!run.tokens) run.tokens = 2048;
       if (!run.sequences) run.sequences = 256;
     }
   }
-  if (engine == "trtllm" && run.cache.empty()) run.cache = "bf16";
+  if (started.engine == "sglang" && !run.graphs) run.graphs = started.layout.tp < 4 ? 256 : 512;
+  if (started.engine == "trtllm" && run.cache.empty()) run.cache = "bf16";
 }
 
 }  // namespace moesim::validation

@@ -157,6 +157,16 @@ std::string load_of(const E2eRow& row, const E2eOptions& options) {
       row.concurrency);
 }
 
+// Every eighth size to 256 and every sixteenth beyond, as the engine captures them.
+std::string graphs_of(const RunOptions& run) {
+  constexpr std::int64_t kFine = 256;
+  if (!run.graphs) return "";
+  const std::int64_t most = *run.graphs;
+  return fmt::format("  graphs: {{sizes: [1, 2, 4, \"8..{}+8\"{}], pad: true}}\n",
+                     std::clamp<std::int64_t>(most / 8 * 8, 8, kFine),
+                     most >= kFine + 16 ? fmt::format(", \"272..{}+16\"", most / 16 * 16) : "");
+}
+
 workloads::Parallelism layout_of(const E2eRow& row, const RunOptions& run) {
   workloads::Parallelism p = row.layout;
   // The recipe's word, where it is known, on what the label leaves open.
@@ -208,6 +218,7 @@ void ask(const E2eRow& row, const E2eOptions& options, Asked& asked, E2ePredicti
         workloads::read_scenario(document.root(), {.engines = options.configs + "/engines"}));
   } catch (const sim::ConfigError& error) {
     p.failed = "the deployment cannot be asked for";
+    if (row.load) p.failed += fmt::format(": {}: {}", row.deployment(), error.what());
   }
 }
 
@@ -257,8 +268,9 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
                  (ranks * static_cast<double>(service.cache().blocks * service.cache().block));
     } catch (const sim::InfeasibleError& error) {
       p.failed = "does not fit, or is never served";
+      if (row.load) p.failed += ": " + row.deployment();
     } catch (const sim::ConfigError& error) {
-      p.failed = "the deployment cannot be asked for";
+      if (p.failed.empty()) p.failed = "the deployment cannot be asked for";
     }
     done();
   }
@@ -266,8 +278,8 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
 
 // Rows that can share prices: of one deployment, whose options change neither formats nor layout.
 std::string prices_of(const E2eRow& row, const RunOptions& run) {
-  return fmt::format("{} {} {} {} {}", row.deployment(), run.cache, run.moe, layout_of(row, run).ep,
-                     run.ahead.value_or(true));
+  return fmt::format("{} {} {} {} {} {}", row.deployment(), run.cache, run.moe,
+                     layout_of(row, run).ep, run.ahead.value_or(true), run.graphs.value_or(0));
 }
 
 }  // namespace
@@ -279,13 +291,13 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
       "name: {}\nmodel: {}\ncluster: {}\nprecision: {}\n"
       "parallelism: {}\nrouting: {}\nnetwork: bound\n"
       "engine: {}\nserving:\n{}  kv: {{prefix_cache: false{}}}\n"
-      "  scheduler: {{{}}}\n  iteration: {{draws: 1, checks: 16}}\n{}{}{}",
+      "  scheduler: {{{}}}\n{}  iteration: {{draws: 1, checks: 16}}\n{}{}{}",
       row.name, options.model_file(row.model), cluster_of(row, options.configs),
       precision_of(row, run), sizes_of(p),
       deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", engine_of(row, options.configs),
       row.load ? load_of(*row.load, row.concurrency) : load_of(row, options),
       run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
-      scheduler_of(run), pools_of(row),
+      scheduler_of(run), graphs_of(run), pools_of(row),
       run.moe.empty() ? "" : fmt::format("kernels: {{moe: {}}}\n", run.moe),
       run.ahead == false ? "host: {overlapped: false}\n" : "");
 }

@@ -136,7 +136,7 @@ E2eRows read_lab(const CsvTable& t) {
                        input = count_at(t, i, "total_input_tokens"),
                        output = count_at(t, i, "total_output_tokens");
     const double duration = above_zero(t, i, "duration_s");
-    const StartedEngine started = read_command(t.text(i, command));
+    StartedEngine started = read_command(t.text(i, command));
     const std::string page(t.text(i, model));
     const bool fp8 = started.model.ends_with("-FP8");
     const std::string plain(without(started.model, "-FP8"));
@@ -158,7 +158,7 @@ E2eRows read_lab(const CsvTable& t) {
                .tpot_ms = above_zero(t, i, "mean_tpot_ms"),
                .throughput = above_zero(t, i, "output_throughput")};
     if (const std::string why = mismatch(row, started, page, t.text(i, hardware)); !why.empty()) {
-      ++skipped[why];
+      ++skipped[page + ": " + why];
       continue;
     }
     const double tokens = row.throughput * duration;
@@ -179,9 +179,9 @@ E2eRows read_lab(const CsvTable& t) {
       row.mode = "closed loop";
       row.load->name += fmt::format(", {} clients", row.concurrency);
     }
+    add_defaults(row.version, row.system, started);
     row.load->run = started.run;
     row.load->options = started.options;
-    add_defaults(row.engine, row.version, row.system, row.load->run);
     all.rows.push_back(std::move(row));
   }
   for (const auto& [reason, n] : skipped) all.skipped.push_back({reason, n});

@@ -20,6 +20,7 @@ struct RunOptions {
   std::optional<bool> expert_parallel = {};
   // The next batch is planned while one runs; without it the host is seen between steps.
   std::optional<bool> ahead = {};
+  std::optional<std::int64_t> graphs = {};  // SGLang: the largest batch of decodes with a graph
 
   auto operator<=>(const RunOptions&) const = default;
 };

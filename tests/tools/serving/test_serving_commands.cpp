@@ -219,3 +219,54 @@ TEST_CASE("measured engines are played with the options that their runs had") {
           call(tools::validate_serving_command(), {{"FILE", {rows}}, {"model", {"mine.yaml"}}});
         }) == "--model mine.yaml: expected ID=FILE, such as Qwen/Qwen3-32B=mine.yaml");
 }
+
+TEST_CASE("a table that says what was sent is compared by throughput, too, and by option pairs") {
+  const tests::TemporaryFolder folder;
+  const std::string begin =
+      "GPT-OSS-20B,A single NVIDIA H100 SXM GPU.,vLLM: v0.11.0,vllm serve openai/gpt-oss-20b";
+  const std::string lab = folder
+                              .file("lab.csv",
+                                    "model,hardware,versions,command,completed,duration_s,"
+                                    "total_input_tokens,total_output_tokens,output_throughput,"
+                                    "mean_ttft_ms,mean_tpot_ms,max_concurrency\n" +
+                                        begin + ",40,1,5120,400,400,100,10,\n" + begin +
+                                        " --max-num-seqs 2,40,4,5120,400,100,2000,,\n" + begin +
+                                        " --enforce-eager,40,4,5120,400,100,2000,20,\n"
+                                        "Qwen/Qwen3-32B,NVIDIA H100,vLLM: v0.11.0,vllm serve "
+                                        "Qwen/Qwen3-32B,40,4,5120,400,100,2000,20,\n")
+                              .string();
+  const auto json = nlohmann::json::parse(
+      call(tools::validate_serving_command(), {{"FILE", {lab}}, {"format", {"json"}}}).out);
+  CHECK(json["throughput"]["n"] == 2);
+  CHECK(json["ttft"]["n"] == 2);
+  CHECK(json["tpot"]["n"] == 1);
+  CHECK(json["by"]["mode"]["all at once"]["throughput"]["n"] == 2);
+  // Two at a time are slower than forty, as measured.
+  CHECK(json["pairs"]["one_engine"]["throughput"] == nlohmann::json({{"pairs", 1}, {"right", 1}}));
+  CHECK(json["pairs"]["all"]["tpot"]["pairs"] == 0);
+  REQUIRE(json["rows"].size() == 2);
+  const auto& two = json["rows"][1];
+  CHECK(two["options"] == " --max-num-seqs 2");
+  CHECK(two["mean_tpot_ms"]["measured"].is_null());
+  CHECK(two["output_throughput"]["predicted"].get<double>() <
+        json["rows"][0]["output_throughput"]["predicted"].get<double>());
+  // 40 requests of 10 tokens: what was answered is in the rate.
+  CHECK(two["output_throughput"]["interval80"][0].get<double>() <=
+        two["output_throughput"]["predicted"].get<double>());
+  std::map<std::string, int> skipped;
+  for (const auto& one : json["skipped"]) skipped[one["reason"]] = one["n"];
+  CHECK(skipped ==
+        std::map<std::string, int>{
+            {"GPT-OSS-20B: its command has an option that is not known: --enforce-eager", 1},
+            {"a dense model, Qwen/Qwen3-32B", 1}});
+  const Called text = call(tools::validate_serving_command(), {{"FILE", {lab}}});
+  CHECK(has(text.out, "error in %; in the 80 % interval"));
+  CHECK(has(text.out,
+            "\n  options of one engine      tokens/s 1 of 1   TPOT 0 of 0   TTFT 1 of 1\n"));
+  CHECK(has(text.out, "; 128 tokens, 40 requests; --max-num-seqs 2\n"));
+  CHECK(has(text.out, "      1  a dense model, Qwen/Qwen3-32B\n"));
+  CHECK(tests::thrown<sim::ConfigError>([&] {
+          call(tools::validate_serving_command(), {{"FILE", {lab}}, {"full", {"true"}}});
+        }) ==
+        "--full: the rows of this table say themselves what was sent and started: leave it out");
+}

@@ -195,6 +195,14 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   for (const std::string& file : arguments.all("FILE")) files.emplace_back(file);
   Result result{.rows = validation::read_measured(files)};
   result.skipped = result.rows.skipped;
+  const bool says_load = !result.rows.rows.empty() && result.rows.rows.front().load.has_value();
+  for (const char* option : {"options", "full"}) {
+    if (says_load && (arguments.has(option) || arguments.find(option))) {
+      throw sim::ConfigError(fmt::format(
+          "--{}: the rows of this table say themselves what was sent and started: leave it out",
+          option));
+    }
+  }
 
   validation::E2eOptions options{.configs = shipped_folder("engines").parent_path().string()};
   options.full = arguments.has("full");
@@ -247,7 +255,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     if (!p.failed.empty()) ++unknown[p.failed];
   }
   for (const auto& [reason, n] : unknown) result.skipped.push_back({reason, n});
-  if (!result.rows.rows.empty() && result.rows.rows.front().load) {
+  if (says_load) {
     const LoadReport report{.predictions = std::move(result.predictions),
                             .skipped = std::move(result.skipped)};
     console.out << (arguments.json() ? sim::io::to_text(load_json(report)) : load_text(report));
@@ -275,10 +283,12 @@ Command validate_serving_command() {
       .name = "validate serving",
       .summary = "predicted TTFT and TPOT of whole engines beside measured ones",
       .description =
-          "Plays each row of a table of measured engines (aiconfigurator's silicon samples) as a "
-          "closed loop and compares. Rows whose labels cannot be right are set apart and "
-          "counted; rows of prefill and decode apart are played where both say how many engines "
-          "there are.",
+          "Plays each row of a table of measured engines and compares. Known by their columns are "
+          "aiconfigurator's silicon samples, played as a closed loop, and tables that say what was "
+          "sent and how the engine was started, played as that: GPUStack's performance lab and "
+          "dstack's comparison of prefill and decode workers. Rows whose labels cannot be right, "
+          "and rows that cannot be played, are set apart and counted; rows of prefill and decode "
+          "apart are played where both say how many engines there are.",
       .options = {{.name = "FILE",
                    .help = "the measured table (.csv, .csv.gz)",
                    .required = true,
@@ -293,7 +303,8 @@ Command validate_serving_command() {
                    .help = "what the runs were started with, by engine, version, model, system, "
                            "lengths, layout and concurrency (.csv, .csv.gz)",
                    .is_file = true},
-                  {.name = "--full", .help = "ten times the concurrency, as the benchmark does"},
+                  {.name = "--full",
+                   .help = "silicon samples: ten times the concurrency, as the benchmark does"},
                   {.name = "--rows", .help = "all rows under worst, not the first ten"},
                   {.name = "-j,--jobs",
                    .value = "N",
@@ -302,6 +313,7 @@ Command validate_serving_command() {
                   format_option()},
       .examples = {"moesim validate serving e2e_serving.csv.gz -j 2",
                    "moesim validate serving e2e_serving.csv.gz --options e2e_options.csv.gz",
+                   "moesim validate serving gpustack_performance_lab.csv",
                    "moesim validate serving mine.csv --model my/model=mine.yaml --format json"},
       .run = run};
 }

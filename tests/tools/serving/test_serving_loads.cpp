@@ -1,0 +1,96 @@
+// Tables that say what was sent to measured engines: no row is lost, and what workers apart do.
+#include <doctest/doctest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "sim/error.h"
+#include "sim/io/yaml_reader.h"
+#include "tools/moesim/shipped.h"
+#include "validation/serving/e2e_validation.h"
+#include "validation/serving/measured_tables.h"
+#include "workloads/scenario.h"
+
+using namespace moesim;
+
+namespace {
+
+const std::filesystem::path kFolder = "../shared/data/serving";
+
+bool is_there(const char* name) {
+  if (std::filesystem::exists(kFolder / name)) return true;
+  std::printf("SKIPPED: %s is not at %s\n", name, kFolder.c_str());
+  return false;
+}
+
+validation::E2eOptions with_models() {
+  validation::E2eOptions options{.configs = std::filesystem::absolute("configs").string()};
+  options.model_file = [](const std::string& model) {
+    return std::filesystem::absolute(tools::find_config("models", model)).string();
+  };
+  return options;
+}
+
+// Rows of these models, all of which can be asked for.
+std::size_t asked(const std::vector<validation::E2eRow>& rows,
+                  const std::vector<std::string>& models) {
+  const auto options = with_models();
+  std::size_t n = 0;
+  for (const validation::E2eRow& row : rows) {
+    bool wanted = false;
+    for (const std::string& model : models) wanted = wanted || row.model == model;
+    if (!wanted) continue;
+    CAPTURE(row.name);
+    REQUIRE(row.load);
+    std::string refused;
+    try {
+      const auto document = sim::io::YamlDocument::parse(
+          validation::scenario_of(row, options, row.load->run), row.name);
+      (void)workloads::read_scenario(document.root(), {.engines = options.configs + "/engines"});
+    } catch (const sim::ConfigError& error) {
+      refused = error.what();
+    }
+    CHECK(refused == "");
+    ++n;
+  }
+  return n;
+}
+
+std::int64_t sum_of(const validation::E2eRows& read) {
+  auto n = static_cast<std::int64_t>(read.rows.size());
+  for (const auto& one : read.skipped) n += one.n;
+  return n;
+}
+
+}  // namespace
+
+TEST_CASE("of the lab's rows each is read or counted, and those of mixtures can be asked for") {
+  constexpr const char* kName = "gpustack_performance_lab.csv";
+  if (!is_there(kName)) return;
+  const auto read = validation::read_measured({kFolder / kName});
+  CHECK(sum_of(read) == 192);
+  // Of 76 rows of four models one is a repeat, and the command of one is of another model.
+  CHECK(asked(read.rows, {"zai-org/GLM-4.5-Air", "zai-org/GLM-4.6", "openai/gpt-oss-20b",
+                          "Qwen/Qwen3-235B-A22B-Instruct-2507"}) == 74);
+}
+
+TEST_CASE("of workers apart each row is read or counted, and two of each are predicted well") {
+  constexpr const char* kName = "dstack_pd_ratio_gpt-oss-120b_h200.csv";
+  if (!is_there(kName)) return;
+  const auto read = validation::read_measured({kFolder / kName});
+  CHECK(sum_of(read) == 30);
+  CHECK(asked(read.rows, {"openai/gpt-oss-120b"}) == 29);
+  std::vector<validation::E2eRow> rows;
+  for (const validation::E2eRow& row : read.rows)
+    if (row.mode == "2P2D" && row.osl <= 2048) rows.push_back(row);
+  CHECK(rows.size() == 12);
+  const auto summary = summarise_e2e(predict_e2e(rows, with_models()));
+  CHECK(summary.throughput.n == 12);
+  CAPTURE(summary.throughput.median);
+  CAPTURE(summary.throughput.p90);
+  // Were prompts and tokens not divided over the workers, a half would be missing.
+  CHECK(summary.throughput.median < 15);
+  CHECK(summary.throughput.p90 < 30);
+}
