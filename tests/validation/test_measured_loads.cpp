@@ -169,9 +169,9 @@ TEST_CASE("a row of the lab is a load, an engine with its options, and three fig
   CHECK(a.load->requests == 1000);
   CHECK(a.load->name == "ShareGPT, 1000 requests");
   // Means 215 and 200, deviations as large: medians 215 / sqrt 2 = 152.028 and 141.421; p90 is
-  // exp(1.28155 sqrt(ln 2)) = exp(1.06697) = 2.90656 times that.
-  CHECK(a.load->input == "{law: log_normal, median: 152.028, p90: 441.877}");
-  CHECK(a.load->output == "{law: log_normal, median: 141.421, p90: 411.049}");
+  // exp(1.281552 sqrt(ln 2)) = exp(1.066963) = 2.906538 times that.
+  CHECK(a.load->input == "{law: log_normal, median: 152.028, p90: 441.875}");
+  CHECK(a.load->output == "{law: log_normal, median: 141.421, p90: 411.046}");
   CHECK(a.load->run.ahead == false);
   const E2eRow& b = read.rows[1];
   CHECK(b.precision == "fp4");
@@ -196,7 +196,7 @@ TEST_CASE("prompts of a random profile have one length, and so have their output
   const E2eRows read =
       lab("x/M,NVIDIA H100,vLLM: v0.11.0,vllm serve x/M,500,10,999120,47000,4700,1,1,\n"
           "x/M,NVIDIA H100,vLLM: v0.11.0,vllm serve x/M,1000,10,127400,4000,400,1,1,\n"
-          "x/M,NVIDIA H100,vLLM: v0.11.0,vllm serve x/M,1000,10,127300,4000,400,1,1,\n");
+          "x/M,NVIDIA H100,vLLM: v0.11.0,vllm serve x/M,1000,10,127300,4000,400,2,1,\n");
   REQUIRE(read.rows.size() == 3);
   // 1998.24 and 94 tokens each.
   CHECK(read.rows[0].load->name == "2000 tokens, 500 requests");

@@ -66,6 +66,7 @@ constexpr std::array kKnown{
     Known{"trtllm", "--max_num_tokens", Flag::Tokens},
     Known{"trtllm", "--max_batch_size", Flag::Sequences},
     Known{"trtllm", "--kv_cache_free_gpu_memory_fraction", Flag::Memory},
+    Known{"trtllm", "--max_seq_len", Flag::Nothing},
     Known{"", "--host", Flag::Nothing},
     Known{"", "--port", Flag::Nothing},
     Known{"", "--tool-call-parser", Flag::Nothing},
