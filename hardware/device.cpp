@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 
+#include "hardware/carry_over.h"
 #include "hardware/collectives/check_fit.h"
 #include "sim/error.h"
 #include "sim/io/csv.h"
@@ -155,7 +156,7 @@ void read_families(const YamlNode& root, const YamlDocument& document, int famil
     if (find_fitted(device, model.kind, model.implementation, model.variant)) continue;
     if (model.carried_from.empty()) model.carried_from = parent.name;
     model.other_generation |= parent.generation != device.generation;
-    device.fitted.push_back(std::move(model));
+    device.fitted.push_back(carried_over(std::move(model), parent, device));
   }
 }
 

@@ -1,5 +1,6 @@
 // What the fits that ship say of themselves: the hold-outs in configs/devices/*.fitted.yaml, and
-// the tables that they come from (tests/golden/measured_tables.csv).
+// the tables that they come from (tests/golden/measured_tables.csv), and those of another device
+// (tests/golden/carried_tables.csv).
 #include <fmt/format.h>
 
 #include <stdexcept>
@@ -110,14 +111,29 @@ std::string measured_table() {
   return table;
 }
 
+std::string carried_table() {
+  const auto csv = sim::io::CsvTable::read("tests/golden/carried_tables.csv");
+  std::string table =
+      "\n| table of H200 | rows | with the bandwidth | as carried over |\n|---|---:|---:|---:|\n";
+  for (std::size_t i = 0; i < csv.rows(); ++i) {
+    const auto number = [&](const char* column) { return csv.number(i, csv.column(column)); };
+    table += fmt::format("| `{}` | {} | {:.1f} / {:.1f} / {:+.1f} | {:.1f} / {:.1f} / {:+.1f} |\n",
+                         csv.text(i, csv.column("table")), csv.text(i, csv.column("rows")),
+                         number("median_before"), number("p90_before"), number("bias_before"),
+                         number("median"), number("p90"), number("bias"));
+  }
+  return table;
+}
+
 }  // namespace
 
 void add_fit_figures(Figures& figures) {
   figures["accuracy"] = accuracy_table;
   figures["fits"] = [] { return fits_table("h100"); };
-  for (const char* device : {"b200", "a100", "l40s"})
+  for (const char* device : {"h200", "b200", "a100", "l40s"})
     figures[std::string("fits of ") + device] = [device] { return fits_table(device); };
   figures["measured tables"] = measured_table;
+  figures["carried tables"] = carried_table;
 }
 
 }  // namespace moesim::tests

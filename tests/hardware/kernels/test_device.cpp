@@ -48,7 +48,9 @@ TEST_CASE("H200 takes its rates from its own file and fitted constants from H100
   CHECK(own->carried_from.empty());
   CHECK(carried->carried_from == "H100 SXM");
   CHECK(!carried->other_generation);
-  CHECK(carried->parameters == own->parameters);
+  for (const auto& [name, value] : carried->parameters)
+    CHECK((value == own->parameters.at(name)) == !is_of_passes(name));  // carry_over.h
+  CHECK(carried->parameters.size() == own->parameters.size());
   CHECK(find_fitted(shipped("a100"), "gemm", "trtllm", "bf16")->other_generation);
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 #include <ostream>
 
+#include "hardware/carry_over.h"
 #include "hardware/choose_fitted.h"
 #include "hardware/collectives/check_fit.h"
 #include "sim/error.h"
@@ -36,8 +37,8 @@ struct Fitted {
 // Fits that others have: what a search starts from, and what an interval is taken over from.
 struct Siblings {
   const hardware::Device* prior = nullptr;
-  std::string generation;    // of the device that is fitted
-  hardware::Device nearest;  // with the fits of this run, and those that the device takes over
+  // The device that is fitted, with the fits of this run, and those that it takes over.
+  hardware::Device nearest;
 
   std::optional<hardware::FittedModel> prior_of(const Task& task) const {
     if (!prior) return {};
@@ -45,8 +46,8 @@ struct Siblings {
         hardware::choose_fitted(*prior, task.kind(), task.implementation(), task.variant());
     if (!chosen.model) return {};
     hardware::FittedModel model = *chosen.model;
-    model.other_generation |= prior->generation != generation;
-    return model;
+    model.other_generation |= prior->generation != nearest.generation;
+    return hardware::carried_over(std::move(model), *prior, nearest);
   }
   const hardware::FittedModel* nearest_to(const Task& task) const {
     return hardware::choose_fitted(nearest, task.kind(), task.implementation(), task.variant())
@@ -137,8 +138,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   options.evaluations = static_cast<int>(arguments.integer("evaluations", 100, 1'000'000));
   std::vector<hardware::FittedModel> fresh;
   Json list = Json::array();
-  Siblings siblings{
-      .prior = prior ? &*prior : nullptr, .generation = device.generation, .nearest = device};
+  Siblings siblings{.prior = prior ? &*prior : nullptr, .nearest = device};
   std::erase_if(siblings.nearest.fitted,
                 [](const hardware::FittedModel& m) { return m.carried_from.empty(); });
   std::vector<FitJob> jobs;
