@@ -2,11 +2,11 @@
 
 #include <doctest/doctest.h>
 
-#include "devices.h"
 #include "hardware/kernels/attention.h"
 #include "hardware/kernels/gemm.h"
 #include "hardware/kernels/mla.h"
 #include "hardware/kernels/moe.h"
+#include "tests/hardware/kernels/devices.h"
 
 using namespace moesim::hardware;
 

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "hardware/carry_over.h"
 #include "sim/error.h"
 #include "tests/hardware/kernels/devices.h"
 
