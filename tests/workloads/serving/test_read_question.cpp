@@ -53,7 +53,7 @@ TEST_CASE("a service takes what its engine's file says, then what the scenario s
   CHECK(q.pool.scheduler.sequences == 7);  // the scenario's
   CHECK(q.pool.graphs.sizes.back() == 512);
   CHECK(q.pool.graphs.mixed);
-  CHECK_FALSE(q.pool.graphs.alike);
+  CHECK(q.pool.graphs.alike);
   CHECK(q.pool.cache.fraction == 0.8);
   CHECK(q.pool.cache.block == 16);
   CHECK_FALSE(q.pool.scheduler.prefix_cache);
@@ -67,7 +67,7 @@ TEST_CASE("a service takes what its engine's file says, then what the scenario s
   CHECK(s.inputs.defaults.empty());
 }
 
-TEST_CASE("ranks that are alike are the scenario's to say, and said again") {
+TEST_CASE("ranks that are alike are said again") {
   const Scenario s = read(text_of(kRequests + "  graphs: {sizes: [4], alike: true}\n", ""));
   CHECK(s.serving()->pool.graphs.alike);
   CHECK(to_json(*s.serving()).dump().find("\"alike\":true") != std::string::npos);
