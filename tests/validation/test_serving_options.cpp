@@ -6,6 +6,7 @@
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
+#include "validation/serving/drafted_rows.h"
 #include "validation/serving/e2e_validation.h"
 
 using namespace moesim;
@@ -127,6 +128,79 @@ TEST_CASE(
   old.isl = 1024;
   CHECK(options.of(old).sets == 0);
   CHECK(options.of(old).options == RunOptions{});
+}
+
+TEST_CASE("rows that only drafting recipes cover, and the quicker of two, are set apart") {
+  const tests::TemporaryFolder folder;
+  const OptionTable options = table(
+      folder,
+      "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-03-25,4,8,4,1,off,32768,C,16384,fp8,0.85,30,,,off,,"
+      ",\n"
+      "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-03-25,4,512,4,1,off,16384,C,16384,fp8,0.8,30,,,off,"
+      ",EAGLE steps 2,\n");
+  const auto at = [](const char* name, std::int64_t concurrency, double tpot_ms) {
+    E2eRow r = row();
+    r.name = name;
+    r.mode = "agg";
+    r.concurrency = concurrency;
+    r.tpot_ms = tpot_ms;
+    r.ttft_ms = 500;
+    return r;
+  };
+  E2eRow own = at("own run", 512, 60), newer = at("newer", 512, 60), apart = at("apart", 512, 60);
+  own.isl = 2048;  // in no sweep
+  newer.version = "0.5.12";
+  apart.mode = "disagg";
+  E2eRows rows{
+      .rows = {at("drafts", 4, 6.7), at("plain", 4, 8.76), at("repeat", 8, 9.6),
+               at("repeated", 8, 10), at("alone", 8, 9.6), at("512", 512, 60), own, newer, apart},
+      .skipped = {{"before", 1}}};
+  rows.rows[4].osl = 8192;  // another load: nothing that is slower
+  CHECK(options.may_draft(rows.rows[0]));
+  CHECK_FALSE(options.may_draft(newer));
+  set_drafted_apart(rows, options);
+  std::vector<std::string> kept;
+  for (const E2eRow& r : rows.rows) kept.push_back(r.name);
+  CHECK(kept == std::vector<std::string>{"plain", "repeat", "repeated", "alone", "own run", "newer",
+                                         "apart"});
+  REQUIRE(rows.skipped.size() == 3);
+  CHECK(rows.skipped[0].reason == "before");
+  CHECK(rows.skipped[1].reason == "recipes draft tokens: how many are taken is in no column");
+  CHECK(rows.skipped[1].n == 1);
+  CHECK(rows.skipped[2].reason == "quicker than its label's other row, and a recipe drafts");
+  CHECK(rows.skipped[2].n == 1);
+  // Where nothing drafts nothing is said.
+  set_drafted_apart(rows, table(folder, ""));
+  CHECK(rows.rows.size() == 7);
+  CHECK(rows.skipped.size() == 3);
+}
+
+// Output tokens a second of 1,024 tokens of 10 ms: 4 x 1024 / 10.73 s = 382, with 8 and 16 clients
+// 763 and 1,527. Of 20 ms with 32: 32 x 1024 / 20.96 = 1,563; with 512, of 40 ms, 12,658.
+TEST_CASE("a deployment is saturated by its own rows, not by those that drafted") {
+  const tests::TemporaryFolder folder;
+  const OptionTable options = table(
+      folder,
+      "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-03-25,4,32,4,1,off,32768,C,16384,fp8,0.85,30,,,off,"
+      ",,\n"
+      "sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-03-25,4,512,4,1,off,16384,C,16384,fp8,0.8,30,,,off,"
+      ",EAGLE steps 2,\n");
+  E2eRows rows;
+  for (const auto& [concurrency, tpot_ms] :
+       {std::pair<std::int64_t, double>(4, 10), {8, 10}, {16, 10}, {32, 20}, {512, 40}}) {
+    E2eRow& r = rows.rows.emplace_back(row());
+    r.mode = "agg";
+    r.concurrency = concurrency;
+    r.tpot_ms = tpot_ms;
+    r.ttft_ms = 500;
+  }
+  mark_saturated(rows.rows);
+  CHECK_FALSE(rows.rows[3].saturated);
+  set_drafted_apart(rows, options);
+  REQUIRE(rows.rows.size() == 4);
+  CHECK_FALSE(rows.rows[1].saturated);
+  CHECK(rows.rows[2].saturated);
+  CHECK(rows.rows[3].saturated);
 }
 
 TEST_CASE("TensorRT-LLM outside the sweeps reads one prompt beside its batch") {

@@ -117,27 +117,6 @@ std::string known_fault(E2eRow& row, const Label&) {
   return {};
 }
 
-// Near the largest output rate that was measured of a deployment: capacity, not latency.
-void mark_saturated(std::vector<E2eRow>& rows) {
-  const auto key = [](const E2eRow& r) {
-    return fmt::format("{} {} {}", r.deployment(), r.isl, r.osl);
-  };
-  const auto rate = [](const E2eRow& r) {
-    return static_cast<double>(r.concurrency * r.osl) /
-           (r.ttft_ms + static_cast<double>(r.osl - 1) * r.tpot_ms);
-  };
-  std::map<std::string, std::pair<double, std::set<std::int64_t>>> best;
-  for (const E2eRow& r : rows) {
-    auto& [most, concurrencies] = best[key(r)];
-    most = std::max(most, rate(r));
-    concurrencies.insert(r.concurrency);
-  }
-  for (E2eRow& r : rows) {
-    const auto& [most, concurrencies] = best.at(key(r));
-    r.saturated = concurrencies.size() >= 3 && rate(r) >= 0.8 * most;
-  }
-}
-
 }  // namespace
 
 std::string E2eRow::deployment() const {
@@ -255,6 +234,27 @@ E2eRows read_e2e(const std::vector<std::filesystem::path>& files) {
   for (const auto& [reason, n] : skipped) all.skipped.push_back({reason, n});
   mark_saturated(all.rows);
   return all;
+}
+
+// Near the largest output rate that was measured of a deployment: capacity, not latency.
+void mark_saturated(std::vector<E2eRow>& rows) {
+  const auto key = [](const E2eRow& r) {
+    return fmt::format("{} {} {}", r.deployment(), r.isl, r.osl);
+  };
+  const auto rate = [](const E2eRow& r) {
+    return static_cast<double>(r.concurrency * r.osl) /
+           (r.ttft_ms + static_cast<double>(r.osl - 1) * r.tpot_ms);
+  };
+  std::map<std::string, std::pair<double, std::set<std::int64_t>>> best;
+  for (const E2eRow& r : rows) {
+    auto& [most, concurrencies] = best[key(r)];
+    most = std::max(most, rate(r));
+    concurrencies.insert(r.concurrency);
+  }
+  for (E2eRow& r : rows) {
+    const auto& [most, concurrencies] = best.at(key(r));
+    r.saturated = concurrencies.size() >= 3 && rate(r) >= 0.8 * most;
+  }
 }
 
 }  // namespace moesim::validation

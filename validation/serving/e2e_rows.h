@@ -57,4 +57,8 @@ struct E2eRows {
 // say by how many engines, or has none of their sizes, it is skipped, with that reason.
 E2eRows read_e2e(const std::vector<std::filesystem::path>& files);
 
+// Sets `saturated` of each: a row within 20 % of the largest output rate among its deployment's of
+// these lengths, where three concurrencies or more were measured.
+void mark_saturated(std::vector<E2eRow>& rows);
+
 }  // namespace moesim::validation

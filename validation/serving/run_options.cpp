@@ -186,8 +186,7 @@ OptionTable OptionTable::read(const std::filesystem::path& file) {
       {column("attention_dp_balance"), &Line::balance},
       {column("moe_backend"), &Line::moe}};
   for (std::size_t i = 0; i < t.rows(); ++i) {
-    // Drafts are in no column of the measured rows.
-    if (t.text(i, mode) != "agg" || !t.text(i, speculation).empty()) continue;
+    if (t.text(i, mode) != "agg") continue;
     Line line;
     line.where = t.where(i);
     for (const auto& [c, member] : columns) line.*member = std::string(t.text(i, c));
@@ -205,7 +204,8 @@ OptionTable OptionTable::read(const std::filesystem::path& file) {
           "\"{}\"",
           line.where, name, *cell));
     }
-    table.lines_.push_back(std::move(line));
+    // Drafts are in no column of the measured rows.
+    (t.text(i, speculation).empty() ? table.lines_ : table.drafting_).push_back(std::move(line));
   }
   // The last in force last.
   std::ranges::stable_sort(table.lines_, {}, &Line::from);
@@ -230,20 +230,26 @@ RunOptions OptionTable::options_of(const Line& line, const E2eRow& row) {
           .expert_parallel = line.expert_parallel};
 }
 
+bool OptionTable::covers(const Line& line, const E2eRow& row) {
+  return line.engine == row.engine && line.model == row.model && line.system == row.system &&
+         line.precision == row.precision && allows(line.isl, row.isl) &&
+         allows(line.osl, row.osl) && allows(line.tp, row.layout.gpus()) &&
+         allows(line.ep, row.label_ep) && allows(line.dp, row.layout.dp > 1 ? "on" : "off") &&
+         row.concurrency >= end_of(line.least, 0) &&
+         row.concurrency <= end_of(line.most, row.concurrency) &&
+         (row.version.empty() ? line.from < kVersionsSince : line.version == row.version);
+}
+
+bool OptionTable::may_draft(const E2eRow& row) const {
+  return std::ranges::any_of(drafting_, [&](const Line& line) { return covers(line, row); });
+}
+
 OptionTable::Found OptionTable::of(const E2eRow& row) const {
   const std::optional<RunOptions> assumed = assumed_options(row);
   Found found{.options = assumed.value_or(RunOptions{})};
   std::set<RunOptions> sets;
   for (const Line& line : lines_) {
-    if (line.engine != row.engine || line.model != row.model || line.system != row.system ||
-        line.precision != row.precision || !allows(line.isl, row.isl) ||
-        !allows(line.osl, row.osl) || !allows(line.tp, row.layout.gpus()) ||
-        !allows(line.ep, row.label_ep) || !allows(line.dp, row.layout.dp > 1 ? "on" : "off") ||
-        row.concurrency < end_of(line.least, 0) ||
-        row.concurrency > end_of(line.most, row.concurrency)) {
-      continue;
-    }
-    if (row.version.empty() ? line.from >= kVersionsSince : line.version != row.version) continue;
+    if (!covers(line, row)) continue;
     const RunOptions options = options_of(line, row);
     if (row.version.empty() || sets.empty()) found.options = options;
     sets.insert(options);

@@ -34,6 +34,9 @@ class OptionTable {
   // Rows without a version were measured before 2026-01-21; of those options all versions count.
   Found of(const E2eRow& row) const;
 
+  // Whether a recipe that drafts tokens covers the row. None of these is among those of `of`.
+  bool may_draft(const E2eRow& row) const;
+
  private:
   struct Line {
     std::string where;
@@ -42,8 +45,9 @@ class OptionTable {
     std::optional<bool> expert_parallel;
   };
   static RunOptions options_of(const Line& line, const E2eRow& row);
+  static bool covers(const Line& line, const E2eRow& row);
 
-  std::vector<Line> lines_;
+  std::vector<Line> lines_, drafting_;
 };
 
 }  // namespace moesim::validation

@@ -11,6 +11,7 @@
 #include "tools/moesim/serving/load_report.h"
 #include "tools/moesim/serving/serving_commands.h"
 #include "tools/moesim/shipped.h"
+#include "validation/serving/drafted_rows.h"
 #include "validation/serving/e2e_structure.h"
 #include "validation/serving/e2e_trust.h"
 #include "validation/serving/e2e_validation.h"
@@ -194,7 +195,6 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   std::vector<std::filesystem::path> files;
   for (const std::string& file : arguments.all("FILE")) files.emplace_back(file);
   Result result{.rows = validation::read_measured(files)};
-  result.skipped = result.rows.skipped;
   const bool says_load = !result.rows.rows.empty() && result.rows.rows.front().load.has_value();
   for (const char* option : {"options", "full"}) {
     if (says_load && (arguments.has(option) || arguments.find(option))) {
@@ -203,14 +203,15 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
           option));
     }
   }
-
   validation::E2eOptions options{.configs = shipped_folder("engines").parent_path().string()};
   options.full = arguments.has("full");
   std::optional<validation::OptionTable> runs;
   if (const auto file = arguments.find("options")) {
     runs = validation::OptionTable::read(*file);
     options.runs = &*runs;
+    set_drafted_apart(result.rows, *runs);
   }
+  result.skipped = result.rows.skipped;
   options.threads = static_cast<int>(arguments.integer("jobs", 1, 256));
   std::map<std::string, std::string> models;
   for (const std::string& pair : arguments.all("model")) {
@@ -287,8 +288,9 @@ Command validate_serving_command() {
           "aiconfigurator's silicon samples, played as a closed loop, and tables that say what was "
           "sent and how the engine was started, played as that: GPUStack's performance lab and "
           "dstack's comparison of prefill and decode workers. Rows whose labels cannot be right, "
-          "and rows that cannot be played, are set apart and counted; rows of prefill and decode "
-          "apart are played where both say how many engines there are.",
+          "with --options those whose recipes draft tokens, and rows that cannot be played, are "
+          "set apart and counted; rows of prefill and decode apart are played where both say how "
+          "many engines there are.",
       .options = {{.name = "FILE",
                    .help = "the measured table (.csv, .csv.gz)",
                    .required = true,
