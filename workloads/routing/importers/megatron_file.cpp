@@ -15,6 +15,7 @@ namespace {
 // Of a step, which is held whole: four bytes of each, twice that as they grow. A record counts as
 // some, for what else it holds.
 constexpr std::size_t kMostIds = std::size_t{1} << 27;
+constexpr std::size_t kMostIdsOfRecord = kMostIds / 2;  // of a layer on a rank
 constexpr std::size_t kIdsOfRecord = 64;
 
 class Lines final : public JsonEvents {
@@ -66,7 +67,8 @@ class Lines final : public JsonEvents {
     if (lists_ != 2) fail("top_indices: a number where a list of experts belongs");
     if (value < INT32_MIN || value > INT32_MAX)
       fail(fmt::format("top_indices: {} is no expert", value));
-    if (now_.ids.size() == kMostIds) fail(fmt::format("more than {} expert numbers", kMostIds));
+    if (now_.ids.size() == kMostIdsOfRecord)
+      fail(fmt::format("more than {} expert numbers", kMostIdsOfRecord));
     now_.ids.push_back(static_cast<std::int32_t>(value));
     ++row_;
   }
