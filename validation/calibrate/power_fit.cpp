@@ -58,12 +58,11 @@ PowerLoads power_loads(const sim::io::CsvTable& points, const hardware::Device& 
     const auto leave_out = [&](std::string_view why) {
       found.left_out.push_back(fmt::format("{}: {}: {}", points.where(row), load.what, why));
     };
-    if (points.text(row, us).empty() || points.text(row, watts).empty()) {
-      leave_out("no time or no watts");
-      continue;
-    }
-    const double seconds = points.number(row, us) * 1e-6;
-    load.watts = points.number(row, watts);
+    const auto number_or_0 = [&](std::size_t of) {
+      return points.text(row, of).empty() ? 0 : points.number(row, of);
+    };
+    const double seconds = number_or_0(us) * 1e-6;
+    load.watts = number_or_0(watts);
     if (!(seconds > 0) || !(load.watts > 0)) {
       leave_out("no time or no watts");
       continue;

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "tools/moesim/serving/row_report.h"
 #include "validation/serving/e2e_accuracy.h"
 #include "validation/serving/e2e_choices.h"
 
@@ -18,10 +18,6 @@ using validation::AccuracyIs;
 using validation::AccuracyRow;
 using validation::E2eCapacity;
 using validation::E2ePrediction;
-
-double rounded(double value) {
-  return std::round(value * 100) / 100;
-}
 
 std::map<std::string, std::vector<E2ePrediction>> by_model(
     const std::vector<E2ePrediction>& predictions) {

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "tools/moesim/serving/row_report.h"
 #include "validation/serving/option_pairs.h"
 
 namespace moesim::tools {
@@ -17,10 +17,6 @@ using validation::Beside;
 using validation::E2eError;
 using validation::E2eErrors;
 using validation::E2ePrediction;
-
-double rounded(double value) {
-  return std::round(value * 100) / 100;
-}
 
 // Groups say no more than engine, system and model together; options are in no table.
 constexpr std::array<const char*, 6> kBy{"engine", "system", "model", "mode", "load", "group"};
@@ -55,15 +51,6 @@ Json ranking(const validation::RankedPairs& pairs) {
 
 }  // namespace
 
-Json error_json(const E2eError& e) {
-  return {{"n", e.n},
-          {"median", rounded(e.median)},
-          {"p90", rounded(e.p90)},
-          {"mean", rounded(e.mean)},
-          {"bias", rounded(e.bias)},
-          {"coverage80", rounded(e.coverage80)}};
-}
-
 std::string load_text(const LoadReport& report) {
   const auto summary = summarise_e2e(report.predictions);
   std::string out = fmt::format("  {:<44}", "error in %; in the 80 % interval");
@@ -97,9 +84,7 @@ std::string load_text(const LoadReport& report) {
                        value_of(r.throughput, p.throughput), value_of(r.tpot_ms, p.tpot_ms),
                        value_of(r.ttft_ms, p.ttft_ms));
   }
-  out += "\n  set apart\n";
-  for (const auto& one : report.skipped) out += fmt::format("  {:>5}  {}\n", one.n, one.reason);
-  return out;
+  return out + set_apart_text(report.skipped);
 }
 
 Json load_json(const LoadReport& report) {
@@ -115,9 +100,7 @@ Json load_json(const LoadReport& report) {
         {"tpot", ranking(pairs.tpot)},
         {"ttft", ranking(pairs.ttft)}};
   }
-  json["skipped"] = Json::array();
-  for (const auto& one : report.skipped)
-    json["skipped"].push_back({{"reason", one.reason}, {"n", one.n}});
+  json["skipped"] = set_apart_json(report.skipped);
   json["rows"] = Json::array();
   for (const E2ePrediction& p : report.predictions) {
     if (!p.failed.empty()) continue;

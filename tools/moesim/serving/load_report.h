@@ -9,8 +9,6 @@
 
 namespace moesim::tools {
 
-sim::io::Json error_json(const validation::E2eError& error);
-
 struct LoadReport {
   std::vector<validation::E2ePrediction> predictions = {};
   std::vector<validation::SkippedRows> skipped = {};

@@ -9,6 +9,7 @@
 #include "sim/io/json.h"
 #include "tools/moesim/serving/accuracy_report.h"
 #include "tools/moesim/serving/load_report.h"
+#include "tools/moesim/serving/row_report.h"
 #include "tools/moesim/serving/serving_commands.h"
 #include "tools/moesim/shipped.h"
 #include "validation/serving/drafted_rows.h"
@@ -26,10 +27,6 @@ using validation::E2eError;
 using validation::E2ePrediction;
 
 constexpr std::size_t kWorst = 10;
-
-double rounded(double value) {
-  return std::round(value * 100) / 100;
-}
 
 struct Result {
   validation::E2eRows rows = {};
@@ -129,9 +126,7 @@ Json to_json(const Result& r) {
                                  {"ttft", error_json(errors.ttft)}};
     }
   }
-  json["skipped"] = Json::array();
-  for (const auto& one : r.skipped)
-    json["skipped"].push_back({{"reason", one.reason}, {"n", one.n}});
+  json["skipped"] = set_apart_json(r.skipped);
   json["worst"] = Json::array();
   for (const E2ePrediction* p : r.worst) {
     json["worst"].push_back({{"case", p->row.name},
@@ -182,9 +177,7 @@ std::string to_text(const Result& r) {
                        ranked.percent());
   }
   out += accuracy_text(r.predictions) + structure_text(r) + trust_text(r.predictions);
-  out += "\n  set apart\n";
-  for (const auto& one : r.skipped) out += fmt::format("  {:>5}  {}\n", one.n, one.reason);
-  return out;
+  return out + set_apart_text(r.skipped);
 }
 
 bool is_dense(const std::string& model_file) {
