@@ -221,6 +221,46 @@ REQUESTS = {**files("tests/tools/serving/requests/*"),
             "moesim": b"arrival_s,input_tokens,output_tokens,session,turn,prefix,prefix_tokens,priority\n0,100,20,1,0,3,50,0\n"
                       b"1.5,200,5,1,1,3,50,2\n",
             "servegen": b"client,window_start_s,rate_per_s,cv,law,parameter_1,parameter_2\n0,0,1.5,1.1,gamma,0.8,0.5\n"}
+LAB = (b"model,hardware,versions,command,completed,duration_s,total_input_tokens,total_output_tokens,output_throughput,mean_ttft_ms,"
+       b"mean_tpot_ms,max_concurrency\n"
+       b"x/M,4 \xc3\x97 NVIDIA H100 SXM GPUs on a single node.,vLLM: v0.11.0; SGLang: v0.5.4.post2,vllm serve x/M-FP8 -tp 4,1000,100,"
+       b"215000,200000,2000,16000,130,\n"
+       b"x/M,NVIDIA H200,vLLM v0.17.1; SGLang v0.5.9,python3 -m sglang.launch_server --model M,100,20,23000,2000,100,70,18,4\n")
+RATIO = (b"prefill_workers,decode_workers,isl,osl,num_prompts,request_rate,max_concurrency,completed,total_input_tokens,"
+         b"total_output_tokens,output_throughput,mean_ttft_ms,mean_tpot_ms\n1,2,128,2048,500,inf,64,500,63996,350000,7000,230,10\n")
+E2E = (b"case,engine,engine_version,model,system,precision,mode,isl,osl,concurrency,tp_size,pp_size,attention_dp_size,moe_tp_size,"
+       b"moe_ep_size,prefill_num_workers,prefill_tp_size,prefill_pp_size,prefill_attention_dp_size,prefill_moe_tp_size,"
+       b"prefill_moe_ep_size,decode_num_workers,decode_tp_size,decode_pp_size,decode_attention_dp_size,decode_moe_tp_size,"
+       b"decode_moe_ep_size,silicon_ttft_ms,silicon_tpot_ms\n"
+       b"a,vllm,0.19.0,x/M,b200_sxm,fp8,agg,1024,1024,256,4,1,4,1,16,,,,,,,,,,,,,388.5,23.5\n"
+       b"b,trtllm,1.1,x/M,gb200_nvl72,fp4,disagg,8192,1024,64,,,,,,2,4,1,4,1,4,1,8,1,8,1,8,500,12\n")
+OPTIONS = (b"engine,engine_version,model,system,precision,mode,isl,osl,date_from,concurrency_min,concurrency_max,tp,ep,dp_attention,"
+           b"max_num_tokens,max_num_seqs,chunk,kv_cache_dtype,memory_fraction,recv_interval,batch_wait_iters,batch_wait_ratio,"
+           b"expert_parallel,attention_dp_balance,speculation,moe_backend\n"
+           b"sglang,0.5.9,m,b200_sxm,fp4,agg,*,*,2026-03-25,16,128,4|8,1,off,32768,C,16384,fp8_e4m3,0.85,30,,,off,on; wait 0; timeout "
+           b"60,,MXFP4_USE_MARLIN=1\n"
+           b"trtllm,1.1,m,b200_sxm,fp4,agg,8192,1024,2025-09-18,4,*,4,1,off,max(8192 roundup64(isl+C+64)),,,fp8,,,20,0.9,on,,mtp 3,\n")
+KERNELS = {
+    "gemm": "gemm_dtype,m,n,k,latency_us\nbfloat16,64,4096,4096,12\nfp8_block,1,7168,2048,9\nnvfp4,64,4096,4096,8\n",
+    "moe": "moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,moe_tp_size,moe_ep_size,distribution,latency_us\n"
+           "fp8_block,64,7168,2048,8,256,1,1,balanced,3800\nw4a16_mxfp4,1,2880,2880,4,32,1,1,power_law_1.2,40\n",
+    "wideep": "moe_dtype,num_tokens,hidden_size,inter_size,topk,num_experts,num_slots,moe_tp_size,moe_ep_size,distribution,latency_us\n"
+              "fp8_block,128,7168,2048,8,256,288,1,16,power_law_1.01_eplb,300\n",
+    "context": "attn_dtype,kv_cache_dtype,batch_size,isl,num_heads,num_key_value_heads,head_dim,latency_us\n"
+               "bfloat16,fp8,4,16384,32,8,128,9000\n",
+    "generation": "kv_cache_dtype,batch_size,kv_len,num_heads,num_key_value_heads,head_dim,latency_us\nbfloat16,32,4096,64,8,128,40\n",
+    "context-mla": "kv_cache_dtype,batch_size,isl,kv_len,num_heads,latency_us\nbfloat16,1,1024,0,128,200\n",
+    "mla-module": "kv_cache_dtype,gemm_type,batch_size,isl,kv_len,num_heads,latency_us\nbfloat16,fp8_block,1,1024,0,16,96\n",
+    "nccl": "op_name,nccl_dtype,num_gpus,bytes,latency_us\nall_reduce,half,8,1048576,40\n",
+    "allreduce": "engine,mode,num_gpus,bytes,latency_us\ntrtllm,graph,8,65536,9\n",
+    "low-latency": "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n2,7168,128,8,256,90,150\n",
+    "normal": "node_num,hidden_size,num_token,num_topk,num_experts,sms,dispatch_transmit_us,dispatch_notify_us,combine_transmit_us,"
+              "combine_notify_us\n2,7168,4096,8,256,20,900,20,1700,10\n",
+}
+TABLES = {"lab00": b"\0" + LAB, "ratio00": b"\0" + RATIO, "e2e00": b"\0" + E2E, "options01": b"\1" + OPTIONS,
+          "vllm02": b"\2VAR=1 vllm serve a/b-FP8 -tp 8 --enable-expert-parallel --max-num-batched-tokens=16384",
+          "sglang02": b"\2python3 -m sglang.launch_server --model-path m --tp-size 4 --ep-size 2 --cuda-graph-max-bs 64",
+          **{name + "03": b"\3" + text.encode() for name, text in KERNELS.items()}}
 
 for target, seeds in (("yaml", YAML), ("json", JSON), ("csv", CSV), ("hdf5", HDF5),
                       ("trace", HDF5), ("scenario", SCENARIOS), ("hugging_face", HF),
@@ -228,7 +268,7 @@ for target, seeds in (("yaml", YAML), ("json", JSON), ("csv", CSV), ("hdf5", HDF
                       ("cluster", shipped("clusters", ["h100-2x8", "gb200-nvl72", "h100-32x8-fat-tree-2to1"])),
                       ("model", shipped("models", ["mixtral-8x7b", "deepseek-v3", "minimax-text-01"])),
                       ("importers", IMPORTERS), ("logs", LOGS), ("requests", REQUESTS), ("engine", files("configs/engines/*.yaml")),
-                      ("memory", files("configs/memory/*.yaml", replace=[(b"../", b"configs/")]))):
+                      ("memory", files("configs/memory/*.yaml", replace=[(b"../", b"configs/")])), ("tables", TABLES)):
     for seed, contents in seeds.items():
         write(target, seed, contents)
 print("seeds in", ROOT, file=sys.stderr)

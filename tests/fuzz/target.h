@@ -40,6 +40,7 @@ void logs(Input input);
 void requests(Input input);
 void engine(Input input);
 void memory(Input input);
+void tables(Input input);
 
 inline std::string_view text_of(Input input) {
   return {reinterpret_cast<const char*>(input.data()), input.size()};

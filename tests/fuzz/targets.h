@@ -6,11 +6,16 @@
 namespace moesim::fuzz {
 
 inline constexpr Target kTargets[] = {
-    {"yaml", yaml},     {"json", json},           {"csv", csv},     {"hdf5", hdf5},
-    {"device", device}, {"cluster", cluster},     {"model", model}, {"hugging_face", hugging_face},
-    {"trace", trace},   {"scenario", scenario},   {"study", study}, {"expression", expression},
-    {"store", store},   {"importers", importers}, {"logs", logs},   {"requests", requests},
+    {"yaml", yaml},     {"json", json},
+    {"csv", csv},       {"hdf5", hdf5},
+    {"device", device}, {"cluster", cluster},
+    {"model", model},   {"hugging_face", hugging_face},
+    {"trace", trace},   {"scenario", scenario},
+    {"study", study},   {"expression", expression},
+    {"store", store},   {"importers", importers},
+    {"logs", logs},     {"requests", requests},
     {"engine", engine}, {"memory", memory},
+    {"tables", tables},
 };
 
 }  // namespace moesim::fuzz
