@@ -1,15 +1,11 @@
 #include "sim/engine.h"
 
-#include "sim/error.h"
+#include "sim/long_times.h"
 
 namespace moesim::sim {
 
 Time Engine::later(Duration delay) const {
-  if (delay < Duration{} || delay >= kForever - now_.time_since_epoch()) {
-    throw InfeasibleError(
-        "something takes more than 106 days, the most that is simulated: a rate or a size of the "
-        "cluster, the device or the question is far from any machine's");
-  }
+  if (delay < Duration{} || delay >= kForever - now_.time_since_epoch()) throw_too_long();
   return now_ + delay;
 }
 

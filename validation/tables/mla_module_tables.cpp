@@ -1,5 +1,6 @@
 #include <array>
 
+#include "sim/error.h"
 #include "validation/tables/kernel_tables.h"
 #include "validation/tables/table_reader.h"
 #include "workloads/step/mixer_work.h"
@@ -87,8 +88,13 @@ Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardwa
     } else {
       shape.kv_length = reader.count(row, "kv_len");
     }
-    task->add(reader.item(row, "latency_us"),
-              estimate_of(workloads::mixer_work(pricing, mla, {shape})));
+    try {
+      task->add(reader.item(row, "latency_us"),
+                estimate_of(workloads::mixer_work(pricing, mla, {shape})));
+    } catch (const sim::InfeasibleError&) {
+      reader.fail(row, kind == "context_mla_module" ? "isl" : "kv_len",
+                  "a block that takes less than 106 days");
+    }
   }
   Tasks tasks;
   tasks.push_back(std::move(task));

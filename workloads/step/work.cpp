@@ -1,5 +1,7 @@
 #include "workloads/step/work.h"
 
+#include "sim/long_times.h"
+
 namespace moesim::workloads {
 
 sim::Duration Work::extrapolated() const {
@@ -10,7 +12,7 @@ sim::Duration Work::extrapolated() const {
 }
 
 Work& Work::operator+=(const hardware::KernelCost& kernel) {
-  time += kernel.time;
+  time = sim::long_sum(time, kernel.time);
   flops += kernel.flops;
   bytes += kernel.bytes;
   launches += kernel.launches;
@@ -41,8 +43,8 @@ void Work::shrink_to(sim::Duration least) {
 }
 
 void Work::add(const hardware::PricedExchange& exchange, std::size_t ranks) {
-  const sim::Duration sum = exchange.alone * static_cast<std::int64_t>(ranks);
-  time += sum;
+  const sim::Duration sum = sim::long_product(exchange.alone, static_cast<std::int64_t>(ranks));
+  time = sim::long_sum(time, sum);
   add(exchange.trust, sum);
 }
 
@@ -61,7 +63,8 @@ Work& Work::operator+=(const Work& other) {
 }
 
 void Work::add(const Work& other, std::int64_t times) {
-  time += other.time * times;
+  // What is added below is no more than these.
+  time = sim::long_sum(time, sim::long_product(other.time, times));
   bytes += other.bytes * times;
   launches += other.launches * times;
   for (std::size_t i = 0; i < by_bound.size(); ++i) by_bound[i] += other.by_bound[i] * times;

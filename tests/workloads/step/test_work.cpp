@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "sim/error.h"
 #include "workloads/step/work.h"
 
 using namespace moesim;
@@ -49,4 +50,28 @@ TEST_CASE("a kernel's own percentiles are what is added up") {
   CHECK(work.p90_ps == doctest::Approx(1.2 * 4000));
   CHECK(work.low_ps == doctest::Approx(0.8 * 4000));
   CHECK(work.high_ps == doctest::Approx(1.5 * 4000));
+}
+
+TEST_CASE("work that the clock cannot hold is refused, and does not turn negative") {
+  const hardware::ModelUse use{.kind = "gemm"};
+  const std::int64_t most = sim::kForever.count();
+  Work half, more;
+  half += cost(most / 2, use);
+  more += cost(most / 2, use);
+  more += cost(1, use);
+  // Two halves and one are 2^63 - 1, kForever itself; one less is the longest that there is.
+  CHECK_THROWS_AS(Work(half) += more, sim::InfeasibleError);
+  CHECK((Work(half) += half).time == sim::Duration(most - 1));
+  CHECK_THROWS_AS(Work(half) += cost(most, use), sim::InfeasibleError);
+  Work thrice;
+  CHECK_THROWS_AS(thrice.add(half, 3), sim::InfeasibleError);
+  Work many;
+  many += cost(most / 8, use);
+  Work seven;
+  seven.add(many, 7);
+  CHECK(seven.time == sim::Duration(most / 8 * 7));
+  const hardware::PricedExchange exchange{
+      .exchange = {}, .alone = sim::Duration(most / 4), .trust = {.use = &use}};
+  Work ranks;
+  CHECK_THROWS_AS(ranks.add(exchange, 5), sim::InfeasibleError);
 }
