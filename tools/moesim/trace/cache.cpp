@@ -35,7 +35,7 @@ std::vector<std::size_t> read_slots(const std::string& text, const workloads::Tr
     slots.push_back(count);
   }
   std::ranges::sort(slots);
-  slots.erase(std::ranges::unique(slots).begin(), slots.end());
+  slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
   return slots;
 }
 

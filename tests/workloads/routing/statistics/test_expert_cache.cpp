@@ -92,8 +92,7 @@ TEST_CASE(
     const CacheHits roomy = cache_hits(ids, top_k, 8, 8, CachePolicy::Lru);
     std::vector<ExpertId> different = ids;
     std::ranges::sort(different);
-    const auto rest = std::ranges::unique(different);
-    different.erase(rest.begin(), rest.end());
+    different.erase(std::unique(different.begin(), different.end()), different.end());
     CHECK(roomy.wanted - roomy.hits == different.size());
   }
 }
