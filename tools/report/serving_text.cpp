@@ -92,7 +92,7 @@ void add_answer(const ServingReport& r, const workloads::Report& report,
 void add_ttft(const ServingReport& r, std::string& out) {
   const auto& p = r.ttft_parts_ms;
   std::vector<std::pair<const char*, double>> parts{{"client and network", p.client},
-                                                    {"router", p.router},
+                                                    {"front end and router", p.router},
                                                     {"queue", p.queue},
                                                     {"reading the prompt", p.prefill},
                                                     {"cache transfer", p.transfer},

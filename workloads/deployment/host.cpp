@@ -3,7 +3,7 @@
 namespace moesim::workloads {
 
 void read_host(const sim::io::YamlNode& node, Host& host) {
-  node.allow_only({"per_step", "per_sequence", "per_draft", "per_request", "overlapped",
+  node.allow_only({"per_step", "per_sequence", "per_draft", "per_request", "front_end", "overlapped",
                    "per_launch", "per_operation", "graphs"});
   const auto read = [&](const char* key, sim::Duration& time) {
     if (const auto found = node.find(key)) time = found->duration();
@@ -12,6 +12,7 @@ void read_host(const sim::io::YamlNode& node, Host& host) {
   read("per_sequence", host.per_sequence);
   read("per_draft", host.per_draft);
   read("per_request", host.per_request);
+  read("front_end", host.front_end);
   read("per_launch", host.per_launch);
   if (const auto found = node.find("overlapped")) host.overlapped = found->boolean();
   if (const auto found = node.find("per_operation")) {

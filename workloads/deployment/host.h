@@ -30,6 +30,8 @@ struct Host {
   sim::Duration per_step{}, per_sequence{}, per_draft{};
   // Of a request before a scheduler sees it: HTTP, the tokenizer, messages between processes.
   sim::Duration per_request{};
+  // The same of what one process does for them one after another, before the rest.
+  sim::Duration front_end{};
   // The host works on the next step while the GPU runs this one; what it takes longer is seen.
   bool overlapped = false;
   sim::Duration per_launch{};  // of a kernel that is launched by itself

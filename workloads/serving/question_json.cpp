@@ -126,7 +126,8 @@ Json to_json(const ServingQuestion& q) {
   Json json;
   json["requests"] = std::visit([](const auto& r) { return requests_json(r); }, q.requests);
   json["requests"]["warm_up"] = q.warm_up;
-  json["client"] = {{"send_us", sim::to_us(q.client.send)},
+  json["client"] = {{"front_end_us", sim::to_us(q.client.front_end)},
+                    {"send_us", sim::to_us(q.client.send)},
                     {"per_token_us", sim::to_us(q.client.per_token)},
                     {"receive_us", sim::to_us(q.client.receive)},
                     {"think_us", sim::to_us(q.client.think)}};

@@ -157,6 +157,7 @@ class Reader {
     ServingQuestion q;
     read_requests(node_.at("requests"), q);
     q.client.send = deployment_.host.per_request;
+    q.client.front_end = deployment_.host.front_end;
     if (q.client.send > sim::Duration{}) q.client.per_token = kPerPromptToken;
     if (const auto client = node_.find("client")) read_client(*client, q);
     if (const auto part = node_.find("speculation")) read_speculation(*part, q);
@@ -182,14 +183,15 @@ class Reader {
 
  private:
   void read_client(const YamlNode& node, ServingQuestion& q) {
-    node.allow_only({"concurrency", "send", "per_token", "receive"});
+    node.allow_only({"concurrency", "front_end", "send", "per_token", "receive"});
     if (const auto found = node.find("concurrency")) {
       q.client.concurrency = found->integer(1, std::int64_t{1} << 24);
     }
     if (const auto found = node.find("send")) {
       q.client.send = found->duration();
-      q.client.per_token = {};
+      q.client.front_end = q.client.per_token = {};
     }
+    if (const auto found = node.find("front_end")) q.client.front_end = found->duration();
     if (const auto found = node.find("per_token")) q.client.per_token = found->duration();
     if (const auto found = node.find("receive")) q.client.receive = found->duration();
   }

@@ -251,6 +251,14 @@ ServingReport::Saturation Service::capacity() {
     const auto reading = of_pool(*question_.prefill, prefill_cache_, *prefill_cost_, true, false);
     if (reading.capacity < least.capacity) least = reading;
   }
+  if (const sim::Duration each = question_.client.front_end; each > sim::Duration{}) {
+    const Pool& entry = question_.prefill ? *question_.prefill : question_.pool;
+    const double taken = static_cast<double>(entry.most_replicas()) / sim::to_seconds(each);
+    if (taken < least.capacity)
+      least = {.capacity = taken,
+               .by = fmt::format("{}: {:g} ms of a front end a request", entry.name,
+                                 1e3 * sim::to_seconds(each))};
+  }
   return least;
 }
 

@@ -79,12 +79,16 @@ TEST_CASE(
     return read(text_of(kRequests + more, engine)).serving()->client;
   };
   const std::string vllm = "engine: vllm-0.19\nkernels: {moe: trtllm}\n";
-  // 13 ms and 3.5 us a token: 1,000 tokens take 16.5 ms.
-  CHECK(client("", vllm).sending(1000) == 16'500us);
+  // 13 ms, of which 4 are the front end's, and 3.5 us a token: 1,000 tokens take 12.5 ms beside it.
+  CHECK(client("", vllm).front_end == 4ms);
+  CHECK(client("", vllm).sending(1000) == 12'500us);
   CHECK(client("", "").sending(1000) == 0us);
   CHECK(client("  client: {send: 2 ms}\n", vllm).sending(1000) == 2ms);
   CHECK(client("  client: {send: 2 ms, per_token: 1 us}\n", vllm).sending(1000) == 3ms);
   CHECK(client("  client: {per_token: 1 us}\n", "").sending(1000) == 1ms);
+  CHECK(client("  client: {send: 2 ms}\n", vllm).front_end == 0us);
+  CHECK(client("  client: {send: 2 ms, front_end: 3 ms}\n", vllm).front_end == 3ms);
+  CHECK(client("  client: {front_end: 3 ms}\n", vllm).sending(1000) == 12'500us);
 }
 
 TEST_CASE("a service without an engine is told whose rules it gets") {

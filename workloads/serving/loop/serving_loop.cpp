@@ -30,6 +30,7 @@ ServingLoop::ServingLoop(const LoopRules& rules, RequestStream& stream, Iteratio
                                             (apart() ? rules.prefill->most_replicas() : 0));
   replicas_.resize(all);
   iterations_.resize(all);
+  front_ends_.resize(all);
   build(0);
   if (apart()) build(1);
   if (rules.client.concurrency) {
@@ -146,6 +147,16 @@ void ServingLoop::run() {
   while (next_event()) step();
 }
 
+// When what is sent now is through the front end that is free first, of engines that take requests.
+// Whose engine serves it is chosen behind that.
+sim::Time ServingLoop::through_front_end() {
+  if (rules_.client.front_end == sim::Duration{}) return now_;
+  const auto& open = pools_[apart()].open;
+  sim::Time& free = front_ends_[*std::ranges::min_element(
+      open, {}, [this](std::size_t i) { return front_ends_[i]; })];
+  return free = std::max(free, now_) + rules_.client.front_end;
+}
+
 void ServingLoop::send_requests() {
   while (next_sending() == now_) {
     auto job = std::make_unique<Job>();
@@ -161,7 +172,7 @@ void ServingLoop::send_requests() {
     job->priority = r.priority;
     job->counted = r.id >= rules_.warm_up;
     job->record = {.id = r.id, .input = r.input, .output = r.output, .sent = now_};
-    const sim::Time reaches = now_ + rules_.client.sending(job->input);
+    const sim::Time reaches = through_front_end() + rules_.client.sending(job->input);
     const auto behind =
         std::upper_bound(on_the_way_.begin(), on_the_way_.end(), reaches,
                          [](sim::Time at, const Sent& other) { return at < other.reaches; });

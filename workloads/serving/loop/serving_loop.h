@@ -38,9 +38,11 @@ struct ClientRules {
   std::optional<std::int64_t> concurrency = {};  // requests that are in flight at once, at most
   sim::Duration send{}, receive{};               // to the engine, and back
   sim::Duration per_token{};  // of a prompt, beside `send`: making tokens of text
-  sim::Duration think{};      // from an answer until its place is taken again
+  // Before that, one request after another in each engine's front end: HTTP, JSON, the event loop.
+  sim::Duration front_end{};
+  sim::Duration think{};  // from an answer until its place is taken again
 
-  // From a prompt is sent until a scheduler sees it.
+  // From a prompt is through the front end until a scheduler sees it.
   sim::Duration sending(std::int64_t tokens) const { return send + per_token * tokens; }
 };
 
@@ -127,6 +129,7 @@ class ServingLoop {
   std::optional<sim::Time> next_sending() const;
   sim::Time horizon_of(std::size_t replica) const;
   void send_requests();
+  sim::Time through_front_end();
   void reach(std::unique_ptr<Job> job);
   void handle(std::size_t replica, Outcome outcome);
   void move_cache(std::unique_ptr<Job> job, std::size_t sender);
@@ -148,7 +151,8 @@ class ServingLoop {
   std::map<std::int64_t, Move> moves_;                 // by request
   std::deque<std::int64_t> unreserved_;                // of them: no blocks yet
   std::map<std::int64_t, std::unique_ptr<Job>> jobs_;  // in replicas, by request
-  std::deque<Sent> on_the_way_;  // by when they reach it, then as they were sent
+  std::deque<Sent> on_the_way_;        // by when they reach it, then as they were sent
+  std::vector<sim::Time> front_ends_;  // of each replica: until when it is busy
   std::priority_queue<sim::Time, std::vector<sim::Time>, std::greater<>> places_;
   std::deque<RequestRecord> records_;
   std::vector<ServiceSample> samples_;

@@ -305,6 +305,26 @@ TEST_CASE("the way to the engine and back is the client's") {
   CHECK(s.records.at(0).latency() == 5530us);
 }
 
+TEST_CASE("a front end takes one request after another, and each engine has one") {
+  LoopRules rules = one_replica();
+  rules.client = {.send = 300us, .front_end = 1000us};
+  const std::vector<Request> requests{request(0us, 100, 1), request(0us, 100, 1),
+                                      request(0us, 100, 1), request(10000us, 100, 1)};
+  const auto ttft = [&](std::size_t i) { return serve_list(rules, requests).records.at(i).ttft(); };
+  // Through at 1, 2 and 3 ms, seen at 1.3, 2.3 and 3.3; a prompt takes 2: read from 1.3 to 3.3, and
+  // then the two others together, for 3. The last one finds all idle: 1 + 0.3 + 2.
+  CHECK(ttft(0) == 3300us);
+  CHECK(ttft(1) == 6300us);
+  CHECK(ttft(2) == 6300us);
+  CHECK(ttft(3) == 3300us);
+  // With two engines the second request has a front end of its own; the third waits for one.
+  rules.serving.replicas = 2;
+  CHECK(ttft(0) == 3300us);
+  CHECK(ttft(1) == 3300us);
+  CHECK(ttft(2) == 5300us);
+  CHECK(ttft(3) == 3300us);
+}
+
 TEST_CASE("a concurrency of 1 sends the next request when the last token is there") {
   LoopRules rules = one_replica();
   rules.client = {.concurrency = 1, .send = 100us, .receive = 200us, .think = 700us};

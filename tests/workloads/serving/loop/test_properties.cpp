@@ -84,6 +84,7 @@ Service random_service(std::uint64_t seed) {
   rules.client.send = r.chance(0.5) ? 100us : 0us;
   rules.client.receive = r.chance(0.5) ? 50us : 0us;
   rules.client.think = r.chance(0.2) ? 5ms : 0us;
+  rules.client.front_end = r.chance(0.3) ? 700us : 0us;
   const std::int64_t count = r.from(1, 40);
   sim::Duration at{};
   for (std::int64_t i = 0; i < count; ++i) {
