@@ -1,7 +1,7 @@
 // SGLang (managers/scheduler.py, schedule_policy.py): an iteration reads prompts, if it can, and
 // decodes otherwise. One prompt at a time is cut. Admission keeps room for a part of what those
-// that run may still generate, a part that shrinks while all goes well and jumps when the pool is
-// full.
+// that run may still generate, a part that shrinks with each decode while all goes well, jumps when
+// the pool is full, and is the first one again after the engine was idle.
 #include <algorithm>
 
 #include "workloads/serving/schedule/scheduler.h"
@@ -93,6 +93,7 @@ void admit_prompts(const SchedulerRules& rules, RankState& rank, BatchPlan& plan
 
 // Until the running ones fit, those with the least output go, of equals the longest prompt.
 void fit_decodes(const SchedulerRules& rules, RankState& rank) {
+  if (rank.running.empty()) return;
   const auto needed = [&] {
     std::int64_t blocks = 0;
     for (const Sequence* s : rank.running) {
@@ -151,7 +152,7 @@ void repeat_sglang(const SchedulerRules& rules, RankState& rank, std::int64_t ti
 }
 
 BatchPlan plan_sglang(const SchedulerRules& rules, RankState& rank, const Moment& moment) {
-  if (rank.ratio < 0) rank.ratio = first_ratio(rules);
+  if (rank.ratio < 0 || moment.idle) rank.ratio = first_ratio(rules);
   BatchPlan plan;
   // A sequence whose whole prompt came with its cache, from a prefill elsewhere, only decodes.
   if (!moment.hold_prompts) admit_prompts(rules, rank, plan);

@@ -135,6 +135,19 @@ TEST_CASE("SGLang: the reserved part shrinks with every decode, and jumps when t
   CHECK(rank.state.ratio == 1);  // (7 + 20) / 10, at most 1
 }
 
+TEST_CASE(
+    "SGLang: looks at nothing leave the reserved part as it is, and idleness begins it anew") {
+  Rank rank(SchedulerKind::Sglang, 20, 1);
+  rank.add(4, 10);
+  (void)rank.next();
+  rank.state.ratio = 0.3;
+  remove(rank.state, *rank.sequences[0]);
+  (void)rank.next();
+  CHECK(rank.state.ratio == 0.3);
+  (void)plan(rank.rules, rank.state, {.idle = true});
+  CHECK(rank.state.ratio == 0.7);
+}
+
 TEST_CASE("SGLang: the wasted pass of one that has ended takes no block that another needs") {
   // 17 tokens. Both read 8 and have a token; A, which has ended, is in the next pass, too: its 9th
   // token is nobody's, and B has the last block.
