@@ -6,6 +6,7 @@
 #include <span>
 
 #include "hardware/precision.h"
+#include "sim/io/yaml_share.h"
 #include "workloads/deployment/size_rule.h"
 
 namespace moesim::workloads {
@@ -77,7 +78,7 @@ BatchWait read_batch_wait(const YamlNode& node) {
   BatchWait wait;
   if (const auto found = node.find("iterations")) wait.iterations = found->integer(0, kMost);
   if (const auto found = node.find("timeout")) wait.timeout = found->duration();
-  if (const auto found = node.find("share")) wait.share = found->number(0, 1);
+  if (const auto found = node.find("share")) wait.share = sim::io::share_of(*found);
   return wait;
 }
 
@@ -110,7 +111,7 @@ EngineMemory read_engine_memory(const YamlNode& node) {
   node.allow_only({"fraction", "of", "reserve", "block", "holds", "flags", "log"});
   EngineMemory memory;
   if (const auto found = node.find("fraction")) {
-    memory.fraction = found->number(0, 1);
+    memory.fraction = sim::io::share_of(*found);
     if (*memory.fraction == 0) found->error("expected a fraction above 0, such as 0.9");
   }
   if (const auto found = node.find("of")) {
@@ -182,7 +183,8 @@ EngineScheduler read_engine_scheduler(const YamlNode& node) {
   read_count(node, "balance_iterations", scheduler.balance_iterations);
   read_flag(node, "prefix_cache", scheduler.prefix_cache);
   read_flag(node, "reserve_full_prompt", scheduler.reserve_full_prompt);
-  if (const auto found = node.find("watermark")) scheduler.watermark = found->number(0, 0.99);
+  if (const auto found = node.find("watermark"))
+    scheduler.watermark = sim::io::share_of(*found, 0, 0.99);
   return scheduler;
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "sim/io/yaml_share.h"
 #include "workloads/deployment/read.h"
 #include "workloads/serving/read_requests.h"
 #include "workloads/serving/read_scale.h"
@@ -64,7 +65,7 @@ void read_cache(const YamlNode& node, Pool& pool) {
                    "reserve_full_prompt", "watermark", "host"});
   CacheRules& cache = pool.cache;
   if (const auto found = node.find("memory")) {
-    cache.fraction = found->number(0, 1);
+    cache.fraction = sim::io::share_of(*found);
     if (cache.fraction == 0) found->error("expected a fraction above 0, such as 0.9");
   }
   if (const auto found = node.find("of")) {
@@ -78,7 +79,7 @@ void read_cache(const YamlNode& node, Pool& pool) {
     pool.scheduler.reserve_full_prompt = found->boolean();
   }
   if (const auto found = node.find("watermark")) {
-    pool.scheduler.watermark = found->number(0, 0.99);
+    pool.scheduler.watermark = sim::io::share_of(*found, 0, 0.99);
   }
   if (const auto host = node.find("host")) {
     host->allow_only({"size", "bandwidth"});
@@ -242,7 +243,7 @@ class Reader {
     if (const auto found = node.find("cost")) {
       rules.cost = static_cast<CostKind>(found->one_of(kCostKindNames));
     }
-    if (const auto found = node.find("error")) rules.error = found->number(1e-6, 0.5);
+    if (const auto found = node.find("error")) rules.error = sim::io::share_of(*found, 1e-6, 0.5);
     if (const auto found = node.find("draws")) rules.draws = found->integer(1, 4096);
     if (const auto found = node.find("checks")) rules.checks = found->integer(1, 4096);
   }

@@ -5,6 +5,7 @@
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
+#include "sim/io/yaml_share.h"
 #include "sim/units.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
@@ -428,4 +429,28 @@ TEST_CASE("what is said of a value after it was found wrong is not told") {
   CHECK(mistakes("speed: 2\n", read) ==
         "x.yaml:1:8: speed: expected a number from 0 to 1, not \"2\"");
   CHECK(mistakes("speed: 0\n", read) == "x.yaml:1:8: speed: nothing is left");
+}
+
+TEST_CASE("a share is a number or a percentage") {
+  YamlDocument document =
+      YamlDocument::parse("a: 0.005\nb: 0.5 %\nc: 0.5%\nd: \"99 %\"\ne: {f: 100 %}\n", "x.yaml");
+  const YamlNode root = document.root();
+  for (const char* key : {"a", "b", "c"}) CHECK(io::share_of(root.at(key)) == 0.005);
+  CHECK(io::share_of(root.at("d")) == 0.99);
+  CHECK(io::share_of(root.at("e").at("f")) == 1);
+  document.throw_errors();
+}
+
+TEST_CASE("a share that is none, or out of its range, is told") {
+  const auto told = [](const std::string& text) {
+    return mistakes("a: " + text + "\n",
+                    [](const YamlNode& root) { (void)io::share_of(root.at("a"), 0.01, 0.5); });
+  };
+  CHECK(told("60 %") == "x.yaml:1:4: a: expected 1 to 50 %, not \"60 %\"");
+  CHECK(told("0.5 %") == "x.yaml:1:4: a: expected 1 to 50 %, not \"0.5 %\"");
+  CHECK(told("2 x%") == "x.yaml:1:4: a: expected 1 to 50 %, not \"2 x%\"");
+  CHECK(told("nan %") == "x.yaml:1:4: a: expected 1 to 50 %, not \"nan %\"");
+  CHECK(told("\"%\"") == "x.yaml:1:4: a: expected 1 to 50 %, not \"%\"");
+  CHECK(told("0.6").starts_with("x.yaml:1:4: a: expected "));
+  CHECK(told("[1]").starts_with("x.yaml:1:4: a: expected "));
 }

@@ -279,3 +279,17 @@ TEST_CASE("targets of each request, and of statistics over all of them") {
         "{p99: 200 ms}\n"
         "s:8:32: serving.targets.ttft: unknown key \"p98\"; did you mean \"p90\"?");
 }
+
+TEST_CASE("shares of a service may be percentages: an error of 0.5 % was refused") {
+  const ServingQuestion q =
+      *read(text_of(kRequests + "  iteration: {error: 0.5 %}\n  targets: {ttft: 2 s, "
+                                "attained: 99 %}\n  kv: {memory: 80%, watermark: 1 %}\n"
+                                "  scheduler: {batch_wait: {share: 50 %}}\n",
+                    ""))
+           .serving();
+  CHECK(q.iteration.error == 0.005);
+  CHECK(q.targets.attained == 0.99);
+  CHECK(q.pool.cache.fraction == 0.8);
+  CHECK(q.pool.scheduler.watermark == 0.01);
+  CHECK(q.pool.scheduler.batch_wait.share == 0.5);
+}
