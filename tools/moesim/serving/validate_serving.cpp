@@ -8,6 +8,7 @@
 #include "sim/error.h"
 #include "sim/io/json.h"
 #include "tools/moesim/serving/accuracy_report.h"
+#include "tools/moesim/serving/bars_report.h"
 #include "tools/moesim/serving/load_report.h"
 #include "tools/moesim/serving/row_report.h"
 #include "tools/moesim/serving/serving_commands.h"
@@ -117,6 +118,7 @@ Json to_json(const Result& r) {
   json["trust"] = {{"tpot", trust_json(bins_of(statements_on_tpot(r.predictions)))},
                    {"faster", trust_json(bins_of(statements_on_pairs(r.predictions)))}};
   json["accuracy"] = accuracy_json(r.predictions);
+  json["bars"] = bars_json(r.predictions);
   json["structure"] = {
       {"tpot", structure_json(structure_of(r.predictions, validation::E2eTime::Token))},
       {"ttft", structure_json(structure_of(r.predictions, validation::E2eTime::First))}};
@@ -176,7 +178,8 @@ std::string to_text(const Result& r) {
     out += fmt::format("  {:<14} {:>5} pairs, {:.1f} % in the right order\n", name, ranked.pairs,
                        ranked.percent());
   }
-  out += accuracy_text(r.predictions) + structure_text(r) + trust_text(r.predictions);
+  out += bars_text(r.predictions) + accuracy_text(r.predictions) + structure_text(r) +
+         trust_text(r.predictions);
   return out + set_apart_text(r.skipped);
 }
 
