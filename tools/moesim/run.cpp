@@ -12,6 +12,7 @@
 #include "tools/moesim/described_scenario.h"
 #include "tools/moesim/html_output.h"
 #include "tools/moesim/named_scenario.h"
+#include "tools/moesim/serving/serving_exit.h"
 #include "tools/report/chrome_trace.h"
 #include "tools/report/page_kinds.h"
 #include "tools/report/schedule_svg.h"
@@ -77,20 +78,7 @@ sim::ExitCode report_service(const Arguments& arguments, const workloads::Scenar
     write_result(arguments, serving_text(played.report, result.report, *scenario.serving()),
                  console);
   }
-  if (played.report.partial) {
-    console.err << "moesim run: broken off: the report is of what was done\n";
-    return sim::ExitCode::Partial;
-  }
-  const double error = played.report.iteration_error.mean_percent;
-  if (error > workloads::serving::kMostMeanErrorPercent) {
-    console.err << fmt::format(
-        "moesim run: iterations played again differ by {:.2f} % on average, more than {} %: a "
-        "smaller "
-        "serving.iteration.error, or cost: exact, would do\n",
-        error, workloads::serving::kMostMeanErrorPercent);
-    return sim::ExitCode::Partial;
-  }
-  return sim::ExitCode::Ok;
+  return exit_of(played.report, console.err);
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {

@@ -8,6 +8,11 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "tools/moesim/serving/serving_commands.h"
+#include "tools/moesim/serving/serving_exit.h"
+
+namespace moesim::tools {
+Command run_command();
+}
 
 using namespace moesim;
 using moesim::tests::call;
@@ -152,6 +157,32 @@ TEST_CASE("a capacity that is broken off says what it knew, and ends with 5") {
   CHECK(json["capacity"]["runs"].get<int>() > 1);
 }
 
+TEST_CASE("a run whose iterations differ when played again, or that was broken off, ends with 5") {
+  const auto ended = [](double mean_percent, bool partial) {
+    workloads::serving::ServingReport report;
+    report.partial = partial;
+    report.iteration_error.mean_percent = mean_percent;
+    std::ostringstream err;
+    const sim::ExitCode code = tools::exit_of(report, err);
+    return std::pair(static_cast<int>(code), err.str());
+  };
+  CHECK(ended(1, false) == std::pair(0, std::string()));
+  CHECK(
+      ended(1.001, false) ==
+      std::pair(5, std::string("moesim run: iterations played again differ by 1.00 % on average, "
+                               "more than 1 %: a smaller serving.iteration.error, or cost: exact, "
+                               "would do\n")));
+  const std::string broken = "moesim run: broken off: the report is of what was done\n";
+  CHECK(ended(2, true) == std::pair(5, broken));
+  // So does the command.
+  int asked = 0;
+  const Called called = call(tools::run_command(), mixtral(), [&] { return ++asked > 3; });
+  CHECK(called.code == sim::ExitCode::Partial);
+  CHECK(has(called.err, broken));
+  CHECK(has(called.out, "BROKEN OFF"));
+  CHECK(call(tools::run_command(), mixtral()).code == sim::ExitCode::Ok);
+}
+
 TEST_CASE("a capacity without targets, or that nothing attains, is told so") {
   CHECK(tests::thrown<sim::InfeasibleError>([&] {
           call(tools::capacity_command(), mixtral({"serving.targets={ttft: 1 us}"}));
@@ -197,6 +228,14 @@ TEST_CASE("measured engines are played with the options that their runs had") {
     }
     return 0.0;
   };
+  // Both are of Hopper, of one engine: its bias is the generation's, and judged by its own bar.
+  const auto& hopper = plain["bars"]["generations"]["Hopper"];
+  CHECK(hopper["tpot"]["n"] == 2);
+  CHECK(hopper["by_engine"]["vllm"]["bias"] == hopper["tpot"]["bias"]);
+  CHECK(hopper["by_engine"]["vllm"]["bias"] == plain["tpot"]["bias"]);
+  CHECK(hopper["by_engine"]["vllm"]["met"] == (std::abs(plain["tpot"]["bias"].get<double>()) <= 5));
+  CHECK(plain["bars"]["generations"]["Blackwell"]["tpot"]["met"].is_null());
+  CHECK(plain["bars"]["cache_binds"]["throughput"]["n"] == 0);
   // Of the cache's tokens both clients want a few in a hundred: their TTFT counts.
   for (const auto& one : plain["worst"]) {
     CHECK(one["counts_for_ttft"] == true);
@@ -214,6 +253,11 @@ TEST_CASE("measured engines are played with the options that their runs had") {
   const Called text = call(tools::validate_serving_command(), {{"FILE", {rows}}});
   CHECK(has(text.out, "error in %"));
   CHECK(has(text.out, "  by engine\n  vllm "));
+  CHECK(has(text.out, "\n  TPOT by generation, error in %"));
+  CHECK(has(text.out, "\n  Hopper vllm   "));
+  CHECK(has(text.out,
+            "\n  where the cache binds: clients want more tokens of it than there is room for\n  "
+            "tokens/s                                              none\n"));
   CHECK(has(text.out, "      1  prefill and decode apart: how many engines is not said\n"));
   CHECK(tests::thrown<sim::ConfigError>([&] {
           call(tools::validate_serving_command(), {{"FILE", {rows}}, {"model", {"mine.yaml"}}});
