@@ -35,8 +35,17 @@ std::string lengths_text(const serving::Lengths& l) {
   return fmt::format("{:.0f} on average ({})", l.mean(), l.file.filename().string());
 }
 
+// "a closed loop of 32 clients": each sends when it has its answer.
+std::string clients_text(const ServingQuestion& q, const serving::Arrivals& arrivals) {
+  std::string text = fmt::format("a closed loop of {} clients", q.client.concurrency.value_or(1));
+  if (arrivals.think > sim::Duration{})
+    text += fmt::format(", each {} after an answer", sim::to_text(arrivals.think));
+  return text;
+}
+
 std::string load_text(const ServingQuestion& q) {
   std::string text;
+  bool closed = false;
   if (const auto* laws = std::get_if<serving::RequestLaws>(&q.requests)) {
     const auto& arrivals = laws->arrivals;
     if (arrivals.has_rate() && arrivals.stages.size() == 1) {
@@ -45,6 +54,9 @@ std::string load_text(const ServingQuestion& q) {
     } else if (arrivals.has_rate()) {
       text = fmt::format("{} stages of rates ({})", arrivals.stages.size(),
                          serving::kArrivalLawNames[static_cast<std::size_t>(arrivals.law)]);
+    } else if (arrivals.law == serving::ArrivalLaw::Closed) {
+      closed = true;
+      text = clients_text(q, arrivals);
     } else {
       text = "all requests at once";
     }
@@ -55,7 +67,8 @@ std::string load_text(const ServingQuestion& q) {
     text = fmt::format("requests of {}", trace.file.filename().string());
     if (trace.scale != 1) text += fmt::format(" at {:g} times their rate", trace.scale);
   }
-  if (q.client.concurrency) text += fmt::format(", {} in flight at most", *q.client.concurrency);
+  if (q.client.concurrency && !closed)
+    text += fmt::format(", {} in flight at most", *q.client.concurrency);
   return text;
 }
 
@@ -164,6 +177,14 @@ std::optional<std::string> note_of_slow(const Deployment& d, const ServingQuesti
       one);
 }
 
+// Prompts are held back by iterations and by a share of the budget; the time has no part in it.
+std::optional<std::string> note_of_wait(const serving::Pool& pool) {
+  const sim::Duration timeout = pool.scheduler.batch_wait.timeout;
+  if (timeout == sim::Duration{}) return {};
+  return fmt::format("{}: batch_wait.timeout of {} is not played: no request waits for that time",
+                     pool.name, sim::to_text(timeout));
+}
+
 // What the engine's file says that a service does not play either, and the blocks that ranks cut.
 std::vector<std::string> notes_of_engines(const Deployment& d, const ServingQuestion& q) {
   Engine engine = d.engine;  // a service plays these three
@@ -175,6 +196,7 @@ std::vector<std::string> notes_of_engines(const Deployment& d, const ServingQues
   const auto add = [&](const serving::Pool& pool) {
     for (std::string& note : block_notes(d.engine, d.model, pool.layout, d.formats))
       if (std::ranges::find(notes, note) == notes.end()) notes.push_back(std::move(note));
+    if (auto note = note_of_wait(pool)) notes.push_back(std::move(*note));
   };
   if (q.prefill) add(*q.prefill);
   add(q.pool);
@@ -220,12 +242,11 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
     serving.notes.push_back(std::move(*note));
   if (!serving.partial) {
     write_intervals(service, band, options.stop, serving);
-    const ServingReport even = service.play({.stop = options.stop}, {.mean = true}).report;
-    const double own = serving.itl.median > 0 ? serving.itl.p99 / serving.itl.median : 1;
-    const double mean = even.itl.median > 0 ? even.itl.p99 / even.itl.median : 1;
-    serving.itl_p99_over_p50_by_routing = own / mean;
+    serving.itl_tail =
+        itl_tail(serving, service.play({.stop = options.stop}, {.mean = true}).report);
   }
-  auto saturation = service.capacity();
+  // However many clients there are: with those that there are it is what they get.
+  auto saturation = service.capacity({});
   saturation.rate = asked_rate(played->records, question).value_or(serving.request_throughput);
   // Prompts that lie in the cache, or a batch that is never full, can carry more than the estimate.
   saturation.capacity = std::max(saturation.capacity, serving.request_throughput);
@@ -343,7 +364,7 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
   ServingCapacity capacity{.what = deployment_text(scenario.deployment, *asked),
                            .target = targets_text(asked->targets),
                            .gpus = asked->gpus()};
-  capacity.saturation = service.capacity();
+  capacity.saturation = service.capacity(asked->client.concurrency);
   const auto stopped = [&] { return options.stop && options.stop(); };
 
   const auto at_rate = [&](double rate, const StepCost::Mode& mode) {

@@ -106,6 +106,16 @@ void add_ttft(const ServingReport& r, std::string& out) {
   }
 }
 
+// Where the slow gaps between tokens come from (serving_report.h).
+void add_tail(const ServingReport& r, std::string& out) {
+  if (!r.itl_tail) return;
+  const auto& t = *r.itl_tail;
+  out += fmt::format(
+      "  ITL's tail    p99 is {:.2f} times p50: {:.0f} % by what else is in a pass, {:.0f} % by "
+      "waiting for passes of others, {:.0f} % by routing\n",
+      t.p99_over_p50, 100 * t.composition, 100 * t.queues, 100 * t.routing);
+}
+
 void add_engine(const ServingReport& r, std::string& out) {
   out += fmt::format(
       "\n  iterations    {} of {} on average, {:.0f} tokens (p99 {:.0f}); busy {:.0f} % of the "
@@ -129,13 +139,32 @@ void add_engine(const ServingReport& r, std::string& out) {
         fmt::format("  dp ranks      mean / fullest {:.2f}; {} idle passes beside others' work\n",
                     r.balance_ratio, r.dummy_iterations);
   }
+  add_tail(r, out);
   if (r.padding_share > 0.005) {
     out += fmt::format("  padding       {:.1f} % of rows; {:.0f} % of iterations from graphs\n",
                        100 * r.padding_share, 100 * r.graph_share);
   }
 }
 
-void add_bounds(const ServingReport& r, std::string& out) {
+// Who brings it: a share of the saturation is the load's own doing only where nobody waits.
+std::string load_share(const workloads::serving::ServingQuestion& q, double share) {
+  const auto* laws = std::get_if<workloads::serving::RequestLaws>(&q.requests);
+  const std::string percent = fmt::format("{:.0f} % of it", 100 * share);
+  if (q.client.concurrency) {
+    const bool closed =
+        laws != nullptr && laws->arrivals.law == workloads::serving::ArrivalLaw::Closed;
+    return closed ? fmt::format("{} clients, who wait for their answers, bring {}",
+                                *q.client.concurrency, percent)
+                  : fmt::format("with {} in flight at most it serves {}", *q.client.concurrency,
+                                percent);
+  }
+  if (laws != nullptr && !laws->arrivals.has_rate())
+    return fmt::format("of requests that come at once it serves {}", percent);
+  return fmt::format("this load is {}", percent);
+}
+
+void add_bounds(const ServingReport& r, const workloads::serving::ServingQuestion& q,
+                std::string& out) {
   sim::Duration all{};
   for (const sim::Duration d : r.factors) all += d;
   if (all == sim::Duration{}) return;
@@ -152,9 +181,8 @@ void add_bounds(const ServingReport& r, std::string& out) {
   }
   if (r.saturation) {
     const auto& s = *r.saturation;
-    out += fmt::format(
-        "\n  saturation    at about {:.2f} requests/s ({}): this load is {:.0f} % of it\n",
-        s.capacity, s.by, 100 * (1 - s.distance));
+    out += fmt::format("\n  saturation    at about {:.2f} requests/s ({}): {}\n", s.capacity, s.by,
+                       load_share(q, 1 - s.distance));
   }
 }
 
@@ -167,7 +195,7 @@ std::string serving_text(const ServingReport& r, const workloads::Report& report
   if (r.completed > 0) {
     add_ttft(r, out);
     add_engine(r, out);
-    add_bounds(r, out);
+    add_bounds(r, question, out);
   }
   add_memory(report, out);
   out += fmt::format(

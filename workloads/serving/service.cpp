@@ -178,7 +178,7 @@ PlayedService Service::play(const ServingQuestion& load, const PlayOptions& opti
 // A steady state: as many sequences as may run decode, half-way through their output on average,
 // and the prompts of those that follow are read beside them (vLLM, TensorRT-LLM) or between
 // (SGLang).
-ServingReport::Saturation Service::capacity() {
+ServingReport::Saturation Service::capacity(std::optional<std::int64_t> in_flight) {
   const auto of_pool = [&](const Pool& pool, const CachePlan& cache, StepCost& cost, bool reads,
                            bool decodes) {
     const SchedulerRules& rules = pool.scheduler;
@@ -215,12 +215,12 @@ ServingReport::Saturation Service::capacity() {
       batch = held;
       found.by = fmt::format("{}: the cache holds {:.0f} sequences a dp rank", pool.name, held);
     }
-    if (question_.client.concurrency) {
-      const double clients = static_cast<double>(*question_.client.concurrency) / engines;
+    if (in_flight) {
+      const double clients = static_cast<double>(*in_flight) / engines;
       if (clients < batch) {
         batch = clients;
-        found.by = fmt::format("{}: the clients send no more than {} at once", pool.name,
-                               *question_.client.concurrency);
+        found.by =
+            fmt::format("{}: the clients send no more than {} at once", pool.name, *in_flight);
       }
     }
     batch = std::max(1.0, std::floor(batch));

@@ -47,8 +47,9 @@ class Service {
   const CachePlan& cache() const { return cache_; }
   const Deployment& deployment() const { return *own_; }  // of an engine that generates
   StepCost& cost() { return *cost_; }
-  // Requests a second of the largest steady batch, and what bounds it.
-  ServingReport::Saturation capacity();
+  // Requests a second of the largest steady batch, and what bounds it; with so many in flight at
+  // most, where that is given.
+  ServingReport::Saturation capacity(std::optional<std::int64_t> in_flight = {});
 
  private:
   LoopRules loop_rules(const ServingQuestion& load) const;

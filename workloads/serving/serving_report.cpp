@@ -161,6 +161,7 @@ ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question
   report.queue = quantiles_of(std::move(queue));
   report.transfer = quantiles_of(std::move(transfer));
   report.itl = of_histogram(loop.counters().gaps);
+  report.itl_passes = of_histogram(loop.counters().passes);
   report.prefix_hit_rate =
       static_cast<double>(cached) / static_cast<double>(report.total_input_tokens);
 
@@ -196,6 +197,19 @@ ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question
   report.kv_usage_mean = c.blocks / busy / blocks;
   report.kv_usage_max = static_cast<double>(c.most_blocks) / blocks;
   return report;
+}
+
+std::optional<ItlTail> itl_tail(const ServingReport& run, const ServingReport& even) {
+  const auto tail_of = [](const Quantiles& q) { return q.p99 - q.median; };
+  const auto ratio_of = [](const Quantiles& q) { return q.median > 0 ? q.p99 / q.median : 1; };
+  const double tail = tail_of(run.itl);
+  if (!(tail > 0)) return {};
+  return ItlTail{.tail_ms = tail,
+                 .routing = (tail - tail_of(even.itl)) / tail,
+                 .composition = tail_of(even.itl_passes) / tail,
+                 .queues = (tail_of(even.itl) - tail_of(even.itl_passes)) / tail,
+                 .p99_over_p50 = ratio_of(run.itl),
+                 .p99_over_p50_by_routing = ratio_of(run.itl) / ratio_of(even.itl)};
 }
 
 double value_of(const ServingReport& report, const StatisticTarget& target) {
@@ -282,6 +296,12 @@ Json to_json(const ServingReport& r) {
   json["ttft_parts_ms"] = {{"client", parts.client},     {"router", parts.router},
                            {"queue", parts.queue},       {"prefill", parts.prefill},
                            {"transfer", parts.transfer}, {"first_decode", parts.first_decode}};
+  if (const auto& t = r.itl_tail) {
+    json["itl_tail"] = {
+        {"p99_minus_p50_ms", t->tail_ms},  {"routing", t->routing},
+        {"composition", t->composition},   {"queues", t->queues},
+        {"p99_over_p50", t->p99_over_p50}, {"p99_over_p50_by_routing", t->p99_over_p50_by_routing}};
+  }
   json["factors_us"] = Json::object();
   for (std::size_t f = 0; f < kFactors; ++f) {
     json["factors_us"][std::string(kFactorNames[f])] = sim::to_us(r.factors[f]);

@@ -38,6 +38,23 @@ struct ScaledPool {
   std::vector<ScaleChange> changes = {};
 };
 
+// What makes the slow gaps between messages slow. Their tail is p99 - p50, and it comes from three
+// things that are taken away one after another:
+//   tail         of the run's gaps
+//   even         of the gaps where each iteration has the mean of the routing's draws
+//   passes       of those gaps, only the time in the passes that made their tokens
+//   routing     = (tail - even) / tail
+//   composition = passes / tail              what else is in a pass: how many, prompts' chunks
+//   queues      = (even - passes) / tail     others' passes between, and waiting after a preemption
+// They sum to 1. One may be below zero: a run with the mean draw is another run, and a tail of sums
+// no sum of tails.
+struct ItlTail {
+  double tail_ms = 0;
+  double routing = 0, composition = 0, queues = 0;
+  double p99_over_p50 = 1,
+         p99_over_p50_by_routing = 1;  // the latter: of the run, over the even one
+};
+
 struct ServingReport {
   std::string what;  // the load, in words
   std::int64_t completed = 0, failed = 0, gpus = 0;
@@ -50,6 +67,7 @@ struct ServingReport {
   double attained_target = 0.99;
   std::int64_t max_concurrent_requests = 0;
   Quantiles ttft, tpot, itl, e2el, queue, transfer;
+  Quantiles itl_passes;  // of the gaps: the passes that made their tokens
   // Of the mean ttft; they sum to it.
   struct TtftParts {
     double client = 0, router = 0, queue = 0, prefill = 0, transfer = 0, first_decode = 0;
@@ -67,11 +85,13 @@ struct ServingReport {
   FactorTimes factors{};  // of all iterations, by cost model; they sum to the time in iterations
   double factors_share = 1;
   struct Saturation {
-    double rate = 0, capacity = 0, distance = 0;  // requests a second; 1 - rate / capacity
-    std::string by;                               // what bounds it
+    // Requests a second; 1 - rate / capacity. The rate is what came, of clients who wait for their
+    // answers what they got; the capacity is the engines', however many clients there are.
+    double rate = 0, capacity = 0, distance = 0;
+    std::string by;  // what bounds it
   };
   std::optional<Saturation> saturation;
-  double itl_p99_over_p50_by_routing = 1;  // with a draw an iteration, over the mean draw
+  std::optional<ItlTail> itl_tail;  // nothing where all gaps are alike, or it was broken off
   struct IterationError {
     double mean_percent = 0, p99_percent = 0, max_percent = 0;
     std::int64_t checks = 0;
@@ -88,6 +108,9 @@ struct ServingReport {
 
 // From a loop that has run. `targets` of each request; warm-up is left out.
 ServingReport summarise(const ServingLoop& loop, const ServingQuestion& question);
+
+// Of a run and the same one with the mean draw. Nothing where the run's gaps have no tail.
+std::optional<ItlTail> itl_tail(const ServingReport& run, const ServingReport& even);
 
 // The statistic that a target is of, in milliseconds.
 double value_of(const ServingReport& report, const StatisticTarget& target);

@@ -29,6 +29,13 @@ TEST_CASE("a service's page shows its requests' times and what it carries") {
     parts += series["values"][0].get<double>();
   CHECK(parts == doctest::Approx(json["serving"]["mean_ttft_ms"].get<double>())
                      .epsilon(1e-3));  // of six, to a hundredth
+  // Shares of the tail of the gaps: one that is below 0 has no bar.
+  const ordered_json& tail = page["sections"][2]["figures"].back();
+  CHECK(tail["title"] == "Slow gaps between tokens");
+  CHECK(tail["table"]["rows"].size() == 3);
+  CHECK(tail["chart"]["series"][0]["values"][0].get<double>() ==
+        doctest::Approx(100 * json["serving"]["itl_tail"]["composition"].get<double>())
+            .epsilon(1e-3));
   // A distribution ends at all requests.
   CHECK(page["sections"][0]["figures"][2]["chart"]["series"][0]["points"].back()[1] == 100);
 }

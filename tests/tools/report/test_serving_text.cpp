@@ -41,3 +41,41 @@ TEST_CASE("a service's text says what its cards draw") {
             .find("\n  energy        0.25 J per output token, 500 W a GPU (+-22 %)\n") !=
         std::string::npos);
 }
+
+TEST_CASE("a service's text says what makes slow gaps slow") {
+  workloads::serving::ServingReport r;
+  r.completed = 1;
+  CHECK(tools::serving_text(r, {}, {}).find("ITL's tail") == std::string::npos);
+  r.itl_tail = workloads::serving::ItlTail{
+      .tail_ms = 10, .routing = 0.125, .composition = 0.25, .queues = 0.625, .p99_over_p50 = 2.5};
+  CHECK(tools::serving_text(r, {}, {}).find(
+            "\n  ITL's tail    p99 is 2.50 times p50: 25 % by what else is in a pass, 62 % by "
+            "waiting for passes of others, 12 % by routing\n") != std::string::npos);
+}
+
+TEST_CASE("a share of the saturation says whose it is: clients who wait were always 100 % of it") {
+  workloads::serving::ServingReport r;
+  r.completed = 1;
+  r.factors[0] = sim::Duration(1);
+  r.saturation = {.rate = 1, .capacity = 4, .distance = 0.75, .by = "replicas: 5 run at once"};
+  workloads::serving::ServingQuestion q;
+  workloads::serving::RequestLaws laws;
+  const auto text = [&] {
+    q.requests = laws;
+    const std::string all = tools::serving_text(r, {}, q);
+    const std::string begin =
+        "\n  saturation    at about 4.00 requests/s (replicas: 5 run at once): ";
+    const auto at = all.find(begin);
+    REQUIRE(at != std::string::npos);
+    return all.substr(at + begin.size(), all.find('\n', at + 1) - at - begin.size());
+  };
+  using workloads::serving::ArrivalLaw;
+  laws.arrivals.law = ArrivalLaw::Poisson;
+  CHECK(text() == "this load is 25 % of it");
+  laws.arrivals.law = ArrivalLaw::AtOnce;
+  CHECK(text() == "of requests that come at once it serves 25 % of it");
+  q.client.concurrency = 32;
+  CHECK(text() == "with 32 in flight at most it serves 25 % of it");
+  laws.arrivals.law = ArrivalLaw::Closed;
+  CHECK(text() == "32 clients, who wait for their answers, bring 25 % of it");
+}

@@ -251,3 +251,79 @@ TEST_CASE("a pass without a graph takes no less than the host does to launch it"
   d.host.graphs = Graphs::All;
   CHECK(launching(d) == sim::Duration{});
 }
+
+TEST_CASE("the tail of the gaps is parted among routing, composition and queues") {
+  // p99 - p50 is 10 ms; without the routing's draws 7; of the passes alone 2. So 3 / 10, 2 / 10 and
+  // 5 / 10, and 20 / 10 over 17 / 10 by routing.
+  ServingReport own, even;
+  own.itl = {.median = 10, .p99 = 20};
+  even.itl = {.median = 10, .p99 = 17};
+  even.itl_passes = {.median = 10, .p99 = 12};
+  const auto tail = itl_tail(own, even);
+  REQUIRE(tail);
+  CHECK(tail->tail_ms == 10);
+  CHECK(tail->routing == doctest::Approx(0.3));
+  CHECK(tail->composition == doctest::Approx(0.2));
+  CHECK(tail->queues == doctest::Approx(0.5));
+  CHECK(tail->p99_over_p50 == 2);
+  CHECK(tail->p99_over_p50_by_routing == doctest::Approx(2 / 1.7));
+  own.itl.p99 = 10;  // all alike: there is nothing to part
+  CHECK_FALSE(itl_tail(own, even));
+}
+
+TEST_CASE("a run says what its tail is of, with runs of its own") {
+  const Scenario s = mixtral();
+  const RunResult result = run(s, {});
+  const ServingReport& r = result.serving->report;
+  REQUIRE(r.itl_tail);
+  Service service(s.deployment, *s.serving());
+  const ServingReport even = service.play({}, {.mean = true}).report;
+  CHECK(r.itl_tail->routing ==
+        doctest::Approx(1 - (even.itl.p99 - even.itl.median) / (r.itl.p99 - r.itl.median)));
+  CHECK(r.itl_tail->routing + r.itl_tail->composition + r.itl_tail->queues == doctest::Approx(1));
+  // vLLM reads prompts beside decodes: almost all is what is in a pass.
+  CHECK(r.itl_tail->composition > 0.8);
+  CHECK(to_json(r)["itl_tail"]["composition"] == r.itl_tail->composition);
+}
+
+TEST_CASE("of clients who wait for their answers the load is told, and what the engines carry") {
+  const auto closed = [](const char* clients) {
+    return run(mixtral({"serving.requests.arrivals={law: closed}",
+                        std::string("serving.client={concurrency: ") + clients + "}"}),
+               {})
+        .serving->report;
+  };
+  const ServingReport few = closed("8"), more = closed("16");
+  CHECK(few.what.find("; a closed loop of 8 clients, about 400 (log-normal) tokens in, ") !=
+        std::string::npos);
+  CHECK(few.what.find("in flight") == std::string::npos);
+  // What the engines carry is not the clients'; what the clients bring is.
+  CHECK(few.saturation->capacity == doctest::Approx(more.saturation->capacity));
+  CHECK(few.saturation->by.find("clients") == std::string::npos);
+  CHECK(few.saturation->distance > more.saturation->distance);
+  CHECK(more.saturation->distance > 0.5);
+  const ServingReport think = run(mixtral({"serving.requests.arrivals={law: closed, think: 2 s}",
+                                           "serving.client={concurrency: 8}"}),
+                                  {})
+                                  .serving->report;
+  CHECK(think.what.find("; a closed loop of 8 clients, each 2 s after an answer, about ") !=
+        std::string::npos);
+  const ServingReport held =
+      run(mixtral({"serving.requests.arrivals={law: at_once}", "serving.client={concurrency: 8}"}),
+          {})
+          .serving->report;
+  CHECK(held.what.find("; all requests at once, ") != std::string::npos);
+  CHECK(held.what.ends_with(", 8 in flight at most"));
+}
+
+TEST_CASE("a wait for company that is not played is said") {
+  const auto notes = [](const char* wait) {
+    return run(mixtral({std::string("serving.scheduler={batch_wait: ") + wait + "}"}), {})
+        .report.notes;
+  };
+  const std::string said =
+      "replicas: batch_wait.timeout of 10 ms is not played: no request waits for that time";
+  CHECK(std::ranges::count(notes("{iterations: 2, timeout: 10 ms, share: 0.5}"), said) == 1);
+  CHECK(notes("{iterations: 2, share: 0.5}") == notes("{}"));
+  CHECK(std::ranges::count(notes("{}"), said) == 0);
+}

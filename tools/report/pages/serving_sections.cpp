@@ -118,6 +118,25 @@ Figure factors(const Json& serving) {
           .table = std::move(table)};
 }
 
+// What makes slow gaps between tokens slow.
+Figure tail(const Json& of) {
+  Bars chart{.unit = "% of the tail", .categories = {"p99 - p50"}, .series = {}, .stacked = true};
+  Table table{{"by", "of the tail"}, {}};
+  for (const auto& [key, name] :
+       {std::pair{"composition", "what else is in a pass"},
+        std::pair{"queues", "waiting for passes of others"}, std::pair{"routing", "routing"}}) {
+    const double share = of.at(key);
+    table.rows.push_back({name, percent_text(share)});
+    if (share > 0) chart.series.push_back({name, {{100 * share, percent_text(share)}}});
+  }
+  return {.title = "Slow gaps between tokens",
+          .sentence =
+              fmt::format("The gap at p99 is {:.2f} times the median, {} longer.",
+                          of.at("p99_over_p50").get<double>(), ms_text(of.at("p99_minus_p50_ms"))),
+          .chart = std::move(chart),
+          .table = std::move(table)};
+}
+
 // A line that goes up or down at each change.
 Figure replicas(const Json& pool, double until_s) {
   Lines chart{.x = {.name = "time, s"},
@@ -172,6 +191,8 @@ Section engine_section(const Json& serving) {
   }
   section.figures.push_back(iterations(serving));
   section.figures.push_back(factors(serving));
+  if (const auto found = serving.find("itl_tail"); found != serving.end())
+    section.figures.push_back(tail(*found));
   return section;
 }
 

@@ -34,6 +34,7 @@ struct Job : Sequence {
   sim::Time last_token{};      // when the last one came out
   sim::Time last_message{};    // when the client was last told
   std::int64_t untold = 0;     // tokens that the next message holds
+  sim::Duration in_passes{};   // how long the passes took that made those
   bool begun = false;
   bool counted = true;  // not of the warm-up
 };

@@ -211,6 +211,7 @@ Outcome Replica::end(sim::Time now) {
         tokens += kept;
         accept(job, kept);
       }
+      job.in_passes += flight.end - flight.begin;
       deliver(job, std::min(tokens, job.output - job.delivered), now, outcome);
     }
   }
@@ -239,9 +240,13 @@ void Replica::deliver(Job& job, std::int64_t tokens, sim::Time now, Outcome& out
   job.last_token = now;
   const bool last = job.delivered == job.output;
   if (first || last || job.untold >= rules_.scheduler.stream_interval) {
-    if (!first && job.counted) counters_.gaps.add(now - job.last_message);
+    if (!first && job.counted) {
+      counters_.gaps.add(now - job.last_message);
+      counters_.passes.add(job.in_passes);
+    }
     job.last_message = now;
     job.untold = 0;
+    job.in_passes = {};
   }
   if (last) outcome.finished.push_back(&job);
 }
@@ -356,7 +361,10 @@ sim::Time Replica::fast_forward(std::vector<BatchPlan>& plans, sim::Time now, si
       plans[i].keys += plans[i].decodes;
       plans[i].longest += plans[i].decodes > 0 ? 1 : 0;
     }
-    if (counted > 0) counters_.gaps.add(time, counted);
+    if (counted > 0) {
+      counters_.gaps.add(time, counted);
+      counters_.passes.add(time, counted);
+    }
     ++iteration_;
     ++all_iterations_;
     ++counters_.fast;

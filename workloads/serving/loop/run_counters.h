@@ -31,6 +31,7 @@ class DurationHistogram {
 
 struct RunCounters {
   DurationHistogram gaps = {};              // between messages, of requests that count
+  DurationHistogram passes = {};            // of the same: in the passes that made their tokens
   DurationHistogram iteration_tokens = {};  // tokens of an iteration, as picoseconds
   std::int64_t iterations = 0, graph_iterations = 0, dummies = 0;
   std::int64_t tokens = 0, prompt_tokens = 0, padding = 0;

@@ -398,3 +398,37 @@ TEST_CASE("descriptors are posted before the bytes go, and layers hide behind th
   layers.end(*layers.next_end());
   CHECK(*layers.next_end() == sim::Time{500us + 140us + 1000us});
 }
+
+TEST_CASE(
+    "of a gap between tokens the passes that made them are counted, and the rest is waiting") {
+  // A 10/4 at 0, B 100/1 at 1.5 ms. SGLang reads B alone from 2.11 to 4.11: A's gaps are 1.01, 3.01
+  // and 1.01 ms, and its passes 1.01 each. vLLM reads B in A's pass of 1 + 0.01 + 1 ms: no waiting.
+  const std::vector<Request> both{request(0us, 10, 4), request(1500us, 100, 1)};
+  Served s = serve_list(one_replica(SchedulerKind::Sglang), both);
+  CHECK(s.ends == in_us({1100, 2110, 4110, 5120, 6130}));
+  CHECK(s.counters.gaps.mean() * 3 == doctest::Approx(5030e6));
+  CHECK(s.counters.passes.count() == 3);
+  CHECK(s.counters.passes.mean() == doctest::Approx(1010e6));
+  CHECK(s.counters.passes.deviation() == 0);
+  s = serve_list(one_replica(), both);
+  CHECK(s.ends == in_us({1100, 2110, 4120, 5130}));
+  CHECK(s.counters.passes == s.counters.gaps);
+  CHECK(s.counters.passes.mean() * 3 == doctest::Approx(4030e6));
+
+  // Who has lost its cache waits, also while it is read again: of B's gap of 5.17 ms (see above)
+  // its last pass alone, of 1 + 0.13 ms, made the token.
+  LoopRules rules = one_replica();
+  rules.serving.replica.blocks = 6;
+  rules.serving.replica.block = 4;
+  s = serve_list(rules, {request(0us, 8, 9), request(0us, 8, 9)});
+  const auto all = [](const auto& h) { return h.mean() * static_cast<double>(h.count()); };
+  CHECK(all(s.counters.gaps) - all(s.counters.passes) == doctest::Approx((5170 - 1130) * 1e6));
+
+  // Two tokens in a message: both passes.
+  rules = one_replica();
+  rules.serving.replica.scheduler.stream_interval = 2;
+  s = serve_list(rules, {request(0us, 10, 5)});
+  CHECK(s.counters.passes.count() == 2);
+  CHECK(s.counters.passes == s.counters.gaps);
+  CHECK(s.counters.passes.mean() == 2020e6);
+}
