@@ -177,3 +177,39 @@ TEST_CASE("a few blocks fewer, and the wait for the first token is several times
   CHECK(p99(1664) == enough);  // more than enough changes nothing
   CHECK(fewer > 3 * enough);
 }
+
+TEST_CASE("apart over an infinite link two pools are a tandem of queues") {
+  // Servers of constant time in a row: all that a request waits is what it would wait at the slower
+  // one alone (Friedman 1965), whichever comes first: 50 x 1e-4 / (2 x 0.5) = 5 ms of 10 ms. Behind
+  // the slower one nobody waits: requests leave it no closer than its time.
+  struct Wait {
+    double all_ms = 0;
+    sim::Duration most_behind{};
+  };
+  const auto tandem = [](sim::Duration reading, sim::Duration decoding) {
+    LoopRules rules = one_server();
+    rules.serving.replica.scheduler.kind = SchedulerKind::Sglang;
+    rules.prefill = rules.serving;
+    // The first token comes along; the second is one pass.
+    rules.transfer = {.mode = TransferMode::Push, .sender = 1e9 * 1_GBps, .receiver = 1e9 * 1_GBps};
+    RequestLaws laws = poisson(50);
+    laws.output = constant_length(2);
+    LawStream stream(laws, 11);
+    HandCost first(reading, 0us), second(decoding, 0us);
+    ServingLoop loop(rules, stream, second, &first);
+    loop.run();
+    Wait wait;
+    for (const RequestRecord& r : loop.records()) {
+      const sim::Duration waited = r.latency() - reading - decoding;
+      wait.all_ms += static_cast<double>(waited.count()) * 1e-9;
+      wait.most_behind = std::max(wait.most_behind, r.last - r.moved - decoding);
+    }
+    wait.all_ms /= static_cast<double>(loop.records().size());
+    return wait;
+  };
+  const Wait slow_first = tandem(10ms, 5ms), slow_second = tandem(5ms, 10ms);
+  CHECK(slow_first.all_ms == doctest::Approx(5).epsilon(0.05));
+  CHECK(slow_first.most_behind == 0us);
+  CHECK(slow_second.all_ms == doctest::Approx(5).epsilon(0.05));
+  CHECK(slow_second.most_behind > 10ms);
+}
