@@ -43,6 +43,10 @@ class Progress {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 // "h200": the cluster of most of them that ships; a cluster's name, file or size as it is.
 std::string cluster_named(const std::string& text) {
   std::string device = text;
@@ -212,6 +216,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const Plan plan =
       make_plan(spec, {.shipped = shipped(),
                        .traces = trace_cache(std::getenv),
+                       .version = MOESIM_VERSION,
+                       .clock = arguments.has("time") ? seconds : std::function<double()>{},
                        .stop = console.interrupted,
                        .progress = [&](const std::string& what, std::size_t done, std::size_t all) {
                          progress(what, done, all);
@@ -303,6 +309,10 @@ Command plan_command() {
             .help = "write the plan there instead of to standard output",
             .is_file = true,
             .is_output = true},
+           {.name = "--time",
+            .value = "",
+            .help = "how long each stage took (stages[].wall_s), which differs from run to run; "
+                    "without it wall_s is null"},
            html_option(),
            format_option()},
       .examples = {"moesim plan --model qwen3-235b-a22b --gpu h200=2.60 --rate 24 --input 2000 "

@@ -50,7 +50,7 @@ class PlanPage {
   static std::string engines_of(const Json& answer) {
     const std::int64_t engines = answer.at("engines");
     return fmt::format(
-        "{} {}{} of {} {} ({})", engines, answer.contains("pools") ? "group" : "engine",
+        "{} {}{} of {} {} ({})", engines, answer.value("pools", Json::array()).size() > 1 ? "group" : "engine",
         engines == 1 ? "" : "s", count_text(answer.at("gpus_per_engine")),
         answer.at("device").get<std::string>(), answer.at("engine").get<std::string>());
   }

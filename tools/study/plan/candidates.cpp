@@ -98,6 +98,7 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
   YamlDocument document = YamlDocument::parse("{}", "the plan");
   set_base(spec, spec.gpus[gpu], varied_, document);
   base_ = workloads::read_deployment(document.root(), shipped, inputs_);
+  inputs_.hashes = std::make_shared<sim::io::FileHashes>();
   document.throw_errors();
   reliability_ = hardware::with(hardware::reliability_of(inputs_.cluster, inputs_.cluster_changes),
                                 spec.reliability, "the plan");
@@ -107,7 +108,6 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
     document.throw_errors();
     throw_problems(base_, *training_);
     workloads::training_host(base_.host);
-    inputs_.hashes = std::make_shared<sim::io::FileHashes>();
   } else if (!spec.steps) {
     // What is wrong with it is said before anything is searched.
     std::vector<std::string> ignored;

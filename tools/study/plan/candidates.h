@@ -65,6 +65,8 @@ class PlanSetting {
   const std::vector<std::pair<std::string, std::string>>& varied() const { return varied_; }
   // Of an engine whose GPUs, where they work, are used so; not known yet: they wait.
   EngineTerms terms(std::int64_t gpus, const std::optional<hardware::PowerUse>& use) const;
+  // What the plan names, each file's hash read once.
+  const workloads::Inputs& inputs() const { return inputs_; }
   // Of a card; nothing where its device's file says nothing.
   const std::optional<hardware::CardPower>& power() const { return power_; }
   // With its part of the host and what cooling adds. REQUIRES: power()

@@ -8,6 +8,7 @@
 #include "sim/error.h"
 #include "sim/units_text.h"
 #include "tools/study/plan/rate_text.h"
+#include "tools/study/point_id.h"
 
 namespace moesim::tools {
 namespace {
@@ -208,6 +209,37 @@ std::optional<Rejection> PlanWork::over_the_limits(std::size_t i, double capacit
   }
   return Rejection{"limit_power", fmt::format("{}: {:.1f} kW would do, of {:.1f}", told,
                                               least.power / 1e3, spec.demand.limits.power / 1e3)};
+}
+
+std::string PlanWork::engine_id(std::size_t i) const {
+  const Candidate& c = plan.candidates[i];
+  if (spec.training) return point_id(setting(i).training(c.choice), options.version);
+  workloads::Scenario scenario;
+  scenario.deployment = deployment(i);
+  scenario.inputs = setting(i).inputs();
+  if (spec.steps) {
+    // Whatever its batch is: one sequence, or one prompt.
+    const StepLoad& steps = *spec.steps;
+    scenario.question = steps.decode ? workloads::decode_question(1, steps.length)
+                                     : workloads::prefill_question(steps.length, steps.length);
+  } else {
+    scenario.question = left_by(known[i].question);
+  }
+  return point_id(scenario, options.version);
+}
+
+void PlanWork::replace_stage(PlanStage stage) {
+  const auto before = std::ranges::find(plan.stages, stage.name, &PlanStage::name);
+  if (before != plan.stages.end()) {
+    if (before->wall_s) stage.wall_s = stage.wall_s.value_or(0) + *before->wall_s;
+    plan.stages.erase(before);
+  }
+  plan.stages.push_back(std::move(stage));
+}
+
+std::optional<double> PlanWork::now() const {
+  if (!options.clock) return {};
+  return options.clock();
 }
 
 void PlanWork::proceed(const std::string& what, std::size_t done, std::size_t all) const {

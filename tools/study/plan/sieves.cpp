@@ -30,6 +30,28 @@ void add(PlanWork& work, const EngineChoice& choice) {
       {.choice = choice, .device = setting.device(), .name = setting.name_of(choice)});
 }
 
+// Every layout of every size of every setting.
+void add_all(PlanWork& work) {
+  const PlanSpace& space = work.spec.space;
+  for (std::size_t s = 0; s < work.settings.size(); ++s) {
+    const Deployment& base = work.settings[s].base();
+    const workloads::MoeFfn* moe = base.model.largest_moe();
+    const std::int64_t node = base.cluster.gpus_per_node;
+    const auto most = std::min<std::int64_t>(work.spec.demand.limits.gpus,
+                                             static_cast<std::int64_t>(base.cluster.ranks()));
+    for (const std::int64_t redundant : space.redundant) {
+      const std::int64_t slots = moe == nullptr ? 0 : moe->experts + redundant;
+      for (const std::int64_t gpus : engine_sizes(node, most)) {
+        for (const auto& layout : layouts_of(gpus, node, slots, space.layouts)) {
+          if (is_several_engines(layout)) continue;  // it is there with fewer GPUs
+          for (const bool two : space.two_batch)
+            add(work, {.setting = s, .layout = layout, .redundant = redundant, .two_batch = two});
+        }
+      }
+    }
+  }
+}
+
 std::optional<Rejection> check_step_memory(const Deployment& d, const StepLoad& load,
                                            KnownEngine& known) {
   known.most = most_in_memory(d, load);
@@ -154,12 +176,15 @@ void sieve(PlanWork& work, const std::string& name,
            const std::function<std::optional<Rejection>(std::size_t i)>& check) {
   PlanStage stage{.name = name};
   auto& candidates = work.plan.candidates;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (candidates[i].rejected) continue;
-    work.proceed(name, i, candidates.size());
-    ++stage.in;
-    candidates[i].rejected = check(i);
-    if (!candidates[i].rejected) ++stage.out;
+  {
+    const StageTime time(work, stage.wall_s);
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (candidates[i].rejected) continue;
+      work.proceed(name, i, candidates.size());
+      ++stage.in;
+      candidates[i].rejected = check(i);
+      if (!candidates[i].rejected) ++stage.out;
+    }
   }
   work.plan.stages.push_back(std::move(stage));
 }
@@ -171,27 +196,14 @@ double ceiling_of_pool(const PlanWork& work, std::size_t i, bool reads) {
 }
 
 void enumerate(PlanWork& work) {
-  const PlanSpace& space = work.spec.space;
-  for (std::size_t s = 0; s < work.settings.size(); ++s) {
-    const Deployment& base = work.settings[s].base();
-    const workloads::MoeFfn* moe = base.model.largest_moe();
-    const std::int64_t node = base.cluster.gpus_per_node;
-    const auto most = std::min<std::int64_t>(work.spec.demand.limits.gpus,
-                                             static_cast<std::int64_t>(base.cluster.ranks()));
-    for (const std::int64_t redundant : space.redundant) {
-      const std::int64_t slots = moe == nullptr ? 0 : moe->experts + redundant;
-      for (const std::int64_t gpus : engine_sizes(node, most)) {
-        for (const auto& layout : layouts_of(gpus, node, slots, space.layouts)) {
-          if (is_several_engines(layout)) continue;  // it is there with fewer GPUs
-          for (const bool two : space.two_batch)
-            add(work, {.setting = s, .layout = layout, .redundant = redundant, .two_batch = two});
-        }
-      }
-    }
+  PlanStage stage{.name = "enumerated"};
+  {
+    const StageTime time(work, stage.wall_s);
+    add_all(work);
   }
-  const std::size_t all = work.plan.candidates.size();
-  work.known.resize(all);
-  work.plan.stages.push_back({"enumerated", all, all});
+  stage.in = stage.out = work.plan.candidates.size();
+  work.known.resize(stage.in);
+  work.plan.stages.push_back(std::move(stage));
 }
 
 void sieve_layouts(PlanWork& work) {
