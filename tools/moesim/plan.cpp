@@ -92,8 +92,9 @@ std::string target_text(const std::string& text) {
   return fmt::format("{{{}: {}}}", text.substr(0, colon), text.substr(colon + 1));
 }
 
-constexpr std::array kLoad{"rate",   "input", "output", "context",
-                           "prompt", "ttft",  "tpot",   "engine"};
+constexpr std::array kLoad{"rate", "input", "output", "context", "prompt",
+                           "ttft", "tpot",  "e2el",   "engine"};
+constexpr std::array kTargets{"ttft", "tpot", "e2el"};
 constexpr std::array kTraining{"training", "sequence", "global-batch", "days"};
 
 using Set = std::function<void(const std::string& key, const std::string& value, const char*)>;
@@ -141,10 +142,20 @@ void set_load(const Arguments& arguments, const Set& set) {
     set("load.input", arguments.text("input"), "input");
     set("load.output", arguments.text("output"), "output");
   }
-  for (const char* target : {"ttft", "tpot"})
-    if (arguments.has(target))
-      set(fmt::format("targets.{}", target), target_text(arguments.text(target)), target);
-  if (!arguments.has("ttft") && !arguments.has("tpot")) set("targets", "{}", "ttft");
+  bool any = false;
+  for (const char* target : kTargets) {
+    if (!arguments.has(target)) continue;
+    any = true;
+    set(fmt::format("targets.{}", target), target_text(arguments.text(target)), target);
+  }
+  if (!any) {
+    throw sim::ConfigError(fmt::format(
+        "plan: say within what times the load is to be carried: {}",
+        arguments.has("context")  ? "--tpot, such as --tpot 80ms"
+        : arguments.has("prompt") ? "--ttft, such as --ttft 2s"
+                                  : "at least one of --ttft, --tpot and --e2el, such as --ttft 2s "
+                                    "--tpot 80ms"));
+  }
   if (arguments.has("engine")) set("engine", "\"" + arguments.text("engine") + "\"", "engine");
 }
 
@@ -278,6 +289,9 @@ Command plan_command() {
            {.name = "--tpot",
             .value = "TIME",
             .help = "a further token at most: 80ms; p95:80ms, mean:60ms"},
+           {.name = "--e2el",
+            .value = "TIME",
+            .help = "to the last token at most: 30s; p95:30s"},
            {.name = "--engine",
             .value = "ENGINE",
             .help = "a name or file of configs/engines",

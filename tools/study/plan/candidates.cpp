@@ -217,9 +217,14 @@ std::string PlanSetting::name_of(const EngineChoice& engine) const {
   if (engine.redundant > 0) text += fmt::format(", {} redundant experts", engine.redundant);
   if (engine.two_batch) text += ", two batches";
   if (engine.training) text += ", " + tools::name_of(*engine.training);
+  return varied_.empty() ? text : text + ", " + varied_text();
+}
+
+std::string PlanSetting::varied_text() const {
+  std::string text;
   for (const auto& [key, value] : varied_)
-    text += fmt::format(", {} {}", key.substr(key.rfind('.') + 1), value);
-  return text;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key.substr(key.rfind('.') + 1), value);
+  return text.empty() ? "the first" : text;
 }
 
 void PlanSetting::set_failures(YamlDocument& document) const {

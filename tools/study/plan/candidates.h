@@ -88,6 +88,8 @@ class PlanSetting {
   const workloads::TrainingQuestion& training_question() const;
   // "tp2-dp8-ep16", and what is not the plan's first choice: "redundant 32", "kv_cache fp8".
   std::string name_of(const EngineChoice& engine) const;
+  // "kv_cache fp8, backend trtllm" of what varies; "the first" where nothing does.
+  std::string varied_text() const;
   // A whole scenario: `engines` of it under the load, or a step at `batch` (sequences that decode,
   // tokens of prompts) of one.
   std::string scenario(const EngineChoice& engine, std::int64_t engines,

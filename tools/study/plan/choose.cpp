@@ -47,6 +47,16 @@ Rejection not_the_best(const PlanWork& work, std::size_t i,
                                          work.days(capacity.p50), p, work.spec.demand.confidence)};
     return {"dominated", fmt::format("measured: {:.1f} days", work.days(capacity.p50))};
   }
+  const Spare spare = work.spec.demand.spare;
+  if (spare != Spare::None && !candidate.offer) {
+    Demand alone = work.spec.demand;
+    alone.spare = Spare::None;
+    if (const auto offer = work.offer(i, alone)) {
+      return {"spare",
+              fmt::format("measured: {} GPUs would do, but not with a {} lost within the limits",
+                          offer->gpus, spare == Spare::Gpu ? "GPU" : "node")};
+    }
+  }
   if (candidate.offer) {
     return {"dominated", fmt::format("measured: {} GPUs carry {} /s", candidate.offer->gpus,
                                      rate_text(candidate.offer->capacity))};
@@ -117,6 +127,7 @@ void choose(PlanWork& work) {
            }},
       {.margin = work.spec.margin,
        .finalists = static_cast<std::size_t>(work.spec.finalists),
+       .keep = static_cast<std::size_t>(work.spec.keep),
        .chunk = std::max(kLeastChunk, left.size() / kChunks),
        .structure = work.structure(),
        .exhaustive = work.spec.exhaustive});

@@ -62,7 +62,7 @@ struct RunCost {
 struct PlanAnswer {
   std::string id = {};        // point_id of its scenario
   std::string engine_id = {};  // of one engine of it, as of points of the front
-  std::vector<std::string> roles = {};  // "chosen", "fewest", "cheapest"
+  std::vector<std::string> roles = {};  // "chosen", "fewest", "cheapest": PlanWork::roles
   std::size_t candidate = 0;
   Offer offer = {};
   double confidence = 0;  // that it was asked for
@@ -87,8 +87,19 @@ struct PlanAnswer {
 // What comes nearest where nothing meets the targets.
 struct Nearest {
   std::size_t candidate = 0;
-  double carried = 0;                  // within the limits
-  std::optional<Offer> would_do = {};  // without them
+  std::int64_t engines = 0;            // of it within the limits
+  double carried = 0;                  // by those
+  std::string refused = {};            // why, where none was looked at: the largest
+  std::optional<Offer> would_do = {};  // without limits, of engines of all sizes
+  std::optional<Candidate> would_do_by = {};
+  // What would do within the limits, were the question another one.
+  struct Otherwise {
+    std::string what = {};        // "a TPOT of 30 ms", "a cache in fp8"
+    std::string key = {}, value = {};  // what the question would say
+    Candidate engine = {};
+    Offer offer = {};
+  };
+  std::vector<Otherwise> otherwise = {};
   // No batch meets the time of a token, or of a prompt: the least there is.
   std::optional<double> least_token_s = {}, least_first_s = {};
   // Of a run of training: the days that it takes, and those within which it is done with the

@@ -207,8 +207,26 @@ Json to_json(const Plan& plan, const PlanSpec& spec) {
     if (n.days) {
       nearest["days"] = *n.days;
       nearest["would_do"] = {{"days", *n.days_would_do}, {"cost_per_h", n.would_do->cost}};
-    } else if (n.would_do)
-      nearest["would_do"] = {{"gpus", n.would_do->gpus}, {"engines", n.would_do->engines}};
+    } else if (n.would_do) {
+      Json& would_do = nearest["would_do"] = engine_json(*n.would_do_by);
+      would_do["gpus_per_engine"] = n.would_do_by->gpus();
+      would_do["gpus"] = n.would_do->gpus;
+      would_do["engines"] = n.would_do->engines;
+      if (n.would_do->cost > 0) would_do["cost_per_h"] = n.would_do->cost;
+    }
+    if (!spec.training) {
+      nearest["engines"] = n.engines;
+      nearest["otherwise"] = Json::array();
+      for (const Nearest::Otherwise& other : n.otherwise) {
+        Json one{{"what", other.what}, {"key", other.key}, {"value", other.value}};
+        one.update(engine_json(other.engine));
+        one["gpus_per_engine"] = other.engine.gpus();
+        one["gpus"] = other.offer.gpus;
+        one["engines"] = other.offer.engines;
+        nearest["otherwise"].push_back(std::move(one));
+      }
+    }
+    if (!n.refused.empty()) nearest["refused"] = n.refused;
     if (n.lacks > 0) nearest["lacking_bytes"] = n.lacks;
     if (n.least_token_s) nearest["least_token_ms"] = *n.least_token_s * 1e3;
     if (n.least_first_s) nearest["least_first_ms"] = *n.least_first_s * 1e3;

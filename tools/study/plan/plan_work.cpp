@@ -42,11 +42,24 @@ void ask_all(PlanWork& work) {
   fewest.confidence = 0.5;
   fewest.spare = Spare::None;
   ask(work, "fewest", fewest);
-  if (spec.currency.empty() || spec.demand.objective == Objective::Cost) return;
-  if (std::ranges::any_of(spec.gpus, [](const GpuChoice& g) { return g.price == 0; })) return;
-  Demand cheapest = spec.demand;
-  cheapest.objective = Objective::Cost;
-  ask(work, "cheapest", cheapest);
+  const bool priced =
+      std::ranges::none_of(spec.gpus, [](const GpuChoice& g) { return g.price == 0; });
+  const auto ask_by = [&](const char* role, Objective objective) {
+    if (spec.demand.objective == objective) return;
+    Demand demand = spec.demand;
+    demand.objective = objective;
+    ask(work, role, demand);
+  };
+  if (priced) ask_by("cheapest", Objective::Cost);
+  if (spec.training) return;
+  const bool powered =
+      std::ranges::all_of(work.settings, [](const PlanSetting& s) { return s.power().has_value(); });
+  if (powered) ask_by("least_power", Objective::Power);
+  ask_by("most_throughput", Objective::Throughput);
+  if (spec.demand.spare == Spare::Node) return;
+  Demand robust = spec.demand;
+  robust.spare = Spare::Node;
+  ask(work, "most_robust", robust);
 }
 
 }  // namespace
@@ -63,11 +76,11 @@ std::optional<double> target_s(const PlanSpec& spec, workloads::serving::TimeOf 
 
 PlanWork::PlanWork(const PlanSpec& asked_spec, const PlanOptions& asked_options)
     : spec(asked_spec), options(asked_options) {
-  ask_all(*this);
   for (std::size_t gpu = 0; gpu < spec.gpus.size(); ++gpu) {
     for (const auto& varied : varied_of(spec))
       settings.emplace_back(spec, gpu, varied, options.shipped, options.traces);
   }
+  ask_all(*this);
   const bool by_power =
       spec.demand.objective == Objective::Power || std::isfinite(spec.demand.limits.power);
   for (const PlanSetting& setting : settings) {

@@ -39,7 +39,9 @@ struct PlanWork {
 
   const PlanSpec& spec;
   const PlanOptions& options;
-  // The questions, and the role that an answer to each has: "chosen", "fewest", "cheapest".
+  // The questions, and the role that an answer to each has: "chosen", "fewest", "cheapest", of a
+  // load "least_power", "most_throughput" (as the limits have room for) and "most_robust" (with a
+  // node lost).
   std::vector<Demand> asked = {};
   std::vector<std::string> roles = {};
   std::vector<PlanSetting> settings = {};
