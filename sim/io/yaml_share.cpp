@@ -17,9 +17,10 @@ double read_share(const YamlNode& node, double least, double most) {
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), percent);
   const bool whole = error == std::errc{} && end == digits.data() + digits.size();
   if (whole && percent >= 100 * least && percent <= 100 * most) return percent / 100;
-  node.error(fmt::format("expected a part from {} to {}, or as much in percent, such as {} %, not "
-                         "\"{}\"",
-                         least, most, 100 * most, text));
+  node.error(
+      fmt::format("expected a part from {} to {}, or as much in percent, such as {} %, not "
+                  "\"{}\"",
+                  least, most, 100 * most, text));
   return least;
 }
 

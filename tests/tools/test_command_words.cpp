@@ -87,8 +87,9 @@ TEST_CASE("two files that a command writes are not one, nor one that it reads") 
         .summary = "",
         .options = {{.name = "--emit", .value = value, .is_file = true, .is_output = true}},
         .run = {}};
-    return thrown<moesim::sim::ConfigError>(
-        [&] { moesim::tools::check_outputs(other, {{{"emit", {text}}}}); });
+    return thrown<moesim::sim::ConfigError>([&] {
+      moesim::tools::check_outputs(other, {{{"emit", {text}}}});
+    });
   };
   const std::string missing = (folder.path() / "none").string();
   const std::string passed = "(nothing was thrown)";

@@ -79,8 +79,8 @@ std::set<std::string> bash_offers(const std::string& words) {
   const TemporaryFolder folder;
   folder.file("moesim.bash", moesim::tools::bash_completion(table()));
   folder.file("a.yaml", "");
-  return lines_of("cd " + folder.path().string() +
-                  " && bash -c 'source ./moesim.bash; " + kListed + "COMP_WORDS=(" + words +
+  return lines_of("cd " + folder.path().string() + " && bash -c 'source ./moesim.bash; " + kListed +
+                  "COMP_WORDS=(" + words +
                   "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _moesim; printf \"%s\\n\" "
                   "\"${COMPREPLY[@]}\"'");
 }
@@ -156,8 +156,7 @@ TEST_CASE("zsh reads its script, and each command has its function") {
   CHECK(script.find("    '*--set[it'\\''s a \\[value\\]\\: replaced]:K=V: ' \\\n") !=
         std::string::npos);
   CHECK(script.find("    'SCENARIO:_files'") == std::string::npos);
-  CHECK(script.find("    ':SCENARIO:{_moesim_names scenarios; _files}' \\\n") !=
-        std::string::npos);
+  CHECK(script.find("    ':SCENARIO:{_moesim_names scenarios; _files}' \\\n") != std::string::npos);
   CHECK(script.find(":GPU\\[=PRICE\\]:{_moesim_names clusters devices}' \\\n") !=
         std::string::npos);
   if (std::system("command -v zsh > /dev/null") != 0) {

@@ -77,10 +77,9 @@ std::string bash_completion(std::span<const Command> commands) {
       }
     }
     names.emplace_back("--help");
-    text +=
-        fmt::format("    {}) words={}{}{} ;;\n", quoted(command.name),
-                    quoted(fmt::format("{}", fmt::join(names, " "))), files ? " files=yes" : "",
-                    kinds.empty() ? "" : " kinds=" + quoted(kinds));
+    text += fmt::format("    {}) words={}{}{} ;;\n", quoted(command.name),
+                        quoted(fmt::format("{}", fmt::join(names, " "))), files ? " files=yes" : "",
+                        kinds.empty() ? "" : " kinds=" + quoted(kinds));
   }
   text +=
       "  esac\n"

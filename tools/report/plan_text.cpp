@@ -246,8 +246,8 @@ class Text {
       row("nearest", fmt::format("{}: {} {} within the limits ({})", engines_text(c, n.engines),
                                  rate_text(n.carried), unit(), limits_text()));
     } else if (n.carried == 0 && c.measured && c.measured->capacity.p50 > 0) {
-      row("nearest", fmt::format("{}: alone beyond the limits ({})", engines_text(c, 1),
-                                 limits_text()));
+      row("nearest",
+          fmt::format("{}: alone beyond the limits ({})", engines_text(c, 1), limits_text()));
     } else if (n.least_token_s || n.least_first_s) {
       const bool prompt = n.least_first_s || (spec_.steps && !spec_.steps->decode);
       row("nearest",

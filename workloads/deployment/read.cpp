@@ -174,8 +174,8 @@ bool note_of_changes(const YamlNode& cluster, const ClusterChanges& changes, std
     if (change == changes.end()) return false;
     text.remove_prefix(change->where.size() + 2);
     const std::size_t colon = text.find(": ");
-    auto node = colon == std::string_view::npos ? std::nullopt
-                                                : node_at(cluster, text.substr(0, colon));
+    auto node =
+        colon == std::string_view::npos ? std::nullopt : node_at(cluster, text.substr(0, colon));
     if (node)
       text.remove_prefix(colon + 2);
     else

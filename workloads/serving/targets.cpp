@@ -82,7 +82,8 @@ Targets read_targets(const YamlNode& node, std::initializer_list<std::string_vie
     if (const auto found = node.find(kTimeOfNames[i]))
       read_time(*found, static_cast<TimeOf>(i), targets);
   }
-  if (const auto found = node.find("attained")) targets.attained = sim::io::read_share(*found, 0, 1);
+  if (const auto found = node.find("attained"))
+    targets.attained = sim::io::read_share(*found, 0, 1);
   if (!targets.any()) node.error("expected at least one of ttft, tpot, e2el");
   return targets;
 }

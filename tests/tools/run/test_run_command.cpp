@@ -139,7 +139,8 @@ TEST_CASE("a report for a folder that is not there is refused and nothing is wri
       "nowhere/report.json: cannot be written: No such file or directory", sim::InputError);
 }
 
-TEST_CASE("a fault that cannot be is one mistake, of who said it, and the cluster's file is right") {
+TEST_CASE(
+    "a fault that cannot be is one mistake, of who said it, and the cluster's file is right") {
   const auto message = [](const std::string& faults) {
     return tests::thrown<sim::ConfigError>([&] {
       (void)call(tools::run_command(),

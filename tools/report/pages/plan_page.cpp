@@ -50,10 +50,11 @@ class PlanPage {
 
   static std::string engines_of(const Json& answer) {
     const std::int64_t engines = answer.at("engines");
-    return fmt::format(
-        "{} {}{} of {} {} ({})", engines, answer.value("pools", Json::array()).size() > 1 ? "group" : "engine",
-        engines == 1 ? "" : "s", count_text(answer.at("gpus_per_engine")),
-        answer.at("device").get<std::string>(), answer.at("engine").get<std::string>());
+    return fmt::format("{} {}{} of {} {} ({})", engines,
+                       answer.value("pools", Json::array()).size() > 1 ? "group" : "engine",
+                       engines == 1 ? "" : "s", count_text(answer.at("gpus_per_engine")),
+                       answer.at("device").get<std::string>(),
+                       answer.at("engine").get<std::string>());
   }
 
   std::string answer() const {

@@ -57,8 +57,9 @@ void write_cost(const PlanWork& work, PlanAnswer& answer) {
   answer.cost_per_million_total = answer.offer.cost / total * 1e6;
   const EngineChoice& choice = work.plan.candidates[answer.candidate].choice;
   if (!choice.prefill) return;
-  const double reads = static_cast<double>(choice.prefill->engines * choice.prefill->layout.gpus()) /
-                       static_cast<double>(choice.gpus());
+  const double reads =
+      static_cast<double>(choice.prefill->engines * choice.prefill->layout.gpus()) /
+      static_cast<double>(choice.gpus());
   answer.cost_per_million_read = reads * answer.offer.cost / (total - output) * 1e6;
   answer.cost_per_million_generated = (1 - reads) * answer.offer.cost / output * 1e6;
 }

@@ -63,8 +63,7 @@ PlanSpec with_longer(const PlanSpec& spec, double times) {
 std::optional<BestEngine> measured_alone(const PlanSpec& spec, const PlanOptions& options,
                                          const Candidate& engine) {
   PlanWork work(spec, options);
-  work.plan.candidates = {
-      {.choice = engine.choice, .device = engine.device, .name = engine.name}};
+  work.plan.candidates = {{.choice = engine.choice, .device = engine.device, .name = engine.name}};
   work.known.resize(1);
   sieve_memory(work);
   sieve_floors(work);
@@ -85,8 +84,8 @@ void look_for_time(const PlanWork& work, Nearest& nearest) {
   for (std::size_t low = 0, high = kTimesLonger.size(); low < high;) {
     const std::size_t middle = (low + high) / 2;
     work.proceed("nearest", low, kTimesLonger.size());
-    if (auto one = measured_alone(with_longer(work.spec, kTimesLonger[middle]), work.options,
-                                  engine)) {
+    if (auto one =
+            measured_alone(with_longer(work.spec, kTimesLonger[middle]), work.options, engine)) {
       found = std::move(one);
       times = kTimesLonger[middle];
       high = middle;
@@ -108,9 +107,8 @@ void look_for_time(const PlanWork& work, Nearest& nearest) {
 
 void look_for_cache(const PlanWork& work, Nearest& nearest) {
   constexpr const char* kKey = "precision.kv_cache";
-  const bool varies = std::ranges::any_of(work.spec.vary, [](const Axis& axis) {
-    return axis.key == kKey || axis.key == "precision";
-  });
+  const bool varies = std::ranges::any_of(
+      work.spec.vary, [](const Axis& axis) { return axis.key == kKey || axis.key == "precision"; });
   if (varies) return;
   PlanSpec spec = work.spec;
   spec.base.emplace_back(kKey, "fp8");

@@ -60,8 +60,8 @@ struct RunCost {
 };
 
 struct PlanAnswer {
-  std::string id = {};        // point_id of its scenario
-  std::string engine_id = {};  // of one engine of it, as of points of the front
+  std::string id = {};                  // point_id of its scenario
+  std::string engine_id = {};           // of one engine of it, as of points of the front
   std::vector<std::string> roles = {};  // "chosen", "fewest", "cheapest": PlanWork::roles
   std::size_t candidate = 0;
   Offer offer = {};
@@ -94,7 +94,7 @@ struct Nearest {
   std::optional<Candidate> would_do_by = {};
   // What would do within the limits, were the question another one.
   struct Otherwise {
-    std::string what = {};        // "a TPOT of 30 ms", "a cache in fp8"
+    std::string what = {};             // "a TPOT of 30 ms", "a cache in fp8"
     std::string key = {}, value = {};  // what the question would say
     Candidate engine = {};
     Offer offer = {};

@@ -89,8 +89,8 @@ Json pools_json(const PlanAnswer& a, const Candidate& c) {
   const auto& prefill = c.choice.prefill;
   if (prefill)
     pools.push_back(pool("prefill", a.offer.engines * prefill->engines, prefill->layout));
-  pools.push_back(pool(prefill ? "decode" : "together", a.offer.engines * c.choice.decoders,
-                       c.choice.layout));
+  pools.push_back(
+      pool(prefill ? "decode" : "together", a.offer.engines * c.choice.decoders, c.choice.layout));
   return pools;
 }
 

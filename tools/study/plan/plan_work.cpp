@@ -52,8 +52,8 @@ void ask_all(PlanWork& work) {
   };
   if (priced) ask_by("cheapest", Objective::Cost);
   if (spec.training) return;
-  const bool powered =
-      std::ranges::all_of(work.settings, [](const PlanSetting& s) { return s.power().has_value(); });
+  const bool powered = std::ranges::all_of(
+      work.settings, [](const PlanSetting& s) { return s.power().has_value(); });
   if (powered) ask_by("least_power", Objective::Power);
   ask_by("most_throughput", Objective::Throughput);
   if (spec.demand.spare == Spare::Node) return;

@@ -79,7 +79,8 @@ struct PlanWork {
   // training, of days.
   std::optional<Rejection> over_the_limits(std::size_t i, double capacity, double deviation,
                                            Sureness how) const;
-  // In place of the stage of that name, where it was done before, at the end: what both took adds up.
+  // In place of the stage of that name, where it was done before, at the end: what both took adds
+  // up.
   void replace_stage(PlanStage stage);
   // The name of one engine of the candidate: equal engines have equal ones, wherever files lie.
   std::string engine_id(std::size_t i) const;

@@ -29,10 +29,12 @@ void add(PlanWork& work, const EngineChoice& choice, const std::optional<std::st
   const bool more =
       choice.redundant > space.redundant.front() || choice.two_batch != space.two_batch.front();
   const PlanSetting& setting = work.settings[choice.setting];
-  Candidate candidate{.choice = choice, .device = setting.device(), .name = setting.name_of(choice)};
+  Candidate candidate{
+      .choice = choice, .device = setting.device(), .name = setting.name_of(choice)};
   if (choice.layout.ep == 1 && more)
-    candidate.rejected = Rejection{"duplicate", "its experts are not shared out: " +
-                                                    short_name(choice.layout) + " is the same"};
+    candidate.rejected =
+        Rejection{"duplicate",
+                  "its experts are not shared out: " + short_name(choice.layout) + " is the same"};
   else if (as)
     candidate.rejected = Rejection{"duplicate", *as + " is the same, resolved"};
   work.plan.candidates.push_back(std::move(candidate));
@@ -49,8 +51,8 @@ void add_beyond_a_node(PlanWork& work, std::size_t s, std::int64_t gpus) {
         {.choice = choice,
          .device = setting.device(),
          .name = setting.name_of(choice),
-         .rejected = Rejection{"node", fmt::format("tp {} lies in more than one node of {} GPUs",
-                                                   tp, node)}});
+         .rejected = Rejection{
+             "node", fmt::format("tp {} lies in more than one node of {} GPUs", tp, node)}});
   }
 }
 
@@ -250,8 +252,8 @@ void enumerate(PlanWork& work) {
     add_all(work);
   }
   stage.in = work.plan.candidates.size();
-  stage.out = static_cast<std::size_t>(std::ranges::count_if(
-      work.plan.candidates, [](const Candidate& c) { return !c.rejected; }));
+  stage.out = static_cast<std::size_t>(
+      std::ranges::count_if(work.plan.candidates, [](const Candidate& c) { return !c.rejected; }));
   work.known.resize(stage.in);
   work.plan.stages.push_back(std::move(stage));
 }

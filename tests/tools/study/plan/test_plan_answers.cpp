@@ -122,8 +122,7 @@ TEST_CASE("an answer to each question: power, throughput, a node that is lost") 
   CHECK(has(text, "most throughput"));
   CHECK(has(text, "most robust"));
   // With a node spare the chosen one is that.
-  const tools::Plan spare =
-      plan(with(question, "gpus: 8", "gpus: 16"), "spare: {nodes: 1}\n");
+  const tools::Plan spare = plan(with(question, "gpus: 8", "gpus: 16"), "spare: {nodes: 1}\n");
   REQUIRE_FALSE(spare.answers.empty());
   CHECK(spare.answers.front().offer.gpus == by_role["most_robust"]->offer.gpus);
   CHECK_FALSE(spare.candidates.empty());
@@ -153,15 +152,17 @@ TEST_CASE("what would do hangs on no limit, does, and fewer does not") {
   for (const json& other : of_eight["otherwise"]) {
     CAPTURE(other.dump());
     CHECK(other["gpus"].get<std::int64_t>() <= 8);
-    CHECK(asked(question, {{"set", {other["key"].get<std::string>() + "=" +
-                                    other["value"].get<std::string>()}}})
+    CHECK(asked(question,
+                {{"set",
+                  {other["key"].get<std::string>() + "=" + other["value"].get<std::string>()}}})
               .code == sim::ExitCode::Ok);
   }
   const Called told = asked(with(question, "gpus: 8}", "gpus: 2}"));
   CAPTURE(told.out);
-  CHECK(has(told.out, " within the limits (2 GPUs)\n  would do  " + std::to_string(gpus) +
-                          " GPUs: "));
-  CHECK(has(told.out, "\n            an engine larger than 2 GPUs: of that size none is among the "));
+  CHECK(has(told.out,
+            " within the limits (2 GPUs)\n  would do  " + std::to_string(gpus) + " GPUs: "));
+  CHECK(
+      has(told.out, "\n            an engine larger than 2 GPUs: of that size none is among the "));
   CHECK(has(told.out, "\n  search    nothing was measured: all were refused by proof\n"));
 }
 
@@ -185,9 +186,9 @@ TEST_CASE("codes: a spare that is not left, a node that is too small, engines th
   REQUIRE(found != lost.candidates.end());
   CHECK(has(found->rejected->detail, " GPUs would do, but not with a node lost within the limits"));
   // tp 16 on nodes of 8: of engines of 16 GPUs.
-  const tools::Plan wide = plan(
-      with(with(with(kDecode, "pp: [1, 2]", "tp: [8, 16], pp: [1]"), "h100-1x8", "h100-2x8"),
-           "gpus: 8}", "gpus: 16}"));
+  const tools::Plan wide =
+      plan(with(with(with(kDecode, "pp: [1, 2]", "tp: [8, 16], pp: [1]"), "h100-1x8", "h100-2x8"),
+                "gpus: 8}", "gpus: 16}"));
   CHECK(codes(wide)["node"] == 1);
   for (const tools::Candidate& c : wide.candidates) {
     if (!c.rejected || c.rejected->code != "node") continue;
@@ -202,8 +203,8 @@ TEST_CASE("codes: a spare that is not left, a node that is too small, engines th
                       "vary: {precision.kv_cache: [" + values + "]}\n"));
   };
   CHECK(of_cache("bf16, fp8")["duplicate"] == 0);
-  const tools::Plan same = plan(with(kDecode, "pp: [1, 2]", "pp: [1]"),
-                                "vary: {precision.kv_cache: [bf16, bf16]}\n");
+  const tools::Plan same =
+      plan(with(kDecode, "pp: [1, 2]", "pp: [1]"), "vary: {precision.kv_cache: [bf16, bf16]}\n");
   CHECK(codes(same)["duplicate"] * 2 == same.candidates.size());
 }
 
