@@ -318,6 +318,10 @@ class Text {
         fmt::format("\n  search    estimates are off by {:.0f} % at most of those measured; margin "
                     "{:.0f} %",
                     100 * plan_.largest_error, 100 * plan_.margin_used));
+    if (plan_.answers.empty() || spec_.training) return;
+    // The margin is of what was asked; of what others carry estimates may be further off.
+    row("", fmt::format("only of the {} measured: least power, most throughput, most robust",
+                        stage("measure").out));
   }
 
   const Plan& plan_;

@@ -97,9 +97,6 @@ TEST_CASE("a plan's JSON names what its page does, and is the same each time, in
 TEST_CASE("an answer to each question: power, throughput, a node that is lost") {
   const std::string question = with(kDecode, "h100-1x8", "h100-4x8");
   const tools::Plan staged = plan(with(question, "gpus: 8", "gpus: 16"));
-  const tools::Plan all =
-      plan(with(question, "gpus: 8", "gpus: 16"), "search: {exhaustive: true}\n");
-  CHECK(roles_and_engines(staged) == roles_and_engines(all));
   std::map<std::string, const tools::PlanAnswer*> by_role;
   for (const tools::PlanAnswer& a : staged.answers)
     for (const std::string& role : a.roles) by_role[role] = &a;
@@ -121,6 +118,7 @@ TEST_CASE("an answer to each question: power, throughput, a node that is lost") 
   CAPTURE(text);
   CHECK(has(text, "most throughput"));
   CHECK(has(text, "most robust"));
+  CHECK(text.ends_with(" measured: least power, most throughput, most robust\n"));
   // With a node spare the chosen one is that.
   const tools::Plan spare = plan(with(question, "gpus: 8", "gpus: 16"), "spare: {nodes: 1}\n");
   REQUIRE_FALSE(spare.answers.empty());
