@@ -245,7 +245,7 @@ TEST_CASE("without a target the options are named, and the time of a whole reque
   const Called called = call(tools::plan_command(), options);
   CAPTURE(called.out);
   CHECK(called.code == sim::ExitCode::Ok);
-  CHECK(has(called.out, "10.0 requests/s within p95 latency 30 s; "));
+  CHECK(has(called.out, "10 requests/s within p95 latency 30 s; "));
 }
 
 TEST_CASE("each example of a price is one that a plan reads") {
