@@ -255,7 +255,9 @@ void apply_faults(const YamlNode& node, Topology& topology, std::vector<SlowDevi
     topology.node.push_back(full.node[r]);
     topology.rail.push_back(full.rail[r]);
   }
-  if (topology.devices.empty()) node.error("no device is left");
+  if (!topology.devices.empty()) return;
+  node.throw_errors();  // a number that is none says nothing of what is left
+  node.error("no device is left");
 }
 
 }  // namespace moesim::hardware

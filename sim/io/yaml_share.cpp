@@ -19,7 +19,9 @@ double share_of(const YamlNode& node, double least, double most) {
   if (error == std::errc{} && end == digits.data() + digits.size() && share >= least &&
       share <= most)
     return share;
-  node.error(fmt::format("expected {:g} to {:g} %, not \"{}\"", 100 * least, 100 * most, text));
+  node.error(
+      fmt::format("expected a part from {} to {}, or as much in percent, such as {} %, not \"{}\"",
+                  least, most, 100 * most, text));
   return least;
 }
 

@@ -120,12 +120,14 @@ tools::Plan plan_of(const std::string& question, Times* times = nullptr) {
                            }});
 }
 
+// To the questions that the search is for: answers to others are of what it measured.
 std::vector<std::string> answers_of(const tools::Plan& plan) {
   std::vector<std::string> all;
   for (const tools::PlanAnswer& a : plan.answers)
     for (const std::string& role : a.roles)
-      all.push_back(
-          fmt::format("{} {} x {}", role, a.offer.engines, plan.candidates[a.candidate].name));
+      if (role == "chosen" || role == "fewest" || role == "cheapest")
+        all.push_back(
+            fmt::format("{} {} x {}", role, a.offer.engines, plan.candidates[a.candidate].name));
   std::ranges::sort(all);
   return all;
 }

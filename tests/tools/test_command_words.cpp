@@ -73,13 +73,34 @@ TEST_CASE("two files that a command writes are not one, nor one that it reads") 
         "-o: " + b + " is read, and would be written over: say another name");
   CHECK(wrong({{"output", {""}}}) == "-o: expected a file's name");
   const auto cannot = [&](const std::string& html) {
-    return thrown<moesim::sim::InputError>([&] {
+    return thrown<moesim::sim::ConfigError>([&] {
       moesim::tools::check_outputs(command, {{{"html", {html}}}});
     });
   };
   CHECK(cannot(folder.path().string()) ==
         folder.path().string() + ": cannot be written: Is a directory");
   CHECK(cannot(b + "/none/x") == b + "/none/x: cannot be written: No such file or directory");
+  // What may be a folder is one that is there, or a name in one; a folder that is made lies in one.
+  const auto of = [&](const char* value, const std::string& text) {
+    const moesim::tools::Command other{
+        .name = "c",
+        .summary = "",
+        .options = {{.name = "--emit", .value = value, .is_file = true, .is_output = true}},
+        .run = {}};
+    return thrown<moesim::sim::ConfigError>([&] {
+      moesim::tools::check_outputs(other, {{{"emit", {text}}}});
+    });
+  };
+  const std::string missing = (folder.path() / "none").string();
+  const std::string passed = "(nothing was thrown)";
+  CHECK(of("PATH", folder.path().string()) == passed);
+  CHECK(of("PATH", missing) == passed);
+  CHECK(of("PATH", missing + "/") == missing + "/: cannot be written: No such file or directory");
+  CHECK(of("FOLDER", missing + "/") == passed);
+  CHECK(of("FOLDER", missing + "/a/") ==
+        missing + "/a/: cannot be written: No such file or directory");
+  CHECK(of("TRACE", missing + "/t.h5") ==
+        missing + "/t.h5: cannot be written: No such file or directory");
   CHECK(passes({{"output", {"-"}}, {"html", {"-"}}}));
   CHECK(passes({{"output", {"/dev/null"}}, {"html", {"/dev/null"}}}));
   CHECK(passes({{"IN", {"a name", "b"}}, {"output", {a}}, {"html", {"b.html"}}}));

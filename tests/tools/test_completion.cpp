@@ -25,6 +25,8 @@ std::vector<Command> table() {
              .required = true,
              .is_file = true},
             {.name = "-o,--output", .value = "FILE", .help = "where to", .is_file = true},
+            {.name = "--model", .value = "MODEL", .help = "of what", .is_file = true},
+            {.name = "--gpu", .value = "GPU[=PRICE]", .help = "on what", .repeated = true},
             {.name = "--format",
              .value = "FORMAT",
              .help = "how",
@@ -65,13 +67,20 @@ std::set<std::string> lines_of(const std::string& command) {
   return lines;
 }
 
+// What `moesim list` says here.
+constexpr const char* kListed =
+    "moesim() { case \"$1 $2\" in \"list models\") echo \"mixtral-8x7b  of 8 experts\"; "
+    "echo \"qwen3-30b  of 128\";; \"list scenarios\") echo \"mixtral-decode  a step\";; "
+    "\"list clusters\") echo \"h100-1x8  8 GPUs\";; \"list devices\") echo \"h200  141 GB\";; "
+    "esac; }; ";
+
 // What bash offers after these words, the last of which is being typed.
 std::set<std::string> bash_offers(const std::string& words) {
   const TemporaryFolder folder;
   folder.file("moesim.bash", moesim::tools::bash_completion(table()));
   folder.file("a.yaml", "");
-  return lines_of("cd " + folder.path().string() +
-                  " && bash -c 'source ./moesim.bash; COMP_WORDS=(" + words +
+  return lines_of("cd " + folder.path().string() + " && bash -c 'source ./moesim.bash; " + kListed +
+                  "COMP_WORDS=(" + words +
                   "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _moesim; printf \"%s\\n\" "
                   "\"${COMPREPLY[@]}\"'");
 }
@@ -89,12 +98,29 @@ TEST_CASE("bash offers commands, then the commands of a group") {
 
 TEST_CASE("bash offers a command's options, their choices and files") {
   CHECK(bash_offers("moesim run --") ==
-        Words{"--output", "--format", "--set", "--quiet", "--help"});
+        Words{"--output", "--model", "--gpu", "--format", "--set", "--quiet", "--help"});
   CHECK(bash_offers("moesim run --format \"\"") == Words{"text", "json"});
   CHECK(bash_offers("moesim run --format j") == Words{"json"});
   CHECK(bash_offers("moesim run a") == Words{"a.yaml"});
   CHECK(bash_offers("moesim run -o \"\"") == Words{"a.yaml", "moesim.bash"});
   CHECK(bash_offers("moesim run --set \"\"").empty());
+}
+
+TEST_CASE("bash offers the names that moesim list knows, beside files") {
+  CHECK(bash_offers("moesim run --model \"\"") ==
+        Words{"mixtral-8x7b", "qwen3-30b", "a.yaml", "moesim.bash"});
+  CHECK(bash_offers("moesim run --model q") == Words{"qwen3-30b"});
+  CHECK(bash_offers("moesim run --gpu \"\"") == Words{"h100-1x8", "h200"});
+  CHECK(bash_offers("moesim run --gpu h2") == Words{"h200"});
+  CHECK(bash_offers("moesim run m") == Words{"mixtral-decode", "moesim.bash"});
+}
+
+TEST_CASE("what names something that is listed is known by what stands for its value") {
+  using moesim::tools::named_kinds;
+  CHECK(named_kinds({.name = "SCENARIO", .is_file = true}) == "scenarios");
+  CHECK(named_kinds({.name = "--model", .value = "MODEL"}) == "models");
+  CHECK(named_kinds({.name = "-o,--output", .value = "TRACE", .is_output = true}).empty());
+  CHECK(named_kinds({.name = "--rate", .value = "N"}).empty());
 }
 
 TEST_CASE("fish offers the same") {
@@ -110,7 +136,9 @@ TEST_CASE("fish offers the same") {
     Words words;
     for (const std::string& offer :
          lines_of("cd " + folder.path().string() + " && HOME=" + folder.path().string() +
-                  " fish -c 'source ./moesim.fish; complete -C \"" + line + "\"'")) {
+                  " fish -c 'source ./moesim.fish; function moesim; test \"$argv\" = "
+                  "\"list models\"; and echo mixtral-8x7b of 8; end; complete -C \"" +
+                  line + "\"'")) {
       words.insert(offer.substr(0, offer.find('\t')));
     }
     return words;
@@ -119,6 +147,7 @@ TEST_CASE("fish offers the same") {
   CHECK(offers("moesim trace ") == Words{"info", "make"});
   CHECK(offers("moesim run --format ") == Words{"text", "json"});
   CHECK(offers("moesim run a") == Words{"a.yaml"});
+  CHECK(offers("moesim run --model mix") == Words{"mixtral-8x7b"});
   CHECK(offers("moesim run --q") == Words{"--quiet"});
 }
 
@@ -127,7 +156,9 @@ TEST_CASE("zsh reads its script, and each command has its function") {
   CHECK(script.find("    '*--set[it'\\''s a \\[value\\]\\: replaced]:K=V: ' \\\n") !=
         std::string::npos);
   CHECK(script.find("    'SCENARIO:_files'") == std::string::npos);
-  CHECK(script.find("    ':SCENARIO:_files' \\\n") != std::string::npos);
+  CHECK(script.find("    ':SCENARIO:{_moesim_names scenarios; _files}' \\\n") != std::string::npos);
+  CHECK(script.find(":GPU\\[=PRICE\\]:{_moesim_names clusters devices}' \\\n") !=
+        std::string::npos);
   if (std::system("command -v zsh > /dev/null") != 0) {
     MESSAGE("zsh is not here; its completion is not tried");
     return;

@@ -52,15 +52,24 @@ std::string shown(const Option& option) {
   return option.name.substr(0, option.name.find(','));
 }
 
-// Before the work, not after it: a file can be there.
+// Before the work, not after it: a file, or one of a folder (PATH, FOLDER), can be there.
 void check_place(const Option& option, const std::string& text) {
   if (text.empty())
     throw sim::ConfigError(fmt::format("{}: expected a file's name", shown(option)));
-  if (fs::is_directory(text))
-    throw sim::InputError(fmt::format("{}: cannot be written: {}", text, std::strerror(EISDIR)));
-  const fs::path folder = fs::path(text).parent_path();
-  if (!folder.empty() && !fs::is_directory(folder))
-    throw sim::InputError(fmt::format("{}: cannot be written: {}", text, std::strerror(ENOENT)));
+  const auto cannot = [&](int why) {
+    return sim::ConfigError(fmt::format("{}: cannot be written: {}", text, std::strerror(why)));
+  };
+  const bool may_be_folder = option.value == "PATH" || option.value == "FOLDER";
+  std::error_code none;
+  if (fs::is_directory(text, none)) {
+    if (may_be_folder) return;
+    throw cannot(EISDIR);
+  }
+  // Of a folder that is to be made the one that it is made in.
+  const bool is_made = option.value == "FOLDER" && fs::path(text).filename().empty();
+  const fs::path place = fs::path(text).parent_path();
+  const fs::path folder = is_made ? place.parent_path() : place;
+  if (!folder.empty() && !fs::is_directory(folder, none)) throw cannot(ENOENT);
 }
 
 }  // namespace
@@ -72,7 +81,7 @@ std::string key_of(const std::string& option) {
 
 void check_outputs(const Command& command, const Arguments& arguments) {
   for (const Option& option : command.options) {
-    if (!option.is_output || option.value != "FILE") continue;
+    if (!option.is_output) continue;
     for (const std::string& text : arguments.all(key_of(option.name))) check_place(option, text);
   }
   struct Use {

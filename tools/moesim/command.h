@@ -65,7 +65,7 @@ struct Command {
 };
 
 // Throws ConfigError where two files that a command writes are one, or one is a file that it reads,
-// InputError where one cannot be.
+// or cannot be: its folder is not there, or it is one.
 void check_outputs(const Command& command, const Arguments& arguments);
 
 // All commands, in the order of the help.

@@ -1,8 +1,27 @@
 #include "tools/moesim/completion.h"
 
+#include <array>
 #include <ostream>
+#include <utility>
 
 namespace moesim::tools {
+
+std::string named_kinds(const Option& option) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kKinds{
+      {{"SCENARIO", "scenarios"},
+       {"INPUT", "scenarios"},
+       {"MODEL", "models"},
+       {"CLUSTER", "clusters"},
+       {"DEVICE", "devices"},
+       {"ENGINE", "engines"},
+       {"TRACE", "traces"},
+       {"GPU[=PRICE]", "clusters devices"}}};
+  if (option.is_output || !option.choices.empty()) return {};
+  const bool positional = !option.name.starts_with('-');
+  for (const auto& [name, kinds] : kKinds)
+    if (name == (positional ? option.name : option.value)) return std::string(kinds);
+  return {};
+}
 
 Command completion_command() {
   return {.name = "completion",

@@ -14,6 +14,10 @@ std::string bash_completion(std::span<const Command> commands);
 std::string zsh_completion(std::span<const Command> commands);
 std::string fish_completion(std::span<const Command> commands);
 
+// What an option's value, or a positional, names: kinds of `moesim list`, by spaces ("clusters
+// devices"); empty where it names nothing that is listed.
+std::string named_kinds(const Option& option);
+
 // What a manual page says of a program, beside its commands.
 struct ManualPage {
   std::string program = "moesim";

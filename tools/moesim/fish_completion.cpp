@@ -5,6 +5,16 @@
 #include "tools/moesim/shell_words.h"
 
 namespace moesim::tools {
+namespace {
+
+std::string names_and_files(const Option& option) {
+  const std::string kinds = named_kinds(option);
+  std::string text = option.is_file ? " -F" : kinds.empty() ? "" : " -f";
+  if (!kinds.empty()) text += " -a " + quoted("(__moesim_names " + kinds + ")");
+  return text;
+}
+
+}  // namespace
 
 std::string fish_completion(std::span<const Command> commands) {
   std::string text =
@@ -23,6 +33,12 @@ std::string fish_completion(std::span<const Command> commands) {
       "  # Whether these words were typed first.\n"
       "  string match -q -- \"$argv *\" \"$(__moesim_words) \"\n"
       "end\n"
+      "function __moesim_names\n"
+      "  # What may be named, of some kinds.\n"
+      "  for kind in $argv\n"
+      "    moesim list $kind 2> /dev/null | string replace -r ' .*' ''\n"
+      "  end\n"
+      "end\n"
       "complete -c moesim -f\n";
   for (const auto& [before, words] : words_after(commands)) {
     for (const auto& [word, summary] : words) {
@@ -38,8 +54,8 @@ std::string fish_completion(std::span<const Command> commands) {
       if (is_positional(option)) {
         if (!option.choices.empty()) {
           line += fmt::format(" -a {}", quoted(fmt::format("{}", fmt::join(option.choices, " "))));
-        } else if (option.is_file) {
-          line += " -F";
+        } else if (option.is_file || !named_kinds(option).empty()) {
+          line += names_and_files(option);
         } else {
           continue;
         }
@@ -52,8 +68,8 @@ std::string fish_completion(std::span<const Command> commands) {
       if (!option.value.empty()) line += " -r";
       if (!option.choices.empty()) {
         line += fmt::format(" -f -a {}", quoted(fmt::format("{}", fmt::join(option.choices, " "))));
-      } else if (option.is_file) {
-        line += " -F";
+      } else {
+        line += names_and_files(option);
       }
       text += fmt::format("{} -d {}\n", line, quoted(option.help));
     }

@@ -43,6 +43,10 @@ class Progress {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 // "h200": the cluster of most of them that ships; a cluster's name, file or size as it is.
 std::string cluster_named(const std::string& text) {
   std::string device = text;
@@ -88,8 +92,9 @@ std::string target_text(const std::string& text) {
   return fmt::format("{{{}: {}}}", text.substr(0, colon), text.substr(colon + 1));
 }
 
-constexpr std::array kLoad{"rate",   "input", "output", "context",
-                           "prompt", "ttft",  "tpot",   "engine"};
+constexpr std::array kLoad{"rate", "input", "output", "context", "prompt",
+                           "ttft", "tpot",  "e2el",   "engine"};
+constexpr std::array kTargets{"ttft", "tpot", "e2el"};
 constexpr std::array kTraining{"training", "sequence", "global-batch", "days"};
 
 using Set = std::function<void(const std::string& key, const std::string& value, const char*)>;
@@ -137,10 +142,20 @@ void set_load(const Arguments& arguments, const Set& set) {
     set("load.input", arguments.text("input"), "input");
     set("load.output", arguments.text("output"), "output");
   }
-  for (const char* target : {"ttft", "tpot"})
-    if (arguments.has(target))
-      set(fmt::format("targets.{}", target), target_text(arguments.text(target)), target);
-  if (!arguments.has("ttft") && !arguments.has("tpot")) set("targets", "{}", "ttft");
+  bool any = false;
+  for (const char* target : kTargets) {
+    if (!arguments.has(target)) continue;
+    any = true;
+    set(fmt::format("targets.{}", target), target_text(arguments.text(target)), target);
+  }
+  if (!any) {
+    throw sim::ConfigError(fmt::format(
+        "plan: say within what times the load is to be carried: {}",
+        arguments.has("context")  ? "--tpot, such as --tpot 80ms"
+        : arguments.has("prompt") ? "--ttft, such as --ttft 2s"
+                                  : "at least one of --ttft, --tpot and --e2el, such as --ttft 2s "
+                                    "--tpot 80ms"));
+  }
   if (arguments.has("engine")) set("engine", "\"" + arguments.text("engine") + "\"", "engine");
 }
 
@@ -212,6 +227,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const Plan plan =
       make_plan(spec, {.shipped = shipped(),
                        .traces = trace_cache(std::getenv),
+                       .version = MOESIM_VERSION,
+                       .clock = arguments.has("time") ? seconds : std::function<double()>{},
                        .stop = console.interrupted,
                        .progress = [&](const std::string& what, std::size_t done, std::size_t all) {
                          progress(what, done, all);
@@ -272,6 +289,7 @@ Command plan_command() {
            {.name = "--tpot",
             .value = "TIME",
             .help = "a further token at most: 80ms; p95:80ms, mean:60ms"},
+           {.name = "--e2el", .value = "TIME", .help = "to the last token at most: 30s; p95:30s"},
            {.name = "--engine",
             .value = "ENGINE",
             .help = "a name or file of configs/engines",
@@ -303,6 +321,10 @@ Command plan_command() {
             .help = "write the plan there instead of to standard output",
             .is_file = true,
             .is_output = true},
+           {.name = "--time",
+            .value = "",
+            .help = "how long each stage took (stages[].wall_s), which differs from run to run; "
+                    "without it wall_s is null"},
            html_option(),
            format_option()},
       .examples = {"moesim plan --model qwen3-235b-a22b --gpu h200=2.60 --rate 24 --input 2000 "

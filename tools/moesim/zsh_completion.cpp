@@ -28,6 +28,9 @@ std::string function_name(const std::string& command) {
 
 std::string zsh_action(const Option& option) {
   if (!option.choices.empty()) return fmt::format("({})", fmt::join(option.choices, " "));
+  const std::string kinds = named_kinds(option);
+  if (!kinds.empty())
+    return fmt::format("{{_moesim_names {}{}}}", kinds, option.is_file ? "; _files" : "");
   return option.is_file ? "_files" : " ";
 }
 
@@ -57,7 +60,15 @@ std::string zsh_options(const Command& command) {
 std::string zsh_completion(std::span<const Command> commands) {
   std::string text =
       "#compdef moesim\n# zsh completion of moesim: moesim completion zsh > _moesim, in a folder "
-      "of $fpath\n\n";
+      "of $fpath\n\n"
+      "_moesim_names() {\n"
+      "  local kind\n"
+      "  local -a names\n"
+      "  for kind in \"$@\"; do\n"
+      "    names+=(${${(f)\"$(moesim list $kind 2> /dev/null)\"}%% *})\n"
+      "  done\n"
+      "  compadd -a names\n"
+      "}\n\n";
   for (const auto& [before, words] : words_after(commands)) {
     text += fmt::format(
         "{}() {{\n"

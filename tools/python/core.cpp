@@ -161,10 +161,10 @@ std::string plan(const std::string& source, const std::string& text_name, const 
                                       : sim::io::YamlDocument::parse(source, text_name);
     workloads::apply_overrides(document, sets);
     const PlanSpec spec = read_plan(document.root());
-    const Plan made =
-        make_plan(spec, {.shipped = shipped(), .traces = trace_cache(std::getenv), .stop = [&] {
-                           return interruption.asked();
-                         }});
+    const Plan made = make_plan(spec, {.shipped = shipped(),
+                                       .traces = trace_cache(std::getenv),
+                                       .version = MOESIM_VERSION,
+                                       .stop = [&] { return interruption.asked(); }});
     return to_json(made, spec).dump();
   });
 }

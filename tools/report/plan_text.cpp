@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/units_text.h"
 #include "tools/report/number_text.h"
@@ -28,7 +29,8 @@ class Text {
   std::string make() {
     line(fmt::format("{}; {} candidates, {} estimated, {} measured", asked(),
                      plan_.candidates.size(), stage("estimate").out, stage("measure").out));
-    for (const PlanAnswer& answer : plan_.answers) tell(answer);
+    for (const PlanAnswer& answer : plan_.answers)
+      is_told_whole(answer) ? tell(answer) : tell_shortly(answer);
     if (plan_.nearest) tell_nearest();
     if (!plan_.answers.empty() && plan_.second) tell_second();
     tell_rejected();
@@ -63,10 +65,47 @@ class Text {
     return plan_.candidates[answer.candidate];
   }
 
-  void tell(const PlanAnswer& a) {
-    const Candidate& c = candidate(a);
+  static std::string roles_of(const PlanAnswer& a) {
     std::string roles;
     for (const std::string& role : a.roles) roles += (roles.empty() ? "" : ", ") + role;
+    std::ranges::replace(roles, '_', ' ');
+    return roles;
+  }
+
+  // Whether it is what was asked for, or the least that might do.
+  static bool is_told_whole(const PlanAnswer& a) {
+    const std::string& role = a.roles.front();
+    return role == "chosen" || role == "fewest" || role == "cheapest";
+  }
+
+  std::string head(const PlanAnswer& a) const {
+    return fmt::format("  {}: {} GPUs ({} node{}), {}", roles_of(a), a.offer.gpus, a.nodes,
+                       a.nodes == 1 ? "" : "s", engines_text(candidate(a), a.offer.engines));
+  }
+
+  void tell_carried(const PlanAnswer& a) {
+    const double used = spec_.demand.rate / a.offer.capacity;
+    row("carries",
+        fmt::format("{} {} (80 %: {} to {}), {:.0f} % used{}", rate_text(a.offer.capacity), unit(),
+                    rate_text(a.capacity_p10), rate_text(a.capacity_p90), 100 * used,
+                    used > 0.9 ? ": near saturation" : ""));
+  }
+
+  // What it has otherwise than the chosen one.
+  void tell_shortly(const PlanAnswer& a) {
+    line("");
+    line(head(a));
+    tell_carried(a);
+    std::string text = fmt::format("probability {:.2f}", a.offer.probability);
+    if (a.offer.cost > 0) text += fmt::format("; {:.2f} {}/h", a.offer.cost, spec_.currency);
+    if (a.power) text += fmt::format("; {:.1f} kW", a.power->total_w / 1e3);
+    text += fmt::format("; without one node it carries {} {}", rate_text(a.without_spare), unit());
+    row("sure", text);
+  }
+
+  void tell(const PlanAnswer& a) {
+    const Candidate& c = candidate(a);
+    const std::string roles = roles_of(a);
     line("");
     if (spec_.training) {
       line(fmt::format("  {}: {}", roles, run_head(plan_, a)));
@@ -75,13 +114,8 @@ class Text {
       if (a.roles.front() == "chosen") rows(fewer_rows(plan_, spec_, a));
       return;
     }
-    line(fmt::format("  {}: {} GPUs ({} node{}), {}", roles, a.offer.gpus, a.nodes,
-                     a.nodes == 1 ? "" : "s", engines_text(c, a.offer.engines)));
-    const double used = spec_.demand.rate / a.offer.capacity;
-    row("carries",
-        fmt::format("{} {} (80 %: {} to {}), {:.0f} % used{}", rate_text(a.offer.capacity), unit(),
-                    rate_text(a.capacity_p10), rate_text(a.capacity_p90), 100 * used,
-                    used > 0.9 ? ": near saturation" : ""));
+    line(head(a));
+    tell_carried(a);
     row("sure", fmt::format("meets the targets with probability {:.2f}{}; {}", a.offer.probability,
                             spec_.demand.spare != Spare::None && a.roles.front() != "fewest"
                                 ? " once the spare is lost"
@@ -103,6 +137,11 @@ class Text {
                                "them), {:.3f} per million of both kinds",
                                a.offer.cost, spec_.currency, *a.cost_per_million_output,
                                spec_.currency, *a.cost_per_million_total));
+    }
+    if (a.cost_per_million_read) {
+      row("", fmt::format("of that: {:.3f} {} per million input tokens (the GPUs that read them), "
+                          "{:.3f} per million output tokens (those that generate)",
+                          *a.cost_per_million_read, spec_.currency, *a.cost_per_million_generated));
     }
     if (a.power) tell_power(*a.power);
     row("spare",
@@ -203,23 +242,53 @@ class Text {
       rows(nearest_run_rows(plan_, spec_));
       return;
     }
-    if (n.would_do) {
-      row("nearest", fmt::format("{}: {} {} within {} GPUs", engines_text(c, n.would_do->engines),
-                                 rate_text(n.carried), unit(), spec_.demand.limits.gpus));
-      row("would do",
-          fmt::format("{} GPUs{}", n.would_do->gpus,
-                      n.would_do->cost > 0
-                          ? fmt::format(", {:.2f} {}/h", n.would_do->cost, spec_.currency)
-                          : ""));
+    if (n.engines > 0) {
+      row("nearest", fmt::format("{}: {} {} within the limits ({})", engines_text(c, n.engines),
+                                 rate_text(n.carried), unit(), limits_text()));
+    } else if (n.carried == 0 && c.measured && c.measured->capacity.p50 > 0) {
+      row("nearest",
+          fmt::format("{}: alone beyond the limits ({})", engines_text(c, 1), limits_text()));
     } else if (n.least_token_s || n.least_first_s) {
       const bool prompt = n.least_first_s || (spec_.steps && !spec_.steps->decode);
       row("nearest",
           fmt::format("{}: alone, {} takes {}", engines_text(c, 1), prompt ? "a prompt" : "a token",
                       time_text(1e6 * n.least_token_s.value_or(n.least_first_s.value_or(0)))));
-      row("would do", fmt::format("a longer {}", prompt ? "TTFT" : "TPOT"));
+      if (!n.would_do && n.otherwise.empty())
+        row("would do", fmt::format("a longer {}", prompt ? "TTFT" : "TPOT"));
     } else {
-      row("nearest", engines_text(c, 1) + ": no rate attains the targets");
+      row("nearest", engines_text(c, 1) + ": " +
+                         (n.refused.empty() ? "no rate attains the targets" : n.refused));
     }
+    tell_what_would_do(n);
+  }
+
+  std::string limits_text() const {
+    const Limits& limits = spec_.demand.limits;
+    std::string text = fmt::format("{} GPUs", limits.gpus);
+    if (std::isfinite(limits.cost)) text += fmt::format(", {:g} {}/h", limits.cost, spec_.currency);
+    if (std::isfinite(limits.power)) text += fmt::format(", {:g} kW", limits.power / 1e3);
+    return text;
+  }
+
+  static std::string cost_text(const Offer& offer, const std::string& currency) {
+    return offer.cost > 0 ? fmt::format(", {:.2f} {}/h", offer.cost, currency) : "";
+  }
+
+  void tell_what_would_do(const Nearest& n) {
+    if (n.would_do && n.would_do_by) {
+      row("would do", fmt::format("{} GPUs: {}{}", n.would_do->gpus,
+                                  engines_text(*n.would_do_by, n.would_do->engines),
+                                  cost_text(*n.would_do, spec_.currency)));
+      if (n.would_do_by->gpus() > spec_.demand.limits.gpus)
+        row("", fmt::format("an engine larger than {} GPUs: of that size none is among the {} "
+                            "candidates",
+                            spec_.demand.limits.gpus, plan_.candidates.size()));
+    }
+    for (const Nearest::Otherwise& other : n.otherwise)
+      row(&other == &n.otherwise.front() && !n.would_do ? "would do" : "or",
+          fmt::format("{}: {} GPUs, {}{}", other.what, other.offer.gpus,
+                      engines_text(other.engine, other.offer.engines),
+                      cost_text(other.offer, spec_.currency)));
   }
 
   void tell_rejected() {
@@ -237,10 +306,22 @@ class Text {
       line("\n  search    exhaustive: all that fit were measured");
       return;
     }
+    if (stage("measure").out == 0) {
+      line(fmt::format("\n  search    nothing was measured{}",
+                       stage("estimate").out == 0
+                           ? ": all were refused by proof"
+                           : fmt::format(": no estimate was held against anything; margin {:.0f} %",
+                                         100 * plan_.margin_used)));
+      return;
+    }
     line(
         fmt::format("\n  search    estimates are off by {:.0f} % at most of those measured; margin "
                     "{:.0f} %",
                     100 * plan_.largest_error, 100 * plan_.margin_used));
+    if (plan_.answers.empty() || spec_.training) return;
+    // The margin is of what was asked; of what others carry estimates may be further off.
+    row("", fmt::format("only of the {} measured: least power, most throughput, most robust",
+                        stage("measure").out));
   }
 
   const Plan& plan_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "sim/error.h"
 #include "workloads/deployment/elastic.h"
@@ -137,6 +138,55 @@ hardware::Cluster loaded(const std::filesystem::path& file, const ClusterChanges
                          : hardware::load_cluster_with(file, changes);
 }
 
+// The node at a path such as "faults[0].node"; nothing where it is not there.
+std::optional<YamlNode> node_at(const YamlNode& root, std::string_view path) {
+  std::optional<YamlNode> node = root;
+  while (node && !path.empty()) {
+    if (path.front() == '[') {
+      const std::size_t end = path.find(']');
+      std::size_t index = 0;
+      const auto [rest, error] = std::from_chars(path.data() + 1, path.data() + path.size(), index);
+      if (end == std::string_view::npos || error != std::errc{} || !node->is_list()) return {};
+      const auto items = node->items();
+      if (index >= items.size()) return {};
+      node = items[index];
+      path.remove_prefix(end + 1);
+    } else {
+      const std::size_t end = std::min(path.find_first_of(".["), path.size());
+      if (!node->is_map()) return {};
+      node = node->find(path.substr(0, end));
+      path.remove_prefix(end);
+    }
+    if (path.starts_with('.')) path.remove_prefix(1);
+  }
+  return node;
+}
+
+// Where all that is wrong was said beside the file, those values are: notes it there.
+bool note_of_changes(const YamlNode& cluster, const ClusterChanges& changes, std::string_view all) {
+  std::vector<std::pair<YamlNode, std::string>> mistakes;
+  for (std::size_t start = 0; start < all.size();) {
+    const std::size_t end = std::min(all.find('\n', start), all.size());
+    std::string_view text = all.substr(start, end - start);
+    start = end + 1;
+    const auto change = std::ranges::find_if(
+        changes, [&](const auto& one) { return text.starts_with(one.where + ": "); });
+    if (change == changes.end()) return false;
+    text.remove_prefix(change->where.size() + 2);
+    const std::size_t colon = text.find(": ");
+    auto node =
+        colon == std::string_view::npos ? std::nullopt : node_at(cluster, text.substr(0, colon));
+    if (node)
+      text.remove_prefix(colon + 2);
+    else
+      node = node_at(cluster, change->path);
+    if (!node) return false;
+    mistakes.emplace_back(*node, text);
+  }
+  for (const auto& [node, text] : mistakes) node.error(text);
+  return !mistakes.empty();
+}
+
 // A file, or {file: a file, and what is otherwise than in it}: `--set cluster.faults=...` makes the
 // second of the first.
 hardware::Cluster read_cluster(const YamlNode& node, const Shipped& shipped, Inputs& inputs) {
@@ -159,7 +209,12 @@ hardware::Cluster read_cluster(const YamlNode& node, const Shipped& shipped, Inp
   if (inputs.cluster.empty()) return {};
   collect(node, "", inputs.cluster_changes);
   return load_part<hardware::Cluster>(file, inputs.cluster, [&](const std::filesystem::path& path) {
-    return loaded(path, inputs.cluster_changes, shipped);
+    try {
+      return loaded(path, inputs.cluster_changes, shipped);
+    } catch (const sim::ConfigError& error) {
+      if (note_of_changes(node, inputs.cluster_changes, error.what())) return hardware::Cluster{};
+      throw;
+    }
   });
 }
 

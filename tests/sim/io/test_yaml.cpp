@@ -446,11 +446,21 @@ TEST_CASE("a share that is none, or out of its range, is told") {
     return mistakes("a: " + text + "\n",
                     [](const YamlNode& root) { (void)io::share_of(root.at("a"), 0.01, 0.5); });
   };
-  CHECK(told("60 %") == "x.yaml:1:4: a: expected 1 to 50 %, not \"60 %\"");
-  CHECK(told("0.5 %") == "x.yaml:1:4: a: expected 1 to 50 %, not \"0.5 %\"");
-  CHECK(told("2 x%") == "x.yaml:1:4: a: expected 1 to 50 %, not \"2 x%\"");
-  CHECK(told("nan %") == "x.yaml:1:4: a: expected 1 to 50 %, not \"nan %\"");
-  CHECK(told("\"%\"") == "x.yaml:1:4: a: expected 1 to 50 %, not \"%\"");
+  CHECK(told("60 %") ==
+        "x.yaml:1:4: a: expected a part from 0.01 to 0.5, or as much in percent, such as 50 %, not "
+        "\"60 %\"");
+  CHECK(told("0.5 %") ==
+        "x.yaml:1:4: a: expected a part from 0.01 to 0.5, or as much in percent, such as 50 %, not "
+        "\"0.5 %\"");
+  CHECK(told("2 x%") ==
+        "x.yaml:1:4: a: expected a part from 0.01 to 0.5, or as much in percent, such as 50 %, not "
+        "\"2 x%\"");
+  CHECK(told("nan %") ==
+        "x.yaml:1:4: a: expected a part from 0.01 to 0.5, or as much in percent, such as 50 %, not "
+        "\"nan %\"");
+  CHECK(told("\"%\"") ==
+        "x.yaml:1:4: a: expected a part from 0.01 to 0.5, or as much in percent, such as 50 %, not "
+        "\"%\"");
   CHECK(told("0.6").starts_with("x.yaml:1:4: a: expected "));
   CHECK(told("[1]").starts_with("x.yaml:1:4: a: expected "));
 }

@@ -8,6 +8,7 @@
 #include "sim/io/csv.h"
 #include "sim/io/json.h"
 #include "tests/support/call_command.h"
+#include "tests/support/thrown.h"
 #include "tools/moesim/command.h"
 #include "workloads/step/phases.h"
 
@@ -136,6 +137,23 @@ TEST_CASE("a report for a folder that is not there is refused and nothing is wri
   CHECK_THROWS_WITH_AS(
       call(tools::run_command(), {{"SCENARIO", {kMixtral}}, {"output", {"nowhere/report.json"}}}),
       "nowhere/report.json: cannot be written: No such file or directory", sim::InputError);
+}
+
+TEST_CASE(
+    "a fault that cannot be is one mistake, of who said it, and the cluster's file is right") {
+  const auto message = [](const std::string& faults) {
+    return tests::thrown<sim::ConfigError>([&] {
+      (void)call(tools::run_command(),
+                 {{"SCENARIO", {kMixtral}}, {"set", {"cluster.faults=" + faults}}});
+    });
+  };
+  CHECK(message("[{node: 3, absent: true}]") ==
+        "--set: cluster.faults[0].node: expected a whole number from 0 to 0, not \"3\"");
+  CHECK(message("[{gpu: 1, absent: true}, {gpu: 8, absent: true}, {gpu: 9, absent: true}]") ==
+        "--set: cluster.faults[1].gpu: expected a whole number from 0 to 7, not \"8\"\n"
+        "--set: cluster.faults[2].gpu: expected a whole number from 0 to 7, not \"9\"");
+  // What is right of itself, and leaves nothing.
+  CHECK(message("[{node: 0, absent: true}]") == "--set: cluster.faults: no device is left");
 }
 
 TEST_CASE("config says of every value where it comes from") {

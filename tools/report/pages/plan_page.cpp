@@ -44,15 +44,17 @@ class PlanPage {
     std::string text;
     for (const Json& role : answer.at("roles"))
       text += (text.empty() ? "" : ", ") + role.get<std::string>();
+    std::ranges::replace(text, '_', ' ');
     return text;
   }
 
   static std::string engines_of(const Json& answer) {
     const std::int64_t engines = answer.at("engines");
-    return fmt::format(
-        "{} {}{} of {} {} ({})", engines, answer.contains("pools") ? "group" : "engine",
-        engines == 1 ? "" : "s", count_text(answer.at("gpus_per_engine")),
-        answer.at("device").get<std::string>(), answer.at("engine").get<std::string>());
+    return fmt::format("{} {}{} of {} {} ({})", engines,
+                       answer.value("pools", Json::array()).size() > 1 ? "group" : "engine",
+                       engines == 1 ? "" : "s", count_text(answer.at("gpus_per_engine")),
+                       answer.at("device").get<std::string>(),
+                       answer.at("engine").get<std::string>());
   }
 
   std::string answer() const {
@@ -85,7 +87,7 @@ class PlanPage {
       return text + fmt::format(" Nearest are {}: a GPU lacks {:.1f} GB.", engine,
                                 n.at("lacking_bytes").get<double>() / 1e9);
     }
-    if (n.contains("would_do")) {
+    if (n.contains("would_do") && !n.contains("refused")) {
       return text +
              fmt::format(" Nearest are engines of {}: {} within the limits; {} GPUs would do.",
                          engine, with_unit(n.at("carries_per_s")),
@@ -99,7 +101,8 @@ class PlanPage {
       return text + fmt::format(" Nearest is {}: alone, a prompt takes {}.", engine,
                                 time_text(1e3 * n.at("least_first_ms").get<double>()));
     }
-    return text + fmt::format(" Nearest is {}: no rate attains the targets.", engine);
+    return text + fmt::format(" Nearest is {}: {}.", engine,
+                              n.value("refused", std::string("no rate attains the targets")));
   }
 
   Figure carried(const Json& answers) const {
@@ -222,8 +225,10 @@ class PlanPage {
   Figure stages() const {
     Bars chart{.unit = "engines", .categories = {}, .series = {{"passed on", {}}}};
     Table table{{"stage", "in", "out"}, {}};
+    bool any_measured = false;
     for (const Json& stage : plan_.at("stages")) {
       const std::string name = stage.at("name");
+      if (name == "measure") any_measured = stage.at("out") > 0;
       const double out = stage.at("out");
       chart.categories.push_back(name);
       chart.series[0].values.push_back({out, count_text(out)});
@@ -231,10 +236,13 @@ class PlanPage {
     }
     const Json& search = plan_.at("search");
     return {.title = "Engines that were thought of",
-            .sentence = fmt::format(
-                "Estimates are off by {:.0f} % at most of those measured; the margin was {:.0f} %.",
-                100 * search.at("largest_error").get<double>(),
-                100 * search.at("margin_used").get<double>()),
+            .sentence =
+                any_measured
+                    ? fmt::format("Estimates are off by {:.0f} % at most of those measured; the "
+                                  "margin was {:.0f} %.",
+                                  100 * search.at("largest_error").get<double>(),
+                                  100 * search.at("margin_used").get<double>())
+                    : "Nothing was measured.",
             .chart = std::move(chart),
             .table = std::move(table)};
   }

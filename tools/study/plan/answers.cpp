@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "tools/study/plan/lost_capacity.h"
+#include "tools/study/point_id.h"
 #include "workloads/report/energy.h"
 #include "workloads/scenario.h"
 #include "workloads/serving/service.h"
@@ -18,12 +19,14 @@ Offer with_one_more(const PlanWork& work, std::size_t i, const Offer& offer, con
   return offer_with(work.terms(i), offer.engines + 1, c.p50, work.deviation(i), demand);
 }
 
-workloads::RunResult run_of(const PlanWork& work, const std::string& text) {
-  auto document = sim::io::YamlDocument::parse(text, "the plan's scenario");
+// Runs the answer's scenario.
+void run_it(const PlanWork& work, PlanAnswer& answer) {
+  auto document = sim::io::YamlDocument::parse(answer.scenario, "the plan's scenario");
   workloads::Scenario scenario = workloads::read_scenario(document.root(), work.options.shipped);
   scenario.inputs.scenario.clear();
   scenario.deployment.routing.cache = work.options.traces;
-  return workloads::run(scenario, {.stop = work.options.stop});
+  answer.id = point_id(scenario, work.options.version);
+  answer.run = workloads::run(scenario, {.stop = work.options.stop});
 }
 
 // Tokens or requests a second: the load; of a run all that it does.
@@ -52,6 +55,13 @@ void write_cost(const PlanWork& work, PlanAnswer& answer) {
   }
   answer.cost_per_million_output = answer.offer.cost / output * 1e6;
   answer.cost_per_million_total = answer.offer.cost / total * 1e6;
+  const EngineChoice& choice = work.plan.candidates[answer.candidate].choice;
+  if (!choice.prefill) return;
+  const double reads =
+      static_cast<double>(choice.prefill->engines * choice.prefill->layout.gpus()) /
+      static_cast<double>(choice.gpus());
+  answer.cost_per_million_read = reads * answer.offer.cost / (total - output) * 1e6;
+  answer.cost_per_million_generated = (1 - reads) * answer.offer.cost / output * 1e6;
 }
 
 // Of the run: steps that it was sampled by, or that it is, and the part of the time that they take.
@@ -72,7 +82,9 @@ std::optional<PlanPower> power_of_run(const PlanWork& work, const PlanAnswer& an
       std::min(1.0, answer.run.serving && !apart ? answer.run.serving->report.busy_share
                                                  : rate / answer.offer.capacity);
   const hardware::CardPower& card = left_by(setting.power());
-  PlanPower power{.error = card.error, .stand_ins = card.stand_ins};
+  PlanPower power{.error = card.error,
+                  .origin = card.stand_ins.empty() ? "fitted" : "assumed",
+                  .stand_ins = card.stand_ins};
   power.gpu_w = card.idle_w + works * (hardware::power_of(card, use) - card.idle_w);
   const auto gpus = static_cast<double>(answer.offer.gpus);
   power.total_w = gpus * setting.watts(power.gpu_w);
@@ -96,7 +108,7 @@ Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand
                       : spec.steps
                           ? work.setting(i).scenario(choice, engine.batch)
                           : work.setting(i).scenario(choice, wanted.engines, engine.requests);
-    answer.run = run_of(work, answer.scenario);
+    run_it(work, answer);
     if (!answer.run.serving) return wanted;
     const auto& report = answer.run.serving->report;
     if (workloads::serving::meets(report, spec.targets) || tries == kMostTries) return wanted;
@@ -129,6 +141,7 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
   const double capacity = left_by(work.plan.candidates[i].measured).capacity.p50;
   PlanAnswer answer{
       .roles = {work.roles[question]}, .candidate = i, .confidence = demand.confidence};
+  answer.engine_id = work.engine_id(i);
   answer.deviation = work.deviation(i);
   answer.offer = run_enough(work, i, wanted, demand, answer);
   const auto engines = static_cast<double>(answer.offer.engines);
@@ -139,6 +152,8 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
   answer.nodes = (answer.offer.gpus + terms.gpus_per_node - 1) / terms.gpus_per_node;
   const std::int64_t left = answer.offer.engines - engines_lost(terms, Spare::Node);
   answer.without_spare = static_cast<double>(std::max<std::int64_t>(0, left)) * capacity;
+  answer.without_gpu =
+      static_cast<double>(answer.offer.engines - engines_lost(terms, Spare::Gpu)) * capacity;
   if (answer.offer.cost > 0) write_cost(work, answer);
   answer.power = power_of_run(work, answer);
   answer.reliability = work.setting(i).reliability();
@@ -157,9 +172,9 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
 
 void answer_questions(PlanWork& work) {
   PlanStage stage{.name = "final"};
+  std::optional<double> wall_s;
   auto& answers = work.plan.answers;
   answers.clear();
-  std::erase_if(work.plan.stages, [](const PlanStage& s) { return s.name == "final"; });
   for (std::size_t q = 0; q < work.asked.size(); ++q) {
     const std::optional<std::size_t> best = work.best[q];
     if (!best) continue;
@@ -174,6 +189,7 @@ void answer_questions(PlanWork& work) {
     auto same = same_as(wanted);
     if (same == answers.end()) {
       work.proceed("final", q, work.asked.size());
+      const StageTime time(work, wall_s);
       PlanAnswer answer = answer_of(work, i, wanted, q);
       same = same_as(answer.offer);
       if (same == answers.end()) {
@@ -184,7 +200,8 @@ void answer_questions(PlanWork& work) {
     }
     same->roles.push_back(work.roles[q]);
   }
-  work.plan.stages.push_back(std::move(stage));
+  stage.wall_s = wall_s;
+  work.replace_stage(std::move(stage));
 }
 
 std::optional<PlanTie> second_of(const PlanWork& work) {

@@ -102,6 +102,20 @@ void add(PlanWork& work, const std::vector<Roles>& roles, const Pair& pair) {
   work.left.push_back(work.plan.candidates.size() - 1);
 }
 
+void add_pairs(PlanWork& work, const std::vector<std::size_t>& members, PlanStage& stage) {
+  std::vector<Roles> roles;
+  for (const std::size_t i : members) {
+    work.proceed("pools", roles.size(), members.size());
+    roles.push_back(roles_of(work, i));
+  }
+  const std::vector<Pair> pairs = best_pairs(work, roles);
+  stage.in += pairs.size();
+  for (std::size_t k = 0; k < std::min(pairs.size(), kPairsKept); ++k) {
+    add(work, roles, pairs[k]);
+    ++stage.out;
+  }
+}
+
 }  // namespace
 
 void add_pools_apart(PlanWork& work) {
@@ -118,18 +132,9 @@ void add_pools_apart(PlanWork& work) {
     work.left.clear();
   }
   PlanStage stage{.name = "pools"};
-  for (const auto& [group, members] : groups) {
-    std::vector<Roles> roles;
-    for (const std::size_t i : members) {
-      work.proceed("pools", roles.size(), members.size());
-      roles.push_back(roles_of(work, i));
-    }
-    const std::vector<Pair> pairs = best_pairs(work, roles);
-    stage.in += pairs.size();
-    for (std::size_t k = 0; k < std::min(pairs.size(), kPairsKept); ++k) {
-      add(work, roles, pairs[k]);
-      ++stage.out;
-    }
+  {
+    const StageTime time(work, stage.wall_s);
+    for (const auto& [group, members] : groups) add_pairs(work, members, stage);
   }
   work.plan.stages.push_back(std::move(stage));
 }

@@ -98,6 +98,7 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
   YamlDocument document = YamlDocument::parse("{}", "the plan");
   set_base(spec, spec.gpus[gpu], varied_, document);
   base_ = workloads::read_deployment(document.root(), shipped, inputs_);
+  inputs_.hashes = std::make_shared<sim::io::FileHashes>();
   document.throw_errors();
   reliability_ = hardware::with(hardware::reliability_of(inputs_.cluster, inputs_.cluster_changes),
                                 spec.reliability, "the plan");
@@ -107,7 +108,6 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
     document.throw_errors();
     throw_problems(base_, *training_);
     workloads::training_host(base_.host);
-    inputs_.hashes = std::make_shared<sim::io::FileHashes>();
   } else if (!spec.steps) {
     // What is wrong with it is said before anything is searched.
     std::vector<std::string> ignored;
@@ -217,9 +217,14 @@ std::string PlanSetting::name_of(const EngineChoice& engine) const {
   if (engine.redundant > 0) text += fmt::format(", {} redundant experts", engine.redundant);
   if (engine.two_batch) text += ", two batches";
   if (engine.training) text += ", " + tools::name_of(*engine.training);
+  return varied_.empty() ? text : text + ", " + varied_text();
+}
+
+std::string PlanSetting::varied_text() const {
+  std::string text;
   for (const auto& [key, value] : varied_)
-    text += fmt::format(", {} {}", key.substr(key.rfind('.') + 1), value);
-  return text;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", key.substr(key.rfind('.') + 1), value);
+  return text.empty() ? "the first" : text;
 }
 
 void PlanSetting::set_failures(YamlDocument& document) const {

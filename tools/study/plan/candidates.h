@@ -65,6 +65,8 @@ class PlanSetting {
   const std::vector<std::pair<std::string, std::string>>& varied() const { return varied_; }
   // Of an engine whose GPUs, where they work, are used so; not known yet: they wait.
   EngineTerms terms(std::int64_t gpus, const std::optional<hardware::PowerUse>& use) const;
+  // What the plan names, each file's hash read once.
+  const workloads::Inputs& inputs() const { return inputs_; }
   // Of a card; nothing where its device's file says nothing.
   const std::optional<hardware::CardPower>& power() const { return power_; }
   // With its part of the host and what cooling adds. REQUIRES: power()
@@ -86,6 +88,8 @@ class PlanSetting {
   const workloads::TrainingQuestion& training_question() const;
   // "tp2-dp8-ep16", and what is not the plan's first choice: "redundant 32", "kv_cache fp8".
   std::string name_of(const EngineChoice& engine) const;
+  // "kv_cache fp8, backend trtllm" of what varies; "the first" where nothing does.
+  std::string varied_text() const;
   // A whole scenario: `engines` of it under the load, or a step at `batch` (sequences that decode,
   // tokens of prompts) of one.
   std::string scenario(const EngineChoice& engine, std::int64_t engines,

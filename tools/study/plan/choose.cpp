@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <utility>
 
@@ -45,6 +46,16 @@ Rejection not_the_best(const PlanWork& work, std::size_t i,
                                          "{:.2f}, of {:.2f}",
                                          work.days(capacity.p50), p, work.spec.demand.confidence)};
     return {"dominated", fmt::format("measured: {:.1f} days", work.days(capacity.p50))};
+  }
+  const Spare spare = work.spec.demand.spare;
+  if (spare != Spare::None && !candidate.offer) {
+    Demand alone = work.spec.demand;
+    alone.spare = Spare::None;
+    if (const auto offer = work.offer(i, alone)) {
+      return {"spare",
+              fmt::format("measured: {} GPUs would do, but not with a {} lost within the limits",
+                          offer->gpus, spare == Spare::Gpu ? "GPU" : "node")};
+    }
   }
   if (candidate.offer) {
     return {"dominated", fmt::format("measured: {} GPUs carry {} /s", candidate.offer->gpus,
@@ -92,37 +103,39 @@ void choose(PlanWork& work) {
         {.terms = work.terms(i), .ceiling = work.known[i].ceiling, .group = work.setting(i).gpu()});
   }
   std::size_t estimated = 0, closely = 0, measured = 0;
+  std::array<std::optional<double>, 3> walls;
   const SearchResult found = search(
       items, work.asked,
       {.part =
            [&](std::size_t k) {
              work.proceed("estimated", estimated++, left.size());
+             const StageTime time(work, walls[0]);
              return work.estimate_a_part(left[k]).capacity;
            },
        .estimate =
            [&](std::size_t k) {
              work.proceed("estimated closely", closely++, left.size());
+             const StageTime time(work, walls[1]);
              const double capacity = work.estimate(left[k]).capacity;
              return SearchEstimate{.capacity = capacity, .busy_w = work.terms(left[k]).busy_w};
            },
        .measure =
            [&](std::size_t k) {
              work.proceed("measured", measured++, left.size());
+             const StageTime time(work, walls[2]);
              return work.measure(left[k]).capacity;
            }},
       {.margin = work.spec.margin,
        .finalists = static_cast<std::size_t>(work.spec.finalists),
+       .keep = static_cast<std::size_t>(work.spec.keep),
        .chunk = std::max(kLeastChunk, left.size() / kChunks),
        .structure = work.structure(),
        .exhaustive = work.spec.exhaustive});
   work.plan.margin_used = found.margin_used;
   work.plan.largest_error = found.largest_error;
-  std::erase_if(work.plan.stages, [](const PlanStage& stage) {
-    return stage.name == "estimate" || stage.name == "all_layers" || stage.name == "measure";
-  });
-  work.plan.stages.push_back({"estimate", left.size(), found.estimated});
-  work.plan.stages.push_back({"all_layers", found.estimated, found.on_all_layers});
-  work.plan.stages.push_back({"measure", found.on_all_layers, found.measured});
+  work.replace_stage({"estimate", left.size(), found.estimated, walls[0]});
+  work.replace_stage({"all_layers", found.estimated, found.on_all_layers, walls[1]});
+  work.replace_stage({"measure", found.on_all_layers, found.measured, walls[2]});
   for (const auto& best : found.best)
     work.best.push_back(best ? std::optional(left[*best]) : std::nullopt);
   for (std::size_t k = 0; k < left.size(); ++k) {
@@ -136,7 +149,7 @@ void choose(PlanWork& work) {
 
 namespace {
 
-std::vector<std::size_t> pareto_as_estimated(const PlanWork& work) {
+std::vector<ParetoPoint> pareto_as_estimated(const PlanWork& work) {
   struct Point {
     std::size_t candidate;
     double a_user, a_gpu;
@@ -152,25 +165,32 @@ std::vector<std::size_t> pareto_as_estimated(const PlanWork& work) {
   std::ranges::stable_sort(points, [](const Point& a, const Point& b) {
     return std::pair(-a.a_gpu, -a.a_user) < std::pair(-b.a_gpu, -b.a_user);
   });
-  std::vector<std::size_t> pareto;
+  std::vector<ParetoPoint> pareto;
   double fastest = 0;
   for (const Point& point : points) {
     if (point.a_user <= fastest) continue;
     fastest = point.a_user;
-    pareto.push_back(point.candidate);
+    pareto.push_back({.candidate = point.candidate,
+                      .tokens_per_s_per_gpu = point.a_gpu,
+                      .tokens_per_s_per_user = point.a_user});
   }
   return pareto;
 }
 
 }  // namespace
 
-std::vector<std::size_t> pareto_of(PlanWork& work) {
+std::vector<ParetoPoint> pareto_of(PlanWork& work) {
   for (;;) {
-    const std::vector<std::size_t> pareto = pareto_as_estimated(work);
-    const auto rough = std::ranges::find_if(
-        pareto, [&](std::size_t i) { return !work.plan.candidates[i].estimate; });
-    if (rough == pareto.end()) return pareto;
-    work.estimate(*rough);
+    std::vector<ParetoPoint> pareto = pareto_as_estimated(work);
+    const auto rough = std::ranges::find_if(pareto, [&](const ParetoPoint& point) {
+      return !work.plan.candidates[point.candidate].estimate;
+    });
+    if (rough != pareto.end()) {
+      work.estimate(rough->candidate);
+      continue;
+    }
+    for (ParetoPoint& point : pareto) point.id = work.engine_id(point.candidate);
+    return pareto;
   }
 }
 

@@ -12,6 +12,6 @@ void choose(PlanWork& work);
 
 // Those that were estimated, and that none beats in both tokens a GPU and tokens a user: the most a
 // GPU first.
-std::vector<std::size_t> pareto_of(PlanWork& work);
+std::vector<ParetoPoint> pareto_of(PlanWork& work);
 
 }  // namespace moesim::tools

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tools/study/plan/otherwise.h"
+
 namespace moesim::tools {
 namespace {
 
@@ -46,8 +48,9 @@ std::optional<Nearest> distance_of(const PlanWork& work, std::size_t i) {
   if (c.measured && c.measured->capacity.p50 > 0) {
     const double capacity = c.measured->capacity.p50;
     one.would_do = offer_without_limits(t, capacity, work.deviation(i), work.asked.front());
-    one.carried =
-        capacity * static_cast<double>(std::min(work.spec.demand.limits.gpus, t.most) / t.gpus);
+    if (one.would_do) one.would_do_by = c;
+    one.engines = engines_within(t, work.spec.demand.limits);
+    one.carried = capacity * static_cast<double>(one.engines);
   } else if (c.estimate->least_token_s > 0) {
     one.least_token_s = c.estimate->least_token_s;
   } else if (c.estimate->capacity == 0 && c.estimate->first_s > 0) {
@@ -67,9 +70,7 @@ bool nearer(const Nearest& a, const Nearest& b) {
   return least(a) < least(b);
 }
 
-}  // namespace
-
-std::optional<Nearest> nearest_of(PlanWork& work) {
+std::optional<Nearest> nearest_within(PlanWork& work) {
   look_closer(work);
   std::optional<Nearest> best;
   for (std::size_t i = 0; i < work.plan.candidates.size(); ++i) {
@@ -77,6 +78,68 @@ std::optional<Nearest> nearest_of(PlanWork& work) {
     if (one && (!best || nearer(*one, *best))) best = one;
   }
   return best;
+}
+
+// Where none was looked at, the largest: what the others lack is more still.
+std::optional<Nearest> largest_refused(const PlanWork& work) {
+  std::optional<Nearest> largest;
+  for (std::size_t i = 0; i < work.plan.candidates.size(); ++i) {
+    const Candidate& c = work.plan.candidates[i];
+    if (!c.rejected || (largest && c.gpus() <= work.plan.candidates[largest->candidate].gpus()))
+      continue;
+    largest = Nearest{.candidate = i, .refused = c.rejected->detail};
+  }
+  return largest;
+}
+
+// GPUs of the largest cluster.
+std::int64_t room_of(const PlanWork& work) {
+  std::int64_t most = 0;
+  for (const PlanSetting& setting : work.settings)
+    most = std::max(most, static_cast<std::int64_t>(setting.base().cluster.ranks()));
+  return most;
+}
+
+// What would do on GPUs beyond the limits, whatever they cost and draw; the fewest.
+void look_beyond(const PlanWork& work, Nearest& nearest) {
+  PlanSpec wide = work.spec;
+  Limits& limits = wide.demand.limits;
+  const bool of_gpus_alone = std::isinf(limits.cost) && std::isinf(limits.power);
+  std::int64_t gpus = of_gpus_alone ? 2 * limits.gpus : limits.gpus;
+  limits = {};
+  wide.demand.objective = Objective::Gpus;
+  // More than do by what is known is never asked.
+  const std::int64_t room = room_of(work);
+  if (of_gpus_alone && room <= work.spec.demand.limits.gpus) return;  // all was looked at
+  const std::int64_t most = nearest.would_do ? std::min(room, nearest.would_do->gpus) : room;
+  for (;; gpus *= 2) {
+    limits.gpus = std::min(gpus, most);
+    PlanWork beyond(wide, work.options);
+    if (const auto found = best_of(beyond)) {
+      nearest.would_do = found->offer;
+      nearest.would_do_by = found->engine;
+      return;
+    }
+    if (limits.gpus >= most) {
+      // The clusters have no room: more of them, of what comes nearest on all that they have.
+      const auto near = nearest_within(beyond);
+      const bool fewer = near && near->would_do &&
+                         (!nearest.would_do || near->would_do->gpus < nearest.would_do->gpus);
+      if (fewer) nearest.would_do = near->would_do, nearest.would_do_by = near->would_do_by;
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<Nearest> nearest_of(PlanWork& work) {
+  std::optional<Nearest> nearest = nearest_within(work);
+  if (!nearest) nearest = largest_refused(work);
+  if (!nearest) return {};
+  look_beyond(work, *nearest);
+  look_otherwise(work, *nearest);
+  return nearest;
 }
 
 }  // namespace moesim::tools

@@ -70,11 +70,9 @@ std::optional<Offer> offer_of(const EngineTerms& terms, double capacity, double 
   std::optional<Offer> least = offer_without_limits(terms, capacity, deviation, demand);
   if (!least || !within(*least, terms, demand.limits)) return {};
   if (demand.objective != Objective::Throughput) return least;
-  std::int64_t engines = std::min(demand.limits.gpus, terms.most) / terms.gpus;
-  if (std::isfinite(demand.limits.cost) && terms.price > 0) {
-    const double each = terms.price * static_cast<double>(terms.gpus);
-    engines = std::min(engines, static_cast<std::int64_t>(demand.limits.cost / each));
-  }
+  Limits unpowered = demand.limits;
+  unpowered.power = std::numeric_limits<double>::infinity();
+  std::int64_t engines = engines_within(terms, unpowered);
   if (std::isfinite(demand.limits.power) && terms.idle_w > 0) {
     // What is beyond the least that carries the rate only waits.
     const double each = terms.idle_w * static_cast<double>(terms.gpus);
@@ -83,6 +81,19 @@ std::optional<Offer> offer_of(const EngineTerms& terms, double capacity, double 
   }
   engines = std::clamp(engines, least->engines, terms.most_engines);
   return offer_with(terms, engines, capacity, deviation, demand);
+}
+
+std::int64_t engines_within(const EngineTerms& terms, const Limits& limits) {
+  std::int64_t engines =
+      std::min(terms.most_engines, std::min(limits.gpus, terms.most) / terms.gpus);
+  const auto at_most = [&](double limit, double of_gpu) {
+    if (!std::isfinite(limit) || of_gpu <= 0) return;
+    engines = std::min(
+        engines, static_cast<std::int64_t>(limit / (of_gpu * static_cast<double>(terms.gpus))));
+  };
+  at_most(limits.cost, terms.price);
+  at_most(limits.power, terms.idle_w);
+  return engines;
 }
 
 bool better(const Offer& a, const Offer& b) {

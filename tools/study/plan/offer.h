@@ -68,6 +68,10 @@ std::optional<Offer> offer_of(const EngineTerms& terms, double capacity, double 
 std::optional<Offer> offer_without_limits(const EngineTerms& terms, double capacity,
                                           double deviation, const Demand& demand);
 
+// Engines that the limits have room for, as they are bought, whatever they carry; of watts by what
+// those draw that wait.
+std::int64_t engines_within(const EngineTerms& terms, const Limits& limits);
+
 // So many engines, whatever the demand asks for. Of their GPUs that part works which the rate is of
 // what they carry; the others wait.
 Offer offer_with(const EngineTerms& terms, std::int64_t engines, double capacity, double deviation,

@@ -47,6 +47,7 @@ struct PlanPower {
   double per_token_j = 0,
          gpu_per_token_j = 0;               // of output tokens (of steps: all); all of it on them
   double error = 0;                         // a part
+  std::string origin = "fitted";            // or "assumed": what of the card is another's
   std::vector<std::string> stand_ins = {};  // what was not known and is another's, or left out
 };
 
@@ -59,17 +60,23 @@ struct RunCost {
 };
 
 struct PlanAnswer {
-  std::vector<std::string> roles = {};  // "chosen", "fewest", "cheapest"
+  std::string id = {};                  // point_id of its scenario
+  std::string engine_id = {};           // of one engine of it, as of points of the front
+  std::vector<std::string> roles = {};  // "chosen", "fewest", "cheapest": PlanWork::roles
   std::size_t candidate = 0;
   Offer offer = {};
   double confidence = 0;  // that it was asked for
   double capacity_p10 = 0, capacity_p90 = 0, deviation = 0;
   double without_spare = 0;  // carried when a node is lost
+  double without_gpu = 0;    // carried when a GPU's engine is
   std::int64_t nodes = 0;
   std::string scenario = {};      // as YAML
   workloads::RunResult run = {};  // of it
   // Per million tokens, all of the cost on them; of steps both are the same.
   std::optional<double> cost_per_million_output = {}, cost_per_million_total = {};
+  // With prompts read apart: input tokens with the cost of the pool that reads them, output tokens
+  // with that of the pool that generates.
+  std::optional<double> cost_per_million_read = {}, cost_per_million_generated = {};
   std::optional<PlanPower> power = {};
   Reliability reliability = {};          // of its GPUs
   Availability availability = {};        // of a load that stays
@@ -80,8 +87,19 @@ struct PlanAnswer {
 // What comes nearest where nothing meets the targets.
 struct Nearest {
   std::size_t candidate = 0;
-  double carried = 0;                  // within the limits
-  std::optional<Offer> would_do = {};  // without them
+  std::int64_t engines = 0;            // of it within the limits
+  double carried = 0;                  // by those
+  std::string refused = {};            // why, where none was looked at: the largest
+  std::optional<Offer> would_do = {};  // without limits, of engines of all sizes
+  std::optional<Candidate> would_do_by = {};
+  // What would do within the limits, were the question another one.
+  struct Otherwise {
+    std::string what = {};             // "a TPOT of 30 ms", "a cache in fp8"
+    std::string key = {}, value = {};  // what the question would say
+    Candidate engine = {};
+    Offer offer = {};
+  };
+  std::vector<Otherwise> otherwise = {};
   // No batch meets the time of a token, or of a prompt: the least there is.
   std::optional<double> least_token_s = {}, least_first_s = {};
   // Of a run of training: the days that it takes, and those within which it is done with the
@@ -93,6 +111,14 @@ struct Nearest {
 struct PlanStage {
   std::string name;
   std::size_t in = 0, out = 0;
+  std::optional<double> wall_s = {};  // where there is a clock
+};
+
+// An engine that none beats in both tokens a GPU and tokens a user.
+struct ParetoPoint {
+  std::size_t candidate = 0;
+  std::string id = {};  // of one engine
+  double tokens_per_s_per_gpu = 0, tokens_per_s_per_user = 0;
 };
 
 struct PlanTie {
@@ -106,7 +132,7 @@ struct Plan {
   std::vector<PlanAnswer> answers = {};  // chosen first; empty: nothing meets the targets
   std::optional<Nearest> nearest = {};
   std::optional<PlanTie> second = {};
-  std::vector<std::size_t> pareto = {};  // estimated: tokens a GPU against tokens a user
+  std::vector<ParetoPoint> pareto = {};  // estimated; the most a GPU first
   double margin_used = 0, largest_error = 0;
   bool stopped = false;
 };
@@ -116,6 +142,9 @@ struct PlanOptions {
   double most_error_percent = 1;
   workloads::Shipped shipped = {};
   std::shared_ptr<const workloads::TraceCache> traces = {};
+  std::string version = {};  // of the program: ids hang on it
+  // Seconds since any instant, for what stages take. None: a plan is a function of its question.
+  std::function<double()> clock = {};
   std::function<bool()> stop = {};
   // What is done, and of how many: "estimated", 120, 1000.
   std::function<void(const std::string&, std::size_t, std::size_t)> progress = {};

@@ -77,9 +77,44 @@ Json run_json(const PlanAnswer& a) {
   return json;
 }
 
+// One pool, but for prompts that are read apart.
+Json pools_json(const PlanAnswer& a, const Candidate& c) {
+  const auto pool = [](const char* name, std::int64_t engines, const workloads::Parallelism& p) {
+    return Json{{"name", name},
+                {"engines", engines},
+                {"gpus", engines * p.gpus()},
+                {"layout", layout_json(p)}};
+  };
+  Json pools = Json::array();
+  const auto& prefill = c.choice.prefill;
+  if (prefill)
+    pools.push_back(pool("prefill", a.offer.engines * prefill->engines, prefill->layout));
+  pools.push_back(
+      pool(prefill ? "decode" : "together", a.offer.engines * c.choice.decoders, c.choice.layout));
+  return pools;
+}
+
+// Keys tell the currency, too, where it is USD.
+Json cost_json(const PlanAnswer& a, const PlanSpec& spec) {
+  Json json{{"currency", spec.currency}};
+  const auto add = [&](const std::string& key, const std::optional<double>& amount) {
+    if (!amount) return;
+    json[key] = *amount;
+    if (spec.currency == "USD") json["usd_" + key] = *amount;
+  };
+  add("per_h", a.offer.cost);
+  add("per_million_output_tokens", a.cost_per_million_output);
+  add("per_million_total_tokens", a.cost_per_million_total);
+  add("per_million_input_tokens", a.cost_per_million_read);
+  add("per_million_generated_tokens", a.cost_per_million_generated);
+  return json;
+}
+
 Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
   const Candidate& c = plan.candidates[a.candidate];
-  Json json{{"roles", a.roles},
+  Json json{{"id", a.id},
+            {"engine_id", a.engine_id},
+            {"roles", a.roles},
             {"engine", c.name},
             {"device", c.device},
             {"layout", layout_json(c.choice.layout)},
@@ -96,26 +131,19 @@ Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
     json["training"] = choice_json(*c.choice.training);
     json["run"] = run_json(a);
   } else {
+    const bool of_gpu = spec.demand.spare == Spare::Gpu;
+    const double spared = of_gpu ? a.without_gpu : a.without_spare;
+    json["spare"] = {{"lost", of_gpu ? "gpu" : "node"},
+                     {"capacity_per_s", spared},
+                     {"meets", spared >= spec.demand.rate}};
     json["without_one_node"] = {{"capacity_per_s", a.without_spare},
                                 {"meets", a.without_spare >= spec.demand.rate}};
     json["availability"] = to_json(a.losses, a.reliability);
     json["availability"]["enough"] = a.availability.enough;
     json["availability"]["carried_per_s"] = a.availability.carried;
   }
-  if (const auto& prefill = c.choice.prefill) {
-    json["pools"] = {{"prefill",
-                      {{"engines", a.offer.engines * prefill->engines},
-                       {"layout", layout_json(prefill->layout)}}},
-                     {"decode",
-                      {{"engines", a.offer.engines * c.choice.decoders},
-                       {"layout", layout_json(c.choice.layout)}}}};
-  }
-  if (a.cost_per_million_output) {
-    json["cost"] = {{"currency", spec.currency},
-                    {"per_h", a.offer.cost},
-                    {"per_million_output_tokens", *a.cost_per_million_output},
-                    {"per_million_total_tokens", *a.cost_per_million_total}};
-  }
+  json["pools"] = pools_json(a, c);
+  if (a.cost_per_million_output) json["cost"] = cost_json(a, spec);
   if (a.power) {
     json["power"] = {{"gpu_w", a.power->gpu_w},
                      {"total_w", a.power->total_w},
@@ -123,6 +151,7 @@ Json answer_json(const PlanAnswer& a, const Plan& plan, const PlanSpec& spec) {
                      {"total_j_per_token", a.power->per_token_j},
                      {"gpu_j_per_token", a.power->gpu_per_token_j},
                      {"tokens_per_joule", 1 / a.power->per_token_j},
+                     {"origin", a.power->origin},
                      {"stand_ins", a.power->stand_ins}};
   }
   json["scenario"] = a.scenario;
@@ -165,9 +194,12 @@ Json to_json(const Plan& plan, const PlanSpec& spec) {
       {"objective", std::string(kObjectiveNames[static_cast<std::size_t>(spec.demand.objective)])}};
   if (spec.training)
     json["training"] = {{"tokens", spec.training->tokens}, {"days", spec.training->days}};
+  json["chosen"] = nullptr;
   json["answers"] = Json::array();
-  for (const PlanAnswer& answer : plan.answers)
+  for (const PlanAnswer& answer : plan.answers) {
     json["answers"].push_back(answer_json(answer, plan, spec));
+    if (answer.roles.front() == "chosen") json["chosen"] = json["answers"].back();
+  }
   if (plan.nearest) {
     const Nearest& n = *plan.nearest;
     Json& nearest = json["nearest"] = engine_json(plan.candidates[n.candidate]);
@@ -175,8 +207,26 @@ Json to_json(const Plan& plan, const PlanSpec& spec) {
     if (n.days) {
       nearest["days"] = *n.days;
       nearest["would_do"] = {{"days", *n.days_would_do}, {"cost_per_h", n.would_do->cost}};
-    } else if (n.would_do)
-      nearest["would_do"] = {{"gpus", n.would_do->gpus}, {"engines", n.would_do->engines}};
+    } else if (n.would_do) {
+      Json& would_do = nearest["would_do"] = engine_json(*n.would_do_by);
+      would_do["gpus_per_engine"] = n.would_do_by->gpus();
+      would_do["gpus"] = n.would_do->gpus;
+      would_do["engines"] = n.would_do->engines;
+      if (n.would_do->cost > 0) would_do["cost_per_h"] = n.would_do->cost;
+    }
+    if (!spec.training) {
+      nearest["engines"] = n.engines;
+      nearest["otherwise"] = Json::array();
+      for (const Nearest::Otherwise& other : n.otherwise) {
+        Json one{{"what", other.what}, {"key", other.key}, {"value", other.value}};
+        one.update(engine_json(other.engine));
+        one["gpus_per_engine"] = other.engine.gpus();
+        one["gpus"] = other.offer.gpus;
+        one["engines"] = other.offer.engines;
+        nearest["otherwise"].push_back(std::move(one));
+      }
+    }
+    if (!n.refused.empty()) nearest["refused"] = n.refused;
     if (n.lacks > 0) nearest["lacking_bytes"] = n.lacks;
     if (n.least_token_s) nearest["least_token_ms"] = *n.least_token_s * 1e3;
     if (n.least_first_s) nearest["least_first_ms"] = *n.least_first_s * 1e3;
@@ -189,10 +239,12 @@ Json to_json(const Plan& plan, const PlanSpec& spec) {
     second["chosen_is_better_with_probability"] = plan.second->probability;
   }
   json["pareto"] = Json::array();
-  for (const std::size_t i : plan.pareto) {
-    const Candidate& c = plan.candidates[i];
-    Json point = engine_json(c);
-    point["tokens_per_s_per_user"] = 1 / c.estimate->token_s;
+  for (const ParetoPoint& of : plan.pareto) {
+    const Candidate& c = plan.candidates[of.candidate];
+    Json point{{"id", of.id}};
+    point.update(engine_json(c));
+    point["tokens_per_s_per_gpu"] = of.tokens_per_s_per_gpu;
+    point["tokens_per_s_per_user"] = of.tokens_per_s_per_user;
     point["capacity_per_s_per_gpu"] = c.estimate->capacity / static_cast<double>(c.gpus());
     json["pareto"].push_back(std::move(point));
   }
@@ -207,8 +259,12 @@ Json to_json(const Plan& plan, const PlanSpec& spec) {
         {{"code", rejected.code}, {"count", rejected.count}, {"example", std::move(example)}});
   }
   json["stages"] = Json::array();
-  for (const PlanStage& stage : plan.stages)
-    json["stages"].push_back({{"name", stage.name}, {"in", stage.in}, {"out", stage.out}});
+  for (const PlanStage& stage : plan.stages) {
+    json["stages"].push_back({{"name", stage.name},
+                              {"in", stage.in},
+                              {"out", stage.out},
+                              {"wall_s", stage.wall_s ? Json(*stage.wall_s) : Json()}});
+  }
   json["search"] = {{"margin_used", plan.margin_used}, {"largest_error", plan.largest_error}};
   return {{"schema_version", 1}, {"plan", std::move(json)}};
 }

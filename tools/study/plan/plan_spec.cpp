@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/io/json.h"
+#include "sim/io/yaml_share.h"
 #include "tools/study/plan/read_training_goal.h"
 #include "workloads/deployment/read.h"
 
@@ -161,7 +162,7 @@ void read_targets(const YamlNode& node, PlanSpec& spec) {
   }
   spec.targets_text = fmt::format("{{{}attained: {}}}", spec.targets_text, spec.targets.attained);
   if (const auto confidence = node.find("confidence"))
-    spec.demand.confidence = confidence->number(0.5, 0.999);
+    spec.demand.confidence = sim::io::share_of(*confidence, 0.5, 0.999);
   if (!spec.steps) return;
   const bool decode = spec.steps->decode;
   const workloads::serving::Targets& t = spec.targets;
@@ -235,8 +236,9 @@ void read_vary(const YamlNode& node, PlanSpec& spec) {
 }
 
 void read_search(const YamlNode& node, PlanSpec& spec) {
-  node.allow_only({"margin", "finalists", "exhaustive"});
-  if (const auto margin = node.find("margin")) spec.margin = margin->number(0.001, 4);
+  node.allow_only({"keep", "margin", "finalists", "exhaustive"});
+  if (const auto keep = node.find("keep")) spec.keep = keep->integer(0, 1'000'000);
+  if (const auto margin = node.find("margin")) spec.margin = sim::io::share_of(*margin, 0.001, 4);
   if (const auto found = node.find("finalists")) spec.finalists = found->integer(1, 1000);
   if (const auto exhaustive = node.find("exhaustive")) spec.exhaustive = exhaustive->boolean();
 }

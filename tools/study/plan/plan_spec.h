@@ -16,7 +16,7 @@
 //   reliability: {gpu_hours: 50700, restart: 600 s, recovery: 57 s}   # to a stop; until an engine
 //                                     # serves again; until an elastic one goes on without the GPU;
 //                                     # what is not said, the file of the GPU's cluster may say
-//   search: {margin: 0.12, finalists: 5, exhaustive: false}
+//   search: {keep: 0, finalists: 5, margin: 12 %, exhaustive: false}    # a part or percent
 //
 //   # or a run of training in time, of which layout, schedule, micro-batch and recomputation are
 //   # searched: read_training_goal.h
@@ -80,6 +80,7 @@ struct PlanSpec {
   std::vector<Axis> vary = {};
   Demand demand = {};
   double margin = 0.12;
+  std::int64_t keep = 0;  // estimated on all layers at least
   std::int64_t finalists = 5;
   bool exhaustive = false;
 };

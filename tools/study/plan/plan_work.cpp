@@ -8,6 +8,7 @@
 #include "sim/error.h"
 #include "sim/units_text.h"
 #include "tools/study/plan/rate_text.h"
+#include "tools/study/point_id.h"
 
 namespace moesim::tools {
 namespace {
@@ -41,11 +42,24 @@ void ask_all(PlanWork& work) {
   fewest.confidence = 0.5;
   fewest.spare = Spare::None;
   ask(work, "fewest", fewest);
-  if (spec.currency.empty() || spec.demand.objective == Objective::Cost) return;
-  if (std::ranges::any_of(spec.gpus, [](const GpuChoice& g) { return g.price == 0; })) return;
-  Demand cheapest = spec.demand;
-  cheapest.objective = Objective::Cost;
-  ask(work, "cheapest", cheapest);
+  const bool priced =
+      std::ranges::none_of(spec.gpus, [](const GpuChoice& g) { return g.price == 0; });
+  const auto ask_by = [&](const char* role, Objective objective) {
+    if (spec.demand.objective == objective) return;
+    Demand demand = spec.demand;
+    demand.objective = objective;
+    ask(work, role, demand);
+  };
+  if (priced) ask_by("cheapest", Objective::Cost);
+  if (spec.training) return;
+  const bool powered = std::ranges::all_of(
+      work.settings, [](const PlanSetting& s) { return s.power().has_value(); });
+  if (powered) ask_by("least_power", Objective::Power);
+  ask_by("most_throughput", Objective::Throughput);
+  if (spec.demand.spare == Spare::Node) return;
+  Demand robust = spec.demand;
+  robust.spare = Spare::Node;
+  ask(work, "most_robust", robust);
 }
 
 }  // namespace
@@ -62,11 +76,11 @@ std::optional<double> target_s(const PlanSpec& spec, workloads::serving::TimeOf 
 
 PlanWork::PlanWork(const PlanSpec& asked_spec, const PlanOptions& asked_options)
     : spec(asked_spec), options(asked_options) {
-  ask_all(*this);
   for (std::size_t gpu = 0; gpu < spec.gpus.size(); ++gpu) {
     for (const auto& varied : varied_of(spec))
       settings.emplace_back(spec, gpu, varied, options.shipped, options.traces);
   }
+  ask_all(*this);
   const bool by_power =
       spec.demand.objective == Objective::Power || std::isfinite(spec.demand.limits.power);
   for (const PlanSetting& setting : settings) {
@@ -208,6 +222,37 @@ std::optional<Rejection> PlanWork::over_the_limits(std::size_t i, double capacit
   }
   return Rejection{"limit_power", fmt::format("{}: {:.1f} kW would do, of {:.1f}", told,
                                               least.power / 1e3, spec.demand.limits.power / 1e3)};
+}
+
+std::string PlanWork::engine_id(std::size_t i) const {
+  const Candidate& c = plan.candidates[i];
+  if (spec.training) return point_id(setting(i).training(c.choice), options.version);
+  workloads::Scenario scenario;
+  scenario.deployment = deployment(i);
+  scenario.inputs = setting(i).inputs();
+  if (spec.steps) {
+    // Whatever its batch is: one sequence, or one prompt.
+    const StepLoad& steps = *spec.steps;
+    scenario.question = steps.decode ? workloads::decode_question(1, steps.length)
+                                     : workloads::prefill_question(steps.length, steps.length);
+  } else {
+    scenario.question = left_by(known[i].question);
+  }
+  return point_id(scenario, options.version);
+}
+
+void PlanWork::replace_stage(PlanStage stage) {
+  const auto before = std::ranges::find(plan.stages, stage.name, &PlanStage::name);
+  if (before != plan.stages.end()) {
+    if (before->wall_s) stage.wall_s = stage.wall_s.value_or(0) + *before->wall_s;
+    plan.stages.erase(before);
+  }
+  plan.stages.push_back(std::move(stage));
+}
+
+std::optional<double> PlanWork::now() const {
+  if (!options.clock) return {};
+  return options.clock();
 }
 
 void PlanWork::proceed(const std::string& what, std::size_t done, std::size_t all) const {

@@ -39,7 +39,9 @@ struct PlanWork {
 
   const PlanSpec& spec;
   const PlanOptions& options;
-  // The questions, and the role that an answer to each has: "chosen", "fewest", "cheapest".
+  // The questions, and the role that an answer to each has: "chosen", "fewest", "cheapest", of a
+  // load "least_power", "most_throughput" (as the limits have room for) and "most_robust" (with a
+  // node lost).
   std::vector<Demand> asked = {};
   std::vector<std::string> roles = {};
   std::vector<PlanSetting> settings = {};
@@ -77,11 +79,35 @@ struct PlanWork {
   // training, of days.
   std::optional<Rejection> over_the_limits(std::size_t i, double capacity, double deviation,
                                            Sureness how) const;
+  // In place of the stage of that name, where it was done before, at the end: what both took adds
+  // up.
+  void replace_stage(PlanStage stage);
+  // The name of one engine of the candidate: equal engines have equal ones, wherever files lie.
+  std::string engine_id(std::size_t i) const;
+  // Seconds; nothing without a clock.
+  std::optional<double> now() const;
   // Tells how far a stage is. Throws sim::Error (Interrupted) once that is asked for.
   void proceed(const std::string& what, std::size_t done, std::size_t all) const;
 
  private:
   Estimate estimate_of(std::size_t i, const workloads::Deployment& d, Layers layers) const;
+};
+
+// Adds what it lived for to `to`, where there is a clock.
+class StageTime {
+ public:
+  StageTime(const PlanWork& work, std::optional<double>& to)
+      : work_(work), to_(to), begin_(work.now()) {}
+  ~StageTime() {
+    if (begin_) to_ = to_.value_or(0) + (*work_.now() - *begin_);
+  }
+  StageTime(const StageTime&) = delete;
+  StageTime& operator=(const StageTime&) = delete;
+
+ private:
+  const PlanWork& work_;
+  std::optional<double>& to_;
+  std::optional<double> begin_;
 };
 
 // What a stage before this one has left. REQUIRES: it has

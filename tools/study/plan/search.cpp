@@ -260,6 +260,7 @@ class Search {
       for (const std::size_t i : closely_) measured += result_.items[i].capacity ? 1 : 0;
       const auto next = most_promising([&](std::size_t i) {
         if (result_.items[i].capacity || promise(i) <= 0) return false;
+        if (!result_.items[i].estimate && closely_.size() < options_.keep) return true;
         return measured < options_.finalists ||
                may_win(i, std::min(promise(i) * (1 + margin_), items_[i].ceiling));
       });

@@ -41,6 +41,7 @@ struct SearchOptions {
   double margin = 0.12;
   double part_margin = 0.12;  // of a part's estimate to that of all layers
   std::size_t finalists = 5;  // measured at least
+  std::size_t keep = 0;       // estimated on all layers at least
   std::size_t chunk = 64;     // estimated before the best of them is measured
   double structure = validation::kServingStructure;
   bool exhaustive = false;  // measures all

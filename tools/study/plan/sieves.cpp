@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
+#include <utility>
 
 #include "sim/error.h"
 #include "sim/units_text.h"
 #include "tools/study/plan/floor.h"
+#include "tools/study/point_id.h"
 #include "workloads/memory/step_memory.h"
 
 namespace moesim::tools {
@@ -19,15 +22,84 @@ using workloads::serving::RequestLaws;
 using workloads::serving::ServingQuestion;
 using workloads::serving::TimeOf;
 
-void add(PlanWork& work, const EngineChoice& choice) {
+// `as`: what it is the same as, if it is.
+void add(PlanWork& work, const EngineChoice& choice, const std::optional<std::string>& as) {
   // Experts that are not shared out are not held twice, and nothing is sent to them.
   const PlanSpace& space = work.spec.space;
   const bool more =
       choice.redundant > space.redundant.front() || choice.two_batch != space.two_batch.front();
-  if (choice.layout.ep == 1 && more) return;
   const PlanSetting& setting = work.settings[choice.setting];
-  work.plan.candidates.push_back(
-      {.choice = choice, .device = setting.device(), .name = setting.name_of(choice)});
+  Candidate candidate{
+      .choice = choice, .device = setting.device(), .name = setting.name_of(choice)};
+  if (choice.layout.ep == 1 && more)
+    candidate.rejected =
+        Rejection{"duplicate",
+                  "its experts are not shared out: " + short_name(choice.layout) + " is the same"};
+  else if (as)
+    candidate.rejected = Rejection{"duplicate", *as + " is the same, resolved"};
+  work.plan.candidates.push_back(std::move(candidate));
+}
+
+// Layouts that span nodes with what has to lie within one: a row for each size of them.
+void add_beyond_a_node(PlanWork& work, std::size_t s, std::int64_t gpus) {
+  const PlanSetting& setting = work.settings[s];
+  const std::int64_t node = setting.base().cluster.gpus_per_node;
+  for (const std::int64_t tp : work.spec.space.layouts.tp) {
+    if (tp <= node || gpus % tp != 0) continue;
+    const EngineChoice choice{.setting = s, .layout = {.tp = tp, .dp = gpus / tp, .etp = tp}};
+    work.plan.candidates.push_back(
+        {.choice = choice,
+         .device = setting.device(),
+         .name = setting.name_of(choice),
+         .rejected = Rejection{
+             "node", fmt::format("tp {} lies in more than one node of {} GPUs", tp, node)}});
+  }
+}
+
+// Of each setting the name of an earlier one that is the same with every default written out, at
+// the same price.
+std::vector<std::optional<std::string>> same_settings(const PlanWork& work) {
+  std::vector<std::optional<std::string>> same(work.settings.size());
+  std::map<std::pair<std::size_t, std::string>, std::string> seen;
+  for (std::size_t s = 0; s < work.settings.size(); ++s) {
+    const PlanSetting& setting = work.settings[s];
+    workloads::Scenario scenario;
+    scenario.deployment = setting.base();
+    scenario.inputs = setting.inputs();
+    if (!work.spec.steps) scenario.question = setting.question({.layout = setting.base().layout});
+    const auto [found, is_new] =
+        seen.try_emplace({setting.gpu(), point_id(scenario, work.options.version)}, "");
+    if (is_new)
+      found->second = setting.varied_text();
+    else
+      same[s] = found->second;
+  }
+  return same;
+}
+
+// Every layout of every size of every setting.
+void add_all(PlanWork& work) {
+  const PlanSpace& space = work.spec.space;
+  const auto same = same_settings(work);
+  for (std::size_t s = 0; s < work.settings.size(); ++s) {
+    const Deployment& base = work.settings[s].base();
+    const workloads::MoeFfn* moe = base.model.largest_moe();
+    const std::int64_t node = base.cluster.gpus_per_node;
+    const auto most = std::min<std::int64_t>(work.spec.demand.limits.gpus,
+                                             static_cast<std::int64_t>(base.cluster.ranks()));
+    for (const std::int64_t redundant : space.redundant) {
+      const std::int64_t slots = moe == nullptr ? 0 : moe->experts + redundant;
+      for (const std::int64_t gpus : engine_sizes(node, most)) {
+        if (redundant == space.redundant.front()) add_beyond_a_node(work, s, gpus);
+        for (const auto& layout : layouts_of(gpus, node, slots, space.layouts)) {
+          if (is_several_engines(layout)) continue;  // it is there with fewer GPUs
+          for (const bool two : space.two_batch)
+            add(work, {.setting = s, .layout = layout, .redundant = redundant, .two_batch = two},
+                same[s]);
+        }
+      }
+    }
+  }
 }
 
 std::optional<Rejection> check_step_memory(const Deployment& d, const StepLoad& load,
@@ -154,12 +226,15 @@ void sieve(PlanWork& work, const std::string& name,
            const std::function<std::optional<Rejection>(std::size_t i)>& check) {
   PlanStage stage{.name = name};
   auto& candidates = work.plan.candidates;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    if (candidates[i].rejected) continue;
-    work.proceed(name, i, candidates.size());
-    ++stage.in;
-    candidates[i].rejected = check(i);
-    if (!candidates[i].rejected) ++stage.out;
+  {
+    const StageTime time(work, stage.wall_s);
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      if (candidates[i].rejected) continue;
+      work.proceed(name, i, candidates.size());
+      ++stage.in;
+      candidates[i].rejected = check(i);
+      if (!candidates[i].rejected) ++stage.out;
+    }
   }
   work.plan.stages.push_back(std::move(stage));
 }
@@ -171,27 +246,16 @@ double ceiling_of_pool(const PlanWork& work, std::size_t i, bool reads) {
 }
 
 void enumerate(PlanWork& work) {
-  const PlanSpace& space = work.spec.space;
-  for (std::size_t s = 0; s < work.settings.size(); ++s) {
-    const Deployment& base = work.settings[s].base();
-    const workloads::MoeFfn* moe = base.model.largest_moe();
-    const std::int64_t node = base.cluster.gpus_per_node;
-    const auto most = std::min<std::int64_t>(work.spec.demand.limits.gpus,
-                                             static_cast<std::int64_t>(base.cluster.ranks()));
-    for (const std::int64_t redundant : space.redundant) {
-      const std::int64_t slots = moe == nullptr ? 0 : moe->experts + redundant;
-      for (const std::int64_t gpus : engine_sizes(node, most)) {
-        for (const auto& layout : layouts_of(gpus, node, slots, space.layouts)) {
-          if (is_several_engines(layout)) continue;  // it is there with fewer GPUs
-          for (const bool two : space.two_batch)
-            add(work, {.setting = s, .layout = layout, .redundant = redundant, .two_batch = two});
-        }
-      }
-    }
+  PlanStage stage{.name = "enumerated"};
+  {
+    const StageTime time(work, stage.wall_s);
+    add_all(work);
   }
-  const std::size_t all = work.plan.candidates.size();
-  work.known.resize(all);
-  work.plan.stages.push_back({"enumerated", all, all});
+  stage.in = work.plan.candidates.size();
+  stage.out = static_cast<std::size_t>(
+      std::ranges::count_if(work.plan.candidates, [](const Candidate& c) { return !c.rejected; }));
+  work.known.resize(stage.in);
+  work.plan.stages.push_back(std::move(stage));
 }
 
 void sieve_layouts(PlanWork& work) {

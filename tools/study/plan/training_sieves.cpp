@@ -15,6 +15,7 @@ namespace moesim::tools {
 namespace {
 
 void enumerate_runs(PlanWork& work) {
+  PlanStage stage{.name = "enumerated"};
   for (std::size_t s = 0; s < work.settings.size(); ++s) {
     const PlanSetting& setting = work.settings[s];
     const workloads::Deployment& base = setting.base();
@@ -35,9 +36,9 @@ void enumerate_runs(PlanWork& work) {
       }
     }
   }
-  const std::size_t all = work.plan.candidates.size();
-  work.known.resize(all);
-  work.plan.stages.push_back({"enumerated", all, all});
+  stage.in = stage.out = work.plan.candidates.size();
+  work.known.resize(stage.in);
+  work.plan.stages.push_back(std::move(stage));
 }
 
 std::optional<Rejection> check_run(const workloads::Deployment& d,

@@ -33,12 +33,14 @@ inline constexpr const char* kService =
     "uniform}\n"
     "serving: {iteration: {draws: 1, checks: 4, error: 0.05}}\n";
 
+// Of the questions that the search is for; answers to the others are of what it measured.
 inline std::vector<std::string> roles_and_engines(const tools::Plan& p) {
   std::vector<std::string> all;
   for (const tools::PlanAnswer& a : p.answers) {
     for (const std::string& role : a.roles)
-      all.push_back(role + " " + std::to_string(a.offer.engines) + " x " +
-                    p.candidates[a.candidate].name);
+      if (role == "chosen" || role == "fewest" || role == "cheapest")
+        all.push_back(role + " " + std::to_string(a.offer.engines) + " x " +
+                      p.candidates[a.candidate].name);
   }
   std::ranges::sort(all);
   return all;

@@ -119,7 +119,7 @@ TEST_CASE("where nothing meets the targets the nearest is told, and what would d
   CHECK(many.code == sim::ExitCode::Infeasible);
   CHECK(has(many.out, "\n  nothing meets the targets within the limits\n"));
   CHECK(has(many.out, "  limit_gpus  such as "));
-  CHECK(has(many.out, " tokens/s within 8 GPUs\n  would do  "));
+  CHECK(has(many.out, " tokens/s within the limits (8 GPUs)\n  would do  "));
   CHECK(has(many.out, " USD/h\n"));
   // After what a slow machine tells of its progress.
   CHECK(many.err.ends_with(

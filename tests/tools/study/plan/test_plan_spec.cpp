@@ -107,6 +107,46 @@ TEST_CASE("pools, and how often a GPU stops") {
         "plan.yaml:6:15: serving.kv: is of one pool: a plan of pools apart takes the engine's");
 }
 
+TEST_CASE("a plan with all that it may say") {
+  const PlanSpec spec = read(R"(
+model: deepseek-v3
+load: {arrivals: {law: poisson, rate: 24 /s}, input: {law: constant, value: 2000}, output: {law: constant, value: 500}}
+targets: {ttft: {p99: 2 s}, tpot: {p99: 80 ms}, attained: 0.99, confidence: 0.8}
+gpus:
+  - {cluster: h200-8x8, price: 2.60 USD/h, host: 350 W}
+  - {cluster: gb200-nvl72, price: 3.30 USD/h}
+limits: {gpus: 64, cost: 400 USD/h, power: 250 kW}
+space: {tp: [1, 2, 4, 8], pp: [1, 2, 4], cp: [1], etp: [1, tp], ep: any, pools: [together, apart], redundant: [0, 32], two_batch: [false, true]}
+vary: {precision.kv_cache: [bf16, fp8]}
+routing: {trace: deepseek-like}
+engine: sglang
+objective: cost
+spare: {nodes: 1}
+search: {keep: 24, finalists: 5, margin: 12 %, exhaustive: false}
+)");
+  CHECK(spec.keep == 24);
+  CHECK(spec.margin == doctest::Approx(0.12));
+  CHECK(spec.finalists == 5);
+  CHECK(spec.demand.limits.power == 250000);
+  CHECK(spec.gpus.size() == 2);
+  CHECK(spec.space.apart);
+}
+
+TEST_CASE("a part may be said in percent") {
+  const PlanSpec spec = read(
+      "model: m\nload: {arrivals: {law: poisson, rate: 1 /s}, input: 8, output: 8}\n"
+      "targets: {ttft: 1 s, attained: 99 %, confidence: 85%}\ngpus: [a]\nsearch: {margin: 0.2}\n");
+  CHECK(spec.targets.attained == doctest::Approx(0.99));
+  CHECK(spec.demand.confidence == doctest::Approx(0.85));
+  CHECK(spec.margin == 0.2);
+  CHECK(mistakes(std::string(kService) + "gpus: [a]\nsearch: {margin: 500 %}\n") ==
+        "plan.yaml:5:18: search.margin: expected a part from 0.001 to 4, or as much in percent, "
+        "such as 400 %, not \"500 %\"");
+  CHECK(mistakes(std::string(kService) + "gpus: [a]\nsearch: {margin: 1x %}\n") ==
+        "plan.yaml:5:18: search.margin: expected a part from 0.001 to 4, or as much in percent, "
+        "such as 400 %, not \"1x %\"");
+}
+
 TEST_CASE("every mistake of a plan is told where it is") {
   CHECK(mistakes("model: m\nload: {phase: decode, context: 8, rate: 5}\ntargets: {ttft: 1 s}\n"
                  "gpus: []\n") ==

@@ -48,6 +48,28 @@ struct Toy {
 
 }  // namespace
 
+TEST_CASE("as many as are to be kept are estimated on all layers, best first") {
+  // Sixteen alike but for a tenth less each: by their part and the margin those behind cannot win.
+  Toy toy;
+  for (int i = 0; i < 16; ++i) {
+    const double capacity = 30 * std::pow(0.7, i);
+    toy.add(8, capacity, capacity, 1000);
+    toy.parts.push_back(capacity);
+  }
+  const auto on_all = [&](std::size_t keep) {
+    const SearchResult found = toy.search({.finalists = 1, .keep = keep});
+    CHECK(found.best[0] == 0);
+    for (std::size_t i = 0; i < found.on_all_layers; ++i) CHECK(found.items[i].estimate);
+    CHECK(found.measured < 4);
+    return found.on_all_layers;
+  };
+  const std::size_t needed = on_all(0);
+  CHECK(needed < 8);
+  CHECK(on_all(8) == 8);
+  CHECK(on_all(16) == 16);
+  CHECK(on_all(100) == 16);
+}
+
 TEST_CASE("what its ceiling proves worse is not even estimated") {
   Toy toy;
   // 24 /s at 0.8 and a deviation of 0.1 are 26.1: one engine of 8 GPUs.
