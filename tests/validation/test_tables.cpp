@@ -161,7 +161,8 @@ TEST_CASE("every kind answers for every device and any implementation, in order"
       {"generation_mla", "kv_cache_dtype,batch_size,kv_len,num_heads\nbfloat16,64,4096,128\n"},
   };
   for (const char* name :
-       {"h100", "h200", "h800", "h20", "a100", "b200", "gb200", "l40s", "v100"}) {
+       {"h100", "h200", "h800", "h20", "a100", "b200", "gb200", "l40s", "v100", "b300", "gb300",
+        "a800", "l40", "h100-pcie", "h100-nvl", "rtx-4090", "rtx-5090", "rtx-pro-6000"}) {
     const auto device = hardware::load_device(std::string("configs/devices/") + name + ".yaml");
     for (const char* impl : {"", "trtllm", "vllm", "sglang", "flashinfer", "somebody's"}) {
       for (const Case& c : kCases) {
