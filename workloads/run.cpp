@@ -8,6 +8,7 @@
 #include "hardware/network/network_model.h"
 #include "sim/workers.h"
 #include "workloads/deployment/layout_rules.h"
+#include "workloads/memory/dispatch_limit.h"
 #include "workloads/memory/step_memory.h"
 #include "workloads/report/describe.h"
 #include "workloads/report/energy.h"
@@ -125,6 +126,7 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   const Deployment& d = scenario.deployment;
   const std::vector<StepKind> kinds = step_kinds(question);
   const Batch& fullest = kinds.back().batch;
+  check_dispatch(d, fullest);
   StepPlayer player(d, {.fullest = fullest, .routing_steps = question.count});
 
   RunResult result;

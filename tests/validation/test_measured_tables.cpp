@@ -24,6 +24,8 @@ struct Expected {
   const char* file;
   double median, p90;  // of the absolute error, percent
   const char* device = "h100";
+  // Why it is beyond these, or biased, today; null: it is not.
+  const char* known_miss = nullptr;
 };
 
 // What must hold on tables that were not fitted on, so all the more here.
@@ -75,6 +77,20 @@ constexpr Expected kExpected[] = {
     {"moe", "sglang", "moe_l40s_sglang_ep1", 8, 34, "l40s"},
     {"context_attention", "trtllm", "ctx_attn_l40s_trtllm", 7, 25, "l40s"},
     {"generation_attention", "trtllm", "gen_attn_l40s_trtllm", 7, 30, "l40s"},
+    {"moe", "sglang", "moe_b200_sglang_ep1", 8, 34, "b200"},
+    // A row is one draw of its routing: what a tile model leaves on another system.
+    {"wideep_moe", "trtllm", "wideep_moe_h100_trtllm", 10.2, 35},
+    {"deepep_ll", "deepep", "deepep_ll_multinode_hopper", 4, 15},
+    {"trtllm_alltoall", "trtllm", "trtllm_alltoall_gb200_nvl72", 10, 25, "gb200"},
+    {"context_attention", "sglang", "ctx_attn_b200_sglang", 4, 12, "b200",
+     "three kernels under one name; TensorRT-LLM's fit stands in"},
+    {"generation_attention", "sglang", "gen_attn_b200_sglang", 4, 12, "b200",
+     "three kernels under one name; TensorRT-LLM's fit stands in"},
+    {"nccl", "nccl", "nccl_l40s", 8, 26, "l40s", "NCCL over PCIe steps by group size"},
+    {"generation_mla_module", "vllm", "mla_generation_module_h100_vllm", 7, 20, "h100",
+     "the module is timed with its eager launches, 41 to 62 us"},
+    {"context_mla_module", "vllm", "mla_context_module_h100_vllm", 13, 35, "h100",
+     "the module is timed with its eager launches, about 70 us"},
 };
 
 const std::filesystem::path kData = "../shared/data/measured";
@@ -94,10 +110,11 @@ TEST_CASE("the shipped fits predict the tables that they come from") {
     const TableReport report = report_on(e.kind, {table}, device, e.implementation);
     for (const PartReport& part : report.parts) {
       CAPTURE(part.part);
-      CHECK(part.good.median <= e.median);
-      CHECK(part.good.p90 <= e.p90);
-      CHECK(std::abs(part.good.bias) <= 3);
-      CHECK(part.good.coverage90 >= 80);
+      CAPTURE(part.good.median);
+      CAPTURE(part.good.p90);
+      const bool met = part.good.median <= e.median && part.good.p90 <= e.p90 &&
+                       std::abs(part.good.bias) <= 3 && part.good.coverage90 >= 80;
+      CHECK(met == (e.known_miss == nullptr));  // a miss that is mended is one no more
       figures += fmt::format("{},{},{},{},{:.2f},{:.2f},{:.2f},{:.1f}\n", e.file, part.part,
                              e.implementation, part.good.n, part.good.median, part.good.p90,
                              part.good.bias, part.good.coverage90);

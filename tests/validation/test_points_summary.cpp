@@ -71,7 +71,17 @@ TEST_CASE("a card's name leads to the device that ships, the longer name first")
   CHECK(shipped_device_of("NVIDIA GB200") == "gb200");
   CHECK(shipped_device_of("NVIDIA B200") == "b200");
   CHECK(shipped_device_of("NVIDIA A100-SXM4-80GB") == "a100");
-  CHECK(shipped_device_of("NVIDIA GeForce RTX 4090").empty());
+  CHECK(shipped_device_of("NVIDIA GB300") == "gb300");
+  CHECK(shipped_device_of("NVIDIA B300 SXM6 AC") == "b300");
+  CHECK(shipped_device_of("NVIDIA H100 PCIe") == "h100-pcie");
+  CHECK(shipped_device_of("NVIDIA H100 NVL") == "h100-nvl");
+  CHECK(shipped_device_of("NVIDIA A800-SXM4-80GB") == "a800");
+  CHECK(shipped_device_of("NVIDIA L40S") == "l40s");
+  CHECK(shipped_device_of("NVIDIA L40") == "l40");
+  CHECK(shipped_device_of("NVIDIA GeForce RTX 4090") == "rtx-4090");
+  CHECK(shipped_device_of("NVIDIA GeForce RTX 5090") == "rtx-5090");
+  CHECK(shipped_device_of("NVIDIA RTX PRO 6000 Blackwell Server Edition") == "rtx-pro-6000");
+  CHECK(shipped_device_of("NVIDIA RTX 6000 Ada Generation").empty());
 }
 
 TEST_CASE("a measured device is the base's with what was measured in its place") {

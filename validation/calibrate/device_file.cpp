@@ -24,9 +24,12 @@ std::string chosen(double measured, double base, auto&& write, const std::string
 std::string shipped_device_of(const std::string& card) {
   // Longer names first: an H200 is no H20.
   for (const auto& [part, name] :
-       {std::pair{"GB200", "gb200"}, std::pair{"B200", "b200"}, std::pair{"H200", "h200"},
-        std::pair{"H100", "h100"}, std::pair{"H800", "h800"}, std::pair{"H20", "h20"},
-        std::pair{"A100", "a100"}, std::pair{"L40S", "l40s"}}) {
+       {std::pair{"GB200", "gb200"}, std::pair{"GB300", "gb300"}, std::pair{"B200", "b200"},
+        std::pair{"B300", "b300"}, std::pair{"H200", "h200"}, std::pair{"H100 PCIe", "h100-pcie"},
+        std::pair{"H100 NVL", "h100-nvl"}, std::pair{"H100", "h100"}, std::pair{"H800", "h800"},
+        std::pair{"H20", "h20"}, std::pair{"A100", "a100"}, std::pair{"A800", "a800"},
+        std::pair{"L40S", "l40s"}, std::pair{"L40", "l40"}, std::pair{"RTX 4090", "rtx-4090"},
+        std::pair{"RTX 5090", "rtx-5090"}, std::pair{"RTX PRO 6000 Blackwell", "rtx-pro-6000"}}) {
     if (card.find(part) != std::string::npos) return name;
   }
   return "";

@@ -30,6 +30,8 @@ struct Item {
   bool anomalous = false;  // flagged by the table: not fitted on, and reported apart
   // Slower than rows that ask for no less, by a rule of ours: not fitted on, and reported as all.
   bool screened = false;
+  // Words of the row that are not known, and what they were read as: not fitted on.
+  std::string guess = {};
 };
 
 class Task {
@@ -48,7 +50,7 @@ class Task {
   // Whether an item may be fitted on.
   bool usable(std::size_t item) const {
     const Item& i = items_[item];
-    return i.measured_us > 0 && !i.anomalous && !i.screened;
+    return i.measured_us > 0 && !i.anomalous && !i.screened && i.guess.empty();
   }
 
   // Whether it is made of other models' kernels, with nothing of its own to fit or to choose.

@@ -121,14 +121,13 @@ TableReport report_on(std::string_view kind, const std::vector<sim::io::CsvTable
   TableReport report;
   std::map<std::string, Collected> parts;
   for (const sim::io::CsvTable& table : tables) {
-    const std::vector<TaskPrediction> predictions =
-        predict_table(kind, table, device, implementation);
+    const TablePredictions predictions = predict_table(kind, table, device, implementation);
     check_units(table, predictions, report.notes);
-    for (const TaskPrediction& p : predictions) {
+    for (const TaskPrediction& p : predictions)
       collect(table, p, parts[std::string(part_of(kind, *p.task))]);
-      if (std::string caveat = caveat_of(p); !caveat.empty())
-        report.notes.push_back(std::move(caveat));
-    }
+    for (std::string& note : notes_on(table, device, predictions))
+      if (std::ranges::find(report.notes, note) == report.notes.end())
+        report.notes.push_back(std::move(note));
   }
   for (const TimeColumn& time : time_columns(kind)) {
     Collected& c = parts[std::string(time.part)];

@@ -34,8 +34,8 @@ std::vector<std::string> head_groups(const hardware::AttentionShape& s) {
 Tasks read_context_attention(const sim::io::CsvTable& table, const hardware::Device& device,
                              const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::ContextAttentionModel> builder("context_attention", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  TaskBuilder<hardware::ContextAttentionModel> builder("context_attention", device, reader);
+  reader.for_each_row([&](std::size_t row) {
     hardware::AttentionShape s = heads_of(reader, row);
     s.prompt = true;
     s.query_length = s.kv_length = reader.count(row, "isl");
@@ -44,15 +44,15 @@ Tasks read_context_attention(const sim::io::CsvTable& table, const hardware::Dev
     item.groups = head_groups(s);
     builder.add(impl, pair_name(s.precision, s.kv_precision), s.precision, std::move(item),
                 {.shape = s, .repeated = true});
-  }
+  });
   return builder.take();
 }
 
 Tasks read_generation_attention(const sim::io::CsvTable& table, const hardware::Device& device,
                                 const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::DecodeAttentionModel> builder("generation_attention", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  TaskBuilder<hardware::DecodeAttentionModel> builder("generation_attention", device, reader);
+  reader.for_each_row([&](std::size_t row) {
     hardware::AttentionShape s = heads_of(reader, row);
     s.query_length = 1;
     s.kv_length = reader.count(row, "kv_len");
@@ -60,15 +60,15 @@ Tasks read_generation_attention(const sim::io::CsvTable& table, const hardware::
     item.groups = head_groups(s);
     builder.add(impl, pair_name(Precision::BF16, s.kv_precision), Precision::BF16, std::move(item),
                 {.shape = s, .repeated = true, .most_packed = hardware::most_packed_heads(impl)});
-  }
+  });
   return builder.take();
 }
 
 Tasks read_context_mla(const sim::io::CsvTable& table, const hardware::Device& device,
                        const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::ContextMlaModel> builder("context_mla", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  TaskBuilder<hardware::ContextMlaModel> builder("context_mla", device, reader);
+  reader.for_each_row([&](std::size_t row) {
     hardware::MlaShape s;
     s.batch = reader.count(row, "batch_size");
     s.prompt = true;
@@ -80,15 +80,15 @@ Tasks read_context_mla(const sim::io::CsvTable& table, const hardware::Device& d
     item.groups = {fmt::format("heads{:03}", s.heads)};
     builder.add(impl, pair_name(Precision::BF16, s.kv_precision), Precision::BF16, std::move(item),
                 {.shape = s, .repeated = true});
-  }
+  });
   return builder.take();
 }
 
 Tasks read_generation_mla(const sim::io::CsvTable& table, const hardware::Device& device,
                           const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::DecodeMlaModel> builder("generation_mla", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  TaskBuilder<hardware::DecodeMlaModel> builder("generation_mla", device, reader);
+  reader.for_each_row([&](std::size_t row) {
     hardware::MlaShape s;
     s.batch = reader.count(row, "batch_size");
     s.query_length = 1;
@@ -99,7 +99,7 @@ Tasks read_generation_mla(const sim::io::CsvTable& table, const hardware::Device
     item.groups = {fmt::format("heads{:03}", s.heads)};
     builder.add(impl, pair_name(Precision::BF16, s.kv_precision), Precision::BF16, std::move(item),
                 {.shape = s, .repeated = true});
-  }
+  });
   return builder.take();
 }
 

@@ -1,5 +1,8 @@
 #include "validation/tables/collective_tables.h"
 
+#include <array>
+#include <utility>
+
 #include "hardware/collectives/forms/custom_all_reduce.h"
 #include "hardware/collectives/forms/deepep_low_latency.h"
 #include "hardware/collectives/forms/hybrid_ep.h"
@@ -11,6 +14,21 @@ namespace moesim::validation {
 namespace {
 
 constexpr std::int64_t kMostRanks = 1 << 20;
+constexpr std::string_view kBroadcast = "broadcast";
+
+// nccl-tests' and PyTorch's spellings.
+std::string nccl_name(std::string_view word) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kSpellings{
+      {{"allreduce", "all_reduce"},
+       {"allgather", "all_gather"},
+       {"reducescatter", "reduce_scatter"},
+       {"all_to_all", "alltoall"},
+       {"all2all", "alltoall"},
+       {"bcast", kBroadcast}}};
+  for (const auto& [spelling, name] : kSpellings)
+    if (word == spelling) return std::string(name);
+  return std::string(word);
+}
 
 double ranks(const TableReader& reader, std::size_t row) {
   const std::int64_t n = reader.count(row, "num_gpus", 2);
@@ -49,38 +67,42 @@ std::vector<std::string> deepep_groups(const hardware::DeepEpShape& shape, std::
 Tasks read_nccl(const sim::io::CsvTable& table, const hardware::Device& device,
                 const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::NcclModel> builder("nccl", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
-    const auto operation = hardware::parse_nccl_operation(reader.text(row, "op_name"));
-    if (!operation)
-      reader.fail(row, "op_name", "all_reduce, all_gather, reduce_scatter or alltoall");
+  TaskBuilder<hardware::NcclModel> builder("nccl", device, reader);
+  reader.for_each_row([&](std::size_t row) {
+    const std::string name = nccl_name(reader.word(row, "op_name"));
+    const auto operation = name == kBroadcast ? hardware::NcclOperation::Broadcast
+                                              : hardware::parse_nccl_operation(name);
+    if (!operation) reader.set_apart(row, "op_name");
     const hardware::NcclShape shape{.operation = *operation,
                                     .ranks = ranks(reader, row),
                                     .bytes = static_cast<double>(reader.count(row, "bytes"))};
     Item item = reader.item(row, "latency_us");
     // Sizes, since a table has few group sizes: two in turn, so that neighbours stay in the fit.
     item.groups = {fmt::format("bytes{:012}", shape.bytes)};
-    builder.add(impl, std::string(reader.text(row, "op_name")), hardware::Precision::BF16,
-                std::move(item), shape);
-  }
+    builder.add(impl, name, hardware::Precision::BF16, std::move(item), shape);
+  });
   return builder.take();
 }
 
 Tasks read_custom_allreduce(const sim::io::CsvTable& table, const hardware::Device& device,
                             const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::CustomAllReduceModel> builder("custom_allreduce", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  TaskBuilder<hardware::CustomAllReduceModel> builder("custom_allreduce", device, reader);
+  reader.for_each_row([&](std::size_t row) {
     const hardware::AllReduceShape shape{.ranks = ranks(reader, row),
                                          .bytes = static_cast<double>(reader.count(row, "bytes"))};
     Item item = reader.item(row, "latency_us");
     item.groups = {fmt::format("bytes{:012}", shape.bytes)};
     const std::string engine =
         reader.has("engine") ? std::string(reader.text(row, "engine")) : impl;
-    const std::string mode = reader.has("mode") ? std::string(reader.text(row, "mode")) : "graph";
-    if (mode != "graph" && mode != "eager") reader.fail(row, "mode", "graph or eager");
+    std::string mode = reader.has("mode") ? std::string(reader.word(row, "mode")) : "graph";
+    if (mode != "graph" && mode != "eager") {
+      // Whatever is not launched call by call is replayed.
+      mode = "graph";
+      reader.guess(row, "mode", mode);
+    }
     builder.add(engine, mode, hardware::Precision::BF16, std::move(item), shape);
-  }
+  });
   return builder.take();
 }
 
@@ -91,8 +113,8 @@ template <class M>
 Tasks read_by_nodes(const sim::io::CsvTable& table, const hardware::Device& device,
                     const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<M> builder(M::kKind, device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  TaskBuilder<M> builder(M::kKind, device, reader);
+  reader.for_each_row([&](std::size_t row) {
     hardware::DeepEpShape shape = deepep_shape(reader, row);
     for (const std::string part : {"dispatch", "combine"}) {
       shape.combine = part == "combine";
@@ -103,7 +125,7 @@ Tasks read_by_nodes(const sim::io::CsvTable& table, const hardware::Device& devi
       if (shape.nodes > 1) item.groups = {fmt::format("sms{}", shape.sms)};
       builder.add(impl, deepep_variant(shape), hardware::Precision::BF16, std::move(item), shape);
     }
-  }
+  });
   return builder.take();
 }
 
@@ -122,12 +144,11 @@ Tasks read_hybrid_ep(const sim::io::CsvTable& table, const hardware::Device& dev
 Tasks read_trtllm_alltoall(const sim::io::CsvTable& table, const hardware::Device& device,
                            const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::NvlinkAllToAllModel> builder("trtllm_alltoall", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  TaskBuilder<hardware::NvlinkAllToAllModel> builder("trtllm_alltoall", device, reader);
+  reader.for_each_row([&](std::size_t row) {
     constexpr std::string_view kPrefix = "alltoall_";
-    std::string_view op = reader.text(row, "op_name");
-    if (!op.starts_with(kPrefix))
-      reader.fail(row, "op_name", "alltoall_prepare, alltoall_dispatch or alltoall_combine");
+    std::string_view op = reader.word(row, "op_name");
+    if (!op.starts_with(kPrefix)) reader.set_apart(row, "op_name");
     op.remove_prefix(kPrefix.size());
     const auto real = [&](std::string_view column, std::int64_t least) {
       return static_cast<double>(reader.count(row, column, least));
@@ -146,15 +167,15 @@ Tasks read_trtllm_alltoall(const sim::io::CsvTable& table, const hardware::Devic
     item.groups = {fmt::format("ep{:04}", shape.ranks)};
     builder.add(impl, fmt::format("{}_{}", op, reader.text(row, "kernel_source")),
                 hardware::Precision::BF16, std::move(item), shape);
-  }
+  });
   return builder.take();
 }
 
 Tasks read_deepep_ll(const sim::io::CsvTable& table, const hardware::Device& device,
                      const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::DeepEpLlModel> builder("deepep_ll", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  TaskBuilder<hardware::DeepEpLlModel> builder("deepep_ll", device, reader);
+  reader.for_each_row([&](std::size_t row) {
     hardware::DeepEpShape shape = deepep_shape(reader, row);
     for (const std::string part : {"dispatch", "combine"}) {
       shape.combine = part == "combine";
@@ -162,7 +183,7 @@ Tasks read_deepep_ll(const sim::io::CsvTable& table, const hardware::Device& dev
       item.groups = deepep_groups(shape, fmt::format("topk{}", shape.top_k));
       builder.add(impl, deepep_variant(shape), hardware::Precision::BF16, std::move(item), shape);
     }
-  }
+  });
   return builder.take();
 }
 

@@ -16,8 +16,8 @@ double host_us(const std::string& impl, hardware::Precision precision) {
 Tasks read_gemm(const sim::io::CsvTable& table, const hardware::Device& device,
                 const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::GemmModel> builder("gemm", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  TaskBuilder<hardware::GemmModel> builder("gemm", device, reader);
+  reader.for_each_row([&](std::size_t row) {
     const hardware::Precision precision = reader.precision(row, "gemm_dtype");
     Item item = reader.item(row, "latency_us");
     const hardware::GemmShape shape{.m = reader.count(row, "m"),
@@ -29,7 +29,7 @@ Tasks read_gemm(const sim::io::CsvTable& table, const hardware::Device& device,
     // An unseen width of n or of k holds out every shape that has it.
     item.groups = {fmt::format("{:07}", shape.n), fmt::format("{:07}", shape.k)};
     builder.add(impl, std::string(name_of(precision)), precision, std::move(item), shape);
-  }
+  });
   return builder.take();
 }
 

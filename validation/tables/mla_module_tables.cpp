@@ -63,7 +63,7 @@ Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardwa
   const TableReader reader(table);
   const hardware::Kernels kernels(device, kernels_of(impl));
   auto task = std::make_unique<ComposedTask>(kind, impl, "");
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  reader.for_each_row([&](std::size_t row) {
     workloads::ModelSpec model;
     model.hidden = reader.has("hidden_size") ? reader.count(row, "hidden_size") : 7168;
     // DeepSeek-V3's widths; num_heads are those of this GPU.
@@ -89,15 +89,17 @@ Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardwa
       shape.kv_length = reader.count(row, "kv_len");
     }
     try {
-      task->add(reader.item(row, "latency_us"),
-                estimate_of(workloads::mixer_work(pricing, mla, {shape})));
+      Item item = reader.item(row, "latency_us");
+      item.guess = reader.guess_of(row);
+      task->add(std::move(item), estimate_of(workloads::mixer_work(pricing, mla, {shape})));
     } catch (const sim::InfeasibleError&) {
       reader.fail(row, kind == "context_mla_module" ? "isl" : "kv_len",
                   "a block that takes less than 106 days");
     }
-  }
+  });
   Tasks tasks;
   tasks.push_back(std::move(task));
+  tasks.apart = reader.apart();
   return tasks;
 }
 

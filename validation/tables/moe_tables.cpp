@@ -1,11 +1,14 @@
+#include <array>
 #include <filesystem>
 #include <map>
 #include <tuple>
 
 #include "hardware/kernels/moe.h"
+#include "sim/check.h"
 #include "validation/tables/kernel_tables.h"
 #include "validation/tables/slow_tasks.h"
 #include "validation/tables/task_builder.h"
+#include "validation/tables/words.h"
 #include "workloads/routing/laws/table_routing.h"
 
 namespace moesim::validation {
@@ -48,8 +51,11 @@ TableRouting routing_of(const TableReader& reader, std::size_t row) {
   if (r.experts > kMostExperts) reader.fail(row, "num_experts", "at most 2^16 experts");
   if (r.top_k > r.experts) reader.fail(row, "topk", "at most num_experts");
   if (r.experts % r.ranks != 0) reader.fail(row, "moe_ep_size", "a divisor of num_experts");
-  if (!workloads::parse_table_law(reader.text(row, "distribution"), r))
-    reader.fail(row, "distribution", "balanced, uniform, power_law_ALPHA or power_law_ALPHA_eplb");
+  if (!workloads::parse_table_law(reader.word(row, "distribution"), r)) {
+    const std::string law = nearest_law(reader.text(row, "distribution"));
+    SIM_CHECK(workloads::parse_table_law(law, r), "the nearest law is one");
+    reader.guess(row, "distribution", law);
+  }
   if (reader.has("num_slots")) {
     r.slots = reader.count(row, "num_slots");
     if (r.slots < r.experts || r.slots > kMostExperts || r.slots % r.ranks != 0)
@@ -69,10 +75,28 @@ std::string model_of(const TableReader& reader, std::size_t row) {
                      reader.text(row, "topk"), reader.text(row, "num_experts"));
 }
 
+// Words of both sides with the kernels' name behind, which is no part of a format; and those that
+// no table has been fitted in: four bits, with scales of another kind than theirs.
+struct MixedWord {
+  std::string_view word, format;
+  bool guessed;
+};
+constexpr std::array<MixedWord, 4> kMixedWords{
+    {{"w4a16_mxfp4_cutlass", "w4a16_mxfp4", false},
+     {"w4a8_mxfp4_mxfp8_trtllm", "w4a8_mxfp4_mxfp8", false},
+     {"w4a8_mxfp4_fp8", "w4a8_mxfp4_mxfp8", true},
+     {"w4a8_nvfp4_fp8", "w4a8_mxfp4_mxfp8", true}}};
+
 // By both sides where the table says them; else what that device runs for such weights.
 hardware::ExpertFormat format_of(const TableReader& reader, std::size_t row,
                                  const hardware::Device& device) {
-  if (const auto both = hardware::parse_expert_format(reader.text(row, "moe_dtype"))) return *both;
+  std::string_view word = reader.text(row, "moe_dtype");
+  for (const MixedWord& mixed : kMixedWords) {
+    if (word != mixed.word) continue;
+    word = mixed.format;
+    if (mixed.guessed) reader.guess(row, "moe_dtype", word);
+  }
+  if (const auto both = hardware::parse_expert_format(word)) return *both;
   return hardware::expert_format(reader.precision(row, "moe_dtype"), device);
 }
 
@@ -116,13 +140,13 @@ class Phases {
 Tasks read_moe(const sim::io::CsvTable& table, const hardware::Device& device,
                const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::MoeModel> builder("moe", device);
+  TaskBuilder<hardware::MoeModel> builder("moe", device, reader);
   RoutingCache cache;
   // Where the table has no flags of its own.
   const std::vector<bool> slow = reader.has("anomalous") || !reader.has("latency_us")
                                      ? std::vector<bool>(reader.rows())
                                      : slow_tasks(reader);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  reader.for_each_row([&](std::size_t row) {
     Item item = reader.item(row, "latency_us");
     item.screened = slow[row];
     item.groups = {model_of(reader, row)};
@@ -135,17 +159,17 @@ Tasks read_moe(const sim::io::CsvTable& table, const hardware::Device& device,
     x.whole_buffers = hardware::has_whole_buffers(impl);
     item.finer = {fmt::format("tp{} ep{}", split, reader.text(row, "moe_ep_size"))};
     builder.add(impl, variant_of(x.format), x.format.activations, std::move(item), x);
-  }
+  });
   return builder.take();
 }
 
 Tasks read_wideep_moe(const sim::io::CsvTable& table, const hardware::Device& device,
                       const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::MoeModel> builder("wideep_moe", device);
+  TaskBuilder<hardware::MoeModel> builder("wideep_moe", device, reader);
   RoutingCache cache;
   const Phases phases(table.name());
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  reader.for_each_row([&](std::size_t row) {
     Item item = reader.item(row, "latency_us");
     const TableRouting routing = routing_of(reader, row);
     hardware::MoeInput x = input_of(reader, row, routing, cache);
@@ -161,7 +185,7 @@ Tasks read_wideep_moe(const sim::io::CsvTable& table, const hardware::Device& de
     item.finer = {ep};
     builder.add(impl, whole ? variant_of(x.format) : phases.of(routing), x.format.activations,
                 std::move(item), x);
-  }
+  });
   return builder.take();
 }
 

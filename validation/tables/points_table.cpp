@@ -62,15 +62,15 @@ std::vector<std::string> head_groups(const hardware::AttentionShape& s) {
 Tasks read_points(const sim::io::CsvTable& table, const hardware::Device& device,
                   const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::MoeModel> builder("moe", device);
+  TaskBuilder<hardware::MoeModel> builder("moe", device, reader);
   const auto real = [&](std::size_t row, std::string_view column) {
     return static_cast<double>(reader.count(row, column));
   };
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
+  reader.for_each_row([&](std::size_t row) {
     const std::string_view op = reader.text(row, "op");
     const bool layer = op == "layer";
-    if (!layer && op != "gemm" && op != "grouped_gemm") continue;
-    if (reader.text(row, "impl") != impl || is_dense(reader, row)) continue;
+    if (!layer && op != "gemm" && op != "grouped_gemm") return;
+    if (reader.text(row, "impl") != impl || is_dense(reader, row)) return;
     hardware::MoeInput x;
     x.format = hardware::expert_format(reader.precision(row, "dtype"), device);
     x.rows = rows_of(reader, row);
@@ -91,16 +91,16 @@ Tasks read_points(const sim::io::CsvTable& table, const hardware::Device& device
       item.groups = {fmt::format("{}x{}", x.inter, x.hidden)};
     }
     builder.add(impl, variant_of(x.format), x.format.activations, std::move(item), x);
-  }
+  });
   return builder.take();
 }
 
 Tasks read_dense_points(const sim::io::CsvTable& table, const hardware::Device& device,
                         const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::GemmModel> builder("gemm", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
-    if (!is_of(reader, row, "gemm", impl) || !is_dense(reader, row)) continue;
+  TaskBuilder<hardware::GemmModel> builder("gemm", device, reader);
+  reader.for_each_row([&](std::size_t row) {
+    if (!is_of(reader, row, "gemm", impl) || !is_dense(reader, row)) return;
     const hardware::GemmShape shape{.m = static_cast<std::int64_t>(rows_of(reader, row).rows),
                                     .n = reader.count(row, "n"),
                                     .k = reader.count(row, "k"),
@@ -109,52 +109,52 @@ Tasks read_dense_points(const sim::io::CsvTable& table, const hardware::Device& 
     item.groups = {fmt::format("{:07}", shape.n), fmt::format("{:07}", shape.k)};
     builder.add(impl, std::string(name_of(shape.precision)), shape.precision, std::move(item),
                 shape);
-  }
+  });
   return builder.take();
 }
 
 Tasks read_attention_points(const sim::io::CsvTable& table, const hardware::Device& device,
                             const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::DecodeAttentionModel> builder("generation_attention", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
-    if (!is_of(reader, row, "attention_decode", impl)) continue;
+  TaskBuilder<hardware::DecodeAttentionModel> builder("generation_attention", device, reader);
+  reader.for_each_row([&](std::size_t row) {
+    if (!is_of(reader, row, "attention_decode", impl)) return;
     const hardware::AttentionShape s = heads_of(reader, row, false);
     Item item = item_of(reader, row);
     item.groups = head_groups(s);
     builder.add(impl, "bf16_bf16", hardware::Precision::BF16, std::move(item),
                 {.shape = s, .most_packed = hardware::most_packed_heads(impl)});
-  }
+  });
   return builder.take();
 }
 
 Tasks read_prefill_points(const sim::io::CsvTable& table, const hardware::Device& device,
                           const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::ContextAttentionModel> builder("context_attention", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
-    if (!is_of(reader, row, "attention_prefill", impl)) continue;
+  TaskBuilder<hardware::ContextAttentionModel> builder("context_attention", device, reader);
+  reader.for_each_row([&](std::size_t row) {
+    if (!is_of(reader, row, "attention_prefill", impl)) return;
     const hardware::AttentionShape s = heads_of(reader, row, true);
     Item item = item_of(reader, row);
     item.groups = head_groups(s);
     builder.add(impl, "bf16_bf16", hardware::Precision::BF16, std::move(item), {.shape = s});
-  }
+  });
   return builder.take();
 }
 
 Tasks read_router_points(const sim::io::CsvTable& table, const hardware::Device& device,
                          const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::RouterModel> builder("router", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
-    if (!is_of(reader, row, "router", impl)) continue;
+  TaskBuilder<hardware::RouterModel> builder("router", device, reader);
+  reader.for_each_row([&](std::size_t row) {
+    if (!is_of(reader, row, "router", impl)) return;
     const hardware::RouterShape s{.tokens = reader.count(row, "tokens"),
                                   .experts = reader.count(row, "experts"),
                                   .top_k = reader.count(row, "top_k")};
     Item item = item_of(reader, row);
     item.groups = {fmt::format("{} of {}", s.top_k, s.experts)};
     builder.add(impl, "softmax", hardware::Precision::BF16, std::move(item), s);
-  }
+  });
   return builder.take();
 }
 
@@ -164,9 +164,9 @@ namespace {
 Tasks read_rows(const sim::io::CsvTable& table, const hardware::Device& device,
                 const std::string& impl, bool back) {
   const TableReader reader(table);
-  TaskBuilder<hardware::PermuteModel> builder("permute", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
-    if (!is_of(reader, row, back ? "unpermute" : "permute", impl)) continue;
+  TaskBuilder<hardware::PermuteModel> builder("permute", device, reader);
+  reader.for_each_row([&](std::size_t row) {
+    if (!is_of(reader, row, back ? "unpermute" : "permute", impl)) return;
     const std::int64_t tokens = reader.count(row, "tokens"), top_k = reader.count(row, "top_k"),
                        hidden = reader.count(row, "hidden");
     Item item = item_of(reader, row);
@@ -176,7 +176,7 @@ Tasks read_rows(const sim::io::CsvTable& table, const hardware::Device& device,
                  .rows = tokens * top_k,
                  .row_bytes = 2 * static_cast<double>(hidden),
                  .back = back});
-  }
+  });
   return builder.take();
 }
 
@@ -195,20 +195,20 @@ Tasks read_unpermute_points(const sim::io::CsvTable& table, const hardware::Devi
 Tasks read_nccl_points(const sim::io::CsvTable& table, const hardware::Device& device,
                        const std::string& impl) {
   const TableReader reader(table);
-  TaskBuilder<hardware::NcclModel> builder("nccl", device);
-  for (std::size_t row = 0; row < reader.rows(); ++row) {
-    if (reader.text(row, "impl") != impl) continue;
+  TaskBuilder<hardware::NcclModel> builder("nccl", device, reader);
+  reader.for_each_row([&](std::size_t row) {
+    if (reader.text(row, "impl") != impl) return;
     const std::string_view op = reader.text(row, "op");
     const std::string name = op == "all_to_all" ? "alltoall" : std::string(op);
     const auto operation = hardware::parse_nccl_operation(name);
-    if (!operation) continue;
+    if (!operation) return;
     const hardware::NcclShape shape{.operation = *operation,
                                     .ranks = static_cast<double>(reader.count(row, "tokens", 2)),
                                     .bytes = static_cast<double>(reader.count(row, "bytes"))};
     Item item = item_of(reader, row);
     item.groups = {fmt::format("bytes{:012}", shape.bytes)};
     builder.add(impl, name, hardware::Precision::BF16, std::move(item), shape);
-  }
+  });
   return builder.take();
 }
 

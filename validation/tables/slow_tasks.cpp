@@ -58,8 +58,12 @@ bool is_slow(const Layouts& layouts, const Layout& layout, const Times& times) {
 
 std::vector<bool> slow_tasks(const TableReader& reader) {
   std::map<std::string, Layouts> models;
+  const auto known = [&](std::size_t row) {  // a row whose law we guess judges no other
+    workloads::TableRouting routing;
+    return workloads::parse_table_law(reader.text(row, "distribution"), routing);
+  };
   for (std::size_t row = 0; row < reader.rows(); ++row)
-    if (const double us = reader.time_us(row, "latency_us"); us > 0)
+    if (const double us = reader.time_us(row, "latency_us"); us > 0 && known(row))
       models[model_of(reader, row)][layout_of(reader, row)][reader.count(row, "num_tokens")] =
           std::log(us);
   std::map<std::pair<std::string, Layout>, bool> slow;
@@ -68,7 +72,7 @@ std::vector<bool> slow_tasks(const TableReader& reader) {
       slow[{model, layout}] = is_slow(layouts, layout, times);
   std::vector<bool> rows(reader.rows());
   for (std::size_t row = 0; row < reader.rows(); ++row)
-    rows[row] = slow[{model_of(reader, row), layout_of(reader, row)}];
+    rows[row] = known(row) && slow[{model_of(reader, row), layout_of(reader, row)}];
   return rows;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/error.h"
+#include "validation/tables/words.h"
 
 namespace moesim::validation {
 namespace {
@@ -13,7 +14,7 @@ namespace {
 using hardware::Precision;
 
 // What public tables call formats of weights and how they are computed with: the nearest of ours.
-constexpr std::array<std::pair<std::string_view, Precision>, 16> kSpellings{{
+constexpr std::array<std::pair<std::string_view, Precision>, 27> kSpellings{{
     {"auto", Precision::BF16},
     {"fp8_static", Precision::FP8},
     {"fp8_ootb", Precision::FP8},
@@ -30,6 +31,17 @@ constexpr std::array<std::pair<std::string_view, Precision>, 16> kSpellings{{
     {"w4a16_mxfp4", Precision::MXFP4},
     {"w4a8_mxfp4_mxfp8", Precision::MXFP4},
     {"fp4", Precision::NVFP4},
+    {"fp8_e5m2", Precision::FP8},
+    {"float8_e5m2", Precision::FP8},
+    {"fp8_per_tensor", Precision::FP8},
+    {"fp8_per_channel", Precision::FP8},
+    {"w8a8_fp8", Precision::FP8},
+    {"awq", Precision::INT4},  // groups of 128 weights share a scale, activations in 16 bits
+    {"gptq", Precision::INT4},
+    {"awq_marlin", Precision::INT4},
+    {"gptq_marlin", Precision::INT4},
+    {"w4a16_mxfp4_cutlass", Precision::MXFP4},
+    {"w4a8_mxfp4_mxfp8_trtllm", Precision::MXFP4},
 }};
 
 }  // namespace
@@ -52,12 +64,37 @@ std::string_view TableReader::text(std::size_t row, std::string_view column) con
   return table_.text(row, table_.column(column));
 }
 
+std::string_view TableReader::word(std::size_t row, std::string_view column) const {
+  const std::string_view found = text(row, column);
+  if (found.empty()) fail(row, column, "a word");
+  return found;
+}
+
+void TableReader::guess(std::size_t row, std::string_view column, std::string_view taken) const {
+  std::string& all = guesses_[row];
+  all += fmt::format("{}{} \"{}\" read as {}", all.empty() ? "" : "; ", column, text(row, column),
+                     taken);
+}
+
+void TableReader::set_apart(std::size_t row, std::string_view column) const {
+  throw NothingNear{fmt::format("{} \"{}\" is not known", column, text(row, column))};
+}
+
+std::string TableReader::guess_of(std::size_t row) const {
+  const auto found = guesses_.find(row);
+  return found == guesses_.end() ? std::string() : found->second;
+}
+
 hardware::Precision TableReader::precision(std::size_t row, std::string_view column) const {
   const std::string_view name = text(row, column);
+  if (name.empty()) fail(row, column, "a number format such as bfloat16, fp8 or fp8_block");
   if (const auto parsed = hardware::parse_precision(name)) return *parsed;
   for (const auto& [spelling, precision] : kSpellings)
     if (name == spelling) return precision;
-  fail(row, column, "a number format such as bfloat16, fp8 or fp8_block");
+  const std::optional<Precision> nearest = nearest_precision(name);
+  if (!nearest) set_apart(row, column);
+  guess(row, column, name_of(*nearest));
+  return *nearest;
 }
 
 double TableReader::time_us(std::size_t row, std::string_view column, bool zero_allowed) const {

@@ -10,6 +10,7 @@
 #include "hardware/device.h"
 #include "sim/io/csv.h"
 #include "validation/calibrate/task.h"
+#include "validation/tables/table_reader.h"
 
 namespace moesim::validation {
 
@@ -30,9 +31,12 @@ std::string_view default_implementation(std::string_view kind);
 // Empty where the name has none, or the kind has one implementation anyway.
 std::string named_implementation(std::string_view kind, std::string_view file);
 
-// The rows of a table, apart by implementation and variant. Throws ConfigError for a kind that
+// The rows of a table, apart by implementation and variant. Words that are not known are read as
+// the nearest that are (table_reader.h): their items say so. Throws ConfigError for a kind that
 // there is not, InputError "t.csv:7: m: expected …" for a value that cannot be.
-using Tasks = std::vector<std::unique_ptr<Task>>;
+struct Tasks : std::vector<std::unique_ptr<Task>> {
+  std::vector<RowApart> apart;  // rows of none, since nothing is near a word of theirs
+};
 Tasks read_tasks(std::string_view kind, const sim::io::CsvTable& table,
                  const hardware::Device& device, const std::string& implementation);
 

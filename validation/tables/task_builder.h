@@ -13,8 +13,8 @@ namespace moesim::validation {
 template <class M>
 class TaskBuilder {
  public:
-  TaskBuilder(std::string_view kind, const hardware::Device& device)
-      : kind_(kind), device_(device) {}
+  TaskBuilder(std::string_view kind, const hardware::Device& device, const TableReader& reader)
+      : kind_(kind), device_(device), reader_(reader) {}
 
   // The device's rates are taken at `precision`, the same for all rows of a variant.
   void add(const std::string& implementation, const std::string& variant,
@@ -26,14 +26,19 @@ class TaskBuilder {
       raw_.push_back(task.get());
       tasks_.push_back(std::move(task));
     }
+    item.guess = reader_.guess_of(item.row);
     raw_[at->second]->add(std::move(item), std::move(shape));
   }
 
-  Tasks take() { return std::move(tasks_); }
+  Tasks take() {
+    tasks_.apart = reader_.apart();
+    return std::move(tasks_);
+  }
 
  private:
   std::string kind_;
   const hardware::Device& device_;
+  const TableReader& reader_;
   Tasks tasks_;
   std::vector<ModelTask<M>*> raw_;
   std::map<std::pair<std::string, std::string>, std::size_t> index_;

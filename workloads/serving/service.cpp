@@ -6,9 +6,20 @@
 #include <cmath>
 
 #include "sim/error.h"
+#include "workloads/memory/dispatch_limit.h"
 
 namespace moesim::workloads::serving {
 namespace {
+
+// The pool that has the prompts passes as many tokens of them at once as its scheduler lets it.
+void check_prompts_dispatch(const Deployment& deployment, const Pool& pool) {
+  const auto& rules = pool.scheduler;
+  const std::int64_t tokens =
+      rules.kind == SchedulerKind::Sglang ? std::min(rules.tokens, rules.chunk) : rules.tokens;
+  if (const auto why = beyond_dispatch(deployment_of(deployment, pool), tokens))
+    throw sim::InfeasibleError(
+        fmt::format("{}: {}, and so does a scheduler.tokens of no more", pool.name, *why));
+}
 
 std::unique_ptr<RequestStream> open(const ServingQuestion& question, std::uint64_t seed) {
   if (const auto* laws = std::get_if<RequestLaws>(&question.requests)) {
@@ -88,6 +99,7 @@ Service::Service(const ServingQuestion& question, const Service& like)
 
 void Service::plan_caches() {
   const double context = question_.mean_input() + question_.mean_output() / 2;
+  check_prompts_dispatch(deployment_, question_.prefill ? *question_.prefill : question_.pool);
   cache_ = plan_cache(deployment_, question_.pool, context);
   check_longest(question_, question_.pool, cache_, true);
   if (!question_.prefill) return;
@@ -181,7 +193,7 @@ PlayedService Service::play(const ServingQuestion& load, const PlayOptions& opti
 ServingReport::Saturation Service::capacity(std::optional<std::int64_t> in_flight) {
   const auto of_pool = [&](const Pool& pool, const CachePlan& cache, StepCost& cost, bool reads,
                            bool decodes) {
-    const SchedulerRules& rules = pool.scheduler;
+    const auto& rules = pool.scheduler;
     const double input = question_.mean_input(), output = std::max(1.0, question_.mean_output());
     const double context = input + output / 2;
     const auto ranks = static_cast<std::size_t>(pool.layout.dp);

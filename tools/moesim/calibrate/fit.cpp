@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
@@ -65,10 +66,15 @@ std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
     return {};
   }
   std::int64_t measured = 0, screened = 0;
+  std::map<std::string, std::size_t> guesses;
   for (std::size_t i = 0; i < task.items().size(); ++i) {
+    if (const std::string& guess = task.items()[i].guess; !guess.empty()) ++guesses[guess];
     measured += task.usable(i) ? 1 : 0;
     screened += task.items()[i].screened ? 1 : 0;
   }
+  for (const auto& [guess, n] : guesses)
+    err << fmt::format("{}: {}: {} of {} rows are left out: {} is a guess\n", table.name(),
+                       title_of(task), n, task.items().size(), guess);
   if (screened > 0)
     err << fmt::format(
         "{}: {}: {} of {} rows are left out: of tasks slower by {} times or more than others that "
@@ -158,6 +164,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         validation::predict_table(job.kind, table, prior ? *prior : device, job.implementation),
         notes);
     for (const std::string& note : notes) console.err << note << '\n';
+    for (const validation::RowApart& row : job.tasks.apart)
+      console.err << fmt::format("{}: left out: {}\n", table.where(row.row), row.why);
     options.source =
         fmt::format("{} on {}{}", job.source.names(), device.name,
                     arguments.has("source") ? ", " + arguments.text("source") : std::string());

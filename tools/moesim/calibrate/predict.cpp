@@ -12,10 +12,8 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const sim::io::CsvTable table = sim::io::CsvTable::read(arguments.text("TABLE"));
   const auto predictions =
       validation::predict_table(kind, table, device, arguments.find("impl").value_or(""));
-  for (const validation::TaskPrediction& p : predictions) {
-    if (const std::string caveat = validation::caveat_of(p); !caveat.empty())
-      console.err << caveat << '\n';
-  }
+  for (const std::string& note : validation::notes_on(table, device, predictions))
+    console.err << note << '\n';
   const std::string text = validation::with_predictions(kind, table, predictions);
   write_result(arguments, text, console);
   return sim::ExitCode::Ok;
@@ -30,9 +28,11 @@ Command predict_command() {
               "Prints the table with predicted_us beside every row, its 10th and 90th percentile, "
               "predicted_p10_us and predicted_p90_us, and the ends of its 90 % interval, "
               "predicted_p05_us and predicted_p95_us (DeepEP: predicted_dispatch_us and "
-              "predicted_combine_us); and predicted_provenance: fitted, or extrapolated where an "
-              "implementation, a shape or a device is beyond what was fitted; "
-              "standard error says how. Measured times in the table are "
+              "predicted_combine_us); and predicted_provenance: fitted; taken over from another "
+              "device of the generation, where it was fitted; extrapolated where an "
+              "implementation, a shape or a generation is beyond what was fitted, or a word of the "
+              "row is not known and was read as the nearest that is; none, and no times, where "
+              "nothing is near. Standard error says how. Measured times in the table are "
               "not looked at; other columns are kept.",
           .options = {kind_argument(),
                       {.name = "TABLE",

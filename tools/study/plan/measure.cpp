@@ -5,6 +5,7 @@
 #include <map>
 
 #include "sim/error.h"
+#include "workloads/memory/dispatch_limit.h"
 #include "workloads/memory/step_memory.h"
 #include "workloads/report/summary.h"
 #include "workloads/run_serving.h"
@@ -170,7 +171,8 @@ double most_in_memory(const Deployment& d, const StepLoad& load) {
   while (good < bad - 1) {
     const std::int64_t middle = good == 0 && bad > kMostSequences ? 1 : (good + bad) / 2;
     const Batch batch = batch_of(load, middle);
-    const bool fits = workloads::plan_step_memory(d, batch, mean_rows(d, batch)).fits();
+    const bool fits = workloads::fits_dispatch(d, batch) &&
+                      workloads::plan_step_memory(d, batch, mean_rows(d, batch)).fits();
     (fits ? good : bad) = middle;
   }
   return static_cast<double>(good);

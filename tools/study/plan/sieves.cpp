@@ -11,6 +11,7 @@
 #include "sim/units_text.h"
 #include "tools/study/plan/floor.h"
 #include "tools/study/point_id.h"
+#include "workloads/memory/dispatch_limit.h"
 #include "workloads/memory/step_memory.h"
 
 namespace moesim::tools {
@@ -108,6 +109,8 @@ std::optional<Rejection> check_step_memory(const Deployment& d, const StepLoad& 
   if (known.most >= 1) return {};
   const auto batch = workloads::on_every_rank(
       {load.decode ? workloads::decoding(1, load.length) : workloads::prompts(1, load.length)});
+  if (const auto why = workloads::beyond_dispatch(d, load.decode ? 1 : load.length))
+    return Rejection{"memory", *why};
   const auto plan = workloads::plan_step_memory(d, batch, 0);
   return Rejection{"memory", fmt::format("{} of {} for a batch of one",
                                          sim::to_text(sim::Bytes(plan.gpu().peak())),
