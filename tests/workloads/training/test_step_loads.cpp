@@ -53,7 +53,7 @@ TEST_CASE("where experts lie on ranks decides whose rows they are") {
   // The other way round: experts 3 and 2 on rank 0, 1 and 0 on rank 1: 1 + 2 and 2 + 3 rows, twice.
   const tests::TemporaryFolder folder;
   Deployment d = hand_training_deployment(write_hand_trace(folder));
-  d.placement.file = folder.file("placement.yaml", "slots: [3, 2, 1, 0]\n");
+  d.placement.file = folder.file("placement.yaml", "slots: [[3, 2, 1, 0]]\n");
   const TrainingQuestion q = hand_question();
   ChunkTable chunks(d, q);
   const LayerLoad layer = loads_of(d, q, chunks).layers.at(0);
