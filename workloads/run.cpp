@@ -177,10 +177,23 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
   return result;
 }
 
+// What a step of training does not tell: links carry what is not played, too, parts of a step are
+// told by pipeline rank and not by layer, and who is waited for is one of a group that stands for
+// many. What is not known is left out: no number, and no empty list, says "none".
+void leave_out_of_training(const Report& report, sim::io::Json& json) {
+  for (const char* key : {"links", "hottest_link", "time", "waited_for"}) json.erase(key);
+  for (const char* key : {"selections_away", "copies", "copies_away"})
+    json["conservation"].erase(key);
+  for (auto& phase : json["work_per_step"]) phase.erase("network_bytes");
+  if (!report.layers.empty()) return;
+  for (const char* key : {"expert_load", "rank_load"}) json.erase(key);
+}
+
 }  // namespace
 
 sim::io::Json to_json(const RunResult& result, const Scenario& scenario) {
   sim::io::Json json = to_json(result.report, resolved(scenario));
+  if (result.training) leave_out_of_training(result.report, json);
   if (result.serving) json["serving"] = serving::to_json(result.serving->report);
   if (result.training) json["training"] = to_json(*result.training);
   return json;

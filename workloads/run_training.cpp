@@ -11,10 +11,14 @@
 #include "workloads/deployment/layout_rules.h"
 #include "workloads/report/describe.h"
 #include "workloads/report/energy.h"
+#include "workloads/report/loads.h"
 #include "workloads/report/provenance.h"
 #include "workloads/step/rank_ops.h"
 #include "workloads/training/expert_group.h"
+#include "workloads/training/left_out.h"
 #include "workloads/training/memory_plan.h"
+#include "workloads/training/step_bottleneck.h"
+#include "workloads/training/step_loads.h"
 #include "workloads/training/step_scatter.h"
 #include "workloads/training/step_time.h"
 #include "workloads/training/training_report.h"
@@ -31,47 +35,6 @@ std::string what_of(const Deployment& d, const TrainingQuestion& q) {
       layout.empty() ? "" : ", " + layout, q.global_batch, q.sequence, q.micro_batches(p.dp),
       q.micro_batch, q.schedule ? std::string(name_of(*q.schedule)) : "one stage");
 }
-
-// What is not played, for who would rely on it.
-std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q,
-                                  const StepTime& step) {
-  std::vector<std::string> list{
-      "GEMMs and experts are priced by fits of inference kernels, gradients as GEMMs of their own "
-      "shapes; attention by constants on published benches: no fit speaks for training kernels",
-      "gradients and parameters take the closed form of their collective on what exchanges of "
-      "tokens "
-      "leave of the links, which slow for nothing"};
-  if (d.host.graphs == Graphs::All || d.host.per_operation + d.host.per_launch == sim::Duration{})
-    list.emplace_back(
-        "the host launches ahead: no launch is waited for (host: {graphs: none} waits for them)");
-  if (q.overlap.tensor)
-    list.emplace_back("collectives beside their GEMMs take no multiprocessors from them");
-  if (q.is_filled())
-    list.emplace_back(
-        "which tokens a full expert drops is not counted; rows are those of the "
-        "capacity");
-  if (q.capacity && !q.fills_capacity && !q.drops_last && hardware::traits_of(d.tokens).copies &&
-      d.tokens != hardware::MulticastAlgorithm::Nccl)
-    list.emplace_back(
-        "probabilities of choices are not in a routing: of an expert's tokens those over its "
-        "capacity are the last ones, which changes a little who is sent a token");
-  for (const auto& rank : step.passes) {
-    const bool apart = std::ranges::any_of(rank, [](const ChunkPass& pass) {
-      return pass.kind == PassKind::BackwardWeight || pass.kind == PassKind::BackwardInput;
-    });
-    if (!apart) continue;
-    list.emplace_back(
-        "activations that weight gradients still read are counted as free once the "
-        "inputs' gradients are done");
-    break;
-  }
-  return list;
-}
-
-struct Totals {
-  double flops = 0;          // of all GPUs
-  double dropped_share = 0;  // of selections
-};
 
 void fill_stages(const PipelineSchedule& schedule, const TrainingQuestion& q, const StepTime& step,
                  ChunkTable& chunks, TrainingReport& report) {
@@ -102,10 +65,15 @@ void fill_stages(const PipelineSchedule& schedule, const TrainingQuestion& q, co
   }
 }
 
+struct Account {
+  double flops = 0;  // of all GPUs
+  PhaseBounds bounds{};
+};
+
 // Arithmetic, phases, whose numbers they rest on, and how far the step may be off.
-Totals account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Report& report) {
-  double flops = 0, low = 0, high = 0, exposed_sum = 0;
-  double selections = 0, dropped = 0;
+Account account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Report& report) {
+  double low = 0, high = 0, exposed_sum = 0;
+  Account sums;
   Ledger ledger;
   std::map<ChunkPass, std::int64_t> counts;
   for (const auto& rank : step.passes)
@@ -117,22 +85,15 @@ Totals account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Re
   for (const auto& [pass, count] : counts) {
     const PlayedChunk& chunk = chunks.of(pass);
     const auto times = static_cast<double>(count);
-    if (pass.kind == PassKind::Forward) {
-      selections += times * static_cast<double>(chunk.selections);
-      dropped += times * static_cast<double>(chunk.dropped);
-    }
-    if (pass.kind == PassKind::Forward) {
-      // Ranks of an etp group share rows.
-      report.conservation.rows +=
-          count * (p.tp * p.cp * p.dp / group_ranks(p)) *
-          std::accumulate(chunk.rows.begin(), chunk.rows.end(), std::int64_t{0}) / p.etp;
-    }
     for (std::size_t i = 0; i < kPhases; ++i) {
       PhaseReport& phase = report.phases[i];
       phase.exposed_us += times * sim::to_us(chunk.exposed[i]) / ranks;
+      phase.waiting_us += times * sim::to_us(chunk.waiting[i]) / ranks;
       phase.flops += times * groups * chunk.work[i].flops.count();
       phase.memory_bytes += times * groups * static_cast<double>(chunk.work[i].bytes.count());
-      flops += times * groups * chunk.work[i].flops.count();
+      sums.flops += times * groups * chunk.work[i].flops.count();
+      for (std::size_t b = 0; b < sums.bounds[i].size(); ++b)
+        sums.bounds[i][b] += times * sim::to_us(chunk.work[i].by_bound[b]);
       for (const Work* work : {&chunk.work[i], &chunk.exchanged[i]}) {
         ledger.add(i, work->priced, times);
         phase.busy_us +=
@@ -142,8 +103,9 @@ Totals account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Re
         p90[i] += times * work->p90_ps;
       }
     }
-    report.phases[index_of(Phase::Collectives)].exposed_us +=
-        times * sim::to_us(chunk.exposed[kContextPhase]) / ranks;
+    PhaseReport& collectives = report.phases[index_of(Phase::Collectives)];
+    collectives.exposed_us += times * sim::to_us(chunk.exposed[kContextPhase]) / ranks;
+    collectives.waiting_us += times * sim::to_us(chunk.waiting[kContextPhase]) / ranks;
   }
   for (std::size_t i = 0; i < kPhases; ++i) {
     if (time[i] == 0) continue;
@@ -169,11 +131,15 @@ Totals account(const Deployment& d, const StepTime& step, ChunkTable& chunks, Re
   for (const PhaseReport& phase : report.phases) rest -= phase.exposed_us;
   report.idle_us = std::max(0.0, rest);
   ledger.write(d, report);
-  return {.flops = flops, .dropped_share = selections > 0 ? dropped / selections : 0};
+  return sums;
 }
 
-// Of a step; rows are counted as they are played.
-void count_selections(const ModelSpec& model, const TrainingQuestion& q, Conservation& sums) {
+// What routing comes to: on experts and ranks, and in sums. With a capacity that is filled up rows
+// are those of the capacity, and the selections that have none are missing.
+void count_routing(const Deployment& d, const TrainingQuestion& q, ChunkTable& chunks,
+                   Report& report, TrainingReport& training) {
+  const ModelSpec& model = d.model;
+  Conservation& sums = report.conservation;
   sums.tokens = q.global_batch * q.sequence;
   const auto add = [&](const Ffn& ffn) {
     const auto* moe = std::get_if<MoeFfn>(&ffn);
@@ -183,7 +149,23 @@ void count_selections(const ModelSpec& model, const TrainingQuestion& q, Conserv
   };
   for (std::int64_t l = 0; l < model.layer_count(); ++l) add(model.layer(l).ffn);
   for (std::int64_t i = 0; i < q.predictions; ++i) add(model.kinds[model.prediction_kind].ffn);
-  sums.missing = std::max<std::int64_t>(0, sums.selections - sums.rows);
+  if (!model.is_moe()) return;
+  const StepLoads loads = loads_of(d, q, chunks);
+  write_loads(loads.layers, report);
+  sums.rows = loads.rows;
+  const auto share = [](std::int64_t part, std::int64_t of) {
+    return of > 0 ? static_cast<double>(part) / static_cast<double>(of) : 0;
+  };
+  if (!q.is_filled()) {
+    training.dropped_share = share(loads.dropped, sums.selections);
+    sums.missing = sums.selections - sums.rows;
+    return;
+  }
+  const FilledCapacity filled = filled_capacity(d, q, loads);
+  training.dropped_share = share(filled.dropped, sums.selections);
+  training.padding_share = share(filled.padding, sums.rows);
+  sums.missing = sums.selections - filled.kept;
+  report.routing = filled.routing + ", every expert filled up to its capacity";
 }
 
 MemoryReport memory_row(const TrainingPlan& plan) {
@@ -301,12 +283,13 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   report.tokens_per_step = training->tokens_per_step;
   report.tokens_per_s = training->tokens_per_step / seconds;
   report.tokens_per_s_per_gpu = report.tokens_per_s / gpus;
-  const Totals totals = account(d, step, chunks, report);
+  const Account totals = account(d, step, chunks, report);
   // What is waited for who is late.
   report.idle_us = std::max(0.0, report.idle_us + us - alone_us);
   for (double* end : {&report.interval["step_time_us"].p10, &report.interval["step_time_us"].p90})
     *end *= us / alone_us;
-  count_selections(d.model, q, report.conservation);
+  count_routing(d, q, chunks, report, *training);
+  report.bottleneck = bottleneck_of(report, *training, totals.bounds);
   const Interval& times = report.interval["step_time_us"];
   report.interval["tokens_per_s_per_gpu"] = {.p10 = report.tokens_per_s_per_gpu * us / times.p90,
                                              .p90 = report.tokens_per_s_per_gpu * us / times.p10};
@@ -331,12 +314,9 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   report.memory = memory_row(plan);
   if (!plan.fits()) report.memory.advice = advice_of(d, q, schedule, step, chunks, plan);
 
-  training->dropped_share = totals.dropped_share;
   training->multiprocessors = d.cluster.device.multiprocessors;
   training->held = chunks.held();
   training->beside = q.overlap.expert || q.overlap.shared_expert;
-  if (q.is_filled() && d.model.is_moe())
-    training->padding_share = std::max(0.0, 1 - 1 / *q.capacity);
   if (chunks.draws() > 1)
     training->routing_slowdown = alone_us / sim::to_us(step_with(d, {}, q, schedule, replicas));
   if (q.run) {
@@ -352,13 +332,19 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
       tokens_per_s = training->tokens_per_step / (mean_step_us(*q.run, steps_us) * 1e-6);
     training->goodput = goodput_of(*q.run, report.gpus, tokens_per_s);
     training->failures_source = q.run->failures_source;
+    if (q.run->assumed_checkpoint)
+      report.defaults.push_back(fmt::format(
+          "training.run.checkpoint is not given: {{every: optimal, blocks: {:g} s}} is assumed",
+          kAssumedBlocks));
   }
-  training->left_out = left_out(d, q, step);
+  training->left_out = left_out(d, q, step, report);
   for (const std::string& text : training->left_out) report.notes.push_back("left out: " + text);
-  for (const auto& [at, bytes] :
-       kept_over_time(d, q, schedule, step, static_cast<std::uint32_t>(plan.fullest)))
-    training->memory_timeline.emplace_back(sim::to_us(at - sim::Time{}),
-                                           static_cast<double>(bytes));
+  for (std::uint32_t r = 0; r < schedule.size(); ++r) {
+    TrainingReport::Kept& kept = training->memory_timeline.emplace_back();
+    kept.rank = r;
+    for (const auto& [at, bytes] : kept_over_time(d, q, schedule, step, chunks, r))
+      kept.instants.emplace_back(sim::to_us(at - sim::Time{}), static_cast<double>(bytes));
+  }
   if (options.keep_timeline) result.recording = record(schedule, step, chunks);
   result.training = std::move(training);
   return result;

@@ -134,9 +134,18 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                            : text_report(result.report);
   };
   write_result(arguments, arguments.json() ? sim::io::to_text(json) : text(), console);
-  if (result.report.memory.fits) return sim::ExitCode::Ok;
-  console.err << fmt::format("moesim run: does not fit: {}\n", result.report.memory.advice);
-  return sim::ExitCode::Infeasible;
+  if (!result.report.memory.fits) {
+    console.err << fmt::format("moesim run: does not fit: {}\n", result.report.memory.advice);
+    return sim::ExitCode::Infeasible;
+  }
+  if (result.training && result.training->goodput && !result.training->goodput->ends) {
+    console.err << fmt::format(
+        "moesim run: the run never ends: of the time between failures, {:.3g} h, {:.2g} % is "
+        "progress: a longer gpu_mtbf, a shorter restart or a shorter checkpoint would do\n",
+        result.training->goodput->mtbf_h, 100 * result.training->goodput->goodput);
+    return sim::ExitCode::Infeasible;
+  }
+  return sim::ExitCode::Ok;
 }
 
 }  // namespace

@@ -131,17 +131,22 @@ std::vector<Counter> memory_counters(const workloads::Recording& recording,
 }
 
 std::vector<Counter> memory_counters(const workloads::TrainingReport& training) {
-  const auto& kept = training.memory_timeline;
-  if (kept.empty() || training.memory.empty()) return {};
-  const auto peak = [](const auto& row) { return row.memory.peak(); };
-  const auto fullest = std::ranges::max_element(training.memory, {}, peak);
-  const double most =
-      std::ranges::max_element(kept, {}, [](const auto& at) { return at.second; })->second;
-  const double stays = static_cast<double>(peak(*fullest)) - most;
-  Counter counter{.name = "memory", .rank = static_cast<sim::Rank>(fullest->rank), .values = {}};
-  for (const auto& [us, bytes] : kept)
-    counter.values.emplace_back(sim::Time{} + sim::picoseconds_rounded_up(us * 1e6), stays + bytes);
-  return {counter};
+  std::vector<Counter> counters;
+  for (const auto& kept : training.memory_timeline) {
+    const auto row =
+        std::ranges::find(training.memory, kept.rank, [](const auto& r) { return r.rank; });
+    if (row == training.memory.end() || kept.instants.empty()) continue;
+    const double most = std::ranges::max_element(kept.instants, {}, [](const auto& at) {
+                          return at.second;
+                        })->second;
+    const double stays = static_cast<double>(row->memory.peak()) - most;
+    Counter counter{.name = "memory", .rank = static_cast<sim::Rank>(kept.rank), .values = {}};
+    for (const auto& [us, bytes] : kept.instants)
+      counter.values.emplace_back(sim::Time{} + sim::picoseconds_rounded_up(us * 1e6),
+                                  stays + bytes);
+    counters.push_back(std::move(counter));
+  }
+  return counters;
 }
 
 }  // namespace moesim::tools

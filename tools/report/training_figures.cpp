@@ -86,8 +86,11 @@ Figure schedule(const Recording& recording) {
 
 // Bytes are kept from an instant on: a line of steps.
 std::optional<Figure> kept_over_time(const TrainingReport& training) {
-  const auto& all = training.memory_timeline;
-  if (all.size() < 2) return {};
+  const auto fullest = static_cast<std::int64_t>(training.plan().fullest);
+  const auto found = std::ranges::find(training.memory_timeline, fullest,
+                                       [](const auto& kept) { return kept.rank; });
+  if (found == training.memory_timeline.end() || found->instants.size() < 2) return {};
+  const auto& all = found->instants;
   const TimeUnit unit = time_unit(all.back().first);
   const auto most = std::ranges::max_element(all, {}, [](const auto& at) { return at.second; });
   Lines chart{.x = {.name = fmt::format("time, {}", unit.name)},

@@ -79,6 +79,13 @@ void add_answer(const TrainingReport& t, const Report& report, std::string& out)
     out += fmt::format(
         "\n                the step takes {:+.1f} % over one with every expert as busy ({})",
         100 * (t.routing_slowdown - 1), draws_text(t));
+  if (t.draws > 1 && !report.layers.empty())
+    out += fmt::format(
+        "\n                rows over the mean: busiest expert {:.2f}, busiest rank {:.2f} (means "
+        "of "
+        "{} layers, over the step); {} experts have none",
+        report.expert_load.max_over_mean, report.rank_max_over_mean, report.layers.size(),
+        report.expert_load.dead_experts);
   if (t.padding_share > 0)
     out += fmt::format("\n                {:.1f} % of the experts' rows fill capacity up",
                        100 * t.padding_share);
@@ -134,11 +141,20 @@ void add_memory_rows(const TrainingReport& t, std::string& out) {
 void add_goodput(const TrainingReport& t, std::string& out) {
   if (!t.goodput) return;
   const workloads::Goodput& g = *t.goodput;
-  out += fmt::format("\n  run           {:.1f} % of the time is progress", 100 * g.goodput);
-  if (g.mtbf_h > 0) out += fmt::format(", a failure every {:.2f} h", g.mtbf_h);
+  out += g.ends ? fmt::format("\n  run           {:.1f} % of the time is progress", 100 * g.goodput)
+                : fmt::format("\n  run           NEVER ENDS: {:.2g} % of the time is progress",
+                              100 * g.goodput);
+  if (g.mtbf_h > 0)
+    out += fmt::format(", a failure every {:.{}f} h", g.mtbf_h, g.mtbf_h < 0.1 ? 4 : 2);
+  else
+    out += ", no failures are counted";
   if (g.checkpoint_every_s > 0)
     out += fmt::format(", a checkpoint every {:.0f} s", g.checkpoint_every_s);
-  if (g.rough) out += " (rough: that is long beside the time between failures)";
+  if (g.higher > 0)
+    out +=
+        "\n                (Daly's higher order: an interval and a restart are not short beside "
+        "the "
+        "time between failures)";
   if (!t.failures_source.empty())
     out += fmt::format("\n                failures as reliability says: {}", t.failures_source);
   if (g.days > 0)

@@ -164,7 +164,8 @@ std::vector<CaseResult> run_case(const std::filesystem::path& file, Json* kept,
                  .metric = m.metric,
                  .measured = m.value,
                  .known_miss = m.known_miss,
-                 .question = m.question};
+                 .question = m.question,
+                 .training = report.contains("training")};
     r.predicted = number_at(report, m.metric, m.where);
     r.error_percent = (r.predicted / r.measured - 1) * 100;
     r.within_percent = m.within;

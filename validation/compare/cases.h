@@ -47,6 +47,7 @@ struct CaseResult {
   bool ok = false;              // within
   std::string known_miss = {};  // why it is not, as the case says; empty where it should be
   std::string question = {};    // that it is an option of; empty: of none
+  bool training = false;        // it is of a step of training
 
   // Met, and not listed as a miss; or missed, and listed.
   bool as_stated() const { return ok == known_miss.empty(); }

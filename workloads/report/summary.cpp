@@ -7,8 +7,8 @@
 #include <map>
 
 #include "sim/check.h"
+#include "workloads/report/loads.h"
 #include "workloads/report/structure.h"
-#include "workloads/routing/statistics/spread.h"
 #include "workloads/step/factors.h"
 
 namespace moesim::workloads {
@@ -33,18 +33,6 @@ void add_loads(std::vector<LayerLoad>& sum, const std::vector<LayerLoad>& step) 
     add(sum[i].expert_counts, step[i].expert_counts);
     add(sum[i].rank_rows, step[i].rank_rows);
   }
-}
-
-std::int64_t place_of_most(const std::vector<std::uint64_t>& counts) {
-  return std::ranges::max_element(counts) - counts.begin();
-}
-
-// Where the ranks of a step wait for each other it is for the most loaded: its load counts in
-// every step and layer, not that of the sum over the steps.
-double mean_of(const std::vector<LayerReport>& layers, double LayerReport::*value) {
-  double sum = 0;
-  for (const LayerReport& layer : layers) sum += layer.*value;
-  return layers.empty() ? 1 : sum / static_cast<double>(layers.size());
 }
 
 }  // namespace
@@ -123,7 +111,7 @@ void Summary::write(const Deployment& deployment, Report& report) const {
                          .copies = account_.copies,
                          .copies_away = account_.copies_away};
   write_phases(report);
-  write_loads(report);
+  workloads::write_loads(account_.layers, report);
   write_time(deployment, report);
   write_waited_for(deployment.cluster, report);
   write_intervals(report);
@@ -141,29 +129,6 @@ void Summary::write_phases(Report& report) const {
                         .network_bytes = bytes_[i] / steps_};
   }
   report.idle_us = idle_ * 1e-6 / each;
-}
-
-void Summary::write_loads(Report& report) const {
-  report.layers.clear();
-  double entropy = 0, peak = 0;
-  for (const LayerLoad& layer : account_.layers) {
-    const Spread experts = spread_of(layer.expert_counts);
-    report.layers.push_back({.layer = layer.layer,
-                             .experts = {.max_over_mean = experts.max_over_mean,
-                                         .normalised_entropy = experts.normalised_entropy,
-                                         .dead_experts = experts.zeros},
-                             .rank_max_over_mean = spread_of(layer.rank_rows).max_over_mean,
-                             .busiest_expert = place_of_most(layer.expert_counts),
-                             .busiest_rank = place_of_most(layer.rank_rows),
-                             .expert_counts = layer.expert_counts});
-    peak += experts.max_over_mean;
-    entropy += experts.normalised_entropy;
-    report.expert_load.dead_experts += experts.zeros;
-  }
-  report.rank_max_over_mean = mean_of(report.layers, &LayerReport::rank_max_over_mean);
-  if (account_.layers.empty()) return;
-  report.expert_load.max_over_mean = peak / static_cast<double>(account_.layers.size());
-  report.expert_load.normalised_entropy = entropy / static_cast<double>(account_.layers.size());
 }
 
 // Where the mean rank's step goes, and over all layers what bounds it.

@@ -37,7 +37,6 @@ class Summary {
  private:
   void add_work(const StepAccount& account, double weight);
   void write_phases(Report& report) const;
-  void write_loads(Report& report) const;
   void write_time(const Deployment& deployment, Report& report) const;
   void write_waited_for(const hardware::Cluster& cluster, Report& report) const;
   Ends ends_of(std::size_t phase, const Report& report) const;

@@ -165,6 +165,31 @@ struct ChunkTable::Shared {
     return sim::execute(graph, engine, *model);
   }
 
+  // The place among mixture layers of the first that is of that layer's kind.
+  std::size_t first_of_kind(std::int64_t layer, std::size_t index) const {
+    const ModelSpec& model = group.model;
+    if (layer >= model.layer_count()) return index;
+    const auto kind = [&](std::int64_t l) { return model.layers[static_cast<std::size_t>(l)]; };
+    const std::vector<std::int64_t> layers = model.moe_layers();
+    return static_cast<std::size_t>(
+        std::ranges::find_if(layers, [&](std::int64_t l) { return kind(l) == kind(layer); }) -
+        layers.begin());
+  }
+  // Calls back with the mixture layers of a stage: the layer's number, its place among mixture
+  // layers, what it is.
+  void for_each_moe(std::uint32_t stage, auto&& call) const {
+    const ModelSpec& model = group.model;
+    const std::vector<std::int64_t> layers = model.moe_layers();
+    const StageContent& content = question.stages[stage];
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      if (layers[i] >= content.first_layer && layers[i] < content.first_layer + content.layers)
+        call(layers[i], i, *model.moe(layers[i]));
+    if (content.predictions == 0 || layers.empty()) return;
+    const auto* moe = std::get_if<MoeFfn>(&model.kinds[model.prediction_kind].ffn);
+    for (std::int64_t i = 0; moe != nullptr && i < content.predictions; ++i)
+      call(model.layer_count() + i, layers.size() - 1, *moe);
+  }
+
   // The first stage that has the same, where layers of a kind are alike, and its draw.
   void fold(std::uint32_t& stage, std::uint32_t& draw) const {
     const std::uint32_t first = first_alike[stage];
@@ -349,6 +374,9 @@ sim::RankTime time_of(Rank rank, const sim::OpGraph& graph, const sim::Timeline&
                      .end = span.end,
                      .kind = op.kind,
                      .phase = graph.label(op.label).phase});
+    if (op.kind != sim::OpKind::Exchange) continue;
+    for (const sim::OpId part : graph.parts(op.exchange))
+      spans.back().last_arrival = std::max(spans.back().last_arrival, timeline.spans[part].start);
   }
   std::vector<sim::Duration> waited_for(graph.ranks());
   return sim::divide(spans, kTrainingPhases, {{}, timeline.finish}, waited_for);
@@ -440,6 +468,24 @@ ChunkTable::Recorded ChunkTable::record(const ChunkPass& asked) {
   return recorded;
 }
 
+ChunkTable::StageLoads ChunkTable::loads(std::uint32_t stage, std::uint32_t draw) {
+  Shared& s = *shared_;
+  SIM_CHECK(draw < s.draws, "a draw of the routing that there is not");
+  std::vector<std::int64_t> numbers;
+  s.for_each_moe(stage,
+                 [&](std::int64_t layer, std::size_t, const MoeFfn&) { numbers.push_back(layer); });
+  s.fold(stage, draw);
+  StageLoads loads;
+  s.for_each_moe(stage, [&](std::int64_t layer, std::size_t index, const MoeFfn& moe) {
+    // Layers of balanced routing are counted once, as their passes are made once.
+    if (is_balanced(s.group)) index = s.first_of_kind(layer, index);
+    loads.layers.push_back(s.routed.load(index, moe, draw));
+    loads.layers.back().layer = numbers[loads.layers.size() - 1];
+    loads.dropped += s.routed.of(index, moe, draw).dropped;
+  });
+  return loads;
+}
+
 // How far the host is ahead after a pass that it starts with the GPU.
 sim::Duration ChunkTable::lead_after(const ChunkPass& pass) {
   Shared& s = *shared_;
@@ -476,7 +522,10 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, const Ch
     break;
   }
   const sim::RankTime time = time_of(slowest, weaver.graph(), timeline);
-  for (std::size_t p = 0; p < kTrainingPhases; ++p) played.exposed[p] = time.phases[p].exposed;
+  for (std::size_t p = 0; p < kTrainingPhases; ++p) {
+    played.exposed[p] = time.phases[p].exposed;
+    played.waiting[p] = time.phases[p].waiting;
+  }
   played.idle = time.idle;
   if (ranks > d.cluster.gpus_per_node) {
     for (const Phase phase : {Phase::Dispatch, Phase::Combine})

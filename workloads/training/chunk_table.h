@@ -17,10 +17,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "sim/op_graph.h"
 #include "sim/timeline.h"
 #include "workloads/deployment/deployment.h"
+#include "workloads/step/step_account.h"
 #include "workloads/training/layer_passes.h"
 #include "workloads/training/question.h"
 
@@ -48,6 +50,8 @@ struct PlayedChunk {
   sim::Duration time{};
   // How the time of the rank that is done last divides: sums to `time` with `idle`.
   std::array<sim::Duration, kTrainingPhases> exposed{};
+  // Of `exposed`, what is waited for ranks of the group that have not yet arrived.
+  std::array<sim::Duration, kTrainingPhases> waiting{};
   sim::Duration idle{};
   // That its exchanges of tokens keep a rank's NICs, on average; none where they stay on a node.
   sim::Duration links{};
@@ -79,6 +83,14 @@ class ChunkTable {
     sim::Timeline timeline;
   };
   Recorded record(const ChunkPass& asked);
+
+  // What the mixture layers of a stage come to in a draw of the routing, by the layers' numbers;
+  // prediction layers come after the model's. Nothing is played for it. REQUIRES: draw < draws()
+  struct StageLoads {
+    std::vector<LayerLoad> layers;
+    std::int64_t dropped = 0;  // selections over a capacity
+  };
+  StageLoads loads(std::uint32_t stage, std::uint32_t draw);
 
   std::uint32_t draws() const;  // different ones: 1 where the routing is balanced
   std::string routing() const;  // what it is

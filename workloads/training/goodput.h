@@ -1,12 +1,24 @@
 // What of a long run is progress: failures lose work since the last checkpoint, checkpoints lose
 // time themselves.
 //
-//   M    = gpu_mtbf / GPUs                          mean time between failures of the job
-//   tau  = sqrt(2 C (M + R))                        Young's interval, C a checkpoint that blocks
-//   lost = C / tau + (tau / 2 + R) / M              R = detect + restart
+//   M   = gpu_mtbf / GPUs                  mean time between failures of the job
+//   C   = how long a checkpoint blocks, R = detect + restart
 //
-// Times are doubles: a GPU's MTBF is longer than a Duration holds. Sources: Young 1974; Llama 3,
-// arXiv 2407.21783. Good where tau is much shorter than M: the report says where it is not.
+// First order, where an interval and a restart are short beside M (Young, Communications of the ACM
+// 17, 1974; Llama 3, arXiv 2407.21783):
+//
+//   tau  = sqrt(2 C (M + R))
+//   lost = C / tau + (tau / 2 + R) / M
+//
+// Higher order, where they are not (J. T. Daly, "A higher order estimate of the optimum checkpoint
+// interval for restart dumps", Future Generation Computer Systems 22, 2006: equations 37 and 20):
+//
+//   tau  = sqrt(2 C M) (1 + sqrt(C / 2M) / 3 + (C / 2M) / 9) - C    where C < 2M, else M
+//   done = tau / (M e^(R/M) (e^((tau + C) / M) - 1))                 of the time
+//
+// The first up to (tau + R) / M = 0.15, the second from 0.3 on, and between them both, in
+// proportion, so that nothing jumps; the first order's tau decides for an interval that is not
+// given. Times are doubles: a GPU's MTBF is longer than a Duration holds.
 #pragma once
 
 #include <cstdint>
@@ -25,20 +37,27 @@ struct RunRouting {
 
 struct RunPlan {
   double tokens = 0;                   // of the whole run; 0: not given
-  std::optional<double> every_s = {};  // a checkpoint; none: Young's interval
+  std::optional<double> every_s = {};  // a checkpoint; none: the best interval
   double blocks_s = 0;                 // how long a checkpoint stops the job
+  bool assumed_checkpoint = false;     // nothing is said of one: blocks_s is kAssumedBlocks
   double gpu_mtbf_s = 0;               // of a GPU and its part of all else; 0: no failures
   double detect_s = 0, restart_s = 0;
   std::string failures_source = {};      // whose these are; empty: the scenario's own
   std::vector<RunRouting> routing = {};  // ascending, the first from 0; none: as the scenario's
 };
 
+// Of a checkpoint that nothing is said of, where there are failures: assumed, and said to be.
+inline constexpr double kAssumedBlocks = 30;  // s
+// With less progress than this a run is not going to end.
+inline constexpr double kLeastGoodput = 0.01;
+
 struct Goodput {
-  double mtbf_h = 0;              // of the job
+  double mtbf_h = 0;              // of the job; 0: no failures are counted
   double checkpoint_every_s = 0;  // 0: none are written
   double lost_share = 0, goodput = 1;
-  double gpu_hours = 0, days = 0;  // of the run; 0: its tokens are not given
-  bool rough = false;              // the interval is longer than a fifth of the job's MTBF
+  bool ends = true;                // goodput is at least kLeastGoodput
+  double gpu_hours = 0, days = 0;  // of the run; 0: its tokens are not given, or it never ends
+  double higher = 0;               // how much of it is Daly's higher order; 0: none
 };
 
 // How long the mean step of a run is whose routing drifts: `steps_us` of each part, weighted by its

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "sim/units_text.h"
+#include "workloads/training/pipeline_step.h"
 
 namespace moesim::workloads {
 namespace {
@@ -35,10 +36,11 @@ Parallelism replicated(Parallelism layout, const PipelineSchedule& schedule) {
   return layout;
 }
 
-// Rows of the fullest rank over the mean, over a chunk's layers and the draws.
-double imbalance_of(std::uint32_t stage, ChunkTable& chunks) {
+// Rows of the fullest rank over the mean, over a chunk's layers and the draws that are taken.
+double imbalance_of(std::uint32_t stage, const std::map<std::uint32_t, std::int64_t>& taken,
+                    ChunkTable& chunks) {
   std::vector<std::int64_t> rows(chunks.ranks());
-  for (std::uint32_t draw = 0; draw < chunks.draws(); ++draw) {
+  for (const auto& [draw, count] : taken) {
     const PlayedChunk& chunk = chunks.of({PassKind::Forward, stage, draw});
     for (std::size_t r = 0; r < rows.size(); ++r) rows[r] += chunk.rows[r];
   }
@@ -46,6 +48,16 @@ double imbalance_of(std::uint32_t stage, ChunkTable& chunks) {
   if (sum == 0) return 1;
   return static_cast<double>(*std::ranges::max_element(rows)) * static_cast<double>(rows.size()) /
          sum;
+}
+
+// Of a pipeline rank: of its fullest chunk.
+double imbalance_of(const Deployment& d, const TrainingQuestion& q,
+                    const PipelineSchedule& schedule, std::uint32_t rank, ChunkTable& chunks) {
+  const auto taken = draws_taken(d, q, chunks.draws());
+  double most = 1;
+  for (std::uint32_t c = 0; c < schedule.chunks; ++c)
+    most = std::max(most, imbalance_of(schedule.stage({rank, c}), taken, chunks));
+  return most;
 }
 
 void add(const RankShare& chunk, RankShare& rank) {
@@ -76,8 +88,7 @@ TrainingPlan memory_of(const Deployment& d, const TrainingQuestion& q,
   std::vector<RankShare> shares;
   for (std::uint32_t r = 0; r < schedule.size(); ++r) {
     RankShare& rank = shares.emplace_back(chunks_of(q, schedule, r));
-    for (std::uint32_t c = 0; c < schedule.chunks; ++c)
-      rank.imbalance = std::max(rank.imbalance, imbalance_of(schedule.stage({r, c}), chunks));
+    rank.imbalance = imbalance_of(d, q, schedule, r, chunks);
     rank.in_flight = static_cast<double>(step.pipeline.most_in_flight(r, false)) / schedule.chunks;
   }
   return plan_of(d, q, schedule, shares);
@@ -123,14 +134,14 @@ std::string advice_of(const Deployment& d, TrainingQuestion q, const PipelineSch
          "training.sharding: weights";
 }
 
-std::vector<std::pair<sim::Time, std::int64_t>> kept_over_time(const Deployment& d,
-                                                               const TrainingQuestion& q,
-                                                               const PipelineSchedule& schedule,
-                                                               const StepTime& step,
-                                                               std::uint32_t rank) {
+std::vector<std::pair<sim::Time, std::int64_t>> kept_over_time(
+    const Deployment& d, const TrainingQuestion& q, const PipelineSchedule& schedule,
+    const StepTime& step, ChunkTable& chunks, std::uint32_t rank) {
   std::vector<std::int64_t> bytes;  // of a pass of each chunk
+  const double imbalance = imbalance_of(d, q, schedule, rank, chunks);
   for (std::uint32_t c = 0; c < schedule.chunks; ++c) {
-    const std::vector<RankShare> one{share_of(q.stages[schedule.stage({rank, c})])};
+    std::vector<RankShare> one{share_of(q.stages[schedule.stage({rank, c})])};
+    one.front().imbalance = imbalance;
     bytes.push_back(
         plan_training(d.model, d.layout, one, load_of(q, d), d.cluster.device).gpu().activations);
   }

@@ -25,11 +25,10 @@ std::string advice_of(const Deployment& deployment, TrainingQuestion question,
                       const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks,
                       const TrainingPlan& plan);
 
-// Bytes of activations that a rank keeps, from an instant on: steps of a staircase.
-std::vector<std::pair<sim::Time, std::int64_t>> kept_over_time(const Deployment& deployment,
-                                                               const TrainingQuestion& question,
-                                                               const PipelineSchedule& schedule,
-                                                               const StepTime& step,
-                                                               std::uint32_t rank);
+// Bytes of activations that a rank keeps, from an instant on: steps of a staircase. The busiest of
+// its GPUs, as the plan's.
+std::vector<std::pair<sim::Time, std::int64_t>> kept_over_time(
+    const Deployment& deployment, const TrainingQuestion& question,
+    const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks, std::uint32_t rank);
 
 }  // namespace moesim::workloads

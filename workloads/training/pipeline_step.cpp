@@ -17,6 +17,10 @@ namespace {
 // Replicas of the routing are this many draws apart.
 constexpr std::size_t kReplicaShift = 3;
 
+std::int64_t pipelines_of(const Parallelism& p) {
+  return p.tp * p.cp * p.dp / group_ranks(p);
+}
+
 bool is_backward(PassKind kind) {
   return kind != PassKind::Forward;
 }
@@ -44,6 +48,21 @@ const Pass* backward_of(const Action& action) {
   return is_backward(action.pass.kind) ? &action.pass : nullptr;
 }
 
+std::map<std::uint32_t, std::int64_t> draws_taken(const Deployment& deployment,
+                                                  const TrainingQuestion& question,
+                                                  std::uint32_t draws) {
+  std::map<std::uint32_t, std::int64_t> pipelines;  // by the first draw that they take
+  for (std::int64_t e = 0; e < pipelines_of(deployment.layout); ++e)
+    ++pipelines[static_cast<std::uint32_t>(kReplicaShift * static_cast<std::size_t>(e) % draws)];
+  const std::int64_t all = question.micro_batches(deployment.layout.dp);
+  std::map<std::uint32_t, std::int64_t> taken;
+  for (const auto& [first, count] : pipelines)
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(all, draws); ++i)
+      taken[static_cast<std::uint32_t>((first + i) % draws)] +=
+          count * (all / draws + (i < all % draws ? 1 : 0));
+  return taken;
+}
+
 PipelineStep::PipelineStep(const Deployment& deployment, const TrainingQuestion& question,
                            const PipelineSchedule& schedule, const DataParallel& replicas,
                            ChunkTable& chunks)
@@ -57,8 +76,7 @@ PipelineStep::PipelineStep(const Deployment& deployment, const TrainingQuestion&
       ready_(first_ready()) {}
 
 std::int64_t PipelineStep::pipelines() const {
-  const Parallelism& p = deployment_.layout;
-  return p.tp * p.cp * p.dp / group_ranks(p);
+  return pipelines_of(deployment_.layout);
 }
 
 std::size_t PipelineStep::shift_of(std::int64_t pipeline) const {

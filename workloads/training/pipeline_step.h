@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "workloads/training/chunk_table.h"
@@ -26,6 +27,12 @@ ExposedTimes exposed_of(const PlayedChunk& chunk);
 const Pass* backward_of(const Action& action);
 // Whether a pass leaves gradients of weights.
 bool has_weights(PassKind kind);
+
+// How many micro-batches of a step take each draw of the routing, of all pipelines: only draws that
+// one takes. REQUIRES: draws > 0
+std::map<std::uint32_t, std::int64_t> draws_taken(const Deployment& deployment,
+                                                  const TrainingQuestion& question,
+                                                  std::uint32_t draws);
 
 class PipelineStep {
  public:

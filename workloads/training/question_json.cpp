@@ -65,11 +65,14 @@ Json to_json(const TrainingQuestion& q) {
   json["mfu_precision"] = std::string(hardware::name_of(q.mfu_precision));
   if (q.run) {
     const RunPlan& run = *q.run;
-    json["run"] = {{"tokens", run.tokens},
-                   {"checkpoint_blocks_s", run.blocks_s},
-                   {"gpu_mtbf_s", run.gpu_mtbf_s},
-                   {"detect_s", run.detect_s},
-                   {"restart_s", run.restart_s}};
+    Json& told = json["run"] = Json::object();
+    if (run.tokens > 0) told["tokens"] = run.tokens;
+    if (run.every_s || run.blocks_s > 0) told["checkpoint_blocks_s"] = run.blocks_s;
+    if (run.gpu_mtbf_s > 0) {
+      told["gpu_mtbf_s"] = run.gpu_mtbf_s;
+      told["detect_s"] = run.detect_s;
+      told["restart_s"] = run.restart_s;
+    }
     if (!run.failures_source.empty()) json["run"]["failures_source"] = run.failures_source;
     if (run.every_s) json["run"]["checkpoint_every_s"] = *run.every_s;
     for (const RunRouting& part : run.routing)

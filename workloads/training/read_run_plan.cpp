@@ -4,6 +4,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,8 +14,9 @@ namespace {
 
 using sim::io::YamlNode;
 
-// "50000 h": longer than a Duration holds.
-double seconds(const YamlNode& node) {
+// "50000 h": longer than a Duration holds, yet no more than a double squares.
+double seconds(const YamlNode& node, bool above_zero = false) {
+  constexpr double kMost = 1e18;
   const std::string text = node.text();
   double number = 0;
   const char* last = text.data() + text.size();
@@ -23,11 +25,17 @@ double seconds(const YamlNode& node) {
   while (unit.starts_with(' ')) unit.remove_prefix(1);
   constexpr std::array<std::pair<std::string_view, double>, 5> kUnits{
       {{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}, {"ms", 1e-3}}};
-  if (error == std::errc{} && number >= 0) {
-    for (const auto& [name, factor] : kUnits)
-      if (name == unit) return number * factor;
+  bool none = false;
+  if (error == std::errc{} && std::isfinite(number) && number >= 0) {
+    for (const auto& [name, factor] : kUnits) {
+      const double value = number * factor;
+      if (name != unit || value > kMost) continue;
+      if (value > 0 || !above_zero) return value;
+      none = true;
+    }
   }
-  node.error(fmt::format("expected a time with a unit, such as 50000 h, not \"{}\"", text));
+  node.error(fmt::format("expected a time {}with a unit, such as 50000 h, not \"{}\"",
+                         none ? "above zero " : "", text));
   return 0;
 }
 
@@ -64,17 +72,19 @@ void read_run_routing(const YamlNode& list, RunPlan& run) {
 RunPlan read_run_plan(const YamlNode& node, const std::optional<hardware::Reliability>& stated) {
   node.allow_only({"tokens", "checkpoint", "failures", "routing"});
   RunPlan run;
-  if (const auto tokens = node.find("tokens")) run.tokens = tokens->number(0, 1e18);
+  if (const auto tokens = node.find("tokens")) run.tokens = tokens->number(1, 1e18);
   if (const auto routing = node.find("routing")) read_run_routing(*routing, run);
   if (const auto checkpoint = node.find("checkpoint")) {
     checkpoint->allow_only({"every", "blocks"});
     run.blocks_s = seconds(checkpoint->at("blocks"));
     const auto every = checkpoint->find("every");
-    if (every && every->text() != "optimal") run.every_s = seconds(*every);
+    if (every && every->text() != "optimal") run.every_s = seconds(*every, true);
+    if (run.every_s && *run.every_s > 0 && *run.every_s <= run.blocks_s)
+      every->error("a checkpoint that blocks as long as its interval leaves no time for steps");
   }
   if (const auto failures = node.find("failures")) {
     failures->allow_only({"gpu_mtbf", "detect", "restart"});
-    run.gpu_mtbf_s = seconds(failures->at("gpu_mtbf"));
+    run.gpu_mtbf_s = seconds(failures->at("gpu_mtbf"), true);
     if (const auto value = failures->find("detect")) run.detect_s = seconds(*value);
     if (const auto value = failures->find("restart")) run.restart_s = seconds(*value);
   } else if (stated) {
@@ -83,6 +93,15 @@ RunPlan read_run_plan(const YamlNode& node, const std::optional<hardware::Reliab
     run.failures_source = stated->source;
   } else if (const auto checkpoint = node.find("checkpoint"); checkpoint && !run.every_s) {
     checkpoint->error("without failures there is no best interval: give every, such as 30 min");
+  }
+  if (run.gpu_mtbf_s == 0 || run.every_s) return run;
+  if (const auto checkpoint = node.find("checkpoint")) {
+    if (run.blocks_s == 0)
+      checkpoint->error(
+          "a checkpoint that does not block has no best interval: give every, such as 30 min");
+  } else {
+    run.assumed_checkpoint = true;
+    run.blocks_s = kAssumedBlocks;
   }
   return run;
 }

@@ -1,5 +1,7 @@
 #include "workloads/training/routed_layers.h"
 
+#include <numeric>
+
 #include "workloads/training/capacity.h"
 #include "workloads/training/dealt_routing.h"
 
@@ -31,6 +33,25 @@ const RoutedLayer& RoutedLayers::of(std::size_t moe_index, const MoeFfn& moe, st
   const auto found = known_.find(key);
   if (found != known_.end()) return found->second;
   return known_.emplace(key, count(moe_index, moe, draw)).first->second;
+}
+
+LayerLoad RoutedLayers::load(std::size_t moe_index, const MoeFfn& moe, std::uint32_t draw) {
+  const ExpertRows& rows = of(moe_index, moe, draw).rows;
+  const LayerPlacement& placement = *routes_[moe_index].placement;
+  const std::size_t each = placement.slots_per_rank();
+  LayerLoad load{.layer = 0,
+                 .expert_counts = std::vector<std::uint64_t>(placement.experts()),
+                 .rank_rows = {}};
+  for (std::size_t cell = 0; cell < rows.cells(); ++cell) {
+    const auto mine = rows.cell_rows(cell);
+    const std::size_t first = cell % placement.ranks() * each;  // ranks of ep come first
+    for (std::size_t slot = 0; slot < each; ++slot)
+      load.expert_counts[placement.slot_expert()[first + slot]] +=
+          static_cast<std::uint64_t>(mine[slot]);
+    load.rank_rows.push_back(
+        static_cast<std::uint64_t>(std::accumulate(mine.begin(), mine.end(), std::int64_t{0})));
+  }
+  return load;
 }
 
 const DrawnDispatch* RoutedLayers::drawn(std::size_t moe_index, std::size_t g, std::uint32_t draw,

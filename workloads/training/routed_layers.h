@@ -17,6 +17,7 @@
 #include "workloads/step/expert_work.h"
 #include "workloads/step/layer_routes.h"
 #include "workloads/step/micro_batch.h"
+#include "workloads/step/step_account.h"
 
 namespace moesim::workloads {
 
@@ -43,6 +44,8 @@ class RoutedLayers {
   bool sharded() const { return sharded_; }
   // Good as long as this. `draw`: which step of the routing.
   const RoutedLayer& of(std::size_t moe_index, const MoeFfn& moe, std::uint32_t draw);
+  // What experts and ranks compute of it.
+  LayerLoad load(std::size_t moe_index, const MoeFfn& moe, std::uint32_t draw);
 
  private:
   RoutedLayer count(std::size_t moe_index, const MoeFfn& moe, std::uint32_t draw);

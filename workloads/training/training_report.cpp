@@ -1,5 +1,6 @@
 #include "workloads/training/training_report.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -35,7 +36,48 @@ Json memory_json(const TrainingReport::Row& row) {
           {"peak_bytes", m.peak()}};
 }
 
+Json goodput_json(const TrainingReport& r) {
+  const Goodput& g = *r.goodput;
+  const auto known = [](double value) { return value > 0 ? Json(value) : Json(nullptr); };
+  Json json{{"mtbf_h", known(g.mtbf_h)},
+            {"checkpoint_every_s", known(g.checkpoint_every_s)},
+            {"lost_share", g.lost_share},
+            {"goodput", g.goodput},
+            {"ends", g.ends},
+            {"gpu_hours", known(g.gpu_hours)},
+            {"days", known(g.days)},
+            {"higher_order", g.higher}};
+  if (!r.failures_source.empty()) json["source"] = r.failures_source;
+  return json;
+}
+
+Json kept_json(const TrainingReport::Kept& kept) {
+  Json at = Json::array(), bytes = Json::array();
+  for (const auto& [us, held] : thinned(kept.instants)) {
+    at.push_back(us);
+    bytes.push_back(held);
+  }
+  return {{"rank", kept.rank},
+          {"instants", kept.instants.size()},
+          {"at_us", std::move(at)},
+          {"activations_bytes", std::move(bytes)}};
+}
+
 }  // namespace
+
+std::vector<std::pair<double, double>> thinned(
+    const std::vector<std::pair<double, double>>& instants, std::size_t most) {
+  if (instants.size() <= most) return instants;
+  // Beside every n-th one there is room for two.
+  const std::size_t every = (instants.size() + most - 3) / (most - 2);
+  const auto fullest =
+      std::ranges::max_element(instants, {}, [](const auto& instant) { return instant.second; });
+  const auto place = static_cast<std::size_t>(fullest - instants.begin());
+  std::vector<std::pair<double, double>> few;
+  for (std::size_t i = 0; i < instants.size(); ++i)
+    if (i % every == 0 || i == place || i + 1 == instants.size()) few.push_back(instants[i]);
+  return few;
+}
 
 Json to_json(const TrainingReport& r) {
   Json json;
@@ -79,6 +121,8 @@ Json to_json(const TrainingReport& r) {
   json["peak"] = {{"tflops", r.peak_tflops}, {"precision", r.mfu_precision}};
   json["memory"] = Json::array();
   for (const auto& row : r.memory) json["memory"].push_back(memory_json(row));
+  json["memory_timeline"] = Json::array();
+  for (const auto& kept : r.memory_timeline) json["memory_timeline"].push_back(kept_json(kept));
   json["routing"] = {{"slowdown", r.routing_slowdown},   {"dropped_share", r.dropped_share},
                      {"padding_share", r.padding_share}, {"draws", r.draws},
                      {"draws_played", r.draws_played},   {"standard_error_us", r.draws_error_us}};
@@ -97,13 +141,7 @@ Json to_json(const TrainingReport& r) {
   }
   for (const auto& [from, us] : r.run_steps)
     json["run_steps"].push_back({{"from", from}, {"step_time_us", us}});
-  if (r.goodput) {
-    const Goodput& g = *r.goodput;
-    json["goodput"] = {{"mtbf_h", g.mtbf_h},         {"checkpoint_every_s", g.checkpoint_every_s},
-                       {"lost_share", g.lost_share}, {"goodput", g.goodput},
-                       {"gpu_hours", g.gpu_hours},   {"days", g.days}};
-    if (!r.failures_source.empty()) json["goodput"]["source"] = r.failures_source;
-  }
+  if (r.goodput) json["goodput"] = goodput_json(r);
   json["left_out"] = r.left_out;
   return json;
 }

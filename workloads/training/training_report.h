@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sim/io/json.h"
@@ -61,8 +62,13 @@ struct TrainingReport {
   };
   std::vector<Row> memory;
   std::int64_t capacity = 0;
-  // Bytes kept for the backward pass, from an instant on, of the fullest rank.
-  std::vector<std::pair<double, double>> memory_timeline;  // us, bytes
+  // What each rank keeps for its backward passes, from an instant on; the most of it are the rank's
+  // activations above.
+  struct Kept {
+    std::int64_t rank = 0;
+    std::vector<std::pair<double, double>> instants = {};  // us, bytes
+  };
+  std::vector<Kept> memory_timeline;
 
   double routing_slowdown = 1;  // over the same step with every expert as busy
   double padding_share = 0;     // of experts' rows: what fills a capacity up
@@ -86,6 +92,12 @@ struct TrainingReport {
   TrainingPlan plan() const;  // of its memory, by pipeline rank
 };
 
+// At most so many instants of what a rank keeps: each n-th, the last one, and the fullest.
+inline constexpr std::size_t kMostInstants = 100;
+std::vector<std::pair<double, double>> thinned(
+    const std::vector<std::pair<double, double>>& instants, std::size_t most = kMostInstants);
+
+// With at most kMostInstants of each rank's timeline.
 sim::io::Json to_json(const TrainingReport& report);
 
 }  // namespace moesim::workloads

@@ -58,3 +58,12 @@ TEST_CASE("in JSON a known miss stands beside whether the figure is within its t
   CHECK(json["cases"][1]["ok"] == true);
   CHECK_FALSE(json["cases"][1].contains("known_miss"));
 }
+
+TEST_CASE("steps, TFLOPS and MFU of training are a kind of their own") {
+  std::string printed;
+  (void)validate("validation/cases/training-folding-mixtral8x22b-h100.yaml", "json", printed);
+  const auto json = nlohmann::json::parse(printed);
+  REQUIRE(json["by_kind"].size() == 1);
+  CHECK(json["by_kind"][0]["kind"] == "training");
+  CHECK(json["by_kind"][0]["n"] == json["n"]);
+}

@@ -61,16 +61,19 @@ TEST_CASE("a GPU holds what was sent to it until its experts are done") {
   CHECK(counters[1].rank == 1);
 }
 
-TEST_CASE("of training it is the fullest rank's, up to its peak") {
-  // Rank 1 is the fullest: 70 stay, of a peak of 100 with 30 kept at 2 us.
+TEST_CASE("of training it is each pipeline rank's, up to its peak") {
+  // Of rank 1 70 stay, of a peak of 100 with 30 kept at 2 us; of rank 0 40, of 50 with 10 kept.
   workloads::TrainingReport training;
   training.memory = {{.rank = 0, .memory = {.weights = 50}},
                      {.rank = 1, .memory = {.weights = 70, .activations = 30}}};
-  training.memory_timeline = {{0, 10}, {2, 30}, {3, 0}};
+  training.memory_timeline = {{.rank = 0, .instants = {{0, 10}, {1, 0}}},
+                              {.rank = 1, .instants = {{0, 10}, {2, 30}, {3, 0}}}};
   const auto counters = tools::memory_counters(training);
-  REQUIRE(counters.size() == 1);
-  CHECK(counters[0].rank == 1);
-  CHECK(counters[0].values ==
+  REQUIRE(counters.size() == 2);
+  CHECK(counters[0].rank == 0);
+  CHECK(counters[0].values == Values{{sim::Time{}, 50}, {sim::Time{1us}, 40}});
+  CHECK(counters[1].rank == 1);
+  CHECK(counters[1].values ==
         Values{{sim::Time{}, 80}, {sim::Time{2us}, 100}, {sim::Time{3us}, 70}});
 }
 

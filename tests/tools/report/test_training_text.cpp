@@ -15,6 +15,9 @@ TEST_CASE("a step of training is told with its arithmetic, its parts and its mem
   report.tokens_per_s = 8000;
   report.tokens_per_s_per_gpu = 1000;
   report.routing = "law uniform";
+  report.expert_load = {.max_over_mean = 2.944, .normalised_entropy = 0.87, .dead_experts = 3};
+  report.rank_max_over_mean = 1.456;
+  report.layers.resize(32);
   report.interval["step_time_us"] = {.p10 = 9e5, .p90 = 1.2e6};
   TrainingReport t;
   t.schedule = "1f1b";
@@ -65,6 +68,8 @@ TEST_CASE("a step of training is told with its arithmetic, its parts and its mem
       "                the step takes +20.0 % over one with every expert as busy (8 draws: known "
       "to "
       "0.23 % by so few, one standard error)\n"
+      "                rows over the mean: busiest expert 2.94, busiest rank 1.46 (means of 32 "
+      "layers, over the step); 3 experts have none\n"
       "                20.0 % of the experts' rows fill capacity up\n"
       "                5.15 % of the selections are over capacity, and dropped\n"
       "                kernels of its exchanges hold 20 of 132 multiprocessors from what runs "
@@ -122,5 +127,27 @@ TEST_CASE("a step in which GPUs are late is told by its mean, beside the one wit
                   "     20.0 %      250 ms  waiting for late GPUs\n") != std::string::npos);
   CHECK(text.find("a failure every 3.09 h\n"
                   "                failures as reliability says: cluster mine: our log\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("a run that never ends is told so, and what orders and failures it rests on") {
+  Report report;
+  TrainingReport t;
+  t.step_us = 1e6;
+  t.ranks = {{.f_us = 1e6}};
+  t.goodput = Goodput{.mtbf_h = 0.015625,
+                      .checkpoint_every_s = 30,
+                      .lost_share = 1,
+                      .goodput = 1e-8,
+                      .ends = false,
+                      .higher = 1};
+  CHECK(tools::training_text(t, report).find(
+            "  run           NEVER ENDS: 1e-06 % of the time is progress, a failure every "
+            "0.0156 h, a checkpoint every 30 s\n"
+            "                (Daly's higher order: an interval and a restart are not short "
+            "beside the time between failures)\n") != std::string::npos);
+  t.goodput = Goodput{.days = 2};
+  CHECK(tools::training_text(t, report).find(
+            "  run           100.0 % of the time is progress, no failures are counted\n") !=
         std::string::npos);
 }

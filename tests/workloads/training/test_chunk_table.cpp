@@ -42,6 +42,9 @@ TEST_CASE("a mixture layer forward takes the time that a hand computes") {
     // Rank 1 is last: dispatch 13.032, combine from 53.195872 on.
     CHECK(forward.exposed[index_of(Phase::Dispatch)] == 13'032'000_ps);
     CHECK(forward.exposed[index_of(Phase::Combine)] == 15'036'000_ps);
+    // Both come to the dispatch at once; at the combine rank 1 waits for 54.231872 - 53.195872.
+    CHECK(forward.waiting[index_of(Phase::Dispatch)] == 0_ps);
+    CHECK(forward.waiting[index_of(Phase::Combine)] == 1'036'000_ps);
     CHECK(std::accumulate(forward.exposed.begin(), forward.exposed.end(), forward.idle) ==
           forward.time);
   }

@@ -169,6 +169,52 @@ TEST_CASE("failures that a run does not tell are its cluster's, where its file s
         std::string("cluster h100-8x8; restart of ") + hardware::kReliabilitySource);
 }
 
+TEST_CASE("a run with failures and no checkpoint has one that is assumed, and else what is told") {
+  const auto run = [](const std::string& keys) {
+    return *scenario(with("run: {tokens: 1e12" + keys + "}")).training()->run;
+  };
+  const std::string failures = ", failures: {gpu_mtbf: 50000 h}";
+  CHECK(run(failures).assumed_checkpoint);
+  CHECK(run(failures).blocks_s == 30);
+  CHECK_FALSE(run(failures).every_s);
+  CHECK_FALSE(run("").assumed_checkpoint);
+  CHECK(run("").blocks_s == 0);
+  const RunPlan told = run(failures + ", checkpoint: {every: 10 min, blocks: 0 s}");
+  CHECK_FALSE(told.assumed_checkpoint);
+  CHECK(told.every_s == 600);
+  CHECK(told.blocks_s == 0);
+  // What is not given is no number.
+  CHECK(to_json(*scenario(with("run: {tokens: 1e12}")).training()).at("run").dump() ==
+        R"({"tokens":1000000000000.0})");
+}
+
+TEST_CASE("a run of no tokens, and times that are none or endless, are refused in their places") {
+  const auto error = [](const std::string& run) { return error_of(with("run: {" + run + "}")); };
+  const auto wrong = [](int column, const std::string& key, const std::string& text) {
+    return "x.yaml:5:" + std::to_string(column) + ": training.run." + key + ": expected a time " +
+           (text[0] == '0' ? "above zero " : "") + "with a unit, such as 50000 h, not \"" + text +
+           "\"";
+  };
+  CHECK(error("tokens: 0").starts_with("x.yaml:5:61: training.run.tokens: expected "));
+  CHECK(error("failures: {gpu_mtbf: 0 h}") == wrong(74, "failures.gpu_mtbf", "0 h"));
+  CHECK(error("failures: {gpu_mtbf: inf h}") == wrong(74, "failures.gpu_mtbf", "inf h"));
+  CHECK(error("failures: {gpu_mtbf: 1e300 d}") == wrong(74, "failures.gpu_mtbf", "1e300 d"));
+  CHECK(error("checkpoint: {every: 0 s, blocks: 30 s}") == wrong(73, "checkpoint.every", "0 s"));
+  CHECK(error("checkpoint: {every: inf h, blocks: 30 s}") ==
+        wrong(73, "checkpoint.every", "inf h"));
+  CHECK(error("checkpoint: {every: nan s, blocks: 30 s}") ==
+        wrong(73, "checkpoint.every", "nan s"));
+  CHECK(error("checkpoint: {every: 30 s, blocks: 30 s}") ==
+        "x.yaml:5:73: training.run.checkpoint.every: a checkpoint that blocks as long as its "
+        "interval leaves no time for steps");
+  CHECK(error("checkpoint: {blocks: 0 s}, failures: {gpu_mtbf: 50000 h}") ==
+        "x.yaml:5:65: training.run.checkpoint: a checkpoint that does not block has no best "
+        "interval: give every, such as 30 min");
+  CHECK(error("failures: {gpu_mtbf: 50000 h, restart: inf min}") ==
+        "x.yaml:5:92: training.run.failures.restart: expected a time with a unit, such as 50000 h, "
+        "not \"inf min\"");
+}
+
 TEST_CASE("a scenario asks one thing") {
   CHECK(
       error_of(kBatch, "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}",

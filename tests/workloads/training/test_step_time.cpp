@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/workloads/training/hand_training.h"
+#include "tests/workloads/training/rank_sums.h"
 
 using namespace moesim;
 using namespace moesim::testing;
@@ -18,9 +19,10 @@ StepTime step_of(const Deployment& d, const TrainingQuestion& q) {
   return time_step(d, q, schedule, replicas, chunks);
 }
 
+// To the picosecond.
 void check_sums(const StepTime& step) {
   for (const TrainingReport::RankRow& row : step.ranks)
-    CHECK(row.sum() == doctest::Approx(sim::to_us(step.step)).epsilon(1e-12));
+    CHECK(sum_in_picoseconds(row) == step.step.count());
 }
 
 }  // namespace

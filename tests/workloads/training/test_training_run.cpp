@@ -10,6 +10,7 @@
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "tests/support/thrown.h"
+#include "tests/workloads/training/rank_sums.h"
 #include "workloads/routing/trace/trace.h"
 #include "workloads/training/training_report.h"
 
@@ -47,7 +48,7 @@ TEST_CASE("a rank's times add up to the step, whatever the schedule and the over
     const TrainingReport report = report_of(scenario(training));
     CHECK(report.step_us > 0);
     for (const auto& rank : report.ranks) {
-      CHECK(rank.sum() == doctest::Approx(report.step_us).epsilon(1e-9));
+      CHECK(testing::sum_in_picoseconds(rank) == testing::in_picoseconds(report.step_us));
       CHECK(rank.bubble_us >= 0);
     }
   }
@@ -91,12 +92,130 @@ TEST_CASE("memory is what the plan of gpipe, 1f1b and interleaved says") {
       CHECK(report.memory[r].memory.peak() == plan.stages[r].peak());
       CHECK(report.memory[r].memory.activations == plan.stages[r].activations);
     }
-    // The fullest rank's timeline reaches its activations, and ends with none.
-    double most = 0;
-    for (const auto& [at, bytes] : report.memory_timeline) most = std::max(most, bytes);
-    CHECK(most == doctest::Approx(static_cast<double>(plan.gpu().activations)).epsilon(1e-6));
-    CHECK(report.memory_timeline.back().second == 0);
+    // Each rank's timeline reaches its activations, and ends with none.
+    REQUIRE(report.memory_timeline.size() == 4);
+    for (std::size_t r = 0; r < 4; ++r) {
+      const TrainingReport::Kept& kept = report.memory_timeline[r];
+      CHECK(kept.rank == static_cast<std::int64_t>(r));
+      double most = 0;
+      for (const auto& [at, bytes] : kept.instants) most = std::max(most, bytes);
+      CHECK(most == doctest::Approx(static_cast<double>(plan.stages[r].activations)).epsilon(1e-6));
+      CHECK(kept.instants.back().second == 0);
+    }
   }
+}
+
+TEST_CASE("what a rank keeps over time reaches its plan where experts are not equally busy, too") {
+  const TrainingReport report = report_of(scenario("draws: 2", "{law: zipf, skew: 1}"));
+  REQUIRE(report.memory_timeline.size() == report.memory.size());
+  for (std::size_t r = 0; r < report.memory.size(); ++r) {
+    double most = 0;
+    for (const auto& [at, bytes] : report.memory_timeline[r].instants) most = std::max(most, bytes);
+    CHECK(most ==
+          doctest::Approx(static_cast<double>(report.memory[r].memory.activations)).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("a timeline is told by few instants, the fullest and the last among them") {
+  std::vector<std::pair<double, double>> instants;
+  for (int i = 0; i < 250; ++i) instants.emplace_back(i, i == 121 ? 9 : i % 5);
+  const auto few = thinned(instants, 100);
+  // Every third, which are 84, and these two: 121 is no third, 249 is.
+  CHECK(few.size() == 85);
+  CHECK(few.front() == instants.front());
+  CHECK(few.back() == instants.back());
+  CHECK(std::ranges::count(few, instants[121]) == 1);
+  CHECK(std::ranges::is_sorted(few, {}, [](const auto& one) { return one.first; }));
+  for (const std::size_t size : {100u, 101u, 102u, 197u, 250u, 12'345u})
+    CHECK(thinned(std::vector<std::pair<double, double>>(size), 100).size() <= 100);
+  instants.resize(100);
+  CHECK(thinned(instants, 100) == instants);
+  // As JSON every rank has its own.
+  const Scenario s = scenario("schedule: 1f1b");
+  const auto json = to_json(run(s), s).at("training").at("memory_timeline");
+  REQUIRE(json.size() == 4);
+  CHECK(json[3].at("rank") == 3);
+  // 16 micro-batches come and go.
+  CHECK(json[3].at("instants") == 32);
+  CHECK(json[3].at("at_us").size() == 32);
+  CHECK(json[3].at("activations_bytes").size() == 32);
+}
+
+TEST_CASE("a step of training tells loads that were drawn, and nothing of what it does not know") {
+  const Scenario s = scenario("draws: 2", "{law: zipf, skew: 1}");
+  const RunResult result = run(s);
+  const auto json = to_json(result, s);
+  // One in k for expert k in the order of their popularity, two different ones of each token: the
+  // first has far more than the mean, and no expert is without.
+  CHECK(json.at("expert_load").at("per_layer").size() == 32);
+  CHECK(json.at("expert_load").at("max_over_mean") > 2.5);
+  CHECK(json.at("expert_load").at("normalised_entropy") < 0.9);
+  CHECK(json.at("expert_load").at("dead_experts") == 0);
+  // A rank has one expert.
+  CHECK(json.at("rank_load").at("max_over_mean") == json.at("expert_load").at("max_over_mean"));
+  for (const LayerReport& layer : result.report.layers) {
+    std::uint64_t sum = 0;
+    for (const std::uint64_t count : layer.expert_counts) sum += count;
+    CHECK(sum == 64 * 4096 * 2);
+  }
+  for (const char* key : {"links", "hottest_link", "time", "waited_for"}) {
+    CAPTURE(std::string(key));
+    CHECK_FALSE(json.contains(key));
+  }
+  for (const char* key : {"selections_away", "copies", "copies_away"})
+    CHECK_FALSE(json.at("conservation").contains(key));
+  for (const auto& phase : json.at("work_per_step")) CHECK_FALSE(phase.contains("network_bytes"));
+  // What is waited for is told, and what bounds the step adds up to it.
+  CHECK(json.at("phases_us").at("dispatch").at("waiting") > 0);
+  CHECK(json.at("phases_us").at("dispatch").at("waiting") <=
+        json.at("phases_us").at("dispatch").at("exposed"));
+  double sum = 0;
+  for (const auto& part : json.at("bottleneck")) sum += part.at("time_us").get<double>();
+  CHECK(sum == doctest::Approx(result.report.step_time_us.mean).epsilon(1e-12));
+  CHECK(json.at("bottleneck")[0].at("what") == "dispatch: slower ranks");
+}
+
+TEST_CASE("a job without experts tells no load of them") {
+  auto document = sim::io::YamlDocument::parse(
+      "name: test\nmodel: configs/models/llama-2-70b.yaml\nkeep_layers: 4\n"
+      "cluster: configs/clusters/h100-1x8.yaml\nparallelism: {tp: 8}\nnetwork: bound\n"
+      "training: {sequence: 1024, global_batch: 1, schedule: none}\n",
+      "x.yaml");
+  const Scenario s = read_scenario(document.root());
+  const auto json = to_json(run(s), s);
+  CHECK_FALSE(json.contains("expert_load"));
+  CHECK_FALSE(json.contains("rank_load"));
+  CHECK(json.contains("bottleneck"));
+}
+
+TEST_CASE("of many draws only those are made that micro-batches take") {
+  // 16 micro-batches of two pipelines, from draw 0 and from draw 3 on: 19 draws.
+  const TrainingReport few = report_of(scenario("draws: 19", "{law: zipf, skew: 1}"));
+  const TrainingReport many = report_of(scenario("draws: 1000000", "{law: zipf, skew: 1}"));
+  CHECK(many.draws == 1'000'000);
+  CHECK(many.draws_played == 19);
+  CHECK(many.step_us == few.step_us);
+  for (std::size_t r = 0; r < 4; ++r)
+    CHECK(many.memory[r].memory.peak() == few.memory[r].memory.peak());
+}
+
+TEST_CASE("a run that never ends has no days, and one without a checkpoint says what is assumed") {
+  const Scenario never =
+      scenario("run: {tokens: 1e12, failures: {gpu_mtbf: 1 h, detect: 5 min, restart: 10 min}}");
+  const RunResult result = run(never);
+  const auto json = to_json(result, never).at("training").at("goodput");
+  CHECK(json.at("ends") == false);
+  CHECK(json.at("days").is_null());
+  CHECK(json.at("gpu_hours").is_null());
+  CHECK(std::ranges::count(result.report.defaults,
+                           "training.run.checkpoint is not given: {every: optimal, blocks: 30 s} "
+                           "is assumed") == 1);
+  const Scenario plain = scenario("run: {tokens: 1e12}");
+  const auto told = to_json(run(plain), plain).at("training").at("goodput");
+  CHECK(told.at("goodput") == 1);
+  CHECK(told.at("mtbf_h").is_null());
+  CHECK(told.at("checkpoint_every_s").is_null());
+  CHECK(told.at("days") > 0);
 }
 
 TEST_CASE("recomputation costs time and frees memory") {
@@ -160,6 +279,21 @@ TEST_CASE("where experts drop what is over their capacity the report says how mu
   const auto& sums = result.report.conservation;
   CHECK(static_cast<double>(sums.selections - sums.rows) / static_cast<double>(sums.selections) ==
         doctest::Approx(dropped.dropped_share).epsilon(1e-6));
+  // Filled up, the same are dropped, and as many rows are computed as there are selections: those
+  // that are dropped leave padding.
+  const RunResult filled_run =
+      run(scenario("draws: 2, capacity: {factor: 1, pad: true}", "{law: zipf, skew: 1}"));
+  const TrainingReport& filled = *filled_run.training;
+  CHECK(filled.dropped_share == dropped.dropped_share);
+  CHECK(filled.padding_share == filled.dropped_share);
+  CHECK(filled_run.report.conservation.rows == sums.selections);
+  CHECK(filled_run.report.conservation.missing == sums.missing);
+  // Twice the room: of two rows for each selection that many have one.
+  const TrainingReport wide =
+      report_of(scenario("draws: 2, capacity: {factor: 2, pad: true}", "{law: zipf, skew: 1}"));
+  CHECK(wide.dropped_share > 0);
+  CHECK(wide.dropped_share < dropped.dropped_share);
+  CHECK(wide.padding_share == doctest::Approx(1 - (1 - wide.dropped_share) / 2).epsilon(1e-12));
   // With room for all nothing is.
   CHECK(report_of(scenario("draws: 2, capacity: {factor: 8, pad: false}", "{law: zipf, skew: 1}"))
             .dropped_share == 0);

@@ -151,7 +151,7 @@ class Unfolded {
 
 TEST_CASE("a folded step is no shorter than that of all ranks in one graph, and within 1 percent") {
   for (const char* training :
-       {"schedule: gpipe", "schedule: 1f1b", "schedule: zb_h1",
+       {"schedule: gpipe", "schedule: 1f1b", "schedule: zb_h1", "schedule: zb_v",
         "schedule: interleaved, virtual_stages: 2", "schedule: 1f1b, micro_batch: 2"}) {
     CAPTURE(std::string(training));
     const Scenario scenario = job(training);

@@ -53,6 +53,7 @@ double percent(double value) {
 
 // What a metric is of: cases of a kind stand together in the summary.
 std::string kind_of(const CaseResult& r) {
+  if (r.training && !r.metric.starts_with("memory")) return "training";
   if (r.metric.starts_with("throughput")) return "throughput";
   if (r.metric.find("dispatch") != std::string::npos ||
       r.metric.find("combine") != std::string::npos) {

@@ -42,8 +42,10 @@ std::string answer_of(const Json& report) {
       bytes_text(memory.at("capacity_bytes")));
   if (training.contains("goodput")) {
     const Json& run = training.at("goodput");
-    text += fmt::format(" Of a run {} is progress", percent_text(run.at("goodput")));
-    if (run.at("days") > 0)
+    text += run.at("ends").get<bool>()
+                ? fmt::format(" Of a run {} is progress", percent_text(run.at("goodput")))
+                : std::string(" A run never ends: next to nothing of the time is progress");
+    if (run.at("days").is_number())
       text += fmt::format(": {:.1f} days, {} GPU-hours", run.at("days").get<double>(),
                           count_text(run.at("gpu_hours")));
     text += ".";
@@ -293,13 +295,17 @@ Figure run_of(const Json& goodput) {
   };
   row("progress", percent_text(goodput.at("goodput")));
   row("lost", percent_text(goodput.at("lost_share")));
-  if (const double hours = goodput.at("mtbf_h"); hours > 0)
-    row("a failure every", while_text(3600 * hours));
+  const auto known = [&](const char* key) { return goodput.at(key).is_number(); };
+  if (known("mtbf_h"))
+    row("a failure every", while_text(3600 * goodput.at("mtbf_h").get<double>()));
+  else
+    row("failures", "none are counted");
   if (goodput.contains("source")) row("failures are as", goodput.at("source"));
-  if (const double seconds = goodput.at("checkpoint_every_s"); seconds > 0)
-    row("a checkpoint every", while_text(seconds));
-  if (const double days = goodput.at("days"); days > 0) {
-    row("it takes", fmt::format("{:.1f} days", days));
+  if (known("checkpoint_every_s"))
+    row("a checkpoint every", while_text(goodput.at("checkpoint_every_s").get<double>()));
+  if (!goodput.at("ends").get<bool>()) row("it takes", "for ever");
+  if (known("days")) {
+    row("it takes", fmt::format("{:.1f} days", goodput.at("days").get<double>()));
     row("GPU-hours", count_text(goodput.at("gpu_hours")));
   }
   return {.title = "Goodput",

@@ -83,7 +83,8 @@ TrainingRate TrainingEstimates::of(std::size_t setting, workloads::Scenario scen
   const workloads::Parallelism& p = d.layout;
   const auto [found, is_new] = slowdown_.try_emplace(
       {static_cast<std::int64_t>(setting), p.tp, p.cp, p.ep, p.etp, question.micro_batch}, 1.0);
-  if (is_new) found->second = rate.capacity.p50 / rate_of(scenario).capacity.p50;
+  if (is_new && rate.capacity.p50 > 0)
+    found->second = rate.capacity.p50 / rate_of(scenario).capacity.p50;
   rate.capacity.p50 /= found->second;
   return rate;
 }

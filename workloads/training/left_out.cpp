@@ -1,0 +1,55 @@
+#include "workloads/training/left_out.h"
+
+#include <algorithm>
+
+namespace moesim::workloads {
+namespace {
+
+// Whether GEMMs are priced by a fit of training's own.
+bool fitted_on_training(const Deployment& d, const Report& report) {
+  return d.kernels.gemm == "transformer_engine" &&
+         std::ranges::none_of(report.stand_ins, [](const StandInReport& one) {
+           return one.kind == "gemm" && one.asked.starts_with("transformer_engine");
+         });
+}
+
+}  // namespace
+
+std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q,
+                                  const StepTime& step, const Report& report) {
+  std::vector<std::string> list{
+      fitted_on_training(d, report)
+          ? "GEMMs and experts are priced by a fit of Transformer Engine's GEMMs in training, "
+            "forward and backward; attention by constants on published benches; no fit speaks for "
+            "other training kernels"
+          : "GEMMs and experts are priced by fits of inference kernels, gradients as GEMMs of "
+            "their "
+            "own shapes; attention by constants on published benches: no fit speaks for training "
+            "kernels",
+      "gradients and parameters take the closed form of their collective on what exchanges of "
+      "tokens "
+      "leave of the links, which slow for nothing"};
+  if (d.host.graphs == Graphs::All || d.host.per_operation + d.host.per_launch == sim::Duration{})
+    list.emplace_back(
+        "the host launches ahead: no launch is waited for (host: {graphs: none} waits for them)");
+  if (q.overlap.tensor)
+    list.emplace_back("collectives beside their GEMMs take no multiprocessors from them");
+  if (q.capacity && !q.fills_capacity && !q.drops_last && hardware::traits_of(d.tokens).copies &&
+      d.tokens != hardware::MulticastAlgorithm::Nccl)
+    list.emplace_back(
+        "probabilities of choices are not in a routing: of an expert's tokens those over its "
+        "capacity are the last ones, which changes a little who is sent a token");
+  for (const auto& rank : step.passes) {
+    const bool apart = std::ranges::any_of(rank, [](const ChunkPass& pass) {
+      return pass.kind == PassKind::BackwardWeight || pass.kind == PassKind::BackwardInput;
+    });
+    if (!apart) continue;
+    list.emplace_back(
+        "activations that weight gradients still read are counted as free once the "
+        "inputs' gradients are done");
+    break;
+  }
+  return list;
+}
+
+}  // namespace moesim::workloads
