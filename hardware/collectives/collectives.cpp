@@ -8,6 +8,7 @@
 
 #include "hardware/collectives/build.h"
 #include "hardware/collectives/models.h"
+#include "hardware/collectives/switch_sums.h"
 #include "sim/check.h"
 #include "sim/error.h"
 
@@ -100,7 +101,8 @@ PricedExchange nccl_all_reduce(const Cluster& cluster, Group group, const GroupN
                                Bytes bytes, NcclAlgorithm algorithm) {
   const double each = 2 * part_of(group, bytes);
   NcclShape shape = ring_shape(lie, NcclOperation::AllReduce, bytes, each);
-  shape.has_switch = cluster.scale_up.kind == ScaleUp::Kind::Switch;
+  shape.has_switch =
+      cluster.scale_up.kind == ScaleUp::Kind::Switch && sums_in_switch(cluster.device);
   const auto& model = models(cluster).all_reduce.over(lie.nodes.size());
   shape.algorithm = algorithm == NcclAlgorithm::Quickest
                         ? NcclModel::quickest(shape, rates_of(cluster), model.parameters())
@@ -157,6 +159,12 @@ PricedExchange all_reduce(const Cluster& cluster, Group group, Bytes bytes,
   const bool one_node = lie.nodes.size() == 1 && cluster.scale_up.kind == ScaleUp::Kind::Switch;
   if (algorithm == Algorithm::Nvls && (!one_node || group.size() < 3)) {
     throw sim::ConfigError("an all-reduce in the switch (nvls) is within a node of more than two");
+  }
+  if (algorithm == Algorithm::Nvls && !sums_in_switch(cluster.device)) {
+    throw sim::ConfigError(fmt::format(
+        "an all-reduce in the switch (nvls) takes NVLink 4 or later and its switch, which {} has "
+        "not; a ring (all_reduce_ring) or NCCL's choice (all_reduce_nccl) would do",
+        cluster.device.name));
   }
   const bool engines_own = algorithm == Algorithm::OneShot || algorithm == Algorithm::TwoShot;
   if (engines_own && !one_node) {

@@ -21,6 +21,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -65,6 +66,12 @@ struct Doubt {
   double extrapolated = 1.6;
 };
 inline constexpr Doubt kDoubt{};
+// Before the name of a counted axis, the interval of a fit of values of it that were held out
+// whole: where it has that, it is the interval of a value that the fit has not seen.
+inline constexpr std::string_view kUnseen = "unseen_";
+// Held out, a group size is this factor from the next that is left, or less. Further out the doubt
+// of what lies beyond a range is added.
+inline constexpr double kHeldOutFactor = 4;
 // From a 95th percentile of an error that is normal in the logarithm to its 90th.
 inline constexpr double kDecile = 1.2816 / 1.6449;
 
@@ -107,7 +114,9 @@ class Fitted {
         doubt_(doubt) {
     check_residual_axes(model_, std::span(M::kFeatures).first(M::knots().size()));
     for (const std::string_view axis : axis_names<M>()) ranges_.emplace_back(model_, axis);
+    unseen_.resize(ranges_.size());
     for (const auto& [regime, interval] : model_.interval) {
+      if (is_unseen(regime)) continue;
       widest_.p05 = std::min(widest_.p05, interval.p05);
       widest_.p10 = std::min(widest_.p10, interval.p10);
       widest_.p90 = std::max(widest_.p90, interval.p90);
@@ -117,10 +126,16 @@ class Fitted {
       doubt_ = std::hypot(doubt_, kDoubt.other_generation);
     else if (!model_.carried_from.empty())
       doubt_ = std::hypot(doubt_, carried());
+    std::size_t axis = 0;
+    for (const std::string_view name : axis_names<M>()) {
+      const auto held = model_.interval.find(std::string(kUnseen) + std::string(name));
+      if (held != model_.interval.end()) unseen_[axis] = wider(held->second, widest_);
+      ++axis;
+    }
     for (const auto& [regime, interval] : model_.interval)
-      within_.emplace_back(regime, ends_of(interval, 1, doubt_));
+      if (!is_unseen(regime)) within_.emplace_back(regime, ends_of(interval, doubt_));
     const auto all = model_.interval.find("");
-    of_others_ = ends_of(all == model_.interval.end() ? widest_ : all->second, 1, doubt_);
+    of_others_ = ends_of(all == model_.interval.end() ? widest_ : all->second, doubt_);
   }
 
   const FittedModel& model() const { return model_; }
@@ -162,13 +177,19 @@ class Fitted {
     Estimate e{.us = us(shape, rates)};
     const auto axes = axes_of<M>(shape);
     double doubt = doubt_;
+    Interval held;  // of what was held out whole
+    bool beyond = false;
     for (std::size_t i = 0; i < axes.size(); ++i) {
       if (!ranges_[i].is_outside(axes[i])) continue;
       e.outside |= std::uint32_t{1} << i;
-      doubt = std::hypot(doubt, ranges_[i].doubt(axes[i]));
+      doubt = std::hypot(doubt, ranges_[i].doubt(axes[i], unseen_[i] ? kHeldOutFactor : 1));
+      if (unseen_[i])
+        held = wider(held, *unseen_[i]);
+      else
+        beyond = true;
     }
-    const Interval ends = e.outside != 0 ? ends_of(widest_, kDoubt.extrapolated, doubt)
-                                         : within(M::regime(shape, rates));
+    if (beyond) held = wider(held, raised(widest_, kDoubt.extrapolated));
+    const Interval ends = e.outside != 0 ? ends_of(held, doubt) : within(M::regime(shape, rates));
     e.low = ends.p05;
     e.p10 = ends.p10;
     e.p90 = ends.p90;
@@ -188,15 +209,26 @@ class Fitted {
       if (name == regime) return ends;
     return of_others_;
   }
+  static bool is_unseen(std::string_view regime) { return regime.starts_with(kUnseen); }
+  static Interval wider(const Interval& a, const Interval& b) {
+    return {.p05 = std::min(a.p05, b.p05),
+            .p10 = std::min(a.p10, b.p10),
+            .p90 = std::max(a.p90, b.p90),
+            .p95 = std::max(a.p95, b.p95)};
+  }
+  static Interval raised(const Interval& i, double times) {
+    return {.p05 = std::pow(i.p05, times),
+            .p10 = std::pow(i.p10, times),
+            .p90 = std::pow(i.p90, times),
+            .p95 = std::pow(i.p95, times)};
+  }
   // Of a hold-out's, with what else is in doubt.
-  static Interval ends_of(const Interval& i, double times, double doubt) {
-    const auto wider = [times](double ratio, double d) {
-      return std::hypot(times * std::log(ratio), d);
-    };
-    return {.p05 = std::exp(-wider(i.p05, doubt)),
-            .p10 = std::exp(-wider(i.p10, kDecile * doubt)),
-            .p90 = std::exp(wider(i.p90, kDecile * doubt)),
-            .p95 = std::exp(wider(i.p95, doubt))};
+  static Interval ends_of(const Interval& i, double doubt) {
+    const auto wide = [](double ratio, double d) { return std::hypot(std::log(ratio), d); };
+    return {.p05 = std::exp(-wide(i.p05, doubt)),
+            .p10 = std::exp(-wide(i.p10, kDecile * doubt)),
+            .p90 = std::exp(wide(i.p90, kDecile * doubt)),
+            .p95 = std::exp(wide(i.p95, doubt))};
   }
   static constexpr double carried() {
     if constexpr (requires { M::kCarried; })
@@ -208,8 +240,9 @@ class Fitted {
   typename M::Parameters parameters_;
   FittedModel model_;
   ResidualLookup residual_;
-  std::vector<SeenRange> ranges_;  // of the axes
-  Interval widest_;                // of all regimes
+  std::vector<SeenRange> ranges_;                // of the axes
+  Interval widest_;                              // of all regimes
+  std::vector<std::optional<Interval>> unseen_;  // of the axes: where values were held out whole
   // Where a fit has seen a shape's like: by regime, as prices are asked for by thousands.
   std::vector<std::pair<std::string, Interval>> within_;
   Interval of_others_;

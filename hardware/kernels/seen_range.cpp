@@ -40,7 +40,7 @@ bool SeenRange::is_outside(double value) const {
   return !counted_.empty() && std::ranges::find(counted_, value) == counted_.end();
 }
 
-double SeenRange::doubt(double value) const {
+double SeenRange::doubt(double value, double known) const {
   // Nothing was seen of it: as if it lay a factor of e beyond a single value.
   if (most_ == 0) return kPerRootOfOne;
   double beyond = std::max({0.0, ln(value) - ln(most_), ln(least_) - ln(value)});
@@ -51,6 +51,7 @@ double SeenRange::doubt(double value) const {
     beyond = std::abs(ln(value) - ln(counted_.front()));
     for (const double seen : counted_) beyond = std::min(beyond, std::abs(ln(value) - ln(seen)));
   }
+  beyond = std::max(0.0, beyond - std::log(known));
   return (least_ == most_ ? kPerRootOfOne : kPerRoot) * std::sqrt(beyond);
 }
 

@@ -24,8 +24,10 @@ class SeenRange {
 
   // How far a value outside may put a prediction off, the 90th percentile of |ln(true / predicted)|
   // beside the fit's own errors: zero at the range's edge, more with every octave beyond.
-  // REQUIRES: is_outside(value)
-  double doubt(double value) const;
+  // `known`: the factor beyond the range up to which a hold-out of whole values speaks for itself,
+  // between two of them too; the doubt is of the way from there.
+  // REQUIRES: is_outside(value), known >= 1
+  double doubt(double value, double known = 1) const;
 
  private:
   bool known_ = false;

@@ -6,10 +6,12 @@
 #include <fstream>
 
 #include "hardware/collectives/forms/nccl.h"
+#include "hardware/kernels/fitted.h"
 #include "hardware/kernels/gemm.h"
 #include "sim/random.h"
 #include "validation/calibrate/fit_task.h"
 #include "validation/calibrate/fitted_file.h"
+#include "validation/calibrate/hold_out.h"
 #include "validation/statistics.h"
 #include "validation/tables/tables.h"
 
@@ -266,6 +268,89 @@ TEST_CASE("two models of experts are held out by their layouts") {
       read_tasks("moe", sim::io::CsvTable::parse(text, "made.csv"), h100(), "trtllm");
   const FitResult fit = fit_task(*tasks[0], {.evaluations = 100, .starts = 1, .residual = false});
   CHECK(fit.hold_out.n == 12);
+}
+
+namespace {
+
+// All-reduces of the formula at these group sizes, 20 sizes each.
+std::string all_reduces(std::initializer_list<double> ranks, double times = 1) {
+  std::string text = "op_name,dtype,num_gpus,bytes,latency_us\n";
+  const hardware::Rates rates = hardware::rates_of(h100(), hardware::Precision::BF16);
+  for (const double n : ranks)
+    for (double bytes = 512; bytes < 512 * 1e6; bytes *= 2)
+      text += fmt::format(
+          "all_reduce,half,{},{},{}\n", n, bytes,
+          times * hardware::NcclModel::us({.ranks = n, .bytes = bytes, .has_switch = true}, rates,
+                                          truth()));
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("what no row tells of went to the end of its range: NVLS by rows of two GPUs") {
+  // Two GPUs never use the switch. It was fitted to 1 us, and four GPUs took as much.
+  hardware::FittedModel prior;
+  prior.other_generation = true;
+  prior.parameters = {{"sum_us", 47.0}, {"sum_efficiency", 0.47}};
+  for (const hardware::FittedModel* p : {&prior, static_cast<hardware::FittedModel*>(nullptr)}) {
+    const FitResult fit = fit_task(*tasks_of(all_reduces({2}))[0],
+                                   {.evaluations = 500, .residual = false, .prior = p});
+    CHECK(fit.model.parameters.at("sum_us") == (p ? 47.0 : 60.0));
+    CHECK(fit.model.parameters.at("sum_efficiency") == (p ? 0.47 : 0.6));
+    // What the rows tell of moved.
+    CHECK(fit.model.parameters.at("quick_us") != 4.5);
+  }
+}
+
+TEST_CASE("whole group sizes are held out beside sizes of messages, for the sizes unseen") {
+  // Three sizes, each held out once: 60 rows, of the formula itself. Then those of 8 take 1.5 times
+  // as long: two sizes cannot tell, and the interval of an unseen one holds it on both sides.
+  const auto fit_of = [](const std::string& more) {
+    return fit_task(*tasks_of(all_reduces({2, 4}) + more)[0],
+                    {.evaluations = 1000, .residual = false});
+  };
+  const auto rows = [](double ranks, double times) {
+    const std::string text = all_reduces({ranks}, times);
+    return text.substr(text.find('\n') + 1);
+  };
+  const FitResult fit = fit_of(rows(8, 1.5));
+  CHECK(fit.unseen.n == 60);
+  REQUIRE(fit.model.interval.contains("unseen_ranks"));
+  const hardware::Interval& unseen = fit.model.interval.at("unseen_ranks");
+  CHECK(unseen.p95 > 1.3);
+  CHECK(unseen.p05 == doctest::Approx(1 / unseen.p95));
+  // A price at 8 has the interval of a regime, at 6 that of the held-out sizes, as it is.
+  const hardware::Fitted<hardware::NcclModel> fitted(fit.model);
+  const hardware::Rates rates = hardware::rates_of(h100(), hardware::Precision::BF16);
+  const auto at = [&](double ranks) {
+    return fitted.estimate({.ranks = ranks, .bytes = 65536, .has_switch = true}, rates);
+  };
+  CHECK(at(8).high < unseen.p95);
+  CHECK(at(6).high == doctest::Approx(unseen.p95));
+  CHECK(at(6).extrapolated);
+  // Up to four times the largest size the hold-outs speak; further out it widens.
+  CHECK(at(32).high == doctest::Approx(unseen.p95));
+  CHECK(at(64).high > unseen.p95 * 1.001);
+  // The file keeps it.
+  CHECK(fitted_to_yaml(std::vector{fit.model}, "").find("unseen_ranks: [") != std::string::npos);
+}
+
+TEST_CASE("one group size is held out against its prior alone") {
+  // The prior is the truth in all but that times are doubled: the unseen are off by ln 2.
+  hardware::FittedModel prior;
+  prior.other_generation = true;
+  const hardware::NcclParameters p = truth();
+  for (const auto& f : hardware::NcclModel::fields())
+    prior.parameters[std::string(f.name)] = p.*f.member;
+  const auto tasks = tasks_of(all_reduces({2}, 2));
+  CHECK(has_few_sizes(*tasks[0]));
+  CHECK_FALSE(has_few_sizes(*tasks_of(all_reduces({2, 4, 8}))[0]));
+  const FitResult fit =
+      fit_task(*tasks[0], {.evaluations = 500, .residual = false, .prior = &prior});
+  CHECK(fit.unseen.n == 20);
+  CHECK(fit.model.interval.at("unseen_ranks").p95 == doctest::Approx(2).epsilon(0.02));
+  // Without a prior there is nothing to hold it to.
+  CHECK(fit_task(*tasks[0], {.evaluations = 300, .residual = false}).unseen.n == 0);
 }
 
 TEST_CASE("points that hold nothing out have an interval all the same") {

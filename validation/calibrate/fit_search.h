@@ -29,7 +29,9 @@ struct Search {
 // Deviations of ln(predicted / measured): squared below a scale of 4 %, in proportion beyond.
 double soft_loss(double deviation);
 
-// The parameters, within their ranges. REQUIRES: items not empty, all of them measured
+// The parameters, within their ranges. Those of which no item tells, since its time is the same
+// with where the search started, are where it started. REQUIRES: items not empty, all of them
+// measured
 std::vector<double> search(const Task& task, std::span<const std::size_t> items, const Search& from,
                            const SearchOptions& options);
 

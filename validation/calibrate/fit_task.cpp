@@ -37,6 +37,7 @@ struct Candidate {
   std::vector<double> parameters;
   ResidualTable residual;
   std::vector<HeldOut> held;
+  std::vector<HeldOut> unseen = {};  // of whole group sizes
 };
 
 class Fitter {
@@ -66,13 +67,12 @@ class Fitter {
     for (double& p : all[1].parameters)  // as the file has it
       p = std::stod(fmt::format("{:.5g}", p));
     if (options_.residual) all[2] = {all[1].parameters, residual_of(items, all[1].parameters), {}};
-    for (const Fold& fold : folds_of(task_, items, options_.folds)) {
-      // From the start, and not from the fit of all: a hold-out that has seen is none.
-      const std::vector<double> p = searched(fold.in, options_.evaluations / 2);
-      if (!all[0].parameters.empty()) hold_out(fold, all[0].parameters, beside_, all[0]);
-      hold_out(fold, p, beside_, all[1]);
-      if (options_.residual) hold_out(fold, p, residual_of(fold.in, p), all[2]);
-    }
+    for (const Fold& fold : folds_of(task_, items, options_.folds))
+      hold_out(fold, all, &Candidate::held);
+    // A prior of the same architecture has seen sizes of its own: its interval speaks of others.
+    if (options_.folds < 2 || (options_.prior && !options_.prior->other_generation)) return all;
+    for (const Fold& fold : counted_folds(task_, items, options_.prior != nullptr).folds)
+      hold_out(fold, all, &Candidate::unseen);
     return all;
   }
 
@@ -126,12 +126,22 @@ class Fitter {
     return table;
   }
 
+  using Held = std::vector<HeldOut> Candidate::*;
+  void hold_out(const Fold& fold, std::vector<Candidate>& all, Held into) const {
+    // From the start, and not from the fit of all: a hold-out that has seen is none.
+    const std::vector<double> p =
+        fold.in.empty() ? from_.start : searched(fold.in, options_.evaluations / 2);
+    if (!all[0].parameters.empty()) hold_out(fold, all[0].parameters, beside_, all[0].*into);
+    hold_out(fold, p, beside_, all[1].*into);
+    if (options_.residual) hold_out(fold, p, residual_of(fold.in, p), all[2].*into);
+  }
+
   // As a step will ask it.
   void hold_out(const Fold& fold, const std::vector<double>& parameters,
-                const ResidualTable& residual, Candidate& into) const {
+                const ResidualTable& residual, std::vector<HeldOut>& into) const {
     const auto estimates = task_.estimates(model_of(parameters, residual), 0);
     for (const std::size_t i : fold.out)
-      into.held.push_back({i, std::log(task_.items()[i].measured_us / estimates[i].us)});
+      into.push_back({i, std::log(task_.items()[i].measured_us / estimates[i].us)});
   }
 
   const Task& task_;
@@ -212,6 +222,14 @@ FitResult fit_task(const Task& task, const FitOptions& options) {
     model.median_error_percent = result.hold_out.median;
     model.p90_error_percent = result.hold_out.p90;
     model.bias_percent = result.hold_out.bias;
+  }
+  const std::string unseen =
+      std::string(hardware::kUnseen) + counted_folds(task, items, /*alone=*/false).axis;
+  if (!best.unseen.empty()) {
+    model.interval[unseen] = both_sides(best.unseen);
+    result.unseen = summary_of(best.unseen);
+  } else if (prior && prior->interval.contains(unseen)) {
+    model.interval[unseen] = prior->interval.at(unseen);
   }
   model.provenance = {.origin = hardware::Origin::Fitted, .source = options.source};
 

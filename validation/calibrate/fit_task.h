@@ -44,6 +44,7 @@ struct FitResult {
   hardware::FittedModel model;
   ErrorSummary in_sample;
   ErrorSummary hold_out;          // n = 0: there was none
+  ErrorSummary unseen;            // of whole group sizes, held out; n = 0: there was none
   std::vector<Outlier> outliers;  // off by a factor of two or more, the farthest first
 };
 

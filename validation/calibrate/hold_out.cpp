@@ -65,6 +65,32 @@ std::vector<Fold> folds_of(const Task& task, std::span<const std::size_t> items,
   return result;
 }
 
+CountedFolds counted_folds(const Task& task, std::span<const std::size_t> items, bool alone) {
+  CountedFolds counted;
+  const std::vector<std::string_view> axes = task.counted_features();
+  if (axes.empty()) return counted;
+  counted.axis = axes.front();
+  const std::vector<std::string_view> names = task.feature_names();
+  const auto at = static_cast<std::size_t>(std::ranges::find(names, counted.axis) - names.begin());
+  std::map<double, Fold> by_value;
+  for (const std::size_t i : items) by_value[task.features(i)[at]].out.push_back(i);
+  counted.values = by_value.size();
+  for (auto& [value, fold] : by_value) {
+    for (const std::size_t i : items)
+      if (task.features(i)[at] != value) fold.in.push_back(i);
+    if (alone || !fold.in.empty()) counted.folds.push_back(std::move(fold));
+  }
+  return counted;
+}
+
+bool has_few_sizes(const Task& task) {
+  std::vector<std::size_t> items;
+  for (std::size_t i = 0; i < task.items().size(); ++i)
+    if (task.usable(i)) items.push_back(i);
+  const std::size_t values = counted_folds(task, items, /*alone=*/false).values;
+  return values > 0 && values < kLeastGroups;
+}
+
 double median_error(std::span<const HeldOut> held) {
   std::vector<double> errors;
   for (const HeldOut& h : held) errors.push_back(std::abs(h.ln_ratio));
@@ -93,6 +119,13 @@ hardware::Interval interval_of(const std::vector<double>& ln_ratios) {
     return std::exp(high ? std::max(ln, 0.0) : std::min(ln, 0.0));
   };
   return {at(0.05, false), at(0.1, false), at(0.1, true), at(0.05, true)};
+}
+
+hardware::Interval both_sides(std::span<const HeldOut> held) {
+  std::vector<double> ln_ratios;
+  for (const HeldOut& h : held)
+    ln_ratios.insert(ln_ratios.end(), {std::abs(h.ln_ratio), -std::abs(h.ln_ratio)});
+  return interval_of(ln_ratios);
 }
 
 std::map<std::string, hardware::Interval> intervals_of(const Task& task,

@@ -33,12 +33,28 @@ struct HeldOut {
   double ln_ratio = 0;
 };
 
+// Of the task's counted inputs (group sizes), those that its items have: each is held out whole,
+// which is what a size that no table has will meet. `alone`: the only one, too, with nothing on the
+// other side: a prior answers for it. Empty for a task that counts nothing.
+struct CountedFolds {
+  std::string axis;
+  std::size_t values = 0;
+  std::vector<Fold> folds;
+};
+CountedFolds counted_folds(const Task& task, std::span<const std::size_t> items, bool alone);
+
+// Whether the task counts something of which its measured items have one or two values: too few to
+// tell how it grows, which a prior has to say.
+bool has_few_sizes(const Task& task);
+
 double median_error(std::span<const HeldOut> held);
 double mean_loss(std::span<const HeldOut> held);
 ErrorSummary summary_of(std::span<const HeldOut> held);
 
 // Finite-sample conformal quantiles on both sides: what covers 90 % of the points, and 80 %.
 hardware::Interval interval_of(const std::vector<double>& ln_ratios);
+// As far on either side: what another size misses by may be of the other sign.
+hardware::Interval both_sides(std::span<const HeldOut> held);
 // Of all under "", and of each regime that has forty items or more.
 std::map<std::string, hardware::Interval> intervals_of(const Task& task,
                                                        std::span<const HeldOut> held);

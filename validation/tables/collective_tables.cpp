@@ -8,6 +8,7 @@
 #include "hardware/collectives/forms/hybrid_ep.h"
 #include "hardware/collectives/forms/nccl.h"
 #include "hardware/collectives/forms/nvlink_all_to_all.h"
+#include "hardware/collectives/switch_sums.h"
 #include "validation/tables/task_builder.h"
 
 namespace moesim::validation {
@@ -75,9 +76,10 @@ Tasks read_nccl(const sim::io::CsvTable& table, const hardware::Device& device,
     if (!operation) reader.set_apart(row, "op_name");
     const hardware::NcclShape shape{.operation = *operation,
                                     .ranks = ranks(reader, row),
-                                    .bytes = static_cast<double>(reader.count(row, "bytes"))};
+                                    .bytes = static_cast<double>(reader.count(row, "bytes")),
+                                    .has_switch = hardware::sums_in_switch(device)};
     Item item = reader.item(row, "latency_us");
-    // Sizes, since a table has few group sizes: two in turn, so that neighbours stay in the fit.
+    // Of a group size that the table has. Whole group sizes are held out beside (fit_task.h).
     item.groups = {fmt::format("bytes{:012}", shape.bytes)};
     builder.add(impl, name, hardware::Precision::BF16, std::move(item), shape);
   });

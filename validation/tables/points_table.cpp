@@ -1,4 +1,5 @@
 #include "hardware/collectives/forms/nccl.h"
+#include "hardware/collectives/switch_sums.h"
 #include "hardware/kernels/attention.h"
 #include "hardware/kernels/gemm.h"
 #include "hardware/kernels/moe.h"
@@ -204,7 +205,8 @@ Tasks read_nccl_points(const sim::io::CsvTable& table, const hardware::Device& d
     if (!operation) return;
     const hardware::NcclShape shape{.operation = *operation,
                                     .ranks = static_cast<double>(reader.count(row, "tokens", 2)),
-                                    .bytes = static_cast<double>(reader.count(row, "bytes"))};
+                                    .bytes = static_cast<double>(reader.count(row, "bytes")),
+                                    .has_switch = hardware::sums_in_switch(device)};
     Item item = item_of(reader, row);
     item.groups = {fmt::format("bytes{:012}", shape.bytes)};
     builder.add(impl, name, hardware::Precision::BF16, std::move(item), shape);

@@ -37,7 +37,7 @@ struct NcclShape {
   double bytes = 0;  // nccl-tests' size: of the whole buffer (all_gather: that is received)
   double nodes = 1;
   NcclAlgorithm algorithm = NcclAlgorithm::Quickest;
-  bool has_switch = true;              // in the node, that can add up
+  bool has_switch = false;             // in the node, that can add up: switch_sums.h
   std::optional<PortBytes> sent = {};  // none: as the operation's rings have it
 };
 

@@ -135,8 +135,8 @@ TEST_CASE("every engine's all-reduce was played with the parameters of the last 
   // TensorRT-LLM  one shot, 2.70 + 7 x 0.0735 + 7.34 MB / (450 GB/s x 0.629) = 29.1; 37, -58: 28.8
   // vLLM          library, 9.59 + 1.835 MB / (450 x 1.02 x (1 - 1.42 / 8)) = 14.45; -2, 19: 14.6
   // SGLang        two shot, 3.89 + 7 x 0.554 + 1.835 MB / (450 x 0.675) = 13.8; -9, 2: 13.8
-  // NCCL          wide, 4.49 + 7 x 1.577 + (1.835 + sqrt(1.835 x 7.595)) MB
-  //               / (450 x 0.996 x (1 - 0.423 / 8)) = 28.6; -123, 16: 27.15
+  // NCCL          wide, 10.95 + 7 x 0.840 + (1.835 + sqrt(1.835 x 1.128)) MB
+  //               / (450 x 0.806 x (1 - 0.350 / 8)) = 26.27; -71, 99: 26.64
   // of which all of them played NCCL's, without its residual table.
   const auto cluster = hardware::load_cluster("configs/clusters/h100-1x8.yaml");
   const auto time = [&](AllReduceLibrary library) {
@@ -146,7 +146,7 @@ TEST_CASE("every engine's all-reduce was played with the parameters of the last 
   CHECK(time(AllReduceLibrary::Trtllm) == doctest::Approx(28.824).epsilon(2e-5));
   CHECK(time(AllReduceLibrary::Vllm) == doctest::Approx(14.572).epsilon(4e-5));
   CHECK(time(AllReduceLibrary::Sglang) == doctest::Approx(13.764).epsilon(4e-5));
-  CHECK(time(AllReduceLibrary::Nccl) == doctest::Approx(27.15).epsilon(1e-3));
+  CHECK(time(AllReduceLibrary::Nccl) == doctest::Approx(26.64).epsilon(1e-3));
 }
 
 TEST_CASE("an all-reduce is that of the engine whose GEMMs are used where nobody says whose") {
@@ -176,6 +176,44 @@ TEST_CASE("algorithms that live in one node refuse a group over two, and NCCL ha
                                             AllReduceAlgorithm::TwoShot),
                        "a one-shot or two-shot all-reduce is an engine's own, not NCCL's",
                        sim::ConfigError);
+}
+
+TEST_CASE("A100's switch was said to add up: NVLS takes NVLink 4 and a switch") {
+  hardware::Cluster cluster = small_cluster(1, 8);
+  cluster.device.name = "A100 SXM 80GB";
+  const auto nvls = [&] {
+    return hardware::all_reduce(cluster, ranks(8), 1_MB, AllReduceLibrary::Nccl,
+                                AllReduceAlgorithm::Nvls);
+  };
+  for (const char* generation : {"hopper", "blackwell"}) {
+    cluster.device.generation = generation;
+    cluster.device.scale_up = 450_GBps;
+    CHECK(nvls().alone > sim::Duration{});
+    // RTX PRO 6000 is Blackwell on PCI Express 5.0.
+    cluster.device.scale_up = 64_GBps;
+    CHECK_THROWS_AS(nvls(), sim::ConfigError);
+  }
+  for (const char* generation : {"ampere", "ada", "volta", "tpu-v4"}) {
+    cluster.device.generation = generation;
+    cluster.device.scale_up = 300_GBps;
+    CHECK_THROWS_WITH_AS(nvls(),
+                         "an all-reduce in the switch (nvls) takes NVLink 4 or later and its "
+                         "switch, which A100 SXM 80GB has not; a ring (all_reduce_ring) or NCCL's "
+                         "choice (all_reduce_nccl) would do",
+                         sim::ConfigError);
+  }
+  // Nor is it NCCL's choice there: a ring of plain() takes 17 + 15.75 MB / 360 = 60.75 us, the sum
+  // in a switch 1 + 1.125 x 9 MB / 450 GB/s / 1 = 23.5.
+  hardware::NcclParameters p = plain();
+  p.sum_us = 1;
+  p.sum_efficiency = 1;
+  for (const auto& [generation, us] : {std::pair{"ampere", 60.75}, std::pair{"hopper", 23.5}}) {
+    hardware::Cluster one = with(small_cluster(1, 8), &CollectiveModels::all_reduce, p);
+    one.device.generation = generation;
+    one.device.scale_up = 450_GBps;
+    CHECK(us_of(one, hardware::all_reduce(one, ranks(8), 9_MB, AllReduceLibrary::Nccl),
+                Fidelity::Fluid) == doctest::Approx(us).epsilon(0.001));
+  }
 }
 
 TEST_CASE("a rank alone exchanges nothing and takes no time") {

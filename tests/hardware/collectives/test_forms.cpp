@@ -12,6 +12,7 @@
 #include "hardware/collectives/forms/hybrid_ep.h"
 #include "hardware/collectives/models.h"
 #include "hardware/collectives/multicast.h"
+#include "hardware/collectives/switch_sums.h"
 #include "tests/support/clusters.h"
 
 using namespace moesim;
@@ -108,7 +109,8 @@ TEST_CASE("what NCCL's form says is what is played") {
                    {.operation = one.operation,
                     .ranks = static_cast<double>(grid.per_node),
                     .bytes = static_cast<double>(size),
-                    .nodes = static_cast<double>(grid.nodes)},
+                    .nodes = static_cast<double>(grid.nodes),
+                    .has_switch = sums_in_switch(cluster.device)},
                    cluster);
       }
     }

@@ -48,6 +48,33 @@ TEST_CASE("another engine of the device's generation comes before the engine on 
   CHECK(chosen.stand_in);
 }
 
+TEST_CASE("an all-reduce in a graph was priced by the host's launches of its own engine") {
+  // 49 us for about 5: SGLang's eager fit came before TensorRT-LLM's of graphs.
+  Device device = shipped("b200");
+  device.fitted.clear();
+  const auto add = [&](const char* implementation, const char* variant) {
+    FittedModel m;
+    m.kind = "custom_allreduce";
+    m.implementation = implementation;
+    m.variant = variant;
+    device.fitted.push_back(m);
+  };
+  add("sglang", "eager");
+  // With no graph's fit at all the own engine's eager one, which may be off tenfold.
+  const Chosen eager = choose_fitted(device, "custom_allreduce", "sglang", "graph");
+  CHECK(eager.model->variant == "eager");
+  CHECK(eager.doubt == doctest::Approx(2.0));
+  add("trtllm", "graph");
+  const Chosen graph = choose_fitted(device, "custom_allreduce", "sglang", "graph");
+  CHECK(graph.model->implementation == "trtllm");
+  CHECK(graph.model->variant == "graph");
+  CHECK(graph.stand_in);
+  CHECK(graph.doubt == doctest::Approx(0.3));
+  // And the other way: launched by the host, another engine's launches.
+  CHECK(choose_fitted(device, "custom_allreduce", "vllm", "eager").model->implementation ==
+        "sglang");
+}
+
 TEST_CASE("vLLM's and SGLang's prompts are FlashAttention 3's, and it is no stand-in") {
   Device device = shipped("h100");
   device.fitted.clear();

@@ -9,6 +9,7 @@
 #include "hardware/choose_fitted.h"
 #include "hardware/collectives/forms/deepep_low_latency.h"
 #include "hardware/collectives/forms/nccl.h"
+#include "hardware/collectives/switch_sums.h"
 #include "hardware/kernels/fitted.h"
 #include "hardware/kernels/kernels.h"
 #include "hardware/kernels/roofline.h"
@@ -135,7 +136,10 @@ TEST_CASE("collectives grow with bytes, ranks and nodes, and never beat the port
       double before = 0;
       for (double bytes = 1024; bytes <= 1 << 29; bytes *= 4) {
         CAPTURE(bytes);
-        const NcclShape shape{*parse_nccl_operation(operation), ranks, bytes};
+        const NcclShape shape{.operation = *parse_nccl_operation(operation),
+                              .ranks = ranks,
+                              .bytes = bytes,
+                              .has_switch = sums_in_switch(device)};
         const double us = nccl.estimate(shape, rates).us;
         CHECK(us >= kQuantisation * before);
         CHECK(us >= NcclModel::least_us(shape, rates));
@@ -247,8 +251,12 @@ TEST_CASE("collectives far beyond every table stay finite, above the port's time
     if (model.kind == "nccl") {
       std::vector<NcclShape> sizes, ranks;
       const NcclOperation operation = *parse_nccl_operation(model.variant);
-      for (double bytes = 1; bytes < 1e14; bytes *= 16) sizes.push_back({operation, 8, bytes});
-      for (double n = 2; n <= 4096; n *= 2) ranks.push_back({operation, n, 1e9});
+      const bool sums = sums_in_switch(device);
+      const auto shape = [&](double n, double bytes) {
+        return NcclShape{.operation = operation, .ranks = n, .bytes = bytes, .has_switch = sums};
+      };
+      for (double bytes = 1; bytes < 1e14; bytes *= 16) sizes.push_back(shape(8, bytes));
+      for (double n = 2; n <= 4096; n *= 2) ranks.push_back(shape(n, 1e9));
       grows(Fitted<NcclModel>(model), sizes);
       grows(Fitted<NcclModel>(model), ranks);
     }

@@ -9,13 +9,16 @@
 #include "hardware/carry_over.h"
 #include "hardware/choose_fitted.h"
 #include "hardware/collectives/check_fit.h"
+#include "hardware/collectives/models.h"
 #include "sim/error.h"
 #include "sim/io/csv.h"
 #include "sim/io/json.h"
+#include "sim/io/yaml_reader.h"
 #include "tools/moesim/calibrate/cost_commands.h"
 #include "tools/moesim/calibrate/fit_file.h"
 #include "tools/moesim/calibrate/fit_jobs.h"
 #include "validation/calibrate/fit_task.h"
+#include "validation/calibrate/hold_out.h"
 #include "validation/compare/table_report.h"
 #include "validation/tables/slow_tasks.h"
 
@@ -40,21 +43,46 @@ struct Siblings {
   const hardware::Device* prior = nullptr;
   // The device that is fitted, with the fits of this run, and those that it takes over.
   hardware::Device nearest;
+  // The device that it takes over from, all of whose fits may be a prior.
+  std::optional<hardware::Device> family;
 
+  // Of one or two group sizes none tells how a time grows with the group: the fit of the family's
+  // device does, of whichever generation, or the figures that are taken where there is no fit.
+  std::optional<hardware::FittedModel> of_family(const Task& task) const {
+    const auto* fit =
+        family ? hardware::find_fitted(*family, task.kind(), task.implementation(), task.variant())
+               : nullptr;
+    if (fit) return moved(*fit, *family);
+    auto figures =
+        hardware::default_fit(nearest, task.kind(), task.implementation(), task.variant());
+    if (figures) figures->other_generation = true;  // they have seen nothing
+    return figures;
+  }
   std::optional<hardware::FittedModel> prior_of(const Task& task) const {
-    if (!prior) return {};
+    if (!prior) return validation::has_few_sizes(task) ? of_family(task) : std::nullopt;
     const hardware::Chosen chosen =
         hardware::choose_fitted(*prior, task.kind(), task.implementation(), task.variant());
     if (!chosen.model) return {};
-    hardware::FittedModel model = *chosen.model;
-    model.other_generation |= prior->generation != nearest.generation;
-    return hardware::carried_over(std::move(model), *prior, nearest);
+    return moved(*chosen.model, *prior);
+  }
+  hardware::FittedModel moved(hardware::FittedModel model, const hardware::Device& from) const {
+    if (model.carried_from.empty()) model.carried_from = from.name;
+    model.other_generation |= from.generation != nearest.generation;
+    return hardware::carried_over(std::move(model), from, nearest);
   }
   const hardware::FittedModel* nearest_to(const Task& task) const {
     return hardware::choose_fitted(nearest, task.kind(), task.implementation(), task.variant())
         .model;
   }
 };
+
+// The device file under `family:` of the device's own.
+std::optional<hardware::Device> family_of(const hardware::Device& device) {
+  const auto document = sim::io::YamlDocument::load(device.files.front());
+  const auto family = document.root().find("family");
+  if (!family) return {};
+  return hardware::load_device(document.folder() / (family->text() + ".yaml"));
+}
 
 // Nothing where the rows are too few, and a line that says so.
 std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
@@ -82,8 +110,14 @@ std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
         table.name(), title_of(task), screened, task.items().size(), validation::kSlowTask);
   const std::optional<hardware::FittedModel> prior = siblings.prior_of(task);
   if (prior) options.prior = &*prior;
+  if (prior && !siblings.prior)
+    err << fmt::format("{}: {}: of one or two sizes; {} say how it grows with others\n",
+                       table.name(), title_of(task),
+                       prior->provenance.origin == hardware::Origin::Extrapolated
+                           ? "figures that are no fit's (" + prior->provenance.source + ")"
+                           : "the parameters of " + prior->carried_from);
   options.nearest = siblings.nearest_to(task);
-  if (measured == 0 || (measured < kLeastPoints && !options.prior)) {
+  if (measured == 0 || (measured < kLeastPoints && !(siblings.prior && prior))) {
     err << fmt::format(
         "{}: {} is left out: {} measured rows; a fit takes {}, or one and a --prior\n",
         table.name(), title_of(task), measured, kLeastPoints);
@@ -108,28 +142,37 @@ std::string hold_out_text(const validation::ErrorSummary& held) {
   return fmt::format("hold-out {:5.2f} / {:5.1f}  bias {:+5.2f}", held.median, held.p90, held.bias);
 }
 
+std::string unseen_text(const validation::ErrorSummary& unseen) {
+  if (unseen.n == 0) return "";
+  return fmt::format("  sizes held out {:5.2f} / {:5.1f}", unseen.median, unseen.p90);
+}
+
 void print(std::ostream& out, const Fitted& f) {
   const FitResult& r = f.result;
-  out << fmt::format("{:36} {:6} points  fit {:5.2f} / {:5.1f}  {}  outliers {}\n", f.title,
+  out << fmt::format("{:36} {:6} points  fit {:5.2f} / {:5.1f}  {}{}  outliers {}\n", f.title,
                      r.model.points, r.in_sample.median, r.in_sample.p90, hold_out_text(r.hold_out),
-                     r.outliers.size());
+                     unseen_text(r.unseen), r.outliers.size());
   for (const std::string& line : f.outliers) out << "    " << line << '\n';
 }
 
 Json to_json(const Fitted& f) {
   const FitResult& r = f.result;
-  return {{"kind", r.model.kind},
-          {"implementation", r.model.implementation},
-          {"variant", r.model.variant},
-          {"points", r.model.points},
-          {"fit", {{"median", r.in_sample.median}, {"p90", r.in_sample.p90}}},
-          {"hold_out",
-           {{"n", r.hold_out.n},
-            {"median", r.hold_out.median},
-            {"p90", r.hold_out.p90},
-            {"bias", r.hold_out.bias}}},
-          {"outliers", r.outliers.size()},
-          {"farthest_outliers", f.outliers}};
+  Json json{{"kind", r.model.kind},
+            {"implementation", r.model.implementation},
+            {"variant", r.model.variant},
+            {"points", r.model.points},
+            {"fit", {{"median", r.in_sample.median}, {"p90", r.in_sample.p90}}},
+            {"hold_out",
+             {{"n", r.hold_out.n},
+              {"median", r.hold_out.median},
+              {"p90", r.hold_out.p90},
+              {"bias", r.hold_out.bias}}},
+            {"outliers", r.outliers.size()},
+            {"farthest_outliers", f.outliers}};
+  if (r.unseen.n > 0)
+    json["sizes_held_out"] = {
+        {"n", r.unseen.n}, {"median", r.unseen.median}, {"p90", r.unseen.p90}};
+  return json;
 }
 
 bool of_network(const hardware::FittedModel& model) {
@@ -144,9 +187,10 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   options.evaluations = static_cast<int>(arguments.integer("evaluations", 100, 1'000'000));
   std::vector<hardware::FittedModel> fresh;
   Json list = Json::array();
-  Siblings siblings{.prior = prior ? &*prior : nullptr, .nearest = device};
+  Siblings siblings{.prior = prior ? &*prior : nullptr, .nearest = device, .family = {}};
   std::erase_if(siblings.nearest.fitted,
                 [](const hardware::FittedModel& m) { return m.carried_from.empty(); });
+  siblings.family = family_of(device);
   std::vector<FitJob> jobs;
   for (const std::string& text : arguments.all("TABLE"))
     jobs.push_back(read_fit_job(arguments, text, device, console.err));

@@ -16,6 +16,7 @@
 #include "validation/calibrate/device_file.h"
 #include "validation/calibrate/fit_task.h"
 #include "validation/calibrate/fitted_file.h"
+#include "validation/calibrate/hold_out.h"
 #include "validation/calibrate/import_points.h"
 #include "validation/calibrate/power_fit.h"
 #include "validation/compare/table_report.h"
@@ -68,7 +69,7 @@ void fit_one(Calibration& c, const std::string& table_kind, const validation::Ta
   const std::int64_t points = measured_rows(task);
   const auto* prior =
       hardware::choose_fitted(c.base, task.kind(), task.implementation(), task.variant()).model;
-  if (points < kLeastPoints) options.prior = prior;
+  if (points < kLeastPoints || validation::has_few_sizes(task)) options.prior = prior;
   if (points < (options.prior != nullptr ? kLeastWithPrior : kLeastPoints)) {
     c.not_fitted.push_back(fmt::format("{} {} {}: {} points are too few", task.kind(),
                                        task.implementation(), task.variant(), points));
