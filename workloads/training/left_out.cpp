@@ -26,6 +26,8 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
             "their "
             "own shapes; attention by constants on published benches: no fit speaks for training "
             "kernels",
+      "kernels.moe and kernels.attention change nothing: experts are GEMMs of kernels.gemm, and "
+      "attention is training.attention's",
       "gradients and parameters take the closed form of their collective on what exchanges of "
       "tokens "
       "leave of the links, which slow for nothing"};
@@ -34,6 +36,10 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
         "the host launches ahead: no launch is waited for (host: {graphs: none} waits for them)");
   if (q.overlap.tensor)
     list.emplace_back("collectives beside their GEMMs take no multiprocessors from them");
+  if (q.overlap.expert)
+    list.emplace_back(
+        "experts' weights' gradients are computed apart from the inputs', whether "
+        "overlap.delay_weight_gradients says so or not");
   if (q.capacity && !q.fills_capacity && !q.drops_last && hardware::traits_of(d.tokens).copies &&
       d.tokens != hardware::MulticastAlgorithm::Nccl)
     list.emplace_back(
