@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/units_text.h"
 #include "tools/report/text_report.h"
@@ -110,10 +111,11 @@ void add_ttft(const ServingReport& r, std::string& out) {
 void add_tail(const ServingReport& r, std::string& out) {
   if (!r.itl_tail) return;
   const auto& t = *r.itl_tail;
+  const auto percent = [](double share) { return std::round(100 * share) + 0.0; };  // no "-0"
   out += fmt::format(
       "  ITL's tail    p99 is {:.2f} times p50: {:.0f} % by what else is in a pass, {:.0f} % by "
       "waiting for passes of others, {:.0f} % by routing\n",
-      t.p99_over_p50, 100 * t.composition, 100 * t.queues, 100 * t.routing);
+      t.p99_over_p50, percent(t.composition), percent(t.queues), percent(t.routing));
 }
 
 void add_engine(const ServingReport& r, std::string& out) {
