@@ -15,13 +15,13 @@
 #include "workloads/report/provenance.h"
 #include "workloads/step/rank_ops.h"
 #include "workloads/training/expert_group.h"
-#include "workloads/training/left_out.h"
 #include "workloads/training/memory_plan.h"
-#include "workloads/training/step_bottleneck.h"
 #include "workloads/training/step_loads.h"
 #include "workloads/training/step_scatter.h"
 #include "workloads/training/step_time.h"
 #include "workloads/training/training_report.h"
+#include "workloads/training_bottleneck.h"
+#include "workloads/training_left_out.h"
 
 namespace moesim::workloads {
 namespace {

@@ -111,7 +111,7 @@ void add_ttft(const ServingReport& r, std::string& out) {
 void add_tail(const ServingReport& r, std::string& out) {
   if (!r.itl_tail) return;
   const auto& t = *r.itl_tail;
-  const auto percent = [](double share) { return std::round(100 * share) + 0.0; };  // no "-0"
+  const auto percent = [](double share) { return std::nearbyint(100 * share) + 0.0; };  // no "-0"
   out += fmt::format(
       "  ITL's tail    p99 is {:.2f} times p50: {:.0f} % by what else is in a pass, {:.0f} % by "
       "waiting for passes of others, {:.0f} % by routing\n",

@@ -3,8 +3,8 @@
 namespace moesim::workloads {
 
 void read_host(const sim::io::YamlNode& node, Host& host) {
-  node.allow_only({"per_step", "per_sequence", "per_draft", "per_request", "front_end", "overlapped",
-                   "per_launch", "per_operation", "graphs"});
+  node.allow_only({"per_step", "per_sequence", "per_draft", "per_request", "front_end",
+                   "overlapped", "per_launch", "per_operation", "graphs"});
   const auto read = [&](const char* key, sim::Duration& time) {
     if (const auto found = node.find(key)) time = found->duration();
   };

@@ -248,7 +248,7 @@ TEST_CASE(
     const Environment environment(folder.path() / "own", "card");
     CHECK_THROWS_WITH_AS(call({{"NAME", {"mine"}}, {"base", {"h1000"}}, {"output", {out}}}),
                          doctest::Contains("--base: there is no file and no device \"h1000\"; the "
-                                           "devices are a100, b200, "),
+                                           "devices are a100, a800, "),
                          sim::ConfigError);
     CHECK_FALSE(fs::exists(out));
     const tools::FolderLock another(out);

@@ -413,11 +413,10 @@ TEST_CASE("what --set says of the cluster reaches into its file") {
   const std::string inline_wrong =
       wrong("mixtral-8x7b", "{file: h100-1x8, scale_up: {bandwith: 1 GB/s}}");
   CAPTURE(inline_wrong);
-  CHECK(inline_wrong.find("\nx.yaml:3:48: scale_up: unknown key \"bandwith\"; did you mean "
-                          "\"bandwidth\"?") != std::string::npos);
-  CHECK(wrong("mixtral-8x7b", "h100-1x8", {"cluster.scale_up.bandwith=1 GB/s"})
-            .find("\n--set: scale_up: unknown key \"bandwith\"; did you mean \"bandwidth\"?") !=
-        std::string::npos);
+  CHECK(inline_wrong ==
+        "x.yaml:3:37: cluster.scale_up: unknown key \"bandwith\"; did you mean \"bandwidth\"?");
+  CHECK(wrong("mixtral-8x7b", "h100-1x8", {"cluster.scale_up.bandwith=1 GB/s"}) ==
+        "--set: cluster.scale_up: unknown key \"bandwith\"; did you mean \"bandwidth\"?");
 }
 
 TEST_CASE("ep alone says which dp would do") {

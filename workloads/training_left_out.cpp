@@ -1,4 +1,4 @@
-#include "workloads/training/left_out.h"
+#include "workloads/training_left_out.h"
 
 #include <algorithm>
 

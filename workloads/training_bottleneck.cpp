@@ -1,4 +1,4 @@
-#include "workloads/training/step_bottleneck.h"
+#include "workloads/training_bottleneck.h"
 
 #include <algorithm>
 #include <string>
