@@ -102,11 +102,12 @@ TEST_CASE("an answer to each question: power, throughput, a node that is lost") 
     for (const std::string& role : a.roles) by_role[role] = &a;
   REQUIRE(by_role.size() == 6 - 1);  // by cost the chosen one is the cheapest
   const auto& chosen = *by_role["chosen"];
-  for (const auto& [role, a] : by_role) {
-    CAPTURE(role);
-    CHECK(by_role["least_power"]->offer.power <= a->offer.power);
-    CHECK(by_role["most_throughput"]->offer.capacity >= a->offer.capacity);
-    CHECK(by_role["fewest"]->offer.gpus <= a->offer.gpus);
+  for (const auto& entry : by_role) {
+    const auto& offer = entry.second->offer;
+    CAPTURE(entry.first);
+    CHECK(by_role["least_power"]->offer.power <= offer.power);
+    CHECK(by_role["most_throughput"]->offer.capacity >= offer.capacity);
+    CHECK(by_role["fewest"]->offer.gpus <= offer.gpus);
   }
   // Limits are filled: sixteen GPUs.
   CHECK(by_role["most_throughput"]->offer.gpus == 16);

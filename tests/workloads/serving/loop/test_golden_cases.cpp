@@ -310,7 +310,9 @@ TEST_CASE("a front end takes one request after another, and each engine has one"
   rules.client = {.send = 300us, .front_end = 1000us};
   const std::vector<Request> requests{request(0us, 100, 1), request(0us, 100, 1),
                                       request(0us, 100, 1), request(10000us, 100, 1)};
-  const auto ttft = [&](std::size_t i) { return serve_list(rules, requests).records.at(i).ttft(); };
+  const auto ttft = [&](std::int64_t i) {
+    return serve_list(rules, requests).records.at(i).ttft();
+  };
   // Through at 1, 2 and 3 ms, seen at 1.3, 2.3 and 3.3; a prompt takes 2: read from 1.3 to 3.3, and
   // then the two others together, for 3. The last one finds all idle: 1 + 0.3 + 2.
   CHECK(ttft(0) == 3300us);
