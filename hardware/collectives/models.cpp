@@ -8,8 +8,6 @@ namespace {
 // How far NCCL over several nodes may be off beside its fit within one, 90th percentile of |ln|:
 // its network constants are in no table (README.md).
 constexpr double kOverNodesDoubt = 0.234;
-// Of an operation that another one's parameters stand in for, as of another implementation.
-constexpr double kOtherOperationDoubt = 0.3;
 
 CollectiveModel<NcclModel> chosen(const FittedModel& model, double doubt,
                                   const std::string& asked) {

@@ -17,6 +17,10 @@
 
 namespace moesim::hardware {
 
+// How far an operation may be off that another one's parameters stand in for, 90th percentile of
+// |ln|, as of another implementation: a broadcast goes the way of an all-gather, no table has one.
+inline constexpr double kOtherOperationDoubt = 0.3;
+
 // One of them. What it says of itself stays where it is while the model does.
 template <class M>
 class CollectiveModel {

@@ -50,10 +50,6 @@ hardware::Estimate in_doubt(hardware::Estimate e, double doubt) {
   return e;
 }
 
-// As hardware/collectives/models.cpp has it: no table has a broadcast, it goes the way of an
-// all-gather.
-constexpr double kOtherOperationDoubt = 0.3;
-
 hardware::Chosen choose(const hardware::Device& device, const Task& task) {
   const hardware::Chosen own =
       hardware::choose_fitted(device, task.kind(), task.implementation(), task.variant());
@@ -61,7 +57,7 @@ hardware::Chosen choose(const hardware::Device& device, const Task& task) {
   hardware::Chosen gather =
       hardware::choose_fitted(device, task.kind(), task.implementation(), "all_gather");
   gather.stand_in = true;
-  gather.doubt = std::hypot(gather.doubt, kOtherOperationDoubt);
+  gather.doubt = std::hypot(gather.doubt, hardware::kOtherOperationDoubt);
   return gather;
 }
 

@@ -11,12 +11,15 @@
 namespace moesim::workloads::serving {
 namespace {
 
+// Tokens of prompts that the scheduler lets into one iteration.
+std::int64_t prompt_budget(const SchedulerRules& rules) {
+  return rules.kind == SchedulerKind::Sglang ? std::min(rules.tokens, rules.chunk) : rules.tokens;
+}
+
 // The pool that has the prompts passes as many tokens of them at once as its scheduler lets it.
 void check_prompts_dispatch(const Deployment& deployment, const Pool& pool) {
-  const auto& rules = pool.scheduler;
-  const std::int64_t tokens =
-      rules.kind == SchedulerKind::Sglang ? std::min(rules.tokens, rules.chunk) : rules.tokens;
-  if (const auto why = beyond_dispatch(deployment_of(deployment, pool), tokens))
+  if (const auto why =
+          beyond_dispatch(deployment_of(deployment, pool), prompt_budget(pool.scheduler)))
     throw sim::InfeasibleError(
         fmt::format("{}: {}, and so does a scheduler.tokens of no more", pool.name, *why));
 }
@@ -193,7 +196,7 @@ PlayedService Service::play(const ServingQuestion& load, const PlayOptions& opti
 ServingReport::Saturation Service::capacity(std::optional<std::int64_t> in_flight) {
   const auto of_pool = [&](const Pool& pool, const CachePlan& cache, StepCost& cost, bool reads,
                            bool decodes) {
-    const auto& rules = pool.scheduler;
+    const SchedulerRules& rules = pool.scheduler;
     const double input = question_.mean_input(), output = std::max(1.0, question_.mean_output());
     const double context = input + output / 2;
     const auto ranks = static_cast<std::size_t>(pool.layout.dp);
@@ -213,8 +216,7 @@ ServingReport::Saturation Service::capacity(std::optional<std::int64_t> in_fligh
       }
       return plan;
     };
-    const double budget = static_cast<double>(
-        rules.kind == SchedulerKind::Sglang ? std::min(rules.tokens, rules.chunk) : rules.tokens);
+    const auto budget = static_cast<double>(prompt_budget(rules));
     if (!decodes) {
       found.capacity = engines * budget / input / seconds(prompt_plan(budget));
       found.by += "reading prompts";
