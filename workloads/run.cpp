@@ -19,6 +19,7 @@
 #include "workloads/run_training.h"
 #include "workloads/step/player.h"
 #include "workloads/step/read_step.h"
+#include "workloads/step/token_kernels.h"
 #include "workloads/training/training_report.h"
 
 namespace moesim::workloads {
@@ -140,6 +141,10 @@ RunResult run_steps(const Scenario& scenario, const StepQuestion& question,
     report.notes.push_back(std::move(note));
   }
   if (auto note = note_of_context(d, question)) report.notes.push_back(std::move(*note));
+  if (!has_prompts(fullest)) {
+    if (auto note = note_of_large_decodes(d, most_tokens(fullest)))
+      report.notes.push_back(std::move(*note));
+  }
 
   Summary summary;
   LinkUses use;

@@ -11,6 +11,7 @@
 #include "workloads/report/describe.h"
 #include "workloads/report/energy.h"
 #include "workloads/report/summary.h"
+#include "workloads/step/token_kernels.h"
 
 namespace moesim::workloads {
 namespace {
@@ -197,6 +198,10 @@ std::vector<std::string> notes_of_engines(const Deployment& d, const ServingQues
     for (std::string& note : block_notes(d.engine, d.model, pool.layout, d.formats))
       if (std::ranges::find(notes, note) == notes.end()) notes.push_back(std::move(note));
     if (auto note = note_of_wait(pool)) notes.push_back(std::move(*note));
+    const std::int64_t most = std::min(pool.scheduler.sequences, pool.scheduler.tokens);
+    if (auto note =
+            note_of_large_decodes(deployment_of(d, pool), most * (1 + pool.scheduler.draft)))
+      notes.push_back(std::move(*note));
   };
   if (q.prefill) add(*q.prefill);
   add(q.pool);

@@ -1,6 +1,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "workloads/deployment/all_to_all.h"
 #include "workloads/scenario.h"
 #include "workloads/serving/read_question.h"
 #include "workloads/training/read_question.h"
@@ -158,7 +159,7 @@ Json resolved(const Scenario& s) {
                      {"moe", kernels.moe},
                      {"attention", kernels.attention},
                      {"all_reduce", name_in(hardware::all_reduce_names(), d.all_reduce)},
-                     {"all_to_all", name_in(hardware::multicast_names(), d.tokens)}};
+                     {"all_to_all", all_to_all_name(d)}};
   json["network"] = d.network.fidelity == hardware::Fidelity::Bound
                         ? Json{{"fidelity", "bound"}}
                         : Json{{"fidelity", "fluid"}, {"tolerance", d.network.tolerance}};
@@ -166,6 +167,8 @@ Json resolved(const Scenario& s) {
                      {"shared_expert", d.overlap.shared_expert}};
   if (!s.inputs.engine.empty()) json["engine"] = s.inputs.engine.generic_string();
   if (d.engine.elastic) json["elastic"] = true;
+  if (d.engine.dispatch_tokens != kMostDispatchTokens)
+    json["dispatch_tokens"] = d.engine.dispatch_tokens;
   json["host"] = host_json(d.host);
   if (const Json power = power_json(d.power); !power.empty()) json["power"] = power;
   if (const StepQuestion* step = s.step()) json["step"] = question_json(*step);

@@ -27,7 +27,10 @@ std::int64_t nccl_all_to_all_bytes(std::int64_t ranks) {
 
 std::int64_t multicast_bytes(const CommBuffers& buffers, std::int64_t ranks, std::int64_t width,
                              std::int64_t groups) {
-  return traits_of(buffers.multicast).buffer_bytes(buffers, ranks, width, groups);
+  const auto bytes_of = [&](MulticastAlgorithm algorithm) {
+    return traits_of(algorithm).buffer_bytes(buffers, ranks, width, groups);
+  };
+  return bytes_of(buffers.multicast) + (buffers.beside ? bytes_of(*buffers.beside) : 0);
 }
 
 std::int64_t deepep_low_latency_bytes(std::int64_t rows, std::int64_t width, std::int64_t ranks,

@@ -11,6 +11,8 @@ namespace moesim::hardware {
 // What is exchanged, and with whom; ranks of one: no communicator.
 struct CommBuffers {
   MulticastAlgorithm multicast = MulticastAlgorithm::Nccl;
+  // Kernels of another algorithm, loaded beside those for smaller exchanges; none: those carry all.
+  std::optional<MulticastAlgorithm> beside = {};
   std::int64_t gpus_per_node = 8;      // that share a fast link
   std::int64_t dispatch_tokens = 128;  // low latency: the most rows a rank may dispatch
   // That DeepEP's normal kernels and HybridEP's hold; none: as many as they usually do.
@@ -18,7 +20,7 @@ struct CommBuffers {
   std::int64_t nccl_channels = 16;  // NCCL's count on NVSwitch systems of eight
 };
 
-// Of buffers.multicast, on each of so many ranks: rows of `width` numbers, `groups` on all ranks.
+// Of both algorithms, on each of so many ranks: rows of `width` numbers, `groups` on all ranks.
 std::int64_t multicast_bytes(const CommBuffers& buffers, std::int64_t ranks, std::int64_t width,
                              std::int64_t groups);
 

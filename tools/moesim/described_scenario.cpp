@@ -11,6 +11,7 @@
 #include "hardware/kernels/kernels.h"
 #include "tools/moesim/shipped.h"
 #include "tools/study/default_layout.h"
+#include "workloads/deployment/all_to_all.h"
 #include "workloads/routing/trace/trace.h"
 #include "workloads/scenario.h"
 
@@ -165,8 +166,7 @@ class Description {
     notes_.push_back(fmt::format(
         "kernels {} for GEMM, {} for experts, {} for attention, {} for tokens to experts: "
         "--engine has its own (--set kernels.all_to_all=…)",
-        kernels.gemm, kernels.moe, kernels.attention,
-        hardware::multicast_names()[static_cast<std::size_t>(d.tokens)]));
+        kernels.gemm, kernels.moe, kernels.attention, workloads::all_to_all_name(d)));
   }
 
   void layout(const workloads::Scenario& stands) {

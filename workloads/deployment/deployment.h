@@ -70,6 +70,8 @@ struct Deployment {
   hardware::KernelChoice kernels = {};
   hardware::AllReduceLibrary all_reduce = hardware::AllReduceLibrary::Trtllm;
   hardware::MulticastAlgorithm tokens = hardware::MulticastAlgorithm::Nccl;
+  // That carries tokens instead in passes of decodes alone (step/token_kernels.h); none: `tokens`.
+  std::optional<hardware::MulticastAlgorithm> decode_tokens = {};
   Network network = {};
   Overlap overlap = {};
   Engine engine = {};  // as its file has it; nameless where there is none. kernels, all_reduce,

@@ -4,11 +4,15 @@
 
 namespace moesim::workloads {
 
+std::int64_t read_dispatch_tokens(const sim::io::YamlNode& node) {
+  return node.integer(1, kHighestDispatchTokens);
+}
+
 Engine load_engine(const std::filesystem::path& file) {
   const auto document = sim::io::YamlDocument::load(file);
   const auto root = document.root();
   root.allow_only({"name", "source", "kernels", "composition", "host", "graphs", "memory",
-                   "scheduler", "rules", "elastic"});
+                   "scheduler", "rules", "elastic", "dispatch_tokens"});
   Engine engine;
   engine.name = root.at("name").text();
   engine.source = root.at("source").text();
@@ -24,6 +28,8 @@ Engine load_engine(const std::filesystem::path& file) {
   if (const auto part = root.find("scheduler")) engine.scheduler = read_engine_scheduler(*part);
   if (const auto part = root.find("rules")) engine.rules = read_layout_rules(*part);
   if (const auto part = root.find("elastic")) engine.elastic = part->boolean();
+  if (const auto part = root.find("dispatch_tokens"))
+    engine.dispatch_tokens = read_dispatch_tokens(*part);
   document.throw_errors();
   return engine;
 }

@@ -10,12 +10,14 @@
 //   memory: {fraction: 0.9, of: card, reserve: 0 GB, block: 16}
 //   scheduler: {tokens: 8192, sequences: 1024, …}
 //   rules: {ep: [1, "tp * dp"], tp: "divides heads"}
+//   dispatch_tokens: 128  # of a rank, that DeepEP's low-latency buffers are sized for
 //   elastic: true   # goes on without a GPU that is lost (elastic.h)
 //   source: what was read, where, when
 //
 // Every part may be left out but `name` and `source`.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -27,6 +29,13 @@
 #include "workloads/deployment/read_kernels.h"
 
 namespace moesim::workloads {
+
+// Where an engine does not say how many tokens a rank may dispatch at low latency, and the most
+// that any may be told: DeepEP's README (deepseek-ai/DeepEP, "Example use in inference decoding")
+// wants num_max_dispatch_tokens_per_rank below 256, vLLM's VLLM_MOE_DP_CHUNK_SIZE is 256, public
+// tables end there; SGLang's default is 128, and 1,024 is what the kernels' counters hold
+// (FINISHED_SUM_TAG; SGLANG_DEEPEP_NUM_MAX_DISPATCH_TOKENS_PER_RANK).
+inline constexpr std::int64_t kMostDispatchTokens = 256, kHighestDispatchTokens = 1024;
 
 struct Engine {
   std::string name = {}, source = {};
@@ -40,7 +49,12 @@ struct Engine {
   std::optional<EngineScheduler> scheduler = {};
   LayoutRules rules = {};
   bool elastic = false;
+  // The most tokens that it sizes the buffers of low-latency kernels for, of a rank.
+  std::int64_t dispatch_tokens = kMostDispatchTokens;
 };
+
+// `dispatch_tokens:` of an engine's file and of a scenario's `engine:`.
+std::int64_t read_dispatch_tokens(const sim::io::YamlNode& node);
 
 // Throws ConfigError that lists every mistake of the file, InputError where it cannot be read.
 Engine load_engine(const std::filesystem::path& file);

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "sim/error.h"
+#include "workloads/deployment/all_to_all.h"
 #include "workloads/deployment/elastic.h"
 #include "workloads/deployment/engine_file.h"
 #include "workloads/deployment/read_formats.h"
@@ -273,7 +274,7 @@ void check_kernels(const YamlNode& root, const Deployment& d) {
 void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, Inputs& inputs) {
   KernelNames names;
   if (const auto engine = root.find("engine")) {
-    if (engine->is_map()) engine->allow_only({"file", "elastic"});
+    if (engine->is_map()) engine->allow_only({"file", "elastic", "dispatch_tokens"});
     const auto file = engine->is_map() ? engine->find("file") : engine;
     if (file) inputs.engine = engine_file(*file, shipped, inputs);
     if (!inputs.engine.empty()) {
@@ -290,6 +291,8 @@ void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, In
   }
   if (const auto engine = root.find("engine"); engine && engine->is_map()) {
     if (const auto elastic = engine->find("elastic")) d.engine.elastic = elastic->boolean();
+    if (const auto most = engine->find("dispatch_tokens"))
+      d.engine.dispatch_tokens = read_dispatch_tokens(*most);
   }
   if (const auto host = root.find("host")) read_host(*host, d.host);
   if (const auto kernels = root.find("kernels")) read_kernels(*kernels, names);
@@ -297,7 +300,7 @@ void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, In
   check_kernels(root, d);
   d.all_reduce = hardware::all_reduce_named(
       names.all_reduce.empty() ? hardware::default_all_reduce(d.kernels.gemm) : names.all_reduce);
-  if (const auto tokens = hardware::parse_multicast(names.all_to_all)) d.tokens = *tokens;
+  choose_all_to_all(names.all_to_all, d);
 }
 
 }  // namespace

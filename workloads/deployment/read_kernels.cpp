@@ -1,7 +1,7 @@
 #include "workloads/deployment/read_kernels.h"
 
 #include "hardware/collectives/collectives.h"
-#include "hardware/collectives/multicast.h"
+#include "workloads/deployment/all_to_all.h"
 
 namespace moesim::workloads {
 namespace {
@@ -18,7 +18,7 @@ void read_names(const sim::io::YamlNode& node, KernelNames& names) {
     names.all_reduce = libraries[found->one_of(libraries)];
   }
   if (const auto found = node.find("all_to_all")) {
-    const auto exchanges = hardware::multicast_names();
+    const auto& exchanges = all_to_all_names();
     names.all_to_all = exchanges[found->one_of(exchanges)];
   }
 }

@@ -13,7 +13,7 @@ namespace moesim::workloads {
 struct KernelNames {
   hardware::KernelChoice kernels = {};
   std::string all_reduce = {};  // of hardware::all_reduce_names()
-  std::string all_to_all = {};  // of hardware::multicast_names()
+  std::string all_to_all = {};  // of all_to_all_names()
 };
 
 // Reads the keys that are there over what `names` holds.

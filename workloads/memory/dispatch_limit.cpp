@@ -2,34 +2,22 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "sim/error.h"
-#include "workloads/step/token_split.h"
+#include "workloads/step/token_kernels.h"
 
 namespace moesim::workloads {
-namespace {
-
-std::int64_t most_tokens(const Batch& batch) {
-  std::int64_t most = 0;
-  for (const RankBatch& rank : batch.ranks) most = std::max(most, tokens_of(rank));
-  return most;
-}
-
-}  // namespace
 
 std::optional<std::string> beyond_dispatch(const Deployment& d, std::int64_t step_tokens) {
-  const Parallelism& p = d.layout;
-  if (d.tokens != hardware::MulticastAlgorithm::DeepEpLowLatency || !d.model.is_moe() || p.ep == 1)
+  if (d.tokens != hardware::MulticastAlgorithm::DeepEpLowLatency || !d.model.is_moe() ||
+      d.layout.ep == 1)
     return {};
-  const std::int64_t parts =
-      (tokens_are_sharded(d) ? p.tp * p.cp : 1) * (d.overlap.two_batch ? 2 : 1);
-  const std::int64_t tokens = (step_tokens + parts - 1) / parts;
-  if (tokens <= kMostLowLatencyTokens) return {};
+  const std::int64_t tokens = dispatched_at_once(d, step_tokens);
+  if (tokens <= d.engine.dispatch_tokens) return {};
   return fmt::format(
       "kernels.all_to_all: deepep_low_latency takes {} tokens of a rank at most, not {}: "
-      "deepep_normal takes any number",
-      kMostLowLatencyTokens, tokens);
+      "deepep_normal takes any number, deepep has both, engine.dispatch_tokens is what its buffers "
+      "are sized for ({} at most)",
+      d.engine.dispatch_tokens, tokens, kHighestDispatchTokens);
 }
 
 void check_dispatch(const Deployment& deployment, const Batch& batch) {

@@ -38,6 +38,7 @@ MemoryPlan plan_step_memory(const Deployment& d, const Batch& batch, std::int64_
   options.redundant_experts = d.placement.redundant;
   options.batches_in_flight = d.overlap.two_batch ? 2 : 1;
   options.communication.multicast = d.tokens;
+  options.communication.beside = d.decode_tokens;
   options.communication.gpus_per_node = d.cluster.gpus_per_node;
 
   MemoryPlan most;
@@ -47,7 +48,9 @@ MemoryPlan plan_step_memory(const Deployment& d, const Batch& batch, std::int64_
     const std::int64_t routed = tokens_are_sharded(d)
                                     ? (load.step_tokens + p.tp * p.cp - 1) / (p.tp * p.cp)
                                     : load.step_tokens;
-    options.communication.dispatch_tokens = std::max(options.communication.dispatch_tokens, routed);
+    options.communication.dispatch_tokens =
+        d.decode_tokens ? d.engine.dispatch_tokens
+                        : std::max(options.communication.dispatch_tokens, routed);
     if (expert_rows > 0) load.expert_rows = expert_rows;
     MemoryPlan plan = plan_serving(d.model, p, options, load, d.cluster.device);
     if (most.stages.empty() || plan.gpu().peak() > most.gpu().peak()) most = std::move(plan);

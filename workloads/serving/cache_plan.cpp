@@ -22,11 +22,14 @@ ServingOptions options_of(const Deployment& d, const Pool& pool, std::int64_t st
   options.page_tokens = pool.cache.block;
   options.batches_in_flight = d.overlap.two_batch ? 2 : 1;
   options.communication.multicast = d.tokens;
+  options.communication.beside = d.decode_tokens;
   options.communication.gpus_per_node = d.cluster.gpus_per_node;
   options.cuda_graphs = static_cast<std::int64_t>(pool.graphs.sizes.size());
   const Parallelism& p = d.layout;
-  options.communication.dispatch_tokens =
-      tokens_are_sharded(d) ? (step_tokens + p.tp * p.cp - 1) / (p.tp * p.cp) : step_tokens;
+  options.communication.dispatch_tokens = d.decode_tokens ? d.engine.dispatch_tokens
+                                          : tokens_are_sharded(d)
+                                              ? (step_tokens + p.tp * p.cp - 1) / (p.tp * p.cp)
+                                              : step_tokens;
   return options;
 }
 

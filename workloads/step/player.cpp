@@ -9,6 +9,7 @@
 #include "sim/error.h"
 #include "sim/executor.h"
 #include "workloads/deployment/check.h"
+#include "workloads/step/token_kernels.h"
 
 namespace moesim::workloads {
 namespace {
@@ -44,6 +45,19 @@ std::vector<sim::Window> windows_of(const BuiltStep& step, const sim::Timeline& 
   return windows;
 }
 
+// Kernels that carry tokens, and what a step is made of with them.
+struct Carried {
+  Carried(const Deployment& d, hardware::MulticastAlgorithm tokens, const RankLayout& layout,
+          const hardware::Kernels& kernels, LayerRoutes& routes)
+      : communication(d.cluster, d.all_reduce, tokens, d.formats.dispatch, d.formats.combine),
+        program(d, layout, kernels, communication, routes) {}
+  Carried(const Carried&) = delete;  // the program looks at its communication
+  Carried& operator=(const Carried&) = delete;
+
+  Communication communication;
+  Program program;
+};
+
 }  // namespace
 
 struct StepPlayer::Shared {
@@ -54,10 +68,11 @@ struct StepPlayer::Shared {
         routing_steps(envelope.routing_steps),
         layout(d.layout),
         kernels(std::move(known)),
-        communication(d.cluster, d.all_reduce, d.tokens, d.formats.dispatch, d.formats.combine),
         routes(d, split_step(envelope.fullest, d, layout), routing_steps - 1 + rounds(d.layout)),
-        program(d, layout, *kernels, communication, routes),
-        network(d.cluster.topology) {}
+        carried(d, d.tokens, layout, *kernels, routes),
+        network(d.cluster.topology) {
+    if (d.decode_tokens) decoded.emplace(d, *d.decode_tokens, layout, *kernels, routes);
+  }
 
   // The step's plan, once it is known to lie in the envelope.
   StepPlan plan(const Batch& batch, std::int64_t routing_step) const {
@@ -65,11 +80,12 @@ struct StepPlayer::Shared {
     SIM_CHECK(routing_step < routing_steps, "a step of the routing beyond the envelope");
     return plan_step(batch, deployment, layout);
   }
-  Loom loom(bool host) {
-    return {.program = program,
+  Loom loom(bool host, bool decode_kernels) {
+    Carried& with = decode_kernels ? *decoded : carried;
+    return {.program = with.program,
             .deployment = deployment,
             .layout = layout,
-            .communication = communication,
+            .communication = with.communication,
             .host = host};
   }
 
@@ -78,9 +94,9 @@ struct StepPlayer::Shared {
   std::int64_t most_tokens, routing_steps;
   RankLayout layout;
   std::shared_ptr<const hardware::Kernels> kernels;
-  Communication communication;
   LayerRoutes routes;
-  Program program;
+  Carried carried;
+  std::optional<Carried> decoded;  // by the kernels of decodes, where they are others
   hardware::ClusterNetwork network;
 };
 
@@ -96,14 +112,20 @@ StepPlayer StepPlayer::another() const {
 }
 
 PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step, bool host) {
+  return played(batch, routing_step, host, decode_kernels_carry(shared_->deployment, batch));
+}
+
+PlayedStep StepPlayer::played(const Batch& batch, std::int64_t routing_step, bool host,
+                              bool decode_kernels) {
   const Deployment& d = shared_->deployment;
-  BuiltStep built = weave(shared_->loom(host), shared_->plan(batch, routing_step),
+  BuiltStep built = weave(shared_->loom(host, decode_kernels), shared_->plan(batch, routing_step),
                           static_cast<std::uint32_t>(routing_step));
   sim::Engine engine;
   const auto network = hardware::make_network_model(shared_->network, d.network.fidelity, engine,
                                                     d.network.tolerance, built.graph.exchanges());
   sim::Timeline timeline = sim::execute(built.graph, engine, *network);
-  std::vector<sim::Window> windows = windows_of(built, timeline, shared_->program.stage_ranks());
+  std::vector<sim::Window> windows =
+      windows_of(built, timeline, shared_->carried.program.stage_ranks());
   return {.built = std::move(built),
           .timeline = std::move(timeline),
           .windows = std::move(windows),
@@ -112,11 +134,14 @@ PlayedStep StepPlayer::play(const Batch& batch, std::int64_t routing_step, bool 
 
 StepOutcome StepPlayer::outcome(const Batch& batch, std::int64_t routing_step,
                                 const Wanted& wanted) {
-  if (shared_->deployment.network.fidelity != hardware::Fidelity::Bound)
-    return outcome_of(play(batch, routing_step, wanted.host));
+  const Deployment& d = shared_->deployment;
+  const bool decode_kernels = wanted.decode_kernels.value_or(decode_kernels_carry(d, batch));
+  SIM_CHECK(!decode_kernels || d.decode_tokens, "kernels of decodes that there are");
+  if (d.network.fidelity != hardware::Fidelity::Bound)
+    return outcome_of(played(batch, routing_step, wanted.host, decode_kernels));
   hardware::BoundClocks network(shared_->network, wanted.links);
   ClockedStep step =
-      clock(shared_->loom(wanted.host), shared_->plan(batch, routing_step),
+      clock(shared_->loom(wanted.host, decode_kernels), shared_->plan(batch, routing_step),
             static_cast<std::uint32_t>(routing_step), network,
             {.ranks = wanted.ranks, .path = wanted.path, .meetings = wanted.meetings});
   StepOutcome outcome{.time = step.clocks.time(),
@@ -154,7 +179,7 @@ const RankLayout& StepPlayer::layout() const {
 }
 
 const Program& StepPlayer::program() const {
-  return shared_->program;
+  return shared_->carried.program;
 }
 
 namespace {

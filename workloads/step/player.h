@@ -57,6 +57,9 @@ struct Wanted {
   bool ranks = true, path = true, links = true;
   bool host = true;  // else as if the host took no time between steps
   bool meetings = false;
+  // Whether the kernels of decodes carry the tokens, where there are such (token_kernels.h); none:
+  // as the batch has it, which is to be told where it stands for another.
+  std::optional<bool> decode_kernels = {};
 };
 
 class StepPlayer {
@@ -88,6 +91,7 @@ class StepPlayer {
 
  private:
   struct Shared;
+  PlayedStep played(const Batch& batch, std::int64_t routing_step, bool host, bool decode_kernels);
   explicit StepPlayer(std::unique_ptr<Shared> shared);
   std::unique_ptr<Shared> shared_;
 };

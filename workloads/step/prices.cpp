@@ -9,6 +9,7 @@
 #include "workloads/step/group_price.h"
 #include "workloads/step/micro_batch.h"
 #include "workloads/step/step_table.h"
+#include "workloads/step/token_kernels.h"
 
 namespace moesim::workloads {
 namespace {
@@ -45,8 +46,9 @@ struct Family {
   bool prompts = false;    // its points are of prompts, not of sequences that decode
   std::int64_t query = 1;  // tokens of a sequence that decodes
   std::int64_t drafted = 0;
-  bool adds_up = true;    // attention and the rest do
-  bool launched = false;  // kernel by kernel, after the host has thought
+  bool adds_up = true;          // attention and the rest do
+  bool launched = false;        // kernel by kernel, after the host has thought
+  bool decode_kernels = false;  // that carry its tokens (token_kernels.h)
   auto operator<=>(const Family&) const = default;
 };
 
@@ -118,7 +120,8 @@ std::optional<Family> StepPrices::State::family_of(const Batch& batch) const {
     }
   }
   const Parallelism& p = deployment.layout;
-  Family family{.launched = is_launched(deployment.host, batch)};
+  Family family{.launched = is_launched(deployment.host, batch),
+                .decode_kernels = decode_kernels_carry(deployment, batch)};
   family.adds_up = p.pp == 1 && !deployment.overlap.two_batch && !family.launched;
   if (p.cp > 1 && prompts > 0) return {};  // keys and values of the prompts are gathered
   if (batch.drafted > 0) {
@@ -179,7 +182,8 @@ TableSample StepPrices::State::play(const Family& family, const TablePoint& poin
                                              .path = true,
                                              .links = false,
                                              .host = family.launched,
-                                             .meetings = family.adds_up});
+                                             .meetings = family.adds_up,
+                                             .decode_kernels = family.decode_kernels});
     TableRest rest{.time = step.time - exact.time(family.adds_up),
                    .parts = factors_of(step.path, step.account)};
     exact.add_to(rest.parts, family.adds_up, -1);

@@ -28,6 +28,15 @@ TEST_CASE("HybridEP's buffers were those of NCCL") {
   CHECK(bytes(MulticastAlgorithm::Nccl) == 7 * 8 * 1'048'576);
 }
 
+TEST_CASE("kernels beside each other keep the buffers of both") {
+  const CommBuffers normal{.multicast = MulticastAlgorithm::DeepEpNormal};
+  CommBuffers both = normal, quick = normal;
+  both.beside = quick.multicast = MulticastAlgorithm::DeepEpLowLatency;
+  CHECK(multicast_bytes(both, 16, 7168, 288) ==
+        multicast_bytes(normal, 16, 7168, 288) + deepep_low_latency_bytes(128, 7168, 16, 288));
+  CHECK(multicast_bytes(quick, 16, 7168, 288) == deepep_low_latency_bytes(128, 7168, 16, 288));
+}
+
 TEST_CASE("gathering all rows keeps the buffers of NCCL's rings") {
   CHECK(multicast_bytes({.multicast = MulticastAlgorithm::AllGather}, 8, 4096, 8) ==
         nccl_buffer_bytes(8, 16));

@@ -25,11 +25,23 @@ TEST_CASE(
   CHECK_FALSE(beyond_dispatch(one, 256));
   CHECK(beyond_dispatch(one, 257) ==
         "kernels.all_to_all: deepep_low_latency takes 256 tokens of a rank at most, not 257: "
-        "deepep_normal takes any number");
+        "deepep_normal takes any number, deepep has both, engine.dispatch_tokens is what its "
+        "buffers are sized for (1024 at most)");
   // Two batches that overlap: 512 are 256 and 256, 513 are 257 and 256.
   const Deployment two = ep72(true);
   CHECK_FALSE(beyond_dispatch(two, 512));
   CHECK(beyond_dispatch(two, 513)->find("not 257") != std::string::npos);
+}
+
+TEST_CASE("the limit is the engine's, and micro-batches of a pipeline are dispatched apart") {
+  Deployment d = ep72(false);
+  d.engine.dispatch_tokens = 128;
+  CHECK_FALSE(beyond_dispatch(d, 128));
+  CHECK(beyond_dispatch(d, 129)->find("takes 128 tokens of a rank at most, not 129") !=
+        std::string::npos);
+  d.layout.pp = 2;  // 257 are 129 and 128
+  CHECK_FALSE(beyond_dispatch(d, 256));
+  CHECK(beyond_dispatch(d, 257)->find("not 129") != std::string::npos);
 }
 
 TEST_CASE("what takes any number, or sends nothing, has no limit") {
