@@ -1,6 +1,7 @@
 #include <array>
 
 #include "sim/error.h"
+#include "validation/tables/eager_modules.h"
 #include "validation/tables/kernel_tables.h"
 #include "validation/tables/table_reader.h"
 #include "workloads/step/mixer_work.h"
@@ -48,9 +49,10 @@ hardware::KernelChoice kernels_of(const std::string& impl) {
   return {.gemm = engine, .moe = engine, .attention = engine};
 }
 
-Estimate estimate_of(const workloads::Work& work) {
+// `beside_us`: beside the kernels; it is as far off as they are.
+Estimate estimate_of(const workloads::Work& work, double beside_us) {
   const auto ps = static_cast<double>(work.time.count());
-  return {.us = sim::to_us(work.time),
+  return {.us = sim::to_us(work.time) + beside_us,
           .low = work.low_ps / ps,
           .high = work.high_ps / ps,
           .p10 = work.p10_ps / ps,
@@ -91,7 +93,11 @@ Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardwa
     try {
       Item item = reader.item(row, "latency_us");
       item.guess = reader.guess_of(row);
-      task->add(std::move(item), estimate_of(workloads::mixer_work(pricing, mla, {shape})));
+      const double beside =
+          impl == "vllm" ? eager_us(kind == "context_mla_module" ? kEagerPrompt : kEagerDecode,
+                                    bytes_per_element(precision.kv_cache), shape.tokens())
+                         : 0;
+      task->add(std::move(item), estimate_of(workloads::mixer_work(pricing, mla, {shape}), beside));
     } catch (const sim::InfeasibleError&) {
       reader.fail(row, kind == "context_mla_module" ? "isl" : "kv_len",
                   "a block that takes less than 106 days");

@@ -150,10 +150,12 @@ TEST_CASE("loads of ranks that say nothing, or something twice, are refused") {
 }
 
 TEST_CASE("an all-to-all that there is not is refused where it stands") {
-  CHECK_THROWS_WITH_AS(scenario("kernels: {all_to_all: deep_ep}"),
-                       "x.yaml:6:23: kernels.all_to_all: expected one of nccl, all_gather, "
-                       "deepep_normal, hybrid_ep, deepep_low_latency, deepep, not \"deep_ep\"",
-                       sim::ConfigError);
+  CHECK_THROWS_WITH_AS(
+      scenario("kernels: {all_to_all: deep_ep}"),
+      "x.yaml:6:23: kernels.all_to_all: expected one of nccl, all_gather, "
+      "deepep_normal, hybrid_ep, deepep_low_latency, deepep, not \"deep_ep\"; did you mean "
+      "\"deepep\"?",
+      sim::ConfigError);
 }
 
 TEST_CASE("experts that do not divide over the ranks are refused with what would do") {
