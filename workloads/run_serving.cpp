@@ -64,9 +64,7 @@ std::string load_text(const ServingQuestion& q) {
     text += fmt::format(", {} tokens in, {} out", lengths_text(laws->input),
                         lengths_text(laws->output));
   } else {
-    const auto& trace = std::get<serving::RequestTrace>(q.requests);
-    text = fmt::format("requests of {}", trace.file.filename().string());
-    if (trace.scale != 1) text += fmt::format(" at {:g} times their rate", trace.scale);
+    text = serving::text_of(std::get<serving::RequestTrace>(q.requests));
   }
   if (q.client.concurrency && !closed)
     text += fmt::format(", {} in flight at most", *q.client.concurrency);
@@ -347,10 +345,10 @@ CostBand band_of(serving::Service& service) {
 ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options,
                               const CapacitySearch& wanted) {
   const ServingQuestion* asked = scenario.serving();
-  const auto* laws = asked ? std::get_if<serving::RequestLaws>(&asked->requests) : nullptr;
-  if (laws == nullptr || !laws->arrivals.has_rate() || laws->arrivals.stages.size() != 1) {
+  if (asked == nullptr || !rate_of(*asked)) {
     throw sim::ConfigError(fmt::format(
-        "{}: capacity is a rate: expected a scenario with serving.requests.arrivals.rate",
+        "{}: capacity is a rate: expected a scenario with serving.requests.arrivals.rate, or with "
+        "a trace whose requests come one after another",
         scenario.inputs.scenario.generic_string()));
   }
   if (!asked->targets.any()) {
@@ -374,7 +372,7 @@ ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& option
 
   const auto at_rate = [&](double rate, const StepCost::Mode& mode) {
     ServingQuestion load = *asked;
-    std::get<serving::RequestLaws>(load.requests).arrivals.stages = {{.from = rate, .to = rate}};
+    set_rate(load, rate);
     ++capacity.runs;
     if (options.progress) options.progress(capacity.runs, 0);
     return service.play(load, {.stop = options.stop}, mode).report;

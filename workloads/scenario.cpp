@@ -63,6 +63,10 @@ Scenario read_scenario(const YamlNode& node, const Shipped& shipped) {
   if (!training) note(node, check_host(s.deployment.host));
   note(node, std::visit([&](const auto& asked) { return check(s.deployment, asked); }, s.question));
   node.throw_errors();
+  if (auto* asked = std::get_if<serving::ServingQuestion>(&s.question)) {
+    if (auto* trace = std::get_if<serving::RequestTrace>(&asked->requests))
+      serving::read_facts(*trace);
+  }
   return s;
 }
 

@@ -52,8 +52,11 @@ class Text {
 
   std::string asked() const {
     if (spec_.training) return run_asked(spec_);
-    return fmt::format("{}: {} {} within {}", spec_.title, rate_text(spec_.demand.rate), unit(),
-                       targets_told(spec_));
+    const std::string text = fmt::format("{}: {} {} within {}", spec_.title,
+                                         rate_text(spec_.demand.rate), unit(), targets_told(spec_));
+    if (!spec_.trace) return text;
+    return text + "\n  load      " + workloads::serving::text_of(*spec_.trace) +
+           "; an engine is measured on the first of them";
   }
 
   PlanStage stage(const std::string& name) const {

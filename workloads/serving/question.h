@@ -70,12 +70,21 @@ struct ServingQuestion {
   Targets targets = {};
   IterationRules iteration = {};
 
-  // Lengths, of all requests: of a trace as far as it is known.
+  // Lengths, of all requests. REQUIRES of a trace: read_facts()
   double mean_input() const;
   double mean_output() const;
-  std::int64_t gpus() const;  // of all engines, where their number varies of the most
+  double own_input() const;      // without what a law's requests have in common
+  double least_input() const;    // 1 where a law has no least
+  std::int64_t longest() const;  // input and output of a request, that is likely
+  std::int64_t gpus() const;     // of all engines, where their number varies of the most
   bool scales() const { return pool.scale || (prefill && prefill->scale); }
 };
+
+// Requests a second that a load asks, where it is one number: of a law that has no stages, of a
+// trace on average. What sets it makes a trace's requests come faster or slower, all alike.
+// REQUIRES of a trace: read_facts(); of set_rate: rate_of() has a value
+std::optional<double> rate_of(const ServingQuestion& question);
+void set_rate(ServingQuestion& question, double rate_per_s);
 
 // The deployment of one engine of a pool.
 Deployment deployment_of(const Deployment& all, const Pool& pool);

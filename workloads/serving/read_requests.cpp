@@ -143,11 +143,15 @@ RequestLaws read_laws(const YamlNode& node) {
 
 RequestTrace read_trace(const YamlNode& node) {
   node.allow_only(
-      {"trace", "format", "scale", "from", "to", "count", "input", "output", "warm_up"});
+      {"trace", "format", "scale", "rate", "from", "to", "count", "input", "output", "warm_up"});
   RequestTrace trace;
   trace.file = node.at("trace").file();
   trace.format = static_cast<TraceFormat>(node.at("format").one_of(kTraceFormatNames));
   if (const auto scale = node.find("scale")) trace.scale = scale->number(1e-6, 1e6);
+  if (const auto rate = node.find("rate")) {
+    trace.rate = read_rate(*rate);
+    if (node.find("scale")) rate->error("says what scale says: leave out one of them");
+  }
   if (const auto from = node.find("from")) trace.from = from->duration();
   if (const auto to = node.find("to")) {
     trace.to = to->duration();

@@ -78,10 +78,16 @@ std::int64_t descriptors_of(const ModelSpec& model) {
   return count;
 }
 
+ServingQuestion read_once(ServingQuestion question) {
+  auto* trace = std::get_if<RequestTrace>(&question.requests);
+  if (trace != nullptr && trace->facts.requests == 0) read_facts(*trace);
+  return question;
+}
+
 }  // namespace
 
 Service::Service(const Deployment& deployment, const ServingQuestion& question)
-    : deployment_(deployment), question_(question) {
+    : deployment_(deployment), question_(read_once(question)) {
   plan_caches();
   own_ = std::make_shared<Deployment>(deployment_of(deployment, question.pool));
   cost_ = std::make_shared<StepCost>(*own_, question.pool, question.iteration);

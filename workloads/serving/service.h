@@ -55,7 +55,7 @@ class Service {
   LoopRules loop_rules(const ServingQuestion& load) const;
 
   const Deployment& deployment_;
-  const ServingQuestion& question_;
+  ServingQuestion question_;
   void plan_caches();
   std::shared_ptr<const Deployment> own_, own_prefill_;
   CachePlan cache_, prefill_cache_;

@@ -1,7 +1,9 @@
 #include "workloads/step/group_price.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <numeric>
 
 #include "sim/check.h"
 #include "workloads/step/rank_ops.h"
@@ -53,6 +55,31 @@ double time_of(const MetGroup& group, const ExactPart& exact) {
          group.meetings.time(exact.stretches);
 }
 
+ExactPart as_in_a_point(const ExactPart& exact, std::int64_t full) {
+  ExactPart placed = exact;
+  if (exact.stretches.empty()) return placed;
+  const auto ranks = static_cast<std::int64_t>(exact.tokens.size());
+  std::vector<std::int64_t> by_tokens(exact.tokens.size());
+  std::iota(by_tokens.begin(), by_tokens.end(), 0);
+  std::ranges::stable_sort(by_tokens, std::ranges::greater{}, [&](std::int64_t rank) {
+    return exact.tokens[static_cast<std::size_t>(rank)];
+  });
+  std::vector<bool> fullest(exact.tokens.size());
+  for (std::int64_t i = 0; i < full; ++i)
+    fullest[static_cast<std::size_t>(by_tokens[static_cast<std::size_t>(i)])] = true;
+  // Those of the fullest that stand where no full rank is change places with those that stand where
+  // one is.
+  std::size_t from = 0;
+  for (std::int64_t place = 0; place < ranks; ++place) {
+    const auto to = static_cast<std::size_t>(place);
+    if (!is_full(place, ranks, full) || fullest[to]) continue;
+    while (!fullest[from] || is_full(static_cast<std::int64_t>(from), ranks, full)) ++from;
+    for (auto& of_ranks : placed.stretches) std::swap(of_ranks[to], of_ranks[from]);
+    ++from;
+  }
+  return placed;
+}
+
 GroupPricer::GroupPricer(const StepPlayer& player)
     : deployment_(player.deployment()),
       groups_(groups_of(player.deployment(), player.layout())),
@@ -80,10 +107,9 @@ ExactPart GroupPricer::exact_part(const Batch& batch, const std::vector<std::siz
     const RankBatch& rank = batch.of(group[i]);
     const std::int64_t tokens = tokens_of(rank);
     exact.total += tokens;
-    if (tokens > exact.fullest) {
-      exact.fullest = tokens;
-      exact.fullest_rank = i;
-    }
+    exact.fullest = std::max(exact.fullest, tokens);
+    exact.squares += static_cast<double>(tokens) * static_cast<double>(tokens);
+    if (by_rank) exact.tokens.push_back(tokens);
     if (thinks) {
       exact.host = std::max(
           exact.host, host.of_step(std::max<std::int64_t>(1, sequences_of(rank)), batch.drafted));

@@ -21,7 +21,8 @@ struct ExactPart {
   // Where attention and the rest add up, of each rank in ps: the stretches between meetings
   // (RankPricer), [stretch][rank].
   std::vector<std::vector<double>> stretches;
-  std::size_t fullest_rank = 0;  // the first of them
+  std::vector<std::int64_t> tokens;  // of each rank
+  double squares = 0;                // of the tokens, their sum
 
   // What comes on top of the rest, the host apart.
   sim::Duration time(bool attention_adds_up) const {
@@ -39,6 +40,9 @@ struct ExactPart {
 // From the start to the end of the slowest rank, where each takes as long as it does for what is
 // priced exactly.
 double time_of(const MetGroup& group, const ExactPart& exact);
+
+// The same with the `full` fullest ranks where a point of the table has its full ones (is_full).
+ExactPart as_in_a_point(const ExactPart& exact, std::int64_t full);
 
 class GroupPricer {
  public:

@@ -81,7 +81,7 @@ struct StepPrices::State {
   Duration attention_of(const Batch& batch, const std::vector<std::size_t>& group);
   StepTable& table_of(const Family& family);
   StepPrice outcome(const Batch& batch, std::int64_t routing);
-  StepPrice price_of(const Family& family, const ExactPart& exact, const ExactPart& fullest_first,
+  StepPrice price_of(const Family& family, const ExactPart& exact, const ExactPart& placed,
                      const TableBlend& blend, std::size_t group, std::size_t routing) const;
   std::vector<StepPrice> prices(const Batch& batch, std::int64_t first, std::int64_t last);
   std::optional<std::vector<StepPrice>> from_table(const Batch& batch, std::int64_t first,
@@ -163,9 +163,11 @@ Batch StepPrices::State::batch_of(const Family& family, const TablePoint& point)
   }
   batch.ranks.resize(pricer.dp_ranks());
   for (const auto& group : pricer.groups()) {
-    for (std::int64_t i = 0; i < size; ++i) {
+    for (std::int64_t i = 0, other = 0; i < size; ++i) {
       const std::int64_t count =
-          i == 0 ? point.fullest : part_of(point.total - point.fullest, size - 1, i - 1);
+          is_full(i, size, point.full)
+              ? point.fullest
+              : part_of(point.total - point.full * point.fullest, size - point.full, other++);
       batch.ranks[group[static_cast<std::size_t>(i)]] = rank_with(count);
     }
   }
@@ -237,7 +239,7 @@ StepPrice StepPrices::State::outcome(const Batch& batch, std::int64_t routing) {
 // A group's, of one routing. Ranks are exposed to what is priced exactly as far as others wait for
 // it.
 StepPrice StepPrices::State::price_of(const Family& family, const ExactPart& exact,
-                                      const ExactPart& fullest_first, const TableBlend& blend,
+                                      const ExactPart& placed, const TableBlend& blend,
                                       std::size_t group, std::size_t routing) const {
   const TableRest rest = blend.of(routing);
   Duration exposed = exact.time(family.adds_up);
@@ -245,7 +247,7 @@ StepPrice StepPrices::State::price_of(const Family& family, const ExactPart& exa
     double time = 0;
     for (const TableBlend::Part& part : blend.parts) {
       time += part.weight *
-              time_of(part.sample->meetings[routing][group], part.unequal ? fullest_first : exact);
+              time_of(part.sample->meetings[routing][group], part.full > 0 ? placed : exact);
     }
     exposed = Duration(std::llround(time)) - rest.time;
   }
@@ -286,18 +288,20 @@ std::vector<StepPrice> StepPrices::State::looked_up(const Family& family, const 
   for (std::size_t g = 0; g < pricer.groups().size(); ++g) {
     const ExactPart exact = pricer.exact_part(batch, pricer.groups()[g], family.adds_up);
     if (exact.total == 0) continue;
+    const auto query = static_cast<double>(family.query);
+    const TablePoint at{.prompts = family.prompts,
+                        .query = family.query,
+                        .total = exact.total / family.query,
+                        .fullest = exact.fullest / family.query,
+                        .full = full_ranks(static_cast<std::int64_t>(pricer.groups()[g].size()),
+                                           exact.total / family.query, exact.fullest / family.query,
+                                           exact.squares / (query * query))};
     const TableBlend blend =
-        table.blend({.prompts = family.prompts,
-                     .query = family.query,
-                     .total = exact.total / family.query,
-                     .fullest = exact.fullest / family.query},
-                    family.adds_up ? exact.attention : attention_of(batch, pricer.groups()[g]));
-    // In points of unequal ranks the first is the fullest.
-    ExactPart swapped = exact;
-    for (auto& ranks : swapped.stretches) std::swap(ranks[0], ranks[exact.fullest_rank]);
+        table.blend(at, family.adds_up ? exact.attention : attention_of(batch, pricer.groups()[g]));
+    const ExactPart placed = as_in_a_point(exact, at.full);
     for (std::int64_t r = first; r < last; ++r) {
       const StepPrice price =
-          price_of(family, exact, swapped, blend, g, static_cast<std::size_t>(r));
+          price_of(family, exact, placed, blend, g, static_cast<std::size_t>(r));
       StepPrice& slowest = prices[static_cast<std::size_t>(r - first)];
       if (price.time > slowest.time) slowest = price;
     }

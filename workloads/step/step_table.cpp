@@ -14,6 +14,8 @@ constexpr std::int64_t kMostContext = std::int64_t{1} << 24;
 // Cells of tokens are at most a quarter of where they begin: tiles of rows bend the line back and
 // forth, and the middle of an octave may lie on it by chance. Attention is straight in contexts.
 constexpr std::int64_t kTokenCells = 4, kRatioCells = 4, kContextCells = 1;
+// Lines of half of the ranks full, of an eighth, …, of one.
+constexpr std::int64_t kFullSteps = 4;
 constexpr std::int64_t kOne = 64;  // ratios are whole numbers of 64ths
 
 double picoseconds(Duration time) {
@@ -25,6 +27,23 @@ Duration rounded(double ps) {
 }
 
 }  // namespace
+
+std::int64_t full_ranks(std::int64_t ranks, std::int64_t total, std::int64_t fullest,
+                        double squares) {
+  // A part p of them has f, the others m - p (f - m) / (1 - p), m being the mean: their variance is
+  // p / (1 - p) (f - m)^2.
+  const auto n = static_cast<double>(ranks);
+  const double mean = static_cast<double>(total) / n;
+  const double above = static_cast<double>(fullest) - mean;
+  const double variance = std::max(0.0, squares / n - mean * mean);
+  if (!(above > 0)) return 1;
+  // Rounding must not make half of the ranks fewer.
+  const double part = variance / (variance + above * above) * (1 + 1e-9);
+  const auto most = std::min<std::int64_t>(static_cast<std::int64_t>(part * n), total / fullest);
+  std::int64_t full = std::max<std::int64_t>(1, ranks / 2);
+  while (full > 1 && full > most) full = std::max<std::int64_t>(1, full / kFullSteps);
+  return full;
+}
 
 TableRest TableBlend::of(std::size_t routing) const {
   double time = 0;
@@ -87,13 +106,15 @@ StepTable::Cell StepTable::cell(Cells& known, const Axis& axis, Before before, M
   return cell;
 }
 
-// Of all ranks, where the fullest has so many 64ths of the mean one's.
-std::int64_t StepTable::total_of(std::int64_t ratio, std::int64_t fullest) const {
-  return std::max(fullest, (fullest * axes_.ranks * kOne + ratio - 1) / ratio);
+// Of all ranks, where the fullest, and so many others, have so many 64ths of the mean one's.
+std::int64_t StepTable::total_of(std::int64_t ratio, std::int64_t fullest,
+                                 std::int64_t full) const {
+  return std::max(fullest * full, (fullest * axes_.ranks * kOne + ratio - 1) / ratio);
 }
 
 // What the cells of a line are remembered by.
 TablePoint StepTable::line_of(TablePoint at, std::int64_t number) const {
+  if (number == kOne) at.full = 1;
   at.total = number;
   at.fullest = 0;
   at.context = axes_.reference_context;
@@ -101,7 +122,8 @@ TablePoint StepTable::line_of(TablePoint at, std::int64_t number) const {
 }
 
 TablePoint StepTable::point(TablePoint at, std::int64_t ratio, std::int64_t fullest) const {
-  at.total = total_of(ratio, fullest);
+  if (ratio == kOne) at.full = 1;  // all are alike
+  at.total = total_of(ratio, fullest, at.full);
   at.fullest = fullest;
   at.context = axes_.reference_context;
   return at;
@@ -111,6 +133,7 @@ TableBlend StepTable::blend(const TablePoint& at, Duration attention) {
   TableBlend blend;
   if (at.total < axes_.ranks) {  // some rank has nothing: few such points, each played
     TablePoint itself = at;
+    itself.full = 1;
     itself.context = axes_.reference_context;
     along_contexts(itself, attention, 1, blend);
     return blend;
@@ -141,9 +164,9 @@ StepTable::Place StepTable::between_ratios(const TablePoint& at) const {
   const std::int64_t least = (at.fullest * kOne + axes_.most - 1) / axes_.most;
   const std::int64_t below = ratio / width * width;
   const Cell lines{std::max(below, least),
-                   std::max(std::min(below + width, axes_.ranks * kOne), least)};
-  const auto from = static_cast<double>(total_of(lines.from, at.fullest)),
-             to = static_cast<double>(total_of(lines.to, at.fullest));
+                   std::max(std::min(below + width, axes_.ranks * kOne / at.full), least)};
+  const auto from = static_cast<double>(total_of(lines.from, at.fullest, at.full)),
+             to = static_cast<double>(total_of(lines.to, at.fullest, at.full));
   return {lines, from > to ? (from - static_cast<double>(at.total)) / (from - to) : 0};
 }
 
@@ -171,7 +194,8 @@ void StepTable::add(const TablePoint& at, std::int64_t ratio, double fullest, Du
 void StepTable::along_contexts(TablePoint at, Duration attention, double weight,
                                TableBlend& blend) {
   if (axes_.adds_up) {
-    blend.parts.push_back({&sample(at), weight, at.fullest * axes_.ranks != at.total});
+    const bool alike = at.fullest * axes_.ranks == at.total;
+    blend.parts.push_back({&sample(at), weight, alike ? 0 : at.full});
     return;
   }
   const auto with = [&](std::int64_t context) {

@@ -6,7 +6,8 @@
 // between its ends, or it is one wide: so both sides of a step at which a kernel changes are found.
 // Unequal ranks lie between two lines. Up to twice the mean's, where many ranks are nearly as full,
 // between those of 1 and 2, at the tokens of all; beyond, where few are, between those a quarter of
-// an octave apart, at the fullest's.
+// an octave apart, at the fullest's. On each line half of the ranks are full, or an eighth, …, or
+// one: prompts that some of the ranks have make a group of two kinds of ranks.
 // Fewer tokens than ranks are points of their own. Where attention and the rest do not add up, a
 // second axis: contexts of 1, 2, 4, … keys, halved likewise at each point, read by attention's
 // time.
@@ -27,14 +28,26 @@
 namespace moesim::workloads {
 
 // A step that is played for the table: every group of `ranks` dp ranks has `total` sequences (or,
-// of prompts, tokens), `fullest` of them on its first rank, the rest shared out evenly.
+// of prompts, tokens), `fullest` of them on each of `full` of its ranks (is_full), the rest shared
+// out evenly.
 struct TablePoint {
   bool prompts = false;
   std::int64_t query = 1;  // tokens of a sequence that decodes
-  std::int64_t total = 1, fullest = 1;
+  std::int64_t total = 1, fullest = 1, full = 1;
   std::int64_t context = 1;  // keys of each sequence, the first new one included
   auto operator<=>(const TablePoint&) const = default;
 };
+
+// Whether a rank, by its place in the group, is one of the full ones: the first, and others as far
+// from each other as they can be. REQUIRES: 1 <= full <= ranks
+constexpr bool is_full(std::int64_t place, std::int64_t ranks, std::int64_t full) {
+  return place == 0 || place * full / ranks != (place - 1) * full / ranks;
+}
+// How many ranks of a point stand for a group's, whose tokens squared sum to `squares`: were all
+// either as full as the fullest or alike, so many would have that sum. Half of them, an eighth, …,
+// or one: the next lower.
+std::int64_t full_ranks(std::int64_t ranks, std::int64_t total, std::int64_t fullest,
+                        double squares);
 
 // What of a step is not priced exactly.
 struct TableRest {
@@ -60,7 +73,7 @@ struct TableBlend {
   struct Part {
     const TableSample* sample = nullptr;
     double weight = 1;
-    bool unequal = false;  // the point's first rank is fuller than the others
+    std::int64_t full = 0;  // ranks of the point that are fuller than the others
   };
   std::vector<Part> parts;
   bool outside = false;  // attention's time beyond that of any context
@@ -120,7 +133,7 @@ class StepTable {
   void add(const TablePoint& at, std::int64_t ratio, double fullest, sim::Duration attention,
            double weight, TableBlend& blend);
   void along_contexts(TablePoint at, sim::Duration attention, double weight, TableBlend& blend);
-  std::int64_t total_of(std::int64_t ratio, std::int64_t fullest) const;
+  std::int64_t total_of(std::int64_t ratio, std::int64_t fullest, std::int64_t full) const;
   TablePoint line_of(TablePoint at, std::int64_t number) const;
   TablePoint point(TablePoint at, std::int64_t ratio, std::int64_t fullest) const;
 

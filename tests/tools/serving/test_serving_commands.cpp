@@ -192,7 +192,8 @@ TEST_CASE("a capacity without targets, or that nothing attains, is told so") {
                                                    "serving.client={concurrency: 8}"}));
         }) ==
         "configs/scenarios/mixtral-8x7b-serving-h100.yaml: capacity is a rate: expected a scenario "
-        "with serving.requests.arrivals.rate");
+        "with serving.requests.arrivals.rate, or with a trace whose requests come one after "
+        "another");
 }
 
 TEST_CASE("measured engines are played with the options that their runs had") {

@@ -114,6 +114,38 @@ TEST_CASE("replicas that follow the load are counted by the time that they are t
         "stays: leave out autoscale, or give replicas in its place");
 }
 
+TEST_CASE("a trace of equal requests, a second apart, carries what the law of that load does") {
+  std::string rows = "arrival_s,input_tokens,output_tokens\n";
+  for (int i = 0; i < 300; ++i) rows += std::to_string(i) + ",700,60\n";
+  const tests::TemporaryFolder folder;
+  const std::string file = folder.file("even.csv", rows).string();
+  const std::vector<std::string> both{"serving.replicas=1", "serving.requests.warm_up=0",
+                                      "serving.targets={ttft: 1 s, tpot: 30 ms}"};
+  const auto with = [&](const std::string& requests) {
+    std::vector<std::string> sets{"serving.requests=" + requests};
+    sets.insert(sets.end(), both.begin(), both.end());
+    return mixtral(std::move(sets));
+  };
+  const Scenario law = with(
+      "{arrivals: {law: constant, rate: 1 /s}, count: 300, input: {law: constant, value: 700}, "
+      "output: {law: constant, value: 60}}");
+  const Scenario trace = with("{trace: " + file + ", format: moesim}");
+  const ServingCapacity expected = find_capacity(law, {}), found = find_capacity(trace, {});
+  CHECK(found.saturation.capacity == doctest::Approx(expected.saturation.capacity));
+  CHECK(found.p50 == doctest::Approx(expected.p50).epsilon(0.01));
+  CHECK(found.p10 == doctest::Approx(expected.p10).epsilon(0.01));
+  CHECK(expected.p50 > 2);  // it was asked far from the trace's own pace
+
+  // A run whose requests come at a rate is one of the law at that rate.
+  const Scenario at_rate = with("{trace: " + file + ", format: moesim, rate: 7 /s}");
+  Scenario same = law;
+  auto question = *law.serving();
+  set_rate(question, 7);
+  same.question = question;
+  CHECK(run(at_rate, {}).serving->report.ttft.mean ==
+        doctest::Approx(run(same, {}).serving->report.ttft.mean));
+}
+
 TEST_CASE("a cache that could not hold the longest request ends before the run") {
   const Scenario s = mixtral({"serving.requests.input={law: constant, value: 1000}",
                               "serving.requests.output={law: constant, value: 24}",

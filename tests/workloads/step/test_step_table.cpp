@@ -152,3 +152,50 @@ TEST_CASE("where attention does not add up a point is read by attention's time")
   CHECK(table.blend(one, 9_ps).of(0).time == 5005_ps);
   CHECK(table.blend(one, 9_ps).extrapolated());
 }
+
+TEST_CASE("as many ranks are full as the tokens' squares say, or the next fewer that there are") {
+  // Of 16 ranks h have 9 tokens and the others 1: 16 + 8 h tokens, 16 + 80 h squared. Points have 8
+  // of 16 full, or 2, or one.
+  const auto of = [](std::int64_t h) {
+    return full_ranks(16, 16 + 8 * h, 9, static_cast<double>(16 + 80 * h));
+  };
+  CHECK(of(1) == 1);
+  CHECK(of(2) == 2);
+  CHECK(of(7) == 2);
+  CHECK(of(8) == 8);
+  CHECK(of(12) == 8);
+  // One rank has 32, the others 16 together: that is all, whatever the squares say.
+  CHECK(full_ranks(16, 48, 32, 1e9) == 1);
+  CHECK(full_ranks(16, 16, 1, 16) == 1);  // all are alike
+  CHECK(full_ranks(1, 5, 5, 25) == 1);
+  // Full ranks lie as far from each other as they can.
+  std::vector<std::int64_t> places;
+  for (std::int64_t i = 0; i < 10; ++i) {
+    if (is_full(i, 10, 4)) places.push_back(i);
+  }
+  CHECK(places == std::vector<std::int64_t>{0, 3, 5, 8});
+}
+
+TEST_CASE("a group half of whose ranks have prompts lies on the line of such points") {
+  // The rest is the tokens of the fifth of eight ranks, one of those that are full where half are.
+  // Four ranks have 24, four 8: were the first alone full it would be one of seven that share 104.
+  std::vector<TablePoint> played;
+  StepTable table(
+      {.ranks = 8, .most = 64, .tolerance = 0.01},
+      [&](const TablePoint& at) {
+        played.push_back(at);
+        const std::int64_t others =
+            at.full == 8 ? 0 : (at.total - at.full * at.fullest) / (8 - at.full);
+        const std::int64_t rest = is_full(4, 8, at.full) ? at.fullest : others;
+        return sample_of(1000 * rest, 1000 * rest);
+      },
+      [](const TablePoint&) { return sim::Duration{}; });
+  const std::int64_t total = 4 * 8 + 4 * 24;
+  const double squares = 4 * 8.0 * 8 + 4 * 24.0 * 24;
+  CHECK(full_ranks(8, total, 24, squares) == 4);
+  // Mean 16: halfway between all alike, 16 on each, and 32 on half of them.
+  const TableBlend blend = table.blend({.total = total, .fullest = 24, .full = 4}, {});
+  CHECK(blend.of(0).time == 24'000_ps);
+  CHECK(blend.parts.front().full == 0);
+  CHECK(blend.parts.back().full == 4);
+}

@@ -55,8 +55,7 @@ Lasting lasting_of(const Arguments& arguments, const workloads::Scenario& scenar
   Lasting result;
   result.reliability = reliability_of(arguments, scenario.inputs);
   const workloads::serving::ServingQuestion& asked = *scenario.serving();
-  const auto rate =
-      std::get<workloads::serving::RequestLaws>(asked.requests).arrivals.stages[0].from;
+  const double rate = workloads::serving::rate_of(asked).value();
   // Of pools all is down with any GPU.
   const std::int64_t engines = asked.prefill ? 1 : asked.pool.replicas;
   const double capacity = whole.p50 / static_cast<double>(engines);

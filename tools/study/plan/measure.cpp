@@ -125,14 +125,15 @@ class Steps {
 
 RequestCount request_count(const workloads::serving::ServingQuestion& question,
                            const Estimate& estimate, bool counted) {
-  if (counted) {
-    const auto& laws = std::get<workloads::serving::RequestLaws>(question.requests);
-    return {.count = laws.count.value_or(kLeastRequests), .warm_up = question.warm_up};
-  }
+  const auto* laws = std::get_if<workloads::serving::RequestLaws>(&question.requests);
+  if (counted && laws != nullptr)
+    return {.count = laws->count.value_or(kLeastRequests), .warm_up = question.warm_up};
   const double at_once =
       estimate.capacity * (estimate.first_s + question.mean_output() * estimate.token_s);
-  const auto count =
-      std::clamp<std::int64_t>(std::llround(5 * at_once), kLeastRequests, kMostRequests);
+  auto count = std::clamp<std::int64_t>(std::llround(5 * at_once), kLeastRequests, kMostRequests);
+  if (laws == nullptr)
+    count = std::min(count,
+                     std::get<workloads::serving::RequestTrace>(question.requests).facts.requests);
   return {.count = count, .warm_up = count / 5};
 }
 
@@ -141,8 +142,13 @@ MeasuredEngine measure_service(const Deployment& deployment,
                                const Estimate& estimate, bool counted) {
   MeasuredEngine measured{.requests = request_count(question, estimate, counted)};
   workloads::serving::ServingQuestion asked = question;
-  std::get<workloads::serving::RequestLaws>(asked.requests).count = measured.requests.count;
+  std::visit([&](auto& requests) { requests.count = measured.requests.count; }, asked.requests);
   asked.warm_up = measured.requests.warm_up;
+  // Of a trace its first requests, whose own pace a capacity is of.
+  if (auto* trace = std::get_if<workloads::serving::RequestTrace>(&asked.requests)) {
+    trace->rate.reset();
+    workloads::serving::read_facts(*trace);
+  }
   auto& rules = asked.iteration;
   rules.draws = std::min(rules.draws, kDraws);
   rules.checks = std::min(rules.checks, kChecks);

@@ -19,7 +19,8 @@ struct MeasuredEngine {
 };
 
 // Requests that make a run of one engine a steady state: five times as many as it holds at once, of
-// which the first fifth is not measured; what the load says where it says how many.
+// which the first fifth is not measured; what the load says where it says how many; of a trace no
+// more than it has.
 RequestCount request_count(const workloads::serving::ServingQuestion& question,
                            const Estimate& estimate, bool counted);
 

@@ -192,6 +192,14 @@ Json to_json(const Plan& plan, const PlanSpec& spec) {
       {"targets", targets_told(spec)},
       {"confidence", spec.demand.confidence},
       {"objective", std::string(kObjectiveNames[static_cast<std::size_t>(spec.demand.objective)])}};
+  if (spec.trace) {
+    const auto& facts = spec.trace->facts;
+    json["load"] = {{"trace", spec.trace->file.generic_string()},
+                    {"requests", facts.requests},
+                    {"mean_input_tokens", facts.mean_input},
+                    {"mean_output_tokens", facts.mean_output},
+                    {"scale", spec.trace->scale}};
+  }
   if (spec.training)
     json["training"] = {{"tokens", spec.training->tokens}, {"days", spec.training->days}};
   json["chosen"] = nullptr;

@@ -13,6 +13,7 @@
 #include "sim/io/yaml_share.h"
 #include "tools/study/plan/read_training_goal.h"
 #include "workloads/deployment/read.h"
+#include "workloads/serving/read_requests.h"
 
 namespace moesim::tools {
 namespace {
@@ -134,11 +135,12 @@ void read_load(const YamlNode& node, PlanSpec& spec) {
     spec.steps = steps;
     return;
   }
-  if (const auto trace = node.find("trace")) {
-    trace->error(
-        "a plan is for a rate: expected arrivals: {law: poisson, "
-        "rate: 24 /s}, and the lengths of "
-        "the trace as a table");
+  if (node.find("trace")) {
+    workloads::serving::ServingQuestion load;
+    workloads::serving::read_requests(node, load);
+    spec.trace = std::get<workloads::serving::RequestTrace>(load.requests);
+    spec.counts_requests = true;  // those of the trace
+    spec.load_text = yaml_text(node);
     return;
   }
   const YamlNode arrivals = node.at("arrivals");
@@ -340,6 +342,15 @@ PlanSpec read_plan(const YamlNode& root) {
     spec.base.emplace_back("serving", yaml_text(*serving));
   }
   root.throw_errors();
+  if (!spec.trace) return spec;
+  workloads::serving::read_facts(*spec.trace);
+  spec.demand.rate = spec.trace->pace();
+  if (spec.demand.rate < kLeastRate) {
+    root.at("load").at("trace").error(
+        "a plan is for a rate, and all of its requests come at once: expected arrivals: {law: "
+        "poisson, rate: 24 /s}, and the lengths of the trace as tables");
+    root.throw_errors();
+  }
   return spec;
 }
 

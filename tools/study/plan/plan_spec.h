@@ -37,6 +37,7 @@
 #include "tools/study/plan/layouts.h"
 #include "tools/study/plan/offer.h"
 #include "tools/study/plan/training_choice.h"
+#include "workloads/serving/requests/trace_stream.h"
 #include "workloads/serving/targets.h"
 
 namespace moesim::tools {
@@ -70,8 +71,9 @@ struct PlanSpec {
   std::optional<StepLoad> steps = {};  // neither: requests are served
   std::string load_text = {};          // YAML text of serving.requests
   bool counts_requests = false;        // the load says how many: that many, whatever is planned
-  workloads::serving::Targets targets = {};  // of steps: the one time
-  std::string targets_text = {};             // YAML text of serving.targets
+  std::optional<workloads::serving::RequestTrace> trace = {};  // the load, read; none: by laws
+  workloads::serving::Targets targets = {};                    // of steps: the one time
+  std::string targets_text = {};                               // YAML text of serving.targets
   std::vector<GpuChoice> gpus = {};
   std::string currency = {};                     // of prices; empty where there are none
   double pue = 1;                                // power drawn over power of the machines

@@ -18,8 +18,6 @@ namespace moesim::tools {
 namespace {
 
 using workloads::Deployment;
-using workloads::serving::Lengths;
-using workloads::serving::RequestLaws;
 using workloads::serving::ServingQuestion;
 using workloads::serving::TimeOf;
 
@@ -124,19 +122,11 @@ std::optional<Rejection> check_cache(const Deployment& d, KnownEngine& known) {
   } catch (const sim::InfeasibleError& error) {
     return Rejection{"memory", error.what()};
   }
-  const auto& laws = std::get<RequestLaws>(q.requests);
-  const double longest =
-      static_cast<double>(laws.input.largest()) + static_cast<double>(laws.output.largest());
+  const auto longest = static_cast<double>(q.longest());
   const double held = static_cast<double>(known.cache->blocks * known.cache->block);
   if (held >= longest) return {};
   return Rejection{
       "memory", fmt::format("the cache holds {:.0f} tokens of a request of {:.0f}", held, longest)};
-}
-
-double smallest(const Lengths& lengths) {
-  using workloads::serving::LengthLaw;
-  const bool has_least = lengths.law == LengthLaw::Constant || lengths.law == LengthLaw::Uniform;
-  return has_least ? static_cast<double>(lengths.low) : 1;
 }
 
 // What a part of the requests is to meet of a token's time: those that miss may run at any batch. A
@@ -188,16 +178,15 @@ FloorLoads loads_of_steps(const PlanSpec& spec, const KnownEngine& known) {
 
 FloorLoads loads_of_requests(const KnownEngine& known) {
   const ServingQuestion& q = left_by(known.question);
-  const auto& laws = std::get<RequestLaws>(q.requests);
   FloorLoad load;
   double chance = 1;
   for (const double c : q.accepted) load.accepted += chance *= c;
-  load.context = smallest(laws.input);
-  load.prompt = laws.input.mean();
-  load.output = laws.output.mean();
+  load.context = q.least_input();
+  load.prompt = q.own_input();
+  load.output = q.mean_output();
   load.most_sequences = most_sequences(q.pool, left_by(known.cache), load.context);
   FloorLoad least = load;
-  least.prompt = smallest(laws.input);
+  least.prompt = q.least_input();
   return {load, least};
 }
 

@@ -21,6 +21,7 @@
 
 #include "workloads/serving/requests/lengths.h"
 #include "workloads/serving/requests/request_stream.h"
+#include "workloads/serving/requests/trace_facts.h"
 
 namespace moesim::workloads::serving {
 
@@ -32,9 +33,14 @@ struct RequestTrace {
   std::filesystem::path file = {};
   TraceFormat format = TraceFormat::Moesim;
   double scale = 1;                          // of the rate: 2 lets all come in half the time
+  std::optional<double> rate = {};           // a second, on average: sets the scale (read_facts)
   sim::Duration from{}, to = sim::kForever;  // of the trace's time
   std::optional<std::int64_t> count = {};    // at most so many
   Lengths input = {}, output = {};           // servegen: its rates have none
+  TraceFacts facts = {};                     // once it has been read
+
+  // Requests a second, on average, as they come.
+  double pace() const { return scale * facts.rate_per_s; }
 };
 
 // Throws InputError, here or while reading: "conv.csv:7: GeneratedTokens: expected …".

@@ -156,10 +156,6 @@ TEST_CASE("every mistake of a plan is told where it is") {
   CHECK(mistakes("model: m\nload: {phase: prefill, prompt: 8, rate: 5 /s}\ntargets: {tpot: 1 s}\n"
                  "gpus: [h100-1x8]\n") ==
         "plan.yaml:3:10: targets: steps that read prompts have a ttft, and nothing else");
-  CHECK(mistakes("model: m\nload: {trace: a.csv, format: azure}\ntargets: {ttft: 1 s}\n"
-                 "gpus: [h100-1x8]\n") ==
-        "plan.yaml:2:15: load.trace: a plan is for a rate: expected arrivals: {law: poisson, rate: "
-        "24 /s}, and the lengths of the trace as a table");
   const std::string prefix = kService;
   CHECK(mistakes(prefix + "gpus: [{cluster: a, price: 2 USD/h}, {cluster: b, price: 3 EUR/h}]\n") ==
         "plan.yaml:4:58: gpus[1].price: is in EUR, and another price in USD: say all in one");
@@ -194,4 +190,35 @@ TEST_CASE("a value as YAML: words stay, others are quoted, files are whole") {
   CHECK(tools::yaml_text(document.root().at("a")) ==
         "{b: [1, two words, \"x: y\", \"-5\"], c: " + (folder.path() / "lengths.csv").string() +
             ", d: none.csv}");
+}
+
+TEST_CASE("a plan of a trace is for the rate at which its requests come on average") {
+  const tests::TemporaryFolder folder;
+  // Three requests in 4 s: two gaps, 0.5 a second.
+  const std::string file =
+      folder.file("t.csv", "arrival_s,input_tokens,output_tokens\n0,100,10\n1,300,20\n4,200,30\n")
+          .string();
+  const auto plan = [](const std::string& load) {
+    return "model: mixtral-8x7b\nload: " + load + "\ntargets: {ttft: 2 s}\ngpus: [h100-8x8]\n";
+  };
+  const PlanSpec own = read(plan("{trace: " + file + ", format: moesim}"));
+  CHECK(own.demand.rate == doctest::Approx(0.5));
+  REQUIRE(own.trace);
+  CHECK(own.trace->facts.mean_input == 200);
+  CHECK(own.counts_requests);
+  CHECK(own.load_text == "{trace: " + file + ", format: moesim}");
+
+  const PlanSpec faster = read(plan("{trace: " + file + ", format: moesim, rate: 24 /s}"));
+  CHECK(faster.demand.rate == doctest::Approx(24));
+  CHECK(faster.trace->scale == doctest::Approx(48));
+
+  const std::string at_once =
+      folder.file("once.csv", "arrival_s,input_tokens,output_tokens\n0,100,10\n0,300,20\n")
+          .string();
+  CHECK(mistakes(plan("{trace: " + at_once + ", format: moesim}")) ==
+        "plan.yaml:2:15: load.trace: a plan is for a rate, and all of its requests come at once: "
+        "expected arrivals: {law: poisson, rate: 24 /s}, and the lengths of the trace as tables");
+  CHECK(mistakes(plan("{trace: " + file + ", format: moesim, rate: 24 /s, scale: 2}")) ==
+        "plan.yaml:2:" + std::to_string(33 + file.size()) +
+            ": load.rate: says what scale says: leave out one of them");
 }
