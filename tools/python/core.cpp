@@ -12,6 +12,7 @@
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
+#include "tools/moesim/serving/capacity_json.h"
 #include "tools/moesim/shipped.h"
 #include "tools/moesim/trace_cache.h"
 #include "tools/python/traces.h"
@@ -22,6 +23,7 @@
 #include "tools/study/study_inputs.h"
 #include "tools/study/table.h"
 #include "workloads/run.h"
+#include "workloads/run_serving.h"
 
 namespace py = pybind11;
 using namespace moesim;
@@ -114,17 +116,33 @@ workloads::RunResult played(const workloads::Scenario& scenario, std::size_t job
                                    .stop = [&] { return interruption.asked(); }});
 }
 
-std::string run(const std::string& source, const std::string& text_name, const Texts& sets,
-                std::size_t jobs, const std::shared_ptr<StudyInputs>& inputs) {
+// A scenario that has been read, with what it names: Python holds it and looks not into it.
+std::shared_ptr<workloads::Scenario> load(const std::string& source, const std::string& text_name,
+                                          const Texts& sets,
+                                          const std::shared_ptr<StudyInputs>& inputs) {
+  std::shared_ptr<workloads::Scenario> loaded;
+  without_gil([&](Interruption&) {
+    loaded = std::make_shared<workloads::Scenario>(scenario_of(source, text_name, sets, inputs));
+    return std::string();
+  });
+  return loaded;
+}
+
+std::string run(const workloads::Scenario& scenario, std::size_t jobs) {
   return without_gil([&](Interruption& interruption) {
-    const workloads::Scenario scenario = scenario_of(source, text_name, sets, inputs);
     return workloads::to_json(played(scenario, jobs, interruption), scenario).dump();
   });
 }
 
-std::string config(const std::string& source, const std::string& text_name, const Texts& sets) {
-  return without_gil([&](Interruption&) {
-    return workloads::resolved(scenario_of(source, text_name, sets)).dump();
+std::string config(const workloads::Scenario& scenario) {
+  return without_gil([&](Interruption&) { return workloads::resolved(scenario).dump(); });
+}
+
+std::string capacity(const workloads::Scenario& scenario) {
+  return without_gil([&](Interruption& interruption) {
+    const workloads::ServingCapacity found = workloads::find_capacity(
+        scenario, {.progress = {}, .stop = [&] { return interruption.asked(); }});
+    return to_json(found, scenario).dump();
   });
 }
 
@@ -243,9 +261,14 @@ PYBIND11_MODULE(_core, module) {
            py::arg("is_report"));
   py::class_<StudyInputs, std::shared_ptr<StudyInputs>>(module, "Inputs")
       .def(py::init(&new_inputs));
-  module.def("run", run, py::arg("source"), py::arg("text_name"), py::arg("sets"), py::arg("jobs"),
+  py::class_<workloads::Scenario, std::shared_ptr<workloads::Scenario>>(module, "Scenario")
+      .def("__repr__",
+           [](const workloads::Scenario& s) { return "moesim.Scenario(" + s.name + ")"; });
+  module.def("load", load, py::arg("source"), py::arg("text_name"), py::arg("sets"),
              py::arg("inputs"));
-  module.def("config", config, py::arg("source"), py::arg("text_name"), py::arg("sets"));
+  module.def("run", run, py::arg("scenario"), py::arg("jobs"));
+  module.def("config", config, py::arg("scenario"));
+  module.def("capacity", capacity, py::arg("scenario"));
   module.def("sweep", sweep_points, py::arg("source"), py::arg("study"), py::arg("file"),
              py::arg("resume"), py::arg("reports"), py::arg("jobs"), py::arg("progress"));
   module.def("plan", plan, py::arg("source"), py::arg("text_name"), py::arg("sets"));

@@ -49,6 +49,25 @@ class Results(unittest.TestCase):
 
         self.same(moesim.run(training, jobs=2), printed("run", training))
 
+    def test_what_is_loaded_once_is_run_as_often_as_is_asked(self):
+        loaded = moesim.load(MIXTRAL, set=QUICK)
+        self.assertEqual(repr(loaded), f"moesim.Scenario({moesim.config(MIXTRAL)['name']})")
+        first = moesim.run(loaded)
+        self.assertEqual(first, moesim.run(loaded, jobs=2))
+        self.assertEqual(first, moesim.run(MIXTRAL, set=QUICK))
+        self.assertEqual(moesim.config(loaded), moesim.config(MIXTRAL, set=QUICK))
+        for call in (lambda: moesim.run(loaded, set=QUICK), lambda: moesim.run(loaded, inputs=moesim.Inputs())):
+            with self.assertRaisesRegex(moesim.ConfigError, r"has been read: say set and inputs to load\(\)"):
+                call()
+
+    def test_capacity_gives_what_the_program_prints(self):
+        service = "mixtral-8x7b-serving-h100"
+        sets = {"serving.requests.count": 200, "serving.requests.warm_up": 0, "routing": "{law: balanced}"}
+        self.same(moesim.capacity(service, set=sets), printed("capacity", service, *flags(sets)))
+        sets["serving.targets"] = "{ttft: 1 us}"
+        with self.assertRaisesRegex(moesim.InfeasibleError, "no rate attains TTFT 1 us"):
+            moesim.capacity(moesim.load(service, set=sets))
+
     def test_a_dict_is_the_file_that_would_say_it(self):
         scenario = {"name": "mine", "model": "mixtral-8x7b", "cluster": "h100-1x8",
                     "parallelism": {"tp": 1, "dp": 8, "ep": 8}, "routing": {"law": "uniform"}, "network": "bound",

@@ -12,6 +12,7 @@
 #include "sim/units_text.h"
 #include "tools/moesim/html_output.h"
 #include "tools/moesim/named_scenario.h"
+#include "tools/moesim/serving/capacity_json.h"
 #include "tools/moesim/serving/serving_commands.h"
 #include "tools/report/page_kinds.h"
 #include "tools/study/plan/lost_capacity.h"
@@ -86,29 +87,6 @@ std::string lasting_text(const Lasting& l) {
       l.losses.capacity[1], l.losses.capacity[2], l.elastic ? ", elastic" : "", l.losses.goodput,
       100 * l.losses.available, l.reliability.gpu_hours, 3600 * l.reliability.restart_h,
       l.reliability.source);
-}
-
-sim::io::Json to_json(const ServingCapacity& c, const workloads::Scenario& scenario) {
-  const auto rate = [&](double value) {
-    return c.partial ? sim::io::Json() : sim::io::Json(value);
-  };
-  sim::io::Json json;
-  json["schema_version"] = 1;
-  json["scenario"] = resolved(scenario);
-  json["capacity"] = {
-      {"rate_per_s", {{"p10", rate(c.p10)}, {"p50", rate(c.p50)}, {"p90", rate(c.p90)}}},
-      {"capped", {{"p10", c.p10_capped}, {"p50", c.p50_capped}, {"p90", c.p90_capped}}},
-      {"what", c.what},
-      {"target", c.target},
-      {"saturation", c.saturation.capacity},
-      {"saturation_by", c.saturation.by},
-      {"gpus", c.gpus},
-      {"runs", c.runs},
-      {"partial", c.partial},
-      {"attained_at", c.attained_at},
-      {"missed_at", c.missed_at}};
-  if (!c.partial) json["serving"] = workloads::serving::to_json(c.at);
-  return json;
 }
 
 std::string saturation_text(const ServingCapacity& c) {

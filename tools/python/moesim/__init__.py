@@ -18,7 +18,7 @@ from . import _core
 from ._errors import ConfigError, Error, InfeasibleError, InputError, Problem
 from ._traces import Trace, write_trace
 
-__all__ = ["run", "config", "sweep", "plan", "compare", "Inputs", "Trace", "write_trace", "Error", "ConfigError",
+__all__ = ["load", "run", "config", "capacity", "sweep", "plan", "compare", "Scenario", "Inputs", "Trace", "write_trace", "Error", "ConfigError",
            "InputError", "InfeasibleError", "Problem", "__version__"]
 __version__: str = _core.version
 
@@ -69,21 +69,46 @@ def _source(source: Source, what: str) -> tuple[str, str]:
 Inputs = _core.Inputs
 
 
-def run(scenario: Source, *, set: Mapping[str, Any] | None = None, jobs: int = 1,
+# A scenario as load() read it.
+Scenario = _core.Scenario
+
+
+def load(scenario: Source, *, set: Mapping[str, Any] | None = None, inputs: Inputs | None = None) -> Scenario:
+    """Reads a scenario and what it names, once: run, config and capacity take it as often as they are asked.
+
+    set replaces values of it, by their dotted names. With inputs, an Inputs() that several calls are given, what they
+    share is loaded once.
+    """
+    text, name = _source(scenario, "scenario")
+    return _core.load(text, name, _assignments(set), inputs)
+
+
+def _loaded(scenario: Source | Scenario, sets: Mapping[str, Any] | None, inputs: Inputs | None) -> Scenario:
+    if not isinstance(scenario, Scenario):
+        return load(scenario, set=sets, inputs=inputs)
+    if sets or inputs:
+        raise ConfigError("the scenario has been read: say set and inputs to load()", 2)
+    return scenario
+
+
+def run(scenario: Source | Scenario, *, set: Mapping[str, Any] | None = None, jobs: int = 1,
         inputs: Inputs | None = None) -> dict[str, Any]:
     """Simulates a scenario: the report of `moesim run --format json`.
 
-    set replaces values of it, by their dotted names. What does not fit is reported, too: memory.fits is false then.
-    With inputs, an Inputs() that several calls are given, what they share is loaded once.
+    What does not fit is reported, too: memory.fits is false then. set and inputs are load()'s.
     """
-    text, name = _source(scenario, "scenario")
-    return json.loads(_core.run(text, name, _assignments(set), jobs, inputs))
+    return json.loads(_core.run(_loaded(scenario, set, inputs), jobs))
 
 
-def config(scenario: Source, *, set: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def config(scenario: Source | Scenario, *, set: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The scenario as it will be used, every default written out."""
-    text, name = _source(scenario, "scenario")
-    return json.loads(_core.config(text, name, _assignments(set)))
+    return json.loads(_core.config(_loaded(scenario, set, None)))
+
+
+def capacity(scenario: Source | Scenario, *, set: Mapping[str, Any] | None = None,
+             inputs: Inputs | None = None) -> dict[str, Any]:
+    """The highest rate that a service carries within its targets: what `moesim capacity --format json` prints."""
+    return json.loads(_core.capacity(_loaded(scenario, set, inputs)))
 
 
 def sweep(study: Source, *, vary: Mapping[str, Values] | None = None,
