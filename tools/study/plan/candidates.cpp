@@ -170,7 +170,9 @@ workloads::serving::ServingQuestion PlanSetting::question(const EngineChoice& en
   const Deployment d = deployment(engine);
   std::vector<std::string> ignored;
   const auto read = [&](const Deployment& of) {
-    return workloads::serving::read_question(read_->root().at("serving"), of, ignored);
+    auto question = workloads::serving::read_question(read_->root().at("serving"), of, ignored);
+    if (spec_.trace) question.requests = *spec_.trace;  // that has been read
+    return question;
   };
   auto question = read(d);
   question.pool.replicas = engine.decoders;

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "sim/error.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "tests/tools/study/plan/small_plans.h"
 #include "workloads/serving/service.h"
@@ -130,4 +131,28 @@ TEST_CASE("by power the answer draws the least, and what stands in is said") {
         }) ==
         "a plan by power: nothing is known of what TPU v4 draws: give power: {limit: 700 W, "
         "source: …} in its device file");
+}
+
+TEST_CASE("a trace of equal requests at equal gaps is planned as the law of that load is") {
+  const TemporaryFolder folder;
+  std::string rows = "arrival_s,input_tokens,output_tokens\n";
+  for (int i = 0; i < 240; ++i) rows += std::to_string(2 * i) + ",300,60\n";
+  const std::string file = folder.file("even.csv", rows).string();
+  const auto with = [](const std::string& load) {
+    std::string text = kService;
+    const std::size_t from = text.find("load: "), to = text.find('\n', from);
+    return text.replace(from, to - from, "load: " + load);
+  };
+  const tools::Plan law = plan(with(
+      "{arrivals: {law: constant, rate: 30 /s}, input: 300, output: 60, count: 240, warm_up: 40}"));
+  const tools::Plan trace =
+      plan(with("{trace: " + file + ", format: moesim, rate: 30 /s, warm_up: 40}"));
+  REQUIRE_FALSE(law.answers.empty());
+  REQUIRE_FALSE(trace.answers.empty());
+  CHECK(roles_and_engines(trace) == roles_and_engines(law));
+  const tools::PlanAnswer &a = law.answers.front(), &b = trace.answers.front();
+  CHECK(b.offer.capacity == doctest::Approx(a.offer.capacity).epsilon(0.03));
+  // The answer's run is of the whole trace at the rate that is asked for.
+  CHECK(b.run.serving->report.completed == a.run.serving->report.completed);
+  CHECK(b.run.serving->report.ttft.mean == doctest::Approx(a.run.serving->report.ttft.mean));
 }
