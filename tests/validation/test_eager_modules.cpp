@@ -99,9 +99,9 @@ void check(const char* kind, const EagerModule& shipped, double median, double p
 }  // namespace
 
 TEST_CASE("a pass and its tokens add up") {
-  // 62 us with a cache of 8 bits and 64 times 0.024; 43.6 and nothing with one of 16.
-  CHECK(eager_us(kEagerDecode, 1, 64) == doctest::Approx(63.536));
-  CHECK(eager_us(kEagerDecode, 2, 0) == doctest::Approx(43.6));
+  // 62.9 us with a cache of 8 bits and 64 times 0.024; 44 and nothing with one of 16.
+  CHECK(eager_us(kEagerDecode, 1, 64) == doctest::Approx(64.436));
+  CHECK(eager_us(kEagerDecode, 2, 0) == doctest::Approx(44));
 }
 
 TEST_CASE("vLLM's decodes of latent attention take what their table says, whatever the heads") {

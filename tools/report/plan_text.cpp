@@ -29,6 +29,9 @@ class Text {
   std::string make() {
     line(fmt::format("{}; {} candidates, {} estimated, {} measured", asked(),
                      plan_.candidates.size(), stage("estimate").out, stage("measure").out));
+    if (spec_.trace)
+      row("load", workloads::serving::text_of(*spec_.trace) +
+                      "; an engine is measured on the first of them");
     for (const PlanAnswer& answer : plan_.answers)
       is_told_whole(answer) ? tell(answer) : tell_shortly(answer);
     if (plan_.nearest) tell_nearest();
@@ -52,11 +55,8 @@ class Text {
 
   std::string asked() const {
     if (spec_.training) return run_asked(spec_);
-    const std::string text = fmt::format("{}: {} {} within {}", spec_.title,
-                                         rate_text(spec_.demand.rate), unit(), targets_told(spec_));
-    if (!spec_.trace) return text;
-    return text + "\n  load      " + workloads::serving::text_of(*spec_.trace) +
-           "; an engine is measured on the first of them";
+    return fmt::format("{}: {} {} within {}", spec_.title, rate_text(spec_.demand.rate), unit(),
+                       targets_told(spec_));
   }
 
   PlanStage stage(const std::string& name) const {

@@ -36,7 +36,7 @@ std::int64_t full_ranks(std::int64_t ranks, std::int64_t total, std::int64_t ful
   const double mean = static_cast<double>(total) / n;
   const double above = static_cast<double>(fullest) - mean;
   const double variance = std::max(0.0, squares / n - mean * mean);
-  if (!(above > 0)) return 1;
+  if (4 * above <= mean) return 1;
   // Rounding must not make half of the ranks fewer.
   const double part = variance / (variance + above * above) * (1 + 1e-9);
   const auto most = std::min<std::int64_t>(static_cast<std::int64_t>(part * n), total / fullest);

@@ -45,7 +45,8 @@ constexpr bool is_full(std::int64_t place, std::int64_t ranks, std::int64_t full
 }
 // How many ranks of a point stand for a group's, whose tokens squared sum to `squares`: were all
 // either as full as the fullest or alike, so many would have that sum. Half of them, an eighth, …,
-// or one: the next lower.
+// or one: the next lower. One where the fullest has at most a quarter more than the mean: what
+// waits for it is more than what many such ranks take of the links.
 std::int64_t full_ranks(std::int64_t ranks, std::int64_t total, std::int64_t fullest,
                         double squares);
 

@@ -164,6 +164,7 @@ TEST_CASE("as many ranks are full as the tokens' squares say, or the next fewer 
   CHECK(of(7) == 2);
   CHECK(of(8) == 8);
   CHECK(of(12) == 8);
+  CHECK(of(15) == 1);  // 9 are hardly more than 8.5
   // One rank has 32, the others 16 together: that is all, whatever the squares say.
   CHECK(full_ranks(16, 48, 32, 1e9) == 1);
   CHECK(full_ranks(16, 16, 1, 16) == 1);  // all are alike

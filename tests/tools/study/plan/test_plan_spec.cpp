@@ -219,6 +219,6 @@ TEST_CASE("a plan of a trace is for the rate at which its requests come on avera
         "plan.yaml:2:15: load.trace: a plan is for a rate, and all of its requests come at once: "
         "expected arrivals: {law: poisson, rate: 24 /s}, and the lengths of the trace as tables");
   CHECK(mistakes(plan("{trace: " + file + ", format: moesim, rate: 24 /s, scale: 2}")) ==
-        "plan.yaml:2:" + std::to_string(33 + file.size()) +
+        "plan.yaml:2:" + std::to_string(39 + file.size()) +
             ": load.rate: says what scale says: leave out one of them");
 }

@@ -72,7 +72,7 @@ TEST_CASE("requests that come at once have no pace, and take no rate") {
   read_facts(trace);
   CHECK(trace.facts.rate_per_s == 0);
   CHECK_FALSE(rate_of({.requests = trace}));
-  CHECK(text_of(trace) == "2 requests of own.csv, 20 tokens in and 16 out on average, all at once");
+  CHECK(text_of(trace) == "2 requests of own.csv, 20 tokens in and 3 out on average, all at once");
   trace.rate = 3;
   CHECK(tests::thrown<sim::InputError>([&] { read_facts(trace); }) ==
         trace.file.string() +
