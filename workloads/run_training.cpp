@@ -156,6 +156,7 @@ void count_routing(const Deployment& d, const TrainingQuestion& q, ChunkTable& c
   const auto share = [](std::int64_t part, std::int64_t of) {
     return of > 0 ? static_cast<double>(part) / static_cast<double>(of) : 0;
   };
+  training.aligned_share = share(loads.aligning, sums.rows + loads.aligning);
   if (!q.is_filled()) {
     training.dropped_share = share(loads.dropped, sums.selections);
     sums.missing = sums.selections - sums.rows;
