@@ -338,7 +338,7 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
           "training.run.checkpoint is not given: {{every: optimal, blocks: {:g} s}} is assumed",
           kAssumedBlocks));
   }
-  training->left_out = left_out(d, q, step, report);
+  training->left_out = left_out(d, q, report);
   for (const std::string& text : training->left_out) report.notes.push_back("left out: " + text);
   for (std::uint32_t r = 0; r < schedule.size(); ++r) {
     TrainingReport::Kept& kept = training->memory_timeline.emplace_back();
