@@ -178,12 +178,19 @@ std::string advice_of(const Deployment& d, TrainingQuestion q, const PipelineSch
     Recompute recompute;
     Sharding sharding;
   };
-  const Recompute light{.mla_up_proj = true, .moe_act = true, .layernorm = true};
+  const bool latent = std::ranges::any_of(d.model.kinds, [](const LayerKind& kind) {
+    return std::holds_alternative<MlaAttention>(kind.mixer);
+  });
+  const bool moe = d.model.is_moe();
+  const Recompute light{.mla_up_proj = latent, .moe_act = moe, .layernorm = true};
+  const std::string named = fmt::format("training.recompute: [{}{}layernorm]",
+                                        latent ? "mla_up_proj, " : "", moe ? "moe_act, " : "");
   const Sharding least = std::max(q.sharding, Sharding::Optimizer);
   for (const Try& change :
-       {Try{"training.sharding: optimizer", q.recompute, least},
-        Try{"training.recompute: [mla_up_proj, moe_act, layernorm]", light, least},
+       {Try{"training.sharding: optimizer", q.recompute, least}, Try{named.c_str(), light, least},
         Try{"training.recompute: [full]", {.full = true}, least}}) {
+    // Woven passes cannot be recomputed whole.
+    if (change.recompute.full && q.overlap.expert) continue;
     q.recompute = change.recompute;
     q.sharding = change.sharding;
     if (memory_of(d, q, schedule, step, chunks).fits()) return text + change.what + " would do";
