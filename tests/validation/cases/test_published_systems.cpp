@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "workloads/run_training.h"
+#include "workloads/scenario.h"
+#include "workloads/training/training_report.h"
 
 using namespace moesim;
 
