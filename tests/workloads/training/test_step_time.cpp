@@ -189,7 +189,7 @@ TEST_CASE("stages that hold the embedding's table sum its gradients") {
   lay(2);
   const Sums three = sums(ScheduleName::OneFOneB);
   CHECK(three[1] == 0);
-  for (const std::size_t r : {0, 2, 3}) CHECK(three[r] == doctest::Approx(10 + 1600.0 / 3));
+  for (const std::size_t r : {0u, 2u, 3u}) CHECK(three[r] == doctest::Approx(10 + 1600.0 / 3));
 }
 
 TEST_CASE("a host that is slower than Adam is waited for") {
