@@ -156,6 +156,7 @@ void count_routing(const Deployment& d, const TrainingQuestion& q, ChunkTable& c
   const auto share = [](std::int64_t part, std::int64_t of) {
     return of > 0 ? static_cast<double>(part) / static_cast<double>(of) : 0;
   };
+  training.aligned_share = share(loads.aligning, sums.rows + loads.aligning);
   if (!q.is_filled()) {
     training.dropped_share = share(loads.dropped, sums.selections);
     sums.missing = sums.selections - sums.rows;
@@ -337,7 +338,7 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
           "training.run.checkpoint is not given: {{every: optimal, blocks: {:g} s}} is assumed",
           kAssumedBlocks));
   }
-  training->left_out = left_out(d, q, step, report);
+  training->left_out = left_out(d, q, report);
   for (const std::string& text : training->left_out) report.notes.push_back("left out: " + text);
   for (std::uint32_t r = 0; r < schedule.size(); ++r) {
     TrainingReport::Kept& kept = training->memory_timeline.emplace_back();

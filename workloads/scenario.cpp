@@ -52,6 +52,7 @@ Scenario read_scenario(const YamlNode& node, const Shipped& shipped) {
         runs ? hardware::own_reliability_of(s.inputs.cluster, s.inputs.cluster_changes, false)
              : std::nullopt);
     training_host(s.deployment.host);
+    training_kernels(s.deployment.kernels);
   } else if (serving) {
     s.question = serving::read_question(*serving, s.deployment, s.inputs.defaults);
   } else {

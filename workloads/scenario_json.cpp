@@ -154,7 +154,12 @@ Json resolved(const Scenario& s) {
     json["placement"]["survive"] = name_in(kSurviveNames, d.placement.survive);
   if (!d.placement.lost.empty()) json["placement"]["lost"] = d.placement.lost;
   if (!d.placement.file.empty()) json["placement"]["file"] = d.placement.file.generic_string();
-  const hardware::KernelChoice kernels = hardware::resolve(d.cluster.device, d.kernels);
+  hardware::KernelChoice kernels = hardware::resolve(d.cluster.device, d.kernels);
+  if (const TrainingQuestion* q = s.training()) {
+    // Whose experts and cores training has.
+    kernels.moe = "transformer_engine";
+    kernels.attention = hardware::name_of(q->attention);
+  }
   json["kernels"] = {{"gemm", kernels.gemm},
                      {"moe", kernels.moe},
                      {"attention", kernels.attention},

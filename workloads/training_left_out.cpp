@@ -16,7 +16,7 @@ bool fitted_on_training(const Deployment& d, const Report& report) {
 }  // namespace
 
 std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q,
-                                  const StepTime& step, const Report& report) {
+                                  const Report& report) {
   std::vector<std::string> list{
       fitted_on_training(d, report)
           ? "GEMMs and experts are priced by a fit of Transformer Engine's GEMMs in training, "
@@ -26,8 +26,6 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
             "their "
             "own shapes; attention by constants on published benches: no fit speaks for training "
             "kernels",
-      "kernels.moe and kernels.attention change nothing: experts are GEMMs of kernels.gemm, and "
-      "attention is training.attention's",
       "gradients and parameters take the closed form of their collective on what exchanges of "
       "tokens "
       "leave of the links, which slow for nothing"};
@@ -45,16 +43,6 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
     list.emplace_back(
         "probabilities of choices are not in a routing: of an expert's tokens those over its "
         "capacity are the last ones, which changes a little who is sent a token");
-  for (const auto& rank : step.passes) {
-    const bool apart = std::ranges::any_of(rank, [](const ChunkPass& pass) {
-      return pass.kind == PassKind::BackwardWeight || pass.kind == PassKind::BackwardInput;
-    });
-    if (!apart) continue;
-    list.emplace_back(
-        "activations that weight gradients still read are counted as free once the "
-        "inputs' gradients are done");
-    break;
-  }
   return list;
 }
 

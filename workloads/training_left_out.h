@@ -4,13 +4,14 @@
 #include <string>
 #include <vector>
 
+#include "workloads/deployment/deployment.h"
 #include "workloads/report/report.h"
-#include "workloads/training/step_time.h"
+#include "workloads/training/question.h"
 
 namespace moesim::workloads {
 
 // REQUIRES: the stand-ins of the report are written
 std::vector<std::string> left_out(const Deployment& deployment, const TrainingQuestion& question,
-                                  const StepTime& step, const Report& report);
+                                  const Report& report);
 
 }  // namespace moesim::workloads

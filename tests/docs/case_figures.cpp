@@ -44,7 +44,8 @@ std::string summary_table() {
   };
   add("exchanges of tokens: DeepEP at 8 to 256 GPUs, HybridEP, UCCL, pplx", {"exchanges"});
   add("memory of serving and training, counts of models", {"memory"});
-  add("steps of training: mixture layers, one node, 16 to 2,048 GPUs", {"training"});
+  add("steps of training: mixture layers, one node, 16 to 2,048 GPUs; what routing costs",
+      {"training"});
   add("whole steps: DeepSeek's profiles, SGLang and Ant Group deployments, TensorRT-LLM", kSteps);
   return table;
 }

@@ -89,6 +89,10 @@ void add_answer(const TrainingReport& t, const Report& report, std::string& out)
   if (t.padding_share > 0)
     out += fmt::format("\n                {:.1f} % of the experts' rows fill capacity up",
                        100 * t.padding_share);
+  if (t.aligned_share > 0)
+    out +=
+        fmt::format("\n                {:.1f} % of the rows of 8-bit products align experts' rows",
+                    100 * t.aligned_share);
   if (t.dropped_share > 0)
     out +=
         fmt::format("\n                {:.2f} % of the selections are over capacity, and dropped",

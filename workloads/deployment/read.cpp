@@ -254,8 +254,10 @@ std::filesystem::path engine_file(const YamlNode& node, const Shipped& shipped, 
 void check_kernels(const YamlNode& root, const Deployment& d) {
   const auto kernels = root.find("kernels");
   if (!kernels || d.cluster.topology == nullptr) return;
+  hardware::KernelChoice choice = d.kernels;
+  if (root.find("training")) choice.attention.clear();  // read_training_kernels looked at it
   try {
-    (void)hardware::resolve(d.cluster.device, d.kernels);
+    (void)hardware::resolve(d.cluster.device, choice);
   } catch (const sim::ConfigError& error) {
     // "kernels.moe: there is no implementation …"
     const std::string_view text = error.what();
@@ -295,7 +297,10 @@ void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, In
       d.engine.dispatch_tokens = read_dispatch_tokens(*most);
   }
   if (const auto host = root.find("host")) read_host(*host, d.host);
-  if (const auto kernels = root.find("kernels")) read_kernels(*kernels, names);
+  if (const auto kernels = root.find("kernels")) {
+    read_kernels(*kernels, names);
+    if (root.find("training")) read_training_kernels(*kernels, names);
+  }
   d.kernels = std::move(names.kernels);
   check_kernels(root, d);
   d.all_reduce = hardware::all_reduce_named(

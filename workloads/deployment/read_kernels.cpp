@@ -1,5 +1,7 @@
 #include "workloads/deployment/read_kernels.h"
 
+#include <fmt/format.h>
+
 #include "hardware/collectives/collectives.h"
 #include "workloads/deployment/all_to_all.h"
 
@@ -18,12 +20,33 @@ void read_names(const sim::io::YamlNode& node, KernelNames& names) {
     names.all_reduce = libraries[found->one_of(libraries)];
   }
   if (const auto found = node.find("all_to_all")) {
-    const auto& exchanges = all_to_all_names();
-    names.all_to_all = exchanges[found->one_of(exchanges)];
+    names.all_to_all = read_exchange(*found, all_to_all_names());
   }
 }
 
 }  // namespace
+
+std::string_view read_exchange(const sim::io::YamlNode& node,
+                               std::span<const std::string_view> names) {
+  if (node.is_scalar() && node.text() == "allgather") return "all_gather";
+  if (node.is_scalar() && node.text() == "hybridep") return "hybrid_ep";
+  return names[node.one_of(names)];
+}
+
+void read_training_kernels(const sim::io::YamlNode& node, KernelNames& names) {
+  if (const auto moe = node.find("moe"); moe && moe->text() != "transformer_engine")
+    moe->error("training computes experts as a product each, by the kernels of kernels.gemm: " +
+               fmt::format("leave it out, or transformer_engine, not \"{}\"", moe->text()));
+  names.kernels.moe.clear();
+  const auto attention = node.find("attention");
+  if (attention && attention->text() != "flash_attention_3" && attention->text() != "cudnn") {
+    attention->error(
+        fmt::format("attention is trained by flash_attention_3 or cudnn "
+                    "(training.attention), not \"{}\"",
+                    attention->text()));
+    names.kernels.attention.clear();
+  }
+}
 
 void read_kernels(const sim::io::YamlNode& node, KernelNames& names) {
   node.allow_only({"gemm", "moe", "attention", "all_reduce", "all_to_all"});

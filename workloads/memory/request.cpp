@@ -12,6 +12,7 @@
 #include "workloads/deployment/layout_rules.h"
 #include "workloads/deployment/read.h"
 #include "workloads/deployment/read_formats.h"
+#include "workloads/deployment/read_kernels.h"
 #include "workloads/memory/model_card.h"
 #include "workloads/placement/model_layout.h"
 
@@ -185,8 +186,9 @@ void read_serving(const YamlNode& node, MemoryRequest& request) {
   options.page_tokens = integer(node, "page_tokens", 64);
   if (const auto v = node.find("prediction")) options.prediction = v->boolean();
   if (const auto v = node.find("all_to_all")) {
+    const std::string_view name = read_exchange(*v, hardware::multicast_names());
     options.communication.multicast =
-        hardware::multicasts()[v->one_of(hardware::multicast_names())].algorithm;
+        hardware::parse_multicast(name).value_or(hardware::MulticastAlgorithm::Nccl);
   }
   ServingLoad& load = request.serving;
   load.sequences = integer(node, "sequences", 1, 0);

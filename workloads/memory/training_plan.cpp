@@ -229,6 +229,9 @@ RankParameters parameters_of(const ModelSpec& model, const Parallelism& layout,
   if (share.embedding)
     sum.dense += table + number(model.positions * model.hidden + model.other_params);
   if (share.loss && model.head && !(share.embedding && model.tied_embeddings)) sum.dense += table;
+  // A prediction looks the next token up, in a copy where the stage has none.
+  const bool has_table = share.embedding || (share.loss && model.head && model.tied_embeddings);
+  if (share.predictions > 0 && !has_table) sum.dense += table;
   if (share.loss) sum.dense += number(model.final_norms * model.hidden);
   return sum;
 }

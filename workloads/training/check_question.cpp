@@ -1,6 +1,7 @@
 // Whether a deployment can be asked a question of training (read_question.h).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -81,10 +82,39 @@ void check_overlap(const Deployment& d, const TrainingQuestion& q, std::vector<P
   if (q.recompute.full || q.recompute.moe)
     problems.push_back({"training",
                         "overlap.expert cannot recompute full or moe, which exchange again: "
-                        "recompute: [moe_act, layernorm] would do"});
+                        "recompute: [moe_act, layernorm]" +
+                            std::string(is_dual(q) ? ", or overlap: {expert: false}," : "") +
+                            " would do"});
   if (q.overlap.shared_expert)
     problems.push_back(
         {"training", "overlap.expert leaves no stream for overlap.shared_expert: leave one out"});
+}
+
+// What is recomputed must be there.
+void check_recompute(const ModelSpec& model, const Recompute& r, std::vector<Problem>& problems) {
+  const auto any = [&](auto has) { return std::ranges::any_of(model.kinds, has); };
+  const auto ffn = [&](auto has) {
+    return any([&](const LayerKind& kind) {
+      const auto* moe = std::get_if<MoeFfn>(&kind.ffn);
+      return moe != nullptr && has(*moe);
+    });
+  };
+  const auto check = [&](bool asked, const char* name, const char* what, bool there) {
+    if (!asked || there) return;
+    problems.push_back({"training", fmt::format("recompute: {}: {} has no {}: leave it out", name,
+                                                model.name, what)});
+  };
+  check(r.moe, "moe", "experts", model.is_moe());
+  check(r.moe_act, "moe_act", "experts", model.is_moe());
+  check(r.mlp, "mlp", "dense feed-forward layers",
+        any([](const LayerKind& kind) { return std::holds_alternative<DenseFfn>(kind.ffn); }));
+  check(r.core_attn, "core_attn", "attention",
+        any([](const LayerKind& kind) { return !std::holds_alternative<NoMixer>(kind.mixer); }));
+  check(r.mla_up_proj, "mla_up_proj", "latent attention", any([](const LayerKind& kind) {
+          return std::holds_alternative<MlaAttention>(kind.mixer);
+        }));
+  check(r.shared_experts, "shared_experts", "shared experts",
+        ffn([](const MoeFfn& moe) { return moe.shared_width() + moe.residual_inter > 0; }));
 }
 
 void check_draws(const Deployment& d, const TrainingQuestion& q, std::vector<Problem>& problems) {
@@ -119,7 +149,12 @@ std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
                         "training keeps one copy of every expert: leave out redundant "
                         "ones and the balancer"});
   check_overlap(d, q, problems);
+  check_recompute(d.model, q.recompute, problems);
   check_draws(d, q, problems);
+  if (q.micro_batch_group && q.schedule != ScheduleName::Interleaved)
+    problems.push_back({"training",
+                        "micro_batch_group is of interleaved, which takes so many micro-batches "
+                        "chunk by chunk: leave it out"});
   if (q.sharding_group && (d.layout.dp * d.layout.cp) % *q.sharding_group != 0)
     problems.push_back(
         {"training", fmt::format("sharding_group: {} does not divide dp x cp = {} ranks",
@@ -142,6 +177,7 @@ std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
   const ScheduleShape shape{.ranks = d.layout.pp,
                             .micro_batches = q.micro_batches(d.layout.dp),
                             .chunks = q.virtual_stages,
+                            .group = q.micro_batch_group.value_or(0),
                             .overlap_passes = q.overlap.expert};
   for (std::string& problem : problems_of(q.schedule.value_or(ScheduleName::OneFOneB), shape))
     problems.push_back({"training", "schedule: " + std::move(problem)});

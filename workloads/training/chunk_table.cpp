@@ -137,6 +137,12 @@ struct ChunkTable::Shared {
             .share = share};
   }
 
+  // Two passes at one time are woven where exchanges may run beside the other's computation; else
+  // one comes after the other, as in DualPipe's own code where a module cannot be woven.
+  bool is_woven(const ChunkPass& pass) const {
+    return pass.beside.has_value() && question.overlap.expert;
+  }
+
   // What a stage is made of, in the forward pass' order, its layers by the numbers of `named`.
   std::vector<NamedPasses> passes(LayerPassBuilder& builder, std::uint32_t stage,
                                   std::uint32_t draw, std::uint32_t named) const {
@@ -386,22 +392,29 @@ sim::RankTime time_of(Rank rank, const sim::OpGraph& graph, const sim::Timeline&
 // only one, is made of.
 std::vector<NamedPasses> weave(auto& s, const ChunkPass& pass, const ChunkPass& names,
                                Weaver& weaver) {
-  LayerPassBuilder& builder = pass.beside ? s.woven : s.alone;
+  const bool woven = s.is_woven(pass);
+  LayerPassBuilder& builder = woven ? s.woven : s.alone;
   auto list = s.passes(builder, pass.stage, pass.draw, names.stage);
-  if (pass.beside) {
+  if (woven) {
     const auto other =
         s.passes(builder, pass.beside->stage, pass.beside->draw, names.beside->stage);
     add_woven(list, other, weaver);
     return list;
   }
   Chain chain = weaver.start();
-  if (pass.kind == PassKind::Forward) {
-    for (const NamedPasses& one : list) add_forward(one, weaver, chain);
-  } else {
-    for (auto one = list.rbegin(); one != list.rend(); ++one)
-      add_backward(*one, pass.kind != PassKind::BackwardWeight,
-                   pass.kind != PassKind::BackwardInput, weaver, chain);
+  const auto backward = [&](const std::vector<NamedPasses>& of, PassKind kind) {
+    for (auto one = of.rbegin(); one != of.rend(); ++one)
+      add_backward(*one, kind != PassKind::BackwardWeight, kind != PassKind::BackwardInput, weaver,
+                   chain);
+  };
+  if (pass.kind != PassKind::Forward) {
+    backward(list, pass.kind);
+    return list;
   }
+  for (const NamedPasses& one : list) add_forward(one, weaver, chain);
+  if (pass.beside)
+    backward(s.passes(builder, pass.beside->stage, pass.beside->draw, names.beside->stage),
+             PassKind::Backward);
   return list;
 }
 
@@ -530,7 +543,7 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, const Ch
   if (ranks > d.cluster.gpus_per_node) {
     for (const Phase phase : {Phase::Dispatch, Phase::Combine})
       played.links += weaver.exchanged[index_of(phase)].time / ranks;
-    if (!pass.beside) played.first_use = first_exchange(weaver.graph(), timeline);
+    if (!s.is_woven(pass)) played.first_use = first_exchange(weaver.graph(), timeline);
   }
   played.work = std::move(weaver.work);
   played.exchanged = std::move(weaver.exchanged);

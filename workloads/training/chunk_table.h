@@ -33,7 +33,8 @@ namespace moesim::workloads {
 // exchange of another micro-batch.
 inline constexpr std::uint8_t kCollectiveStream = 2, kTrainingStreams = 3;
 
-// A pass of a stage, or a forward and a backward one that are woven.
+// A pass of a stage, or a forward and a backward one that are woven; without overlap.expert the
+// backward one follows the forward one.
 struct ChunkPass {
   PassKind kind = PassKind::Forward;
   std::uint32_t stage = 0, draw = 0;

@@ -20,6 +20,12 @@ constexpr std::int64_t kFp32 = 4;
 // distrib_optimizer.py, _copy_model_grads_to_main_grads has nothing to do then).
 constexpr std::int64_t kTensorOperations = 5, kShardedOperations = 4;
 
+// The embedding's table: to look tokens up, as the head where it is tied, and before a prediction
+// layer, which looks up the next token's (Megatron-LM, finalize_model_grads.py).
+bool holds_table(const StageContent& content, const ModelSpec& model) {
+  return content.embedding || (content.loss && model.tied_embeddings) || content.predictions > 0;
+}
+
 }  // namespace
 
 RankShare share_of(const StageContent& content) {
@@ -42,6 +48,7 @@ DataParallel::DataParallel(const Deployment& deployment, const TrainingQuestion&
   const double bucket = question.bucket
                             ? static_cast<double>(*question.bucket)
                             : std::max(kBucket, kBucketPerRank * static_cast<double>(p.dp));
+  holders_ = table_holders();
   for (std::uint32_t rank = 0; rank < schedule.size(); ++rank) {
     const std::vector<Rank> dense = replicas(rank, false), experts = replicas(rank, true);
     std::vector<ChunkSync>& chunks = chunks_.emplace_back();
@@ -84,6 +91,29 @@ std::vector<Rank> DataParallel::replicas(std::uint32_t rank, bool experts) const
   add(rank);
   if (schedule_.route == StageRoute::TwoWay) add(schedule_.size() - 1 - rank);
   std::sort(list.begin(), list.end());
+  return list;
+}
+
+std::vector<std::uint32_t> DataParallel::table_holders() const {
+  std::vector<std::uint32_t> list;
+  std::vector<bool> uses(schedule_.size(), true);  // whether a rank has every stage that does
+  for (std::uint32_t s = 0; s < schedule_.stages(); ++s) {
+    if (!holds_table(question_.stages[s], deployment_.model)) continue;
+    for (std::uint32_t r = 0; r < schedule_.size(); ++r) {
+      bool has = false;
+      for (std::uint32_t c = 0; c < schedule_.chunks; ++c) {
+        if (schedule_.stage({r, c}) != s) continue;
+        has = true;
+        // Of two copies of the pipeline the first one's.
+        const bool first = schedule_.route != StageRoute::TwoWay || c == 0;
+        if (first && std::ranges::find(list, r) == list.end()) list.push_back(r);
+      }
+      uses[r] = uses[r] && has;
+    }
+  }
+  std::ranges::sort(list);
+  // DualPipe's ends have both: their sum is their own.
+  if (std::ranges::all_of(list, [&](std::uint32_t r) { return uses[r]; })) return {};
   return list;
 }
 
@@ -184,7 +214,7 @@ sim::Duration DataParallel::finalise_of(std::uint32_t rank) const {
   const ModelSpec& model = deployment_.model;
   const auto at = static_cast<std::int64_t>(rank);
   std::int64_t norms = 0, biases = 0;
-  bool embedding = false, loss = false;
+  bool holds = false;
   for (std::uint32_t chunk = 0; chunk < schedule_.chunks; ++chunk) {
     const StageContent& content = question_.stages[schedule_.stage({rank, chunk})];
     for (std::int64_t l = 0; l < content.layers; ++l) {
@@ -193,8 +223,7 @@ sim::Duration DataParallel::finalise_of(std::uint32_t rank) const {
       const auto* moe = std::get_if<MoeFfn>(&kind.ffn);
       if (moe != nullptr && moe->router.bias) biases += moe->experts;
     }
-    embedding = embedding || content.embedding;
-    loss = loss || content.loss;
+    holds = holds || holds_table(content, model);
   }
   sim::Duration sum{};
   const Rank first = layout_.rank_of(DenseCoordinate{.pp = at});
@@ -203,9 +232,10 @@ sim::Duration DataParallel::finalise_of(std::uint32_t rank) const {
   const std::vector<Rank> dense = replicas(rank, false);
   if (biases > 0 && dense.size() > 1)
     sum += communication_.all_reduce(dense, sim::Bytes(kFp32 * biases)).alone;
-  if (model.tied_embeddings && p.pp > 1 && embedding != loss) {
-    const std::vector<Rank> ends{layout_.rank_of(DenseCoordinate{.pp = 0}),
-                                 layout_.rank_of(DenseCoordinate{.pp = p.pp - 1})};
+  if (holds && holders_.size() > 1) {
+    std::vector<Rank> ends;
+    for (const std::uint32_t r : holders_)
+      ends.push_back(layout_.rank_of(DenseCoordinate{.pp = static_cast<std::int64_t>(r)}));
     const std::int64_t table = model.vocab / p.tp * model.hidden;
     sum += communication_.all_reduce(ends, sim::Bytes(kFp32 * table)).alone;
   }

@@ -49,8 +49,8 @@ class DataParallel {
   sim::Duration adam(std::uint32_t rank) const;
   // One number over the whole job.
   sim::Duration barrier() const { return barrier_; }
-  // Sums that nothing overlaps: norms' gradients over tp, a tied table's between its two stages,
-  // counts of the router's bias.
+  // Sums that nothing overlaps: norms' gradients over tp, those of a table that several stages hold
+  // (tied to the head, prediction layers') between them, counts of the router's bias.
   sim::Duration finalise(std::uint32_t rank) const { return finalise_[rank]; }
   // Bytes of gradients that a GPU of the rank puts into its reductions in a step.
   double gradient_bytes(std::uint32_t rank) const;
@@ -61,6 +61,9 @@ class DataParallel {
   sim::Duration collective(const std::vector<Rank>& replicas, double parameters, double bytes,
                            bool gather) const;
   sim::Duration finalise_of(std::uint32_t rank) const;
+  // Pipeline ranks that hold the embedding's table, the first one's copy; none where each has all
+  // of its uses.
+  std::vector<std::uint32_t> table_holders() const;
   sim::Duration pass(double bytes) const;
   double sharded(std::uint32_t rank) const;        // parameters that its optimizer works on
   std::int64_t tensors(std::uint32_t rank) const;  // that its parameters are, an expert's its own
@@ -72,7 +75,8 @@ class DataParallel {
   RankLayout layout_;
   Communication communication_;
   std::vector<std::vector<ChunkSync>> chunks_;  // [rank][chunk]
-  std::vector<sim::Duration> finalise_;         // [rank]
+  std::vector<std::uint32_t> holders_ = {};     // of a table that is summed: pipeline ranks
+  std::vector<sim::Duration> finalise_ = {};    // [rank]
   sim::Duration barrier_{};
 };
 

@@ -79,6 +79,7 @@ LayerPassBuilder::LayerPassBuilder(const Input& input)
                .cores = input.cores,
                .model = input.group.model,
                .formats = input.group.formats,
+               .aligned = aligned_to(input.group.kernels, input.group.formats),
                .tp = input.group.layout.tp,
                .cp = input.group.layout.cp,
                .etp = input.group.layout.etp,
@@ -281,12 +282,15 @@ const std::array<Operation, 2>& LayerPassBuilder::expert(const MoeFfn& moe, std:
 Sums LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::int64_t> rows,
                                std::int64_t tokens) {
   const std::int64_t all = std::accumulate(rows.begin(), rows.end(), std::int64_t{0});
-  Operations ops = pricing_.between_experts(moe, all, static_cast<std::int64_t>(rows.size()));
+  // Which expert has how many rows does not matter.
+  std::vector<std::int64_t> sorted;
+  for (const std::int64_t count : rows) sorted.push_back(filled_up(count, pricing_.aligned));
+  std::sort(sorted.begin(), sorted.end(), std::greater<>());
+  Operations ops =
+      pricing_.between_experts(moe, std::accumulate(sorted.begin(), sorted.end(), std::int64_t{0}),
+                               static_cast<std::int64_t>(rows.size()));
   std::array<Operation, 2> products{Operation{.module = Module::Expert, .phase = Phase::Experts}};
   products[1] = products[0];
-  // Which expert has how many rows does not matter.
-  std::vector<std::int64_t> sorted(rows.begin(), rows.end());
-  std::sort(sorted.begin(), sorted.end(), std::greater<>());
   for (const std::int64_t count : sorted) {
     const auto& one = expert(moe, count);
     for (std::size_t i = 0; i < products.size(); ++i) products[i] += one[i];

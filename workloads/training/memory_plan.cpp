@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "sim/units_text.h"
+#include "workloads/memory/kept_for_weights.h"
 #include "workloads/training/pipeline_step.h"
 
 namespace moesim::workloads {
@@ -81,6 +83,57 @@ TrainingPlan plan_of(const Deployment& d, const TrainingQuestion& q,
                        d.cluster.device);
 }
 
+// Bytes that a pass of a chunk keeps: from forward until its inputs' gradients are there, and from
+// then on until its weights' are, where those are put off.
+struct KeptByPass {
+  std::int64_t backward = 0, weights = 0;
+};
+
+std::vector<KeptByPass> kept_by_pass(const Deployment& d, const TrainingQuestion& q,
+                                     const PipelineSchedule& schedule, std::uint32_t rank,
+                                     double imbalance) {
+  std::vector<KeptByPass> kept;
+  const TrainingLoad load = load_of(q, d);
+  for (std::uint32_t c = 0; c < schedule.chunks; ++c) {
+    std::vector<RankShare> one{share_of(q.stages[schedule.stage({rank, c})])};
+    one.front().imbalance = imbalance;
+    kept.push_back({plan_training(d.model, d.layout, one, load, d.cluster.device).gpu().activations,
+                    std::llround(bytes_for_weights(d.model, d.layout, one.front(), load))});
+  }
+  return kept;
+}
+
+// Bytes that a rank keeps, from an instant on.
+using Staircase = std::vector<std::pair<sim::Time, std::int64_t>>;
+
+Staircase staircase(const StepTime& step, std::uint32_t rank, const std::vector<KeptByPass>& kept) {
+  Staircase steps;
+  std::int64_t now = 0;
+  const auto change = [&](sim::Time at, std::int64_t by) { steps.emplace_back(at, now += by); };
+  for (const PlayedAction& a : step.pipeline.ranks[rank]) {
+    const Pass& pass = a.action.pass;
+    const KeptByPass& mine = kept[pass.chunk];
+    if (pass.kind == PassKind::Forward) change(a.start, mine.backward);
+    if (a.action.beside) change(a.end, -kept[a.action.beside->chunk].backward);
+    if (pass.kind == PassKind::Backward) change(a.end, -mine.backward);
+    if (pass.kind == PassKind::BackwardInput) change(a.end, mine.weights - mine.backward);
+    if (pass.kind == PassKind::BackwardWeight) change(a.end, -mine.weights);
+  }
+  return steps;
+}
+
+std::int64_t most_of(const Staircase& steps) {
+  std::int64_t most = 0;
+  for (const auto& [at, bytes] : steps) most = std::max(most, bytes);
+  return most;
+}
+
+bool puts_weights_off(const StepTime& step, std::uint32_t rank) {
+  return std::ranges::any_of(step.pipeline.ranks[rank], [](const PlayedAction& a) {
+    return a.action.pass.kind == PassKind::BackwardWeight;
+  });
+}
+
 }  // namespace
 
 TrainingPlan memory_of(const Deployment& d, const TrainingQuestion& q,
@@ -90,6 +143,12 @@ TrainingPlan memory_of(const Deployment& d, const TrainingQuestion& q,
     RankShare& rank = shares.emplace_back(chunks_of(q, schedule, r));
     rank.imbalance = imbalance_of(d, q, schedule, r, chunks);
     rank.in_flight = static_cast<double>(step.pipeline.most_in_flight(r, false)) / schedule.chunks;
+    if (!puts_weights_off(step, r)) continue;
+    // What is kept for weights' gradients counts by its part of what a whole pass keeps.
+    const std::vector<KeptByPass> kept = kept_by_pass(d, q, schedule, r, rank.imbalance);
+    double all = 0;
+    for (const KeptByPass& chunk : kept) all += static_cast<double>(chunk.backward);
+    if (all > 0) rank.in_flight = static_cast<double>(most_of(staircase(step, r, kept))) / all;
   }
   return plan_of(d, q, schedule, shares);
 }
@@ -119,12 +178,19 @@ std::string advice_of(const Deployment& d, TrainingQuestion q, const PipelineSch
     Recompute recompute;
     Sharding sharding;
   };
-  const Recompute light{.mla_up_proj = true, .moe_act = true, .layernorm = true};
+  const bool latent = std::ranges::any_of(d.model.kinds, [](const LayerKind& kind) {
+    return std::holds_alternative<MlaAttention>(kind.mixer);
+  });
+  const bool moe = d.model.is_moe();
+  const Recompute light{.mla_up_proj = latent, .moe_act = moe, .layernorm = true};
+  const std::string named = fmt::format("training.recompute: [{}{}layernorm]",
+                                        latent ? "mla_up_proj, " : "", moe ? "moe_act, " : "");
   const Sharding least = std::max(q.sharding, Sharding::Optimizer);
   for (const Try& change :
-       {Try{"training.sharding: optimizer", q.recompute, least},
-        Try{"training.recompute: [mla_up_proj, moe_act, layernorm]", light, least},
+       {Try{"training.sharding: optimizer", q.recompute, least}, Try{named.c_str(), light, least},
         Try{"training.recompute: [full]", {.full = true}, least}}) {
+    // Woven passes cannot be recomputed whole.
+    if (change.recompute.full && q.overlap.expert) continue;
     q.recompute = change.recompute;
     q.sharding = change.sharding;
     if (memory_of(d, q, schedule, step, chunks).fits()) return text + change.what + " would do";
@@ -137,25 +203,8 @@ std::string advice_of(const Deployment& d, TrainingQuestion q, const PipelineSch
 std::vector<std::pair<sim::Time, std::int64_t>> kept_over_time(
     const Deployment& d, const TrainingQuestion& q, const PipelineSchedule& schedule,
     const StepTime& step, ChunkTable& chunks, std::uint32_t rank) {
-  std::vector<std::int64_t> bytes;  // of a pass of each chunk
   const double imbalance = imbalance_of(d, q, schedule, rank, chunks);
-  for (std::uint32_t c = 0; c < schedule.chunks; ++c) {
-    std::vector<RankShare> one{share_of(q.stages[schedule.stage({rank, c})])};
-    one.front().imbalance = imbalance;
-    bytes.push_back(
-        plan_training(d.model, d.layout, one, load_of(q, d), d.cluster.device).gpu().activations);
-  }
-  std::vector<std::pair<sim::Time, std::int64_t>> steps;
-  std::int64_t now = 0;
-  const auto change = [&](sim::Time at, std::int64_t by) { steps.emplace_back(at, now += by); };
-  for (const PlayedAction& a : step.pipeline.ranks[rank]) {
-    const Pass& pass = a.action.pass;
-    if (pass.kind == PassKind::Forward) change(a.start, bytes[pass.chunk]);
-    if (a.action.beside) change(a.end, -bytes[a.action.beside->chunk]);
-    if (pass.kind == PassKind::Backward || pass.kind == PassKind::BackwardInput)
-      change(a.end, -bytes[pass.chunk]);
-  }
-  return steps;
+  return staircase(step, rank, kept_by_pass(d, q, schedule, rank, imbalance));
 }
 
 }  // namespace moesim::workloads

@@ -10,8 +10,9 @@
 
 namespace moesim::workloads {
 
-// Micro-batches in flight are those of the played schedule. Two-way schedules hold two stages'
-// weights, whose optimizer states lie over twice the replicas.
+// Micro-batches in flight are those of the played schedule; where weights' gradients are passes of
+// their own, what these need stays until they are done (memory/kept_for_weights.h). Two-way
+// schedules hold two stages' weights, whose optimizer states lie over twice the replicas.
 TrainingPlan memory_of(const Deployment& deployment, const TrainingQuestion& question,
                        const PipelineSchedule& schedule, const StepTime& step, ChunkTable& chunks);
 

@@ -27,6 +27,10 @@ constexpr std::int64_t kSmallBytes = 2048;
 constexpr SmallKernels kAttentionSmall{10, 16}, kRouterSmall{7, 8}, kPreprocessSmall{11, 0},
     kExpertsSmall{5, 7};
 
+// Rows of a group are a multiple of: for loads of 16 bytes (Megatron-LM, get_fp8_align_size, which
+// has 32 for MXFP8); of a tile of DeepGEMM's contiguous layout.
+constexpr std::int64_t kEightBitRows = 16, kDeepGemmRows = 128;
+
 // DeepEP counts a rank's rows for each rank and expert before it dispatches them (its
 // get_dispatch_layout): blocks that each read all tokens, 102.5 us for 4,096 of them, its launch
 // among them, in the mean of four layers of DeepSeek's chunk (deepseek-ai/profile-data@4496024).
@@ -45,6 +49,11 @@ bool below_16_bits(Precision p) {
 }
 
 }  // namespace
+
+std::int64_t aligned_to(const hardware::KernelChoice& kernels, const Formats& formats) {
+  if (!below_16_bits(formats.experts)) return 1;
+  return kernels.gemm == "deepgemm" ? kDeepGemmRows : kEightBitRows;
+}
 
 bool trains(const Mixer& mixer) {
   if (const auto* gqa = std::get_if<GqaAttention>(&mixer)) return gqa->index.top_k == 0;
@@ -255,12 +264,13 @@ Operation OperationPricing::biases(const MoeFfn& moe, std::int64_t rows,
 }
 
 Operations OperationPricing::experts(const MoeFfn& moe, std::span<const std::int64_t> rows) const {
-  Operations ops = between_experts(moe, std::accumulate(rows.begin(), rows.end(), std::int64_t{0}),
-                                   static_cast<std::int64_t>(rows.size()));
+  std::int64_t all = 0;
+  for (const std::int64_t count : rows) all += filled_up(count, aligned);
+  Operations ops = between_experts(moe, all, static_cast<std::int64_t>(rows.size()));
   Operation first{.module = Module::Expert, .phase = Phase::Experts};
   Operation second = first;
   for (const std::int64_t count : rows) {
-    const auto products = expert(moe, count);
+    const auto products = expert(moe, filled_up(count, aligned));
     first += products[0];
     second += products[1];
   }

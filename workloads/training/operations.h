@@ -69,11 +69,19 @@ struct SmallKernels {
   std::int64_t forward = 0, backward = 0;
 };
 
+// What grouped products have an expert's rows a multiple of: 16 in 8 bits (Transformer Engine, for
+// loads of 16 bytes), DeepGEMM's 128; in 16 bits they have as many as there are.
+std::int64_t aligned_to(const hardware::KernelChoice& kernels, const Formats& formats);
+inline std::int64_t filled_up(std::int64_t rows, std::int64_t aligned) {
+  return (rows + aligned - 1) / aligned * aligned;
+}
+
 struct OperationPricing {
   const hardware::Kernels& kernels;
   const hardware::TrainingAttention& cores;
   const ModelSpec& model;
   Formats formats;
+  std::int64_t aligned = 1;  // rows of an expert: aligned_to()
   std::int64_t tp = 1, cp = 1, etp = 1;
   double accumulate_bytes = 4;  // of a weight's gradient, to which a micro-batch's is added
   // Of products, and of attention cores, in 16 bits that arithmetic bounds

@@ -27,10 +27,11 @@ inline constexpr std::array<std::string_view, 4> kShardingNames{"none", "optimiz
                                                                 "weights"};
 
 struct TrainingOverlap {
-  bool gradients = false;   // their reduction beside the backward passes of others
-  bool parameters = false;  // their gathering beside the next step's first forward passes
-  bool tensor = false;      // collectives of tensor parallelism beside the GEMMs they belong to
-  bool expert = false;      // exchanges of tokens beside another micro-batch's pass
+  bool gradients = false;     // their reduction beside the backward passes of others
+  bool parameters = false;    // their gathering beside the next step's first forward passes
+  bool tensor = false;        // collectives of tensor parallelism beside the GEMMs they belong to
+  bool expert = false;        // exchanges of tokens beside another micro-batch's pass
+  bool expert_given = false;  // or it follows the schedule (settle_overlap)
   bool delay_weight_gradients = false;  // where `expert`: apart from the inputs'
   bool shared_expert = false;           // shared experts beside the exchanges of tokens
 };
@@ -44,6 +45,8 @@ struct TrainingQuestion {
   std::int64_t global_batch = 1;                                  // sequences
   std::optional<ScheduleName> schedule = ScheduleName::OneFOneB;  // none: one stage
   std::int64_t virtual_stages = 1;                                // of `interleaved`
+  // That `interleaved` takes a chunk by, chunk after chunk; none: as many as there are ranks.
+  std::optional<std::int64_t> micro_batch_group = {};
   std::string layout = {};  // as it was written; empty: shared out evenly
   bool count_embedding = false, count_loss = false;
   std::vector<StageContent> stages = {};  // what comes of it

@@ -17,6 +17,7 @@ Json to_json(const TrainingQuestion& q) {
             {"schedule", q.schedule ? std::string(name_of(*q.schedule)) : "none"},
             {"virtual_stages", q.virtual_stages}};
   if (!q.layout.empty()) json["layout"] = q.layout;
+  if (q.micro_batch_group) json["micro_batch_group"] = *q.micro_batch_group;
   Json accounts = Json::array();
   if (q.count_embedding) accounts.push_back("embedding");
   if (q.count_loss) accounts.push_back("loss");

@@ -46,6 +46,25 @@ void read_schedule(const YamlNode& node, TrainingQuestion& q) {
   if (place < names.size()) q.schedule = parse_schedule(names[place]);
 }
 
+void read_overlap(const YamlNode& node, TrainingOverlap& overlap) {
+  node.allow_only(
+      {"gradients", "parameters", "tensor", "expert", "delay_weight_gradients", "shared_expert"});
+  overlap = {.gradients = boolean(node, "gradients"),
+             .parameters = boolean(node, "parameters"),
+             .tensor = boolean(node, "tensor"),
+             .expert = boolean(node, "expert"),
+             .expert_given = node.find("expert").has_value(),
+             .delay_weight_gradients = boolean(node, "delay_weight_gradients"),
+             .shared_expert = boolean(node, "shared_expert")};
+}
+
+// What kernels.attention names, where there is such a core in training.
+std::optional<hardware::TrainingCore> core_named(std::string_view name) {
+  for (const auto core : {hardware::TrainingCore::FlashAttention3, hardware::TrainingCore::CuDnn})
+    if (name == hardware::name_of(core)) return core;
+  return {};
+}
+
 Jitter read_jitter(const YamlNode& node) {
   node.allow_only({"kernel", "stalls", "steps"});
   Jitter jitter;
@@ -119,17 +138,26 @@ std::int64_t stages_of(const TrainingQuestion& q, std::int64_t pp) {
 
 TrainingQuestion read_training_question(const YamlNode& node, const Deployment& d,
                                         const std::optional<hardware::Reliability>& stated) {
-  node.allow_only({"sequence",     "micro_batch", "global_batch", "schedule", "virtual_stages",
-                   "layout",       "account_for", "prediction",   "sharding", "sharding_group",
-                   "recompute",    "gradients",   "optimizer",    "context",  "capacity",
-                   "overlap",      "attention",   "clocks",       "draws",    "mfu_precision",
-                   "exchange_sms", "run",         "jitter"});
+  node.allow_only({"sequence",       "micro_batch",
+                   "global_batch",   "schedule",
+                   "virtual_stages", "layout",
+                   "account_for",    "prediction",
+                   "sharding",       "sharding_group",
+                   "recompute",      "gradients",
+                   "optimizer",      "context",
+                   "capacity",       "overlap",
+                   "attention",      "clocks",
+                   "draws",          "mfu_precision",
+                   "exchange_sms",   "run",
+                   "jitter",         "micro_batch_group"});
   TrainingQuestion q;
   q.sequence = node.at("sequence").integer(1, 1 << 24);
   q.micro_batch = integer(node, "micro_batch", 1);
   q.global_batch = node.at("global_batch").integer(1, 1 << 30);
   read_schedule(node, q);
   q.virtual_stages = integer(node, "virtual_stages", 1);
+  if (const auto value = node.find("micro_batch_group"))
+    q.micro_batch_group = value->integer(1, kMost);
   q.predictions = integer(node, "prediction", 0, 0);
   if (q.predictions > d.model.prediction_layers)
     node.at("prediction")
@@ -173,24 +201,20 @@ TrainingQuestion read_training_question(const YamlNode& node, const Deployment& 
   if (const auto value = node.find("exchange_sms"))
     q.exchange_sms =
         value->integer(1, std::max<std::int64_t>(1, d.cluster.device.multiprocessors - 1));
-  if (const auto overlap = node.find("overlap")) {
-    overlap->allow_only(
-        {"gradients", "parameters", "tensor", "expert", "delay_weight_gradients", "shared_expert"});
-    q.overlap = {.gradients = boolean(*overlap, "gradients"),
-                 .parameters = boolean(*overlap, "parameters"),
-                 .tensor = boolean(*overlap, "tensor"),
-                 .expert = boolean(*overlap, "expert"),
-                 .delay_weight_gradients = boolean(*overlap, "delay_weight_gradients"),
-                 .shared_expert = boolean(*overlap, "shared_expert")};
-  }
+  if (const auto overlap = node.find("overlap")) read_overlap(*overlap, q.overlap);
+  settle_overlap(q, d.model);
+  const auto named = core_named(d.kernels.attention);
   if (const auto value = node.find("attention")) {
     const std::array names{hardware::name_of(hardware::TrainingCore::FlashAttention3),
                            hardware::name_of(hardware::TrainingCore::CuDnn)};
     const std::size_t place = value->one_of(std::span<const std::string_view>(names));
     q.attention =
         place == 1 ? hardware::TrainingCore::CuDnn : hardware::TrainingCore::FlashAttention3;
+    if (named && *named != q.attention)
+      value->error(fmt::format("kernels.attention says {}: leave one of them out",
+                               hardware::name_of(*named)));
   } else {
-    q.attention = hardware::usual_core(d.cluster.device);
+    q.attention = named.value_or(hardware::usual_core(d.cluster.device));
   }
   if (const auto value = node.find("clocks")) q.brief = value->one_of({"sustained", "brief"}) == 1;
   if (const auto value = node.find("draws"))
@@ -205,6 +229,15 @@ TrainingQuestion read_training_question(const YamlNode& node, const Deployment& 
   if (const auto run = node.find("run")) q.run = read_run_plan(*run, stated);
   lay_out(node, d, q);
   return q;
+}
+
+void settle_overlap(TrainingQuestion& q, const ModelSpec& model) {
+  TrainingOverlap& overlap = q.overlap;
+  if (!overlap.expert_given) overlap.expert = is_dual(q) && model.is_moe();
+}
+
+void training_kernels(hardware::KernelChoice& kernels) {
+  kernels.attention.clear();
 }
 
 void training_host(Host& host) {

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "sim/check.h"
+#include "workloads/training/operations.h"
 #include "workloads/training/pipeline_step.h"
 
 namespace moesim::workloads {
@@ -22,6 +23,7 @@ StepLoads loads_of(const Deployment& deployment, const TrainingQuestion& questio
   std::map<std::int64_t, LayerLoad> layers;
   StepLoads loads;
   const auto taken = draws_taken(deployment, question, chunks.draws());
+  const std::int64_t aligned = aligned_to(deployment.kernels, deployment.formats);
   for (std::uint32_t stage = 0; stage < question.stages.size(); ++stage) {
     for (const auto& [draw, times] : taken) {
       const ChunkTable::StageLoads one = chunks.loads(stage, draw);
@@ -31,6 +33,10 @@ StepLoads loads_of(const Deployment& deployment, const TrainingQuestion& questio
         sum.layer = layer.layer;
         add(layer.expert_counts, times, sum.expert_counts);
         add(layer.rank_rows, times, sum.rank_rows);
+        for (const std::uint64_t count : layer.expert_counts) {
+          const auto rows = static_cast<std::int64_t>(count);
+          loads.aligning += times * (filled_up(rows, aligned) - rows);
+        }
       }
     }
   }

@@ -14,6 +14,7 @@ struct StepLoads {
   std::vector<LayerLoad> layers;  // ascending. Ranks are those of the expert group
   std::int64_t rows = 0;          // that experts compute; etp ranks share a row
   std::int64_t dropped = 0;       // selections over a capacity
+  std::int64_t aligning = 0;      // rows beside `rows` that 8-bit products fill experts up with
 };
 StepLoads loads_of(const Deployment& deployment, const TrainingQuestion& question,
                    ChunkTable& chunks);

@@ -161,6 +161,7 @@ ScheduleShape shape_of(const TrainingQuestion& question, const Parallelism& layo
   return {.ranks = layout.pp,
           .micro_batches = question.micro_batches(layout.dp),
           .chunks = question.virtual_stages,
+          .group = question.micro_batch_group.value_or(0),
           .overlap_passes = question.overlap.expert};
 }
 

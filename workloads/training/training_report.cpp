@@ -126,6 +126,7 @@ Json to_json(const TrainingReport& r) {
   json["routing"] = {{"slowdown", r.routing_slowdown},   {"dropped_share", r.dropped_share},
                      {"padding_share", r.padding_share}, {"draws", r.draws},
                      {"draws_played", r.draws_played},   {"standard_error_us", r.draws_error_us}};
+  if (r.aligned_share > 0) json["routing"]["aligned_share"] = r.aligned_share;
   json["exchanges"] = {{"held_multiprocessors", r.held}, {"of", r.multiprocessors}};
   if (r.late) {
     const LateSteps& l = *r.late;

@@ -72,6 +72,7 @@ struct TrainingReport {
 
   double routing_slowdown = 1;  // over the same step with every expert as busy
   double padding_share = 0;     // of experts' rows: what fills a capacity up
+  double aligned_share = 0;     // of rows in 8 bits: what makes an expert's a multiple
   double dropped_share = 0;     // of selections: what is over a capacity
   // Multiprocessors of a GPU, and those that kernels of token exchanges hold while they run.
   std::int64_t multiprocessors = 0, held = 0;

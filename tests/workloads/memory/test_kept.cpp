@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "workloads/memory/kept_for_weights.h"
+
 using namespace moesim::workloads;
 
 TEST_CASE("a key-value head is never cut, a latent is held by all, a state goes with the heads") {
@@ -61,4 +63,70 @@ TEST_CASE("tokens go to other ranks' experts where there are some, in the expert
   CHECK(exchanged_by(MoeFfn{.experts = 8, .router = {}}, 100).width == 100);
   CHECK(exchanged_by(MoeFfn{.experts = 8, .router = {}}, 100).experts == 8);
   CHECK(exchanged_by(MoeFfn{.experts = 8, .latent = 40, .router = {}}, 100).width == 40);
+}
+
+TEST_CASE("weights that are put off need what products read and the gradients of their results") {
+  // Products of 100 wide: queries 4 x 10, keys and values 2 x 10 each, result 4 x 10.
+  //   normed input 100, gradients 40 + 20 + 20, the result's product 40 and its gradient 100
+  // Dense, two products up to 300: normed input 100, their gradients 600, what down reads 300, its
+  // gradient 100.
+  LayerKind layer;
+  layer.mixer = GqaAttention{.heads = 4, .kv_heads = 2, .head_dim = 10};
+  layer.ffn = DenseFfn{.inter = 300};
+  CHECK(kept_for_weights(layer, 100, 1).divided == 320 + 1100);
+  CHECK(kept_for_weights(layer, 100, 1).replicated == 0);
+  // A GPT's layer: 32 bytes a token and number of the width (arXiv 2401.10241, table 1: M_W = 32
+  // sbh).
+  layer.mixer = GqaAttention{.heads = 10, .kv_heads = 10, .head_dim = 10};
+  layer.ffn = DenseFfn{.inter = 400, .gated = false};
+  CHECK(2 * kept_for_weights(layer, 100, 1).divided == 32 * 100);
+  // Latents of 60, and 20 with 8 of rotary: read normed, 80, and their gradients, 88. Of 4 heads
+  // queries of 16 + 8, keys of 16, values of 12, whose gradients are 208; what the result's product
+  // reads, 48.
+  layer.mixer = MlaAttention{.heads = 4,
+                             .q_lora_rank = 60,
+                             .kv_lora_rank = 20,
+                             .nope_dim = 16,
+                             .rope_dim = 8,
+                             .value_dim = 12,
+                             .index = {}};
+  layer.ffn = NoFfn{};
+  CHECK(kept_for_weights(layer, 100, 1).divided == 200 + 208 + 48);
+  CHECK(kept_for_weights(layer, 100, 1).replicated == 168);
+  // A mixture: the router reads 100, and its gradients are of 8 scores in fp32; a shared expert of
+  // 50 has gradients of two products, what the third reads and its gradient. A row on one of two
+  // ranks: 100 in, 3 x 500, a gradient of 100.
+  layer.mixer = NoMixer{};
+  layer.ffn = MoeFfn{.experts = 8,
+                     .top_k = 2,
+                     .inter = 1000,
+                     .shared_experts = 1,
+                     .shared_inter = 50,
+                     .router = {}};
+  const Kept kept = kept_for_weights(layer, 100, 2);
+  CHECK(kept.divided == 100 + 16 + 150 + 100);
+  CHECK(kept.token_rows == 2);
+  CHECK(kept.row == 200 + 1500);
+}
+
+TEST_CASE("a share's weights that are put off need its ends' inputs and gradients, too") {
+  // Two layers of 1,420 as above, 8 tokens over two context and two tensor ranks in 16 bits: each
+  // 2 x 4 x 1,420 / 2.
+  ModelSpec model;
+  model.hidden = 100;
+  model.vocab = 1000;
+  LayerKind layer;
+  layer.mixer = GqaAttention{.heads = 4, .kv_heads = 2, .head_dim = 10};
+  layer.ffn = DenseFfn{.inter = 300};
+  model.kinds = {layer};
+  model.layers = {0, 0, 0};
+  const Parallelism layout{.tp = 2, .cp = 2};
+  const TrainingLoad load{.micro_batch = 2, .sequence = 4, .recompute = {}, .communication = {}};
+  RankShare share{.layers = {{1, 3}}};
+  CHECK(bytes_for_weights(model, layout, share, load) == 2 * 5680);
+  // The embedding's gradient, 100 a token; the head's input and its logits' gradients.
+  share.embedding = true;
+  CHECK(bytes_for_weights(model, layout, share, load) == 2 * 5680 + 400);
+  share.loss = true;
+  CHECK(bytes_for_weights(model, layout, share, load) == 2 * 5680 + 400 + 4400);
 }

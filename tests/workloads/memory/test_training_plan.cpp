@@ -129,8 +129,12 @@ TEST_CASE("a share that is no even split has its own layers, tables and predicti
   CHECK(last.dense == 32000.0 * 4096 + 4096);
   const ModelSpec deepseek = shipped("deepseek-v3");
   const RankParameters one = parameters_of(deepseek, {}, {.layers = {{10, 11}}});
-  const RankParameters predicts = parameters_of(deepseek, {}, {.predictions = 1});
-  CHECK(predicts.dense - one.dense == 2.0 * 7168 * 7168 + 2 * 7168);
+  RankParameters predicts = parameters_of(deepseek, {}, {.embedding = true, .predictions = 1});
+  const RankParameters first = parameters_of(deepseek, {}, {.embedding = true});
+  CHECK(predicts.dense - one.dense - first.dense == 2.0 * 7168 * 7168 + 2 * 7168);
+  // Away from the embedding it has a copy of the table, which its next tokens are looked up in.
+  predicts = parameters_of(deepseek, {}, {.predictions = 1});
+  CHECK(predicts.dense - one.dense == 2.0 * 7168 * 7168 + 2 * 7168 + 129'280.0 * 7168);
   CHECK(predicts.expert == one.expert);
 }
 

@@ -18,7 +18,8 @@ TEST_CASE("operations one by one take the time that events give, to the picoseco
   // A pass, and one woven with another, whose exchanges are not of equal bytes.
   const tests::TemporaryFolder folder;
   Deployment d = hand_training_deployment(write_hand_trace(folder));
-  const TrainingQuestion q = hand_question();
+  TrainingQuestion q = hand_question();
+  q.overlap.expert = true;
   hardware::ClusterNetwork network(d.cluster.topology);
   for (const Graphs graphs : {Graphs::All, Graphs::None}) {
     d.host = {.graphs = graphs, .per_operation = 3us};

@@ -96,6 +96,32 @@ TEST_CASE("products below 16 bits cast what the weights' gradient reads") {
   CHECK(up.input.time == hand.kernels.gemm(input).time + 1us + sim::Duration(3 * 16 * 4000));
 }
 
+TEST_CASE("experts in 8 bits have rows by sixteens, DeepGEMM's by 128") {
+  const Hand hand;
+  Formats fp8;
+  fp8.experts = hardware::Precision::FP8Block;
+  CHECK(aligned_to({.gemm = "trtllm"}, {}) == 1);
+  CHECK(aligned_to({.gemm = "deepgemm"}, {}) == 1);
+  CHECK(aligned_to({.gemm = "trtllm"}, fp8) == 16);
+  CHECK(aligned_to({.gemm = "deepgemm"}, fp8) == 128);
+  CHECK(filled_up(0, 16) == 0);
+  CHECK(filled_up(1, 16) == 16);
+  CHECK(filled_up(16, 16) == 16);
+  CHECK(filled_up(17, 16) == 32);
+  CHECK(filled_up(17, 1) == 17);
+  // Products and what is between them: 5 and 100 rows are 128 each.
+  OperationPricing low{hand.kernels, hand.cores, hand.model, fp8};
+  low.aligned = 128;
+  const std::array<std::int64_t, 3> some{5, 0, 100}, full{128, 0, 128}, less{128, 0, 127};
+  const auto time = [](const OperationPricing& pricing, std::span<const std::int64_t> rows) {
+    const Sums sums = sums_of(pricing.experts(hand_moe(), rows), {});
+    return sums.forward.time + sums.input.time + sums.weight.time;
+  };
+  CHECK(time(low, some) == time(low, full));
+  CHECK(time(low, less) == time(low, full));
+  CHECK(time(hand.pricing, less) < time(hand.pricing, full));
+}
+
 TEST_CASE("experts without rows cost nothing") {
   const Hand hand;
   const std::array<std::int64_t, 3> rows{5, 0, 0};

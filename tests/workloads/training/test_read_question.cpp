@@ -7,6 +7,7 @@
 #include "sim/error.h"
 #include "tests/support/thrown.h"
 #include "workloads/scenario.h"
+#include "workloads/training/step_time.h"
 
 using namespace moesim;
 using namespace moesim::workloads;
@@ -287,6 +288,99 @@ TEST_CASE("what a schedule cannot do is told with what would do") {
         "x.yaml:5:61: training.exchange_sms: expected a whole number from 1 to 131, not \"132\"");
   CHECK(error_of(with("sharding_group: 3")) ==
         "x.yaml:5:11: training: sharding_group: 3 does not divide dp x cp = 4 ranks");
+}
+
+TEST_CASE("DualPipe weaves its passes unless it is told that it does not") {
+  const auto overlap = [](const std::string& more) {
+    return scenario("sequence: 4096, global_batch: 256, " + more).training()->overlap;
+  };
+  CHECK_FALSE(overlap("schedule: 1f1b").expert);
+  for (const std::string schedule : {"schedule: dualpipe", "schedule: dualpipe_v"}) {
+    CHECK(overlap(schedule).expert);
+    CHECK_FALSE(overlap(schedule + ", overlap: {expert: false}").expert);
+  }
+  // Without experts there is no exchange of tokens to hide.
+  CHECK_FALSE(scenario("sequence: 4096, global_batch: 256, schedule: dualpipe",
+                       "{tp: 4, pp: 4, dp: 4}", "", "llama-3-70b")
+                  .training()
+                  ->overlap.expert);
+  CHECK(error_of(with("schedule: dualpipe, recompute: [full]")) ==
+        "x.yaml:5:11: training: overlap.expert cannot recompute full or moe, which exchange again: "
+        "recompute: [moe_act, layernorm], or overlap: {expert: false}, would do");
+}
+
+TEST_CASE("what is recomputed must be there") {
+  const auto lacks = [](const std::string& module, const std::string& what,
+                        const std::string& model = "mixtral-8x7b",
+                        const std::string& layout = "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}") {
+    return error_of(with("recompute: [" + module + "]"), layout, "", model) ==
+           "x.yaml:5:11: training: recompute: " + module + ": " + what + ": leave it out";
+  };
+  CHECK(lacks("mlp", "Mixtral-8x7B has no dense feed-forward layers"));
+  CHECK(lacks("shared_experts", "Mixtral-8x7B has no shared experts"));
+  CHECK(lacks("mla_up_proj", "Mixtral-8x7B has no latent attention"));
+  const std::string dense = "{tp: 4, pp: 4, dp: 4}";
+  CHECK(lacks("moe", "Llama-3-70B has no experts", "llama-3-70b", dense));
+  CHECK(lacks("moe_act", "Llama-3-70B has no experts", "llama-3-70b", dense));
+  // What is there is taken.
+  CHECK(scenario(with("recompute: [moe, core_attn, moe_act]")).training()->recompute.core_attn);
+  CHECK(scenario(with("recompute: [mlp]"), dense, "", "llama-3-70b").training()->recompute.mlp);
+  CHECK(scenario(with("recompute: [mla_up_proj, mlp, shared_experts]"), "{dp: 64, ep: 64}", "",
+                 "moonlight-16b-a3b")
+            .training()
+            ->recompute.shared_experts);
+}
+
+TEST_CASE("interleaved takes as many micro-batches chunk by chunk as it is told") {
+  const auto asked = [](const std::string& more) {
+    return with("schedule: interleaved, virtual_stages: 2" + more);
+  };
+  const auto group = [&](const std::string& more) {
+    const Scenario s = scenario(asked(more));
+    return shape_of(*s.training(), s.deployment.layout).group;
+  };
+  CHECK(group("") == 0);
+  CHECK(group(", micro_batch_group: 8") == 8);
+  CHECK(to_json(*scenario(asked(", micro_batch_group: 8")).training())["micro_batch_group"] == 8);
+  CHECK(error_of(asked(", micro_batch_group: 2")) ==
+        "x.yaml:5:11: training: schedule: interleaved takes at least as many micro-batches at once "
+        "as there are ranks: 4, not 2");
+  CHECK(error_of(with("micro_batch_group: 8")) ==
+        "x.yaml:5:11: training: micro_batch_group is of interleaved, which takes so many "
+        "micro-batches chunk by chunk: leave it out");
+}
+
+TEST_CASE("kernels of training are named as its own, and others are refused") {
+  const std::string layout = "{tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}";
+  const auto kernels = [&](const std::string& names, const std::string& more = "") {
+    return scenario(kBatch + more, layout, "kernels: {" + names + "}\n");
+  };
+  const auto refused = [&](const std::string& names, const std::string& more = "") {
+    return error_of(kBatch + more, layout, "kernels: {" + names + "}\n");
+  };
+  const Scenario own = kernels("moe: transformer_engine, attention: flash_attention_3");
+  CHECK(own.training()->attention == hardware::TrainingCore::FlashAttention3);
+  CHECK(own.deployment.kernels.attention.empty());
+  CHECK(own.deployment.kernels.moe.empty());
+  CHECK(kernels("attention: cudnn", ", attention: cudnn").training()->attention ==
+        hardware::TrainingCore::CuDnn);
+  CHECK(refused("attention: cudnn", ", attention: flash_attention_3") ==
+        "x.yaml:5:58: training.attention: kernels.attention says cudnn: leave one of them out");
+  for (const std::string name : {"sglang", "roofline", "deepgemm"}) {
+    CHECK(refused("moe: " + name) ==
+          "x.yaml:6:16: kernels.moe: training computes experts as a product each, by the kernels "
+          "of kernels.gemm: leave it out, or transformer_engine, not \"" +
+              name + "\"");
+  }
+  CHECK(refused("attention: vllm") ==
+        "x.yaml:6:22: kernels.attention: attention is trained by flash_attention_3 or cudnn "
+        "(training.attention), not \"vllm\"");
+  CHECK(refused("gemm: cudnn").starts_with("x.yaml:6:17: kernels.gemm: there is no "));
+  // Megatron-Core's names of exchanges.
+  CHECK(kernels("all_to_all: allgather").deployment.tokens ==
+        hardware::MulticastAlgorithm::AllGather);
+  CHECK(kernels("all_to_all: hybridep").deployment.tokens ==
+        hardware::MulticastAlgorithm::HybridEp);
 }
 
 TEST_CASE("the host of a job launches every kernel, unless it is told otherwise") {

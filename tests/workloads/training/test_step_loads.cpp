@@ -49,6 +49,21 @@ TEST_CASE("experts and ranks are loaded with what their micro-batches choose") {
   CHECK(loads.dropped == 0);
 }
 
+TEST_CASE("rows that align experts in 8 bits are counted beside those that there are") {
+  // 3, 2, 2, 1 rows are 16 each: 13 + 14 + 14 + 15 more, of two micro-batches.
+  const tests::TemporaryFolder folder;
+  Deployment d = hand_training_deployment(write_hand_trace(folder));
+  const TrainingQuestion q = hand_question();
+  const auto loads = [&] {
+    ChunkTable chunks(d, q);
+    return loads_of(d, q, chunks);
+  };
+  CHECK(loads().aligning == 0);
+  d.formats.experts = hardware::Precision::FP8Block;
+  CHECK(loads().aligning == 112);
+  CHECK(loads().rows == 16);
+}
+
 TEST_CASE("where experts lie on ranks decides whose rows they are") {
   // The other way round: experts 3 and 2 on rank 0, 1 and 0 on rank 1: 1 + 2 and 2 + 3 rows, twice.
   const tests::TemporaryFolder folder;

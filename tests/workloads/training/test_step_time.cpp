@@ -144,6 +144,54 @@ TEST_CASE("gathered weights and exchanges share a pass's links") {
         pass(PassKind::Forward, sync.gather) + pass(PassKind::Backward, sync.gather + sync.reduce));
 }
 
+TEST_CASE("stages that hold the embedding's table sum its gradients") {
+  // 100 x 1,000 numbers of 4 B: over two ranks 10 + 2 x 1 / 2 x 400 us, over three 10 + 2 x 2 / 3 x
+  // 400.
+  ModelSpec model = hand_model();
+  model.layers = {0, 0, 0, 0};
+  model.prediction_layers = 1;
+  Deployment d = hand_deployment(model, {.pp = 4, .dp = 1});
+  TrainingQuestion q = hand_question();
+  const hardware::Kernels kernels(d.cluster.device, d.kernels);
+  const auto sums = [&](ScheduleName name) {
+    const PipelineSchedule schedule = make_schedule(name, {.ranks = 4, .micro_batches = 8});
+    const DataParallel replicas(d, q, schedule, kernels);
+    std::vector<double> us;
+    for (std::uint32_t r = 0; r < 4; ++r) us.push_back(sim::to_us(replicas.finalise(r)));
+    return us;
+  };
+  using Sums = std::vector<double>;
+  const auto lay = [&](std::size_t prediction) {
+    q.stages = {{.embedding = true, .layers = 1},
+                {.first_layer = 1, .layers = 1},
+                {.first_layer = 2, .layers = 1},
+                {.first_layer = 3, .layers = 1, .loss = true}};
+    if (prediction < q.stages.size()) q.stages[prediction].predictions = 1;
+  };
+  lay(4);
+  CHECK(sums(ScheduleName::OneFOneB) == Sums{0, 0, 0, 0});
+  // A prediction layer looks the next token up.
+  lay(3);
+  CHECK(sums(ScheduleName::OneFOneB) == Sums{410, 0, 0, 410});
+  lay(2);
+  CHECK(sums(ScheduleName::OneFOneB) == Sums{410, 0, 410, 0});
+  lay(0);
+  CHECK(sums(ScheduleName::OneFOneB) == Sums{0, 0, 0, 0});
+  // Both ways, either end has both stages, and sums by itself; else each copy of the pipeline does.
+  lay(3);
+  CHECK(sums(ScheduleName::DualPipe) == Sums{0, 0, 0, 0});
+  lay(2);
+  CHECK(sums(ScheduleName::DualPipe) == Sums{410, 410, 410, 410});
+  // The head is the same table.
+  d.model.tied_embeddings = true;
+  lay(4);
+  CHECK(sums(ScheduleName::OneFOneB) == Sums{410, 0, 0, 410});
+  lay(2);
+  const Sums three = sums(ScheduleName::OneFOneB);
+  CHECK(three[1] == 0);
+  for (const std::size_t r : {0u, 2u, 3u}) CHECK(three[r] == doctest::Approx(10 + 1600.0 / 3));
+}
+
 TEST_CASE("a host that is slower than Adam is waited for") {
   // Tensors: the embedding's table, the last norm, a layer's two norms, the router, up and down of
   // two experts: 9, of five operations each, of four where weights are sharded. Adam takes 94.21

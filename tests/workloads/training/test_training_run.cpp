@@ -116,6 +116,33 @@ TEST_CASE("what a rank keeps over time reaches its plan where experts are not eq
   }
 }
 
+TEST_CASE("what weights' gradients need stays until they are computed") {
+  for (const std::string schedule : {"schedule: zb_h1", "schedule: zb_v", "schedule: dualpipe"}) {
+    CAPTURE(schedule);
+    const Scenario s = scenario(schedule);
+    const TrainingReport report = report_of(s);
+    for (std::size_t r = 0; r < report.memory.size(); ++r) {
+      CAPTURE(r);
+      double most = 0;
+      const auto& instants = report.memory_timeline[r].instants;
+      for (const auto& [at, bytes] : instants) most = std::max(most, bytes);
+      CHECK(
+          most ==
+          doctest::Approx(static_cast<double>(report.memory[r].memory.activations)).epsilon(1e-6));
+      CHECK(instants.back().second == 0);
+    }
+  }
+  // The last of four stages of zb_h1 has one micro-batch forward at a time and computes weights
+  // three later: F0 B0 F1 B1 F2 B2 F3 B3 W0 F4 B4 W1 ... Beside F3 and F4 three wait for their
+  // weights, after B3 four.
+  const TrainingReport report = report_of(scenario("schedule: zb_h1"));
+  const auto& instants = report.memory_timeline[3].instants;
+  const double pass = instants[0].second, waits = instants[1].second;
+  CHECK(waits > 0);
+  CHECK(report.memory[3].memory.activations ==
+        doctest::Approx(std::max(pass + 3 * waits, 4 * waits)).epsilon(1e-6));
+}
+
 TEST_CASE("a timeline is told by few instants, the fullest and the last among them") {
   std::vector<std::pair<double, double>> instants;
   for (int i = 0; i < 250; ++i) instants.emplace_back(i, i == 121 ? 9 : i % 5);

@@ -108,6 +108,7 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
     document.throw_errors();
     throw_problems(base_, *training_);
     workloads::training_host(base_.host);
+    workloads::training_kernels(base_.kernels);
   } else if (!spec.steps) {
     // What is wrong with it is said before anything is searched.
     std::vector<std::string> ignored;

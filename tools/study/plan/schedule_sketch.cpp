@@ -73,11 +73,16 @@ const ScheduleSketch& ScheduleSketches::of(const workloads::TrainingQuestion& q,
                                            const workloads::Parallelism& layout) {
   workloads::ScheduleShape shape = workloads::shape_of(q, layout);
   const ScheduleName name = workloads::schedule_name(q);
-  if (name != ScheduleName::GPipe)
-    shape.micro_batches = std::min(shape.micro_batches, kEachRank * shape.ranks);
+  if (name != ScheduleName::GPipe) {
+    std::int64_t some = kEachRank * shape.ranks;
+    // Whole groups.
+    if (shape.group > 0)
+      some = std::max<std::int64_t>(2, (some + shape.group - 1) / shape.group) * shape.group;
+    shape.micro_batches = std::min(shape.micro_batches, some);
+  }
   const auto [found, is_new] =
       known_.try_emplace({static_cast<int>(name), shape.ranks, shape.micro_batches, shape.chunks,
-                          shape.overlap_passes});
+                          shape.group, shape.overlap_passes});
   ScheduleSketch& sketch = found->second;
   if (!is_new) return sketch;
   sketch.schedule = workloads::make_schedule(name, shape);

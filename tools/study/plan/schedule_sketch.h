@@ -34,8 +34,10 @@ class ScheduleSketches {
                            const workloads::Parallelism& layout);
 
  private:
-  // Name, ranks, micro-batches, chunks, whether passes are woven.
-  std::map<std::tuple<int, std::int64_t, std::int64_t, std::int64_t, bool>, ScheduleSketch> known_;
+  // Name, ranks, micro-batches, chunks, those taken by chunk, whether passes are woven.
+  std::map<std::tuple<int, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool>,
+           ScheduleSketch>
+      known_;
 };
 
 // What a step of so many micro-batches is not shorter than, whatever the order of passes:

@@ -47,6 +47,8 @@ bool admitted(TrainingQuestion& q, const TrainingChoice& choice,
   q.micro_batch = choice.micro_batch;
   q.schedule = choice.schedule;
   q.virtual_stages = choice.virtual_stages;
+  // What is not said follows the schedule (settle_overlap): nothing stands against that.
+  if (!q.overlap.expert_given) q.overlap.expert = false;
   const std::int64_t counted = layers + (q.count_embedding ? 1 : 0) + (q.count_loss ? 1 : 0);
   if (workloads::stages_of(q, layout.pp) > counted) return false;
   if (q.global_batch % (q.micro_batch * layout.dp) != 0) return true;
@@ -80,6 +82,8 @@ TrainingQuestion with_choice(TrainingQuestion q, const TrainingChoice& choice, s
   q.schedule = choice.schedule;
   q.virtual_stages = choice.virtual_stages;
   q.recompute = recomputed(choice.recompute, model);
+  if (q.schedule != workloads::ScheduleName::Interleaved) q.micro_batch_group.reset();
+  workloads::settle_overlap(q, model);
   q.stages = workloads::even_stages({.stages = workloads::stages_of(q, pp),
                                      .layers = model.layer_count(),
                                      .predictions = q.predictions},

@@ -57,7 +57,9 @@ class RefusedRuns {
   const std::optional<Rejection>& of(const PlanSetting& setting, const EngineChoice& choice) {
     const workloads::Parallelism& p = choice.layout;
     const TrainingChoice& t = *choice.training;
-    const bool woven = setting.training_question().overlap.expert;
+    const bool woven = setting.training_question().overlap.expert ||
+                       t.schedule == workloads::ScheduleName::DualPipe ||
+                       t.schedule == workloads::ScheduleName::DualPipeV;
     const Layout layout{
         static_cast<std::int64_t>(choice.setting), p.tp, p.pp, p.dp, p.ep, p.etp, p.cp};
     const Run run{t.micro_batch, t.schedule ? static_cast<std::int64_t>(*t.schedule) : -1,

@@ -108,7 +108,10 @@ TEST_CASE("no played step is shorter than its floor, or keeps less") {
     CHECK(floor.step_s <= result.report.step_time_us.mean * 1e-6);
     CHECK(floor.bytes <= result.report.memory.peak);
     CHECK(floor.capacity == result.report.memory.capacity);
-    // Where all experts are alike it is all that there is.
-    if (told.find("balanced") != std::string::npos) CHECK(floor.bytes == result.report.memory.peak);
+    // Where all experts are alike it is all that there is, but for what weights' gradients need
+    // where they are put off.
+    if (told.find("balanced") != std::string::npos && told.find("zb_") == std::string::npos &&
+        told.find("dualpipe") == std::string::npos)
+      CHECK(floor.bytes == result.report.memory.peak);
   }
 }
