@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <set>
 #include <string_view>
@@ -102,6 +103,29 @@ bool no_fewer(const Fitting& drafting, const Fitting& plain) {
     return text_of(r->generates.layout) == text_of(of.generates.layout) &&
            r->generates.workers >= of.generates.workers;
   });
+}
+
+// Lists of sweeps alone label all workers alike; what is started in workers as large is in recipes
+// of other versions, of the same lengths first.
+void take_later_layouts(std::vector<PoolRecipe>& recipes) {
+  const auto gpus = [](const PoolRecipe& r) {
+    return std::pair(r.reads.layout.gpus(), r.generates.layout.gpus());
+  };
+  for (PoolRecipe& r : recipes) {
+    if (!r.listed || !r.sized) continue;
+    const PoolRecipe* found = nullptr;
+    for (const PoolRecipe& other : recipes) {
+      if (other.listed || other.engine != r.engine || other.model != r.model ||
+          other.system != r.system || other.precision != r.precision || gpus(other) != gpus(r))
+        continue;
+      const bool lengths = other.isl == r.isl && other.osl == r.osl;
+      if (found == nullptr || (lengths && (found->isl != r.isl || found->osl != r.osl)))
+        found = &other;
+    }
+    if (found == nullptr) continue;
+    r.reads.layout = found->reads.layout;
+    r.generates.layout = found->generates.layout;
+  }
 }
 
 std::set<std::string> divisions_of(const Fitting& recipes) {
@@ -280,6 +304,12 @@ ApartRun PoolRecipe::run(const E2eRow& row) const {
     // (managers/scheduler.py, max_running_requests // dp_size).
     if (run.sequences && engine == "sglang")
       run.sequences = std::max<std::int64_t>(1, *run.sequences / layout.dp);
+    // No more can be read at once than all clients send: of larger budgets nothing is seen. (By
+    // powers of two, so that rows have budgets in common.)
+    const std::int64_t prompts = row.concurrency * row.isl;
+    const auto all = static_cast<std::int64_t>(std::bit_ceil(static_cast<std::uint64_t>(prompts)));
+    for (std::optional<std::int64_t>* budget : {&run.tokens, &run.chunk})
+      if (*budget && side == PoolSide::Reads) *budget = std::min(**budget, std::max(all, row.isl));
     return run;
   };
   ApartRun run{.reads = options_of(PoolSide::Reads, reads.layout),
@@ -321,10 +351,9 @@ std::vector<PoolRecipe> read_pool_recipes(const std::filesystem::path& file) {
   for (std::size_t i = 0; i < t.rows(); ++i) {
     if (t.text(i, mode) != "disagg") continue;
     PoolRecipe r;
+    r.listed = t.text(i, certainty) == "config only";
     for (const auto& [c, member] : columns) r.*member = std::string(t.text(i, c));
     r.drafts = !t.text(i, speculation).empty();
-    // A list of sweeps alone has "1" for sizes that it does not have; of others its ep is right.
-    const bool list = t.text(i, certainty) == "config only";
     const auto pool = [&](const std::string& name, PoolSide side, E2ePool& of) {
       const auto whole = [&](const char* what) {
         return std::max<std::int64_t>(1, t.integer(i, column((name + what).c_str())));
@@ -337,7 +366,7 @@ std::vector<PoolRecipe> read_pool_recipes(const std::filesystem::path& file) {
                             t.text(i, column((name + "_dp_attention").c_str())) == "on");
       const bool experts = is_on(t.text(i, parallel), side, ep > 1);
       const std::int64_t groups = !experts ? 1 : ep > 1 ? ep : gpus;
-      if ((list && gpus == 1) || gpus % groups != 0) r.sized = false;
+      if ((r.listed && gpus == 1) || gpus % groups != 0) r.sized = false;
       of.workers = t.integer(i, column((name + "_workers").c_str()));
       of.layout = layout_of(gpus, gpus % groups == 0 ? groups : 1, dp);
     };
@@ -348,6 +377,7 @@ std::vector<PoolRecipe> read_pool_recipes(const std::filesystem::path& file) {
     recipes.push_back(std::move(r));
   }
   std::ranges::stable_sort(recipes, {}, &PoolRecipe::from);
+  take_later_layouts(recipes);
   return recipes;
 }
 

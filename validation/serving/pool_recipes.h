@@ -5,7 +5,9 @@
 // row without a version: any recipe of the time before versions are named, and any later one's
 // sizes) whose label has as many GPUs for a reader and for a generator (or as many in all), or
 // none. Of a worker a recipe has GPUs, expert parallelism and attention dp, which is over all of
-// them; what it starts counts before what the sweep is labelled.
+// them; what it starts counts before what the sweep is labelled. Where nothing but a list of sweeps
+// is left, which labels all workers alike, layouts are those of workers as large in other versions'
+// recipes.
 //
 // Taken are, where all that fits agrees, its workers. Where recipes that fit besides draft tokens,
 // which no column of the rows has, with no fewer workers that generate, the slower of two rows is
@@ -28,6 +30,7 @@ struct PoolRecipe {
   E2ePool reads, generates;
   bool sized = true;    // else only the numbers of workers count
   bool drafts = false;  // guesses tokens and checks them
+  bool listed = false;  // in a list of sweeps alone, which has "1" for sizes that it does not have
   // Labels of the sweep: of a worker that reads.
   std::int64_t label_ep = 1;
   std::string tokens, sequences, chunk, cache, memory, graphs, balance, moe;
