@@ -129,9 +129,10 @@ std::string pools_of(const E2eRow& row) {
   const ApartRun none, &run = row.apart ? *row.apart : none;
   const auto pool = [](const char* name, std::int64_t workers, const workloads::Parallelism& p,
                        const RunOptions& of) {
+    const std::string scheduler = scheduler_of(of);
     return fmt::format(
-        "{}: {{replicas: {}, parallelism: {}, scheduler: {{{}}}{}{}}}", name, workers, sizes_of(p),
-        scheduler_of(of),
+        "{}: {{replicas: {}, parallelism: {}{}{}{}}}", name, workers, sizes_of(p),
+        scheduler.empty() ? "" : fmt::format(", scheduler: {{{}}}", scheduler),
         of.memory_fraction ? fmt::format(", kv: {{memory: {}}}", *of.memory_fraction) : "",
         of.graph_sizes.empty()
             ? ""

@@ -155,7 +155,8 @@ class Settling {
     std::map<std::string, std::vector<UnsaidRow>> by_label;
     std::set<std::string> seen;
     for (UnsaidRow& u : rows_.unsaid) {
-      if (!seen.insert(label_of(u) + fmt::format(" {} {}", u.row.ttft_ms, u.row.tpot_ms)).second)
+      if (!seen.insert(label_of(u) + fmt::format(" {:.6g} {:.6g}", u.row.ttft_ms, u.row.tpot_ms))
+               .second)
         ++skipped_["all figures equal to another row's"];
       else
         by_label[label_of(u)].push_back(std::move(u));
