@@ -219,7 +219,7 @@ TEST_CASE("lists without sizes have those of another sweep with as many workers,
   CHECK(rows.rows[0].cold);
 }
 
-TEST_CASE("rows with workers of their own take their recipe's options, and its layouts") {
+TEST_CASE("rows with workers of their own take their recipe's options") {
   const tests::TemporaryFolder folder;
   const auto recipes = recipes_of(
       folder, recipe("0.5.8", "2026-02-07", "16,16", "1,8,8,on,4,8,8,off", "", "recipe",
@@ -238,8 +238,7 @@ TEST_CASE("rows with workers of their own take their recipe's options, and its l
   rows.rows = {at("own", 16), at("each", 64), at("none", 65), at("drafts", 512)};
   settle_pools(rows, recipes);
   REQUIRE(rows.rows.size() == 3);
-  CHECK(rows.rows[0].prefill->layout.tp == 8);
-  CHECK(rows.rows[0].prefill->layout.dp == 1);
+  CHECK(rows.rows[0].prefill->layout.dp == 8);  // its own, whatever the recipe starts
   REQUIRE(rows.rows[0].apart.has_value());
   CHECK(rows.rows[0].apart->sets == 1);
   CHECK(rows.rows[0].apart->reads.tokens == 8192);
@@ -249,9 +248,8 @@ TEST_CASE("rows with workers of their own take their recipe's options, and its l
   Counts taken;
   for (const SkippedRows& one : rows.taken) taken[one.reason] = one.n;
   CHECK(taken ==
-        Counts{{"workers of the row, options and layouts of its recipe, where its label has others",
-                2},
-               {"workers of the row; no recipe fits, so options of the engine's own", 1}});
+        Counts{{"workers and layouts of the row, options of its recipe", 2},
+               {"workers and layouts of the row, options of the engine's own: no recipe fits", 1}});
   REQUIRE(rows.skipped.size() == 1);
   CHECK(rows.skipped[0].reason == "recipes draft tokens: how many are taken is in no column");
 

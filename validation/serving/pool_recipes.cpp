@@ -195,27 +195,14 @@ class Settling {
         continue;
       }
       if (plain.empty()) {
-        ++taken_["workers of the row; no recipe fits, so options of the engine's own"];
+        ++taken_["workers and layouts of the row, options of the engine's own: no recipe fits"];
       } else {
         give(row, plain);
-        ++taken_[take_layouts(row, plain) ? "workers of the row, options and layouts of its "
-                                            "recipe, where its label has others"
-                                          : "workers of the row, options of its recipe"];
+        ++taken_["workers and layouts of the row, options of its recipe"];
       }
       kept.push_back(std::move(row));
     }
     rows_.rows = std::move(kept);
-  }
-
-  // What recipes start is what runs, whatever a row is labelled. Whether that is another layout.
-  static bool take_layouts(E2eRow& row, const Fitting& recipes) {
-    if (divisions_of(recipes).size() > 1) return false;
-    const PoolRecipe& r = *recipes.front();
-    const bool other = text_of(row.layout) != text_of(r.generates.layout) ||
-                       text_of(row.prefill->layout) != text_of(r.reads.layout);
-    row.layout = r.generates.layout;
-    row.prefill->layout = r.reads.layout;
-    return other;
   }
 
   // The first in force; how many differ is said.

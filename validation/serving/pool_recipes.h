@@ -42,8 +42,8 @@ struct PoolRecipe {
 std::vector<PoolRecipe> read_pool_recipes(const std::filesystem::path& file);
 
 // Moves those of `unsaid` whose workers are known to the rows, counts the others in `skipped` by
-// reason, and gives rows with workers of their own the options of their recipe. What was taken is
-// counted in `taken`.
+// reason, and gives rows with workers and layouts of their own the options of their recipe. What
+// was taken is counted in `taken`.
 void settle_pools(E2eRows& rows, const std::vector<PoolRecipe>& recipes);
 
 }  // namespace moesim::validation
