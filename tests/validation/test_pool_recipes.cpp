@@ -267,9 +267,8 @@ TEST_CASE("rows with workers of their own take their recipe's options") {
   };
   has("placement: {redundant: 32}\n");
   has("  scheduler: {}\n");
-  has("prefill: {replicas: 1, parallelism: {tp: 8, dp: 1, ep: 8, etp: 1}, scheduler: {tokens: "
-      "8192, "
-      "sequences: 16, chunk: 4096}, kv: {memory: 0.6}}");
+  has("prefill: {replicas: 1, parallelism: {tp: 1, dp: 8, ep: 8, etp: 1}, scheduler: {tokens: "
+      "8192, sequences: 16, chunk: 4096}, kv: {memory: 0.6}}");
   has("decode: {replicas: 4, parallelism: {tp: 1, dp: 48, ep: 48, etp: 1}, scheduler: {sequences: "
       "512}, kv: {memory: 0.8}, graphs: {sizes: [1, 2, 4, 8, 12], pad: true}}");
   wide.layout = {.dp = 8, .ep = 8};

@@ -41,7 +41,7 @@ ExpertTraffic::ExpertTraffic(const Deployment& deployment, const RankLayout& lay
       gathers_tokens_(deployment.layout.ep == 1 &&
                       experts_in_tensor_group(deployment.engine.composition) ==
                           ExpertsInTensorGroup::Replicated),
-      wanted_(wanted_by(communication, sharded_)),
+      wanted_(wanted_by(communication, sharded_ && !gathers_tokens_)),
       stage_ranks_(layout.ranks() / static_cast<Rank>(deployment.layout.pp)),
       pricer_(pricing, sharded_ && communication.delivers_sorted(), deployment.layout.etp),
       rows_(layout) {}

@@ -99,18 +99,14 @@ TEST_CASE("ranks that share an expert gather its rows before it and scatter resu
 
 TEST_CASE("ranks that each have a part of every expert gather tokens, not rows, where engines do") {
   // dp 2 = etp 2, ep 1, two tokens a rank, each with two experts: 4 tokens, 8 rows.
-  // embedding 1.008                                                       1.008000
-  // router    of 2 tokens 3.02808                                         4.036080
-  // rows all-gather of 8 x 2,000 B 20 + 8                                32.036080
-  // experts   4 x 3 x 1000 x 250 x 2 B and 8 rows x 4,000 B in and out,
-  //           launches and sums as above: the same in both
-  // rows reduce-scatter 30 + 8
-  // Tokens alone: 4,000 B less each way, 4 us of each.
+  // Rows: all-gather of 8 x 2,000 B 20 + 8, experts read and write 8 x 2,000 B, reduce-scatter
+  // 30 + 8. Tokens: of 4 x 2,000 B 20 + 4 and 30 + 4, and 8,000 B less into the experts and out
+  // of them, 0.016.
   auto d = hand_deployment(hand_model(), {.dp = 2, .etp = 2});
   const Batch batch = on_every_rank({decoding(2, 10)});
   const auto rows = time_of(d, batch);
   d.engine.composition.experts_in_tensor_group = ExpertsInTensorGroup::Replicated;
-  CHECK(rows - time_of(d, batch) == 2 * 4us);
+  CHECK(rows - time_of(d, batch) == 2 * 4us + 16'000_ps);
   // Where experts are divided among groups, too, each choice is sent.
   auto divided = hand_deployment(hand_model(), {.tp = 2, .dp = 2, .ep = 2, .etp = 2});
   const auto sent = time_of(divided, batch);
