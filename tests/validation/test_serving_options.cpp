@@ -8,6 +8,7 @@
 #include "tests/support/thrown.h"
 #include "validation/serving/drafted_rows.h"
 #include "validation/serving/e2e_validation.h"
+#include "validation/serving/option_cells.h"
 
 using namespace moesim;
 using namespace moesim::validation;
@@ -330,6 +331,12 @@ TEST_CASE("rows of prompts read apart are engines of two kinds, where both say h
   REQUIRE(rows.skipped.size() == 2);
   CHECK(rows.skipped[0].reason == "layout labels do not multiply up");
   CHECK(rows.skipped[1].reason == "prefill and decode apart: how many engines is not said");
+  // What its labels have is kept for recipes: 8 x 1 GPUs each, experts in one group.
+  REQUIRE(rows.unsaid.size() == 1);
+  CHECK(rows.unsaid[0].row.name == "b");
+  CHECK(rows.unsaid[0].reads_gpus == 8);
+  CHECK(rows.unsaid[0].reads_ep == 1);
+  CHECK(rows.unsaid[0].generates_gpus == 8);
   // 56 GPUs are seven nodes; pools in place of one engine.
   const std::string scenario =
       scenario_of(row, {.model_file = [](const std::string&) { return std::string("m.yaml"); },

@@ -124,12 +124,12 @@ std::string E2eRow::deployment() const {
   const auto sizes = [](const workloads::Parallelism& of) {
     return fmt::format("tp{} dp{} ep{} etp{}", of.tp, of.dp, of.ep, of.etp);
   };
-  std::string apart;
+  std::string beside;
   if (prefill) {
-    apart = fmt::format("{} x prefill {} beside {} x ", prefill->workers, sizes(prefill->layout),
-                        workers);
+    beside = fmt::format("{} x prefill {} beside {} x ", prefill->workers, sizes(prefill->layout),
+                         workers);
   }
-  return fmt::format("{} {} {} {} {} {}{}", engine, version, model, system, precision, apart,
+  return fmt::format("{} {} {} {} {} {}{}", engine, version, model, system, precision, beside,
                      sizes(p));
 }
 
@@ -188,6 +188,13 @@ E2eRows read_e2e(const std::vector<std::filesystem::path>& files) {
       } else if (!reads || !generates || !reads->says_workers(t, i) ||
                  !generates->says_workers(t, i)) {
         ++skipped["prefill and decode apart: how many engines is not said"];
+        if (reads && generates && !one.row.precision.empty()) {
+          const Label reader = reads->of(t, i), generator = generates->of(t, i);
+          all.unsaid.push_back({.row = std::move(one.row),
+                                .reads_gpus = reader.tp * reader.dp,
+                                .reads_ep = reader.moe_ep,
+                                .generates_gpus = generator.tp * generator.dp});
+        }
         continue;
       } else {
         one.label = generates->of(t, i);

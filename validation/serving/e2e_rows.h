@@ -22,6 +22,12 @@ struct E2ePool {
   std::int64_t gpus() const { return workers * layout.gpus(); }
 };
 
+// What the engines of both kinds were started with.
+struct ApartRun {
+  RunOptions reads = {}, generates = {};
+  std::int64_t sets = 0;  // that fit and differ; these are the first in force
+};
+
 struct E2eRow {
   std::string name, engine, version, model, system, precision, mode;
   std::int64_t isl = 0, osl = 0, concurrency = 0;
@@ -32,8 +38,9 @@ struct E2eRow {
   double ttft_ms = 0, tpot_ms = 0;  // means; 0: not measured
   double throughput = 0;            // output tokens a second, of the whole run; 0: not measured
   std::optional<MeasuredLoad> load = {};
-  bool cold = false;       // measured without a warm-up: its TTFT says nothing
-  bool saturated = false;  // near the deployment's largest output rate
+  std::optional<ApartRun> apart = {};  // where a recipe says it (pool_recipes.h)
+  bool cold = false;                   // measured without a warm-up: its TTFT says nothing
+  bool saturated = false;              // near the deployment's largest output rate
 
   std::int64_t gpus() const { return workers * layout.gpus() + (prefill ? prefill->gpus() : 0); }
   // InferenceX sweeps 1,024 and 8,192 tokens; other lengths are of aiconfigurator's own runs.
@@ -48,9 +55,18 @@ struct SkippedRows {
   std::int64_t n = 0;
 };
 
+// Whose prompts are read by engines of their own, how many is not said; what the labels of a worker
+// have, 1 where nothing.
+struct UnsaidRow {
+  E2eRow row;
+  std::int64_t reads_gpus = 1, reads_ep = 1, generates_gpus = 1;
+};
+
 struct E2eRows {
   std::vector<E2eRow> rows;
   std::vector<SkippedRows> skipped;
+  std::vector<UnsaidRow> unsaid = {};   // counted in `skipped` as long as they are here
+  std::vector<SkippedRows> taken = {};  // where workers apart are from, and how many rows
 };
 
 // Throws InputError "t.csv:7: …". Where prompts are read apart (mode "disagg") and a row does not

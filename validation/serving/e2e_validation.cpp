@@ -84,17 +84,6 @@ std::string engine_of(const E2eRow& row, const std::string& configs) {
   return row.engine;
 }
 
-// Engines of an aggregated row are one; apart there are so many of each kind.
-std::string pools_of(const E2eRow& row) {
-  if (!row.prefill) return "";
-  const auto pool = [](const char* name, std::int64_t workers, const workloads::Parallelism& p) {
-    return fmt::format("{}: {{replicas: {}, parallelism: {}}}", name, workers, sizes_of(p));
-  };
-  return fmt::format("  pools: {{{}, {}}}\n",
-                     pool("prefill", row.prefill->workers, row.prefill->layout),
-                     pool("decode", row.workers, row.layout));
-}
-
 // What the checkpoints of these rows hold. gpt-oss is stored in four bits. NVIDIA's FP4 checkpoints
 // of mixtures (DeepSeek-R1-0528-FP4, MiniMax-M2.5-NVFP4: hf_quant_config.json, exclude_modules)
 // leave attention in 16 bits; those of dense models do not. Zhipu's fp8 has a scale a channel, not
@@ -132,6 +121,35 @@ std::string scheduler_of(const RunOptions& run) {
                         *run.batch_wait, run.batch_wait_share.value_or(0));
   }
   return text;
+}
+
+// Engines of an aggregated row are one; apart there are so many of each kind.
+std::string pools_of(const E2eRow& row) {
+  if (!row.prefill) return "";
+  const ApartRun none, &run = row.apart ? *row.apart : none;
+  const auto pool = [](const char* name, std::int64_t workers, const workloads::Parallelism& p,
+                       const RunOptions& of) {
+    const std::string scheduler = scheduler_of(of);
+    return fmt::format(
+        "{}: {{replicas: {}, parallelism: {}{}{}{}}}", name, workers, sizes_of(p),
+        scheduler.empty() ? "" : fmt::format(", scheduler: {{{}}}", scheduler),
+        of.memory_fraction ? fmt::format(", kv: {{memory: {}}}", *of.memory_fraction) : "",
+        of.graph_sizes.empty()
+            ? ""
+            : fmt::format(", graphs: {{sizes: [{}], pad: true}}", of.graph_sizes));
+  };
+  return fmt::format("  pools: {{{}, {}}}\n",
+                     pool("prefill", row.prefill->workers, row.prefill->layout, run.reads),
+                     pool("decode", row.workers, row.layout, run.generates));
+}
+
+// DeepSeek's 256 experts do not divide over 24 or 48 ranks: recipes of such widths have 32 twice
+// (ep-num-redundant-experts).
+std::string placement_of(const E2eRow& row) {
+  constexpr std::int64_t kExperts = 256;
+  if (!row.prefill || row.model.find("DeepSeek") == std::string::npos) return "";
+  const bool divides = kExperts % row.layout.ep == 0 && kExperts % row.prefill->layout.ep == 0;
+  return divides ? "" : "placement: {redundant: 32}\n";
 }
 
 // As the row says.
@@ -276,10 +294,14 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
   }
 }
 
-// Rows that can share prices: of one deployment, whose options change neither formats nor layout.
+// Rows that can share prices: of one deployment, whose options change neither formats nor layout,
+// nor what a worker that reads takes at once.
 std::string prices_of(const E2eRow& row, const RunOptions& run) {
-  return fmt::format("{} {} {} {} {} {}", row.deployment(), run.cache, run.moe,
-                     layout_of(row, run).ep, run.ahead.value_or(true), run.graphs.value_or(0));
+  const RunOptions none, &reads = row.apart ? row.apart->reads : none;
+  return fmt::format("{} {} {} {} {} {} {} {} {} {}", row.deployment(), run.cache, run.moe,
+                     layout_of(row, run).ep, run.ahead.value_or(true), run.graphs.value_or(0),
+                     run.graph_sizes, reads.tokens.value_or(0), reads.chunk.value_or(0),
+                     reads.graph_sizes);
 }
 
 }  // namespace
@@ -290,14 +312,14 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
   return fmt::format(
       "name: {}\nmodel: {}\ncluster: {}\nprecision: {}\n"
       "parallelism: {}\nrouting: {}\nnetwork: bound\n"
-      "engine: {}\nserving:\n{}  kv: {{prefix_cache: false{}}}\n"
+      "engine: {}\n{}serving:\n{}  kv: {{prefix_cache: false{}}}\n"
       "  scheduler: {{{}}}\n{}  iteration: {{draws: 1, checks: 16}}\n{}{}{}",
       row.name, options.model_file(row.model), cluster_of(row, options.configs),
       precision_of(row, run), sizes_of(p),
       deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", engine_of(row, options.configs),
-      row.load ? load_of(*row.load, row.concurrency) : load_of(row, options),
-      run.memory_fraction ? fmt::format(", memory: {}", *run.memory_fraction) : "",
-      scheduler_of(run), graphs_of(run), pools_of(row),
+      placement_of(row), row.load ? load_of(*row.load, row.concurrency) : load_of(row, options),
+      run.memory_fraction && !row.apart ? fmt::format(", memory: {}", *run.memory_fraction) : "",
+      row.apart ? "" : scheduler_of(run), graphs_of(run), pools_of(row),
       run.moe.empty() ? "" : fmt::format("kernels: {{moe: {}}}\n", run.moe),
       run.ahead == false ? "host: {overlapped: false}\n" : "");
 }
@@ -309,6 +331,9 @@ std::vector<E2ePrediction> predict_e2e(const std::vector<E2eRow>& rows, const E2
     Asked asked{.row = i};
     if (rows[i].load) {
       asked.run = rows[i].load->run;
+    } else if (rows[i].apart) {
+      asked.run = rows[i].apart->generates;
+      predictions[i].option_sets = rows[i].apart->sets;
     } else if (options.runs != nullptr) {
       const OptionTable::Found found = options.runs->of(rows[i]);
       asked.run = found.options;

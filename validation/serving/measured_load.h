@@ -21,6 +21,8 @@ struct RunOptions {
   // The next batch is planned while one runs; without it the host is seen between steps.
   std::optional<bool> ahead = {};
   std::optional<std::int64_t> graphs = {};  // SGLang: the largest batch of decodes with a graph
+  // All batches of decodes with a graph, as YAML's list; empty: not said.
+  std::string graph_sizes = {};
 
   auto operator<=>(const RunOptions&) const = default;
 };

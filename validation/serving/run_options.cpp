@@ -3,142 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include "sim/error.h"
 #include "sim/io/csv.h"
+#include "validation/serving/option_cells.h"
 
 namespace moesim::validation {
 namespace {
 
 // From then on the benchmark's runs name their engine's version.
 constexpr std::string_view kVersionsSince = "2026-01-21";
-
-// sum = product {"+" product}; product = part {"*" part}; part = number | name | call
-class Formula {
- public:
-  Formula(std::string_view text, const E2eRow& row) : text_(text), row_(row) {}
-
-  std::optional<std::int64_t> value() {
-    const auto result = sum();
-    return result && at_ == text_.size() ? result : std::nullopt;
-  }
-
- private:
-  using Value = std::optional<std::int64_t>;
-
-  bool take(char c) {
-    if (at_ >= text_.size() || text_[at_] != c) return false;
-    ++at_;
-    return true;
-  }
-  Value sum() {
-    Value result = product();
-    while (result && take('+')) {
-      const Value next = product();
-      result = next ? Value(*result + *next) : std::nullopt;
-    }
-    return result;
-  }
-  Value product() {
-    Value result = part();
-    while (result && take('*')) {
-      const Value next = part();
-      result = next ? Value(*result * *next) : std::nullopt;
-    }
-    return result;
-  }
-  Value part() {
-    const std::size_t begin = at_;
-    while (at_ < text_.size() &&
-           (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_')) {
-      ++at_;
-    }
-    const std::string_view word = text_.substr(begin, at_ - begin);
-    if (take('(')) return call(word);
-    if (word == "C") return row_.concurrency;
-    if (word == "isl") return row_.isl;
-    if (word == "osl") return row_.osl;
-    if (word == "max_model_len") return row_.isl + row_.osl + 200;
-    std::int64_t number = 0;
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), number);
-    if (error != std::errc() || end != word.data() + word.size() || word.size() > 12) return {};
-    return number;
-  }
-  Value call(std::string_view name) {
-    Value result = sum();
-    if (name == "roundup64") {
-      if (result) result = (*result + 63) / 64 * 64;
-    } else if (name == "max") {
-      while (result && take(' ')) {
-        const Value next = sum();
-        result = next ? Value(std::max(*result, *next)) : std::nullopt;
-      }
-    } else {
-      return {};
-    }
-    return take(')') ? result : std::nullopt;
-  }
-
-  std::string_view text_;
-  const E2eRow& row_;
-  std::size_t at_ = 0;
-};
-
-// "4|8", "*".
-bool allows(const std::string& cell, const std::string& value) {
-  if (cell == "*") return true;
-  for (std::size_t begin = 0; begin <= cell.size();) {
-    const std::size_t end = std::min(cell.find('|', begin), cell.size());
-    if (std::string_view(cell).substr(begin, end - begin) == value) return true;
-    begin = end + 1;
-  }
-  return false;
-}
-
-bool allows(const std::string& cell, std::int64_t value) {
-  return allows(cell, std::to_string(value));
-}
-
-// The end of a range of concurrencies: open where it is "*" or empty.
-std::int64_t end_of(const std::string& cell, std::int64_t open) {
-  std::int64_t value = open;
-  std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  return value;
-}
-
-std::optional<double> share_of(const std::string& cell) {
-  if (cell.empty()) return {};
-  double value = 0;
-  const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), value);
-  return error == std::errc() && value > 0 && value <= 1 ? std::optional(value) : std::nullopt;
-}
-
-// "on; wait 0; timeout 60": so many iterations until every dp rank has a prompt; 50 where it does
-// not say (llmapi/llm_args.py, AttentionDpConfig.timeout_iters).
-std::optional<std::int64_t> balance_of(const std::string& cell) {
-  constexpr std::string_view kTimeout = "timeout ";
-  constexpr std::int64_t kDefault = 50;
-  if (!cell.starts_with("on")) return {};
-  const std::size_t at = cell.find(kTimeout);
-  return at == std::string::npos ? kDefault : end_of(cell.substr(at + kTimeout.size()), kDefault);
-}
-
-std::string cache_of(const std::string& cell) {
-  if (cell.starts_with("fp8")) return "fp8";
-  return cell == "auto" || cell == "bf16" ? "bf16" : "";
-}
-
-// Of what recipes call "TRTLLM", "CUTLASS", "DEEPGEMM", "MXFP4_USE_MARLIN=1",
-// "MOE_USE_DEEP_GEMM=0 USE_FLASHINFER_MOE_FP8=0" (what is left is vLLM's own).
-std::string experts_of(const std::string& cell) {
-  const auto has = [&](const char* word) { return cell.find(word) != std::string::npos; };
-  if (has("USE_MARLIN=1")) return "marlin";
-  if (has("USE_FLASHINFER_MOE_FP8=0")) return "vllm";
-  if (cell == "TRTLLM") return "trtllm_gen";
-  return cell == "CUTLASS" || cell == "DEEPGEMM" ? "trtllm" : "";
-}
 
 // origin: assumed. No file of the data and no page says what TensorRT-LLM was started with outside
 // the sweeps. Taken is room for one prompt beside the batch, isl + batch + 1,500 tokens, as
@@ -150,10 +25,6 @@ std::optional<RunOptions> assumed_options(const E2eRow& row) {
 }
 
 }  // namespace
-
-std::optional<std::int64_t> value_of(std::string_view formula, const E2eRow& row) {
-  return Formula(formula, row).value();
-}
 
 OptionTable OptionTable::read(const std::filesystem::path& file) {
   const sim::io::CsvTable t = sim::io::CsvTable::read(file);

@@ -7,16 +7,11 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "validation/serving/e2e_rows.h"
 
 namespace moesim::validation {
-
-// A number or a formula of a run's lengths and concurrency: "16384", "C", "2*isl", "max(C 16)",
-// "max(8192 roundup64(isl+C+64))", "max_model_len" (isl + osl + 200). Empty where it is none.
-std::optional<std::int64_t> value_of(std::string_view formula, const E2eRow& row);
 
 class OptionTable {
  public:

@@ -54,10 +54,14 @@ CachePlan plan_cache(const Deployment& deployment, const Pool& pool, double mean
   load.context = context;
   const MemoryPlan with = plan_serving(d.model, d.layout, options, load, d.cluster.device);
   const auto capacity = static_cast<double>(plan.memory.capacity);
+  // SGLang's fraction is of weights and cache; passes take what it leaves.
+  const bool holds_no_passes = pool.cache.of == FractionOf::Card && d.engine.memory &&
+                               d.engine.memory->holds == FractionHolds::WeightsAndCache;
   double least = INFINITY;
   for (std::size_t s = 0; s < with.stages.size(); ++s) {
     const GpuMemory& gpu = plan.memory.stages[s];
-    const auto fixed = static_cast<double>(gpu.peak() - gpu.kv_cache);
+    const std::int64_t beside = holds_no_passes ? gpu.activations + gpu.graphs : 0;
+    const auto fixed = static_cast<double>(gpu.peak() - gpu.kv_cache - beside);
     const double all = pool.cache.of == FractionOf::Card ? capacity * pool.cache.fraction - fixed
                                                          : (capacity - fixed) * pool.cache.fraction;
     const double room = all - static_cast<double>(pool.cache.reserve.count());

@@ -17,7 +17,8 @@ struct CachePlan {
 };
 
 // Of the card's memory the engine's fraction, less weights, activations of a full iteration,
-// buffers, graphs and context; or its fraction of what these leave. `mean_context`: at which a
+// buffers, graphs and context (activations and graphs are beside it where the engine's fraction
+// holds weights and cache); or its fraction of what these leave. `mean_context`: at which a
 // token's bytes are taken (windows and states do not grow). Throws InfeasibleError where there is
 // no room.
 CachePlan plan_cache(const Deployment& deployment, const Pool& pool, double mean_context);

@@ -53,8 +53,9 @@ void check_longest(const ServingQuestion& question, const Pool& pool, const Cach
   const std::int64_t turn = laws->input.largest() + laws->output.largest();
   const std::int64_t input =
       laws->input.largest() + (p.groups > 0 ? p.tokens : 0) + (p.turns - 1) * turn;
-  const std::string why = never_served(pool.scheduler, cache.blocks, cache.block, input,
-                                       decodes ? laws->output.largest() : 1);
+  const std::string why =
+      never_served(pool.scheduler, cache.blocks, cache.block, input,
+                   decodes ? laws->output.largest() : 1, !decodes || !question.prefill);
   if (!why.empty()) {
     throw sim::InfeasibleError(
         fmt::format("{}: the longest request is never served: {}", pool.name, why));

@@ -23,9 +23,21 @@ std::int64_t mean_context(const BatchPlan& plan) {
   return (plan.keys + plan.decodes / 2) / plan.decodes;
 }
 
+// Rows that fill a graph up to its size are decodes of one key in the same kernels as the others:
+// each has attention at the mean of all.
+BatchShape padded(const BatchPlan& plan, std::int64_t context, std::int64_t idle) {
+  const std::int64_t sequences = plan.decodes + idle;
+  return decoding(sequences, (context * plan.decodes + idle + sequences / 2) / sequences);
+}
+
 RankBatch rank_batch(const BatchPlan& plan, std::int64_t draft, std::int64_t context) {
   RankBatch rank;
-  if (plan.decodes > 0) {
+  // Rows that are computed for nothing; and a rank that runs along has one.
+  std::int64_t idle = draft == 0 ? plan.padding + (plan.dummy ? 1 : 0) : 0;
+  if (plan.decodes > 0 && plan.queries == 1) {
+    rank.push_back(padded(plan, context, idle));
+    idle = 0;
+  } else if (plan.decodes > 0) {
     BatchShape shape = decoding(plan.decodes, context);
     shape.query_length = plan.queries;
     rank.push_back(shape);
@@ -42,9 +54,7 @@ RankBatch rank_batch(const BatchPlan& plan, std::int64_t draft, std::int64_t con
       ++same->sequences;
     }
   }
-  // Rows that are computed for nothing; and a rank that runs along has one.
-  const std::int64_t idle = plan.padding + (plan.dummy ? 1 : 0);
-  if (idle > 0 && draft == 0) rank.push_back(decoding(idle, 1));
+  if (idle > 0) rank.push_back(decoding(idle, 1));
   return rank;
 }
 

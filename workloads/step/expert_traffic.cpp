@@ -38,7 +38,10 @@ ExpertTraffic::ExpertTraffic(const Deployment& deployment, const RankLayout& lay
       pricing_(pricing),
       sharded_(tokens_are_sharded(deployment)),
       orders_rows_(sharded_ && communication.wants_rows_in_order() && pricing.kernels.moves_rows()),
-      wanted_(wanted_by(communication, sharded_)),
+      gathers_tokens_(deployment.layout.ep == 1 &&
+                      experts_in_tensor_group(deployment.engine.composition) ==
+                          ExpertsInTensorGroup::Replicated),
+      wanted_(wanted_by(communication, sharded_ && !gathers_tokens_)),
       stage_ranks_(layout.ranks() / static_cast<Rank>(deployment.layout.pp)),
       pricer_(pricing, sharded_ && communication.delivers_sorted(), deployment.layout.etp),
       rows_(layout) {}
@@ -78,7 +81,7 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
   }
   for (Rank r = 0; r < stage_ranks_; ++r) {
     const auto rows = rows_.rows(r);
-    traffic.rows.push_back(sum(rows));
+    traffic.rows.push_back(gathers_tokens_ ? rows_.tokens(r) : sum(rows));
     traffic.experts.push_back(&pricer_.price(moe, rows, rows_.tokens(r)));
   }
   return traffic;

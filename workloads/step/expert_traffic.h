@@ -17,7 +17,10 @@ namespace moesim::workloads {
 struct LayerTraffic {
   std::vector<TokenExchange> exchanges;  // of each group; none where tokens are not sharded
   std::vector<const Work*> experts;      // of each rank
-  std::vector<std::int64_t> rows;        // of each rank
+  // That the etp ranks of each rank gather: a row for each choice of a token or, where all of them
+  // have a part of every expert (ep = 1) in an engine that keeps tokens replicated, each token once
+  // (TensorRT-LLM's fused_moe gathers hidden states and choices, and scatters sums).
+  std::vector<std::int64_t> rows;
   // Of each rank, where the exchange wants rows in order and the device knows what that costs:
   // copies of tokens into that order, and those that come back added up.
   std::vector<Work> rows_out, rows_back;
@@ -47,6 +50,7 @@ class ExpertTraffic {
   const LayerPricing& pricing_;
   bool sharded_;
   bool orders_rows_;
+  bool gathers_tokens_;
   DispatchWanted wanted_;
   Rank stage_ranks_;
   ExpertPricer pricer_;

@@ -30,6 +30,28 @@ BatchPlan reading_plan(std::int64_t tokens, std::int64_t before) {
 
 }  // namespace
 
+TEST_CASE("rows that fill a graph up are in the kernels of the decodes that they are beside") {
+  BatchPlan plan = decoding_plan(6, 1000);
+  plan.padding = 2;
+  // (6 x 1000 + 2 x 1) / 8 = 750.25 keys each.
+  const Batch padded = batch_of(std::vector{plan}, 0);
+  CHECK(padded.ranks[0] == RankBatch{decoding(8, 750)});
+  // To the nearest: (5 x 7 + 1) / 6 = 6 exactly, (5 x 7 + 3) / 8 = 4.75.
+  plan = decoding_plan(5, 7);
+  plan.padding = 1;
+  CHECK(batch_of(std::vector{plan}, 0).ranks[0] == RankBatch{decoding(6, 6)});
+  plan.padding = 3;
+  CHECK(batch_of(std::vector{plan}, 0).ranks[0] == RankBatch{decoding(8, 5)});
+  // A rank that only runs along has a row of one key; a draft's passes have none.
+  BatchPlan dummy;
+  dummy.dummy = true;
+  CHECK(batch_of(std::vector{dummy}, 0).ranks[0] == RankBatch{decoding(1, 1)});
+  CHECK(batch_of(std::vector{dummy}, 1).ranks[0].empty());
+  // Beside prompts, as well.
+  plan.chunks = {{.tokens = 16, .before = 4}};
+  CHECK(batch_of(std::vector{plan}, 0).ranks[0] == RankBatch{decoding(8, 5), prompts(1, 16, 4)});
+}
+
 TEST_CASE("an iteration of more tokens, or of longer contexts, costs no less") {
   // The mean draw: one draw's experts may be fuller than another's. Measured tables go down here
   // and there where a kernel changes (serving.md, section 3: 65 tokens a rank against 64): no more

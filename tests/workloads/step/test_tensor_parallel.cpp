@@ -97,6 +97,23 @@ TEST_CASE("ranks that share an expert gather its rows before it and scatter resu
   CHECK(time_of(d, on_every_rank({decoding(2, 10)})) == 128'058'040_ps);
 }
 
+TEST_CASE("ranks that each have a part of every expert gather tokens, not rows, where engines do") {
+  // dp 2 = etp 2, ep 1, two tokens a rank, each with two experts: 4 tokens, 8 rows.
+  // Rows: all-gather of 8 x 2,000 B 20 + 8, experts read and write 8 x 2,000 B, reduce-scatter
+  // 30 + 8. Tokens: of 4 x 2,000 B 20 + 4 and 30 + 4, and 8,000 B less into the experts and out
+  // of them, 0.016.
+  auto d = hand_deployment(hand_model(), {.dp = 2, .etp = 2});
+  const Batch batch = on_every_rank({decoding(2, 10)});
+  const auto rows = time_of(d, batch);
+  d.engine.composition.experts_in_tensor_group = ExpertsInTensorGroup::Replicated;
+  CHECK(rows - time_of(d, batch) == 2 * 4us + 16'000_ps);
+  // Where experts are divided among groups, too, each choice is sent.
+  auto divided = hand_deployment(hand_model(), {.tp = 2, .dp = 2, .ep = 2, .etp = 2});
+  const auto sent = time_of(divided, batch);
+  divided.engine.composition.experts_in_tensor_group = ExpertsInTensorGroup::Replicated;
+  CHECK(time_of(divided, batch) == sent);
+}
+
 TEST_CASE("rows of experts in a narrower width are gathered in that width") {
   // As above with experts in 100 numbers, which the router projects to and back: messages of
   // 200 + 16 B, 4 rows of 200 B.

@@ -18,6 +18,7 @@
 #include "validation/serving/e2e_trust.h"
 #include "validation/serving/e2e_validation.h"
 #include "validation/serving/measured_tables.h"
+#include "validation/serving/pool_recipes.h"
 #include "workloads/model/model_spec.h"
 
 namespace moesim::tools {
@@ -36,6 +37,21 @@ struct Result {
   std::vector<validation::SkippedRows> skipped = {};
   std::vector<const E2ePrediction*> worst = {};
 };
+
+// Of rows whose prompts engines of their own read.
+constexpr std::array kAssumedApart{
+    "attention dp is over all GPUs of a worker that has it",
+    "of several recipes that fit the first in force is played",
+    "rows that say their workers draft nothing, though some of their recipes may",
+    "caches go over ports of their own, not beside the exchanges of experts"};
+
+std::string apart_text(const std::vector<validation::SkippedRows>& taken) {
+  if (taken.empty()) return "";
+  std::string text = "\n  prompts read apart: where the workers are from\n";
+  for (const auto& one : taken) text += fmt::format("  {:>5}  {}\n", one.n, one.reason);
+  for (const char* what : kAssumedApart) text += fmt::format("         assumed: {}\n", what);
+  return text;
+}
 
 Json trust_json(const std::array<validation::TrustBin, 5>& bins) {
   Json json{{"largest_gap", rounded(validation::largest_gap(bins))}, {"bins", Json::array()}};
@@ -128,6 +144,10 @@ Json to_json(const Result& r) {
                                  {"ttft", error_json(errors.ttft)}};
     }
   }
+  if (!r.rows.taken.empty()) {
+    json["apart"] = {{"taken", set_apart_json(r.rows.taken)}, {"assumed", Json::array()}};
+    for (const char* what : kAssumedApart) json["apart"]["assumed"].push_back(what);
+  }
   json["skipped"] = set_apart_json(r.skipped);
   json["worst"] = Json::array();
   for (const E2ePrediction* p : r.worst) {
@@ -180,7 +200,7 @@ std::string to_text(const Result& r) {
   }
   out += bars_text(r.predictions) + accuracy_text(r.predictions) + structure_text(r) +
          trust_text(r.predictions);
-  return out + set_apart_text(r.skipped);
+  return out + apart_text(r.rows.taken) + set_apart_text(r.skipped);
 }
 
 bool is_dense(const std::string& model_file) {
@@ -206,6 +226,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     runs = validation::OptionTable::read(*file);
     options.runs = &*runs;
     set_drafted_apart(result.rows, *runs);
+    settle_pools(result.rows, validation::read_pool_recipes(*file));
   }
   result.skipped = result.rows.skipped;
   options.threads = static_cast<int>(arguments.integer("jobs", 1, 256));

@@ -186,11 +186,12 @@ void ServingLoop::send_requests() {
 }
 
 void ServingLoop::reach(std::unique_ptr<Job> job) {
-  const auto refused = [&](const PoolRules& pool, std::int64_t limit) {
+  const auto refused = [&](const PoolRules& pool, std::int64_t limit, bool reads) {
     const ReplicaRules& r = pool.replica;
-    return !never_served(r.scheduler, r.blocks, r.block, job->input, limit).empty();
+    return !never_served(r.scheduler, r.blocks, r.block, job->input, limit, reads).empty();
   };
-  if (refused(rules_.serving, job->limit) || (apart() && refused(*rules_.prefill, 1))) {
+  if (refused(rules_.serving, job->limit, !apart()) ||
+      (apart() && refused(*rules_.prefill, 1, true))) {
     ++failed_;
     set_in_flight(-1, now_);
     if (rules_.client.concurrency) places_.push(now_);

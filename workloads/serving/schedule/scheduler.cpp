@@ -57,7 +57,7 @@ std::int64_t reserved_blocks(const SchedulerRules& rules, const RankState& rank,
 }
 
 std::string never_served(const SchedulerRules& rules, std::int64_t blocks, std::int64_t block,
-                         std::int64_t input, std::int64_t limit) {
+                         std::int64_t input, std::int64_t limit, bool reads) {
   // The last token's keys are never needed, but drafted ones' are.
   const std::int64_t most = input + limit - 1 + rules.draft;
   const std::int64_t needed = (most + block - 1) / block;
@@ -68,7 +68,7 @@ std::string never_served(const SchedulerRules& rules, std::int64_t blocks, std::
   // One that lost its cache reads all that is known again.
   const bool again = rules.kind == SchedulerKind::Vllm ||
                      (rules.kind == SchedulerKind::Trtllm && rules.admission != Admission::NoEvict);
-  const std::int64_t longest = again ? input + limit - 1 : input;
+  const std::int64_t longest = again ? input + limit - 1 : reads ? input : 1;
   if (!rules.chunked && rules.kind != SchedulerKind::Sglang && longest > rules.tokens) {
     return fmt::format("prompts are not cut, and {} tokens are more than the {} of an iteration",
                        longest, rules.tokens);

@@ -85,9 +85,10 @@ BatchPlan plan_trtllm(const SchedulerRules& rules, RankState& rank, const Moment
 std::int64_t reserved_blocks(const SchedulerRules& rules, const RankState& rank,
                              const Sequence& sequence);
 // Why an engine with such a pool would never serve a request of these lengths; empty where it
-// would.
+// would. `reads`: prompts; else their caches come from elsewhere, and an iteration's tokens bound
+// what is read again alone.
 std::string never_served(const SchedulerRules& rules, std::int64_t blocks, std::int64_t block,
-                         std::int64_t input, std::int64_t limit);
+                         std::int64_t input, std::int64_t limit, bool reads = true);
 
 // Steps that the schedulers are made of.
 namespace steps {

@@ -232,4 +232,11 @@ TEST_CASE("what could never be served is told") {
         "prompts are not cut, and 64 tokens are more than the 63 of an iteration");
   rules.kind = SchedulerKind::Trtllm;  // never reads anything again
   CHECK(never_served(rules, 100, 16, 63, 50).empty());
+  CHECK_FALSE(never_served(rules, 100, 16, 64, 50).empty());
+  // Where caches come from elsewhere it reads none, but for those that it would read again.
+  CHECK(never_served(rules, 100, 16, 64, 50, false).empty());
+  CHECK_FALSE(never_served(rules, 7, 16, 64, 50, false).empty());  // 113 tokens: 8 blocks
+  rules.admission = moesim::workloads::Admission::MaxUtilization;
+  CHECK_FALSE(never_served(rules, 100, 16, 14, 51, false).empty());  // 64 tokens
+  CHECK(never_served(rules, 100, 16, 14, 50, false).empty());
 }
