@@ -271,6 +271,19 @@ TEST_CASE("rows with workers of their own take their recipe's options") {
       "8192, sequences: 16, chunk: 4096}, kv: {memory: 0.6}}");
   has("decode: {replicas: 4, parallelism: {tp: 1, dp: 48, ep: 48, etp: 1}, scheduler: {sequences: "
       "512}, kv: {memory: 0.8}, graphs: {sizes: [1, 2, 4, 8, 12], pad: true}}");
+  // Decodes that recipes dispatch by DeepEP, by that, and buffers for as many as there are.
+  CHECK(exchange_of("deep_gemm a2a=deepep deepep-mode=low_latency") == "deepep");
+  CHECK(exchange_of("flashinfer_cutedsl a2a=flashinfer").empty());
+  CHECK(scenario.find("kernels:") == std::string::npos);
+  RunOptions by_deepep = wide.apart->generates;
+  by_deepep.all_to_all = "deepep";
+  const std::string other =
+      scenario_of(wide,
+                  {.model_file = [](const std::string&) { return std::string("m.yaml"); },
+                   .configs = "configs"},
+                  by_deepep);
+  CHECK(other.find("kernels: {all_to_all: deepep}\n") != std::string::npos);
+  CHECK(other.find(", dispatch_tokens: 1024}\n") != std::string::npos);
   wide.layout = {.dp = 8, .ep = 8};
   CHECK(scenario_of(wide,
                     {.model_file = [](const std::string&) { return std::string("m.yaml"); },

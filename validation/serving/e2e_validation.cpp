@@ -294,14 +294,28 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
   }
 }
 
+std::string kernels_of(const RunOptions& run) {
+  std::string text = run.moe.empty() ? "" : "moe: " + run.moe;
+  if (!run.all_to_all.empty())
+    text += (text.empty() ? "" : ", ") + std::string("all_to_all: ") + run.all_to_all;
+  return text.empty() ? "" : fmt::format("kernels: {{{}}}\n", text);
+}
+
+// Recipes that dispatch at low latency alone size its buffers for their batches, which they do not
+// all say.
+std::string engine_text(const std::string& file, const RunOptions& run) {
+  if (run.all_to_all.empty()) return file;
+  return fmt::format("{{file: {}, dispatch_tokens: {}}}", file, workloads::kHighestDispatchTokens);
+}
+
 // Rows that can share prices: of one deployment, whose options change neither formats nor layout,
 // nor what a worker that reads takes at once.
 std::string prices_of(const E2eRow& row, const RunOptions& run) {
   const RunOptions none, &reads = row.apart ? row.apart->reads : none;
-  return fmt::format("{} {} {} {} {} {} {} {} {} {}", row.deployment(), run.cache, run.moe,
-                     layout_of(row, run).ep, run.ahead.value_or(true), run.graphs.value_or(0),
-                     run.graph_sizes, reads.tokens.value_or(0), reads.chunk.value_or(0),
-                     reads.graph_sizes);
+  return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", row.deployment(), run.cache, run.moe,
+                     run.all_to_all, layout_of(row, run).ep, run.ahead.value_or(true),
+                     run.graphs.value_or(0), run.graph_sizes, reads.tokens.value_or(0),
+                     reads.chunk.value_or(0), reads.graph_sizes);
 }
 
 }  // namespace
@@ -316,11 +330,11 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
       "  scheduler: {{{}}}\n{}  iteration: {{draws: 1, checks: 16}}\n{}{}{}",
       row.name, options.model_file(row.model), cluster_of(row, options.configs),
       precision_of(row, run), sizes_of(p),
-      deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}", engine_of(row, options.configs),
-      placement_of(row), row.load ? load_of(*row.load, row.concurrency) : load_of(row, options),
+      deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}",
+      engine_text(engine_of(row, options.configs), run), placement_of(row),
+      row.load ? load_of(*row.load, row.concurrency) : load_of(row, options),
       run.memory_fraction && !row.apart ? fmt::format(", memory: {}", *run.memory_fraction) : "",
-      row.apart ? "" : scheduler_of(run), graphs_of(run), pools_of(row),
-      run.moe.empty() ? "" : fmt::format("kernels: {{moe: {}}}\n", run.moe),
+      row.apart ? "" : scheduler_of(run), graphs_of(run), pools_of(row), kernels_of(run),
       run.ahead == false ? "host: {overlapped: false}\n" : "");
 }
 

@@ -14,8 +14,9 @@ struct RunOptions {
   std::optional<std::int64_t> batch_wait = {};                          // TensorRT-LLM: iterations
   std::optional<std::int64_t> balance = {};  // TensorRT-LLM: iterations that dp ranks wait
   std::optional<double> batch_wait_share = {}, memory_fraction = {};
-  std::string cache = {};  // "fp8", "bf16"; empty: not said
-  std::string moe = {};    // the experts' kernels, as `kernels.moe` has them; empty: not said
+  std::string cache = {};       // "fp8", "bf16"; empty: not said
+  std::string moe = {};         // the experts' kernels, as `kernels.moe` has them; empty: not said
+  std::string all_to_all = {};  // tokens to experts, as `kernels.all_to_all` has it
   // Where the label says 1, which recipes have for both.
   std::optional<bool> expert_parallel = {};
   // The next batch is planned while one runs; without it the host is seen between steps.

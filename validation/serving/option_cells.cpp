@@ -185,6 +185,10 @@ std::string experts_of(std::string_view cell) {
   return cell == "CUTLASS" || cell == "DEEPGEMM" ? "trtllm" : "";
 }
 
+std::string exchange_of(std::string_view cell) {
+  return cell.find("a2a=deepep") == std::string_view::npos ? "" : "deepep";
+}
+
 std::string graphs_of(std::string_view cell, std::string_view engine) {
   constexpr std::int64_t kMost = 1 << 14, kSglangFine = 256, kSglangStep = 16, kTrtllmFine = 128;
   const std::vector<std::int64_t> numbers = numbers_in(cell.substr(0, cell.find(';')));

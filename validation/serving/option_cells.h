@@ -34,6 +34,10 @@ std::string cache_of(std::string_view cell);  // "fp8", "bf16", or nothing
 // "MOE_USE_DEEP_GEMM=0 USE_FLASHINFER_MOE_FP8=0" (what is left is vLLM's own).
 std::string experts_of(std::string_view cell);
 
+// What carries tokens to their experts in "deep_gemm a2a=deepep deepep-mode=low_latency": "deepep",
+// whose low-latency kernels carry decodes. Nothing where it is not said, or not known.
+std::string exchange_of(std::string_view cell);
+
 // The batches that decodes have graphs for, as YAML's list of sizes: "35 sizes 1..256; padded" (3
 // and then every eighth, or, where there are as few as that, powers of two), "1 2 4 8; padded", "up
 // to 512". `engine`: what it captures up to a largest batch. Nothing where the cell names no batch.

@@ -306,6 +306,7 @@ ApartRun PoolRecipe::run(const E2eRow& row) const {
   // Kernels are of both.
   const std::string of_one = experts_of(part_of(moe, PoolSide::Reads));
   if (of_one == experts_of(part_of(moe, PoolSide::Generates))) run.generates.moe = of_one;
+  run.generates.all_to_all = exchange_of(part_of(moe, PoolSide::Generates));
   return run;
 }
 
