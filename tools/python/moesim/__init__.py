@@ -107,7 +107,10 @@ def config(scenario: Source | Scenario, *, set: Mapping[str, Any] | None = None)
 
 def capacity(scenario: Source | Scenario, *, set: Mapping[str, Any] | None = None,
              inputs: Inputs | None = None) -> dict[str, Any]:
-    """The highest rate that a service carries within its targets: what `moesim capacity --format json` prints."""
+    """The highest rate that a service carries within its targets: what `moesim capacity --format json` prints.
+
+    But for availability, which the program adds: what is carried when GPUs are lost.
+    """
     return json.loads(_core.capacity(_loaded(scenario, set, inputs)))
 
 
