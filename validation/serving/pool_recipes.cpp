@@ -148,8 +148,12 @@ class Settling {
       : rows_(rows), recipes_(recipes) {}
 
   void run() {
-    std::erase_if(rows_.skipped, [](const SkippedRows& s) { return s.reason == kUnsaid; });
-    for (const SkippedRows& s : rows_.skipped) skipped_[s.reason] += s.n;
+    // Those that are looked at now; a table without columns of workers has others.
+    const auto looked_at = static_cast<std::int64_t>(rows_.unsaid.size());
+    for (const SkippedRows& s : rows_.skipped) {
+      const std::int64_t left = s.n - (s.reason == kUnsaid ? looked_at : 0);
+      if (left > 0) skipped_[s.reason] += left;
+    }
     rows_.skipped.clear();
     give_options();
     std::map<std::string, std::vector<UnsaidRow>> by_label;

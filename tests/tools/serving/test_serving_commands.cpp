@@ -249,7 +249,7 @@ TEST_CASE("measured engines are played with the options that their runs had") {
   std::map<std::string, int> skipped;
   for (const auto& one : asked["skipped"]) skipped[one["reason"]] = one["n"];
   CHECK(skipped ==
-        std::map<std::string, int>{{"apart: no recipe with sizes of its workers fits", 1},
+        std::map<std::string, int>{{"prefill and decode apart: how many engines is not said", 1},
                                    {"no model file is called or has the alias nobody/knows", 1}});
   const Called text = call(tools::validate_serving_command(), {{"FILE", {rows}}});
   CHECK(has(text.out, "error in %"));
