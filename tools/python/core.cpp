@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
+#include <type_traits>
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
@@ -69,9 +70,9 @@ class Interruption {
 // Calls what may take long, without the GIL; what was raised meanwhile is raised in place of what
 // the call gave, or threw because of it.
 template <class Call>
-std::string without_gil(Call call) {
+std::invoke_result_t<Call, Interruption&> without_gil(Call call) {
   Interruption interruption;
-  std::string result;
+  std::invoke_result_t<Call, Interruption&> result;
   std::exception_ptr thrown;
   {
     const py::gil_scoped_release released;
@@ -120,12 +121,9 @@ workloads::RunResult played(const workloads::Scenario& scenario, std::size_t job
 std::shared_ptr<workloads::Scenario> load(const std::string& source, const std::string& text_name,
                                           const Texts& sets,
                                           const std::shared_ptr<StudyInputs>& inputs) {
-  std::shared_ptr<workloads::Scenario> loaded;
-  without_gil([&](Interruption&) {
-    loaded = std::make_shared<workloads::Scenario>(scenario_of(source, text_name, sets, inputs));
-    return std::string();
+  return without_gil([&](Interruption&) {
+    return std::make_shared<workloads::Scenario>(scenario_of(source, text_name, sets, inputs));
   });
-  return loaded;
 }
 
 std::string run(const workloads::Scenario& scenario, std::size_t jobs) {

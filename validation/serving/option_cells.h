@@ -10,6 +10,9 @@
 
 namespace moesim::validation {
 
+// From then on the benchmark's runs name their engine's version.
+inline constexpr std::string_view kVersionsSince = "2026-01-21";
+
 // A number or a formula of a run's lengths and concurrency: "16384", "C", "2*isl", "max(C 16)",
 // "max(8192 roundup64(isl+C+64))", "max_model_len" (isl + osl + 200). Empty where it is none.
 std::optional<std::int64_t> value_of(std::string_view formula, const E2eRow& row);

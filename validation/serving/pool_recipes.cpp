@@ -18,7 +18,6 @@ namespace {
 using sim::io::CsvTable;
 using Fitting = std::vector<const PoolRecipe*>;
 
-constexpr std::string_view kVersionsSince = "2026-01-21";
 constexpr double kOfOneRun = 0.05;  // repeats of one run are no farther apart
 
 constexpr const char* kUnsaid = "prefill and decode apart: how many engines is not said";

@@ -12,9 +12,6 @@
 namespace moesim::validation {
 namespace {
 
-// From then on the benchmark's runs name their engine's version.
-constexpr std::string_view kVersionsSince = "2026-01-21";
-
 // origin: assumed. No file of the data and no page says what TensorRT-LLM was started with outside
 // the sweeps. Taken is room for one prompt beside the batch, isl + batch + 1,500 tokens, as
 // aiconfigurator's generator is remembered to give: so the prompts of a wave are read one or two at

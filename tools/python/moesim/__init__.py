@@ -18,8 +18,8 @@ from . import _core
 from ._errors import ConfigError, Error, InfeasibleError, InputError, Problem
 from ._traces import Trace, write_trace
 
-__all__ = ["load", "run", "config", "capacity", "sweep", "plan", "compare", "Scenario", "Inputs", "Trace", "write_trace", "Error", "ConfigError",
-           "InputError", "InfeasibleError", "Problem", "__version__"]
+__all__ = ["load", "run", "config", "capacity", "sweep", "plan", "compare", "Scenario", "Inputs", "Trace",
+           "write_trace", "Error", "ConfigError", "InputError", "InfeasibleError", "Problem", "__version__"]
 __version__: str = _core.version
 
 # A file or a name, or what a file would say.
