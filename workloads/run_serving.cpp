@@ -6,12 +6,9 @@
 #include <cmath>
 
 #include "sim/error.h"
-#include "sim/units_text.h"
-#include "workloads/deployment/layout_rules.h"
-#include "workloads/report/describe.h"
+#include "workloads/describe_serving.h"
 #include "workloads/report/energy.h"
 #include "workloads/report/summary.h"
-#include "workloads/step/token_kernels.h"
 
 namespace moesim::workloads {
 namespace {
@@ -19,86 +16,6 @@ namespace {
 using serving::ServingQuestion;
 using serving::ServingReport;
 using serving::StepCost;
-
-std::string lengths_text(const serving::Lengths& l) {
-  using serving::LengthLaw;
-  switch (l.law) {
-    case LengthLaw::Constant:
-      return fmt::format("{}", l.low);
-    case LengthLaw::Uniform:
-      return fmt::format("{} to {}", l.low, l.high);
-    case LengthLaw::LogNormal:
-      return fmt::format("about {:.0f} (log-normal)", l.median);
-    case LengthLaw::Table:
-    case LengthLaw::Histogram:
-      break;
-  }
-  return fmt::format("{:.0f} on average ({})", l.mean(), l.file.filename().string());
-}
-
-// "a closed loop of 32 clients": each sends when it has its answer.
-std::string clients_text(const ServingQuestion& q, const serving::Arrivals& arrivals) {
-  std::string text = fmt::format("a closed loop of {} clients", q.client.concurrency.value_or(1));
-  if (arrivals.think > sim::Duration{})
-    text += fmt::format(", each {} after an answer", sim::to_text(arrivals.think));
-  return text;
-}
-
-std::string load_text(const ServingQuestion& q) {
-  std::string text;
-  bool closed = false;
-  if (const auto* laws = std::get_if<serving::RequestLaws>(&q.requests)) {
-    const auto& arrivals = laws->arrivals;
-    if (arrivals.has_rate() && arrivals.stages.size() == 1) {
-      text = fmt::format("{:g} requests/s ({})", arrivals.stages[0].from,
-                         serving::kArrivalLawNames[static_cast<std::size_t>(arrivals.law)]);
-    } else if (arrivals.has_rate()) {
-      text = fmt::format("{} stages of rates ({})", arrivals.stages.size(),
-                         serving::kArrivalLawNames[static_cast<std::size_t>(arrivals.law)]);
-    } else if (arrivals.law == serving::ArrivalLaw::Closed) {
-      closed = true;
-      text = clients_text(q, arrivals);
-    } else {
-      text = "all requests at once";
-    }
-    text += fmt::format(", {} tokens in, {} out", lengths_text(laws->input),
-                        lengths_text(laws->output));
-  } else {
-    text = serving::text_of(std::get<serving::RequestTrace>(q.requests));
-  }
-  if (q.client.concurrency && !closed)
-    text += fmt::format(", {} in flight at most", *q.client.concurrency);
-  return text;
-}
-
-std::string engines_text(const Deployment& d, const serving::Pool& pool) {
-  const std::string layout = layout_text(pool.layout);
-  const std::int64_t most = pool.most_replicas();
-  const std::string count = pool.scale
-                                ? fmt::format("{} to {}", pool.scale->least * pool.together, most)
-                                : std::to_string(most);
-  return fmt::format("{} engine{} of {} {}{}", count, most == 1 ? "" : "s", pool.layout.gpus(),
-                     d.cluster.device.name, layout.empty() ? "" : ", " + layout);
-}
-
-std::string deployment_text(const Deployment& d, const ServingQuestion& q) {
-  std::string text = d.model.name + ": ";
-  if (q.prefill) {
-    text += fmt::format("prompts on {}; tokens on {}", engines_text(d, *q.prefill),
-                        engines_text(d, q.pool));
-  } else {
-    text += engines_text(d, q.pool);
-  }
-  return text;
-}
-
-std::string what_of(const Deployment& d, const ServingQuestion& q) {
-  return deployment_text(d, q) + "; " + load_text(q);
-}
-
-bool reads_prompts(const Batch& batch) {
-  return has_prompts(batch);
-}
 
 // The sampled iterations as a step's report: where their time goes, how far it can be trusted.
 CostBand write_checked(serving::Service& service, const std::vector<StepCost::Checked>& checks,
@@ -131,8 +48,8 @@ CostBand write_checked(serving::Service& service, const std::vector<StepCost::Ch
     low = ends.low;
     high = ends.high;
   };
-  part([](const Batch& b) { return !reads_prompts(b); }, band.decode_low, band.decode_high);
-  part([](const Batch& b) { return reads_prompts(b); }, band.prompt_low, band.prompt_high);
+  part([](const Batch& b) { return !has_prompts(b); }, band.decode_low, band.decode_high);
+  part([](const Batch& b) { return has_prompts(b); }, band.prompt_low, band.prompt_high);
   // Only prompts, or only decodes, were in the sample: the other's is taken to be as wide.
   const auto stand_in = [](double& low, double& high, double l, double h) {
     if (low == 1 && high == 1) low = l, high = h;
@@ -151,64 +68,6 @@ std::optional<double> asked_rate(const std::deque<serving::RequestRecord>& recor
   const auto [first, last] = std::ranges::minmax(records, {}, &serving::RequestRecord::sent);
   if (first.sent == last.sent) return {};
   return static_cast<double>(records.size() - 1) / sim::to_seconds(last.sent - first.sent);
-}
-
-// Engines refuse what the model does not take; here it is served, and said.
-std::optional<std::string> note_of_context(const std::deque<serving::RequestRecord>& records,
-                                           std::int64_t most) {
-  if (most <= 0) return {};
-  const auto longer = std::ranges::count_if(
-      records, [&](const serving::RequestRecord& r) { return r.input + r.output > most; });
-  if (longer == 0) return {};
-  return fmt::format(
-      "{} of {} requests are longer than the model's {} tokens: they are served here, and an "
-      "engine refuses them",
-      longer, records.size(), most);
-}
-
-// Engines are priced as one, the first: a slow GPU counts for all of them, or for none.
-std::optional<std::string> note_of_slow(const Deployment& d, const ServingQuestion& q) {
-  const std::int64_t one = q.pool.layout.gpus();
-  if (d.cluster.slow.empty() || q.gpus() == one) return {};
-  return fmt::format(
-      "engines are priced as one on the first {} GPUs: a slow GPU of cluster.faults counts for all "
-      "engines if it is among those, and for none elsewhere",
-      one);
-}
-
-// Prompts are held back by iterations and by a share of the budget; the time has no part in it.
-std::optional<std::string> note_of_wait(const serving::Pool& pool) {
-  const sim::Duration timeout = pool.scheduler.batch_wait.timeout;
-  if (timeout == sim::Duration{}) return {};
-  return fmt::format("{}: batch_wait.timeout of {} is not played: no request waits for that time",
-                     pool.name, sim::to_text(timeout));
-}
-
-// What the engine's file says that a service does not play either, and the blocks that ranks cut.
-std::vector<std::string> notes_of_engines(const Deployment& d, const ServingQuestion& q) {
-  Engine engine = d.engine;  // a service plays these three
-  engine.graphs.reset();
-  engine.memory.reset();
-  engine.scheduler.reset();
-  std::vector<std::string> notes = notes_of(engine);
-  if (auto note = note_of_slow(d, q)) notes.push_back(std::move(*note));
-  const auto add = [&](const serving::Pool& pool) {
-    for (std::string& note : block_notes(d.engine, d.model, pool.layout, d.formats))
-      if (std::ranges::find(notes, note) == notes.end()) notes.push_back(std::move(note));
-    if (auto note = note_of_wait(pool)) notes.push_back(std::move(*note));
-    const std::int64_t most = std::min(pool.scheduler.sequences, pool.scheduler.tokens);
-    if (auto note =
-            note_of_large_decodes(deployment_of(d, pool), most * (1 + pool.scheduler.draft)))
-      notes.push_back(std::move(*note));
-  };
-  if (q.prefill) add(*q.prefill);
-  add(q.pool);
-  return notes;
-}
-
-std::string targets_text(const serving::Targets& t) {
-  const std::string text = text_of(t);
-  return t.of_requests() ? fmt::format("{}, {:.1f} % of requests", text, 100 * t.attained) : text;
 }
 
 }  // namespace
@@ -340,110 +199,6 @@ void write_intervals(serving::Service& service, const CostBand& models,
 CostBand band_of(serving::Service& service) {
   Report ignored;
   return write_checked(service, service.cost().check(), ignored);
-}
-
-ServingCapacity find_capacity(const Scenario& scenario, const RunOptions& options,
-                              const CapacitySearch& wanted) {
-  const ServingQuestion* asked = scenario.serving();
-  if (asked == nullptr || !rate_of(*asked)) {
-    throw sim::ConfigError(fmt::format(
-        "{}: capacity is a rate: expected a scenario with serving.requests.arrivals.rate, or with "
-        "a trace whose requests come one after another",
-        scenario.inputs.scenario.generic_string()));
-  }
-  if (!asked->targets.any()) {
-    throw sim::ConfigError(fmt::format(
-        "{}: capacity is what a deployment carries within targets: give serving.targets, "
-        "such as {{ttft: 2 s, tpot: 80 ms}}",
-        scenario.inputs.scenario.generic_string()));
-  }
-  if (asked->scales()) {
-    throw sim::ConfigError(fmt::format(
-        "{}: capacity is of engines whose number stays: leave out autoscale, or give replicas "
-        "in its place",
-        scenario.inputs.scenario.generic_string()));
-  }
-  serving::Service service(scenario.deployment, *asked);
-  ServingCapacity capacity{.what = deployment_text(scenario.deployment, *asked),
-                           .target = targets_text(asked->targets),
-                           .gpus = asked->gpus()};
-  capacity.saturation = service.capacity(asked->client.concurrency);
-  const auto stopped = [&] { return options.stop && options.stop(); };
-
-  const auto at_rate = [&](double rate, const StepCost::Mode& mode) {
-    ServingQuestion load = *asked;
-    set_rate(load, rate);
-    ++capacity.runs;
-    if (options.progress) options.progress(capacity.runs, 0);
-    return service.play(load, {.stop = options.stop}, mode).report;
-  };
-  const auto meets = [&](const ServingReport& report) {
-    return serving::meets(report, asked->targets);
-  };
-  // Between a rate that attains the targets and one that does not. Beyond saturation a run attains
-  // them only by being short: its queue has no time to grow. Broken off, both are of the runs that
-  // came to their end.
-  struct Bracket {
-    double good = 0, bad = 0;
-    bool capped = false;
-  };
-  const auto search = [&](const StepCost::Mode& mode, double start) {
-    Bracket found;
-    const auto ask = [&](double rate) {
-      const bool good = meets(at_rate(rate, mode));
-      if (!stopped()) (good ? found.good : found.bad) = rate;
-      return good;
-    };
-    const double most = capacity.saturation.capacity / mode.decode_factor;
-    double rate = start > 0 ? std::min(start, most) : most;
-    while (ask(rate) && !stopped()) {
-      if (rate == most) {
-        found.capped = true;
-        return found;
-      }
-      rate = std::min(1.25 * rate, most);
-    }
-    for (int i = 0; i < 12 && found.good == 0 && !stopped(); ++i) {
-      ask(found.bad / (i == 0 ? 1.25 : 2));
-    }
-    while (found.good > 0 && found.bad / found.good > 1 + wanted.within && !stopped()) {
-      ask(std::sqrt(found.good * found.bad));
-    }
-    return found;
-  };
-  const auto broken_off = [&] {
-    capacity.partial = stopped();
-    return capacity.partial;
-  };
-  const Bracket middle = search({}, wanted.start);
-  capacity.p50 = capacity.attained_at = middle.good;
-  capacity.missed_at = middle.bad;
-  capacity.p50_capped = middle.capped;
-  if (broken_off()) return capacity;
-  if (capacity.p50 == 0) {
-    throw sim::InfeasibleError(
-        fmt::format("{}: no rate attains {}: at {:.3g} requests/s it is missed still",
-                    scenario.inputs.scenario.generic_string(), capacity.target,
-                    capacity.saturation.capacity / 2560));
-  }
-  capacity.at = at_rate(capacity.p50, {});
-  for (std::string& note : notes_of_engines(scenario.deployment, *asked))
-    capacity.at.notes.push_back(std::move(note));
-  if (broken_off()) return capacity;
-  const CostBand band = with_structure(band_of(service), wanted.structure);
-  // With a guess: as much less, or more, as its steps are longer or shorter.
-  const auto guess = [&](double factor) { return wanted.start > 0 ? capacity.p50 / factor : 0; };
-  const Bracket low = search({.decode_factor = band.decode_high, .prompt_factor = band.prompt_high},
-                             guess(band.decode_high));
-  if (broken_off()) return capacity;
-  const Bracket high = search({.decode_factor = band.decode_low, .prompt_factor = band.prompt_low},
-                              guess(band.decode_low));
-  if (broken_off()) return capacity;
-  capacity.p10 = low.good;
-  capacity.p10_capped = low.capped;
-  capacity.p90 = high.good;
-  capacity.p90_capped = high.capped;
-  return capacity;
 }
 
 }  // namespace moesim::workloads

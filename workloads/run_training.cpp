@@ -20,6 +20,7 @@
 #include "workloads/training/step_scatter.h"
 #include "workloads/training/step_time.h"
 #include "workloads/training/training_report.h"
+#include "workloads/training/weaver.h"
 #include "workloads/training_bottleneck.h"
 #include "workloads/training_left_out.h"
 

@@ -24,7 +24,7 @@
 #include "tools/study/study_inputs.h"
 #include "tools/study/table.h"
 #include "workloads/run.h"
-#include "workloads/run_serving.h"
+#include "workloads/serving_capacity.h"
 
 namespace py = pybind11;
 using namespace moesim;

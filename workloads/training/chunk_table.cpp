@@ -1,7 +1,5 @@
 #include "workloads/training/chunk_table.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "hardware/network/bound_clocks.h"
@@ -9,15 +7,11 @@
 #include "hardware/network/network_model.h"
 #include "sim/check.h"
 #include "sim/engine.h"
-#include "sim/error.h"
 #include "sim/executor.h"
-#include "workloads/placement/balanced.h"
-#include "workloads/routing/trace/trace_cache.h"
-#include "workloads/step/rank_ops.h"
 #include "workloads/training/bound_timeline.h"
 #include "workloads/training/capacity.h"
-#include "workloads/training/expert_group.h"
-#include "workloads/training/host_stream.h"
+#include "workloads/training/group_routing.h"
+#include "workloads/training/weaver.h"
 
 namespace moesim::workloads {
 namespace {
@@ -38,68 +32,8 @@ RankBatch routed_batch(const Deployment& group, const TrainingQuestion& q) {
   return {prompts(1, filled * p.tp * p.cp)};
 }
 
-// Experts that choose their tokens take as many each, whatever a law says of tokens' choices.
-bool experts_choose(const ModelSpec& model) {
-  const std::vector<std::int64_t> layers = model.moe_layers();
-  return !layers.empty() && std::ranges::all_of(layers, [&](std::int64_t layer) {
-    return model.moe(layer)->router.kind == RouterKind::ExpertChoice;
-  });
-}
-
-Deployment routed_group(const Deployment& deployment, const TrainingQuestion& question,
-                        bool as_busy) {
-  Deployment group = group_of(deployment);
-  const bool even = group.routing.trace.empty() && experts_choose(group.model);
-  if (question.is_filled() || even || as_busy) group.routing = {.law = Law::Balanced};
-  return group;
-}
-
-bool is_balanced(const Deployment& group) {
-  return !group.model.is_moe() ||
-         (group.routing.trace.empty() && group.routing.law == Law::Balanced);
-}
-
-// Different steps of the routing; all that a trace holds where that is asked for.
-std::uint32_t draws_of(const Deployment& group, const TrainingQuestion& q,
-                       const MicroBatch& batch) {
-  if (is_balanced(group)) return 1;
-  if (q.draws != kAllDraws) return static_cast<std::uint32_t>(q.draws);
-  const RoutingChoice& choice = group.routing;
-  const auto kept = choice.cache ? choice.cache->open(choice.trace) : nullptr;
-  const TraceInfo info = kept ? kept->info : RoutingTrace::open(choice.trace).info();
-  const MoeFfn& moe = *group.model.largest_moe();
-  if (info.per_token && (info.experts != moe.experts || info.top_k != moe.top_k))
-    throw sim::ConfigError(
-        fmt::format("{}: draws: all: tokens are drawn from the trace's loads, of which there is no "
-                    "end: training.draws: 64 would do",
-                    info.file));
-  const std::uint64_t tokens = batch.routed_tokens();
-  const std::uint64_t all = info.per_token ? info.tokens / tokens : info.steps;
-  if (all == 0)
-    throw sim::ConfigError(
-        fmt::format("{}: draws: all: the trace holds {} tokens, and a micro-batch of an expert "
-                    "group takes {}: training.draws: 8 would draw them again",
-                    info.file, info.tokens, tokens));
-  return static_cast<std::uint32_t>(std::min<std::uint64_t>(all, 1 << 20));
-}
-
-// Whether mixture layers of one kind differ by chance only: a draw of one is as good as another's.
-bool is_alike(const Deployment& group) {
-  const RoutingChoice& routing = group.routing;
-  return is_balanced(group) ||
-         (routing.trace.empty() && !routing.ranks.given() && routing.law == Law::Uniform &&
-          routing.drift == 0 && group.placement.file.empty() &&
-          !needs_evidence(group.placement.experts));
-}
-
 // Draws of the routing are these apart in stages that follow each other.
 constexpr std::uint32_t kStageShift = 5;
-
-// Of a layer of the model, by its number; -1: of its ends.
-struct NamedPasses {
-  const LayerPasses& passes;
-  std::int64_t layer = -1;
-};
 
 }  // namespace
 
@@ -234,125 +168,6 @@ struct ChunkTable::Shared {
 };
 
 namespace {
-
-// Strings the steps of passes together, a chain for each micro-batch.
-class Weaver {
- public:
-  // `counts`: whether work and exchanges are summed up; else only the graph is wanted. `ops`: about
-  // how many there will be.
-  Weaver(const hardware::Cluster& cluster, Rank ranks, const Host& host, sim::Duration lead,
-         bool counts, std::size_t ops)
-      : cluster_(cluster),
-        graph_(ranks, kTrainingStreams),
-        host_(graph_, host, ranks, lead),
-        ranks_(ranks),
-        counts_(counts) {
-    graph_.reserve(ops, kDependencies * ops);
-  }
-
-  const HostStream& host() const { return host_; }
-
-  sim::OpGraph& graph() { return graph_; }
-  Chain start() const { return Chain(ranks_, sim::kNoOp); }
-
-  void add(const Steps& steps, std::int64_t layer, Chain& chain) {
-    for (const PassStep& step : steps) add(step, layer, chain);
-  }
-
-  std::array<Work, kPhases> work{}, exchanged{};
-
- private:
-  static constexpr std::size_t kDependencies = 3;  // of an operation, at most
-
-  void add(const PassStep& step, std::int64_t layer, Chain& chain) {
-    std::string name = step.what;
-    if (layer >= 0) name += " L" + std::to_string(layer);
-    const sim::LabelId label = graph().add_label({.name = std::move(name), .phase = step.phase});
-    const std::size_t phase = step.phase < kPhases ? step.phase : index_of(Phase::Collectives);
-    Chain aside;
-    if (step.beside) aside = step.exchanges.empty() && !fork_.empty() ? fork_ : chain;
-    Chain& on = step.beside ? aside : chain;
-    if (step.waits)
-      for (Rank r = 0; r < ranks_; ++r) host_.wait(r, chain[r]);
-    if (step.exchanges.empty()) {
-      for (Rank r = 0; r < ranks_; ++r) {
-        const Work& mine = step.works[step.works.size() == 1 ? 0 : r];
-        on[r] = host_.compute(r, label, time_at(cluster_.speed_of(r), mine.time), mine.launches,
-                              step.scope, on[r]);
-        if (counts_) work[phase] += mine;
-      }
-      return;
-    }
-    fork_ = chain;
-    if (host_.takes_time())
-      for (Rank r = 0; r < ranks_; ++r) on[r] = host_.launch(r, step.operations, on[r]);
-    const bool tokens =
-        step.phase == index_of(Phase::Dispatch) || step.phase == index_of(Phase::Combine);
-    for (const hardware::PricedExchange& priced : step.exchanges) {
-      const sim::ExchangeId id = graph_.add_exchange(priced.exchange);
-      for (const Rank r : priced.exchange.participants)
-        on[r] = graph_.add_part(id, r, tokens ? kNetworkStream : kCollectiveStream, label,
-                                std::array{on[r]});
-      if (counts_) exchanged[phase].add(priced, priced.exchange.participants.size());
-    }
-  }
-
-  const hardware::Cluster& cluster_;
-  sim::OpGraph graph_;
-  HostStream host_;
-  Rank ranks_;
-  bool counts_;
-  Chain fork_;  // where the last exchange started from
-};
-
-void add_forward(const NamedPasses& pass, Weaver& weaver, Chain& chain) {
-  const LayerForward& f = pass.passes.forward;
-  for (const Steps* steps : {&f.attention, &f.dispatch, &f.mlp, &f.combine, &f.tail})
-    weaver.add(*steps, pass.layer, chain);
-}
-
-void add_backward(const NamedPasses& pass, bool inputs, bool weights, Weaver& weaver,
-                  Chain& chain) {
-  const LayerBackward& b = pass.passes.backward;
-  const auto add = [&](const Steps& steps) { weaver.add(steps, pass.layer, chain); };
-  if (inputs)
-    for (const Steps* steps : {&b.again, &b.head, &b.combine, &b.mlp}) add(*steps);
-  if (weights) add(b.mlp_weights);
-  if (inputs) add(b.dispatch);
-  if (weights) add(b.shared_weights);
-  if (inputs) add(b.attention);
-  if (weights) add(b.attention_weights);
-}
-
-// A forward and a backward pass, layer by layer (README.md, "Woven"). What one has more than the
-// other runs alone.
-void add_woven(std::span<const NamedPasses> forward, std::span<const NamedPasses> backward,
-               Weaver& weaver) {
-  Chain f = weaver.start(), b = weaver.start();
-  static const LayerPasses kNone;
-  static const NamedPasses kNothing{kNone};
-  for (std::size_t i = 0; i < std::max(forward.size(), backward.size()); ++i) {
-    const NamedPasses& ahead = i < forward.size() ? forward[i] : kNothing;
-    const NamedPasses& behind = i < backward.size() ? backward[backward.size() - 1 - i] : kNothing;
-    const LayerForward& next = ahead.passes.forward;
-    const LayerBackward& last = behind.passes.backward;
-    const auto add_next = [&](const Steps& steps) { weaver.add(steps, ahead.layer, f); };
-    const auto add_last = [&](const Steps& steps) { weaver.add(steps, behind.layer, b); };
-    add_last(last.again);
-    add_last(last.head);
-    add_last(last.combine);
-    add_next(next.attention);
-    add_next(next.dispatch);
-    add_last(last.mlp);
-    add_last(last.dispatch);
-    add_last(last.mlp_weights);
-    add_next(next.mlp);
-    add_next(next.combine);
-    add_last(last.attention);
-    add_last(last.attention_weights);
-    add_next(next.tail);
-  }
-}
 
 // When the first exchange of tokens starts.
 std::optional<sim::Duration> first_exchange(const sim::OpGraph& graph,

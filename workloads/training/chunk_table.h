@@ -28,11 +28,6 @@
 
 namespace moesim::workloads {
 
-// Streams of a pass's rank, beside kComputeStream and kNetworkStream, which exchanges tokens:
-// collectives within a layer (over tp, cp, etp) have communicators of their own, and wait for no
-// exchange of another micro-batch.
-inline constexpr std::uint8_t kCollectiveStream = 2, kTrainingStreams = 3;
-
 // A pass of a stage, or a forward and a backward one that are woven; without overlap.expert the
 // backward one follows the forward one.
 struct ChunkPass {

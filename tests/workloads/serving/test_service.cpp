@@ -11,6 +11,7 @@
 #include "workloads/run.h"
 #include "workloads/run_serving.h"
 #include "workloads/scenario.h"
+#include "workloads/serving_capacity.h"
 
 using namespace moesim;
 using namespace moesim::workloads;

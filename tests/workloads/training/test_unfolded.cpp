@@ -18,6 +18,7 @@
 #include "workloads/step/communication.h"
 #include "workloads/step/rank_ops.h"
 #include "workloads/training/step_time.h"
+#include "workloads/training/weaver.h"
 
 using namespace moesim;
 using namespace moesim::workloads;

@@ -16,8 +16,8 @@
 #include "tools/moesim/serving/serving_commands.h"
 #include "tools/report/page_kinds.h"
 #include "tools/study/plan/lost_capacity.h"
-#include "workloads/run_serving.h"
 #include "workloads/scenario.h"
+#include "workloads/serving_capacity.h"
 
 namespace moesim::tools {
 namespace {

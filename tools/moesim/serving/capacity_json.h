@@ -2,7 +2,7 @@
 #pragma once
 
 #include "sim/io/json.h"
-#include "workloads/run_serving.h"
+#include "workloads/serving_capacity.h"
 
 namespace moesim::tools {
 

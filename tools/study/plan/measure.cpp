@@ -8,7 +8,7 @@
 #include "workloads/memory/dispatch_limit.h"
 #include "workloads/memory/step_memory.h"
 #include "workloads/report/summary.h"
-#include "workloads/run_serving.h"
+#include "workloads/serving_capacity.h"
 #include "workloads/step/player.h"
 
 namespace moesim::tools {
