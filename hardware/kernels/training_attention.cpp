@@ -58,8 +58,10 @@ double visible_pairs(const TrainingAttentionShape& shape) {
   return static_cast<double>(shape.sequences * shape.queries) * seen;
 }
 
-std::string_view name_of(TrainingCore core) {
-  return core == TrainingCore::CuDnn ? "cudnn" : "flash_attention_3";
+std::optional<TrainingCore> core_named(std::string_view name) {
+  const auto found = std::ranges::find(kTrainingCoreNames, name);
+  if (found == kTrainingCoreNames.end()) return {};
+  return static_cast<TrainingCore>(found - kTrainingCoreNames.begin());
 }
 
 TrainingCore usual_core(const Device& device) {

@@ -24,7 +24,9 @@
 // the causal one and a window is known. Constants are those of causal cores.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "hardware/device.h"
@@ -47,8 +49,12 @@ struct TrainingAttentionShape {
 double visible_pairs(const TrainingAttentionShape& shape);
 
 enum class TrainingCore { FlashAttention3, CuDnn };
-// "flash_attention_3", "cudnn".
-std::string_view name_of(TrainingCore core);
+inline constexpr std::array<std::string_view, 2> kTrainingCoreNames{"flash_attention_3", "cudnn"};
+inline std::string_view name_of(TrainingCore core) {
+  return kTrainingCoreNames[static_cast<std::size_t>(core)];
+}
+// None of that name: nothing.
+std::optional<TrainingCore> core_named(std::string_view name);
 // Whose cores Transformer Engine takes where nothing else is asked for: cuDNN's on Hopper. On
 // Blackwell they are cuDNN's as well, but constants are known of SimuMax's tables alone, which go
 // by the name of flash_attention_3; Ampere takes FlashAttention.

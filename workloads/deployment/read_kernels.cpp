@@ -1,8 +1,10 @@
 #include "workloads/deployment/read_kernels.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "hardware/collectives/collectives.h"
+#include "hardware/kernels/training_attention.h"
 #include "workloads/deployment/all_to_all.h"
 
 namespace moesim::workloads {
@@ -39,11 +41,10 @@ void read_training_kernels(const sim::io::YamlNode& node, KernelNames& names) {
                fmt::format("leave it out, or transformer_engine, not \"{}\"", moe->text()));
   names.kernels.moe.clear();
   const auto attention = node.find("attention");
-  if (attention && attention->text() != "flash_attention_3" && attention->text() != "cudnn") {
-    attention->error(
-        fmt::format("attention is trained by flash_attention_3 or cudnn "
-                    "(training.attention), not \"{}\"",
-                    attention->text()));
+  if (attention && !hardware::core_named(attention->text())) {
+    attention->error(fmt::format("attention is trained by {} (training.attention), not \"{}\"",
+                                 fmt::join(hardware::kTrainingCoreNames, " or "),
+                                 attention->text()));
     names.kernels.attention.clear();
   }
 }

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <array>
 
 #include "workloads/training/question_names.h"
 #include "workloads/training/read_run_plan.h"
@@ -56,13 +55,6 @@ void read_overlap(const YamlNode& node, TrainingOverlap& overlap) {
              .expert_given = node.find("expert").has_value(),
              .delay_weight_gradients = boolean(node, "delay_weight_gradients"),
              .shared_expert = boolean(node, "shared_expert")};
-}
-
-// What kernels.attention names, where there is such a core in training.
-std::optional<hardware::TrainingCore> core_named(std::string_view name) {
-  for (const auto core : {hardware::TrainingCore::FlashAttention3, hardware::TrainingCore::CuDnn})
-    if (name == hardware::name_of(core)) return core;
-  return {};
 }
 
 Jitter read_jitter(const YamlNode& node) {
@@ -203,13 +195,9 @@ TrainingQuestion read_training_question(const YamlNode& node, const Deployment& 
         value->integer(1, std::max<std::int64_t>(1, d.cluster.device.multiprocessors - 1));
   if (const auto overlap = node.find("overlap")) read_overlap(*overlap, q.overlap);
   settle_overlap(q, d.model);
-  const auto named = core_named(d.kernels.attention);
+  const auto named = hardware::core_named(d.kernels.attention);
   if (const auto value = node.find("attention")) {
-    const std::array names{hardware::name_of(hardware::TrainingCore::FlashAttention3),
-                           hardware::name_of(hardware::TrainingCore::CuDnn)};
-    const std::size_t place = value->one_of(std::span<const std::string_view>(names));
-    q.attention =
-        place == 1 ? hardware::TrainingCore::CuDnn : hardware::TrainingCore::FlashAttention3;
+    q.attention = static_cast<hardware::TrainingCore>(value->one_of(hardware::kTrainingCoreNames));
     if (named && *named != q.attention)
       value->error(fmt::format("kernels.attention says {}: leave one of them out",
                                hardware::name_of(*named)));
