@@ -23,6 +23,25 @@ void note(const YamlNode& node, const std::vector<Problem>& problems) {
   }
 }
 
+// What of a trace passes take that hold prompts, or decodes, alone (routing.phase: own).
+TokenPhase own_phase(const StepQuestion& question) {
+  bool prompts = question.refill.prompt > 0, decodes = false;
+  for (const RankBatch& rank : question.ranks)
+    for (const BatchShape& part : rank)
+      (part.phase == StepPhase::Prefill ? prompts : decodes) = true;
+  if (prompts && decodes) return TokenPhase::Own;  // there is no one phase
+  return prompts ? TokenPhase::Prefill : TokenPhase::Decode;
+}
+
+void settle_phase(const YamlNode& node, Scenario& s) {
+  TokenPhase& phase = s.deployment.routing.mapping.phase;
+  if (phase != TokenPhase::Own || s.serving() != nullptr) return;  // of pools each has its own
+  phase = s.step() != nullptr ? own_phase(*s.step()) : TokenPhase::Prefill;
+  if (phase == TokenPhase::Own)
+    node.at("routing").error(
+        "phase: own: the step holds prompts and decodes: any, prefill or decode would do");
+}
+
 }  // namespace
 
 Scenario read_scenario(const YamlNode& node, const Shipped& shipped) {
@@ -58,6 +77,7 @@ Scenario read_scenario(const YamlNode& node, const Shipped& shipped) {
   } else {
     s.question = read_step(node.at("step"));
   }
+  settle_phase(node, s);
   node.throw_errors();
   note(node, check(s.deployment));
   node.throw_errors();

@@ -38,6 +38,7 @@ Json routing_json(const RoutingChoice& routing) {
   json["tokens"] = name(kTokenMappings, mapping.tokens);
   json["experts"] = name(kExpertMappings, mapping.experts);
   json["order"] = name(kTokenOrders, mapping.order);
+  if (mapping.phase != TokenPhase::Any) json["phase"] = name(kTokenPhases, mapping.phase);
   if (mapping.missing != MissingMapping::Refuse) {
     json["missing"] = name(kMissingMappings, mapping.missing);
   }

@@ -24,6 +24,7 @@ TraceMapping read_mapping(const YamlNode& node) {
   read_choice(node, "tokens", kTokenMappings, mapping.tokens);
   read_choice(node, "experts", kExpertMappings, mapping.experts);
   read_choice(node, "order", kTokenOrders, mapping.order);
+  read_choice(node, "phase", kTokenPhases, mapping.phase);
   read_choice(node, "missing", kMissingMappings, mapping.missing);
   if (const auto mix = node.find("mix")) {
     for (const auto& [domain, share] : mix->entries()) {
@@ -62,8 +63,8 @@ void refuse(const YamlNode& node, std::span<const char* const> keys, const std::
 
 constexpr std::array<const char*, 3> kOfLaw{"law", "skew", "drift"};
 constexpr std::array<const char*, 2> kOfRanks{"rank_loads", "max_over_mean"};
-constexpr std::array<const char*, 6> kOfTrace{"layers", "tokens",  "experts",
-                                              "order",  "missing", "mix"};
+constexpr std::array<const char*, 7> kOfTrace{"layers", "tokens",  "experts", "order",
+                                              "phase",  "missing", "mix"};
 
 }  // namespace
 
@@ -71,7 +72,7 @@ RoutingChoice read_routing(const std::optional<YamlNode>& node, const Shipped& s
   RoutingChoice routing;
   if (!node) return routing;
   node->allow_only({"trace", "law", "skew", "drift", "rank_loads", "max_over_mean", "layers",
-                    "tokens", "experts", "order", "missing", "mix"});
+                    "tokens", "experts", "order", "phase", "missing", "mix"});
   if (const auto trace = node->find("trace")) {
     refuse(*node, kOfLaw, "belongs to a routing without a trace: leave out one of the two");
     refuse(*node, kOfRanks, "belongs to a routing without a trace: leave out one of the two");

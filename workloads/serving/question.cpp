@@ -79,6 +79,7 @@ void set_rate(ServingQuestion& question, double rate_per_s) {
 Deployment deployment_of(const Deployment& all, const Pool& pool) {
   Deployment d = all;
   d.layout = pool.layout;
+  if (d.routing.mapping.phase == TokenPhase::Own) d.routing.mapping.phase = pool.phase;
   return d;
 }
 

@@ -28,7 +28,8 @@ struct CacheRules {
 // Replicas of one layout. Where ranks of dp share no experts, each is an engine of its own.
 struct Pool {
   std::string name = "replicas";
-  std::int64_t replicas = 1;  // engines, from the start
+  TokenPhase phase = TokenPhase::Any;  // of its passes' tokens: of one alone, or of both
+  std::int64_t replicas = 1;           // engines, from the start
   // How their number follows the load, in groups of `together` engines (what was asked for as one).
   std::optional<ScaleRules> scale = {};
   std::int64_t together = 1;

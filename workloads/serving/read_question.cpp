@@ -224,7 +224,9 @@ class Reader {
       return pool(name, own);
     };
     q.prefill = part("prefill");
+    q.prefill->phase = TokenPhase::Prefill;
     q.pool = part("decode");
+    q.pool.phase = TokenPhase::Decode;
     const bool sglang = q.pool.scheduler.kind == SchedulerKind::Sglang;
     q.transfer.mode = sglang ? TransferMode::Push : TransferMode::Pull;
     if (const auto transfer = node_.find("transfer")) {
@@ -284,6 +286,11 @@ std::vector<Problem> check(const Deployment& deployment, const ServingQuestion& 
   if (q.gpus() > deployment.cluster.ranks()) {
     problems.push_back({"serving", fmt::format("its engines take {} GPUs, the cluster has {}",
                                                q.gpus(), deployment.cluster.ranks())});
+  }
+  if (deployment.routing.mapping.phase == TokenPhase::Own && !q.prefill) {
+    problems.push_back({"routing",
+                        "phase: own: engines' passes hold prompts and generated tokens: any, "
+                        "prefill or decode, or serving.pools apart, would do"});
   }
   const auto* laws = std::get_if<RequestLaws>(&q.requests);
   if (laws != nullptr && laws->arrivals.law == ArrivalLaw::Closed && !q.client.concurrency) {

@@ -42,6 +42,7 @@ std::uint32_t draws_of(const Deployment& group, const TrainingQuestion& q,
   const RoutingChoice& choice = group.routing;
   const auto kept = choice.cache ? choice.cache->open(choice.trace) : nullptr;
   const TraceInfo info = kept ? kept->info : RoutingTrace::open(choice.trace).info();
+  const TokenPhase phase = choice.mapping.phase;
   const MoeFfn& moe = *group.model.largest_moe();
   if (info.per_token && (info.experts != moe.experts || info.top_k != moe.top_k))
     throw sim::ConfigError(
@@ -49,12 +50,14 @@ std::uint32_t draws_of(const Deployment& group, const TrainingQuestion& q,
                     "end: training.draws: 64 would do",
                     info.file));
   const std::uint64_t tokens = batch.routed_tokens();
-  const std::uint64_t all = info.per_token ? info.tokens / tokens : info.steps;
+  const std::uint64_t held =
+      phase == TokenPhase::Any ? info.tokens : tokens_of(RoutingTrace::open(choice.trace), phase);
+  const std::uint64_t all = info.per_token ? held / tokens : info.steps;
   if (all == 0)
     throw sim::ConfigError(
         fmt::format("{}: draws: all: the trace holds {} tokens, and a micro-batch of an expert "
                     "group takes {}: training.draws: 8 would draw them again",
-                    info.file, info.tokens, tokens));
+                    info.file, held, tokens));
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(all, 1 << 20));
 }
 

@@ -90,6 +90,21 @@ TEST_CASE("a trace goes round where the scenario does not say otherwise") {
   CHECK(s.deployment.routing.mapping.layers == LayerMapping::Exact);
 }
 
+TEST_CASE("whose tokens a step takes of a trace is settled by what the step holds") {
+  const std::string own = "routing: {trace: configs/traces/mixtral-like.h5, phase: own}";
+  const auto phase = [](const Scenario& s) { return s.deployment.routing.mapping.phase; };
+  CHECK(phase(scenario("routing: {trace: configs/traces/mixtral-like.h5}")) == TokenPhase::Any);
+  CHECK(phase(scenario(own)) == TokenPhase::Decode);
+  CHECK(phase(scenario(own, "{phase: prefill, tokens_per_rank: 128, prompt: 128}")) ==
+        TokenPhase::Prefill);
+  CHECK_THROWS_WITH_AS(
+      scenario(own, "{batch: [{decode: 4, context: 128}, {prefill: 1, tokens: 64}]}"),
+      "x.yaml:6:10: routing: phase: own: the step holds prompts and decodes: any, prefill or "
+      "decode "
+      "would do",
+      sim::ConfigError);
+}
+
 TEST_CASE("a trace and a law exclude each other, and a mapping needs a trace") {
   CHECK_THROWS_WITH_AS(
       scenario("routing: {law: zipf, trace: x.h5}"),

@@ -40,6 +40,21 @@ const std::string kRequests =
 
 }  // namespace
 
+TEST_CASE("of pools apart each takes a trace's tokens of its own phase, where that is asked for") {
+  const std::string own =
+      "routing: {trace: " + configs("traces/mixtral-like.h5") + ", phase: own}\n";
+  const Scenario s =
+      read(text_of(kRequests + "  pools: {prefill: {replicas: 1}, decode: {replicas: 1}}\n", own));
+  const auto phase = [&](const Pool& pool) {
+    return deployment_of(s.deployment, pool).routing.mapping.phase;
+  };
+  CHECK(phase(*s.serving()->prefill) == TokenPhase::Prefill);
+  CHECK(phase(s.serving()->pool) == TokenPhase::Decode);
+  CHECK(mistake(kRequests, own) ==
+        "s:6:10: routing: phase: own: engines' passes hold prompts and generated tokens: any, "
+        "prefill or decode, or serving.pools apart, would do");
+}
+
 TEST_CASE("a service takes what its engine's file says, then what the scenario says") {
   const Scenario s = read(text_of(
       kRequests +

@@ -100,16 +100,18 @@ PlacementStudy placement_study(Scenario scenario, std::uint32_t windows) {
           layer_params(s.deployment.model.layer(first), s.deployment.model.hidden).expert) *
       hardware::bytes_per_element(s.deployment.formats.experts);
   study.windows = windows;
-  const TraceInfo info = RoutingTrace::open(s.deployment.routing.trace).info();
+  const RoutingTrace trace = RoutingTrace::open(s.deployment.routing.trace);
+  const TraceInfo& info = trace.info();
+  const std::uint64_t held = tokens_of(trace, s.deployment.routing.mapping.phase);
   const std::uint64_t taken = std::uint64_t{study.sources.begin.back()} *
                               static_cast<std::uint64_t>(s.step()->count) * windows;
   const TokenMapping mapped = s.deployment.routing.mapping.tokens;
   if (info.per_token && s.deployment.routing.mapping.experts == ExpertMapping::Exact &&
-      mapped != TokenMapping::Exact && taken > info.tokens) {
+      mapped != TokenMapping::Exact && taken > held) {
     study.notes.push_back(fmt::format(
         "the {} windows take {} tokens of a trace of {}: they {}, so placements age and move less "
         "than they would",
-        windows, taken, info.tokens,
+        windows, taken, held,
         mapped == TokenMapping::Repeat ? "repeat each other" : "draw its requests again"));
   }
   return study;

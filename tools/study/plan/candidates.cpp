@@ -88,6 +88,16 @@ void throw_problems(const Deployment& base, workloads::TrainingQuestion question
   if (!all.empty()) throw sim::ConfigError(all);
 }
 
+// A run of training reads prompts alone; engines of a service are planned with prompts and decodes.
+void settle_phase(const PlanSpec& spec, workloads::TokenPhase& phase) {
+  if (phase != workloads::TokenPhase::Own) return;
+  if (!spec.training)
+    throw sim::ConfigError(
+        "the plan: routing: phase: own: engines hold prompts and generated tokens: any, prefill or "
+        "decode would do");
+  phase = workloads::TokenPhase::Prefill;
+}
+
 }  // namespace
 
 PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
@@ -115,6 +125,7 @@ PlanSetting::PlanSetting(const PlanSpec& spec, std::size_t gpu,
     (void)workloads::serving::read_question(document.root().at("serving"), base_, ignored);
     document.throw_errors();
   }
+  settle_phase(spec, base_.routing.mapping.phase);
   base_.routing.cache = traces;
   power_ = hardware::chosen_power(base_.cluster.device.power, base_.power);
   read_ = std::move(document);

@@ -14,23 +14,31 @@ namespace {
 constexpr std::uint64_t kRunWithoutRequests = 256;
 constexpr std::uint64_t kSlab = 1 << 16;
 
-bool needs_runs(const TraceMapping& mapping) {
-  return mapping.order != TokenOrder::Recorded || mapping.tokens == TokenMapping::Resample;
-}
-
 }  // namespace
 
-std::vector<RequestRun> request_runs(const RoutingTrace& trace) {
+bool needs_runs(const TraceMapping& mapping) {
+  return mapping.order != TokenOrder::Recorded || mapping.tokens == TokenMapping::Resample ||
+         mapping.phase != TokenPhase::Any;
+}
+
+std::vector<RequestRun> request_runs(const RoutingTrace& trace, TokenPhase phase) {
   std::vector<RequestRun> runs;
-  std::vector<std::uint32_t> requests, domains;
+  std::vector<std::uint32_t> requests, domains, phases;
   std::uint32_t last = 0;
+  bool skipped = false;
   for (std::uint64_t first = 0; first < trace.info().tokens; first += kSlab) {
     const std::uint64_t count = std::min(kSlab, trace.info().tokens - first);
     const bool named = trace.read_column(TokenColumn::Request, first, count, requests);
     trace.read_column(TokenColumn::Domain, first, count, domains);
+    if (phase != TokenPhase::Any) trace.read_column(TokenColumn::Phase, first, count, phases);
     for (std::uint64_t i = 0; i < count; ++i) {
-      const bool next =
-          runs.empty() || (named ? requests[i] != last : runs.back().count == kRunWithoutRequests);
+      if (!phases.empty() && !is_of(phase, phases[i])) {
+        skipped = true;
+        continue;
+      }
+      const bool next = runs.empty() || skipped ||
+                        (named ? requests[i] != last : runs.back().count == kRunWithoutRequests);
+      skipped = false;
       if (next) runs.push_back({first + i, 0, domains.empty() ? 0 : domains[i]});
       ++runs.back().count;
       if (named) last = requests[i];
@@ -41,8 +49,10 @@ std::vector<RequestRun> request_runs(const RoutingTrace& trace) {
 
 TokenRows::TokenRows(const RoutingTrace& trace, const TraceMapping& mapping,
                      std::uint32_t tokens_per_step, std::uint64_t seed)
-    : TokenRows(trace.info(), needs_runs(mapping) ? request_runs(trace) : std::vector<RequestRun>(),
-                mapping, tokens_per_step, seed) {}
+    : TokenRows(
+          trace.info(),
+          needs_runs(mapping) ? request_runs(trace, mapping.phase) : std::vector<RequestRun>(),
+          mapping, tokens_per_step, seed) {}
 
 TokenRows::TokenRows(const TraceInfo& info, std::vector<RequestRun> runs_of_trace,
                      const TraceMapping& mapping, std::uint32_t tokens_per_step, std::uint64_t seed)
@@ -51,6 +61,10 @@ TokenRows::TokenRows(const TraceInfo& info, std::vector<RequestRun> runs_of_trac
       tokens_per_step_(tokens_per_step),
       key_(sim::Random(seed, "routing/trace").bits()),
       runs_(std::move(runs_of_trace)) {
+  if (mapping.phase != TokenPhase::Any) {
+    tokens_ = 0;
+    for (const RequestRun& run : runs_) run_end_.push_back(tokens_ += run.count);
+  }
   double sum = 0;
   for (const auto& [name, share] : mapping.mix) {
     const auto& domains = info.domains;
@@ -84,6 +98,25 @@ const RequestRun& TokenRows::drawn_run(std::uint64_t n) const {
   return drawn(counter_bits(key_, n));
 }
 
+// In the file's order, from the first-th token that steps may take.
+void TokenRows::recorded(std::uint64_t first, std::vector<std::uint64_t>& rows) const {
+  if (run_end_.empty()) {
+    for (std::uint32_t i = 0; i < tokens_per_step_; ++i) {
+      rows.push_back(first);
+      if (++first == tokens_) first = 0;
+    }
+    return;
+  }
+  auto run = static_cast<std::size_t>(std::ranges::upper_bound(run_end_, first) - run_end_.begin());
+  std::uint64_t within = first - (run_end_[run] - runs_[run].count);
+  for (std::uint32_t i = 0; i < tokens_per_step_; ++i) {
+    rows.push_back(runs_[run].first + within);
+    if (++within < runs_[run].count) continue;
+    within = 0;
+    if (++run == runs_.size()) run = 0;
+  }
+}
+
 void TokenRows::of_step(std::uint32_t step, std::vector<std::uint64_t>& rows) const {
   rows.clear();
   if (mapping_.order == TokenOrder::OnePerRequest) {
@@ -101,14 +134,8 @@ void TokenRows::of_step(std::uint32_t step, std::vector<std::uint64_t>& rows) co
     }
     return;
   }
-  if (mapping_.tokens != TokenMapping::Resample) {
-    std::uint64_t row = std::uint64_t{step} * tokens_per_step_ % tokens_;
-    for (std::uint32_t i = 0; i < tokens_per_step_; ++i) {
-      rows.push_back(row);
-      if (++row == tokens_) row = 0;
-    }
-    return;
-  }
+  if (mapping_.tokens != TokenMapping::Resample)
+    return recorded(std::uint64_t{step} * tokens_per_step_ % tokens_, rows);
   const std::uint64_t key = counter_bits(key_, step);
   for (std::uint64_t draw = 0; rows.size() < tokens_per_step_; ++draw) {
     const RequestRun& run = drawn(counter_bits(key, draw));

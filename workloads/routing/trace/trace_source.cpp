@@ -26,13 +26,13 @@ constexpr std::uint64_t kRowsKept = std::uint64_t{1} << 22;
 
 class TraceSource final : public RoutingSource {
  public:
-  TraceSource(RoutingTrace trace, const RoutingTarget& target, const TraceMapping& mapping,
-              std::string description)
+  TraceSource(RoutingTrace trace, std::vector<RequestRun> runs, const RoutingTarget& target,
+              const TraceMapping& mapping, std::string description)
       : info_(trace.info()),
         trace_(std::move(trace)),
         target_(target),
         mapping_(mapping),
-        rows_(*trace_, mapping, target.tokens_per_step, target.seed),
+        rows_(info_, std::move(runs), mapping, target.tokens_per_step, target.seed),
         description_(std::move(description)) {
     whole_ = info_.tokens <= kKept / (std::uint64_t{info_.layers} * info_.top_k) &&
              info_.tokens <= std::uint64_t{target.tokens_per_step} * target.steps;
@@ -130,8 +130,9 @@ class TraceSource final : public RoutingSource {
 };
 
 // The loads of a trace: its first counts, as many as there are steps, or the selections of all its
-// tokens as one window, less those that are `missing`.
-ExpertLoads loads_of(const RoutingTrace& trace, std::uint32_t steps, std::int64_t& missing) {
+// tokens that steps may take, as one window, less those that are missing.
+ExpertLoads loads_of(const RoutingTrace& trace, std::uint32_t steps, TokenPhase phase,
+                     TakenSelections& taken) {
   const TraceInfo& info = trace.info();
   ExpertLoads loads{1, info.layers, info.experts, {}};
   if (!info.per_token) {
@@ -145,12 +146,18 @@ ExpertLoads loads_of(const RoutingTrace& trace, std::uint32_t steps, std::int64_
   }
   loads.values.assign(std::size_t{info.layers} * info.experts, 0);
   std::vector<ExpertId> ids;
+  std::vector<std::uint32_t> phases;
+  const std::size_t row = std::size_t{info.layers} * info.top_k;
   const std::uint64_t slab = trace.chunk_tokens();
   for (std::uint64_t first = 0; first < info.tokens; first += slab) {
-    trace.read_ids(first, std::min(slab, info.tokens - first), ids);
+    const std::uint64_t count = std::min(slab, info.tokens - first);
+    trace.read_ids(first, count, ids);
+    if (phase != TokenPhase::Any) trace.read_column(TokenColumn::Phase, first, count, phases);
     for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (!phases.empty() && !is_of(phase, phases[i / row])) continue;
+      ++taken.all;
       if (ids[i] == kMissingExpert) {
-        ++missing;
+        ++taken.missing;
         continue;
       }
       loads.values[i / info.top_k % info.layers * info.experts + ids[i]] += 1;
@@ -188,20 +195,29 @@ ExpertLoads mapped(const ExpertLoads& from, const RoutingTarget& target, LayerMa
   return to;
 }
 
-std::uint64_t tokens_of(const RoutingTarget& target) {
+std::uint64_t taken_by(const RoutingTarget& target) {
   return std::uint64_t{target.tokens_per_step} * target.steps;
 }
 
 // What Auto comes to. Where tokens are drawn from loads it comes to nothing.
-TraceMapping settled(TraceMapping mapping, const TraceInfo& info, const RoutingTarget& target) {
+TraceMapping settled(TraceMapping mapping, const TraceInfo& info, std::uint64_t held,
+                     const RoutingTarget& target) {
   if (mapping.tokens != TokenMapping::Auto) return mapping;
   const bool drawn = !info.per_token || mapping.experts == ExpertMapping::Rescale;
-  const bool enough = tokens_of(target) <= info.tokens && mapping.mix.empty();
+  const bool enough = taken_by(target) <= held && mapping.mix.empty();
   mapping.tokens = drawn || enough ? TokenMapping::Exact : TokenMapping::Resample;
   return mapping;
 }
 
-void check_target(const TraceInfo& info, const RoutingTarget& target, const TraceMapping& mapping) {
+// "36864 tokens", "152 tokens of decode"
+std::string tokens_text(std::uint64_t held, TokenPhase phase) {
+  if (phase == TokenPhase::Any) return fmt::format("{} tokens", held);
+  return fmt::format("{} tokens of {}", held, kTokenPhases[static_cast<std::size_t>(phase)]);
+}
+
+// `held`: the tokens that steps may take.
+void check_target(const TraceInfo& info, std::uint64_t held, const RoutingTarget& target,
+                  const TraceMapping& mapping) {
   const auto need = [&](const std::string& what, const std::string& write) {
     throw sim::ConfigError(fmt::format("{}: {}: write {}", info.file, what, write));
   };
@@ -217,10 +233,10 @@ void check_target(const TraceInfo& info, const RoutingTarget& target, const Trac
          "routing.experts: rescale (keeps the shape of the loads, not which experts go together)");
   }
   const bool drawn = !info.per_token || mapping.experts == ExpertMapping::Rescale;
-  const std::uint64_t taken = tokens_of(target);
-  if (!drawn && mapping.tokens == TokenMapping::Exact && taken > info.tokens) {
-    need(fmt::format("holds {} tokens, but {} steps of {} take {}", info.tokens, target.steps,
-                     target.tokens_per_step, taken),
+  const std::uint64_t taken = taken_by(target);
+  if (!drawn && mapping.tokens == TokenMapping::Exact && taken > held) {
+    need(fmt::format("holds {}, but {} steps of {} take {}", tokens_text(held, mapping.phase),
+                     target.steps, target.tokens_per_step, taken),
          "routing.tokens: repeat (from the start again) or resample (whole requests, drawn with "
          "replacement)");
   }
@@ -232,7 +248,7 @@ void check_target(const TraceInfo& info, const RoutingTarget& target, const Trac
   }
 }
 
-std::string describe(const TraceInfo& info, const RoutingTarget& target,
+std::string describe(const TraceInfo& info, std::uint64_t held, const RoutingTarget& target,
                      const TraceMapping& mapping) {
   const std::string name = std::filesystem::path(info.file).filename().string();
   std::string text =
@@ -245,6 +261,11 @@ std::string describe(const TraceInfo& info, const RoutingTarget& target,
                 name, info.steps, info.layers, info.experts);
   if (info.physical) text += "; ids are of physical experts";
   if (info.ambiguous_expert) text += "; " + ambiguity(info);
+  if (mapping.phase != TokenPhase::Any) {
+    text += "; of it the " + tokens_text(held, mapping.phase);
+  } else if (info.has_phases && info.per_token) {
+    text += "; tokens of any phase";
+  }
   if (info.layers != target.layers) {
     text += fmt::format("; layers {}: {} from {}",
                         mapping.layers == LayerMapping::Cycle ? "cycled" : "stretched",
@@ -258,15 +279,15 @@ std::string describe(const TraceInfo& info, const RoutingTarget& target,
     return text;
   }
   if (!info.per_token) return text;
-  const auto taken = static_cast<double>(tokens_of(target));
+  const auto taken = static_cast<double>(taken_by(target));
   if (mapping.tokens == TokenMapping::Resample) {
     text += info.has_requests ? "; requests resampled" : "; runs of 256 tokens resampled";
-    if (taken > static_cast<double>(info.tokens)) {
-      text += fmt::format(" for {:.3g} times its tokens", taken / static_cast<double>(info.tokens));
+    if (taken > static_cast<double>(held)) {
+      text += fmt::format(" for {:.3g} times its tokens", taken / static_cast<double>(held));
     }
     for (const auto& [domain, share] : mapping.mix) text += fmt::format(", {} {}", domain, share);
-  } else if (taken > static_cast<double>(info.tokens)) {
-    text += fmt::format("; tokens repeated {:.3g} times", taken / static_cast<double>(info.tokens));
+  } else if (taken > static_cast<double>(held)) {
+    text += fmt::format("; tokens repeated {:.3g} times", taken / static_cast<double>(held));
   }
   if (mapping.order == TokenOrder::OnePerRequest) text += "; one token a request a step";
   return text;
@@ -274,22 +295,44 @@ std::string describe(const TraceInfo& info, const RoutingTarget& target,
 
 }  // namespace
 
+std::uint64_t tokens_of(const RoutingTrace& trace, TokenPhase phase) {
+  const TraceInfo& info = trace.info();
+  if (phase == TokenPhase::Any) return info.tokens;
+  const auto refuse = [&](const char* why) {
+    throw sim::ConfigError(fmt::format("{}: {}: leave out routing.phase", info.file, why));
+  };
+  if (!info.per_token) refuse("holds counts, which are of all tokens");
+  if (!info.has_phases) refuse("does not say which phase a token is of (/token/phase)");
+  std::uint64_t held = 0;
+  for (const RequestRun& run : request_runs(trace, phase)) held += run.count;
+  if (held == 0)
+    throw sim::ConfigError(
+        fmt::format("{}: /token/phase: has no token of {}: write routing.phase: any", info.file,
+                    kTokenPhases[static_cast<std::size_t>(phase)]));
+  return held;
+}
+
 std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& file,
                                                  const RoutingTarget& target,
                                                  const TraceMapping& asked,
                                                  const TraceCache* cache) {
-  std::shared_ptr<const UnpackedTrace> unpacked = cache == nullptr ? nullptr : cache->open(file);
+  SIM_CHECK(asked.phase != TokenPhase::Own, "whose tokens is settled by who asks");
+  // What is kept does not tell tokens' phases.
+  const bool is_kept = cache != nullptr && asked.phase == TokenPhase::Any;
+  std::shared_ptr<const UnpackedTrace> unpacked = is_kept ? cache->open(file) : nullptr;
   std::optional<RoutingTrace> trace;
   if (!unpacked) trace = RoutingTrace::open(file);
   const TraceInfo info = unpacked ? unpacked->info : trace->info();
-  const TraceMapping mapping = settled(asked, info, target);
-  check_target(info, target, mapping);
-  std::string description = describe(info, target, mapping);
+  const std::uint64_t held =
+      asked.phase == TokenPhase::Any ? info.tokens : tokens_of(*trace, asked.phase);
+  const TraceMapping mapping = settled(asked, info, held, target);
+  check_target(info, held, target, mapping);
+  std::string description = describe(info, held, target, mapping);
   const bool other = info.experts != target.experts || info.top_k != target.top_k;
   if (!info.per_token || other) {
     if (!trace) trace = RoutingTrace::open(file);
-    TakenSelections taken{static_cast<std::int64_t>(info.tokens * info.layers * info.top_k), 0};
-    const ExpertLoads loads = loads_of(*trace, target.steps, taken.missing);
+    TakenSelections taken;
+    const ExpertLoads loads = loads_of(*trace, target.steps, mapping.phase, taken);
     if (taken.missing > 0) {
       description += fmt::format("; {} are missing and drawn as the others", missing_share(taken));
     }
@@ -302,7 +345,10 @@ std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& fi
   if (unpacked)
     return std::make_unique<TraceSource>(std::move(unpacked), target, mapping,
                                          std::move(description));
-  return std::make_unique<TraceSource>(std::move(*trace), target, mapping, std::move(description));
+  std::vector<RequestRun> runs;
+  if (needs_runs(mapping)) runs = request_runs(*trace, mapping.phase);
+  return std::make_unique<TraceSource>(std::move(*trace), std::move(runs), target, mapping,
+                                       std::move(description));
 }
 
 }  // namespace moesim::workloads

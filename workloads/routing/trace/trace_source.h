@@ -39,6 +39,13 @@ enum class TokenOrder {
   Recorded,       // consecutive ones, as in the file: a prefill, or a trace in the order of time
   OnePerRequest,  // each place in the batch follows a request, a token a step: a decode
 };
+// Which of its tokens steps take, by what a trace says of each (/token/phase).
+enum class TokenPhase {
+  Any,      // all, whatever they were read or written for
+  Prefill,  // those of prompts
+  Decode,   // those that were generated
+  Own,      // a prompt's of prompts, a generated one's of generated ones: settled before it is used
+};
 // What selections are that the trace does not have (missing.h).
 enum class MissingMapping {
   Refuse,  // not recorded: more than a few are refused
@@ -49,6 +56,7 @@ inline constexpr std::array<std::string_view, 4> kTokenMappings = {"auto", "exac
                                                                    "resample"};
 inline constexpr std::array<std::string_view, 2> kExpertMappings = {"exact", "rescale"};
 inline constexpr std::array<std::string_view, 2> kTokenOrders = {"recorded", "one_per_request"};
+inline constexpr std::array<std::string_view, 4> kTokenPhases = {"any", "prefill", "decode", "own"};
 inline constexpr std::array<std::string_view, 2> kMissingMappings = {"refuse", "drop"};
 
 struct TraceMapping {
@@ -56,6 +64,7 @@ struct TraceMapping {
   TokenMapping tokens = TokenMapping::Exact;
   ExpertMapping experts = ExpertMapping::Exact;
   TokenOrder order = TokenOrder::Recorded;
+  TokenPhase phase = TokenPhase::Any;
   MissingMapping missing = MissingMapping::Refuse;
   // With Resample: the share of each domain in the requests drawn; empty: as in the trace.
   std::vector<std::pair<std::string, double>> mix = {};
@@ -73,9 +82,13 @@ struct RoutingTarget {
   std::uint64_t seed = 1;
 };
 
+// The tokens of a trace that steps may take. Throws ConfigError where a phase is asked for that the
+// trace does not tell, or has no token of. REQUIRES: phase is not Own
+std::uint64_t tokens_of(const RoutingTrace& trace, TokenPhase phase);
+
 // The routing that a trace gives. Throws InputError as RoutingTrace::open does, ConfigError where
 // trace and model differ and the mapping does not say what to do; the message says what to write.
-// The same routing with a cache and without.
+// The same routing with a cache and without. REQUIRES: the mapping's phase is not Own
 std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& file,
                                                  const RoutingTarget& target,
                                                  const TraceMapping& mapping,

@@ -244,6 +244,92 @@ TEST_CASE("in a decode each place in the batch follows its request") {
   CHECK(std::set<std::uint64_t>(now.begin(), now.end()).size() == 6);
 }
 
+namespace {
+
+// 8 tokens, one layer, top-1 of 8: token t goes to t. Two requests of two prompt tokens and two
+// that were generated: 0 1 and 4 5 of prompts, 2 3 and 6 7 generated.
+std::filesystem::path two_phases(const Folder& folder) {
+  TraceWriter writer(folder / "phases.h5", {.layers = 1, .experts = 8, .top_k = 1});
+  const std::vector<std::uint32_t> requests{0, 0, 0, 0, 1, 1, 1, 1};
+  const std::vector<std::uint32_t> phases{0, 0, 1, 1, 0, 0, 1, 1};
+  const Ids ids{0, 1, 2, 3, 4, 5, 6, 7};
+  writer.append({.ids = ids, .requests = requests, .phases = phases});
+  writer.close();
+  return folder / "phases.h5";
+}
+
+}  // namespace
+
+TEST_CASE("steps take the tokens of a phase alone where one is asked for, and say so") {
+  const Folder folder;
+  const auto file = two_phases(folder);
+  const RoutingTarget target{.layers = 1, .experts = 8, .tokens_per_step = 3, .steps = 1};
+  const auto any = open_trace_source(file, target, {});
+  CHECK(layer_of(*any, 0, 0) == Ids{0, 1, 2});
+  CHECK(any->description() ==
+        "trace phases.h5 (8 tokens, 1 MoE layers, 1 of 8 experts); tokens of any phase");
+  const auto prompts = open_trace_source(file, target, {.phase = TokenPhase::Prefill});
+  CHECK(layer_of(*prompts, 0, 0) == Ids{0, 1, 4});
+  const auto generated = open_trace_source(file, target, {.phase = TokenPhase::Decode});
+  CHECK(layer_of(*generated, 0, 0) == Ids{2, 3, 6});
+  CHECK(generated->description() ==
+        "trace phases.h5 (8 tokens, 1 MoE layers, 1 of 8 experts); of it the 4 tokens of decode");
+  // Steps of three go on where the last ended, and begin again: 2 3 6, 7 2 3, 6 7 2.
+  const RoutingTarget many{.layers = 1, .experts = 8, .tokens_per_step = 3, .steps = 3};
+  const auto repeated =
+      open_trace_source(file, many, {.tokens = TokenMapping::Repeat, .phase = TokenPhase::Decode});
+  CHECK(layer_of(*repeated, 1, 0) == Ids{7, 2, 3});
+  CHECK(layer_of(*repeated, 2, 0) == Ids{6, 7, 2});
+  CHECK(repeated->description().ends_with("; tokens repeated 2.25 times"));
+  // Four are held, nine are taken; the trace's eight are not what counts.
+  CHECK(refusal(file, {.layers = 1, .experts = 8, .tokens_per_step = 5, .steps = 1},
+                {.phase = TokenPhase::Decode}) ==
+        "holds 4 tokens of decode, but 1 steps of 5 take 5: write routing.tokens: repeat (from the "
+        "start again) or resample (whole requests, drawn with replacement)");
+  // Drawn again, whole requests of the phase: each pair in its order.
+  const auto drawn =
+      open_trace_source(file, {.layers = 1, .experts = 8, .tokens_per_step = 40, .steps = 1},
+                        {.tokens = TokenMapping::Resample, .phase = TokenPhase::Decode});
+  const Ids ids = layer_of(*drawn, 0, 0);
+  for (std::size_t i = 1; i < ids.size(); ++i) {
+    CHECK(std::set<ExpertId>{2, 3, 6, 7}.contains(ids[i]));
+    if (ids[i - 1] % 2 == 0) CHECK(ids[i] == ids[i - 1] + 1);
+  }
+  // Its places follow requests of the phase.
+  const TokenRows places(RoutingTrace::open(file),
+                         {.order = TokenOrder::OnePerRequest, .phase = TokenPhase::Prefill}, 4, 1);
+  std::vector<std::uint64_t> rows;
+  places.of_step(0, rows);
+  CHECK(std::set<std::uint64_t>(rows.begin(), rows.end()) == std::set<std::uint64_t>{0, 1, 4, 5});
+}
+
+TEST_CASE("loads that are rescaled are of the phase, and a phase that is not told is refused") {
+  const Folder folder;
+  // Generated tokens go to four of the eight experts, all tokens to all eight: stretched over 16
+  // experts fewer get any of the one than of the other.
+  const auto source = open_trace_source(
+      two_phases(folder), {.layers = 1, .experts = 16, .top_k = 1, .tokens_per_step = 400},
+      {.experts = ExpertMapping::Rescale, .phase = TokenPhase::Decode});
+  const Ids ids = layer_of(*source, 0, 0);
+  const auto all = open_trace_source(
+      two_phases(folder), {.layers = 1, .experts = 16, .top_k = 1, .tokens_per_step = 400},
+      {.experts = ExpertMapping::Rescale});
+  const Ids whole = layer_of(*all, 0, 0);
+  const std::size_t few = std::set<ExpertId>(ids.begin(), ids.end()).size();
+  CHECK(few < std::set<ExpertId>(whole.begin(), whole.end()).size());
+  const RoutingTarget target{.layers = 2, .experts = 8, .tokens_per_step = 3};
+  CHECK(refusal(six_tokens(folder), target, {.phase = TokenPhase::Prefill}) ==
+        "does not say which phase a token is of (/token/phase): leave out routing.phase");
+  TraceWriter writer(folder / "prompts.h5", {.layers = 1, .experts = 8, .top_k = 1});
+  const std::vector<std::uint32_t> phases{0, 0};
+  const Ids two{0, 1};
+  writer.append({.ids = two, .phases = phases});
+  writer.close();
+  CHECK(refusal(folder / "prompts.h5", {.layers = 1, .experts = 8, .tokens_per_step = 1},
+                {.phase = TokenPhase::Decode}) ==
+        "/token/phase: has no token of decode: write routing.phase: any");
+}
+
 TEST_CASE("a load keeps its shape over another number of experts") {
   // 4 loads 0 1 2 3 stand at 1/8, 3/8, 5/8, 7/8; 2 experts stand at 1/4 and 3/4: 0.5 and 2.5.
   const std::vector<double> load{3, 0, 2, 1};
