@@ -10,7 +10,7 @@
 namespace moesim::validation {
 namespace {
 
-enum class Of { Tpot, Ttft, Throughput };
+enum class Of { Tpot, Ttft, Throughput, BareTpot, BareTtft };
 
 struct Compared {
   double measured = 0, predicted = 0, low = 0, high = 0;
@@ -21,6 +21,10 @@ Compared compared(const E2ePrediction& p, Of of) {
       return {p.row.tpot_ms, p.tpot_ms, p.tpot_low, p.tpot_high};
     case Of::Ttft:
       return {p.row.ttft_ms, p.ttft_ms, p.ttft_low, p.ttft_high};
+    case Of::BareTpot:
+      return {p.row.tpot_ms, p.bare_tpot_ms, p.bare_tpot_ms, p.bare_tpot_ms};
+    case Of::BareTtft:
+      return {p.row.ttft_ms, p.bare_ttft_ms, p.bare_ttft_ms, p.bare_ttft_ms};
     case Of::Throughput:
       break;
   }
@@ -141,6 +145,8 @@ E2eSummary summarise_e2e(const std::vector<E2ePrediction>& all) {
   summary.ttft = error_of(all, Of::Ttft, fair);
   summary.ttft_all = error_of(all, Of::Ttft, any);
   summary.throughput = error_of(all, Of::Throughput, any);
+  summary.bare_tpot = error_of(all, Of::BareTpot, any);
+  summary.bare_ttft = error_of(all, Of::BareTtft, fair);
   const std::map<std::string, std::function<std::string(const E2ePrediction&)>> keys{
       {"engine", [](const E2ePrediction& p) { return p.row.engine; }},
       {"system", [](const E2ePrediction& p) { return p.row.system; }},

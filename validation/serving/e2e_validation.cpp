@@ -280,6 +280,9 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
       const auto rate = played.report.interval.at("output_throughput");
       p.throughput_low = rate.p10;
       p.throughput_high = rate.p90;
+      const auto bare = service.bare_steps(row.concurrency);
+      p.bare_tpot_ms = sim::to_us(bare.decode) / 1000;
+      p.bare_ttft_ms = sim::to_us(bare.prompt) / 1000;
       const double each = question.mean_input() + question.mean_output() / 2;
       const auto ranks = static_cast<double>(question.pool.layout.dp * question.pool.replicas);
       p.demand = static_cast<double>(row.concurrency) * each /

@@ -30,6 +30,8 @@ struct E2ePrediction {
   // 80 % intervals, as reported
   double tpot_low = 0, tpot_high = 0, ttft_low = 0, ttft_high = 0;
   double throughput_low = 0, throughput_high = 0;
+  // The same of single steps, without a schedule (workloads::serving::BareSteps).
+  double bare_ttft_ms = 0, bare_tpot_ms = 0;
   // What of them is the cost models' alone, over the value: of decodes, and of prompts.
   workloads::CostBand models = {};
   // Of the time in iterations, by cost model; sums to 1 where there are any.
@@ -68,6 +70,8 @@ struct E2eErrors {
 
 struct E2eSummary {
   E2eError tpot, ttft, ttft_all, throughput;
+  // Of single steps, over the rows of `tpot` and of `ttft`; what is said with it has no interval.
+  E2eError bare_tpot, bare_ttft;
   // by engine, system, model, mode, load, options, group; and the means over groups of their
   // medians and p90s
   std::map<std::string, std::map<std::string, E2eErrors>> by;

@@ -283,6 +283,30 @@ ServingReport::Saturation Service::capacity(std::optional<std::int64_t> in_fligh
   return least;
 }
 
+BareSteps Service::bare_steps(std::int64_t in_flight) {
+  const StepCost::Mode mean{.mean = true};
+  cost_->set_mode(mean);
+  const auto context = std::llround(question_.mean_input() + question_.mean_output() / 2);
+  const std::int64_t ranks = question_.pool.layout.dp * question_.pool.most_replicas();
+  BatchPlan decodes{.decodes = (in_flight + ranks - 1) / ranks, .longest = context};
+  decodes.keys = decodes.decodes * context;
+  const auto of_one = [](std::int64_t dp) { return static_cast<std::size_t>(dp); };
+  BareSteps bare{
+      .decode = cost_->of(std::vector<BatchPlan>(of_one(question_.pool.layout.dp), decodes), 0)};
+  const Pool& reader = question_.prefill ? *question_.prefill : question_.pool;
+  StepCost& cost = question_.prefill ? *prefill_cost_ : *cost_;
+  cost.set_mode(mean);
+  const auto prompt = std::max<std::int64_t>(1, std::llround(question_.mean_input()));
+  const std::int64_t most = prompt_budget(reader.scheduler);
+  std::vector<BatchPlan> plans(of_one(reader.layout.dp), BatchPlan{.dummy = true});
+  plans.front().dummy = false;
+  for (std::int64_t read = 0; read < prompt; read += most) {
+    plans.front().chunks = {{.tokens = std::min(most, prompt - read), .before = read}};
+    bare.prompt += cost.of(plans, 0);
+  }
+  return bare;
+}
+
 ServingReport::IterationError error_of(const std::vector<StepCost::Checked>& checks) {
   ServingReport::IterationError error{.checks = static_cast<std::int64_t>(checks.size())};
   if (checks.empty()) return error;

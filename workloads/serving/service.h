@@ -28,6 +28,14 @@ struct PlayedService {
   StepCost::Parts parts = {};                                 // of the pool that generates
 };
 
+// What is known of a load without a schedule, as a simulator of single steps has it.
+struct BareSteps {
+  // Of so many sequences, spread over all ranks, half-way through their outputs: a token of each.
+  sim::Duration decode{};
+  // Of one prompt of mean length, alone on its engine, in chunks as large as the engine's passes.
+  sim::Duration prompt{};
+};
+
 class Service {
  public:
   // Both outlive it. Throws ConfigError, InputError for what they name, InfeasibleError where the
@@ -50,6 +58,8 @@ class Service {
   // Requests a second of the largest steady batch, and what bounds it; with so many in flight at
   // most, where that is given.
   ServingReport::Saturation capacity(std::optional<std::int64_t> in_flight = {});
+  // REQUIRES: in_flight >= 1
+  BareSteps bare_steps(std::int64_t in_flight);
 
  private:
   LoopRules loop_rules(const ServingQuestion& load) const;

@@ -58,6 +58,34 @@ TEST_CASE("a service's report adds up") {
             .starts_with("request,replica,rank,input_tokens,output_tokens,arrival_s,"));
 }
 
+TEST_CASE("single steps are what a lone request takes, and know nothing of who else is there") {
+  const std::vector<std::string> lone{"serving.requests.arrivals={law: closed}",
+                                      "serving.client.concurrency=1",
+                                      "serving.requests.input={law: constant, value: 1000}",
+                                      "serving.requests.output={law: constant, value: 65}",
+                                      "serving.requests.count=6",
+                                      "serving.requests.warm_up=1",
+                                      "serving.iteration.draws=1",
+                                      "serving.targets={ttft: 2 s}"};
+  const Scenario s = mixtral(lone);
+  Service service(s.deployment, *s.serving());
+  const ServingReport played = service.play().report;
+  const BareSteps one = service.bare_steps(1);
+  const auto ms = [](sim::Duration time) { return sim::to_us(time) / 1000; };
+  CHECK(played.ttft_parts_ms.prefill == doctest::Approx(ms(one.prompt)).epsilon(0.01));
+  CHECK(played.tpot.mean == doctest::Approx(ms(one.decode)).epsilon(0.03));
+  // Sixteen decode beside each other; a prompt is still read alone.
+  const BareSteps many = service.bare_steps(16);
+  CHECK(many.decode > one.decode);
+  CHECK(many.prompt == one.prompt);
+  // In passes of 500 tokens there are two, each of which reads the experts.
+  std::vector<std::string> halves = lone;
+  halves.push_back("serving.scheduler.tokens=500");
+  const Scenario half = mixtral(halves);
+  Service chunked(half.deployment, *half.serving());
+  CHECK(chunked.bare_steps(1).prompt > one.prompt * 11 / 10);
+}
+
 TEST_CASE("a run does not depend on what was run before") {
   const Scenario s = mixtral();
   Service service(s.deployment, *s.serving());

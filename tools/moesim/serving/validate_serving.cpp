@@ -120,6 +120,12 @@ Json to_json(const Result& r) {
   json["tpot"] = error_json(r.summary.tpot);
   json["ttft"] = error_json(r.summary.ttft);
   json["ttft_all"] = error_json(r.summary.ttft_all);
+  // Nothing is said of an interval.
+  for (const auto& [name, error] :
+       {std::pair("tpot", &r.summary.bare_tpot), {"ttft", &r.summary.bare_ttft}}) {
+    json["bare_steps"][name] = error_json(*error);
+    json["bare_steps"][name].erase("coverage80");
+  }
   json["ttft_with_host"] = error_json(r.summary.ttft_with_host);
   for (const auto& [engine, error] : r.summary.ttft_with_host_by)
     json["ttft_with_host_by_engine"][engine] = error_json(error);
@@ -183,6 +189,8 @@ std::string to_text(const Result& r) {
                   "TPOT", "med.", "p90", "bias", "TTFT", "med.", "p90", "bias");
   out += line("all", r.summary.tpot, r.summary.ttft);
   out += line("mean of groups", r.summary.tpot_of_groups, r.summary.ttft_of_groups);
+  out += line("all, by a decode's and a prompt's step alone", r.summary.bare_tpot,
+              r.summary.bare_ttft);
   for (const auto& [name, values] : r.summary.by) {
     out += fmt::format("\n  by {}\n", name);
     for (const auto& [value, errors] : values) out += line(value, errors.tpot, errors.ttft);
