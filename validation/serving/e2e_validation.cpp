@@ -123,15 +123,23 @@ std::string scheduler_of(const RunOptions& run) {
   return text;
 }
 
+std::string kernels_of(const RunOptions& run) {
+  std::string text = run.moe.empty() ? "" : "moe: " + run.moe;
+  if (!run.all_to_all.empty())
+    text += (text.empty() ? "" : ", ") + std::string("all_to_all: ") + run.all_to_all;
+  return text;
+}
+
 // Engines of an aggregated row are one; apart there are so many of each kind.
 std::string pools_of(const E2eRow& row) {
   if (!row.prefill) return "";
   const ApartRun none, &run = row.apart ? *row.apart : none;
   const auto pool = [](const char* name, std::int64_t workers, const workloads::Parallelism& p,
                        const RunOptions& of) {
-    const std::string scheduler = scheduler_of(of);
+    const std::string scheduler = scheduler_of(of), kernels = kernels_of(of);
     return fmt::format(
-        "{}: {{replicas: {}, parallelism: {}{}{}{}}}", name, workers, sizes_of(p),
+        "{}: {{replicas: {}, parallelism: {}{}{}{}{}}}", name, workers, sizes_of(p),
+        kernels.empty() ? "" : fmt::format(", kernels: {{{}}}", kernels),
         scheduler.empty() ? "" : fmt::format(", scheduler: {{{}}}", scheduler),
         of.memory_fraction ? fmt::format(", kv: {{memory: {}}}", *of.memory_fraction) : "",
         of.graph_sizes.empty()
@@ -297,13 +305,6 @@ void predict_group(const std::vector<E2eRow>& rows, std::vector<Asked>& group,
   }
 }
 
-std::string kernels_of(const RunOptions& run) {
-  std::string text = run.moe.empty() ? "" : "moe: " + run.moe;
-  if (!run.all_to_all.empty())
-    text += (text.empty() ? "" : ", ") + std::string("all_to_all: ") + run.all_to_all;
-  return text.empty() ? "" : fmt::format("kernels: {{{}}}\n", text);
-}
-
 // Recipes that dispatch at low latency alone size its buffers for their batches, which they do not
 // all say.
 std::string engine_text(const std::string& file, const RunOptions& run) {
@@ -315,16 +316,17 @@ std::string engine_text(const std::string& file, const RunOptions& run) {
 // nor what a worker that reads takes at once.
 std::string prices_of(const E2eRow& row, const RunOptions& run) {
   const RunOptions none, &reads = row.apart ? row.apart->reads : none;
-  return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", row.deployment(), run.cache, run.moe,
-                     run.all_to_all, layout_of(row, run).ep, run.ahead.value_or(true),
-                     run.graphs.value_or(0), run.graph_sizes, reads.tokens.value_or(0),
-                     reads.chunk.value_or(0), reads.graph_sizes);
+  return fmt::format("{} {} {} {} {} {} {} {} {} {} {}", row.deployment(), run.cache,
+                     kernels_of(run), kernels_of(reads), layout_of(row, run).ep,
+                     run.ahead.value_or(true), run.graphs.value_or(0), run.graph_sizes,
+                     reads.tokens.value_or(0), reads.chunk.value_or(0), reads.graph_sizes);
 }
 
 }  // namespace
 
 std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunOptions& run) {
   const workloads::Parallelism p = layout_of(row, run);
+  const std::string kernels = row.apart ? "" : kernels_of(run);
   const bool deepseek = row.model.find("DeepSeek") != std::string::npos;
   return fmt::format(
       "name: {}\nmodel: {}\ncluster: {}\nprecision: {}\n"
@@ -337,7 +339,8 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
       engine_text(engine_of(row, options.configs), run), placement_of(row),
       row.load ? load_of(*row.load, row.concurrency) : load_of(row, options),
       run.memory_fraction && !row.apart ? fmt::format(", memory: {}", *run.memory_fraction) : "",
-      row.apart ? "" : scheduler_of(run), graphs_of(run), pools_of(row), kernels_of(run),
+      row.apart ? "" : scheduler_of(run), graphs_of(run), pools_of(row),
+      kernels.empty() ? "" : fmt::format("kernels: {{{}}}\n", kernels),
       run.ahead == false ? "host: {overlapped: false}\n" : "");
 }
 

@@ -290,6 +290,8 @@ ApartRun PoolRecipe::run(const E2eRow& row) const {
                    .balance = balance_of(part_of(balance, side)),
                    .memory_fraction = share_of(part_of(memory, side)),
                    .cache = cache_of(part_of(cache, side)),
+                   .moe = experts_of(part_of(moe, side)),
+                   .all_to_all = exchange_of(part_of(moe, side)),
                    .graph_sizes = graphs_of(part_of(graphs, side), engine)};
     // SGLang counts the requests of an engine, and divides them over its dp ranks
     // (managers/scheduler.py, max_running_requests // dp_size).
@@ -303,14 +305,9 @@ ApartRun PoolRecipe::run(const E2eRow& row) const {
       if (*budget && side == PoolSide::Reads) *budget = std::min(**budget, std::max(all, row.isl));
     return run;
   };
-  ApartRun run{.reads = options_of(PoolSide::Reads, reads.layout),
-               .generates = options_of(PoolSide::Generates, generates.layout),
-               .sets = 1};
-  // Kernels are of both.
-  const std::string of_one = experts_of(part_of(moe, PoolSide::Reads));
-  if (of_one == experts_of(part_of(moe, PoolSide::Generates))) run.generates.moe = of_one;
-  run.generates.all_to_all = exchange_of(part_of(moe, PoolSide::Generates));
-  return run;
+  return {.reads = options_of(PoolSide::Reads, reads.layout),
+          .generates = options_of(PoolSide::Generates, generates.layout),
+          .sets = 1};
 }
 
 std::vector<PoolRecipe> read_pool_recipes(const std::filesystem::path& file) {

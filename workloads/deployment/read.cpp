@@ -7,7 +7,7 @@
 #include <charconv>
 
 #include "sim/error.h"
-#include "workloads/deployment/all_to_all.h"
+#include "workloads/deployment/choose_kernels.h"
 #include "workloads/deployment/elastic.h"
 #include "workloads/deployment/engine_file.h"
 #include "workloads/deployment/read_formats.h"
@@ -250,28 +250,6 @@ std::filesystem::path engine_file(const YamlNode& node, const Shipped& shipped, 
   return file;
 }
 
-// That the device has the implementations that are named; of an engine's own the file says so.
-void check_kernels(const YamlNode& root, const Deployment& d) {
-  const auto kernels = root.find("kernels");
-  if (!kernels || d.cluster.topology == nullptr) return;
-  hardware::KernelChoice choice = d.kernels;
-  if (root.find("training")) choice.attention.clear();  // read_training_kernels looked at it
-  try {
-    (void)hardware::resolve(d.cluster.device, choice);
-  } catch (const sim::ConfigError& error) {
-    // "kernels.moe: there is no implementation …"
-    const std::string_view text = error.what();
-    constexpr std::string_view kStart = "kernels.";
-    const std::size_t colon = text.find(": ");
-    if (!text.starts_with(kStart) || colon == std::string_view::npos) {
-      kernels->error(std::string(text));
-      return;
-    }
-    const auto named = kernels->find(text.substr(kStart.size(), colon - kStart.size()));
-    (named ? *named : *kernels).error(std::string(text.substr(colon + 2)));
-  }
-}
-
 // The engine's own, then what the scenario says.
 void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, Inputs& inputs) {
   KernelNames names;
@@ -301,11 +279,9 @@ void read_engine(const YamlNode& root, const Shipped& shipped, Deployment& d, In
     read_kernels(*kernels, names);
     if (root.find("training")) read_training_kernels(*kernels, names);
   }
-  d.kernels = std::move(names.kernels);
+  if (names.all_reduce.empty()) names.all_reduce = hardware::default_all_reduce(names.kernels.gemm);
+  choose_kernels(names, d);
   check_kernels(root, d);
-  d.all_reduce = hardware::all_reduce_named(
-      names.all_reduce.empty() ? hardware::default_all_reduce(d.kernels.gemm) : names.all_reduce);
-  choose_all_to_all(names.all_to_all, d);
 }
 
 }  // namespace

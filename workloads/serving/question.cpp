@@ -1,6 +1,7 @@
 #include "workloads/serving/question.h"
 
 #include "sim/check.h"
+#include "workloads/deployment/choose_kernels.h"
 
 namespace moesim::workloads::serving {
 namespace {
@@ -79,6 +80,7 @@ void set_rate(ServingQuestion& question, double rate_per_s) {
 Deployment deployment_of(const Deployment& all, const Pool& pool) {
   Deployment d = all;
   d.layout = pool.layout;
+  choose_kernels(pool.kernels, d);
   if (d.routing.mapping.phase == TokenPhase::Own) d.routing.mapping.phase = pool.phase;
   return d;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "workloads/deployment/deployment.h"
+#include "workloads/deployment/read_kernels.h"
 #include "workloads/serving/loop/serving_loop.h"
 #include "workloads/serving/requests/law_stream.h"
 #include "workloads/serving/requests/trace_stream.h"
@@ -33,7 +34,8 @@ struct Pool {
   // How their number follows the load, in groups of `together` engines (what was asked for as one).
   std::optional<ScaleRules> scale = {};
   std::int64_t together = 1;
-  Parallelism layout = {};  // of one engine
+  Parallelism layout = {};   // of one engine
+  KernelNames kernels = {};  // in place of the deployment's
   SchedulerRules scheduler = {};
   GraphRules graphs = {};
   CacheRules cache = {};

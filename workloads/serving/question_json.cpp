@@ -85,6 +85,12 @@ Json pool_json(const Pool& pool) {
   }
   json["parallelism"] = {{"tp", p.tp}, {"pp", p.pp},   {"dp", p.dp},
                          {"ep", p.ep}, {"etp", p.etp}, {"cp", p.cp}};
+  for (const auto& [key, kernel] : {std::pair("gemm", &pool.kernels.kernels.gemm),
+                                    {"moe", &pool.kernels.kernels.moe},
+                                    {"attention", &pool.kernels.kernels.attention},
+                                    {"all_reduce", &pool.kernels.all_reduce},
+                                    {"all_to_all", &pool.kernels.all_to_all}})
+    if (!kernel->empty()) json["kernels"][key] = *kernel;
   json["scheduler"] = {
       {"kind", name(kSchedulerKindNames, s.kind)},
       {"tokens", s.tokens},

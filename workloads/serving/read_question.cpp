@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "sim/io/yaml_share.h"
+#include "workloads/deployment/choose_kernels.h"
 #include "workloads/deployment/read.h"
 #include "workloads/serving/read_requests.h"
 #include "workloads/serving/read_scale.h"
@@ -219,9 +220,14 @@ class Reader {
     const auto part = [&](const char* name) {
       const YamlNode own = node.at(name);
       if (own.is_missing()) return Pool{};
-      own.allow_only(
-          {"replicas", "autoscale", "parallelism", "scheduler", "graphs", "kv", "router"});
-      return pool(name, own);
+      own.allow_only({"replicas", "autoscale", "parallelism", "kernels", "scheduler", "graphs",
+                      "kv", "router"});
+      Pool made = pool(name, own);
+      if (const auto kernels = own.find("kernels")) {
+        read_kernels(*kernels, made.kernels);
+        check_kernels(own, deployment_of(deployment_, made));
+      }
+      return made;
     };
     q.prefill = part("prefill");
     q.prefill->phase = TokenPhase::Prefill;

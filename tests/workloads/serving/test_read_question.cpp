@@ -6,6 +6,7 @@
 #include "sim/error.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
+#include "workloads/deployment/all_to_all.h"
 #include "workloads/scenario.h"
 #include "workloads/serving/read_question.h"
 
@@ -39,6 +40,27 @@ const std::string kRequests =
     "  requests: {arrivals: {law: poisson, rate: 2 /s}, input: 10, output: 5, count: 9}\n";
 
 }  // namespace
+
+TEST_CASE("a pool may have kernels of its own, and those that there are not are told there") {
+  const auto pools = [](const std::string& prefill) {
+    return kRequests + "  pools: {prefill: {replicas: 1, kernels: " + prefill +
+           "}, decode: {replicas: 1}}\n";
+  };
+  const Scenario s = read(text_of(pools("{all_to_all: deepep_normal, moe: trtllm}"),
+                                  "engine: sglang-0.5.6\nkernels: {all_to_all: deepep}\n"));
+  const Deployment reads = deployment_of(s.deployment, *s.serving()->prefill),
+                   generates = deployment_of(s.deployment, s.serving()->pool);
+  CHECK(all_to_all_name(reads) == "deepep_normal");
+  CHECK(all_to_all_name(generates) == "deepep");
+  CHECK(reads.kernels.moe == "trtllm");
+  CHECK(generates.kernels.moe == "sglang");
+  CHECK(reads.kernels.gemm == generates.kernels.gemm);
+  CHECK(reads.all_reduce == generates.all_reduce);
+  CHECK(mistake(pools("{moe: mine}")).starts_with("s:8:"));
+  CHECK(mistake(pools("{moe: mine}")).find("serving.pools.prefill.kernels.moe: ") !=
+        std::string::npos);
+  CHECK(mistake(kRequests + "  kernels: {moe: trtllm}\n").find("unknown") != std::string::npos);
+}
 
 TEST_CASE("of pools apart each takes a trace's tokens of its own phase, where that is asked for") {
   const std::string own =
