@@ -8,7 +8,7 @@ file(MAKE_DIRECTORY ${WORK}/elsewhere)
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix --component ${component})
 set(moesim ${WORK}/prefix/bin/moesim)
 
-foreach(page man/man1/moesim.1 bash-completion/completions/moesim zsh/site-functions/_moesim
+foreach(page man/man1/moesim.1 man/man1/moesim-run.1 bash-completion/completions/moesim zsh/site-functions/_moesim
         fish/vendor_completions.d/moesim.fish)
   file(SIZE ${WORK}/prefix/share/${page} size)
   if(size EQUAL 0)

@@ -1,10 +1,12 @@
 #include <doctest/doctest.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "tests/support/call_command.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/completion.h"
 
@@ -210,6 +212,48 @@ TEST_CASE("the manual page is made from the table") {
                   ".RE\n"
                   ".fi\n"
                   ".SH EXIT STATUS\n") != std::string::npos);
+}
+
+TEST_CASE("a command has a page of its own") {
+  Command one{.name = "trace cut",
+              .summary = "takes a part",
+              .options = {{.name = "--to", .value = "FILE", .help = "where to"}},
+              .examples = {"moesim trace cut"},
+              .run = {}};
+  CHECK(moesim::tools::man_page(one, "0.1")
+            .starts_with(".TH MOESIM\\-TRACE\\-CUT 1 \"\" \"moesim 0.1\" \"User Commands\"\n"
+                         ".SH NAME\n"
+                         "moesim\\-trace\\-cut \\- takes a part\n"
+                         ".SH SYNOPSIS\n"
+                         "\\fBmoesim trace cut\\fR [\\fIoptions\\fR]\n"
+                         ".SH DESCRIPTION\n"
+                         "takes a part.\n"
+                         ".SH OPTIONS\n"
+                         ".TP\n"
+                         "\\fB\\-\\-to\\fR \\fIFILE\\fR\n"
+                         "where to.\n"
+                         ".SH EXAMPLES\n"
+                         ".PP\n.nf\n.RS 4\n"
+                         "moesim trace cut\n"));
+}
+
+TEST_CASE("pages of all commands are written where they are wanted, or one is printed") {
+  const TemporaryFolder folder;
+  const auto into = folder.path() / "man1";
+  CHECK(moesim::tests::call(moesim::tools::man_command(), {{"into", {into.string()}}}).code ==
+        moesim::sim::ExitCode::Ok);
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(into))
+    names.insert(entry.path().filename().string());
+  CHECK(names.size() == moesim::tools::commands().size() + 1);
+  CHECK(names.contains("moesim.1"));
+  CHECK(names.contains("moesim-validate-serving.1"));
+  CHECK(moesim::tests::call(moesim::tools::man_command(), {{"COMMAND", {"validate", "serving"}}})
+            .out.starts_with(".TH MOESIM\\-VALIDATE\\-SERVING 1 "));
+  CHECK_THROWS_WITH_AS(moesim::tests::call(moesim::tools::man_command(), {{"COMMAND", {"rum"}}}),
+                       "there is no page of \"rum\": expected a command as the help lists it, such "
+                       "as \"run\"",
+                       moesim::sim::ConfigError);
 }
 
 TEST_CASE("man finds no fault with the page of the whole program") {

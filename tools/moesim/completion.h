@@ -34,6 +34,10 @@ struct ManualPage {
 std::string man_page(std::span<const Command> commands, const std::string& version,
                      const ManualPage& page = {});
 
+// Of one command: moesim-run(1).
+std::string man_page(const Command& command, const std::string& version,
+                     const ManualPage& page = {});
+
 Command completion_command();
 
 Command man_command();
