@@ -98,6 +98,7 @@ RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
   report.gpus = question.gpus();
   const CostBand band = write_checked(service, checks, report);
   report.interval.erase("tokens_per_s_per_gpu");  // of the iterations alone
+  report.doubt.clear();
   serving.extrapolated_share = report.extrapolated.share;
   for (std::string& note : notes_of_engines(d, question)) serving.notes.push_back(std::move(note));
   if (auto note = note_of_context(played->records, d.model.max_context))

@@ -139,6 +139,13 @@ struct SurvivesReport {
   bool replicas = false;  // there are some
 };
 
+// What one cost model (step/factors.h) has of the mean step's exposed time, and the 80 % ends of
+// it. What it gets wrong it gets wrong in all steps and all scenarios: errors of one go the same
+// way.
+struct DoubtReport {
+  double us = 0, p10_us = 0, p90_us = 0;
+};
+
 struct InputFile {
   std::string path;
   std::string hash;  // XXH64 of the contents, 16 hex digits
@@ -165,6 +172,7 @@ struct Report {
   std::vector<BottleneckReport> bottleneck;  // its sums over layers, largest first
   std::vector<WaitedForReport> waited_for;   // largest first
   std::map<std::string, Interval> interval;  // by metric: "step_time_us"
+  std::map<std::string, DoubtReport> doubt;  // by cost model: "gemm"; of steps
   ExtrapolatedReport extrapolated;
   std::vector<StandInReport> stand_ins;
   std::vector<CarriedReport> carried_over;

@@ -180,6 +180,9 @@ Json to_json(const Report& report, const Json& scenario) {
   for (const auto& [metric, interval] : report.interval) {
     json["interval"][metric] = {{"p10", interval.p10}, {"p90", interval.p90}};
   }
+  for (const auto& [model, doubt] : report.doubt) {
+    json["doubt"][model] = {{"us", doubt.us}, {"p10_us", doubt.p10_us}, {"p90_us", doubt.p90_us}};
+  }
   json["extrapolated"] = extrapolated_json(report.extrapolated);
   json["stand_ins"] = Json::array();
   for (const StandInReport& one : report.stand_ins) {

@@ -174,6 +174,9 @@ Summary::Ends Summary::ends_of(std::size_t phase, const Report& report) const {
 }
 
 void Summary::write_intervals(Report& report) const {
+  const auto doubts = doubts_of(report);
+  for (std::size_t f = 0; f < kFactors; ++f)
+    if (doubts[f].us > 0) report.doubt[std::string(kFactorNames[f])] = doubts[f];
   const Ends models = common_ends(report);
   const double time = report.step_time_us.mean,
                low = time * with_structure(models.low, kStepStructure, true),
@@ -183,22 +186,25 @@ void Summary::write_intervals(Report& report) const {
                                              .p90 = report.tokens_per_s_per_gpu * time / low};
 }
 
-Summary::Ends Summary::common_ends(const Report& report) const {
-  std::array<Ends, kFactors> doubts{};
-  for (Ends& doubt : doubts) doubt = {0, 0};
+std::array<DoubtReport, kFactors> Summary::doubts_of(const Report& report) const {
+  std::array<DoubtReport, kFactors> doubts{};
   for (std::size_t i = 0; i < kPhases; ++i) {
     const Ends ends = ends_of(i, report);
-    const double exposed = ends.high > 0 ? report.phases[i].exposed_us : 0;
-    Ends& doubt = doubts[static_cast<std::size_t>(factor_of(static_cast<Phase>(i)))];
-    doubt.low += exposed - ends.low;
-    doubt.high += ends.high - exposed;
+    DoubtReport& doubt = doubts[static_cast<std::size_t>(factor_of(static_cast<Phase>(i)))];
+    doubt.us += ends.high > 0 ? report.phases[i].exposed_us : 0;
+    doubt.p10_us += ends.low;
+    doubt.p90_us += ends.high;
   }
+  return doubts;
+}
+
+Summary::Ends Summary::common_ends(const Report& report) const {
   const double time = report.step_time_us.mean;
   if (time <= 0) return {};
   double less = 0, more = 0;
-  for (const Ends& doubt : doubts) {
-    less = std::hypot(less, doubt.low);
-    more = std::hypot(more, doubt.high);
+  for (const DoubtReport& doubt : doubts_of(report)) {
+    less = std::hypot(less, doubt.us - doubt.p10_us);
+    more = std::hypot(more, doubt.p90_us - doubt.us);
   }
   return {1 - less / time, 1 + more / time};
 }

@@ -8,6 +8,7 @@
 #include "workloads/report/provenance.h"
 #include "workloads/report/report.h"
 #include "workloads/report/time_account.h"
+#include "workloads/step/factors.h"
 #include "workloads/step/player.h"
 
 namespace moesim::workloads {
@@ -40,6 +41,7 @@ class Summary {
   void write_time(const Deployment& deployment, Report& report) const;
   void write_waited_for(const hardware::Cluster& cluster, Report& report) const;
   Ends ends_of(std::size_t phase, const Report& report) const;
+  std::array<DoubtReport, kFactors> doubts_of(const Report& report) const;
   void write_intervals(Report& report) const;
 
   // In picoseconds, weighted; whole numbers below 2^53 are exact.
