@@ -12,6 +12,8 @@
 
 #include "sim/error.h"
 #include "sim/units_text.h"
+#include "tools/study/doubt.h"
+#include "workloads/report/structure.h"
 #include "workloads/report/time_account.h"
 
 namespace moesim::tools {
@@ -211,8 +213,32 @@ void add_flags(const Side& a, const Side& b, Comparison& comparison) {
   }
 }
 
-// Of the ends of both intervals, as if one error moved both.
+// Of two steps whose reports say what each cost model's doubt comes to: an error of one model moves
+// both, errors of different ones are independent, and what is in no model moves both alike.
+bool add_by_models(const Json& a, const Json& b, Comparison& comparison) {
+  const auto x = Doubt::of(a), y = Doubt::of(b);
+  if (!x || !y) return false;
+  double less = 0, more = 0;
+  for (std::size_t f = 0; f < workloads::kFactors; ++f) {
+    double down = 0, up = 0;
+    for (const double end : {-workloads::kTenthDeviation, workloads::kTenthDeviation}) {
+      Doubt::Draw draw;
+      draw.models[f] = end;
+      const double moved = std::log(y->scale(draw) / x->scale(draw));
+      down = std::min(down, moved), up = std::max(up, moved);
+    }
+    less = std::hypot(less, down), more = std::hypot(more, up);
+  }
+  const double ratio = static_cast<double>(comparison.b_ps) / static_cast<double>(comparison.a_ps);
+  comparison.low = ratio * std::exp(-less) - 1;
+  comparison.high = ratio * std::exp(more) - 1;
+  comparison.has_interval = true;
+  return true;
+}
+
+// Of the ends of both intervals, as if one error moved both, where no more is known.
 void add_interval(const Side& a, const Side& b, Comparison& comparison) {
+  if (comparison.a_ps > 0 && add_by_models(a.report, b.report, comparison)) return;
   const Json x = a.interval(), y = b.interval();
   if (!x.is_object() || !y.is_object()) return;
   const double low_a = x.at("p10"), high_a = x.at("p90");

@@ -11,6 +11,7 @@
 #include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/moesim/trace_cache.h"
 #include "tools/study/break_even.h"
+#include "tools/study/crossing_range.h"
 #include "tools/study/expression.h"
 #include "tools/study/study_spec.h"
 #include "workloads/run.h"
@@ -57,36 +58,35 @@ class Finder {
   const BreakEvenRange& range() const { return range_; }
   const Expression& condition() const { return condition_; }
   int runs() const { return runs_; }
-  std::size_t values() const { return values_; }
+  std::size_t values() const { return asked_.size(); }
+  std::optional<CrossingRange> range_of(const Crossing& crossing) const {
+    return tools::range_of(crossing, asked_, condition_);
+  }
   // Of the values that were asked, those at which something does not fit, and what would do.
   const std::map<double, std::string>& too_large() const { return too_large_; }
 
   // A step that does not fit is nobody's answer, unless the condition asks what fits.
   bool holds(double value) {
-    ++values_;
-    std::map<std::string, Json> reports;
+    AskedValue& asked = asked_[value];
     try {
-      if (variants_.empty()) reports[""] = report({}, value);
-      for (const Variant& variant : variants_) reports[variant.name] = report(variant.sets, value);
+      if (variants_.empty()) asked.reports[""] = report({}, value);
+      for (const Variant& variant : variants_)
+        asked.reports[variant.name] = report(variant.sets, value);
     } catch (const sim::InfeasibleError& error) {
       too_large_.emplace(value, error.what());
+      asked.fits = false;
       return false;
     }
-    for (const auto& [name, report] : reports) {
+    for (const auto& [name, report] : asked.reports) {
       const auto fits = find_value(report, "memory.fits");
       if (fits == Value(false)) {
         const auto advice = find_value(report, "memory.advice");
         too_large_.emplace(value, advice ? to_text(*advice) : "");
       }
     }
-    if (too_large_.contains(value) && !asks_what_fits()) return false;
-    return condition_.holds([&](std::string_view key) -> std::optional<Value> {
-      if (variants_.empty()) return find_value(reports[""], key);
-      const std::size_t dot = key.find('.');
-      const auto found = reports.find(std::string(key.substr(0, dot)));
-      if (found == reports.end() || dot == std::string_view::npos) return {};
-      return find_value(found->second, key.substr(dot + 1));
-    });
+    asked.fits = !too_large_.contains(value) || asks_what_fits();
+    return asked.fits &&
+           condition_.holds([&](std::string_view key) { return value_in(asked, key); });
   }
 
  private:
@@ -114,7 +114,7 @@ class Finder {
   Expression condition_;
   std::shared_ptr<const workloads::TraceCache> traces_;
   int runs_ = 0;
-  std::size_t values_ = 0;
+  std::map<double, AskedValue> asked_;
   std::map<double, std::string> too_large_;
 };
 
@@ -123,6 +123,17 @@ std::string why_not(const Finder& finder, double value) {
   const auto found = finder.too_large().find(value);
   if (found == finder.too_large().end()) return {};
   return ", which does not fit" + (found->second.empty() ? "" : ": " + found->second);
+}
+
+// " (80 %: 540 Gbit/s to 730 Gbit/s)"
+std::string range_text(const Finder& finder, const Crossing& crossing) {
+  const auto found = finder.range_of(crossing);
+  if (!found) return {};
+  const BreakEvenRange& range = finder.range();
+  return fmt::format(
+      " (80 %: {} to {})",
+      found->low ? text_of(range, *found->low) : "below " + text_of(range, range.low),
+      found->high ? text_of(range, *found->high) : "above " + text_of(range, range.high));
 }
 
 std::string to_text(const Finder& finder, const BreakEven& found) {
@@ -141,11 +152,14 @@ std::string to_text(const Finder& finder, const BreakEven& found) {
     return text + "\n";
   }
   for (const Crossing& c : found.crossings) {
-    text += c.holds_after ? fmt::format("  holds from {} on: not yet at {}{}\n", at(c.after),
-                                        at(c.before), why_not(finder, c.before))
-                          : fmt::format("  holds up to {}: no more at {}{}\n", at(c.before),
-                                        at(c.after), why_not(finder, c.after));
+    const std::string within = range_text(finder, c);
+    text += c.holds_after ? fmt::format("  holds from {} on{}: not yet at {}{}\n", at(c.after),
+                                        within, at(c.before), why_not(finder, c.before))
+                          : fmt::format("  holds up to {}{}: no more at {}{}\n", at(c.before),
+                                        within, at(c.after), why_not(finder, c.after));
   }
+  if (!finder.range_of(found.crossings.front()))
+    text += "  no interval: it is reckoned of conditions on times and rates of steps\n";
   return text;
 }
 
@@ -180,6 +194,13 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     json["crossings"].push_back({{"before", text_of(range, c.before)},
                                  {"after", text_of(range, c.after)},
                                  {"holds_after", c.holds_after}});
+    if (const auto within = finder.range_of(c)) {
+      const auto end = [&](const std::optional<double>& value) {
+        return value ? Json(text_of(finder.range(), *value)) : Json(nullptr);
+      };
+      json["crossings"].back()["interval"] = {{"p10", end(within->low)},
+                                              {"p90", end(within->high)}};
+    }
   }
   console.out << sim::io::to_text(json);
   return code;
@@ -195,8 +216,11 @@ Command sweep_find_command() {
           "Asks at 17 values, even in the logarithm, and halves between two that differ, to 1 % or "
           "to the whole number. The condition names keys of the report (--format json) or, with "
           "variants, of each one's. It does not hold where something does not fit, unless it names "
-          "memory.fits. An interval of the crossing is not reckoned. Exit code 3 where nothing "
-          "that was asked fits.",
+          "memory.fits. Of conditions on step times and tokens a second of steps the 80 % interval "
+          "of "
+          "the crossing is said: what a cost model gets wrong it gets wrong in all variants and at "
+          "all values, and between these times lie on a line of logarithms. Exit code 3 where "
+          "nothing that was asked fits.",
       .options = {{.name = "SCENARIO",
                    .help = "a scenario: a YAML file, or the name of one that ships",
                    .required = true,
