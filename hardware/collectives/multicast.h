@@ -67,6 +67,8 @@ struct MulticastTraits {
   std::string_view name;  // in scenarios
   // Which counts it looks at.
   bool selections = false, copies = false, node_copies = false;
+  // Whether a GPU sends to one on each other node, not to every GPU there.
+  bool by_node = false;
   // Whether it delivers rows sorted by group, so that no routing is left to who computes on them.
   bool sorted = false;
   // Whether its kernels bring rows into their format by themselves.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "hardware/collectives/multicast.h"
 #include "sim/error.h"
 #include "workloads/memory/dispatch_limit.h"
 
@@ -79,6 +80,28 @@ std::int64_t descriptors_of(const ModelSpec& model) {
   return count;
 }
 
+// Flows of an exchange of tokens at a time on a port of one GPU: within a node to all others, else
+// to GPUs of other nodes.
+double flows_of(const Deployment& d, bool one_node) {
+  const std::int64_t group = d.layout.ep, node = d.cluster.gpus_per_node;
+  if (one_node) return static_cast<double>(group - 1);
+  const bool by_node = hardware::traits_of(d.tokens).by_node;
+  return static_cast<double>(by_node ? (group + node - 1) / node - 1
+                                     : std::max<std::int64_t>(0, group - node));
+}
+
+// Of the step that the cost's engine plays of a batch: the fullest port's.
+PortTraffic traffic_of(StepCost& cost, const Batch& batch, bool one_node) {
+  const StepPlayer& player = cost.player();
+  const StepOutcome step = cost.player().outcome(batch, 0, {.ranks = false, .path = false});
+  const auto kind = one_node ? hardware::LinkKind::ScaleUp : hardware::LinkKind::Nic;
+  sim::Duration busy{};
+  for (const hardware::LinkUse& link : step.links)
+    if (link.kind == kind) busy = std::max(busy, link.busy);
+  return {.duty = std::min(1.0, sim::to_seconds(busy) / sim::to_seconds(step.whole)),
+          .flows = flows_of(player.deployment(), one_node)};
+}
+
 ServingQuestion read_once(ServingQuestion question) {
   auto* trace = std::get_if<RequestTrace>(&question.requests);
   if (trace != nullptr && trace->facts.requests == 0) read_facts(*trace);
@@ -95,6 +118,7 @@ Service::Service(const Deployment& deployment, const ServingQuestion& question)
   if (!question.prefill) return;
   own_prefill_ = std::make_shared<Deployment>(deployment_of(deployment, *question.prefill));
   prefill_cost_ = std::make_shared<StepCost>(*own_prefill_, *question.prefill, question.iteration);
+  see_traffic();
 }
 
 Service::Service(const ServingQuestion& question, const Service& like)
@@ -105,6 +129,7 @@ Service::Service(const ServingQuestion& question, const Service& like)
       cost_(like.cost_),
       prefill_cost_(like.prefill_cost_) {
   plan_caches();
+  if (question_.prefill) see_traffic();
 }
 
 void Service::plan_caches() {
@@ -115,6 +140,28 @@ void Service::plan_caches() {
   if (!question_.prefill) return;
   prefill_cache_ = plan_cache(deployment_, *question_.prefill, question_.mean_input());
   check_longest(question_, *question_.prefill, prefill_cache_, false);
+}
+
+// What exchanges take of the ports that caches go over: in a pass of as many prompt tokens as one
+// takes, and in one of as many decodes as there will be at most.
+void Service::see_traffic() {
+  const bool one_node = question_.gpus() <= deployment_.cluster.gpus_per_node;
+  const Pool& reader = *question_.prefill;
+  const auto prompt = std::max<std::int64_t>(1, std::llround(question_.mean_input()));
+  const std::int64_t read = std::min(prompt, prompt_budget(reader.scheduler));
+  const std::int64_t prompts_of_pass =
+      std::max<std::int64_t>(1, prompt_budget(reader.scheduler) / read);
+  reading_ = traffic_of(*prefill_cost_, on_every_rank({prompts(prompts_of_pass, read)}), one_node);
+  const double context = question_.mean_input() + question_.mean_output() / 2;
+  const Pool& pool = question_.pool;
+  const auto ranks = static_cast<double>(pool.layout.dp * pool.most_replicas());
+  double decodes = std::min(static_cast<double>(pool.scheduler.sequences),
+                            static_cast<double>(cache_.blocks * cache_.block) / context);
+  if (const auto clients = question_.client.concurrency)
+    decodes = std::min(decodes, static_cast<double>(*clients) / ranks);
+  const auto sequences = std::max<std::int64_t>(1, std::llround(decodes));
+  generating_ =
+      traffic_of(*cost_, on_every_rank({decoding(sequences, std::llround(context))}), one_node);
 }
 
 Service::~Service() = default;
@@ -144,6 +191,8 @@ LoopRules Service::loop_rules(const ServingQuestion& load) const {
                       .block = prefill_cache_.block,
                       .sender = port_of(deployment_.cluster, *load.prefill, one_node),
                       .receiver = port_of(deployment_.cluster, load.pool, one_node),
+                      .sender_traffic = reading_,
+                      .receiver_traffic = generating_,
                       .layerwise = load.transfer.layerwise,
                       .layers = layers};
   }

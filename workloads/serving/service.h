@@ -67,9 +67,11 @@ class Service {
   const Deployment& deployment_;
   ServingQuestion question_;
   void plan_caches();
+  void see_traffic();
   std::shared_ptr<const Deployment> own_, own_prefill_;
   CachePlan cache_, prefill_cache_;
   std::shared_ptr<StepCost> cost_, prefill_cost_;
+  PortTraffic reading_, generating_;  // of engines apart
 };
 
 // Self-check: errors of the sampled iterations. Above 1 % on average a run is not to be trusted.

@@ -42,8 +42,7 @@ struct Result {
 constexpr std::array kAssumedApart{
     "attention dp is over all GPUs of a worker that has it",
     "of several recipes that fit the first in force is played",
-    "rows that say their workers draft nothing, though some of their recipes may",
-    "caches go over ports of their own, not beside the exchanges of experts"};
+    "rows that say their workers draft nothing, though some of their recipes may"};
 
 std::string apart_text(const std::vector<validation::SkippedRows>& taken) {
   if (taken.empty()) return "";

@@ -1,6 +1,7 @@
 #include "workloads/serving/loop/replica.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/check.h"
 
@@ -138,8 +139,15 @@ std::vector<BatchPlan> Replica::plan_all() {
   return plans;
 }
 
-void Replica::launch(sim::Time now, sim::Time horizon) {
+sim::Duration Replica::cost_of(std::span<const BatchPlan> plans) {
+  const sim::Duration time = cost_.of(plans, all_iterations_);
+  if (stretch_ == 1) return time;
+  return sim::Duration(std::llround(static_cast<double>(time.count()) * stretch_));
+}
+
+void Replica::launch(sim::Time now, sim::Time horizon, double stretch) {
   if (flight_) return;
+  stretch_ = stretch;
   const auto nothing = [](const std::vector<BatchPlan>& plans) {
     return std::all_of(plans.begin(), plans.end(), [](const BatchPlan& p) { return p.empty(); });
   };
@@ -159,7 +167,7 @@ void Replica::launch(sim::Time now, sim::Time horizon) {
   pad_to_graphs(rules_.graphs, plans);
   if (next_snapshot_) horizon = std::min(horizon, *next_snapshot_);
   const sim::Time begin = fast_forward(plans, now, horizon);
-  const sim::Duration time = cost_.of(plans, all_iterations_);
+  const sim::Duration time = cost_of(plans);
   count(plans, time);
   for (const BatchPlan& plan : plans) {
     for (const Scheduled& work : plan.work) {
@@ -351,7 +359,7 @@ sim::Time Replica::fast_forward(std::vector<BatchPlan>& plans, sim::Time now, si
     bool all = true;
     for (std::size_t i = 0; i < plans.size(); ++i) all = all && fits(i);
     if (!all) break;
-    const sim::Duration time = cost_.of(plans, all_iterations_);
+    const sim::Duration time = cost_of(plans);
     if (at + time >= horizon) break;
     count(plans, time);
     if (record != nullptr) write_down(plans, at, at + time);

@@ -65,8 +65,9 @@ class Replica {
   // REQUIRES: now == next_event()
   Outcome end(sim::Time now);
   // Begins an iteration if none is in flight and there is work. Nothing comes from outside before
-  // `horizon`: iterations that only repeat are taken at once, until just before it.
-  void launch(sim::Time now, sim::Time horizon);
+  // `horizon`: iterations that only repeat are taken at once, until just before it. Until then each
+  // takes `stretch` times its cost, for what else is on its links.
+  void launch(sim::Time now, sim::Time horizon, double stretch = 1);
 
   bool busy() const { return flight_.has_value(); }
   std::int64_t waiting() const;
@@ -97,6 +98,7 @@ class Replica {
   // How often the plans repeat before anything changes; see launch().
   std::int64_t repeats(std::span<const BatchPlan> plans, sim::Time now) const;
   sim::Time fast_forward(std::vector<BatchPlan>& plans, sim::Time now, sim::Time horizon);
+  sim::Duration cost_of(std::span<const BatchPlan> plans);
   void count(std::span<const BatchPlan> plans, sim::Duration time);
   void write_down(std::span<const BatchPlan> plans, sim::Time begin, sim::Time end);
 
@@ -110,6 +112,7 @@ class Replica {
   std::vector<BatchPlan> planned_;  // the next one, planned ahead
   std::int64_t iteration_ = 0;      // since work began
   std::int64_t all_iterations_ = 0;
+  double stretch_ = 1;
   std::int64_t balance_waited_ = 0;
   bool held_ = false;               // prompts wait for other ranks'
   std::size_t turn_ = 0;            // of the choice of ranks

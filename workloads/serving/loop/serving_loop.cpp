@@ -15,6 +15,11 @@ std::optional<sim::Time> earlier(std::optional<sim::Time> a, std::optional<sim::
   return std::min(*a, *b);
 }
 
+// Ports of transfers are those of dp ranks.
+std::int64_t port_of(std::size_t replica, std::int64_t rank) {
+  return static_cast<std::int64_t>(replica << 20) + rank;
+}
+
 }  // namespace
 
 ServingLoop::ServingLoop(const LoopRules& rules, RequestStream& stream, IterationCost& cost,
@@ -135,7 +140,8 @@ void ServingLoop::step() {
   if (!unreserved_.empty()) begin_moves();
   scale();
   send_requests();
-  for (std::size_t i = 0; i < replicas_.size(); ++i) replicas_[i]->launch(now_, horizon_of(i));
+  for (std::size_t i = 0; i < replicas_.size(); ++i)
+    replicas_[i]->launch(now_, horizon_of(i), stretch_of(i));
   if (!next_event() && (in_flight_ > 0 || stream_.next_arrival())) {
     throw sim::DeadlockError(
         fmt::format("no event is left but {} requests are not done (the first is {})", in_flight_,
@@ -271,6 +277,18 @@ void ServingLoop::move_cache(std::unique_ptr<Job> job, std::size_t sender) {
   moves_[id] = {std::move(job), std::move(to), sender, receiver, computing};
 }
 
+// What transfers make of a replica's iterations, whose exchanges end with the fullest port.
+double ServingLoop::stretch_of(std::size_t replica) const {
+  if (transfers_.empty()) return 1;
+  const std::int64_t first = port_of(replica, 0), end = port_of(replica + 1, 0);
+  const bool sends = replica >= pools_[0].count;
+  const PortTraffic& traffic =
+      sends ? rules_.transfer.sender_traffic : rules_.transfer.receiver_traffic;
+  const std::int64_t most =
+      sends ? transfers_.most_from(first, end) : transfers_.most_to(first, end);
+  return traffic.stretched_by(static_cast<double>(most));
+}
+
 // In order, each replica's first one that has no room holds up those behind it.
 void ServingLoop::begin_moves() {
   std::vector<bool> full(pools_[0].count);
@@ -282,12 +300,9 @@ void ServingLoop::begin_moves() {
       left.push_back(id);
       continue;
     }
-    // Ports are those of dp ranks.
-    const auto port = [&](std::size_t replica, const Job& job) {
-      return static_cast<std::int64_t>(replica << 20) + job.record.rank;
-    };
-    transfers_.start(id, port(move.sender, *move.from), port(move.receiver, *move.to),
-                     move.from->input, now_, move.computing);
+    transfers_.start(id, port_of(move.sender, move.from->record.rank),
+                     port_of(move.receiver, move.to->record.rank), move.from->input, now_,
+                     move.computing);
   }
   unreserved_ = std::move(left);
 }

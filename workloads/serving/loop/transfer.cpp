@@ -48,6 +48,22 @@ std::vector<std::int64_t> Transfers::end(sim::Time now) {
   return done;
 }
 
+std::int64_t Transfers::most_at(std::int64_t Flow::*side, std::int64_t first,
+                                std::int64_t end) const {
+  std::map<std::int64_t, std::int64_t> flows;
+  std::int64_t most = 0;
+  for (const Flow& flow : flows_)
+    if (flow.rate > 0 && flow.*side >= first && flow.*side < end)
+      most = std::max(most, ++flows[flow.*side]);
+  return most;
+}
+std::int64_t Transfers::most_from(std::int64_t first, std::int64_t end) const {
+  return most_at(&Flow::from, first, end);
+}
+std::int64_t Transfers::most_to(std::int64_t first, std::int64_t end) const {
+  return most_at(&Flow::to, first, end);
+}
+
 // Progressive filling over senders and receivers: the port with the least for each of its flows
 // fills up first.
 void Transfers::share(sim::Time now) {
@@ -64,11 +80,14 @@ void Transfers::share(sim::Time now) {
     if (flow.begins > now) continue;
     flow.rate = 0;
     open.push_back(&flow);
-    for (const auto& [key, room] : {std::pair{std::pair{0, flow.from}, rules_.sender},
-                                    std::pair{std::pair{1, flow.to}, rules_.receiver}}) {
-      ports[key].room = room.bytes_per_second();
-      ++ports[key].flows;
-    }
+    ++ports[{0, flow.from}].flows;
+    ++ports[{1, flow.to}].flows;
+  }
+  for (auto& [key, port] : ports) {
+    const bool sends = key.first == 0;
+    const PortTraffic& traffic = sends ? rules_.sender_traffic : rules_.receiver_traffic;
+    port.room = (sends ? rules_.sender : rules_.receiver).bytes_per_second() *
+                traffic.left_to(static_cast<double>(port.flows));
   }
   while (!open.empty()) {
     auto tightest = ports.end();

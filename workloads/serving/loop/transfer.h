@@ -3,8 +3,9 @@
 //   time = setup + post x descriptors + bytes / rate
 //
 // A descriptor is a run of neighbouring blocks of one layer (of keys, and of values where they are
-// apart). Transfers of one sender, or to one receiver, share its links fairly (max-min); posting
-// goes on beside the bytes of others. Sources: workloads/serving/README.md.
+// apart). Transfers of one sender, or to one receiver, share its links fairly (max-min), also with
+// the exchanges of the engine at that end; posting goes on beside the bytes of others. Sources:
+// workloads/serving/README.md.
 #pragma once
 
 #include <array>
@@ -22,6 +23,23 @@ namespace moesim::workloads::serving {
 enum class TransferMode { Pull, Push };
 inline constexpr std::array<std::string_view, 2> kTransferModeNames{"pull", "push"};
 
+// What an engine's own exchanges take of a port: it keeps them the part `duty` of an iteration,
+// with `flows` at once, and computes in between. While n transfers share the port, max-min by flow,
+// an exchange takes (flows + n) / flows times as long, and the transfers n / (flows + n) of the
+// port until it is done; the rest of the time they have all of it.
+struct PortTraffic {
+  double duty = 0, flows = 0;
+
+  // Of the port, over whole iterations, all n together: the bytes of both over the longer
+  // iteration.
+  double left_to(double n) const {
+    if (flows <= 0) return 1;
+    return ((1 - duty) * flows + duty * n) / (flows + duty * n);
+  }
+  // Of an iteration.
+  double stretched_by(double n) const { return flows > 0 ? 1 + duty * n / flows : 1; }
+};
+
 struct TransferRules {
   TransferMode mode = TransferMode::Pull;
   sim::Duration setup{};
@@ -29,8 +47,9 @@ struct TransferRules {
   double bytes_per_token = 0;              // that cross the network, of one dp rank's sequence
   std::int64_t descriptors_per_block = 1;  // layers, twice where keys and values are apart
   std::int64_t block = 16;
-  sim::Bandwidth sender{}, receiver{};  // of a replica, all its ports together
-  bool layerwise = false;               // each layer is sent when it is computed
+  sim::Bandwidth sender{}, receiver{};  // of a dp rank, all its ports together
+  PortTraffic sender_traffic = {}, receiver_traffic = {};
+  bool layerwise = false;  // each layer is sent when it is computed
   std::int64_t layers = 1;
 };
 
@@ -46,6 +65,9 @@ class Transfers {
   // Those that are done now, in the order in which they began. REQUIRES: now == next_end()
   std::vector<std::int64_t> end(sim::Time now);
   bool empty() const { return flows_.empty(); }
+  // The most that send from one of some ports at this time, or to one: those of [first, end).
+  std::int64_t most_from(std::int64_t first, std::int64_t end) const;
+  std::int64_t most_to(std::int64_t first, std::int64_t end) const;
 
  private:
   struct Flow {
@@ -56,6 +78,7 @@ class Transfers {
     sim::Time ends = sim::Time::max();
   };
   void share(sim::Time now);
+  std::int64_t most_at(std::int64_t Flow::*side, std::int64_t first, std::int64_t end) const;
 
   TransferRules rules_;
   std::vector<Flow> flows_;

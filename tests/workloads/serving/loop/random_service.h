@@ -84,6 +84,11 @@ inline Service random_service(std::uint64_t seed) {
                       .receiver = 20_GBps,
                       .layerwise = r.chance(0.5),
                       .layers = 4};
+    Random traffic{sim::Random(seed, "traffic")};
+    if (traffic.chance(0.5)) {
+      rules.transfer.sender_traffic = {.duty = 0.4, .flows = 3};
+      rules.transfer.receiver_traffic = {.duty = 0.2, .flows = 7};
+    }
   }
   if (r.chance(0.4)) rules.client.concurrency = r.from(1, 20);
   rules.client.send = r.chance(0.5) ? 100us : 0us;

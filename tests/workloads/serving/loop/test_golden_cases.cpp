@@ -361,6 +361,35 @@ TEST_CASE("two transfers from one sender share its port") {
   CHECK(s.ends == in_us({8520}));
 }
 
+TEST_CASE("beside an engine's exchanges a cache gets a share of the port, and they take longer") {
+  // Exchanges keep the port half of an iteration, with three flows: a fourth has the port for half
+  // of an iteration, and a quarter of it for the other half's 4/3: (1/2 + 1/6) / (1/2 + 2/3) = 4/7
+  // of it. 100 MB over 50 GB/s are 2 ms, so 3.5 ms; they begin at 2.5 and end at 6.
+  const PortTraffic sender{.duty = 0.5, .flows = 3}, receiver{.duty = 0.5, .flows = 2};
+  CHECK(sender.left_to(1) == doctest::Approx(4.0 / 7).epsilon(1e-12));
+  CHECK(PortTraffic{}.left_to(1) == 1);
+  CHECK(PortTraffic{}.stretched_by(1) == 1);
+  LoopRules rules = one_replica();
+  rules.prefill = rules.serving;
+  rules.transfer = {.mode = TransferMode::Push,
+                    .setup = 500us,
+                    .bytes_per_token = 1e6,
+                    .sender = 50_GBps,
+                    .receiver = 500_GBps,
+                    .sender_traffic = sender,
+                    .receiver_traffic = receiver};
+  const Served one = serve_list(rules, {request(0us, 100, 3)});
+  CHECK(one.records.at(0).moved == sim::Time{6ms});
+  // Decodes of 1.01 ms at 6 and at 7.01, with nothing beside them.
+  CHECK(one.ends == in_us({7010, 8020}));
+  // A second prompt that comes at 4 ms is read until 6, and its cache moves from 6.5 to 10. What of
+  // the first decodes begins in that time, beside one flow, takes 1 + 1/2 x 1/2 times as long: at
+  // 7.01, 1.2625 ms.
+  const Served two = serve_list(rules, {request(0us, 100, 3), request(4ms, 100, 1)});
+  CHECK(two.records.at(1).moved == sim::Time{10ms});
+  CHECK(two.ends == std::vector<sim::Duration>{7010us, 8272500ns});
+}
+
 TEST_CASE("decode has blocks before a cache comes, or it does not come") {
   // 10 blocks of 16: B's 101 tokens need 7, as A's do. B's transfer begins when A is done, at
   // 3 + 2.5 + 1.01 = 6.51, and takes 2.5.
