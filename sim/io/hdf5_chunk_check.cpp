@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
+#include <optional>
 
 #include "sim/error.h"
 #include "sim/io/hdf5_library.h"
@@ -29,48 +31,60 @@ bool inflate_all(const Bytes& packed, std::size_t most, Bytes& out) {
   return status == Z_STREAM_END || status == Z_BUF_ERROR || status == Z_OK;
 }
 
-// The bytes that a chunk holds once its filters are undone, the last first; nothing where it does
-// not unpack, or has a filter that is not known here.
-bool unpacked_size(Bytes data, const std::vector<H5Z_filter_t>& filters, std::uint32_t skipped,
-                   std::size_t most, std::size_t& size) {
+// Values of `width` bytes, of which first all first bytes lie, then all second ones.
+void unshuffle(Bytes& data, std::size_t width) {
+  const std::size_t values = data.size() / width;
+  Bytes out(data);  // what is over stays where it is
+  for (std::size_t v = 0; v < values; ++v)
+    for (std::size_t b = 0; b < width; ++b) out[v * width + b] = data[b * values + v];
+  data = std::move(out);
+}
+
+enum class Unpacked { Whole, Damaged, Unknown };
+
+// Undoes a chunk's filters, the last first. `most`: bytes that its shape takes.
+Unpacked unpack(Bytes& data, const std::vector<H5Z_filter_t>& filters, std::uint32_t skipped,
+                std::size_t most, std::size_t width) {
   for (std::size_t i = filters.size(); i-- > 0;) {
     if ((skipped >> i & 1) != 0) continue;
     switch (filters[i]) {
       case H5Z_FILTER_SHUFFLE:
+        unshuffle(data, width);
         break;
       case H5Z_FILTER_FLETCHER32:
-        if (data.size() < 4) return false;
+        if (data.size() < 4) return Unpacked::Damaged;
         data.resize(data.size() - 4);
         break;
       case H5Z_FILTER_DEFLATE: {
         Bytes out;
-        if (!inflate_all(data, most + 64, out)) return false;
+        if (!inflate_all(data, most + 64, out)) return Unpacked::Damaged;
         data = std::move(out);
         break;
       }
       default:
-        size = most;  // the library's alone
-        return true;
+        return Unpacked::Unknown;  // the library's alone
     }
   }
-  size = data.size();
-  return true;
+  return Unpacked::Whole;
 }
 
 struct Chunked {
   std::vector<hsize_t> shape, chunk;
   std::vector<H5Z_filter_t> filters;
+  std::size_t width = 0;  // of a value
   std::size_t bytes = 0;  // of a chunk
 };
 
-void check_chunk(const std::string& where, hid_t dataset, const Chunked& is,
-                 const std::array<hsize_t, H5S_MAX_RANK>& offset) {
+// What a chunk holds, as many bytes as its shape takes; nothing where it was never written, or has
+// a filter that is not known here. Throws InputError where it holds another number of bytes.
+std::optional<Bytes> checked_chunk(const std::string& where, hid_t dataset, const Chunked& is,
+                                   const std::array<hsize_t, H5S_MAX_RANK>& offset) {
   hsize_t stored = 0;
   if (H5Dget_chunk_storage_size(dataset, offset.data(), &stored) < 0) {
     H5Eclear2(H5E_DEFAULT);
-    return;
+    return {};
   }
-  if (stored == 0) return;  // never written: the fill value
+  if (stored == 0) return {};  // the fill value
   if (stored > 2 * kMostChunkBytes) {
     throw InputError(fmt::format("{}: is damaged: a chunk claims {} bytes", where, stored));
   }
@@ -87,14 +101,54 @@ void check_chunk(const std::string& where, hid_t dataset, const Chunked& is,
     const auto differ = std::mismatch(raw.begin(), raw.end(), again.begin());
     raw.resize(static_cast<std::size_t>(differ.first - raw.begin()));
   }
-  std::size_t size = 0;
-  if (!unpacked_size(std::move(raw), is.filters, skipped, is.bytes, size)) {
+  const Unpacked result = unpack(raw, is.filters, skipped, is.bytes, is.width);
+  if (result == Unpacked::Unknown) return {};
+  if (result == Unpacked::Damaged)
     throw InputError(fmt::format("{}: is damaged: a chunk does not unpack", where));
-  }
-  if (size == is.bytes) return;
+  const std::size_t size = raw.size();
+  if (size == is.bytes) return raw;
   throw InputError(fmt::format("{}: is damaged: a chunk holds {} {} bytes, its shape takes {}",
                                where, size > is.bytes ? "more than" : "only",
                                size > is.bytes ? is.bytes : size, is.bytes));
+}
+
+// Of a dataset in chunks.
+Chunked chunked(const std::string& where, hid_t dataset, hid_t list,
+                std::span<const std::uint64_t> shape) {
+  const Hdf5Handle type = own(H5Dget_type(dataset), H5Tclose, where, kHdf5Damaged);
+  Chunked is;
+  is.shape.assign(shape.begin(), shape.end());
+  is.chunk.resize(H5S_MAX_RANK);
+  check(H5Pget_chunk(list, H5S_MAX_RANK, is.chunk.data()), where, kHdf5Damaged);
+  is.chunk.resize(shape.size());
+  is.width = is.bytes = H5Tget_size(type.id());
+  for (const hsize_t extent : is.chunk) is.bytes *= extent;
+  for (int i = 0; i < H5Pget_nfilters(list); ++i) {
+    unsigned flags = 0;
+    std::size_t values = 0;
+    is.filters.push_back(H5Pget_filter2(list, static_cast<unsigned>(i), &flags, &values, nullptr, 0,
+                                        nullptr, nullptr));
+  }
+  return is;
+}
+
+// Calls look(bytes of the chunk, if any) for every chunk that the rows touch, the last axis
+// fastest.
+template <class Look>
+void for_each_chunk(const std::string& where, hid_t dataset, const Chunked& is, std::uint64_t first,
+                    std::uint64_t count, const Look& look) {
+  std::array<hsize_t, H5S_MAX_RANK> offset{};
+  offset[0] = first / is.chunk[0] * is.chunk[0];
+  while (offset[0] < first + count) {
+    look(checked_chunk(where, dataset, is, offset));
+    std::size_t axis = is.shape.size() - 1;
+    while (axis > 0 && offset[axis] + is.chunk[axis] >= is.shape[axis]) offset[axis--] = 0;
+    offset[axis] += is.chunk[axis];
+  }
+}
+
+std::string_view as_text(const Bytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 }  // namespace
@@ -104,28 +158,45 @@ void check_stored_chunks(const std::string& where, hid_t dataset,
                          std::uint64_t count) {
   const Hdf5Handle list = own(H5Dget_create_plist(dataset), H5Pclose, where, kHdf5Damaged);
   if (shape.empty() || count == 0 || H5Pget_layout(list.id()) != H5D_CHUNKED) return;
-  const Hdf5Handle type = own(H5Dget_type(dataset), H5Tclose, where, kHdf5Damaged);
-  Chunked is;
-  is.shape.assign(shape.begin(), shape.end());
-  is.chunk.resize(H5S_MAX_RANK);
-  check(H5Pget_chunk(list.id(), H5S_MAX_RANK, is.chunk.data()), where, kHdf5Damaged);
-  is.chunk.resize(shape.size());
-  is.bytes = H5Tget_size(type.id());
-  for (const hsize_t extent : is.chunk) is.bytes *= extent;
-  for (int i = 0; i < H5Pget_nfilters(list.id()); ++i) {
-    unsigned flags = 0;
-    std::size_t values = 0;
-    is.filters.push_back(H5Pget_filter2(list.id(), static_cast<unsigned>(i), &flags, &values,
-                                        nullptr, 0, nullptr, nullptr));
-  }
-  // Every chunk that the rows touch, the last axis fastest.
-  std::array<hsize_t, H5S_MAX_RANK> offset{};
-  offset[0] = first / is.chunk[0] * is.chunk[0];
-  while (offset[0] < first + count) {
-    check_chunk(where, dataset, is, offset);
-    std::size_t axis = shape.size() - 1;
-    while (axis > 0 && offset[axis] + is.chunk[axis] >= is.shape[axis]) offset[axis--] = 0;
-    offset[axis] += is.chunk[axis];
+  const Chunked is = chunked(where, dataset, list.id(), shape);
+  for_each_chunk(where, dataset, is, first, count, [](const std::optional<Bytes>&) {});
+}
+
+void check_stored_texts(const std::filesystem::path& file, const std::string& where, hid_t dataset,
+                        std::span<const std::uint64_t> shape) {
+  std::uint64_t count = 1;
+  for (const std::uint64_t extent : shape) count *= extent;
+  if (count == 0 || H5Dget_storage_size(dataset) == 0) return;  // never written: empty texts
+  const auto refuse = [&](const char* how) {
+    throw InputError(fmt::format("{}: its texts are stored {}, which is not read", where, how));
+  };
+  const Hdf5Handle list = own(H5Dget_create_plist(dataset), H5Pclose, where, kHdf5Damaged);
+  switch (H5Pget_layout(list.id())) {
+    case H5D_CONTIGUOUS: {
+      const haddr_t at = H5Dget_offset(dataset);
+      Bytes bytes(count * kTextReference);
+      std::ifstream in(file, std::ios::binary);
+      in.seekg(static_cast<std::streamoff>(at));
+      in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+      if (at == HADDR_UNDEF || static_cast<std::size_t>(in.gcount()) != bytes.size())
+        throw InputError(fmt::format("{}: is damaged: its texts lie beyond the file", where));
+      check_text_references(file, as_text(bytes));
+      break;
+    }
+    case H5D_CHUNKED: {
+      const Chunked is = chunked(where, dataset, list.id(), shape);
+      const bool known = std::ranges::all_of(is.filters, [](H5Z_filter_t filter) {
+        return filter == H5Z_FILTER_SHUFFLE || filter == H5Z_FILTER_FLETCHER32 ||
+               filter == H5Z_FILTER_DEFLATE;
+      });
+      if (!known) refuse("with a filter of their own");
+      for_each_chunk(where, dataset, is, 0, shape.front(), [&](const std::optional<Bytes>& chunk) {
+        if (chunk) check_text_references(file, as_text(*chunk));
+      });
+      break;
+    }
+    default:
+      refuse("in the dataset's head");
   }
 }
 

@@ -190,6 +190,7 @@ std::vector<std::string> Hdf5Dataset::read_strings() const {
   const Hdf5TextType text(type.id(), where_);
   hsize_t bytes = count * text.size();
   if (text.is_variable()) {
+    check_stored_texts(file_, where_, handle_.id(), shape_);
     check(H5Dvlen_get_buf_size(handle_.id(), text.id(), space.id(), &bytes), where_, kHdf5Damaged);
   }
   if (bytes > kMostStringBytes) {

@@ -64,6 +64,7 @@ std::optional<Hdf5Dataset> Hdf5File::find(const std::string& path) const {
 Hdf5Dataset Hdf5File::dataset(const std::string& path) const {
   const Hdf5Quiet quiet(name_);
   Hdf5Dataset dataset;
+  dataset.file_ = name_;
   dataset.where_ = fmt::format("{}: {}", name_, path);
   if (!has(path)) throw InputError(fmt::format("{}: is missing", dataset.where_));
 

@@ -78,7 +78,7 @@ class Hdf5Dataset {
   template <typename To>
   void read_integers(std::uint64_t first, std::uint64_t count, std::span<To> out) const;
 
-  std::string where_;  // "trace.h5: /expert_ids"
+  std::string file_, where_;  // "trace.h5", "trace.h5: /expert_ids"
   Hdf5Handle handle_;
   std::vector<std::uint64_t> shape_;
   Hdf5Kind kind_ = Hdf5Kind::Other;

@@ -44,6 +44,21 @@ class Heaps {
     for (const auto& [heap, texts] : heaps_) check_references(heap, texts);
   }
 
+  // Of a place that somebody takes for a heap's.
+  void check_text(std::uint64_t heap, std::uint64_t number, std::uint64_t length) {
+    if (!heaps_.contains(heap)) {
+      std::string head(kHeap.size(), '\0');
+      if (heap > size_ || !read(heap, head) || head != kHeap) fail(heap, "is none");
+      heaps_[heap];
+      check_heap(heap);
+    }
+    const auto text = heaps_[heap].find(number);
+    if (text == heaps_[heap].end()) fail(heap, fmt::format("has no text {}", number));
+    if (text->second != length)
+      fail(heap, fmt::format("has a text {} of {} bytes, of which the dataset says {}", number,
+                             text->second, length));
+  }
+
  private:
   static constexpr std::uint64_t kPart = std::uint64_t{1} << 20;
 
@@ -92,11 +107,14 @@ class Heaps {
            found = part.find(address, found + 1)) {
         const auto text = texts.find(number_at(part.data() + found + 8, 4));
         const std::uint64_t length = number_at(part.data() + found - 4, 4);
-        if (text == texts.end() && length > 0 && after_text_type(part, found - 4)) {
+        const bool is_text = length > 0 && after_text_type(part, found - 4);
+        if (text == texts.end()) {
+          if (!is_text) continue;
           fail(heap, fmt::format("has no text {}, which byte {} asks for",
                                  number_at(part.data() + found + 8, 4), at + found - 4));
         }
-        if (text == texts.end() || length <= std::max(text->second, kHarmless)) continue;
+        if (is_text ? length == text->second : length <= std::max(text->second, kHarmless))
+          continue;
         fail(heap, fmt::format("has a text of {} bytes, of which byte {} says that it has {}",
                                text->second, at + found - 4, length));
       }
@@ -131,6 +149,16 @@ class Heaps {
 };
 
 }  // namespace
+
+void check_text_references(const std::filesystem::path& file, std::string_view references) {
+  Heaps heaps(file);
+  for (; references.size() >= kTextReference; references.remove_prefix(kTextReference)) {
+    const std::uint64_t length = number_at(references.data(), 4);
+    if (length == 0) continue;  // an empty text lies nowhere
+    heaps.check_text(number_at(references.data() + 4, 8), number_at(references.data() + 12, 4),
+                     length);
+  }
+}
 
 void check_hdf5_heaps(const std::filesystem::path& file) {
   Heaps(file).check();

@@ -61,6 +61,18 @@ std::uint64_t check_hdf5_layout(const std::string& where, hid_t dataset, hid_t t
 // Throws InputError where a heap of texts, or a text in one, goes on beyond its end.
 void check_hdf5_heaps(const std::filesystem::path& file);
 
+// Where a text of variable length lies, as a dataset has it: its length (4 bytes), its heap (8) and
+// its number there (4).
+inline constexpr std::size_t kTextReference = 16;
+// Throws InputError where one of the references is to no text, or to one of another length: the
+// library trusts them, and reads or writes beyond.
+void check_text_references(const std::filesystem::path& file, std::string_view references);
+
+// The same of all texts of a dataset of such. Throws InputError, too, where they are stored neither
+// in a piece nor in chunks with filters that are known here.
+void check_stored_texts(const std::filesystem::path& file, const std::string& where, hid_t dataset,
+                        std::span<const std::uint64_t> shape);
+
 // Throws InputError where a chunk that these rows lie in unpacks to another size than its shape's:
 // the library would read beyond it.
 void check_stored_chunks(const std::string& where, hid_t dataset,

@@ -211,6 +211,22 @@ TEST_CASE("a text that its heap does not have is refused, which the library read
             ": is damaged: the heap of texts at byte 2048 has no text 0, which byte 880 asks for");
 }
 
+TEST_CASE("texts of a dataset are looked for in their heap before the library reads them") {
+  // The heap holds texts 1 to 4, and 3968 bytes are free, its head included: the library would
+  // read 16 bytes beyond.
+  const std::string free = "tests/fuzz/corpus/trace/a-domain-of-number-0";
+  CHECK(thrown<InputError>([&] { Hdf5File::open(free).dataset("/domains").read_strings(); }) ==
+        free + ": is damaged: the heap of texts at byte 2048 has no text 0");
+  // What this project writes lies in chunks, shuffled and packed.
+  const TemporaryFolder folder;
+  const auto file = folder.path() / "texts.h5";
+  const std::vector<std::string> texts{"code", "", "a longer text, of some words"};
+  moesim::sim::io::Hdf5Writer writer(file);
+  writer.strings("/domains", texts);
+  writer.close();
+  CHECK(Hdf5File::open(file).dataset("/domains").read_strings() == texts);
+}
+
 TEST_CASE("bytes that look like a reference to a text are one only just behind a type of texts") {
   const std::string whole =
       moesim::sim::io::read_text("tests/fuzz/corpus/trace/a-text-of-number-0");
