@@ -6,14 +6,15 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "sim/random.h"
 #include "tools/study/doubt.h"
+#include "tools/study/sobol_sequence.h"
 #include "tools/study/study_spec.h"
+#include "validation/confidence.h"
 
 namespace moesim::tools {
 namespace {
 
-constexpr int kDraws = 501;
+constexpr std::uint32_t kDraws = 512;  // a power of two: even
 constexpr int kHalvings = 20;
 
 // How a key moves with the step's time.
@@ -135,14 +136,22 @@ std::optional<CrossingRange> range_of(const Crossing& crossing,
   const std::vector<std::string> keys = condition.keys();
   if (std::ranges::all_of(keys, [](const auto& key) { return moves_of(key) == Moves::Not; }))
     return {};
+  const auto fits = [&](double value) {
+    const auto found = asked.find(value);
+    return found == asked.end() || found->second.fits;
+  };
+  if (!fits(crossing.before) || !fits(crossing.after)) return {};
   const Drawn drawn(asked, condition);
   if (!drawn.says_doubts()) return {};
-  sim::Random random(1, "study/crossing");
+  SobolSequence points(workloads::kFactors + 1, 1);
   std::vector<double> places;
-  for (int i = 0; i < kDraws; ++i) {
+  for (std::uint32_t i = 0; i < kDraws; ++i) {
+    std::vector<double> normal = points.next();
+    // Of 0 there is no quantile: the middle of what a draw stands for.
+    for (double& u : normal) u = validation::normal_quantile(std::max(u, 0.5 / kDraws));
     Doubt::Draw draw;
-    for (double& model : draw.models) model = random.normal();
-    draw.structure = random.normal();
+    std::copy_n(normal.begin(), workloads::kFactors, draw.models.begin());
+    draw.structure = normal.back();
     places.push_back(drawn.change(crossing, draw));
   }
   std::ranges::sort(places);

@@ -31,8 +31,9 @@ struct CrossingRange {
 // The tenth and the ninetieth percentile of where the condition changes as it does at the crossing,
 // over draws of what the cost models are off by, each the same in all variants and at all values
 // (doubt.h). Step times and tokens a second move with them; between values that were asked they lie
-// on a line of logarithms. `asked`: by value. Nothing where no report says its doubts (services,
-// training), or the condition names neither a time nor a rate.
+// on a line of logarithms. `asked`: by value. Nothing where it is what fits that changes, where a
+// report does not say its doubts (services, training), or where the condition names neither a time
+// nor a rate.
 std::optional<CrossingRange> range_of(const Crossing& crossing,
                                       const std::map<double, AskedValue>& asked,
                                       const Expression& condition);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-
 #include "workloads/training/question_names.h"
 #include "workloads/training/read_run_plan.h"
 

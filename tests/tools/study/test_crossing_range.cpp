@@ -100,8 +100,13 @@ TEST_CASE("an end beyond what was asked is not made up, and what has no time has
                              Expression("step_time_us.mean < 130"));
   CHECK(*wide->low < 30 - 10);
   CHECK(*wide->high > 30 + 10);
+  // Where it is what fits that changes, a time has no part in it.
+  std::map<double, AskedValue> full = alone;
+  full[30.2] = {.fits = false};
+  CHECK_FALSE(range_of({.before = 29.9, .after = 30.2, .holds_after = false}, full,
+                       Expression("step_time_us.mean < 130")));
   // Without doubts there is nothing to go by.
-  alone[2].reports[""].erase("doubt");
+  alone.begin()->second.reports[""].erase("doubt");
   CHECK_FALSE(range_of({.before = 29.9, .after = 30.2, .holds_after = false}, alone,
                        Expression("step_time_us.mean < 130")));
 }

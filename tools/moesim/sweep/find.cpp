@@ -158,7 +158,9 @@ std::string to_text(const Finder& finder, const BreakEven& found) {
                           : fmt::format("  holds up to {}{}: no more at {}{}\n", at(c.before),
                                         within, at(c.after), why_not(finder, c.after));
   }
-  if (!finder.range_of(found.crossings.front()))
+  const Crossing& first = found.crossings.front();
+  const bool by_fit = !(why_not(finder, first.before) + why_not(finder, first.after)).empty();
+  if (!by_fit && !finder.range_of(first))
     text += "  no interval: it is reckoned of conditions on times and rates of steps\n";
   return text;
 }
