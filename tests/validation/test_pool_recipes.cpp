@@ -275,14 +275,18 @@ TEST_CASE("rows with workers of their own take their recipe's options") {
   CHECK(exchange_of("deep_gemm a2a=deepep deepep-mode=low_latency") == "deepep");
   CHECK(exchange_of("flashinfer_cutedsl a2a=flashinfer").empty());
   CHECK(scenario.find("kernels:") == std::string::npos);
-  RunOptions by_deepep = wide.apart->generates;
-  by_deepep.all_to_all = "deepep";
+  // Each pool has kernels of its own.
+  wide.apart->generates.all_to_all = "deepep";
+  wide.apart->reads.moe = "trtllm";
   const std::string other =
       scenario_of(wide,
                   {.model_file = [](const std::string&) { return std::string("m.yaml"); },
                    .configs = "configs"},
-                  by_deepep);
-  CHECK(other.find("kernels: {all_to_all: deepep}\n") != std::string::npos);
+                  wide.apart->generates);
+  CHECK(other.find("prefill: {replicas: 1, parallelism: {tp: 1, dp: 8, ep: 8, etp: 1}, kernels: "
+                   "{moe: trtllm}, ") != std::string::npos);
+  CHECK(other.find("decode: {replicas: 4, parallelism: {tp: 1, dp: 48, ep: 48, etp: 1}, kernels: "
+                   "{all_to_all: deepep}, ") != std::string::npos);
   CHECK(other.find(", dispatch_tokens: 1024}\n") != std::string::npos);
   wide.layout = {.dp = 8, .ep = 8};
   CHECK(scenario_of(wide,
