@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "sim/error.h"
 #include "sim/io/hdf5_library.h"
@@ -44,6 +45,31 @@ class Heaps {
     for (const auto& [heap, texts] : heaps_) check_references(heap, texts);
   }
 
+  // Wherever an attribute of that name has a text of variable length. Its message says its
+  // version, whether parts are shared, and the lengths of its name, its type and its shape, which
+  // follow (in eights in version 1; version 3 has a byte more before them), then the text's
+  // reference. Attributes lie in headers: of a large file its first and its last part are looked
+  // through.
+  void check_attribute(const std::string& name) {
+    constexpr std::size_t kHeadOfMessage = 9, kMostParts = 256;
+    const std::string with_end = name + '\0';
+    std::string part;
+    for (std::uint64_t at = 0; at < size_; at += kPart) {
+      if (at >= kLooked && size_ - at > kLooked) continue;
+      // What begins in one part may end in the next.
+      const std::uint64_t from = at < kHeadOfMessage ? 0 : at - kHeadOfMessage;
+      part.resize(static_cast<std::size_t>(
+          std::min(kPart + kHeadOfMessage + with_end.size() + kMostParts, size_ - from)));
+      if (!read(from, part)) return;
+      for (std::size_t found = part.find(with_end); found != std::string::npos;
+           found = part.find(with_end, found + 1)) {
+        for (const std::size_t head : {std::size_t{8}, std::size_t{9}})
+          if (const auto text = reference_of(part, found, head, with_end.size()))
+            check_text(text->heap, text->number, text->length);
+      }
+    }
+  }
+
   // Of a place that somebody takes for a heap's.
   void check_text(std::uint64_t heap, std::uint64_t number, std::uint64_t length) {
     if (!heaps_.contains(heap)) {
@@ -60,6 +86,42 @@ class Heaps {
   }
 
  private:
+  struct Reference {
+    std::uint64_t length = 0, heap = 0, number = 0;
+  };
+  // Of the attribute whose name stands there, behind so many bytes; nothing where none does, where
+  // its type is another, or where the text is empty.
+  static std::optional<Reference> reference_of(std::string_view bytes, std::size_t name,
+                                               std::size_t head, std::size_t name_size) {
+    if (name < head) return {};
+    const char* message = bytes.data() + name - head;
+    const std::uint64_t version = number_at(message, 1);
+    if (version != (head == 9 ? 3u : 1u) && !(head == 8 && version == 2)) return {};
+    if (number_at(message + 2, 2) != name_size) return {};
+    const auto padded = [&](std::uint64_t size) {
+      return version == 1 ? (size + 7) / 8 * 8 : size;
+    };
+    const std::uint64_t type = name + padded(name_size), text = type +
+                                                                padded(number_at(message + 4, 2)) +
+                                                                padded(number_at(message + 6, 2));
+    if (text + kTextReference > bytes.size() || !is_variable(bytes.substr(type, 8))) return {};
+    const char* reference = bytes.data() + text;
+    const Reference found{number_at(reference, 4), number_at(reference + 4, 8),
+                          number_at(reference + 12, 4)};
+    return found.length == 0 ? std::nullopt : std::optional(found);
+  }
+
+  // Whether a type begins so that is of variable length.
+  static bool is_variable(std::string_view type) {
+    constexpr std::string_view kSize{"\x10\0\0\0", 4};  // of a reference
+    if (type.size() < 8) return false;
+    const auto first = static_cast<unsigned char>(type[0]);
+    return (first & 15) == 9 && (first >> 4) >= 1 && (first >> 4) <= 4 &&
+           type.substr(4, 4) == kSize;
+  }
+
+  // Of a large file the first and the last so many bytes are looked through for references.
+  static constexpr std::uint64_t kLooked = std::uint64_t{32} << 20;
   static constexpr std::uint64_t kPart = std::uint64_t{1} << 20;
 
   bool read(std::uint64_t at, std::string& out) {
@@ -79,8 +141,14 @@ class Heaps {
     while (at + kHead <= size) {
       if (!read(heap + at, head)) fail(heap, "ends early");
       const std::uint64_t number = number_at(head.data(), 2), bytes = number_at(head.data() + 8, 8);
-      if (number == 0) return;
       const std::uint64_t left = size - at - kHead;
+      if (number == 0) {
+        // What is free counts its head; of nothing the library would come to the next one for ever.
+        if (bytes < kHead || bytes - kHead > left)
+          fail(heap, fmt::format("has {} bytes free where {} are left", bytes, left + kHead));
+        at += bytes;
+        continue;
+      }
       if (bytes > left) {
         fail(heap, fmt::format("has a text of {} bytes where {} are left", bytes, left));
       }
@@ -95,8 +163,7 @@ class Heaps {
   void check_references(std::uint64_t heap, const std::map<std::uint64_t, std::uint64_t>& texts) {
     std::string address(8, '\0');
     for (std::size_t i = 0; i < 8; ++i) address[i] = static_cast<char>(heap >> 8 * i & 0xFF);
-    constexpr std::uint64_t kLooked = std::uint64_t{32} << 20, kHarmless = std::uint64_t{64} << 10;
-    constexpr std::uint64_t kReference = 16;
+    constexpr std::uint64_t kHarmless = std::uint64_t{64} << 10, kReference = kTextReference;
     std::string part;
     for (std::uint64_t at = 0; at + kReference <= size_; at += kPart) {
       if (at >= kLooked && size_ - at > kLooked) continue;
@@ -127,12 +194,8 @@ class Heaps {
   static bool after_text_type(std::string_view bytes, std::size_t end) {
     // Its type (24 bytes) and its shape (8 to 24): what is further away is of another message.
     constexpr std::size_t kAttribute = 56;
-    constexpr std::string_view kSize{"\x10\0\0\0", 4};  // of a reference
-    for (std::size_t i = end > kAttribute ? end - kAttribute : 0; i + 8 <= end; ++i) {
-      const auto type = static_cast<unsigned char>(bytes[i]);
-      const bool variable = (type & 15) == 9 && (type >> 4) >= 1 && (type >> 4) <= 4;
-      if (variable && bytes.substr(i + 4, 4) == kSize) return true;
-    }
+    for (std::size_t i = end > kAttribute ? end - kAttribute : 0; i + 8 <= end; ++i)
+      if (is_variable(bytes.substr(i, 8))) return true;
     return false;
   }
 
@@ -158,6 +221,10 @@ void check_text_references(const std::filesystem::path& file, std::string_view r
     heaps.check_text(number_at(references.data() + 4, 8), number_at(references.data() + 12, 4),
                      length);
   }
+}
+
+void check_attribute_text(const std::filesystem::path& file, const std::string& attribute) {
+  Heaps(file).check_attribute(attribute);
 }
 
 void check_hdf5_heaps(const std::filesystem::path& file) {

@@ -68,6 +68,9 @@ inline constexpr std::size_t kTextReference = 16;
 // library trusts them, and reads or writes beyond.
 void check_text_references(const std::filesystem::path& file, std::string_view references);
 
+// The same of a text that is an attribute of that name.
+void check_attribute_text(const std::filesystem::path& file, const std::string& attribute);
+
 // The same of all texts of a dataset of such. Throws InputError, too, where they are stored neither
 // in a piece nor in chunks with filters that are known here.
 void check_stored_texts(const std::filesystem::path& file, const std::string& where, hid_t dataset,

@@ -337,7 +337,9 @@ BareSteps Service::bare_steps(std::int64_t in_flight) {
   cost_->set_mode(mean);
   const auto context = std::llround(question_.mean_input() + question_.mean_output() / 2);
   const std::int64_t ranks = question_.pool.layout.dp * question_.pool.most_replicas();
-  BatchPlan decodes{.decodes = (in_flight + ranks - 1) / ranks, .longest = context};
+  BatchPlan decodes{
+      .decodes = std::min((in_flight + ranks - 1) / ranks, question_.pool.scheduler.sequences),
+      .longest = context};
   decodes.keys = decodes.decodes * context;
   const auto of_one = [](std::int64_t dp) { return static_cast<std::size_t>(dp); };
   BareSteps bare{

@@ -30,7 +30,8 @@ struct PlayedService {
 
 // What is known of a load without a schedule, as a simulator of single steps has it.
 struct BareSteps {
-  // Of so many sequences, spread over all ranks, half-way through their outputs: a token of each.
+  // Of so many sequences, or as many as run at once, spread over all ranks, half-way through their
+  // outputs: a token of each.
   sim::Duration decode{};
   // Of one prompt of mean length, alone on its engine, in chunks as large as the engine's passes.
   sim::Duration prompt{};

@@ -217,6 +217,20 @@ TEST_CASE("texts of a dataset are looked for in their heap before the library re
   const std::string free = "tests/fuzz/corpus/trace/a-domain-of-number-0";
   CHECK(thrown<InputError>([&] { Hdf5File::open(free).dataset("/domains").read_strings(); }) ==
         free + ": is damaged: the heap of texts at byte 2048 has no text 0");
+  // A dataset whose texts are said to lie where no heap is, a heap whose free part has no length,
+  // at which the library would never come to an end, and an attribute whose text is said to have 2
+  // GiB.
+  const std::string none = "tests/fuzz/corpus/trace/texts-in-no-heap";
+  CHECK(thrown<InputError>([&] { Hdf5File::open(none).dataset("/domains").read_strings(); }) ==
+        none + ": is damaged: the heap of texts at byte 5348024557502463 is none");
+  const std::string nothing = "tests/fuzz/corpus/trace/a-heap-with-nothing-free";
+  CHECK(thrown<InputError>([&] {
+          Hdf5File::open(nothing);
+        }).starts_with(nothing + ": is damaged: the heap of texts at byte 2048 has 0 bytes free "));
+  const std::string large = "tests/fuzz/corpus/trace/a-model-of-2-GiB";
+  CHECK(thrown<InputError>([&] {
+          Hdf5File::open(large).text("model");
+        }).starts_with(large + ": is damaged: the heap of texts at byte "));
   // What this project writes lies in chunks, shuffled and packed.
   const TemporaryFolder folder;
   const auto file = folder.path() / "texts.h5";
