@@ -246,6 +246,8 @@ TEST_CASE("what an engine's host takes is found on small batches of other models
     p.row.ttft_ms = measured;
     p.row.tpot_ms = p.tpot_ms = 1;
     p.ttft_ms = predicted;
+    p.bare_tpot_ms = 0.5;
+    p.bare_ttft_ms = 0.3 * measured;
     return p;
   };
   // Of a's small batches 30 and 50 ms are missing: 40 for b. Neither 64 clients nor 8,192 tokens
@@ -259,6 +261,11 @@ TEST_CASE("what an engine's host takes is found on small batches of other models
   const E2eSummary summary = summarise_e2e(all);
   CHECK(summary.host_ms ==
         std::map<std::string, double>{{"sglang 1 a", 60}, {"sglang 1 b", 40}, {"sglang 2 b", 40}});
+  // Single steps were half of each token's time, and 70 % less than warm rows' first tokens.
+  CHECK(summary.bare_tpot.n == 7);
+  CHECK(summary.bare_tpot.bias == doctest::Approx(-50));
+  CHECK(summary.bare_ttft.n == 6);
+  CHECK(summary.bare_ttft.median == doctest::Approx(70));
   // Six warm rows: 160, 160, 160, 160 of a for 130, 150, 900, 900; 140 and 140 of b for 160, 120.
   // Errors in percent: +23.1, +6.7, -82.2, -82.2, -12.5, +16.7: the middle of the sizes is between
   // 16.7 and 23.1.
