@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -125,6 +126,12 @@ std::string why_not(const Finder& finder, double value) {
   return ", which does not fit" + (found->second.empty() ? "" : ": " + found->second);
 }
 
+// As the crossing is told: of whole numbers the first that holds, or the last.
+std::string end_text(const BreakEvenRange& range, const Crossing& crossing, double value) {
+  if (!range.whole) return text_of(range, value);
+  return text_of(range, crossing.holds_after ? std::ceil(value) : std::floor(value));
+}
+
 // " (80 %: 540 Gbit/s to 730 Gbit/s)"
 std::string range_text(const Finder& finder, const Crossing& crossing) {
   const auto found = finder.range_of(crossing);
@@ -132,8 +139,9 @@ std::string range_text(const Finder& finder, const Crossing& crossing) {
   const BreakEvenRange& range = finder.range();
   return fmt::format(
       " (80 %: {} to {})",
-      found->low ? text_of(range, *found->low) : "below " + text_of(range, range.low),
-      found->high ? text_of(range, *found->high) : "above " + text_of(range, range.high));
+      found->low ? end_text(range, crossing, *found->low) : "below " + text_of(range, range.low),
+      found->high ? end_text(range, crossing, *found->high)
+                  : "above " + text_of(range, range.high));
 }
 
 std::string to_text(const Finder& finder, const BreakEven& found) {
@@ -198,7 +206,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
                                  {"holds_after", c.holds_after}});
     if (const auto within = finder.range_of(c)) {
       const auto end = [&](const std::optional<double>& value) {
-        return value ? Json(text_of(finder.range(), *value)) : Json(nullptr);
+        return value ? Json(end_text(finder.range(), c, *value)) : Json(nullptr);
       };
       json["crossings"].back()["interval"] = {{"p10", end(within->low)},
                                               {"p90", end(within->high)}};
