@@ -78,6 +78,7 @@ void lay_out(const YamlNode& node, const Deployment& d, TrainingQuestion& q) {
   const StageLayoutRequest request{.stages = stages_of(q, d.layout.pp),
                                    .layers = d.model.layer_count(),
                                    .predictions = q.predictions};
+  if (request.stages < 1) return;  // a number that is none, which is told
   const auto accounts = node.find("account_for");
   if (const auto text = node.find("layout")) {
     q.layout = text->text();
