@@ -42,14 +42,15 @@ void unshuffle(Bytes& data, std::size_t width) {
 
 enum class Unpacked { Whole, Damaged, Unknown };
 
-// Undoes a chunk's filters, the last first. `most`: bytes that its shape takes.
+// Undoes a chunk's filters, the last first. `most`: bytes that its shape takes. `contents`: whether
+// more than their number is wanted.
 Unpacked unpack(Bytes& data, const std::vector<H5Z_filter_t>& filters, std::uint32_t skipped,
-                std::size_t most, std::size_t width) {
+                std::size_t most, std::size_t width, bool contents) {
   for (std::size_t i = filters.size(); i-- > 0;) {
     if ((skipped >> i & 1) != 0) continue;
     switch (filters[i]) {
       case H5Z_FILTER_SHUFFLE:
-        unshuffle(data, width);
+        if (contents || i > 0) unshuffle(data, width);
         break;
       case H5Z_FILTER_FLETCHER32:
         if (data.size() < 4) return Unpacked::Damaged;
@@ -73,6 +74,7 @@ struct Chunked {
   std::vector<H5Z_filter_t> filters;
   std::size_t width = 0;  // of a value
   std::size_t bytes = 0;  // of a chunk
+  bool contents = false;  // are wanted, not their number alone
 };
 
 // What a chunk holds, as many bytes as its shape takes; nothing where it was never written, or has
@@ -101,7 +103,7 @@ std::optional<Bytes> checked_chunk(const std::string& where, hid_t dataset, cons
     const auto differ = std::mismatch(raw.begin(), raw.end(), again.begin());
     raw.resize(static_cast<std::size_t>(differ.first - raw.begin()));
   }
-  const Unpacked result = unpack(raw, is.filters, skipped, is.bytes, is.width);
+  const Unpacked result = unpack(raw, is.filters, skipped, is.bytes, is.width, is.contents);
   if (result == Unpacked::Unknown) return {};
   if (result == Unpacked::Damaged)
     throw InputError(fmt::format("{}: is damaged: a chunk does not unpack", where));
@@ -184,15 +186,18 @@ void check_stored_texts(const std::filesystem::path& file, const std::string& wh
       break;
     }
     case H5D_CHUNKED: {
-      const Chunked is = chunked(where, dataset, list.id(), shape);
+      Chunked is = chunked(where, dataset, list.id(), shape);
+      is.contents = true;
       const bool known = std::ranges::all_of(is.filters, [](H5Z_filter_t filter) {
         return filter == H5Z_FILTER_SHUFFLE || filter == H5Z_FILTER_FLETCHER32 ||
                filter == H5Z_FILTER_DEFLATE;
       });
       if (!known) refuse("with a filter of their own");
+      std::string references;  // of all chunks: heaps are read once
       for_each_chunk(where, dataset, is, 0, shape.front(), [&](const std::optional<Bytes>& chunk) {
-        if (chunk) check_text_references(file, as_text(*chunk));
+        if (chunk) references += as_text(*chunk);
       });
+      check_text_references(file, references);
       break;
     }
     default:

@@ -190,14 +190,15 @@ std::vector<std::string> Hdf5Dataset::read_strings() const {
   const Hdf5TextType text(type.id(), where_);
   hsize_t bytes = count * text.size();
   if (text.is_variable()) {
-    check_stored_texts(file_, where_, handle_.id(), shape_);
+    check_stored_texts(file_, where_, handle_.id(), shape_);  // and the chunks that they lie in
     check(H5Dvlen_get_buf_size(handle_.id(), text.id(), space.id(), &bytes), where_, kHdf5Damaged);
+  } else {
+    check_stored_chunks(where_, handle_.id(), shape_, 0, rows());
   }
   if (bytes > kMostStringBytes) {
     throw InputError(fmt::format("{}: its texts hold {} bytes; at most {} are read", where_, bytes,
                                  kMostStringBytes));
   }
-  check_stored_chunks(where_, handle_.id(), shape_, 0, rows());
   return text.read(static_cast<std::size_t>(count), space.id(), [&](void* out) {
     return H5Dread(handle_.id(), text.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
   });

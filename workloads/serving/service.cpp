@@ -92,8 +92,8 @@ double flows_of(const Deployment& d, bool one_node) {
 
 // Of the step that the cost's engine plays of a batch: the fullest port's.
 PortTraffic traffic_of(StepCost& cost, const Batch& batch, bool one_node) {
-  const StepPlayer& player = cost.player();
-  const StepOutcome step = cost.player().outcome(batch, 0, {.ranks = false, .path = false});
+  StepPlayer& player = cost.player();
+  const StepOutcome step = player.outcome(batch, 0, {.ranks = false, .path = false});
   const auto kind = one_node ? hardware::LinkKind::ScaleUp : hardware::LinkKind::Nic;
   sim::Duration busy{};
   for (const hardware::LinkUse& link : step.links)

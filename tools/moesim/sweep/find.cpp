@@ -133,8 +133,8 @@ std::string end_text(const BreakEvenRange& range, const Crossing& crossing, doub
 }
 
 // " (80 %: 540 Gbit/s to 730 Gbit/s)"
-std::string range_text(const Finder& finder, const Crossing& crossing) {
-  const auto found = finder.range_of(crossing);
+std::string range_text(const Finder& finder, const Crossing& crossing,
+                       const std::optional<CrossingRange>& found) {
   if (!found) return {};
   const BreakEvenRange& range = finder.range();
   return fmt::format(
@@ -159,16 +159,18 @@ std::string to_text(const Finder& finder, const BreakEven& found) {
                               : ": " + finder.too_large().begin()->second);
     return text + "\n";
   }
+  bool says_none = false;
   for (const Crossing& c : found.crossings) {
-    const std::string within = range_text(finder, c);
+    const auto reckoned = finder.range_of(c);
+    const bool by_fit = !(why_not(finder, c.before) + why_not(finder, c.after)).empty();
+    says_none = says_none || (!by_fit && !reckoned);
+    const std::string within = range_text(finder, c, reckoned);
     text += c.holds_after ? fmt::format("  holds from {} on{}: not yet at {}{}\n", at(c.after),
                                         within, at(c.before), why_not(finder, c.before))
                           : fmt::format("  holds up to {}{}: no more at {}{}\n", at(c.before),
                                         within, at(c.after), why_not(finder, c.after));
   }
-  const Crossing& first = found.crossings.front();
-  const bool by_fit = !(why_not(finder, first.before) + why_not(finder, first.after)).empty();
-  if (!by_fit && !finder.range_of(first))
+  if (says_none)
     text += "  no interval: it is reckoned of conditions on times and rates of steps\n";
   return text;
 }

@@ -295,21 +295,34 @@ std::string describe(const TraceInfo& info, std::uint64_t held, const RoutingTar
 
 }  // namespace
 
-std::uint64_t tokens_of(const RoutingTrace& trace, TokenPhase phase) {
+namespace {
+
+// Those of a phase. Throws ConfigError as tokens_of() does.
+std::vector<RequestRun> runs_of_phase(const RoutingTrace& trace, TokenPhase phase) {
   const TraceInfo& info = trace.info();
-  if (phase == TokenPhase::Any) return info.tokens;
   const auto refuse = [&](const char* why) {
     throw sim::ConfigError(fmt::format("{}: {}: leave out routing.phase", info.file, why));
   };
   if (!info.per_token) refuse("holds counts, which are of all tokens");
   if (!info.has_phases) refuse("does not say which phase a token is of (/token/phase)");
-  std::uint64_t held = 0;
-  for (const RequestRun& run : request_runs(trace, phase)) held += run.count;
-  if (held == 0)
+  std::vector<RequestRun> runs = request_runs(trace, phase);
+  if (runs.empty())
     throw sim::ConfigError(
         fmt::format("{}: /token/phase: has no token of {}: write routing.phase: any", info.file,
                     kTokenPhases[static_cast<std::size_t>(phase)]));
-  return held;
+  return runs;
+}
+
+std::uint64_t tokens_in(const std::vector<RequestRun>& runs) {
+  std::uint64_t tokens = 0;
+  for (const RequestRun& run : runs) tokens += run.count;
+  return tokens;
+}
+
+}  // namespace
+
+std::uint64_t tokens_of(const RoutingTrace& trace, TokenPhase phase) {
+  return phase == TokenPhase::Any ? trace.info().tokens : tokens_in(runs_of_phase(trace, phase));
 }
 
 std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& file,
@@ -323,8 +336,10 @@ std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& fi
   std::optional<RoutingTrace> trace;
   if (!unpacked) trace = RoutingTrace::open(file);
   const TraceInfo info = unpacked ? unpacked->info : trace->info();
-  const std::uint64_t held =
-      asked.phase == TokenPhase::Any ? info.tokens : tokens_of(*trace, asked.phase);
+  const bool of_phase = asked.phase != TokenPhase::Any;
+  std::vector<RequestRun> runs;
+  if (of_phase) runs = runs_of_phase(*trace, asked.phase);
+  const std::uint64_t held = of_phase ? tokens_in(runs) : info.tokens;
   const TraceMapping mapping = settled(asked, info, held, target);
   check_target(info, held, target, mapping);
   std::string description = describe(info, held, target, mapping);
@@ -345,8 +360,7 @@ std::unique_ptr<RoutingSource> open_trace_source(const std::filesystem::path& fi
   if (unpacked)
     return std::make_unique<TraceSource>(std::move(unpacked), target, mapping,
                                          std::move(description));
-  std::vector<RequestRun> runs;
-  if (needs_runs(mapping)) runs = request_runs(*trace, mapping.phase);
+  if (!of_phase && needs_runs(mapping)) runs = request_runs(*trace);
   return std::make_unique<TraceSource>(std::move(*trace), std::move(runs), target, mapping,
                                        std::move(description));
 }

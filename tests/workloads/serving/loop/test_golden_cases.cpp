@@ -8,6 +8,20 @@ using namespace moesim;
 using namespace moesim::tests;
 using namespace moesim::workloads::serving;
 
+namespace {
+
+// Prompts are read by a replica of their own, alike; a token's cache has 1 MB.
+void read_apart(LoopRules& rules, TransferMode mode, sim::Bandwidth receiver) {
+  rules.prefill = rules.serving;
+  rules.transfer = {.mode = mode,
+                    .setup = 500us,
+                    .bytes_per_token = 1e6,
+                    .sender = 50_GBps,
+                    .receiver = receiver};
+}
+
+}  // namespace
+
 TEST_CASE("one request: its prompt, then a token an iteration") {
   // 100 tokens: 1 + 1.00 ms. Then 1.01 ms each.
   const Served s = serve_list(one_replica(), {request(0us, 100, 4)});
@@ -182,12 +196,7 @@ TEST_CASE("a drafted token that is always right halves the passes") {
 TEST_CASE("prefill and decode apart: vLLM pulls, and computes the last token again") {
   // Prompt until 2.00; 100 MB at 50 GB/s and 0.5 ms: there at 4.50.
   LoopRules rules = one_replica();
-  rules.prefill = rules.serving;
-  rules.transfer = {.mode = TransferMode::Pull,
-                    .setup = 500us,
-                    .bytes_per_token = 1e6,
-                    .sender = 50_GBps,
-                    .receiver = 50_GBps};
+  read_apart(rules, TransferMode::Pull, 50_GBps);
   Served s = serve_list(rules, {request(0us, 100, 3)});
   CHECK(s.ends == in_us({5510, 6520, 7530}));
   CHECK(s.records.at(0).prefilled == sim::Time{2ms});
@@ -198,12 +207,7 @@ TEST_CASE("prefill and decode apart: vLLM pulls, and computes the last token aga
 
 TEST_CASE("prefill and decode apart: SGLang sends the first token with the cache") {
   LoopRules rules = one_replica(SchedulerKind::Sglang);
-  rules.prefill = rules.serving;
-  rules.transfer = {.mode = TransferMode::Push,
-                    .setup = 500us,
-                    .bytes_per_token = 1e6,
-                    .sender = 50_GBps,
-                    .receiver = 50_GBps};
+  read_apart(rules, TransferMode::Push, 50_GBps);
   const Served s = serve_list(rules, {request(0us, 100, 3)});
   CHECK(s.ends == in_us({5510, 6520}));
   CHECK(s.records.at(0).ttft() == 4500us);
@@ -349,12 +353,7 @@ TEST_CASE("two transfers from one sender share its port") {
   // Both prompts are read at once: 1 + 2 x 1 = 3 ms. 200 MB over 50 GB/s are there together at
   // 3 + 0.5 + 4 = 7.5 ms, and both decode from there.
   LoopRules rules = one_replica();
-  rules.prefill = rules.serving;
-  rules.transfer = {.mode = TransferMode::Push,
-                    .setup = 500us,
-                    .bytes_per_token = 1e6,
-                    .sender = 50_GBps,
-                    .receiver = 100_GBps};
+  read_apart(rules, TransferMode::Push, 100_GBps);
   const Served s = serve_list(rules, {request(0us, 100, 2), request(0us, 100, 2)});
   CHECK(s.records.at(0).moved == sim::Time{7500us});
   CHECK(s.records.at(1).moved == sim::Time{7500us});
@@ -370,14 +369,9 @@ TEST_CASE("beside an engine's exchanges a cache gets a share of the port, and th
   CHECK(PortTraffic{}.left_to(1) == 1);
   CHECK(PortTraffic{}.stretched_by(1) == 1);
   LoopRules rules = one_replica();
-  rules.prefill = rules.serving;
-  rules.transfer = {.mode = TransferMode::Push,
-                    .setup = 500us,
-                    .bytes_per_token = 1e6,
-                    .sender = 50_GBps,
-                    .receiver = 500_GBps,
-                    .sender_traffic = sender,
-                    .receiver_traffic = receiver};
+  read_apart(rules, TransferMode::Push, 500_GBps);
+  rules.transfer.sender_traffic = sender;
+  rules.transfer.receiver_traffic = receiver;
   const Served one = serve_list(rules, {request(0us, 100, 3)});
   CHECK(one.records.at(0).moved == sim::Time{6ms});
   // Decodes of 1.01 ms at 6 and at 7.01, with nothing beside them.
@@ -394,13 +388,8 @@ TEST_CASE("decode has blocks before a cache comes, or it does not come") {
   // 10 blocks of 16: B's 101 tokens need 7, as A's do. B's transfer begins when A is done, at
   // 3 + 2.5 + 1.01 = 6.51, and takes 2.5.
   LoopRules rules = one_replica();
-  rules.prefill = rules.serving;
+  read_apart(rules, TransferMode::Push, 50_GBps);
   rules.serving.replica.blocks = 10;
-  rules.transfer = {.mode = TransferMode::Push,
-                    .setup = 500us,
-                    .bytes_per_token = 1e6,
-                    .sender = 50_GBps,
-                    .receiver = 50_GBps};
   const Served s = serve_list(rules, {request(0us, 100, 2), request(0us, 100, 2)});
   CHECK(s.records.at(0).last == sim::Time{6510us});
   CHECK(s.records.at(1).moved == sim::Time{9010us});
