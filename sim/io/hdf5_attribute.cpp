@@ -49,7 +49,6 @@ std::optional<std::string> Hdf5File::text(const std::string& name) const {
   if (!attribute) return {};
   if (attribute->kind() != Hdf5Kind::String || attribute->values != 1) attribute->refuse("a text");
   const Hdf5TextType type(attribute->type.id(), attribute->where);
-  if (type.is_variable()) check_attribute_text(name_, name);
   if (type.size() > kMostStringBytes) attribute->refuse("a text of at most 64 MiB");
   return type
       .read(1, attribute->space.id(),

@@ -23,7 +23,9 @@ Hdf5File Hdf5File::open(const std::filesystem::path& file) {
     throw InputError(fmt::format("{}: cannot be read: {}", opened.name_,
                                  error ? error.message() : "it is no file"));
   }
-  check_hdf5_heaps(file);
+  const RootTexts texts = check_root_attributes(file);
+  if (!texts.are_all_here) check_hdf5_heaps(file);
+  check_text_references(file, texts.references);
   const Hdf5Handle access = own(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, opened.name_, kHdf5Damaged);
   // Reading takes no lock, so that a file on a read-only or a network disk can be read.
   check(H5Pset_file_locking(access.id(), 0, 1), opened.name_, kHdf5Damaged);

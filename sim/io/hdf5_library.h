@@ -68,8 +68,13 @@ inline constexpr std::size_t kTextReference = 16;
 // library trusts them, and reads or writes beyond.
 void check_text_references(const std::filesystem::path& file, std::string_view references);
 
-// The same of a text that is an attribute of that name.
-void check_attribute_text(const std::filesystem::path& file, const std::string& attribute);
+// The references to texts that the root's attributes have, as they stand.
+struct RootTexts {
+  std::string references;
+  bool are_all_here = true;  // more than eight may lie in a heap of their own, of another kind
+};
+// Throws InputError where an attribute has parts that do not fit into it.
+RootTexts check_root_attributes(const std::filesystem::path& file);
 
 // The same of all texts of a dataset of such. Throws InputError, too, where they are stored neither
 // in a piece nor in chunks with filters that are known here.

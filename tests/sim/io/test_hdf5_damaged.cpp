@@ -2,11 +2,11 @@
 #include <doctest/doctest.h>
 #include <hdf5.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "sim/error.h"
-#include "sim/io/csv.h"
 #include "sim/io/hdf5_file.h"
 #include "tests/sim/io/made_hdf5.h"
 #include "tests/support/temporary_folder.h"
@@ -191,8 +191,7 @@ TEST_CASE("a text that is said to be larger than it is is refused before memory 
   // An attribute of 1 byte whose header says 1,992,294,401: the library would take as much.
   CHECK(thrown<InputError>([] { Hdf5File::open("tests/sim/io/hostile/counts_1900_MiB.h5"); }) ==
         "tests/sim/io/hostile/counts_1900_MiB.h5: is damaged: the heap of texts at byte 2048 has a "
-        "text "
-        "of 1 bytes, of which byte 1128 says that it has 1073741825");
+        "text 2 of 1 bytes, which is said to have 1073741825");
 }
 
 TEST_CASE("a text whose characters have four GiB is refused before memory is taken for one") {
@@ -207,8 +206,7 @@ TEST_CASE("a text that its heap does not have is refused, which the library read
   // are 1 and 2.
   const std::string file = "tests/fuzz/corpus/trace/a-text-of-number-0";
   CHECK(thrown<InputError>([&] { Hdf5File::open(file); }) ==
-        file +
-            ": is damaged: the heap of texts at byte 2048 has no text 0, which byte 880 asks for");
+        file + ": is damaged: the heap of texts at byte 2048 has no text 0");
 }
 
 TEST_CASE("texts of a dataset are looked for in their heap before the library reads them") {
@@ -241,29 +239,85 @@ TEST_CASE("texts of a dataset are looked for in their heap before the library re
   CHECK(Hdf5File::open(file).dataset("/domains").read_strings() == texts);
 }
 
-TEST_CASE("bytes that look like a reference to a text are one only just behind a type of texts") {
-  const std::string whole =
-      moesim::sim::io::read_text("tests/fuzz/corpus/trace/a-text-of-number-0");
-  const auto heap = static_cast<std::uint64_t>(whole.find(std::string("GCOL\x01\0\0\0", 8)));
+TEST_CASE("an attribute whose parts do not fit its message is refused, which the library reads") {
   const TemporaryFolder folder;
-  // A type of variable length, and `distance` bytes from its start a length of 1, the heap's place
-  // and text 2097152; the file's own bad reference is made one to text 1.
-  const auto file = [&](std::size_t distance) {
+  const auto file = made(folder, [](hid_t id) {
+    const hsize_t count = 3;
+    const hid_t space = H5Screate_simple(1, &count, nullptr);
+    const hid_t numbers = H5Acreate2(id, "numbers", H5T_STD_I32LE, space, H5P_DEFAULT, H5P_DEFAULT);
+    const std::vector<int> values{1, 2, 3};
+    H5Awrite(numbers, H5T_NATIVE_INT, values.data());
+    H5Aclose(numbers);
+    H5Sclose(space);
+  });
+  CHECK(Hdf5File::open(file).integers("numbers") == std::vector<std::int64_t>{1, 2, 3});
+  // Version 1: the lengths of name, type and shape are 6, 4 and 2 bytes before the name, which
+  // takes 8, as its type does 16 (12 of them used; its size is 4 bytes in) and its shape 24 (rank,
+  // then 8 bytes in its one extent and the most that it may be).
+  const std::string whole = bytes_of(file);
+  const std::size_t name = whole.find("numbers"), type = name + 8, shape = type + 16;
+  REQUIRE(static_cast<int>(whole[name - 6]) == 8);
+  REQUIRE(static_cast<int>(whole[shape + 1]) == 1);
+  const auto with = [&](std::size_t at, int byte) {
     std::string bytes = whole;
-    bytes[880 + 12] = 1;
-    std::string added("\x19\x01\x01\0\x10\0\0\0", 8);
-    added.resize(distance, '\0');
-    added += std::string("\x01\0\0\0", 4);
-    for (int i = 0; i < 8; ++i) added += static_cast<char>(heap >> 8 * i & 0xFF);
-    added += std::string("\0\0\x20\0", 4);
-    return folder.file("looks.h5", bytes + added + std::string(64, '\0')).string();
+    bytes[at] = static_cast<char>(byte);
+    const auto damaged = folder.file("damaged.h5", bytes);
+    const std::string message = thrown<InputError>([&] { Hdf5File::open(damaged); });
+    const std::string head = damaged.string() + ": is damaged: an attribute ";
+    CHECK_MESSAGE(message.starts_with(head), message);
+    return message.substr(std::min(head.size(), message.size()));
   };
-  // A node of names ("SNOD…") 75 bytes behind such a type is none (a trace that was refused).
-  CHECK_NOTHROW(Hdf5File::open(file(75)));
-  const std::string near = file(48);
-  CHECK(thrown<InputError>([&] { Hdf5File::open(near); }) ==
-        near + ": is damaged: the heap of texts at byte " + std::to_string(heap) +
-            " has no text 2097152, which byte " + std::to_string(whole.size() + 48) + " asks for");
+  // The message has 8 + 8 + 16 + 24 + 12 bytes, in eights 72.
+  CHECK(with(name - 6, 200) == "has a name without an end");
+  CHECK(with(name - 4, 100) ==
+        "\"numbers\" has 72 bytes of which 144 are its name, type and shape");
+  CHECK(with(name - 2, 200) ==
+        "\"numbers\" has 72 bytes of which 232 are its name, type and shape");
+  CHECK(with(name - 4, 8) == "\"numbers\" has a type of 8 bytes, 4 too few");
+  CHECK(with(type + 4, 6) == "\"numbers\" has 3 values of 6 bytes in 16 bytes");
+  CHECK(with(shape + 1, 9) == "\"numbers\" has a shape of 9 axes in 24 bytes");
+  CHECK(with(shape + 8, 5) == "\"numbers\" has 5 values of 4 bytes in 16 bytes");
+  // Four values fit the message, as do the bytes of 5.
+  std::string bytes = whole;
+  bytes[type + 4] = 5;
+  CHECK_NOTHROW(Hdf5File::open(folder.file("fits.h5", bytes)));
+}
+
+TEST_CASE("texts of attributes are found behind a user's block and in the newest format") {
+  const TemporaryFolder folder;
+  // Of more than eight attributes the newest format makes a heap of another kind.
+  for (const int attributes : {1, 12}) {
+    const auto file = folder.path() / "latest.h5";
+    const hid_t creation = H5Pcreate(H5P_FILE_CREATE), access = H5Pcreate(H5P_FILE_ACCESS);
+    H5Pset_userblock(creation, 1024);
+    H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+    const hid_t id = H5Fcreate(file.c_str(), H5F_ACC_TRUNC, creation, access);
+    const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+    H5Tset_size(type, H5T_VARIABLE);
+    for (int i = 0; i < attributes; ++i) {
+      const hid_t one =
+          H5Acreate2(id, ("a" + std::to_string(i)).c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT);
+      const char* text = "some words";
+      H5Awrite(one, type, &text);
+      H5Aclose(one);
+    }
+    H5Sclose(space);
+    H5Tclose(type);
+    H5Fclose(id);
+    H5Pclose(access);
+    H5Pclose(creation);
+    CHECK(Hdf5File::open(file).text("a0") == "some words");
+    // The text's length in its heap (8 bytes into its head) is made one that no heap holds.
+    std::string bytes = bytes_of(file);
+    const std::size_t text = bytes.find("some words");
+    REQUIRE(text != std::string::npos);
+    bytes[text - 6] = 1;
+    const auto damaged = folder.file("damaged.h5", bytes);
+    const std::string message = thrown<InputError>([&] { Hdf5File::open(damaged); });
+    CHECK_MESSAGE(
+        message.starts_with(damaged.string() + ": is damaged: the heap of texts at byte "),
+        message);
+  }
 }
 
 TEST_CASE("whole numbers of no bits, or of more than are read, are refused") {
