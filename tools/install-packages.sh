@@ -13,7 +13,7 @@ build="g++ cmake ninja-build libboost-graph-dev libfmt-dev libyaml-cpp-dev libhd
 test="doctest-dev libbenchmark-dev dpkg-dev file python3-h5py python3-numpy libopenmpi-dev
   openmpi-bin pybind11-dev python3-dev python3-pandas python3-matplotlib"
 web="nodejs npm chromium"
-dev="clang lintian shellcheck clang-format-14 clang-tidy-19 libclang-rt-14-dev ccache mold git man-db zsh fish
+dev="clang lintian shellcheck clang-format-14 clang-tidy-22 libclang-rt-14-dev ccache mold git man-db zsh fish
   slurmctld slurmd slurm-client"
 
 list=

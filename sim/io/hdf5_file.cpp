@@ -54,6 +54,7 @@ bool Hdf5File::has(const std::string& path) const {
     if (link.type != H5L_TYPE_HARD) {
       throw InputError(fmt::format("{}: is a link, which is not followed", where));
     }
+    check_object_header(name_, link.u.address);
     if (end == std::string::npos) return true;
   }
 }

@@ -76,6 +76,10 @@ struct RootTexts {
 // Throws InputError where an attribute has parts that do not fit into it.
 RootTexts check_root_attributes(const std::filesystem::path& file);
 
+// Throws InputError where the header of the object at that place goes on beyond the end of the
+// file: the library takes as much memory before it looks.
+void check_object_header(const std::filesystem::path& file, std::uint64_t place);
+
 // The same of all texts of a dataset of such. Throws InputError, too, where they are stored neither
 // in a piece nor in chunks with filters that are known here.
 void check_stored_texts(const std::filesystem::path& file, const std::string& where, hid_t dataset,

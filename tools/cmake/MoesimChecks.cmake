@@ -3,7 +3,7 @@
 #   cmake --build --preset ci --target format      formats the tree
 #   cmake --build --preset ci --target tidy
 find_program(MOESIM_CLANG_FORMAT clang-format-14)
-find_program(MOESIM_RUN_CLANG_TIDY run-clang-tidy-19)
+find_program(MOESIM_RUN_CLANG_TIDY run-clang-tidy-22)
 mark_as_advanced(MOESIM_CLANG_FORMAT MOESIM_RUN_CLANG_TIDY)
 
 set(script ${PROJECT_SOURCE_DIR}/tests/architecture/format.cmake)
@@ -25,6 +25,6 @@ if(MOESIM_RUN_CLANG_TIDY)
     USES_TERMINAL VERBATIM)
 else()
   add_custom_target(tidy
-    COMMAND ${CMAKE_COMMAND} -E echo "run-clang-tidy-19 is not found; Debian's package is clang-tidy-19"
+    COMMAND ${CMAKE_COMMAND} -E echo "run-clang-tidy-22 is not found; Debian's package is clang-tidy-22"
     COMMAND ${CMAKE_COMMAND} -E false VERBATIM)
 endif()

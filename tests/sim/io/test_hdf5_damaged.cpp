@@ -273,7 +273,7 @@ TEST_CASE("an attribute whose parts do not fit its message is refused, which the
         "\"numbers\" has 72 bytes of which 144 are its name, type and shape");
   CHECK(with(name - 2, 200) ==
         "\"numbers\" has 72 bytes of which 232 are its name, type and shape");
-  CHECK(with(name - 4, 8) == "\"numbers\" has a type of 8 bytes, 4 too few");
+  CHECK(with(name - 4, 8) == "\"numbers\" has a type that goes on beyond its 8 bytes");
   CHECK(with(type + 4, 6) == "\"numbers\" has 3 values of 6 bytes in 16 bytes");
   CHECK(with(shape + 1, 9) == "\"numbers\" has a shape of 9 axes in 24 bytes");
   CHECK(with(shape + 8, 5) == "\"numbers\" has 5 values of 4 bytes in 16 bytes");
@@ -281,6 +281,56 @@ TEST_CASE("an attribute whose parts do not fit its message is refused, which the
   std::string bytes = whole;
   bytes[type + 4] = 5;
   CHECK_NOTHROW(Hdf5File::open(folder.file("fits.h5", bytes)));
+}
+
+TEST_CASE(
+    "attributes of every type are passed over, and those whose types do not end are refused") {
+  const TemporaryFolder folder;
+  const auto write = [](hid_t id) {
+    const hid_t space = H5Screate(H5S_SCALAR);
+    const auto attribute = [&](const char* name, hid_t type) {
+      H5Aclose(H5Acreate2(id, name, type, space, H5P_DEFAULT, H5P_DEFAULT));
+    };
+    const hid_t flag = H5Tenum_create(H5T_NATIVE_INT8);
+    for (std::int8_t value = 0; value < 2; ++value)
+      H5Tenum_insert(flag, value == 0 ? "FALSE" : "TRUE", &value);
+    attribute("flag", flag);
+    const hsize_t axes[] = {2, 3};
+    const hid_t array = H5Tarray_create2(flag, 2, axes);
+    const hid_t several = H5Tcreate(H5T_COMPOUND, 48);
+    H5Tinsert(several, "array", 0, array);
+    H5Tinsert(several, "numbers", 16, H5Tvlen_create(H5T_IEEE_F64LE));
+    H5Tinsert(several, "object", 32, H5T_STD_REF_OBJ);
+    attribute("several", several);
+    const hid_t opaque = H5Tcreate(H5T_OPAQUE, 16);
+    H5Tset_tag(opaque, "a tag");
+    attribute("opaque", opaque);
+    attribute("bits", H5T_STD_B16LE);
+    attribute("last", H5T_STD_I32LE);
+    H5Sclose(space);
+  };
+  for (const bool latest : {false, true}) {
+    const auto file = folder.path() / "types.h5";
+    const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    if (latest) H5Pset_libver_bounds(access, H5F_LIBVER_LATEST, H5F_LIBVER_LATEST);
+    const hid_t id = H5Fcreate(file.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    write(id);
+    H5Fclose(id);
+    H5Pclose(access);
+    CHECK(Hdf5File::open(file).integer("last") == 0);
+  }
+  // Of 257 names two are there: the library reads on until it meets what it takes for the others.
+  const std::string names = "tests/fuzz/corpus/trace/an-attribute-of-257-names";
+  CHECK(thrown<InputError>([&] { Hdf5File::open(names); }) ==
+        names + ": is damaged: an attribute \"model\" has a type that goes on beyond its 24 bytes");
+}
+
+TEST_CASE("a header that is larger than its file is refused before memory is taken for it") {
+  const std::string file = "tests/fuzz/corpus/trace/a-header-of-4-GiB";
+  const std::string message =
+      thrown<InputError>([&] { Hdf5File::open(file).dataset("/expert_ids"); });
+  CHECK_MESSAGE(message.starts_with(file + ": is damaged: the header at byte "), message);
+  CHECK_MESSAGE(message.ends_with(" goes on beyond the end of the file"), message);
 }
 
 TEST_CASE("texts of attributes are found behind a user's block and in the newest format") {

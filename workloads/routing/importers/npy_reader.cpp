@@ -84,10 +84,12 @@ void NpyReader::parse(const std::string& text) {
   if (after("'fortran_order'").starts_with("True"))
     fail("is stored column by column; store it with np.ascontiguousarray");
   const std::string shape = after("'shape'");
+  const std::size_t close = shape.find(')');
+  if (shape.front() != '(' || close == std::string::npos) fail("has a damaged header");
   const char* at = shape.data() + 1;
-  const char* last = shape.data() + shape.find(')');
+  const char* last = shape.data() + close;
   std::size_t axes = 0;
-  while (shape.find(')') != std::string::npos && at < last) {
+  while (at < last) {
     std::uint64_t value = 0;
     const auto [next, error] = std::from_chars(at, last, value);
     if (error != std::errc{}) break;

@@ -215,6 +215,10 @@ TEST_CASE("NumPy arrays of any integer type") {
                                 "")) == "in: expected the shape (tokens, layers, top_k)");
   CHECK(failure(import_npy, npy("{'descr': '<i2'}", "")) ==
         "in: has a damaged header: 'fortran_order' is missing");
+  CHECK(failure(import_npy, npy("{'descr': '<i2', 'fortran_order': False, 'shape': (2, 1, 2",
+                                "")) == "in: has a damaged header");
+  CHECK(failure(import_npy, npy("{'descr': '<i2', 'fortran_order': False, 'shape': 2, 1, 2), }",
+                                "")) == "in: has a damaged header");
   CHECK(failure(import_npy, npy("{'descr': '<i2', 'fortran_order': False, 'shape': (2, 0, 2), }",
                                 "")) == "in: 0 layers of 2 choices: not a routing");
 }
