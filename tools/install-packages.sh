@@ -9,7 +9,7 @@
 set -eu
 
 build="g++ cmake ninja-build libboost-graph-dev libfmt-dev libyaml-cpp-dev libhdf5-dev
-  nlohmann-json3-dev rapidjson-dev zlib1g-dev libdeflate-dev libsqlite3-dev libcli11-dev"
+  nlohmann-json3-dev rapidjson-dev zlib1g-dev libdeflate-dev libsqlite3-dev libcli11-dev lowdown"
 test="doctest-dev libbenchmark-dev dpkg-dev file python3-h5py python3-numpy libopenmpi-dev
   openmpi-bin pybind11-dev python3-dev python3-pandas python3-matplotlib"
 web="nodejs npm chromium"

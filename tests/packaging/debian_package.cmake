@@ -70,7 +70,10 @@ endforeach()
 # Into an empty root, which lacks all that they depend on.
 set(dpkg dpkg --root=${root} --force-depends --force-not-root --force-script-chrootless)
 run(${dpkg} --install ${packages})
-foreach(file usr/bin/moesim usr/share/man/man1/moesim.1.gz usr/share/man/man1/moesim-validate-serving.1.gz usr/share/doc/moesim/copyright
+if(LOWDOWN)
+  set(section_5 usr/share/man/man5/moesim-scenario.5.gz)
+endif()
+foreach(file usr/bin/moesim ${section_5} usr/share/man/man1/moesim.1.gz usr/share/man/man1/moesim-validate-serving.1.gz usr/share/doc/moesim/copyright
         usr/share/bash-completion/completions/moesim usr/share/moesim/configs/devices/h100.yaml)
   if(NOT EXISTS ${root}/${file})
     message(FATAL_ERROR "the package has no ${file}")

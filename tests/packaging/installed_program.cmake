@@ -8,13 +8,27 @@ file(MAKE_DIRECTORY ${WORK}/elsewhere)
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${WORK}/prefix --component ${component})
 set(moesim ${WORK}/prefix/bin/moesim)
 
-foreach(page man/man1/moesim.1 man/man1/moesim-run.1 bash-completion/completions/moesim zsh/site-functions/_moesim
-        fish/vendor_completions.d/moesim.fish)
+set(pages man/man1/moesim.1 man/man1/moesim-run.1 bash-completion/completions/moesim zsh/site-functions/_moesim
+  fish/vendor_completions.d/moesim.fish)
+if(LOWDOWN)
+  list(APPEND pages man/man5/moesim-scenario.5 man/man5/moesim-plan.5 man/man5/moesim-sweep.5 man/man5/moesim-store.5)
+endif()
+foreach(page IN LISTS pages)
   file(SIZE ${WORK}/prefix/share/${page} size)
   if(size EQUAL 0)
     message(FATAL_ERROR "${page} is empty")
   endif()
 endforeach()
+
+if(LOWDOWN)
+  # A key of each table that the page is made of.
+  file(READ ${WORK}/prefix/share/man/man5/moesim-scenario.5 page)
+  foreach(key parallelism.tp dispatch_tokens serving.whole scheduler global_batch)
+    if(NOT page MATCHES "${key}")
+      message(FATAL_ERROR "moesim-scenario(5) does not know ${key}")
+    endif()
+  endforeach()
+endif()
 
 # Its own configurations, not the source tree's.
 run(${moesim} doctor)
