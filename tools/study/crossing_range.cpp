@@ -17,14 +17,6 @@ namespace {
 constexpr std::uint32_t kDraws = 512;  // a power of two: even
 constexpr int kHalvings = 20;
 
-// How a key moves with the step's time.
-enum class Moves { Not, WithTime, AgainstTime };
-Moves moves_of(std::string_view key) {
-  if (key.find("step_time_us.") != std::string_view::npos) return Moves::WithTime;
-  const bool rate = key.ends_with("tokens_per_s") || key.ends_with("tokens_per_s_per_gpu");
-  return rate ? Moves::AgainstTime : Moves::Not;
-}
-
 // The variant that a key names, and what it names there.
 std::pair<std::string, std::string_view> parted(const AskedValue& asked, std::string_view key) {
   if (asked.reports.contains("")) return {"", key};

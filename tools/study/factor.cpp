@@ -7,6 +7,7 @@
 
 #include "sim/error.h"
 #include "tools/study/axis.h"
+#include "tools/study/model_factor.h"
 #include "tools/study/range_end.h"
 
 namespace moesim::tools {
@@ -34,6 +35,10 @@ bool read_range(std::string_view text, Factor& factor) {
 }  // namespace
 
 Factor read_factor(std::string_view text, const std::string& where) {
+  return is_model_factor(text) ? read_model_factor(text, where) : read_range_or_list(text, where);
+}
+
+Factor read_range_or_list(std::string_view text, const std::string& where) {
   const std::size_t equals = text.find('=');
   Factor factor;
   if (equals != std::string_view::npos && equals > 0) {

@@ -20,8 +20,12 @@ struct Factor {
 //   KEY=LOW..HIGH     between two quantities of one unit, whole numbers where both ends are
 //   KEY=LOW..HIGH~    even in the logarithm
 //   KEY=a,b,c         the values of axis.h: also 1..256*2, 0..1+0.25, 50..800~9
+//   factor.MODEL      a cost model (model_factor.h)
 // Throws ConfigError: `where: …`.
 Factor read_factor(std::string_view text, const std::string& where);
+
+// The same, but for cost models.
+Factor read_range_or_list(std::string_view text, const std::string& where);
 
 // As a scenario says it: the value below which a part `u` of all lies. 0 is the lowest, 1 the
 // highest. REQUIRES: 0 <= u <= 1

@@ -55,6 +55,35 @@ TEST_CASE("a tornado has the scenario itself, and each factor at both ends, the 
   CHECK(seed["at_first"] == json["base"]);
 }
 
+TEST_CASE("a cost model that is off takes no run, and only moves times and rates") {
+  const auto json = json_of(
+      mixtral("tornado", {"factor.gemm=0.9..1.1", "factor.experts", "step.batch_per_rank=8..64"}));
+  CHECK(json["runs"] == 3);  // the scenario, and two batches
+  const double base = json["base"].get<double>();
+  for (const auto& factor : json["factors"]) {
+    CAPTURE(factor.dump());
+    if (factor["key"] == "step.batch_per_rank") continue;
+    CHECK(factor["at_first"].get<double>() < base);
+    CHECK(factor["at_last"].get<double>() > base);
+    if (factor["key"] == "factor.gemm")  // linear, as far down as up
+      CHECK(base - factor["at_first"].get<double>() ==
+            doctest::Approx(factor["at_last"].get<double>() - base));
+  }
+  Values values = mixtral("tornado", {"factor.gemm"});
+  values["measure"] = {"memory.peak_bytes"};
+  CHECK(message(values) ==
+        "--over factor.gemm: moves step times and tokens a second, not \"memory.peak_bytes\"");
+  values["measure"] = {"throughput.tokens_per_s"};
+  const auto rate = json_of(values)["factors"][0];
+  CHECK(rate["at_first"].get<double>() > rate["at_last"].get<double>());
+  values["SCENARIO"] = {"mixtral-8x7b-training-h100"};
+  values["set"] = {"network=bound"};
+  values["measure"] = {"step_time_us.mean"};
+  CHECK(message(values) ==
+        "--over factor.gemm: the report does not say what its cost models are off by; that of a "
+        "single step does");
+}
+
 TEST_CASE("the same bytes come from any number of threads, and others from another seed") {
   for (const std::string method : {"morris", "sobol"}) {
     CAPTURE(method);

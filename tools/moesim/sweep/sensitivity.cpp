@@ -7,6 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <optional>
 #include <ostream>
 
 #include "sim/error.h"
@@ -15,7 +16,9 @@
 #include "tools/moesim/sweep/store_sensitivity.h"
 #include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/moesim/trace_cache.h"
+#include "tools/study/doubt.h"
 #include "tools/study/factor.h"
+#include "tools/study/model_factor.h"
 #include "tools/study/sensitivity.h"
 #include "tools/study/store_file.h"
 #include "tools/study/study_inputs.h"
@@ -32,7 +35,8 @@ constexpr std::int64_t kPaths = 10, kRows = 256;
 // What a run has otherwise than the scenario.
 using Sets = std::vector<std::string>;
 
-// Plays runs, each that differs once, and remembers their results.
+// Plays runs, each that differs once, and remembers their results. A cost model that is off takes
+// no run.
 class Runs {
  public:
   Runs(const Arguments& arguments, const Console& console)
@@ -44,14 +48,21 @@ class Runs {
         inputs_(shipped(), trace_cache(std::getenv)) {}
 
   std::vector<double> results_of(const std::vector<Sets>& asked) {
+    std::vector<Sets> scenarios, models;
+    for (const Sets& sets : asked) {
+      Sets& scenario = scenarios.emplace_back();
+      Sets& model = models.emplace_back();
+      for (const std::string& set : sets) (is_model_factor(set) ? model : scenario).push_back(set);
+    }
     std::vector<const Sets*> left;
-    for (const Sets& sets : asked)
-      if (results_.try_emplace(sets, 0).second) left.push_back(&sets);
+    for (const Sets& sets : scenarios)
+      if (results_.try_emplace(sets).second) left.push_back(&sets);
     sim::in_order(
         jobs_, left.size(), [&](std::size_t, std::size_t i) { return play(*left[i]); },
-        [&](std::size_t i, double result) { results_[*left[i]] = result; });
+        [&](std::size_t i, const Result& result) { results_[*left[i]] = result; });
     std::vector<double> results;
-    for (const Sets& sets : asked) results.push_back(results_.at(sets));
+    for (std::size_t i = 0; i < asked.size(); ++i)
+      results.push_back(moved(results_.at(scenarios[i]), models[i]));
     return results;
   }
 
@@ -60,7 +71,23 @@ class Runs {
   std::size_t count() const { return results_.size(); }
 
  private:
-  double play(const Sets& sets) {
+  struct Result {
+    double value = 0;
+    std::optional<Doubt> doubt = {};
+  };
+
+  double moved(const Result& result, const Sets& models) const {
+    if (models.empty()) return result.value;
+    if (!result.doubt)
+      throw sim::ConfigError(
+          fmt::format("--over {}: the report does not say what its cost models are off by; that of "
+                      "a single step does",
+                      models.front().substr(0, models.front().find('='))));
+    const double scale = result.doubt->scale(draw_of(models));
+    return moves_of(measure_) == Moves::WithTime ? result.value * scale : result.value / scale;
+  }
+
+  Result play(const Sets& sets) {
     if (interrupted_())
       throw sim::Error(sim::ExitCode::Interrupted, "moesim sweep sensitivity: interrupted");
     Sets all = sets_;
@@ -70,10 +97,10 @@ class Runs {
     };
     try {
       const workloads::Scenario scenario = inputs_.load(file_, all);
-      const auto value =
-          find_value(workloads::to_json(workloads::run(scenario), scenario), measure_);
+      const Json report = workloads::to_json(workloads::run(scenario), scenario);
+      const auto value = find_value(report, measure_);
       const auto number = value ? number_of(*value) : std::nullopt;
-      if (number) return *number;
+      if (number) return {.value = *number, .doubt = Doubt::of(report)};
     } catch (const sim::ConfigError& error) {
       throw sim::ConfigError(
           fmt::format("{}\n  at {}: every point must be a scenario: narrow the factors",
@@ -89,7 +116,7 @@ class Runs {
   std::size_t jobs_;
   std::function<bool()> interrupted_;
   StudyInputs inputs_;
-  std::map<Sets, double> results_;
+  std::map<Sets, Result> results_;
 };
 
 std::vector<Sets> sets_of(const std::vector<Factor>& factors,
@@ -119,6 +146,7 @@ struct Sensitivity {
 };
 
 std::string ends_of(const Factor& f) {
+  if (is_model_factor(f.key) && !f.unit.empty()) return "p10 .. p90";
   if (f.values.size() > 2) return fmt::format("{}, .. {}", f.values.front(), f.values.back());
   return fmt::format("{} .. {}", value_at(f, 0), value_at(f, 1));
 }
@@ -216,6 +244,11 @@ std::vector<Factor> factors_of(const Arguments& arguments) {
     const auto same = std::ranges::count(factors, factors.back().key, &Factor::key);
     if (same > 1)
       throw sim::ConfigError(fmt::format("--over: {} is given twice", factors.back().key));
+    const std::string measure = arguments.text("measure");
+    if (is_model_factor(factors.back().key) && moves_of(measure) == Moves::Not)
+      throw sim::ConfigError(
+          fmt::format("--over {}: moves step times and tokens a second, not \"{}\"",
+                      factors.back().key, measure));
   }
   return factors;
 }
@@ -296,7 +329,8 @@ Command sweep_sensitivity_command() {
                   {.name = "--over",
                    .value = "KEY=RANGE",
                    .help = "a factor: LOW..HIGH (whole where both are), LOW..HIGH~ (even in log), "
-                           "or a,b,c",
+                           "or a,b,c; factor.gemm, experts, attention, all_to_all, collectives, "
+                           "host or structure alone: what that cost model is off by",
                    .repeated = true},
                   {.name = "--measure",
                    .value = "KEY",
@@ -328,6 +362,8 @@ Command sweep_sensitivity_command() {
                    "moesim sweep sensitivity SCENARIO --method sobol --samples 512 --over "
                    "'cluster.scale_out.bandwidth=100 Gbit/s..800 Gbit/s~' --over "
                    "placement.experts=linear,eplb -j 2 --format json",
+                   "moesim sweep sensitivity mixtral-8x7b-decode-h100 --over factor.experts --over "
+                   "factor.all_to_all --over step.batch_per_rank=16..64",
                    "moesim sweep sensitivity sweep.db --measure step_time_us.mean"},
       .run = run,
       .ends_itself = true};
