@@ -136,7 +136,12 @@ Device load(const std::filesystem::path& file, int families_left);
 void read_families(const YamlNode& root, const YamlDocument& document, int families_left,
                    Device& device) {
   if (const auto fitted = root.find("fitted")) {
-    device.fitted = load_fitted(fitted->file());
+    try {
+      device.fitted = load_fitted(fitted->file());
+    } catch (const sim::InputError& error) {
+      fitted->error(error.what());
+      document.throw_errors();
+    }
     device.files.push_back(fitted->file());
   }
   const auto family = root.find("family");

@@ -76,6 +76,13 @@ TEST_CASE("all mistakes of a device file are told at once, with their places") {
   CHECK(message.find("unknown key \"bandwith\"; did you mean \"bandwidth\"?") != std::string::npos);
 }
 
+TEST_CASE("a fitted file that cannot be read is told where it is named") {
+  const DeviceFolder folder("device-fitted");
+  const std::string message = error_of(folder.write("a.yaml", device_text("fitted: no.yaml\n")));
+  CHECK(message.find("a.yaml:9:9: fitted: ") != std::string::npos);
+  CHECK(message.find("no.yaml: cannot be read: No such file or directory") != std::string::npos);
+}
+
 TEST_CASE("a family that is not there and a circle of families are refused") {
   const DeviceFolder folder("device-families");
   CHECK(error_of(folder.write("a.yaml", device_text("family: nowhere\n")))
