@@ -11,6 +11,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "validation/serving/command_line.h"
+#include "validation/serving/e2e_validation.h"
 #include "validation/serving/measured_tables.h"
 #include "validation/serving/option_pairs.h"
 
@@ -27,6 +28,14 @@ const std::string kRatio =
     "prefill_workers,decode_workers,isl,osl,num_prompts,request_rate,max_concurrency,completed,"
     "total_input_tokens,total_output_tokens,output_throughput,mean_ttft_ms,mean_tpot_ms\n";
 
+const std::string kStages =
+    "experiment,model,workload,stage,hardware,tp,dp,max_num_batched_tokens,cpu_offload,"
+    "gpu_memory_utilization,ttft_mean_ms,itl_mean_ms,e2e_mean_ms\n";
+
+E2eRows stages(const std::string& lines) {
+  const tests::TemporaryFolder folder;
+  return read_measured({folder.file("stages.csv", kStages + lines)});
+}
 E2eRows lab(const std::string& lines) {
   const tests::TemporaryFolder folder;
   return read_measured({folder.file("lab.csv", kLab + lines)});
@@ -349,4 +358,45 @@ TEST_CASE("errors are of what was measured, and options beside each other of one
   CHECK(option_pairs(more, Beside::OneEngine).throughput.pairs == 3);
   CHECK(option_pairs(more, Beside::All).throughput.pairs == 6);
   CHECK(option_pairs(more, Beside::All).throughput.right == 3);
+}
+
+TEST_CASE("stages of a constant rate are rows, with what their workload is known to send") {
+  const E2eRows read = stages(
+      "9,m/a,general,-1,H100,2,1,2048,True,0.9,68.9,20.3,5038\n"
+      "9,m/a,general,1,H100,2,1,2048,True,0.9,71,20.7,5136\n"
+      "32,m/a,codegen,0,H100,2,2,1024,False,0.95,63,18.4,4519\n"
+      "12,m/a,reasoning,0,H100,2,1,2048,True,0.9,103035,37.6,156421\n"
+      "27,m/a,general-lite,0,H100,2,1,1024,False,0.9,60,18,4000\n"
+      "40,m/a,poems,0,H100,2,1,1024,False,0.9,60,18,4000\n");
+  REQUIRE(read.rows.size() == 2);
+  const E2eRow& general = read.rows[0];
+  CHECK(general.system == "h100_sxm");
+  CHECK(general.layout.etp == 2);
+  CHECK(general.tpot_ms == 20.7);
+  CHECK(general.concurrency == 103);  // 20 /s of 5.136 s each
+  REQUIRE(general.load);
+  CHECK(general.load->rate == 20);
+  CHECK(general.load->requests == 12000);  // ten minutes
+  CHECK(general.load->input == "471");     // 571, of which 100 are of one of nine beginnings
+  CHECK(general.load->prefixes == 9);
+  CHECK(general.load->prefix_tokens == 100);
+  CHECK(general.load->run == RunOptions{.tokens = 2048, .sequences = 128, .memory_fraction = 0.9});
+  CHECK(read.rows[1].layout.gpus() == 4);
+  CHECK(read.rows[1].layout.etp == 4);  // experts are cut over all ranks
+  CHECK(read.rows[1].load->rate == 5);
+  std::vector<std::string> reasons;
+  for (const SkippedRows& s : read.skipped) reasons.push_back(s.reason);
+  CHECK(reasons ==
+        std::vector<std::string>{"a whole run, whose stages are rows",
+                                 "its load was too much: two thirds of the requests failed",
+                                 "the rate of its stage is not said",
+                                 "what the workload \"poems\" sends is not known"});
+  const std::string text = scenario_of(
+      general, {.model_file = [](const std::string&) { return "m.yaml"; }, .configs = "configs"},
+      general.load->run);
+  CHECK(text.find("arrivals: {law: constant, rate: 20 /s}") != std::string::npos);
+  CHECK(text.find("prefix: {groups: 9, tokens: 100}") != std::string::npos);
+  CHECK(text.find("prefix_cache: true") != std::string::npos);
+  CHECK(refused(kStages, "9,m/a,general,1,H100,2,1,2048,True,0.9,0,20.7,5136\n") ==
+        "t.csv:2: ttft_mean_ms: expected more than 0, not 0");
 }

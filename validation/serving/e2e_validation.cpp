@@ -162,9 +162,18 @@ std::string placement_of(const E2eRow& row) {
 
 // As the row says.
 std::string load_of(const MeasuredLoad& load, std::int64_t clients) {
-  return fmt::format("  requests: {{arrivals: {{law: {}}}, input: {}, output: {}, count: {}}}\n{}",
-                     load.at_once ? "at_once" : "closed", load.input, load.output, load.requests,
-                     load.at_once ? "" : fmt::format("  client: {{concurrency: {}}}\n", clients));
+  const bool is_open = load.at_once || load.rate > 0;
+  const std::string law = load.rate > 0  ? fmt::format("constant, rate: {} /s", load.rate)
+                          : load.at_once ? "at_once"
+                                         : "closed";
+  const std::string prefix =
+      load.prefixes == 0
+          ? ""
+          : fmt::format(", prefix: {{groups: {}, tokens: {}}}", load.prefixes, load.prefix_tokens);
+  return fmt::format(
+      "  requests: {{arrivals: {{law: {}}}, input: {}, output: {}{}, count: {}}}\n{}", law,
+      load.input, load.output, prefix, load.requests,
+      is_open ? "" : fmt::format("  client: {{concurrency: {}}}\n", clients));
 }
 
 // InferenceX draws lengths in 0.8 to 1 of the nominal, in powers of two; others send them as they
@@ -331,13 +340,14 @@ std::string scenario_of(const E2eRow& row, const E2eOptions& options, const RunO
   return fmt::format(
       "name: {}\nmodel: {}\ncluster: {}\nprecision: {}\n"
       "parallelism: {}\nrouting: {}\nnetwork: bound\n"
-      "engine: {}\n{}serving:\n{}  kv: {{prefix_cache: false{}}}\n"
+      "engine: {}\n{}serving:\n{}  kv: {{prefix_cache: {}{}}}\n"
       "  scheduler: {{{}}}\n{}  iteration: {{draws: 1, checks: 16}}\n{}{}{}",
       row.name, options.model_file(row.model), cluster_of(row, options.configs),
       precision_of(row, run), sizes_of(p),
       deepseek ? "{law: log_normal, skew: 1}" : "{law: uniform}",
       engine_text(engine_of(row, options.configs), run), placement_of(row),
       row.load ? load_of(*row.load, row.concurrency) : load_of(row, options),
+      row.load && row.load->prefixes > 0,
       run.memory_fraction && !row.apart ? fmt::format(", memory: {}", *run.memory_fraction) : "",
       row.apart ? "" : scheduler_of(run), graphs_of(run), pools_of(row),
       kernels.empty() ? "" : fmt::format("kernels: {{{}}}\n", kernels),

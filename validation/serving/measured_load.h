@@ -31,8 +31,10 @@ struct RunOptions {
 struct MeasuredLoad {
   std::string name = {};  // "ShareGPT", "32000/100"
   std::int64_t requests = 0;
-  bool at_once = false;                 // else by as many clients as the row's concurrency
-  std::string input = {}, output = {};  // how many tokens: laws, as YAML
+  bool at_once = false;  // else by as many clients as the row's concurrency,
+  double rate = 0;       // or, where above 0, so many a second, evenly
+  std::int64_t prefixes = 0, prefix_tokens = 0;  // prompts that many share, and their first tokens
+  std::string input = {}, output = {};           // how many tokens: laws, as YAML
   RunOptions run = {};
   std::string options = {};  // as they were set: rows that have all equal are repeats
 };

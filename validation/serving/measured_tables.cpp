@@ -8,6 +8,7 @@
 #include "sim/io/csv.h"
 #include "validation/serving/lab_rows.h"
 #include "validation/serving/ratio_rows.h"
+#include "validation/serving/stage_rows.h"
 
 namespace moesim::validation {
 
@@ -17,10 +18,13 @@ E2eRows read_measured(const std::vector<std::filesystem::path>& files) {
   std::size_t own = 0;
   for (const std::filesystem::path& file : files) {
     const auto table = sim::io::CsvTable::read(file);
-    const bool lab = is_lab_table(table);
-    if (!lab && !is_ratio_table(table)) continue;
+    const auto reader = is_lab_table(table)     ? read_lab
+                        : is_ratio_table(table) ? read_ratio
+                        : is_stage_table(table) ? read_stages
+                                                : nullptr;
+    if (reader == nullptr) continue;
     ++own;
-    E2eRows read = lab ? read_lab(table) : read_ratio(table);
+    E2eRows read = reader(table);
     for (E2eRow& row : read.rows) all.rows.push_back(std::move(row));
     for (const SkippedRows& one : read.skipped) skipped[one.reason] += one.n;
   }

@@ -310,8 +310,9 @@ Command validate_serving_command() {
       .description =
           "Plays each row of a table of measured engines and compares. Known by their columns are "
           "aiconfigurator's silicon samples, played as a closed loop, and tables that say what was "
-          "sent and how the engine was started, played as that: GPUStack's performance lab and "
-          "dstack's comparison of prefill and decode workers. Rows whose labels cannot be right, "
+          "sent and how the engine was started, played as that: GPUStack's performance lab, "
+          "dstack's comparison of prefill and decode workers, and inference-sim's stages of "
+          "constant rates (vLLM). Rows whose labels cannot be right, "
           "with --options those whose recipes draft tokens, and rows that cannot be played, are "
           "set apart and counted; rows of prefill and decode apart are played where both say how "
           "many engines there are.",
