@@ -67,19 +67,19 @@ E2eRow row_of(const CsvTable& t, std::size_t i, const Workload& workload, double
              .ttft_ms = above_zero(t, i, "ttft_mean_ms"),
              .tpot_ms = above_zero(t, i, "itl_mean_ms")};
   constexpr std::int64_t kSequences = 128;
-  row.load = MeasuredLoad{
-      .name = fmt::format("{}, {} /s", workload.name, rate),
-      .requests = std::llround(rate * workload.seconds),
-      .rate = rate,
-      .prefixes = workload.prefixes,
-      .prefix_tokens = workload.prefix_tokens,
-      .input = fmt::format("{}", workload.input - workload.prefix_tokens),  // behind them
-      .output = fmt::format("{}", workload.output),
-      .run = {.tokens = count_at(t, i, "max_num_batched_tokens"),
-              .sequences = kSequences,
-              .memory_fraction = above_zero(t, i, "gpu_memory_utilization")},
-      .options = fmt::format("{} tokens, offload {}, memory {}", text("max_num_batched_tokens"),
-                             text("cpu_offload"), text("gpu_memory_utilization"))};
+  MeasuredLoad& load = row.load.emplace();
+  load.name = fmt::format("{}, {} /s", workload.name, rate);
+  load.requests = std::llround(rate * workload.seconds);
+  load.rate = rate;
+  load.prefixes = workload.prefixes;
+  load.prefix_tokens = workload.prefix_tokens;
+  load.input = fmt::format("{}", workload.input - workload.prefix_tokens);  // behind them
+  load.output = fmt::format("{}", workload.output);
+  load.run.tokens = count_at(t, i, "max_num_batched_tokens");
+  load.run.sequences = kSequences;
+  load.run.memory_fraction = above_zero(t, i, "gpu_memory_utilization");
+  load.options = fmt::format("{} tokens, offload {}, memory {}", text("max_num_batched_tokens"),
+                             text("cpu_offload"), text("gpu_memory_utilization"));
   return row;
 }
 
