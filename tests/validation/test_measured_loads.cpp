@@ -377,9 +377,10 @@ TEST_CASE("stages of a constant rate are rows, with what their workload is known
   REQUIRE(general.load);
   CHECK(general.load->rate == 20);
   CHECK(general.load->requests == 12000);  // ten minutes
-  CHECK(general.load->input == "471");     // 571, of which 100 are of one of nine beginnings
-  CHECK(general.load->prefixes == 9);
-  CHECK(general.load->prefix_tokens == 100);
+  // Five users of each of nine system prompts, who send 571 tokens again and again.
+  CHECK(general.load->prefixes == 45);
+  CHECK(general.load->prefix_tokens == 570);
+  CHECK(general.load->input == "1");
   CHECK(general.load->run == RunOptions{.tokens = 2048, .sequences = 128, .memory_fraction = 0.9});
   CHECK(read.rows[1].layout.gpus() == 4);
   CHECK(read.rows[1].layout.etp == 4);  // experts are cut over all ranks
@@ -395,7 +396,7 @@ TEST_CASE("stages of a constant rate are rows, with what their workload is known
       general, {.model_file = [](const std::string&) { return "m.yaml"; }, .configs = "configs"},
       general.load->run);
   CHECK(text.find("arrivals: {law: constant, rate: 20 /s}") != std::string::npos);
-  CHECK(text.find("prefix: {groups: 9, tokens: 100}") != std::string::npos);
+  CHECK(text.find("prefix: {groups: 45, tokens: 570}") != std::string::npos);
   CHECK(text.find("prefix_cache: true") != std::string::npos);
   CHECK(refused(kStages, "9,m/a,general,1,H100,2,1,2048,True,0.9,0,20.7,5136\n") ==
         "t.csv:2: ttft_mean_ms: expected more than 0, not 0");

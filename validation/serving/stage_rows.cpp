@@ -17,16 +17,17 @@ using sim::io::CsvTable;
 constexpr std::size_t kMostStages = 2;
 
 // What one of these workloads sends: tokens as the servers counted them, with the frame of a chat.
+// Each user of each system prompt has one text, which comes again and again.
 struct Workload {
   std::string_view name;
-  std::int64_t input = 0, output = 0, prefixes = 0, prefix_tokens = 0;
+  std::int64_t input = 0, output = 0, texts = 0;
   std::array<double, kMostStages> rates = {};  // requests a second, by stage; 0: not said
   double seconds = 0;                          // of a stage
 };
-constexpr std::array<Workload, 4> kWorkloads{{{"general", 571, 245, 9, 100, {8, 20}, 600},
-                                              {"codegen", 589, 243, 11, 100, {5, 10}, 600},
-                                              {"roleplay", 782, 248, 10, 150, {6, 0}, 1200},
-                                              {"general-lite", 571, 245, 9, 100, {0, 6}, 600}}};
+constexpr std::array<Workload, 4> kWorkloads{{{"general", 571, 245, 9 * 5, {8, 20}, 600},
+                                              {"codegen", 589, 243, 11 * 4, {5, 10}, 600},
+                                              {"roleplay", 782, 248, 10 * 5, {6, 0}, 1200},
+                                              {"general-lite", 571, 245, 9 * 5, {0, 6}, 600}}};
 constexpr std::string_view kOverloaded = "reasoning";
 
 double above_zero(const CsvTable& t, std::size_t row, std::string_view column) {
@@ -71,9 +72,9 @@ E2eRow row_of(const CsvTable& t, std::size_t i, const Workload& workload, double
   load.name = fmt::format("{}, {} /s", workload.name, rate);
   load.requests = std::llround(rate * workload.seconds);
   load.rate = rate;
-  load.prefixes = workload.prefixes;
-  load.prefix_tokens = workload.prefix_tokens;
-  load.input = fmt::format("{}", workload.input - workload.prefix_tokens);  // behind them
+  load.prefixes = workload.texts;
+  load.prefix_tokens = workload.input - 1;
+  load.input = "1";
   load.output = fmt::format("{}", workload.output);
   load.run.tokens = count_at(t, i, "max_num_batched_tokens");
   load.run.sequences = kSequences;
