@@ -382,8 +382,8 @@ TEST_CASE("stages of a constant rate are rows, with what their workload is known
   CHECK(general.load->prefix_tokens == 570);
   CHECK(general.load->input == "1");
   CHECK(general.load->run == RunOptions{.tokens = 2048, .sequences = 128, .memory_fraction = 0.9});
-  CHECK(read.rows[1].layout.gpus() == 4);
-  CHECK(read.rows[1].layout.etp == 4);  // experts are cut over all ranks
+  CHECK(read.rows[1].gpus() == 4);
+  CHECK(read.rows[1].workers == 2);  // engines of two GPUs each
   CHECK(read.rows[1].load->rate == 5);
   std::vector<std::string> reasons;
   for (const SkippedRows& s : read.skipped) reasons.push_back(s.reason);

@@ -130,9 +130,9 @@ std::string kernels_of(const RunOptions& run) {
   return text;
 }
 
-// Engines of an aggregated row are one; apart there are so many of each kind.
+// Engines of an aggregated row, and apart so many of each kind.
 std::string pools_of(const E2eRow& row) {
-  if (!row.prefill) return "";
+  if (!row.prefill) return row.workers > 1 ? fmt::format("  replicas: {}\n", row.workers) : "";
   const ApartRun none, &run = row.apart ? *row.apart : none;
   const auto pool = [](const char* name, std::int64_t workers, const workloads::Parallelism& p,
                        const RunOptions& of) {

@@ -64,7 +64,8 @@ E2eRow row_of(const CsvTable& t, std::size_t i, const Workload& workload, double
              .osl = workload.output,
              // As many as are in it at a time, by Little's law.
              .concurrency = std::max<std::int64_t>(1, std::llround(rate * latency)),
-             .layout = {.tp = tp, .dp = dp, .etp = tp * dp},
+             .layout = {.tp = tp, .etp = tp},
+             .workers = dp,  // a token of theirs takes as long as one engine's
              .ttft_ms = above_zero(t, i, "ttft_mean_ms"),
              .tpot_ms = above_zero(t, i, "itl_mean_ms")};
   constexpr std::int64_t kSequences = 128;
