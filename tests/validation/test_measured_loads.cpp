@@ -32,6 +32,14 @@ const std::string kStages =
     "experiment,model,workload,stage,hardware,tp,dp,max_num_batched_tokens,cpu_offload,"
     "gpu_memory_utilization,ttft_mean_ms,itl_mean_ms,e2e_mean_ms\n";
 
+const std::string kSweep =
+    "run,draft_tokens,num_prompts,max_concurrency,completed,output_throughput,mean_ttft_ms,"
+    "mean_tpot_ms,server_iter_tokens_avg\n";
+
+E2eRows sweep(const std::string& lines) {
+  const tests::TemporaryFolder folder;
+  return read_measured({folder.file("sweep.csv", kSweep + lines)});
+}
 E2eRows stages(const std::string& lines) {
   const tests::TemporaryFolder folder;
   return read_measured({folder.file("stages.csv", kStages + lines)});
@@ -400,4 +408,26 @@ TEST_CASE("stages of a constant rate are rows, with what their workload is known
   CHECK(text.find("prefix_cache: true") != std::string::npos);
   CHECK(refused(kStages, "9,m/a,general,1,H100,2,1,2048,True,0.9,0,20.7,5136\n") ==
         "t.csv:2: ttft_mean_ms: expected more than 0, not 0");
+}
+
+TEST_CASE("runs of a sweep with as many clients and prompts are one row, of their mean") {
+  const E2eRows read = sweep(
+      "a,0,40,4,40,510,390,7.2,34\nb,0,40,4,40,516,396,7.1,34\nc,0,40,4,40,519,402,7.0,34\n"
+      "d,0,4,4,4,490,880,6.5,34\ne,3,40,4,40,700,390,5,34\nf,0,40,8,39,700,390,5,34\n");
+  REQUIRE(read.rows.size() == 2);
+  CHECK(read.rows[0].throughput == Approx(515));
+  CHECK(read.rows[0].ttft_ms == Approx(396));
+  CHECK(read.rows[0].tpot_ms == Approx(7.1));
+  CHECK(read.rows[0].concurrency == 4);
+  CHECK(read.rows[0].load->requests == 40);
+  // 0.8 of 8,192 and of 1,024 are 6,553.6 and 819.2.
+  CHECK(read.rows[0].load->input == "{law: uniform, low: 6553, high: 8192}");
+  CHECK(read.rows[0].load->output == "{law: uniform, low: 819, high: 1024}");
+  CHECK(read.rows[1].load->requests == 4);
+  REQUIRE(read.skipped.size() == 3);
+  CHECK(read.skipped[0].n == 2);  // "a run with as many clients ..."
+  CHECK(read.skipped[1].reason == "it drafted tokens");
+  CHECK(read.skipped[2].reason == "the run did not complete all its prompts");
+  CHECK(refused(kSweep, "a,0,40,0,40,510,390,7.2,34\n") ==
+        "t.csv:2: max_concurrency: expected 1 or more, not 0");
 }

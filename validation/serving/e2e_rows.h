@@ -1,6 +1,6 @@
 // Measured TTFT, TPOT and throughput of whole engines: rows of a table, and which of them are set
 // apart, and why. Those of aiconfigurator's silicon samples are under a closed loop that no column
-// has; other tables (lab_rows.h, ratio_rows.h) say what was sent.
+// has; other tables (lab_rows.h, ratio_rows.h, stage_rows.h, sweep_rows.h) say what was sent.
 #pragma once
 
 #include <cstdint>

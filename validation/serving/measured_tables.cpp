@@ -9,6 +9,7 @@
 #include "validation/serving/lab_rows.h"
 #include "validation/serving/ratio_rows.h"
 #include "validation/serving/stage_rows.h"
+#include "validation/serving/sweep_rows.h"
 
 namespace moesim::validation {
 
@@ -21,6 +22,7 @@ E2eRows read_measured(const std::vector<std::filesystem::path>& files) {
     const auto reader = is_lab_table(table)     ? read_lab
                         : is_ratio_table(table) ? read_ratio
                         : is_stage_table(table) ? read_stages
+                        : is_sweep_table(table) ? read_sweep
                                                 : nullptr;
     if (reader == nullptr) continue;
     ++own;
