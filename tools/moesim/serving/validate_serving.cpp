@@ -311,8 +311,8 @@ Command validate_serving_command() {
           "Plays each row of a table of measured engines and compares. Known by their columns are "
           "aiconfigurator's silicon samples, played as a closed loop, and tables that say what was "
           "sent and how the engine was started, played as that: GPUStack's performance lab, "
-          "dstack's comparison of prefill and decode workers, and inference-sim's stages of "
-          "constant rates (vLLM). Rows whose labels cannot be right, "
+          "dstack's comparison of prefill and decode workers, inference-sim's stages of constant "
+          "rates (vLLM), and a sweep of gpt-oss-120b. Rows whose labels cannot be right, "
           "with --options those whose recipes draft tokens, and rows that cannot be played, are "
           "set apart and counted; rows of prefill and decode apart are played where both say how "
           "many engines there are.",
