@@ -216,3 +216,11 @@ TEST_CASE("logs of other versions, of other ends of lines and as JSON are read")
         "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
         "1,7168,128,8,256,41.61,66.04\n");
 }
+
+TEST_CASE("a row that ends before the column of its type is told, wherever that stands") {
+  const std::string log =
+      "# Collective test starting: all_reduce_perf\n# Rank 0\n#  size  count  time  type\n"
+      "  1048576  262144  40.0\n";
+  CHECK(thrown<InputError>([&] { nccl(log); }) ==
+        "a.log:4: the line has fewer columns than the header");
+}

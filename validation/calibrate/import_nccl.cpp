@@ -1,4 +1,5 @@
 // nccl-tests, text and JSON.
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -204,7 +205,7 @@ class LogReader {
     if (words.size() <= prefix_) return;
     words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(prefix_));
     if (!number(words[0])) return;  // what a launcher prints
-    if (words.size() <= columns_->time) {
+    if (words.size() <= std::max({columns_->size, columns_->time, columns_->type.value_or(0)})) {
       fail(name_, line_, "the line has fewer columns than the header");
     }
     const auto bytes = number(words[columns_->size]);
