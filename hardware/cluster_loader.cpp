@@ -5,6 +5,7 @@
 
 #include "hardware/cluster.h"
 #include "hardware/collectives/models.h"
+#include "hardware/named_device.h"
 #include "hardware/network/analysis.h"
 #include "hardware/network/builders.h"
 #include "hardware/network/faults.h"
@@ -75,7 +76,27 @@ ScaleOut read_scale_out(const YamlNode& node) {
   return result;
 }
 
-Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
+// A relative path is relative to the file, or to the folder that the text stands in. What is no
+// file, and has neither folder nor .yaml, is a name.
+std::filesystem::path device_file(const YamlNode& device, const YamlDocument& document,
+                                  const std::filesystem::path& cluster, const NamedDevice& named) {
+  std::filesystem::path file = device.file();
+  if (document.folder().empty() && file.is_relative()) file = cluster.parent_path() / file;
+  const std::filesystem::path text(device.text());
+  std::error_code error;
+  if (!named || text.has_parent_path() || text.extension() == ".yaml" ||
+      std::filesystem::is_regular_file(file, error))
+    return file;
+  try {
+    return named(text.string());
+  } catch (const sim::ConfigError& wrong) {
+    device.error(wrong.what());
+    document.throw_errors();
+  }
+  return file;
+}
+
+Cluster read_cluster(YamlDocument document, std::filesystem::path file, const NamedDevice& named) {
   const YamlNode root = document.root();
   root.allow_only({"name", "device", "nodes", "gpus_per_node", "scale_up", "scale_out", "topology",
                    "faults", "collectives", "reliability", "source"});
@@ -120,12 +141,7 @@ Cluster read_cluster(YamlDocument document, std::filesystem::path file) {
   document.throw_errors();
   if (root.find("faults")) check_reachable(topology);
   cluster.topology = std::make_shared<const Topology>(std::move(topology));
-  // A relative path is relative to the file, or to the folder that the text stands in.
-  const std::filesystem::path device_file = device.file();
-  const auto in_folder = document.folder().empty() && device_file.is_relative()
-                             ? cluster.file.parent_path() / device_file
-                             : device_file;
-  cluster.device = load_device(in_folder);
+  cluster.device = load_device(device_file(device, document, cluster.file, named));
   // What was fitted on this cluster's own network comes before the device's.
   if (const auto own = root.find("collectives")) {
     std::filesystem::path fits = own->file();
@@ -151,15 +167,21 @@ Cluster load_cluster(const std::filesystem::path& file) {
 
 Cluster load_cluster_with(const std::filesystem::path& file,
                           const std::vector<sim::io::YamlOverride>& overrides) {
+  return load_cluster_with(file, overrides, {});
+}
+
+Cluster load_cluster_with(const std::filesystem::path& file,
+                          const std::vector<sim::io::YamlOverride>& overrides,
+                          const NamedDevice& named) {
   YamlDocument document = YamlDocument::load(file);
-  bool resized = false, named = false;
+  bool resized = false, is_named = false;
   for (const auto& [path, value, where] : overrides) {
     document.set(path, value, where);
     resized = resized || path == "nodes" || path == "gpus_per_node";
-    named = named || path == "name";
+    is_named = is_named || path == "name";
   }
-  Cluster cluster = read_cluster(document, file);
-  if (resized && !named) {
+  Cluster cluster = read_cluster(document, file, named);
+  if (resized && !is_named) {
     cluster.name = fmt::format("{} node{} of {} {}", cluster.nodes, cluster.nodes == 1 ? "" : "s",
                                cluster.gpus_per_node, cluster.device.name);
   }
@@ -168,7 +190,7 @@ Cluster load_cluster_with(const std::filesystem::path& file,
 
 Cluster parse_cluster(const std::string& text, const std::filesystem::path& folder) {
   const auto file = folder / "cluster.yaml";
-  return read_cluster(YamlDocument::parse(text, file.string()), file);
+  return read_cluster(YamlDocument::parse(text, file.string()), file, {});
 }
 
 }  // namespace moesim::hardware

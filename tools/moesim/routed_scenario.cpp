@@ -1,4 +1,5 @@
 #include "tools/moesim/routed_scenario.h"
+#include "tools/moesim/sized_cluster.h"
 
 #include <fmt/format.h>
 
@@ -39,10 +40,10 @@ Scenario routed_scenario(const RoutedQuestion& question) {
   const MoeFfn* moe = model.largest_moe();
   if (moe == nullptr)
     throw sim::ConfigError(fmt::format("{}: has no experts to place", question.model));
-  const std::int64_t ranks =
-      question.ranks > 0 ? question.ranks
-                         : most_that_divide(moe->experts + question.redundant,
-                                            hardware::load_cluster(question.cluster).ranks());
+  const std::int64_t ranks = question.ranks > 0
+                                 ? question.ranks
+                                 : most_that_divide(moe->experts + question.redundant,
+                                                    named_cluster(question.cluster, {}).ranks());
   const std::int64_t longest = model.max_context > 0 ? model.max_context : kContext;
   const std::int64_t context = std::min(kContext, longest);
   // Prompts as long as they may be, as many as make up the tokens.

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "hardware/named_device.h"
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/config_folder.h"
@@ -99,7 +100,9 @@ hardware::Cluster named_cluster(const std::string& text,
     sized.file = find_config("clusters", text);
   }
   sized.changes.insert(sized.changes.end(), overrides.begin(), overrides.end());
-  return hardware::load_cluster_with(sized.file, sized.changes);
+  return hardware::load_cluster_with(sized.file, sized.changes, [](const std::string& name) {
+    return find_shipped("devices", name);
+  });
 }
 
 }  // namespace moesim::tools

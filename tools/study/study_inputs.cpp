@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "hardware/kernels/kernel_pool.h"
+#include "hardware/named_device.h"
 
 namespace moesim::tools {
 
@@ -41,7 +42,10 @@ hardware::Cluster StudyInputs::cluster(const std::filesystem::path& file,
   }
   // Its other files are known by name once it is loaded.
   const sim::io::FileStamp before = sim::io::stamp_of(file);
-  Known known{.cluster = hardware::load_cluster_with(file, changes)};
+  hardware::NamedDevice named;
+  if (shipped_.find)
+    named = [&](const std::string& name) { return shipped_.find("devices", name); };
+  Known known{.cluster = hardware::load_cluster_with(file, changes, named)};
   known.cluster.kernels = std::make_shared<hardware::KernelPool>(known.cluster.device);
   known.stamps.emplace_back(file, before);
   for (const std::filesystem::path& part : known.cluster.device.files)

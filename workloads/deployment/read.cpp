@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "hardware/named_device.h"
 #include "sim/error.h"
 #include "workloads/deployment/choose_kernels.h"
 #include "workloads/deployment/elastic.h"
@@ -133,10 +134,15 @@ std::optional<SizedCluster> read_size(const YamlNode& node, const Shipped& shipp
   }
 }
 
+hardware::NamedDevice named_device(const Shipped& shipped) {
+  if (!shipped.find) return {};
+  return [&](const std::string& name) { return shipped.find("devices", name); };
+}
+
 hardware::Cluster loaded(const std::filesystem::path& file, const ClusterChanges& changes,
                          const Shipped& shipped) {
   return shipped.cluster ? shipped.cluster(file, changes)
-                         : hardware::load_cluster_with(file, changes);
+                         : hardware::load_cluster_with(file, changes, named_device(shipped));
 }
 
 // The node at a path such as "faults[0].node"; nothing where it is not there.

@@ -12,6 +12,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "tools/moesim/command.h"
+#include "tools/moesim/shipped.h"
 #include "workloads/scenario.h"
 
 namespace moesim::tools {
@@ -186,6 +187,28 @@ TEST_CASE("so many nodes of a cluster are those of one that ships, under a name 
   // No cluster of three nodes ships: the largest with as many GPUs a node, resized.
   CHECK(cluster("h100:3x8") == std::pair<int, std::string>{24, "configs/clusters/h100-128x8.yaml"});
   CHECK(cluster("H800:2x8").second == "configs/clusters/h800-2x8.yaml");
+}
+
+TEST_CASE("a device is found by its name, in a cluster's file and where it is changed") {
+  const tests::TemporaryFolder folder;
+  std::ifstream in(find_config("clusters", "h100-1x8"));
+  std::ostringstream text;
+  text << in.rdbuf();
+  std::string named = text.str();
+  const std::size_t at = named.find("device:");
+  named.replace(at, named.find('\n', at) - at, "device: h200");
+  const auto run_with = [&](const std::string& set) {
+    const Called output = call(run_command(), {{"SCENARIO", {"mixtral-8x7b-decode-h100"}},
+                                               {"set", {set, "network=bound", "step.count=1"}},
+                                               {"format", {"json"}}});
+    return ordered_json::parse(output.out)["step_time_us"]["mean"].get<double>();
+  };
+  const double of_path = run_with("cluster.device=" + find_config("devices", "h200").string());
+  CHECK(run_with("cluster.device=h200") == of_path);
+  CHECK(run_with("cluster=" + folder.file("mine.yaml", named).string()) == of_path);
+  CHECK(thrown<sim::ConfigError>([&] {
+          run_with("cluster.device=h2000");
+        }).find("did you mean \"h200\"") != std::string::npos);
 }
 
 TEST_CASE("a checkpoint that was downloaded is found by its id") {

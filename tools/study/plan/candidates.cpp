@@ -155,6 +155,11 @@ const hardware::Cluster& PlanSetting::cluster(std::int64_t nodes) const {
   auto changes = inputs_.cluster_changes;
   std::erase_if(changes, [](const auto& change) { return change.path == "nodes"; });
   changes.push_back({.path = "nodes", .value = std::to_string(nodes)});
+  // Where the cluster's file names its device, that name was found already.
+  std::erase_if(changes, [](const auto& change) { return change.path == "device"; });
+  changes.push_back(
+      {.path = "device",
+       .value = std::filesystem::absolute(base_.cluster.device.files.front()).string()});
   return clusters_.emplace(nodes, hardware::load_cluster_with(inputs_.cluster, changes))
       .first->second;
 }
