@@ -1,16 +1,20 @@
 // Tables that say what was sent to measured engines: no row is lost, and what workers apart do.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "sim/error.h"
+#include "sim/io/csv.h"
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/shipped.h"
 #include "validation/serving/e2e_validation.h"
 #include "validation/serving/measured_tables.h"
+#include "workloads/run.h"
 #include "workloads/scenario.h"
 
 using namespace moesim;
@@ -126,4 +130,41 @@ TEST_CASE("of a sweep of closed loops all runs are read or counted, and predicte
   CHECK(summary.tpot.median < 8);
   CHECK(summary.throughput.median < 5);
   CHECK(summary.ttft.median < 18);
+}
+
+TEST_CASE("requests that a client recorded, one by one, take as long on two ranks in lock step") {
+  // vLLM 0.19 on two RTX PRO 6000: the requests as they came, and when each was answered.
+  constexpr const char* kName =
+      "llmservingsim_vllm/rtxpro6000_qwen3-30b-a3b-instruct-2507/requests.csv";
+  if (!is_there(kName)) return;
+  const std::string file = std::filesystem::absolute(kFolder / kName).string();
+  const auto t = sim::io::CsvTable::read(file);
+  double ttft = 0, tpot = 0;
+  for (std::size_t i = 0; i < t.rows(); ++i) {
+    const auto at = [&](const char* column) { return 1e3 * t.number(i, t.column(column)); };
+    const double first = at("first_token_s");
+    ttft += first - at("queued_s");
+    tpot += (at("last_token_s") - first) / (t.number(i, t.column("output_tokens")) - 1);
+  }
+  ttft /= static_cast<double>(t.rows());
+  tpot /= static_cast<double>(t.rows());
+  const auto document = sim::io::YamlDocument::parse(
+      "name: recorded\nmodel: qwen3-30b-a3b\nengine: vllm-0.19\nnetwork: bound\n"
+      "cluster: {file: l40s-1x8-pcie, nodes: 1, gpus_per_node: 2, device: rtx-pro-6000}\n"
+      "precision: {kv_cache: bf16}\nparallelism: {dp: 2, ep: 2}\nserving:\n"
+      "  requests: {format: moesim, trace: " +
+          file +
+          "}\n"
+          "  kv: {prefix_cache: false}\n  scheduler: {tokens: 2048, sequences: 128}\n",
+      "recorded.yaml");
+  const auto scenario = workloads::read_scenario(document.root(), tools::shipped());
+  const auto json = workloads::to_json(workloads::run(scenario), scenario)["serving"];
+  const double predicted_ttft = json["mean_ttft_ms"], predicted_tpot = json["mean_tpot_ms"];
+  CAPTURE(predicted_ttft);
+  CAPTURE(predicted_tpot);
+  CHECK(tpot == doctest::Approx(47.29).epsilon(0.001));
+  CHECK(std::abs(predicted_tpot / tpot - 1) < 0.05);
+  // Most of it is queue: 128 sequences a rank, and more came.
+  CHECK(ttft == doctest::Approx(1086).epsilon(0.001));
+  CHECK(std::abs(predicted_ttft / ttft - 1) < 0.35);
 }
