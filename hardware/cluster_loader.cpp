@@ -96,7 +96,8 @@ std::filesystem::path device_file(const YamlNode& device, const YamlDocument& do
   return file;
 }
 
-Cluster read_cluster(YamlDocument document, std::filesystem::path file, const NamedDevice& named) {
+Cluster read_cluster(const YamlDocument& document, std::filesystem::path file,
+                     const NamedDevice& named) {
   const YamlNode root = document.root();
   root.allow_only({"name", "device", "nodes", "gpus_per_node", "scale_up", "scale_out", "topology",
                    "faults", "collectives", "reliability", "source"});

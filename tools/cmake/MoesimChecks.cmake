@@ -18,10 +18,9 @@ add_custom_target(format
   VERBATIM)
 
 if(MOESIM_RUN_CLANG_TIDY)
-  # The compile commands may be g++'s: clang does not know all of its warnings.
   add_custom_target(tidy
     COMMAND ${MOESIM_RUN_CLANG_TIDY} -quiet -p ${PROJECT_BINARY_DIR}
-      -extra-arg=-Wno-unknown-warning-option "${PROJECT_SOURCE_DIR}/(sim|hardware|workloads|validation|tools|tests)/.*\\.cpp$"
+      "${PROJECT_SOURCE_DIR}/(sim|hardware|workloads|validation|tools|tests)/.*\\.cpp$"
     USES_TERMINAL VERBATIM)
 else()
   add_custom_target(tidy
