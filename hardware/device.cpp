@@ -15,6 +15,7 @@
 #include "hardware/collectives/check_fit.h"
 #include "sim/error.h"
 #include "sim/io/csv.h"
+#include "sim/io/file_kind.h"
 #include "sim/io/yaml_reader.h"
 
 namespace moesim::hardware {
@@ -151,7 +152,7 @@ void read_families(const YamlNode& root, const YamlDocument& document, int famil
     family->error("the families form a circle");
     document.throw_errors();
   }
-  if (!std::filesystem::exists(base)) {
+  if (!sim::io::is_there(base)) {
     family->error(fmt::format("there is no device file {}", base.filename().string()));
     document.throw_errors();
   }

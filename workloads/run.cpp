@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "hardware/network/network_model.h"
+#include "sim/io/file_kind.h"
 #include "sim/workers.h"
 #include "workloads/deployment/layout_rules.h"
 #include "workloads/memory/dispatch_limit.h"
@@ -35,7 +36,7 @@ std::vector<InputFile> inputs_of(const Scenario& scenario) {
   files.push_back(d.placement.file);
   std::vector<InputFile> inputs;
   for (const std::filesystem::path& file : files) {
-    if (!file.empty() && std::filesystem::is_regular_file(file)) {
+    if (!file.empty() && sim::io::is_file(file)) {
       inputs.push_back(
           {.path = file.generic_string(), .hash = hash_of_file(file, named.hashes.get())});
     }

@@ -10,6 +10,7 @@
 #include <ostream>
 
 #include "sim/error.h"
+#include "sim/io/file_kind.h"
 #include "tools/moesim/command.h"
 #include "tools/moesim/html_output.h"
 #include "tools/moesim/shipped.h"
@@ -46,7 +47,7 @@ workloads::Scenario scenario_of(const std::string& text, const Store& store, con
   fs::path file;  // where it was when it was played, else what is called so
   for (const sim::io::Json& input : report.at("manifest").at("inputs")) {
     const fs::path path = input.at("path").get<std::string>();
-    if (path.filename() == base && fs::is_regular_file(path)) file = path;
+    if (path.filename() == base && sim::io::is_file(path)) file = path;
   }
   if (file.empty()) file = find_config("scenarios", fs::path(base).stem().string());
   workloads::Scenario scenario = inputs.load(file, sets);

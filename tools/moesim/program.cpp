@@ -7,6 +7,7 @@
 #include <atomic>
 #include <csignal>
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -262,6 +263,9 @@ int run_program(const Program& program, int argc, char** argv) {
     return report(error.what(), error.code(), json);
   } catch (const std::bad_alloc&) {
     return report(program.name + ": out of memory", ExitCode::Failed, json);
+  } catch (const std::filesystem::filesystem_error& error) {
+    return report(fmt::format("{}: {}", error.path1().string(), error.code().message()),
+                  ExitCode::DamagedInput, json);
   } catch (const std::exception& error) {
     return report(fmt::format("{}: internal error: {}", program.name, error.what()),
                   ExitCode::Failed, json);

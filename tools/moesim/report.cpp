@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
+#include "sim/io/file_kind.h"
 #include "tools/moesim/html_output.h"
 #include "tools/report/page_kinds.h"
 #include "tools/study/store_file.h"
@@ -24,7 +25,7 @@ bool begins_as_report(const std::string& file) {
 // A report, or a study's store.
 sim::io::Json read_report(const std::string& file) {
   if (!is_database(file)) {
-    if (std::filesystem::is_regular_file(file) && !begins_as_report(file)) {
+    if (sim::io::is_file(file) && !begins_as_report(file)) {
       throw sim::InputError(fmt::format(
           "{}: is neither a report (JSON, of --format json) nor a sweep's store", file));
     }

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "sim/error.h"
+#include "sim/io/file_kind.h"
 #include "tools/study/store.h"
 
 namespace moesim::tools {
@@ -49,7 +50,7 @@ Merged merge(const std::filesystem::path& target,
                       inputs[0].string(), inputs[i].string()));
     }
   }
-  if (std::filesystem::exists(target)) {
+  if (sim::io::is_there(target)) {
     throw sim::ConfigError(
         fmt::format("{}: is there already; a merge writes a new file", target.string()));
   }

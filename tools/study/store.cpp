@@ -10,6 +10,7 @@
 
 #include "sim/check.h"
 #include "sim/error.h"
+#include "sim/io/file_kind.h"
 #include "tools/study/sqlite.h"
 #include "tools/study/store_file.h"
 
@@ -171,7 +172,7 @@ Store Store::create_like(const std::filesystem::path& file, const Store& other) 
 
 Store Store::resume(const std::filesystem::path& file, const StudySpec& spec,
                     const std::string& version) {
-  if (!std::filesystem::exists(file)) return create(file, spec, version);
+  if (!sim::io::is_there(file)) return create(file, spec, version);
   Store store = open(file, Access::Write);
   if (store.spec() != to_json(spec).dump()) {
     throw sim::ConfigError(fmt::format(

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "sim/error.h"
+#include "sim/io/file_kind.h"
 
 namespace moesim::tools {
 namespace {
@@ -48,9 +49,9 @@ bool may_write_beside(const fs::path& file) {
 }
 
 void check_is_file(const fs::path& file) {
-  if (fs::is_directory(file))
+  if (sim::io::is_folder(file))
     throw sim::InputError(fmt::format("{}: is a folder; a study is a file", file.string()));
-  if (!fs::is_regular_file(file))
+  if (!sim::io::is_file(file))
     throw sim::InputError(fmt::format("{}: there is no such file", file.string()));
 }
 
@@ -111,9 +112,9 @@ StoreFile open_to_write(const fs::path& file) {
 }
 
 NewFile::NewFile(fs::path target) : target_(std::move(target)) {
-  if (fs::is_directory(target_))
+  if (sim::io::is_folder(target_))
     throw sim::ConfigError(fmt::format("{}: is a folder; a study is a file", target_.string()));
-  if (fs::exists(target_)) throw sim::ConfigError(there_already(target_));
+  if (sim::io::is_there(target_)) throw sim::ConfigError(there_already(target_));
   part_ = beside(target_, fmt::format(".{}.part", ::getpid()).c_str());
 }
 
@@ -126,7 +127,7 @@ void NewFile::publish() const {
   if (::renameat2(AT_FDCWD, part_.c_str(), AT_FDCWD, target_.c_str(), RENAME_NOREPLACE) == 0)
     return;
   const int error = errno;
-  if (fs::exists(target_)) throw sim::ConfigError(there_already(target_));
+  if (sim::io::is_there(target_)) throw sim::ConfigError(there_already(target_));
   if (error != EINVAL)
     throw sim::InputError(fmt::format("{}: {}", target_.string(), std::strerror(error)));
   fs::rename(part_, target_);  // not every file system can refuse to replace

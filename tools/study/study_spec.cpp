@@ -9,6 +9,7 @@
 #include <set>
 
 #include "sim/error.h"
+#include "sim/io/file_kind.h"
 #include "sim/io/yaml_reader.h"
 
 namespace moesim::tools {
@@ -27,7 +28,7 @@ const std::vector<std::string> kServingMeasures = {
     "serving.mean_tpot_ms",       "serving.p99_tpot_ms"};
 
 const std::vector<std::string>& usual_measures(const std::filesystem::path& scenario) {
-  if (!std::filesystem::is_regular_file(scenario)) return kStepMeasures;
+  if (!sim::io::is_file(scenario)) return kStepMeasures;
   const YamlNode root = YamlDocument::load(scenario).root();
   return root.is_map() && root.find("serving") ? kServingMeasures : kStepMeasures;
 }
@@ -81,7 +82,7 @@ void read_file(const YamlDocument& document, StudySpec& spec,
   const YamlNode base = root.at("base");
   if (base.is_scalar()) {
     const std::filesystem::path beside = base.file();
-    spec.base = std::filesystem::is_regular_file(beside) ? beside : find_scenario(base.text());
+    spec.base = sim::io::is_file(beside) ? beside : find_scenario(base.text());
   }
   if (const auto set = root.find("set")) {
     for (const auto& [key, value] : set->entries()) spec.sets.push_back(key + "=" + value.text());

@@ -208,7 +208,7 @@ TEST_CASE("a device is found by its name, in a cluster's file and where it is ch
   CHECK(run_with("cluster=" + folder.file("mine.yaml", named).string()) == of_path);
   CHECK(thrown<sim::ConfigError>([&] {
           run_with("cluster.device=h2000");
-        }).find("did you mean \"h200\"") != std::string::npos);
+        }).find("; did you mean h200?") != std::string::npos);
 }
 
 TEST_CASE("a checkpoint that was downloaded is found by its id") {

@@ -131,3 +131,16 @@ TEST_CASE("a value that an axis says twice is kept once, with a word") {
                                  "c=1,d=5: is given more than once; it is played once"});
   CHECK(read_study(file, {.vary = {"a=1..3"}}, nowhere).notes.empty());
 }
+
+TEST_CASE("a base whose name is too long for a file is looked for as a name") {
+  const tests::TemporaryFolder folder;
+  const std::string name(300, 'w');
+  const auto file = folder.file("study.yaml", "base: " + name + "\nvary: {seed: [1, 2]}\n");
+  std::string asked;
+  const StudySpec spec = read_study(file, {}, [&](const std::string& text) {
+    asked = text;
+    return std::filesystem::path("base.yaml");
+  });
+  CHECK(asked == name);
+  CHECK(spec.base == "base.yaml");
+}

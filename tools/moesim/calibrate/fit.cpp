@@ -12,6 +12,7 @@
 #include "hardware/collectives/models.h"
 #include "sim/error.h"
 #include "sim/io/csv.h"
+#include "sim/io/file_kind.h"
 #include "sim/io/json.h"
 #include "sim/io/yaml_reader.h"
 #include "tools/moesim/calibrate/cost_commands.h"
@@ -196,7 +197,7 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
     jobs.push_back(read_fit_job(arguments, text, device, console.err));
   for (const char* output : {"output", "network"}) {
     const auto file = arguments.find(output);
-    const bool kept = file && !arguments.has("replace") && std::filesystem::exists(*file);
+    const bool kept = file && !arguments.has("replace") && sim::io::is_there(*file);
     check_places(jobs, kept ? hardware::load_fitted(*file) : std::vector<hardware::FittedModel>{});
   }
   for (const FitJob& job : jobs) {

@@ -7,6 +7,7 @@
 
 #include "sim/io/atomic_file.h"
 #include "sim/io/csv.h"
+#include "sim/io/file_kind.h"
 #include "tools/moesim/calibrate/fit_jobs.h"
 #include "validation/calibrate/fitted_file.h"
 
@@ -76,7 +77,7 @@ void write_models(const std::string& file, const std::vector<hardware::FittedMod
                   bool replace, const std::string& what, const std::string& command) {
   std::vector<hardware::FittedModel> models;
   std::string header = what + '\n';
-  if (std::filesystem::exists(file) && !replace) {
+  if (sim::io::is_there(file) && !replace) {
     models = hardware::load_fitted(file);
     header += commands_of(file);
   }

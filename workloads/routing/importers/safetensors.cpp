@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
+#include "sim/io/file_kind.h"
 #include "sim/io/json.h"
 
 namespace moesim::workloads {
@@ -29,7 +30,7 @@ void SafeTensorsFile::fail(const std::string& what) const {
 
 SafeTensorsFile::SafeTensorsFile(const std::filesystem::path& file)
     : name_(file.string()), in_(file, std::ios::binary) {
-  if (!in_ || std::filesystem::is_directory(file)) fail("cannot be read");
+  if (!in_ || sim::io::is_folder(file)) fail("cannot be read");
   std::error_code error;
   const std::uint64_t size = std::filesystem::file_size(file, error);
   if (error) fail("cannot be read: it is no file");

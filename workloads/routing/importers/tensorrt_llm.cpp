@@ -8,6 +8,7 @@
 #include <span>
 
 #include "sim/error.h"
+#include "sim/io/file_kind.h"
 #include "sim/io/json.h"
 #include "workloads/routing/importers/importers.h"
 #include "workloads/routing/importers/safetensors.h"
@@ -33,7 +34,7 @@ bool parse_key(const std::string& name, Key& key) {
 // experts and top_k of meta_info.json, where it is there and the options do not say.
 void read_meta(const std::filesystem::path& folder, ImportOptions& options) {
   const auto file = folder / "meta_info.json";
-  if (!std::filesystem::exists(file)) return;
+  if (!sim::io::is_there(file)) return;
   const auto meta = sim::io::read_json(file);
   const auto take = [&](const char* key, std::uint32_t& value) {
     if (value != 0 || !meta.is_object() || !meta.contains(key)) return;
