@@ -79,6 +79,8 @@ void Summary::add_work(const StepAccount& account, double weight) {
   for (std::size_t i = 0; i < kPhases; ++i) {
     const Work& work = account.work[i];
     work_[i].time += weight * picoseconds(work.time);
+    if (static_cast<Phase>(i) == Phase::Attention)
+      cores_ += weight * picoseconds(time_of_cores(work));
     ledger_.add(i, work.priced, weight);
     for (const sim::Bytes moved : account.payload[i]) {
       bytes_[i] += weight * static_cast<double>(moved.count());
@@ -189,11 +191,19 @@ void Summary::write_intervals(Report& report) const {
 std::array<DoubtReport, kFactors> Summary::doubts_of(const Report& report) const {
   std::array<DoubtReport, kFactors> doubts{};
   for (std::size_t i = 0; i < kPhases; ++i) {
+    const auto phase = static_cast<Phase>(i);
     const Ends ends = ends_of(i, report);
-    DoubtReport& doubt = doubts[static_cast<std::size_t>(factor_of(static_cast<Phase>(i)))];
-    doubt.us += ends.high > 0 ? report.phases[i].exposed_us : 0;
-    doubt.p10_us += ends.low;
-    doubt.p90_us += ends.high;
+    const auto add = [&](Factor factor, double part) {
+      DoubtReport& doubt = doubts[static_cast<std::size_t>(factor)];
+      doubt.us += part * (ends.high > 0 ? report.phases[i].exposed_us : 0);
+      doubt.p10_us += part * ends.low;
+      doubt.p90_us += part * ends.high;
+    };
+    // Attention's cores have a model of their own beside its projections.
+    const double cores =
+        phase == Phase::Attention && work_[i].time > 0 ? cores_ / work_[i].time : 0;
+    add(Factor::Attention, cores);
+    add(factor_of(phase), 1 - cores);
   }
   return doubts;
 }

@@ -60,6 +60,7 @@ class Summary {
   std::array<PhaseSum, kPhases> phases_{};    // sums over ranks and steps
   std::array<WorkSum, kPhases> work_{};       // computations
   std::array<WorkSum, kPhases> exchanged_{};  // exchanges, each alone
+  double cores_ = 0;                          // of work_[Attention].time, in attention cores
   Ledger ledger_;
   double idle_ = 0;
   TimeAccount time_;

@@ -313,21 +313,28 @@ class Pricer {
                                   pricing_.share);
   }
 
-  // The lightning indexer: its projections, and a score of every key for every query in fp8.
+  // The lightning indexer: its projections, and a score of every key for every query in fp8, by a
+  // kernel of its own that reads keys once for all heads and has no values. It is priced as an
+  // attention of the same arithmetic: half as wide, since attention does as much with values as
+  // with keys, and of at most 32 heads a key, wider instead, beyond which some attention kernels
+  // read keys anew for each.
   void index(const SparseIndex& a, std::int64_t query_input) {
     gemm_again(a.heads * a.head_dim, query_input);
     gemm_again(a.head_dim + a.heads, pricing_.model.hidden);
+    constexpr std::int64_t kMostHeads = 32;
+    const std::int64_t folded = (a.heads + kMostHeads - 1) / kMostHeads;
     for (const auto& [own, part] : parts_) {
-      work_ += pricing_.kernels.attention({.batch = part.sequences,
-                                           .prompt = part.phase == StepPhase::Prefill,
-                                           .query_length = part.query_length,
-                                           .kv_length = keys_here(part, part.kv_length),
-                                           .heads = a.heads,
-                                           .kv_heads = 1,
-                                           .head_dim = a.head_dim,
-                                           .precision = Precision::FP8,
-                                           .kv_precision = Precision::FP8},
-                                          pricing_.share);
+      work_ += pricing_.kernels.attention(
+          {.batch = part.sequences,
+           .prompt = part.phase == StepPhase::Prefill,
+           .query_length = part.query_length,
+           .kv_length = keys_here(part, part.kv_length),
+           .heads = a.heads / folded,
+           .kv_heads = 1,
+           .head_dim = std::max<std::int64_t>(1, a.head_dim * folded / 2),
+           .precision = Precision::FP8,
+           .kv_precision = Precision::FP8},
+          pricing_.share);
     }
   }
 
