@@ -23,7 +23,7 @@ endforeach()
 if(LOWDOWN)
   # A key of each table that the page is made of.
   file(READ ${WORK}/prefix/share/man/man5/moesim-scenario.5 page)
-  foreach(key parallelism.tp dispatch_tokens serving.whole scheduler global_batch)
+  foreach(key parallelism.tp log_normal dispatch_tokens serving.whole scheduler global_batch)
     if(NOT page MATCHES "${key}")
       message(FATAL_ERROR "moesim-scenario(5) does not know ${key}")
     endif()

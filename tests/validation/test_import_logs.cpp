@@ -224,3 +224,20 @@ TEST_CASE("a row that ends before the column of its type is told, wherever that 
   CHECK(thrown<InputError>([&] { nccl(log); }) ==
         "a.log:4: the line has fewer columns than the header");
 }
+
+TEST_CASE("ranks on several nodes are told, and a failed test without a table is one") {
+  Notes notes;
+  const std::string head =
+      "# Collective test starting: all_reduce_perf\n"
+      "#  Rank  0 Group  0 Pid 1 on  node1 device  0 [0x1b] NVIDIA H100\n"
+      "#  Rank  1 Group  0 Pid 1 on  node2 device  0 [0x1b] NVIDIA H100\n";
+  nccl(head +
+           "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 1\n",
+       &notes);
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0] ==
+        "a.log: its 2 ranks are on 2 nodes, of which the table says nothing: keep it apart from "
+        "those of one node");
+  CHECK(thrown<InputError>([&] { nccl(head + "node1: Test NCCL failure common.cu:958\n"); }) ==
+        "a.log: the test failed and no row is left: line 4: Test NCCL failure common.cu:958");
+}

@@ -26,7 +26,7 @@ function(manual_page name about)
   string(REPLACE "\n## " "\n# " text "${text}")
   string(REPLACE "\n### " "\n## " text "${text}")
   file(WRITE ${INTO}/${name}.md "${text}")
-  execute_process(COMMAND ${LOWDOWN} -Tman --nroff-nolinks ${INTO}/${name}.md
+  execute_process(COMMAND ${LOWDOWN} -Tman --nroff-nolinks --parse-no-intraemph ${INTO}/${name}.md
     OUTPUT_VARIABLE body RESULT_VARIABLE result)
   file(REMOVE ${INTO}/${name}.md)
   if(NOT result EQUAL 0)

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "sim/io/json.h"
 #include "validation/calibrate/import.h"
@@ -21,8 +22,9 @@ struct Row {
 
 // One test of a log: what it says of itself, and its rows.
 struct Run {
-  std::string operation;  // empty: not said
-  int ranks = 0;          // 0: not said
+  std::string operation;             // empty: not said
+  int ranks = 0;                     // 0: not said
+  std::set<std::string> hosts = {};  // of its ranks, as far as said
   std::vector<Row> rows;
   std::size_t wrong = 0;    // rows that were left out for wrong values
   std::size_t untimed = 0;  // and those that have no time
@@ -93,6 +95,11 @@ std::string table_of(std::vector<Run> runs, const std::string& name, const std::
           fmt::format("{}: the log lists {} GPUs: --ranks {} is not used", name, run.ranks, ranks));
     }
     counted = counted && (gpus >= 2 || run.rows.empty());
+    if (run.hosts.size() > 1 && notes != nullptr)
+      notes->push_back(fmt::format(
+          "{}: its {} ranks are on {} nodes, of which the table says nothing: keep it apart "
+          "from those of one node",
+          name, run.ranks, run.hosts.size()));
     point_at_outliers(run, name, notes);
     for (const Row& row : run.rows) {
       csv += fmt::format("{},{},{},{:.0f},{}\n", operated, row.type, gpus, row.bytes, row.us);
@@ -134,6 +141,9 @@ class LogReader {
         row(line);
       }
     }
+    if (!table_ && !run().failure.empty())
+      throw sim::InputError(fmt::format("{}: the test failed and no row is left: line {}: {}",
+                                        name_, run().failed_at + 1, run().failure));
     if (!table_) {
       throw sim::InputError(fmt::format(
           "{}: no header line with \"size\" and \"time\"; is this of nccl-tests?", name_));
@@ -174,6 +184,8 @@ class LogReader {
     } else if (words[0] == "Rank" && words.size() > 1 && number(words[1])) {
       if (!run().rows.empty()) start();
       ++run().ranks;
+      const auto on = std::ranges::find(words, "on");
+      if (on != words.end() && on + 1 != words.end()) run().hosts.insert(std::string(on[1]));
     } else if (text.find("Out of bounds values") != std::string_view::npos) {
       if (text.find("FAILED") != std::string_view::npos && run().wrong == 0) {
         fail_run("values out of bounds: FAILED");

@@ -258,7 +258,9 @@ ImportedNode node_of_nccl_xml(std::string_view text, const std::string& name) {
       pcie = speed && width ? *speed * static_cast<double>(*width) / 8 * 128 / 130 : 0;
     } else if (tag->name == "gpu") {
       if (++node.gpus > kMostDevices) tags.wrong("more GPUs than a node has");
-      node.sm = whole(of("sm")).value_or(node.sm);
+      const auto sm = whole(of("sm"));
+      node.several_kinds = node.several_kinds || (sm && node.sm > 0 && *sm != node.sm);
+      node.sm = sm.value_or(node.sm);
       node.pcie_GBps = std::max(node.pcie_GBps, pcie);
       links = 0;
       in_gpu = true;

@@ -11,9 +11,10 @@ namespace moesim::tools {
 // One node.
 struct ImportedNode {
   std::int64_t gpus = 0;
-  std::int64_t nvlinks = 0;  // of a GPU, to all others together; 0: PCIe alone
-  std::int64_t sm = 0;       // compute capability, 90 for 9.0; 0: not said
-  double pcie_GBps = 0;      // of a GPU, each way; 0: not said
+  std::int64_t nvlinks = 0;    // of a GPU, to all others together; 0: PCIe alone
+  std::int64_t sm = 0;         // compute capability, 90 for 9.0; 0: not said
+  bool several_kinds = false;  // GPUs of more than one
+  double pcie_GBps = 0;        // of a GPU, each way; 0: not said
   std::vector<std::string> nics;
   double nic_Gbps = 0;                    // of one; 0: not said
   std::vector<std::string> nearest = {};  // of each NIC, where it is said: "GPU0, GPU1"

@@ -29,6 +29,20 @@ std::string device_of(std::int64_t sm) {
   }
 }
 
+// Others of it, which no file of NCCL's tells from that.
+std::string_view alike(std::int64_t sm) {
+  switch (sm) {
+    case 80:
+      return "a800";
+    case 90:
+      return "h200, h20, h800";
+    case 100:
+      return "gb200";
+    default:
+      return {};
+  }
+}
+
 sim::Bandwidth rate_of(const Arguments& arguments, const char* option) {
   const std::string text = arguments.text(option);
   const auto rate = sim::parse_bandwidth(text);
@@ -47,6 +61,12 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const ImportedNode node =
       from == "nccl" ? node_of_nccl_xml(text, file) : node_of_nvidia_smi(text, file);
   std::string device = arguments.find("device").value_or(device_of(node.sm));
+  if (node.several_kinds && !arguments.has("device"))
+    throw sim::ConfigError(fmt::format(
+        "{}: has GPUs of several kinds, of which a node here has one: --device NAME", file));
+  if (!arguments.has("device") && !alike(node.sm).empty())
+    console.err << fmt::format("device {}: {} have compute capability {} too (--device NAME)\n",
+                               device, alike(node.sm), node.sm);
   if (device.empty()) {
     throw sim::ConfigError(fmt::format("{}: does not say which GPU it has: --device NAME", file));
   }

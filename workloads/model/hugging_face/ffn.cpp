@@ -185,6 +185,8 @@ std::vector<bool> HfFfns::mixtures() {
     });
   }
   listed(is);
+  if (std::ranges::find(is, true) == is.end())
+    model_.notes.push_back("no layer has experts, by its keys of layers: a dense model");
   return is;
 }
 

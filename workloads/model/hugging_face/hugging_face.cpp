@@ -345,6 +345,12 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
     }
     model.notes.push_back(
         fmt::format("model_type \"{}\" is not known: read by its keys alone", type.substr(0, 60)));
+    const std::string act =
+        config.text({"hidden_act", "hidden_activation", "activation_function"}).value_or("silu");
+    if (act != "silu" && act != "swiglu")
+      model.notes.push_back(fmt::format(
+          "its FFNs are taken to be gated (three matrices), of which \"{}\" says nothing",
+          act.substr(0, 60)));
   } else if (!unread.empty()) {
     model.notes.push_back("keys that are not used: " + list_of(unread));
   }

@@ -92,17 +92,24 @@ Algorithm by_algorithm(std::string name) {
   return {};
 }
 
-// The cache's format: {"num_bits": 8, "type": "float"} or "FP8".
+// The cache's format by name: "FP8"; "static": scales of an 8-bit cache.
+void named_cache(const HfConfig& block, std::string_view key, ModelSpec& model) {
+  const auto name = block.text({key});
+  if (!name) return;
+  const Algorithm format = by_algorithm(*name == "static" ? "FP8" : *name);
+  if (!format.known) {
+    block.mistake(std::string(key),
+                  fmt::format("\"{}\" is not supported; FP8 and NVFP4 are", short_text(*name)));
+  } else if (format.weights) {
+    model.stored.kv_cache = *format.weights;
+  }
+}
+
+// Or as {"num_bits": 8, "type": "float"}.
 void read_cache(const HfConfig& block, ModelSpec& model) {
-  if (block.is_text("kv_cache_scheme")) {  // "static": scales of an 8-bit cache
-    const std::string name = block.text({"kv_cache_scheme"}).value_or("");
-    const Algorithm format = by_algorithm(name == "static" ? "FP8" : name);
-    if (!format.known) {
-      block.mistake("kv_cache_scheme",
-                    fmt::format("\"{}\" is not supported; FP8 and NVFP4 are", short_text(name)));
-    } else if (format.weights) {
-      model.stored.kv_cache = *format.weights;
-    }
+  named_cache(block, "kv_cache_quant_algo", model);
+  if (block.is_text("kv_cache_scheme")) {
+    named_cache(block, "kv_cache_scheme", model);
     return;
   }
   if (const auto scheme = block.child("kv_cache_scheme")) {
@@ -276,7 +283,8 @@ void exceptions(const HfConfig& block, std::string_view key, bool expressions,
 }
 
 void integers(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
-  const auto bits = block.integer({"bits", "w_bit"}, 1, 64).value_or(4);
+  // 0 is no way to say nothing here.
+  const auto bits = block.integer({"bits", "w_bit"}, 0, 64).value_or(4);
   exceptions(block, "dynamic", true, bits, rules);
   exceptions(block, "extra_config", false, bits, rules);
   rules.otherwise(of_integer_bits(block, bits));
@@ -369,15 +377,7 @@ void read_modelopt_file(const HfConfig& file, ModelSpec& model) {
   } else if (block->has("quantized_layers")) {
     mixed(*block, std::move(rules), model);
   }
-  if (const auto cache = block->text({"kv_cache_quant_algo"})) {
-    const Algorithm format = by_algorithm(*cache);
-    if (!format.known) {
-      block->mistake("kv_cache_quant_algo",
-                     fmt::format("\"{}\" is not supported; FP8 and NVFP4 are", short_text(*cache)));
-    } else if (format.weights) {
-      model.stored.kv_cache = *format.weights;
-    }
-  }
+  named_cache(*block, "kv_cache_quant_algo", model);
 }
 
 }  // namespace moesim::workloads
