@@ -56,8 +56,8 @@ TEST_CASE("a tornado has the scenario itself, and each factor at both ends, the 
 }
 
 TEST_CASE("a cost model that is off takes no run, and only moves times and rates") {
-  const auto json = json_of(
-      mixtral("tornado", {"factor.gemm=0.9..1.1", "factor.experts", "step.batch_per_rank=8..64"}));
+  const auto json = json_of(mixtral("tornado", {"factor.gemm=0.9..1.1", "factor.experts",
+                                                "factor.attention", "step.batch_per_rank=8..64"}));
   CHECK(json["runs"] == 3);  // the scenario, and two batches
   const double base = json["base"].get<double>();
   for (const auto& factor : json["factors"]) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "hardware/device.h"
 #include "tests/workloads/step/hand_scenario.h"
 #include "workloads/step/layer_work.h"
 
@@ -98,4 +99,26 @@ TEST_CASE("one new token after nothing is decoded by the kernels of decode") {
   }));
   CHECK(std::ranges::none_of(
       work.priced, [](const PricedTime& part) { return part.use->kind == "context_attention"; }));
+}
+
+TEST_CASE("an indexer reads its keys once for all heads, whatever attention's kernels do") {
+  // TensorRT-LLM's decode reads the keys anew for each head where more than 32 share them.
+  const hardware::Kernels kernels{hardware::load_device("configs/devices/h100.yaml"),
+                                  {.gemm = "trtllm", .moe = "trtllm", .attention = "trtllm"}};
+  const ModelSpec model = hand_model();
+  const LayerPricing pricing{.kernels = kernels, .model = model, .precision = {}};
+  const RankBatch batch{{.sequences = 8, .kv_length = 65'536}};
+  const auto time = [&](std::int64_t heads) {
+    MlaAttention latent{.heads = 128,
+                        .q_lora_rank = 1536,
+                        .kv_lora_rank = 512,
+                        .nope_dim = 128,
+                        .rope_dim = 64,
+                        .value_dim = 128,
+                        .index = {.heads = heads, .head_dim = 128, .top_k = 2048}};
+    return pricing.mixer({.name = "layer", .mixer = latent, .ffn = NoFfn{}, .cross = {}}, batch)
+        .time;
+  };
+  CHECK(time(64) > time(32));
+  CHECK(time(64) < 2 * time(32));  // it was eleven times as long
 }

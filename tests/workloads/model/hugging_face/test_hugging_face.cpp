@@ -146,6 +146,36 @@ TEST_CASE("a type that is not known is read by its keys, and refused where they 
         "describe the model in a .yaml file, or leave out what has no bearing on shapes");
 }
 
+TEST_CASE("dense types have as many matrices and embeddings as their classes say") {
+  const auto total = [](const std::string& type, const std::string& keys) {
+    return static_cast<double>(
+               count_params(parse_hugging_face("{\"model_type\": \"" + type + "\", " + keys + "}",
+                                               "config.json"))
+                   .total()) /
+           1e9;
+  };
+  // As published, in billions: two matrices an FFN, or an embedding that is the head.
+  CHECK(total("gpt_neox",
+              R"("hidden_size": 6144, "intermediate_size": 24576, "num_attention_heads": 64,
+                 "num_hidden_layers": 44, "vocab_size": 50432, "tie_word_embeddings": false)") ==
+        doctest::Approx(20.55).epsilon(0.002));
+  CHECK(total("starcoder2",
+              R"("hidden_size": 6144, "intermediate_size": 24576, "num_attention_heads": 48,
+                 "num_key_value_heads": 4, "num_hidden_layers": 40, "vocab_size": 49152)") ==
+        doctest::Approx(15.96).epsilon(0.002));
+  CHECK(total("gemma2",
+              R"("hidden_size": 3584, "intermediate_size": 14336, "num_attention_heads": 16,
+                 "num_key_value_heads": 8, "head_dim": 256, "num_hidden_layers": 42,
+                 "vocab_size": 256000)") == doctest::Approx(9.24).epsilon(0.002));
+  const ModelSpec unknown = parse_hugging_face(
+      R"({"model_type": "newdense", "hidden_size": 512, "intermediate_size": 2048,
+          "num_attention_heads": 8, "num_hidden_layers": 2, "vocab_size": 1000,
+          "hidden_act": "gelu"})",
+      "config.json");
+  CHECK(unknown.notes.back() ==
+        "its FFNs are taken to be gated (three matrices), of which \"gelu\" says nothing");
+}
+
 TEST_CASE("a mixture's type without experts is refused, and so is a model beyond all sizes") {
   CHECK(message_of(replaced(kMixtral, "\"num_local_experts\": 8", "\"num_local_experts\": 0")) ==
         "config.json: num_local_experts: expected a whole number from 1 to 16777216, not 0");
@@ -247,6 +277,14 @@ TEST_CASE("a quantisation that is not supported is named") {
       message_of(
           with("\"quantization_config\": {\"quant_method\": \"modelopt\", \"quant_algo\": \"W3\"}"))
           .find("quantization_config.quant_algo: \"W3\" is not supported") != std::string::npos);
+}
+
+TEST_CASE("a cache's format stands in ModelOpt's block, too, and 0 bits are none") {
+  CHECK(stored(R"({"quant_method": "modelopt", "quant_algo": "NVFP4",
+                   "kv_cache_quant_algo": "FP8", "exclude_modules": ["lm_head"]})")
+            .kv_cache == Precision::FP8);
+  CHECK(message_of(with(R"("quantization_config": {"quant_method": "gptq", "bits": 0})"))
+            .find("0 bits are not supported; 4 and 8 are") != std::string::npos);
 }
 
 TEST_CASE("ModelOpt's second file says what the first does not") {
