@@ -280,9 +280,11 @@ TEST_CASE("a quantisation that is not supported is named") {
 }
 
 TEST_CASE("a cache's format stands in ModelOpt's block, too, and 0 bits are none") {
-  CHECK(stored(R"({"quant_method": "modelopt", "quant_algo": "NVFP4",
-                   "kv_cache_quant_algo": "FP8", "exclude_modules": ["lm_head"]})")
-            .kv_cache == Precision::FP8);
+  const ModelSpec model = parse_hugging_face(
+      with(R"("quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4",
+              "kv_cache_quant_algo": "FP8", "exclude_modules": ["lm_head"]})"),
+      "config.json");
+  CHECK(model.stored.kv_cache == Precision::FP8);
   CHECK(message_of(with(R"("quantization_config": {"quant_method": "gptq", "bits": 0})"))
             .find("0 bits are not supported; 4 and 8 are") != std::string::npos);
 }
