@@ -295,6 +295,18 @@ Json answer_engine(const MemoryRequest& r) {
 }  // namespace
 
 MemoryRequest read_memory_request(const YamlNode& node, const Shipped& shipped) {
+  if (node.find("model_type") || node.find("architectures")) {
+    node.error(
+        "is a model, which `moesim card` tells of; a question of memory names one: {model: FILE, "
+        "device: h200, serving: {context: 4096}}");
+    return {};
+  }
+  if (node.find("cluster")) {
+    node.error(
+        "is a scenario, whose memory `moesim run` reports; a question of memory has model, device, "
+        "parallelism, and serving or training");
+    return {};
+  }
   node.allow_only({"model", "keep_layers", "vocab", "device", "parallelism", "training", "serving",
                    "engine", "precision"});
   MemoryRequest request;

@@ -153,6 +153,14 @@ TEST_CASE("an engine is asked whether it starts, in its own words") {
   CHECK(mixed["memory"]["attention_bytes"] == fp8["memory"]["attention_bytes"]);
 }
 
+TEST_CASE("a model or a scenario is told from a question of memory, once") {
+  CHECK(message_of("model_type: mixtral\nhidden_size: 4096\nvocab_size: 32000\n") ==
+        "plan.yaml:1:1: is a model, which `moesim card` tells of; a question of memory names one: "
+        "{model: FILE, device: h200, serving: {context: 4096}}");
+  CHECK(message_of("model: m.yaml\ncluster: h100-1x8\nnetwork: bound\nstep: {}\n")
+            .starts_with("plan.yaml:1:1: is a scenario, whose memory `moesim run` reports; "));
+}
+
 TEST_CASE("what only an engine is asked, or is said twice, is refused with its place") {
   CHECK(message_of(kPlan + "serving: {fraction: 0.9}\n") ==
         "plan.yaml:3:21: serving.fraction: is asked of an engine: give engine: vllm, say");

@@ -61,7 +61,10 @@ inline constexpr Importer kImporters[] = {
      "any "
      "mode (counts need --top-k)",
      import_sglang},
-    {"megatron", "Megatron-Core's router traces: a JSON object a line and (step, layer)",
+    {"megatron",
+     "Megatron-Core's router traces: a JSON object a line and (step, layer), "
+     "{\"step\": 0, \"layer\": 3, \"rank\": 0, \"num_tokens\": 2, \"topk\": 2, "
+     "\"top_indices\": [[5, 1], [7, 2]]}",
      import_megatron},
     {"tensorrt-llm",
      "expert statistics, safetensors with \"{iteration}_{layer}\" int32 [experts], summed over the "
