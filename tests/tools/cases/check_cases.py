@@ -66,7 +66,7 @@ expect("r2", run("requests", "info", "tests/tools/serving/requests/r2-mooncake.j
 for name, part in {"chunk_unpacks_short": "a chunk holds only 100 bytes, its shape takes 8192", "chunk_unpacks_short_i4": "a chunk holds only 100 bytes",
                    "chunk_short_no_filter": "a chunk holds only 100 bytes", "text_past_its_heap": "the heap of texts at byte 2048",
                    "flip_text_length": "the heap of texts at byte 2048",
-                   "counts_1900_MiB": "has a text of 1 bytes, of which byte 1128 says that it has 1073741825"}.items():
+                   "counts_1900_MiB": "has a text 2 of 1 bytes, which is said to have 1073741825"}.items():
     expect(name, run("trace", "info", "%s/%s.h5" % (hostile, name)), 4, part)
 done = run("trace", "info", hostile + "/escapes_in_attributes.h5")
 expect("escapes", done, 0, "\\x1b[31mred")
