@@ -52,7 +52,8 @@ std::optional<std::uint64_t> Hdf5Bytes::root() {
   const std::uint64_t version = number_at(head.data() + 8, 1);
   if (version > 3) return {};
   const bool is_old = version < 2;
-  for (const std::size_t width : {is_old ? 13 : 9, is_old ? 14 : 10})
+  const std::size_t widths = is_old ? 13 : 9;
+  for (const std::size_t width : {widths, widths + 1})
     if (const std::uint64_t bytes = number_at(head.data() + width, 1); bytes != kWidth)
       throw InputError(fmt::format("{}: has places or lengths of {} bytes; those of {} are read",
                                    name_, bytes, kWidth));
