@@ -20,8 +20,9 @@ constexpr const char* kPerftestHeader = "bytes,bandwidth_GBps,latency_us\n";
 
 // What DeepEP's tests print of their shape, where they do, over what is given.
 DeepEpRun shape_in(std::string_view line, DeepEpRun run) {
+  constexpr double kMost = 1e9;  // more is no shape
   const auto take = [&](std::string_view before, int& into) {
-    if (const auto value = number_after(line, before); value && *value >= 1)
+    if (const auto value = number_after(line, before); value && *value >= 1 && *value <= kMost)
       into = static_cast<int>(*value);
   };
   take("num_tokens=", run.tokens);
