@@ -283,8 +283,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   std::ranges::stable_sort(
       order, [&](std::size_t a, std::size_t b) { return found.rows[a].size > found.rows[b].size; });
   if (!arguments.json()) {
-    console.out << fmt::format("{} of {}: {}; {} runs\n{}\n", runs.measure(), runs.name(),
-                               found.head, runs.count(), found.columns);
+    console.out << fmt::format("{} of {}: {}; {} run{}\n{}\n", runs.measure(), runs.name(),
+                               found.head, runs.count(), runs.count() == 1 ? "" : "s",
+                               found.columns);
     for (const std::size_t f : order) console.out << found.rows[f].text << '\n';
     return sim::ExitCode::Ok;
   }
