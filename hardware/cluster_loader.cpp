@@ -12,6 +12,7 @@
 #include "hardware/network/topology.h"
 #include "hardware/reliability.h"
 #include "sim/error.h"
+#include "sim/io/file_kind.h"
 #include "sim/io/yaml_reader.h"
 
 namespace moesim::hardware {
@@ -83,9 +84,7 @@ std::filesystem::path device_file(const YamlNode& device, const YamlDocument& do
   std::filesystem::path file = device.file();
   if (document.folder().empty() && file.is_relative()) file = cluster.parent_path() / file;
   const std::filesystem::path text(device.text());
-  std::error_code error;
-  if (!named || text.has_parent_path() || text.extension() == ".yaml" ||
-      std::filesystem::is_regular_file(file, error))
+  if (!named || text.has_parent_path() || text.extension() == ".yaml" || sim::io::is_file(file))
     return file;
   try {
     return named(text.string());

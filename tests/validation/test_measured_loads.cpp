@@ -36,21 +36,21 @@ const std::string kSweep =
     "run,draft_tokens,num_prompts,max_concurrency,completed,output_throughput,mean_ttft_ms,"
     "mean_tpot_ms,server_iter_tokens_avg\n";
 
-E2eRows sweep(const std::string& lines) {
+E2eRows read_of(const std::string& name, const std::string& text) {
   const tests::TemporaryFolder folder;
-  return read_measured({folder.file("sweep.csv", kSweep + lines)});
+  return read_measured({folder.file(name, text)});
+}
+E2eRows sweep(const std::string& lines) {
+  return read_of("sweep.csv", kSweep + lines);
 }
 E2eRows stages(const std::string& lines) {
-  const tests::TemporaryFolder folder;
-  return read_measured({folder.file("stages.csv", kStages + lines)});
+  return read_of("stages.csv", kStages + lines);
 }
 E2eRows lab(const std::string& lines) {
-  const tests::TemporaryFolder folder;
-  return read_measured({folder.file("lab.csv", kLab + lines)});
+  return read_of("lab.csv", kLab + lines);
 }
 E2eRows ratio(const std::string& lines) {
-  const tests::TemporaryFolder folder;
-  return read_measured({folder.file("ratio.csv", kRatio + lines)});
+  return read_of("ratio.csv", kRatio + lines);
 }
 
 // What is said of a file, without its folder.

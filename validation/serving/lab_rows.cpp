@@ -11,6 +11,7 @@
 
 #include "sim/error.h"
 #include "validation/serving/command_line.h"
+#include "validation/serving/measured_cells.h"
 
 namespace moesim::validation {
 namespace {
@@ -21,16 +22,8 @@ using sim::io::CsvTable;
 constexpr std::array<std::int64_t, 4> kRandomPrompts{128, 2000, 4000, 32000};
 constexpr double kAsLong = 0.005, kAgree = 0.02;
 
-std::int64_t count_at(const CsvTable& t, std::size_t row, std::string_view column) {
-  const std::int64_t value = t.integer(row, t.column(column));
-  if (value < 1)
-    throw sim::InputError(
-        fmt::format("{}: {}: expected 1 or more, not {}", t.where(row), column, value));
-  return value;
-}
-
 // 0 where the cell is empty.
-double above_zero(const CsvTable& t, std::size_t row, std::string_view column) {
+double nothing_or_above_zero(const CsvTable& t, std::size_t row, std::string_view column) {
   const std::size_t c = t.column(column);
   if (t.text(row, c).empty()) return 0;
   const double value = t.number(row, c);
@@ -135,7 +128,7 @@ E2eRows read_lab(const CsvTable& t) {
     const std::int64_t requests = count_at(t, i, "completed"),
                        input = count_at(t, i, "total_input_tokens"),
                        output = count_at(t, i, "total_output_tokens");
-    const double duration = above_zero(t, i, "duration_s");
+    const double duration = nothing_or_above_zero(t, i, "duration_s");
     StartedEngine started = read_command(t.text(i, command));
     const std::string page(t.text(i, model));
     const bool fp8 = started.model.ends_with("-FP8");
@@ -154,9 +147,9 @@ E2eRows read_lab(const CsvTable& t) {
                .concurrency = requests,
                .layout = started.layout,
                .label_ep = started.layout.ep,
-               .ttft_ms = above_zero(t, i, "mean_ttft_ms"),
-               .tpot_ms = above_zero(t, i, "mean_tpot_ms"),
-               .throughput = above_zero(t, i, "output_throughput")};
+               .ttft_ms = nothing_or_above_zero(t, i, "mean_ttft_ms"),
+               .tpot_ms = nothing_or_above_zero(t, i, "mean_tpot_ms"),
+               .throughput = nothing_or_above_zero(t, i, "output_throughput")};
     if (const std::string why = mismatch(row, started, page, t.text(i, hardware)); !why.empty()) {
       ++skipped[page + ": " + why];
       continue;

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-#include "sim/error.h"
+#include "validation/serving/measured_cells.h"
 
 namespace moesim::validation {
 namespace {
@@ -32,20 +32,8 @@ E2eRows read_ratio(const CsvTable& t) {
   E2eRows all;
   std::map<std::string, std::int64_t> skipped;
   for (std::size_t i = 0; i < t.rows(); ++i) {
-    const auto count = [&](std::string_view column) {
-      const std::int64_t value = t.integer(i, t.column(column));
-      if (value < 1)
-        throw sim::InputError(
-            fmt::format("{}: {}: expected 1 or more, not {}", t.where(i), column, value));
-      return value;
-    };
-    const auto measure = [&](std::string_view column) {
-      const double value = t.number(i, t.column(column));
-      if (!(value > 0))
-        throw sim::InputError(
-            fmt::format("{}: {}: expected more than 0, not {}", t.where(i), column, value));
-      return value;
-    };
+    const auto count = [&](std::string_view column) { return count_at(t, i, column); };
+    const auto measure = [&](std::string_view column) { return above_zero(t, i, column); };
     const std::int64_t prefill = count("prefill_workers"), decode = count("decode_workers"),
                        clients = count("max_concurrency"), isl = count("isl"), osl = count("osl"),
                        requests = count("completed"), output = count("total_output_tokens");

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <map>
 
-#include "sim/error.h"
+#include "validation/serving/measured_cells.h"
 
 namespace moesim::validation {
 namespace {
@@ -29,22 +29,6 @@ constexpr std::array<Workload, 4> kWorkloads{{{"general", 571, 245, 9 * 5, {8, 2
                                               {"roleplay", 782, 248, 10 * 5, {6, 0}, 1200},
                                               {"general-lite", 571, 245, 9 * 5, {0, 6}, 600}}};
 constexpr std::string_view kOverloaded = "reasoning";
-
-double above_zero(const CsvTable& t, std::size_t row, std::string_view column) {
-  const double value = t.number(row, t.column(column));
-  if (!(value > 0))
-    throw sim::InputError(
-        fmt::format("{}: {}: expected more than 0, not {}", t.where(row), column, value));
-  return value;
-}
-
-std::int64_t count_at(const CsvTable& t, std::size_t row, std::string_view column) {
-  const std::int64_t value = t.integer(row, t.column(column));
-  if (value < 1)
-    throw sim::InputError(
-        fmt::format("{}: {}: expected 1 or more, not {}", t.where(row), column, value));
-  return value;
-}
 
 E2eRow row_of(const CsvTable& t, std::size_t i, const Workload& workload, double rate) {
   const auto text = [&](std::string_view column) { return t.text(i, t.column(column)); };

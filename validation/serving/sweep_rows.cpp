@@ -5,7 +5,7 @@
 #include <map>
 #include <utility>
 
-#include "sim/error.h"
+#include "validation/serving/measured_cells.h"
 
 namespace moesim::validation {
 namespace {
@@ -53,25 +53,12 @@ E2eRows read_sweep(const CsvTable& t) {
   std::map<std::string, std::int64_t> skipped;
   std::map<std::pair<std::int64_t, std::int64_t>, std::pair<std::size_t, int>> known;
   for (std::size_t i = 0; i < t.rows(); ++i) {
-    const auto at_least = [&](std::string_view column, std::int64_t least) {
-      const std::int64_t value = t.integer(i, t.column(column));
-      if (value < least)
-        throw sim::InputError(
-            fmt::format("{}: {}: expected {} or more, not {}", t.where(i), column, least, value));
-      return value;
-    };
-    const auto measure = [&](std::string_view column) {
-      const double value = t.number(i, t.column(column));
-      if (!(value > 0))
-        throw sim::InputError(
-            fmt::format("{}: {}: expected more than 0, not {}", t.where(i), column, value));
-      return value;
-    };
-    const std::int64_t drafts = at_least("draft_tokens", 0),
-                       clients = at_least("max_concurrency", 1),
-                       requests = at_least("num_prompts", 1), completed = at_least("completed", 1);
-    const double ttft = measure("mean_ttft_ms"), tpot = measure("mean_tpot_ms"),
-                 rate = measure("output_throughput");
+    const std::int64_t drafts = count_at(t, i, "draft_tokens", 0),
+                       clients = count_at(t, i, "max_concurrency"),
+                       requests = count_at(t, i, "num_prompts"),
+                       completed = count_at(t, i, "completed");
+    const double ttft = above_zero(t, i, "mean_ttft_ms"), tpot = above_zero(t, i, "mean_tpot_ms"),
+                 rate = above_zero(t, i, "output_throughput");
     if (drafts > 0) {
       ++skipped["it drafted tokens"];
       continue;

@@ -92,11 +92,12 @@ Algorithm by_algorithm(std::string name) {
   return {};
 }
 
-// The cache's format by name: "FP8"; "static": scales of an 8-bit cache.
+// The cache's format by name: "FP8"; of a scheme also "static", scales of an 8-bit cache.
 void named_cache(const HfConfig& block, std::string_view key, ModelSpec& model) {
   const auto name = block.text({key});
   if (!name) return;
-  const Algorithm format = by_algorithm(*name == "static" ? "FP8" : *name);
+  const Algorithm format =
+      by_algorithm(key == "kv_cache_scheme" && *name == "static" ? "FP8" : *name);
   if (!format.known) {
     block.mistake(std::string(key),
                   fmt::format("\"{}\" is not supported; FP8 and NVFP4 are", short_text(*name)));
