@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <ostream>
 
 #include "sim/io/csv.h"
@@ -13,34 +15,18 @@ namespace moesim::tools {
 
 namespace {
 
-// The device of a compute capability that is sold as a node of several; others are asked for.
-std::string device_of(std::int64_t sm) {
-  switch (sm) {
-    case 70:
-      return "v100";
-    case 80:
-      return "a100";
-    case 90:
-      return "h100";
-    case 100:
-      return "b200";
-    default:
-      return {};
-  }
-}
+// Devices of a compute capability that are sold as a node of several: the first, and those that no
+// file of NCCL's tells from it. Others are asked for.
+struct Capability {
+  std::int64_t sm = 0;
+  std::string_view device = {}, alike = {};
+};
+constexpr std::array<Capability, 4> kCapabilities{
+    {{70, "v100"}, {80, "a100", "a800"}, {90, "h100", "h200, h20, h800"}, {100, "b200", "gb200"}}};
 
-// Others of it, which no file of NCCL's tells from that.
-std::string_view alike(std::int64_t sm) {
-  switch (sm) {
-    case 80:
-      return "a800";
-    case 90:
-      return "h200, h20, h800";
-    case 100:
-      return "gb200";
-    default:
-      return {};
-  }
+Capability capability_of(std::int64_t sm) {
+  const auto found = std::ranges::find(kCapabilities, sm, &Capability::sm);
+  return found == kCapabilities.end() ? Capability{} : *found;
 }
 
 sim::Bandwidth rate_of(const Arguments& arguments, const char* option) {
@@ -60,13 +46,14 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   const std::string text = sim::io::read_text(file);
   const ImportedNode node =
       from == "nccl" ? node_of_nccl_xml(text, file) : node_of_nvidia_smi(text, file);
-  std::string device = arguments.find("device").value_or(device_of(node.sm));
+  const Capability usual = capability_of(node.sm);
+  std::string device = arguments.find("device").value_or(std::string(usual.device));
   if (node.several_kinds && !arguments.has("device"))
     throw sim::ConfigError(fmt::format(
         "{}: has GPUs of several kinds, of which a node here has one: --device NAME", file));
-  if (!arguments.has("device") && !alike(node.sm).empty())
+  if (!arguments.has("device") && !usual.alike.empty())
     console.err << fmt::format("device {}: {} have compute capability {} too (--device NAME)\n",
-                               device, alike(node.sm), node.sm);
+                               device, usual.alike, node.sm);
   if (device.empty()) {
     throw sim::ConfigError(fmt::format("{}: does not say which GPU it has: --device NAME", file));
   }
