@@ -50,7 +50,8 @@ std::int64_t deepep_normal_bytes(std::int64_t width, std::int64_t ranks, std::in
   if (ranks <= 1) return 0;
   // A token's row in bf16 with room for 128 choices, weights and scales (kNumMaxTopK,
   // kNumMaxScales) and where it came from.
-  const std::int64_t row = 2 * width + 128 * (8 + 4) + 128 * 4 + 8;
+  constexpr std::int64_t kMost = 128;
+  const std::int64_t row = 2 * width + kMost * (8 + 4) + kMost * 4 + 8;
   const std::int64_t channels = sms / 2;
   const std::int64_t near = std::min(ranks, gpus_per_node);
   const std::int64_t nodes = std::max<std::int64_t>(ranks / gpus_per_node, 1);

@@ -200,7 +200,7 @@ void set_time(sim::Exchange& exchange, const Cluster& cluster, const Parts& part
 }
 
 sim::Duration duration_of(double us) {
-  return us > 0 ? sim::Duration(static_cast<std::int64_t>(us * 1e6 + 0.5)) : sim::Duration{};
+  return us > 0 ? sim::Duration(std::llround(us * 1e6)) : sim::Duration{};
 }
 
 }  // namespace moesim::hardware

@@ -3,15 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <string_view>
 
+#include "sim/check.h"
 #include "sim/error.h"
 
 namespace moesim::sim::io {
 
-std::uint64_t number_at(const char* bytes, std::size_t width) {
+std::uint64_t number_at(std::string_view bytes, std::size_t at, std::size_t width) {
+  SIM_CHECK(at <= bytes.size() && width <= bytes.size() - at, "a number beyond its bytes");
   std::uint64_t value = 0;
-  for (std::size_t i = width; i-- > 0;) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  for (std::size_t i = at + width; i-- > at;)
+    value = value << 8 | static_cast<unsigned char>(bytes[i]);
   return value;
 }
 
@@ -49,17 +51,17 @@ std::optional<std::uint64_t> Hdf5Bytes::root() {
   if (!has_signature_) return {};
   std::string head = read_most(0, kMost);
   head.resize(kMost, '\0');
-  const std::uint64_t version = number_at(head.data() + 8, 1);
+  const std::uint64_t version = number_at(head, 8, 1);
   if (version > 3) return {};
   const bool is_old = version < 2;
   const std::size_t widths = is_old ? 13 : 9;
   for (const std::size_t width : {widths, widths + 1})
-    if (const std::uint64_t bytes = number_at(head.data() + width, 1); bytes != kWidth)
+    if (const std::uint64_t bytes = number_at(head, width, 1); bytes != kWidth)
       throw InputError(fmt::format("{}: has places or lengths of {} bytes; those of {} are read",
                                    name_, bytes, kWidth));
   // Behind four places (base, free space, end, driver) and that of a name; or behind three.
   const std::size_t root = is_old ? (version == 0 ? 24 : 28) + 5 * kWidth : 12 + 3 * kWidth;
-  return number_at(head.data() + root, kWidth);
+  return number_at(head, root, kWidth);
 }
 
 }  // namespace moesim::sim::io

@@ -7,11 +7,12 @@
 #include <fstream>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace moesim::sim::io {
 
-// Of `width` bytes, the lowest first. REQUIRES: width <= 8
-std::uint64_t number_at(const char* bytes, std::size_t width);
+// Of the `width` bytes at a place, the lowest first. REQUIRES: width <= 8, at + width <= the bytes
+std::uint64_t number_at(std::string_view bytes, std::size_t at, std::size_t width);
 
 class Hdf5Bytes {
  public:

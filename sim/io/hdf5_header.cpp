@@ -20,15 +20,15 @@ class Header {
     if (head.size() < kLeast) fail("goes on beyond the end of the file");
     head.resize(kMost, '\0');
     if (head.starts_with("OHDR")) {
-      const std::uint64_t flags = number_at(head.data() + 5, 1);
+      const std::uint64_t flags = number_at(head, 5, 1);
       const std::size_t size = 6 + ((flags & 0x20) != 0 ? 16 : 0) + ((flags & 0x10) != 0 ? 4 : 0);
       const std::size_t width = std::size_t{1} << (flags & 3);
       message_head_ = (flags & 4) != 0 ? 6 : 4;
-      add_block(place_ + size + width, number_at(head.data() + size, width));
+      add_block(place_ + size + width, number_at(head, size, width));
     } else if (head[0] == 1) {
       is_old_ = true;
       message_head_ = 8;
-      add_block(place_ + 16, number_at(head.data() + 8, 4));
+      add_block(place_ + 16, number_at(head, 8, 4));
     }
     for (std::size_t i = 0; i < blocks_.size(); ++i) read_block(blocks_[i]);
     return std::move(messages_);
@@ -53,9 +53,9 @@ class Header {
     const std::string bytes = file_.read_most(block.at, block.size);
     for (std::string_view left = bytes; left.size() >= message_head_;) {
       const std::size_t kind_width = is_old_ ? 2 : 1;
-      const std::uint64_t size = number_at(left.data() + kind_width, 2);
-      Hdf5Message message{.kind = number_at(left.data(), kind_width),
-                          .is_shared = (number_at(left.data() + kind_width + 2, 1) & 2) != 0,
+      const std::uint64_t size = number_at(left, kind_width, 2);
+      Hdf5Message message{.kind = number_at(left, 0, kind_width),
+                          .is_shared = (number_at(left, kind_width + 2, 1) & 2) != 0,
                           .body = {}};
       left.remove_prefix(message_head_);
       if (size > left.size()) return;  // the library says so
@@ -70,8 +70,8 @@ class Header {
   // The newer kind has a signature before its messages and a checksum behind.
   void add_continuation(std::string_view body) {
     if (body.size() < 2 * kWidth) fail("ends early");
-    const std::uint64_t at = number_at(body.data(), kWidth);
-    const std::uint64_t size = number_at(body.data() + kWidth, kWidth);
+    const std::uint64_t at = number_at(body, 0, kWidth);
+    const std::uint64_t size = number_at(body, kWidth, kWidth);
     const std::uint64_t signature = is_old_ ? 0 : 4;
     if (size < 2 * signature || at > UINT64_MAX - signature) fail("has a part of no size");
     add_block(at + signature, size - 2 * signature);

@@ -52,13 +52,13 @@ class Heaps {
     Texts texts;
     std::string head(kHead, '\0');
     if (!file_.read(heap, head)) fail(heap, "ends early");
-    const std::uint64_t size = number_at(head.data() + 8, 8);
+    const std::uint64_t size = number_at(head, 8, 8);
     if (size < kHead || size > file_.size() - heap)
       fail(heap, "goes on beyond the end of the file");
     std::uint64_t at = kHead;
     while (at + kHead <= size) {
       if (!file_.read(heap + at, head)) fail(heap, "ends early");
-      const std::uint64_t number = number_at(head.data(), 2), bytes = number_at(head.data() + 8, 8);
+      const std::uint64_t number = number_at(head, 0, 2), bytes = number_at(head, 8, 8);
       const std::uint64_t left = size - at - kHead;
       if (number == 0) {
         // What is free counts its head; of nothing the library would come to the next one for ever.
@@ -90,10 +90,9 @@ class Heaps {
 void check_text_references(const std::filesystem::path& file, std::string_view references) {
   Heaps heaps(file);
   for (; references.size() >= kTextReference; references.remove_prefix(kTextReference)) {
-    const std::uint64_t length = number_at(references.data(), 4);
+    const std::uint64_t length = number_at(references, 0, 4);
     if (length == 0) continue;  // an empty text lies nowhere
-    heaps.check_text(number_at(references.data() + 4, 8), number_at(references.data() + 12, 4),
-                     length);
+    heaps.check_text(number_at(references, 4, 8), number_at(references, 12, 4), length);
   }
 }
 

@@ -42,19 +42,19 @@ class Root {
   // attributes are messages.
   static bool has_heap(std::string_view body) {
     if (body.size() < 2) return false;
-    const std::size_t at = (number_at(body.data() + 1, 1) & 1) != 0 ? 4 : 2;
-    return body.size() >= at + kWidth && number_at(body.data() + at, kWidth) != UINT64_MAX;
+    const std::size_t at = (number_at(body, 1, 1) & 1) != 0 ? 4 : 2;
+    return body.size() >= at + kWidth && number_at(body, at, kWidth) != UINT64_MAX;
   }
 
   // Version, flags, the lengths of name, type and shape, then these (in eights in version 1;
   // version 3 has a byte more before them), then the values.
   void check_attribute(std::string_view message) {
     if (message.size() < 8) fail("", "has only a part of its head");
-    const std::uint64_t version = number_at(message.data(), 1);
+    const std::uint64_t version = number_at(message, 0, 1);
     if (version < 1 || version > 3) return;  // the library says so
-    const std::uint64_t flags = version == 1 ? 0 : number_at(message.data() + 1, 1);
+    const std::uint64_t flags = version == 1 ? 0 : number_at(message, 1, 1);
     const auto part = [&](std::size_t at) {
-      const std::uint64_t size = number_at(message.data() + at, 2);
+      const std::uint64_t size = number_at(message, at, 2);
       return version == 1 ? (size + 7) / 8 * 8 : size;
     };
     const std::uint64_t name_at = version == 3 ? 9 : 8, type_at = name_at + part(2),
@@ -83,26 +83,25 @@ class Root {
     if (!stored_type_bytes(bytes))
       fail(name, fmt::format("has a type that goes on beyond its {} bytes", bytes.size()));
     constexpr std::uint64_t kVariable = 9, kText = 1;
-    return {.value_bytes = number_at(bytes.data() + 4, 4),
-            .is_text_elsewhere = (number_at(bytes.data(), 1) & 15) == kVariable &&
-                                 (number_at(bytes.data() + 1, 1) & 15) == kText};
+    return {.value_bytes = number_at(bytes, 4, 4),
+            .is_text_elsewhere = (number_at(bytes, 0, 1) & 15) == kVariable &&
+                                 (number_at(bytes, 1, 1) & 15) == kText};
   }
 
   // How many; nothing where the library says what is wrong with the shape.
   std::optional<std::uint64_t> values_of(const std::string& name, std::string_view bytes) const {
     if (bytes.size() < 4) fail(name, "has a shape of fewer than 4 bytes");
-    const std::uint64_t version = number_at(bytes.data(), 1), rank = number_at(bytes.data() + 1, 1);
+    const std::uint64_t version = number_at(bytes, 0, 1), rank = number_at(bytes, 1, 1);
     if (version < 1 || version > 2 || rank > H5S_MAX_RANK) return {};
     constexpr std::uint64_t kNone = 2;
-    if (version == 2 && number_at(bytes.data() + 3, 1) == kNone) return 0;
-    const bool has_most = (number_at(bytes.data() + 2, 1) & 1) != 0;
+    if (version == 2 && number_at(bytes, 3, 1) == kNone) return 0;
+    const bool has_most = (number_at(bytes, 2, 1) & 1) != 0;
     const std::size_t head = version == 1 ? 8 : 4;
     if (bytes.size() < head + rank * kWidth * (has_most ? 2 : 1))
       fail(name, fmt::format("has a shape of {} axes in {} bytes", rank, bytes.size()));
     std::uint64_t values = 1;
     for (std::size_t axis = 0; axis < rank; ++axis)
-      if (__builtin_mul_overflow(values, number_at(bytes.data() + head + axis * kWidth, kWidth),
-                                 &values))
+      if (__builtin_mul_overflow(values, number_at(bytes, head + axis * kWidth, kWidth), &values))
         fail(name, "has more values than 64 bits count");
     return values;
   }

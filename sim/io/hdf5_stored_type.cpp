@@ -16,9 +16,9 @@ class StoredType {
 
   std::optional<std::size_t> size() {
     if (!pass(kHead) || depth_ > kMostNesting) return {};
-    kind_ = number_at(bytes_.data(), 1) & 15;
-    version_ = number_at(bytes_.data(), 1) >> 4;
-    bits_ = number_at(bytes_.data() + 1, 3);
+    kind_ = number_at(bytes_, 0, 1) & 15;
+    version_ = number_at(bytes_, 0, 1) >> 4;
+    bits_ = number_at(bytes_, 1, 3);
     return pass_properties() ? std::optional(at_) : std::nullopt;
   }
 
@@ -62,7 +62,7 @@ class StoredType {
   }
 
   bool pass_members() {
-    const std::uint64_t value = number_at(bytes_.data() + 4, 4);
+    const std::uint64_t value = number_at(bytes_, 4, 4);
     // Where a member lies in a value: four bytes, later as few as do for the largest.
     const std::size_t place = version_ >= 3 ? (std::bit_width(value) + 7) / 8 : 4;
     constexpr std::size_t kAxes = 28;  // of the oldest version
@@ -75,7 +75,7 @@ class StoredType {
   bool pass_enumeration() {
     const std::size_t base = at_;
     if (!pass_type()) return false;
-    const std::uint64_t names = bits_ & 0xFFFF, value = number_at(bytes_.data() + base + 4, 4);
+    const std::uint64_t names = bits_ & 0xFFFF, value = number_at(bytes_, base + 4, 4);
     for (std::uint64_t name = 0; name < names; ++name)
       if (!pass_name()) return false;
     return pass(names * value);
@@ -83,7 +83,7 @@ class StoredType {
 
   bool pass_array() {
     if (!pass(1)) return false;
-    const std::size_t axes = number_at(bytes_.data() + at_ - 1, 1);
+    const std::size_t axes = number_at(bytes_, at_ - 1, 1);
     // Before version 3 three bytes are free, and axes may be in another order.
     return (version_ >= 3 ? pass(4 * axes) : pass(3 + 8 * axes)) && pass_type();
   }

@@ -204,6 +204,43 @@ TEST_CASE("a stalled rank is left out, and said") {
                        "are usual"});
 }
 
+TEST_CASE("of two ranks the slow one is the stalled one") {
+  Notes notes;
+  CHECK(import_deepep(replaced(log_of("d4-low-latency.log"), "avg_t=41.50", "avg_t=4150"), "d.log",
+                      {.nodes = 1}, &notes) ==
+        "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
+        "1,7168,128,8,256,41.72,66.19\n");
+  CHECK(notes.size() == 1);
+}
+
+TEST_CASE("a log that ends before its test is told, and a row within which it ends is left out") {
+  const std::string rows = kHeader + "all_reduce,float,2,1048576,40\n";
+  const std::string head =
+      "# Collective test starting: all_reduce_perf\n# Rank 0\n# Rank 1\n"
+      "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 1\n";
+  const std::string early =
+      "a.log: the test of all_reduce has no last line (\"# Avg bus bandwidth\"): was it ended "
+      "early? "
+      "Its 1 rows are taken";
+  Notes notes;
+  CHECK(nccl(head, &notes) == rows);
+  CHECK(notes == Notes{early});
+  notes.clear();
+  CHECK(nccl(head + "  2097152 524288 float sum -1 7", &notes) == rows);  // of 70.0
+  CHECK(notes == Notes{"a.log:6: left out: the file ends within it", early});
+  notes.clear();
+  CHECK(nccl(head + "# Avg bus bandwidth : 1\n", &notes) == rows);
+  CHECK(notes.empty());
+}
+
+TEST_CASE("a test whose operation no table has is refused by its name") {
+  const std::string log =
+      "# Collective test starting: sendrecv_perf\n# Rank 0\n# Rank 1\n"
+      "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 1\n";
+  CHECK(thrown<ConfigError>([&] { nccl(log, nullptr, ""); }) ==
+        "a.log: the log is of sendrecv, not of all_reduce, all_gather, reduce_scatter, alltoall");
+}
+
 TEST_CASE("logs of other versions, of other ends of lines and as JSON are read") {
   const std::string two = kHeader + "all_reduce,float,2,1048576,40\n";
   CHECK(nccl(log_of("l5-kubectl-crlf.log")) == two);  // kubectl --prefix --timestamps, CRLF, N/A
@@ -232,7 +269,8 @@ TEST_CASE("ranks on several nodes are told, and a failed test without a table is
       "#  Rank  0 Group  0 Pid 1 on  node1 device  0 [0x1b] NVIDIA H100\n"
       "#  Rank  1 Group  0 Pid 1 on  node2 device  0 [0x1b] NVIDIA H100\n";
   nccl(head +
-           "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 1\n",
+           "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 1\n"
+           "# Avg bus bandwidth : 1\n",
        &notes);
   REQUIRE(notes.size() == 1);
   CHECK(notes[0] ==

@@ -15,8 +15,9 @@ namespace moesim::validation {
 // line) or its JSON (-J). Out-of-place times, bytes as printed. `operation`: all_reduce,
 // all_gather, reduce_scatter, alltoall, or empty where the log names it; runs of others are left
 // out. `ranks`: for logs that do not list them; 0: none given. Rows with wrong values or without a
-// time are left out, and so are all of a run that failed. Throws InputError with the line that
-// cannot be, or where no row is left; ConfigError where what is asked for is not there.
+// time are left out, and so are all of a run that failed, and a row within which the file ends; a
+// test without a last line is told. Throws InputError with the line that cannot be, or where no row
+// is left; ConfigError where what is asked for, or any of the four, is not there.
 std::string import_nccl_tests(std::string_view text, const std::string& name,
                               const std::string& operation, int ranks,
                               std::vector<std::string>* notes = nullptr);
@@ -26,7 +27,8 @@ std::string import_nccl_tests(std::string_view text, const std::string& name,
 // n, …, transmit: x us, notify: y us" and "Best combine: …", one row. The shape is taken from what
 // the log says ("num_tokens=", "hidden=", "num_topk=", "num_experts="), else from `given`. Nodes: 1
 // where none are given and the log's ranks fit one of eight and speak of no RDMA, else they are
-// asked for (ConfigError). A rank that took twice the others' median is stalled and left out.
+// asked for (ConfigError). A rank that took twice the others' median (the smaller
+// of two) is stalled and left out.
 struct DeepEpRun {
   int nodes = 0, hidden = 7168, tokens = 128, top_k = 8, experts = 256;
 };

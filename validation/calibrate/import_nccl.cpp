@@ -26,11 +26,14 @@ struct Run {
   int ranks = 0;                     // 0: not said
   std::set<std::string> hosts = {};  // of its ranks, as far as said
   std::vector<Row> rows;
+  bool ended = false;       // its last line was there
   std::size_t wrong = 0;    // rows that were left out for wrong values
   std::size_t untimed = 0;  // and those that have no time
   std::string failure;      // why all of it is not believed
   std::size_t failed_at = 0;
 };
+
+constexpr std::array kOperations{"all_reduce", "all_gather", "reduce_scatter", "alltoall"};
 
 // "all_reduce_perf", "AllReduce" -> "all_reduce"; as it is where it is another's.
 std::string operation_named(std::string_view test) {
@@ -39,7 +42,7 @@ std::string operation_named(std::string_view test) {
     if (c == '_' || c == '-') continue;
     plain += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   }
-  for (const char* known : {"all_reduce", "all_gather", "reduce_scatter", "alltoall"}) {
+  for (const char* known : kOperations) {
     std::string squeezed;
     for (const char* c = known; *c != '\0'; ++c) {
       if (*c != '_') squeezed += *c;
@@ -76,7 +79,8 @@ std::string table_of(std::vector<Run> runs, const std::string& name, const std::
                       "all_gather, reduce_scatter or alltoall",
                       name));
     }
-    if (!operation.empty() && operated != operation) {
+    const bool read = std::ranges::find(kOperations, operated) != kOperations.end();
+    if (!read || (!operation.empty() && operated != operation)) {
       if (others.find(operated) == std::string::npos) {
         others += (others.empty() ? "" : ", ") + operated;
       }
@@ -101,6 +105,12 @@ std::string table_of(std::vector<Run> runs, const std::string& name, const std::
           "from those of one node",
           name, run.ranks, run.hosts.size()));
     point_at_outliers(run, name, notes);
+    if (!run.ended && notes != nullptr)
+      notes->push_back(
+          fmt::format("{}: the test of {} has no last line (\"# Avg bus bandwidth\"): was it ended "
+                      "early? Its {} "
+                      "rows are taken",
+                      name, operated, run.rows.size()));
     for (const Row& row : run.rows) {
       csv += fmt::format("{},{},{},{:.0f},{}\n", operated, row.type, gpus, row.bytes, row.us);
       ++rows;
@@ -117,7 +127,9 @@ std::string table_of(std::vector<Run> runs, const std::string& name, const std::
     throw sim::InputError(fmt::format("{}: the test failed and no row is left: {}", name, why));
   }
   if (!others.empty()) {
-    throw sim::ConfigError(fmt::format("{}: the log is of {}, not of {}", name, others, operation));
+    throw sim::ConfigError(fmt::format(
+        "{}: the log is of {}, not of {}", name, others,
+        operation.empty() ? fmt::format("{}", fmt::join(kOperations, ", ")) : operation));
   }
   throw sim::InputError(fmt::format("{}: the table has no row", name));
 }
@@ -127,7 +139,10 @@ std::string table_of(std::vector<Run> runs, const std::string& name, const std::
 class LogReader {
  public:
   LogReader(std::string_view text, std::string name, ImportNotes notes)
-      : lines_(lines_of(text)), name_(std::move(name)), notes_(notes) {}
+      : lines_(lines_of(text)),
+        name_(std::move(name)),
+        notes_(notes),
+        cut_(!text.empty() && text.back() != '\n') {}
 
   std::vector<Run> read() {
     for (line_ = 0; line_ < lines_.size(); ++line_) {
@@ -155,6 +170,7 @@ class LogReader {
   struct Columns {
     std::size_t size = 0, time = 0;
     std::optional<std::size_t> type, wrong;
+    std::size_t count = 0;
   };
 
   Run& run() {
@@ -190,6 +206,8 @@ class LogReader {
       if (text.find("FAILED") != std::string_view::npos && run().wrong == 0) {
         fail_run("values out of bounds: FAILED");
       }
+    } else if (text.find("Avg bus bandwidth") != std::string_view::npos) {
+      run().ended = true;
     } else {
       header(words, before);
     }
@@ -206,7 +224,7 @@ class LogReader {
     if (!size || !time) return;
     auto wrong = place("#wrong", *time);
     if (!wrong) wrong = place("wrong", *time);
-    columns_ = Columns{*size, *time, place("type", 0), wrong};
+    columns_ = Columns{*size, *time, place("type", 0), wrong, words.size()};
     prefix_ = before;
     table_ = true;
   }
@@ -217,6 +235,10 @@ class LogReader {
     if (words.size() <= prefix_) return;
     words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(prefix_));
     if (!number(words[0])) return;  // what a launcher prints
+    if (cut_ && line_ + 1 == lines_.size() && words.size() < columns_->count) {
+      note(notes_, name_, line_, "left out: the file ends within it");
+      return;
+    }
     if (words.size() <= std::max({columns_->size, columns_->time, columns_->type.value_or(0)})) {
       fail(name_, line_, "the line has fewer columns than the header");
     }
@@ -269,6 +291,7 @@ class LogReader {
   std::optional<Columns> columns_;
   std::size_t prefix_ = 0, line_ = 0;
   bool table_ = false;
+  bool cut_ = false;  // the last line has no end
 };
 
 // The first of the keys that is a whole number, of the object or of one within it.
@@ -299,6 +322,7 @@ Run run_of_json(const Json& json, const std::string& name, ImportNotes notes) {
     throw sim::InputError(fmt::format("{}: no list \"results\"; is this of nccl-tests -J?", name));
   }
   Run run;
+  run.ended = true;  // JSON that is not whole is none
   const std::string test = text_in(json, {"collective", "test", "test_name", "operation"});
   if (!test.empty()) run.operation = operation_named(test);
   run.ranks = count_in(json, {"nranks", "num_ranks", "total_ranks", "ranks", "devices"});

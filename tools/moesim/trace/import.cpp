@@ -97,6 +97,13 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         "engine computes them twice; is it padding? (what was not recorded is -1)\n",
         out.string(), summary.repeated);
   }
+  if (summary.uneven > 0) {
+    console.err << fmt::format(
+        "{}: {} layers of steps have not as many choices as the step's first layer, of which the "
+        "tokens are counted: they are kept, as of a router that drops tokens; or was a part not "
+        "recorded?\n",
+        out.string(), summary.uneven);
+  }
   return sim::ExitCode::Ok;
 }
 

@@ -167,7 +167,7 @@ MeasuredEngine measure_service(const Deployment& deployment,
                          .share = validation::shares_of(found.at.factors)};
     measured.token_s = found.at.tpot.median / 1e3;
   } catch (const sim::InfeasibleError&) {
-    // No rate attains the targets: it carries nothing.
+    measured.capacity = {};  // no rate attains the targets
   }
   return measured;
 }

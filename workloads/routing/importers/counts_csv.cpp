@@ -4,6 +4,8 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
 
 #include "sim/error.h"
 #include "sim/io/csv.h"
@@ -158,7 +160,7 @@ ImportSummary import_counts(const Files& files, const std::filesystem::path& out
   }
   trace.header.layers = static_cast<std::uint32_t>(trace.header.layer_ids.size());
   for (const auto& [s, layers] : table) {
-    std::uint64_t first_layer = 0;
+    std::optional<std::uint64_t> first_layer;
     for (const std::int64_t l : trace.header.layer_ids) {
       const std::size_t begin = trace.counts.size();
       trace.counts.resize(begin + experts);
@@ -166,10 +168,12 @@ ImportSummary import_counts(const Files& files, const std::filesystem::path& out
         for (const auto& [e, n] : found->second)
           trace.counts[begin + static_cast<std::size_t>(e)] = static_cast<std::uint32_t>(n);
       }
-      for (std::size_t e = begin; e < begin + experts && l == trace.header.layer_ids[0]; ++e)
-        first_layer += trace.counts[e];
+      const auto sum = std::accumulate(trace.counts.begin() + static_cast<std::ptrdiff_t>(begin),
+                                       trace.counts.end(), std::uint64_t{0});
+      if (!first_layer) first_layer = sum;
+      if (sum != *first_layer) ++summary.uneven;
     }
-    summary.tokens += first_layer / options.top_k;
+    summary.tokens += first_layer.value_or(0) / options.top_k;
     if (domain_of.empty()) continue;
     const std::string& name = domain_of[s];
     auto& names = trace.header.domains;

@@ -29,6 +29,9 @@ struct ImportSummary {
   // Tokens that choose an expert more than once in a layer. They are kept: an engine computes such
   // a token twice. A router does not choose so; padding that is not -1 looks so.
   std::uint64_t repeated = 0;
+  // Of counts: layers of a step whose sum is not that of the step's first layer, as a layer's that
+  // was lost is not. They are kept: a router that drops tokens counts so, too.
+  std::uint64_t uneven = 0;
 };
 
 using Files = std::vector<std::filesystem::path>;

@@ -308,7 +308,8 @@ TEST_CASE("counts and matrices come from CSV") {
   const auto counts = file(
       folder, "c.csv",
       "layer,expert,count,step,domain\n3,0,5,0,code\n3,2,1,0,code\n4,1,6,0,code\n3,1,4,1,chat\n");
-  import_counts({counts}, folder / "t.h5", {.top_k = 2});
+  // Step 0 has 6 choices in both layers; step 1 has 4 in layer 3 and nothing of layer 4.
+  CHECK(import_counts({counts}, folder / "t.h5", {.top_k = 2}).uneven == 1);
   auto trace = RoutingTrace::open(folder / "t.h5");
   CHECK(trace.info().experts == 3);
   CHECK(trace.info().layer_ids == std::vector<std::int64_t>{3, 4});
