@@ -25,6 +25,14 @@ std::optional<std::size_t> model_of(std::string_view name) {
 
 }  // namespace
 
+std::vector<std::string> model_factor_keys() {
+  std::vector<std::string> keys;
+  for (const std::string_view name : workloads::kFactorNames)
+    keys.push_back(fmt::format("{}{}", kPrefix, name));
+  keys.push_back(fmt::format("{}{}", kPrefix, kStructure));
+  return keys;
+}
+
 bool is_model_factor(std::string_view text) {
   return text.starts_with(kPrefix);
 }
@@ -33,9 +41,10 @@ Factor read_model_factor(std::string_view text, const std::string& where) {
   const std::size_t equals = text.find('=');
   const std::string_view key = text.substr(0, equals), name = key.substr(kPrefix.size());
   if (!model_of(name) && name != kStructure) {
-    throw sim::ConfigError(fmt::format(
-        "{}: there is no cost model \"{}\": expected {}{} or {}{}", where, name, kPrefix,
-        fmt::join(workloads::kFactorNames, fmt::format(", {}", kPrefix)), kPrefix, kStructure));
+    const std::vector<std::string> keys = model_factor_keys();
+    throw sim::ConfigError(fmt::format("{}: there is no cost model \"{}\": expected {} or {}",
+                                       where, name, fmt::join(keys.begin(), keys.end() - 1, ", "),
+                                       keys.back()));
   }
   if (equals == std::string_view::npos) {
     return {.key = std::string(key),

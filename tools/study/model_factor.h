@@ -5,11 +5,15 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tools/study/doubt.h"
 #include "tools/study/factor.h"
 
 namespace moesim::tools {
+
+// "factor.gemm", ... "factor.structure".
+std::vector<std::string> model_factor_keys();
 
 // Of a key, or of what begins with one.
 bool is_model_factor(std::string_view text);

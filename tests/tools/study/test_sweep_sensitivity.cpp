@@ -1,6 +1,7 @@
 // `moesim sweep sensitivity`, as a user calls it.
 #include <doctest/doctest.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
@@ -53,6 +54,40 @@ TEST_CASE("a tornado has the scenario itself, and each factor at both ends, the 
   CHECK(seed["key"] == "seed");
   CHECK(seed["swing"] == 0);
   CHECK(seed["at_first"] == json["base"]);
+}
+
+TEST_CASE("where nothing is named every cost model, the links and a law's skew vary") {
+  Values values = mixtral("tornado", {});
+  values.erase("over");
+  values["set"].back() = "routing={law: zipf, skew: 0.5}";
+  const auto ends_of = [](const nlohmann::json& json) {
+    std::map<std::string, std::string> ends;
+    for (const auto& factor : json["factors"])
+      ends[factor["key"]] = factor["first_value"].get<std::string>() + " .. " +
+                            factor["last_value"].get<std::string>();
+    return ends;
+  };
+  const auto json = json_of(values);
+  // The scenario, and both ends of two factors that are no cost model's.
+  CHECK(json["runs"] == 5);
+  // One node of eight GPUs with 450 GB/s each, no NIC in use.
+  const auto ends = ends_of(json);
+  CHECK(ends.size() == 9);
+  CHECK(ends.at("cluster.scale_up.bandwidth") == "225 GB/s .. 900 GB/s");
+  CHECK(ends.at("routing.skew") == "0 .. 1");
+  for (const char* model :
+       {"gemm", "experts", "attention", "all_to_all", "collectives", "host", "structure"})
+    CHECK(ends.count(std::string("factor.") + model) == 1);
+
+  // What no cost model moves has what a scenario has.
+  values["measure"] = {"memory.total_bytes"};
+  values["set"].push_back("cluster=h100-2x8");
+  values["set"].push_back("parallelism={dp: 16, ep: 16}");
+  values["set"].push_back("routing={law: balanced}");
+  CHECK(ends_of(json_of(values)) ==
+        std::map<std::string, std::string>{
+            {"cluster.scale_up.bandwidth", "225 GB/s .. 900 GB/s"},
+            {"cluster.scale_out.bandwidth", "200 Gbit/s .. 1600 Gbit/s"}});
 }
 
 TEST_CASE("a cost model that is off takes no run, and only moves times and rates") {
@@ -167,10 +202,6 @@ TEST_CASE("a store says what its axes make of it, and nothing is run") {
             "grid; sweep sensitivity SCENARIO --over plays points of its own");
   CHECK(message({{"SCENARIO", {store}}, {"over", {"seed=1..2"}}}) ==
         "--over: " + store + " has the points that were played: leave it out, or name a scenario");
-  CHECK(
-      message({{"SCENARIO", {"mixtral-8x7b-decode-h100"}}}) ==
-      "sweep sensitivity: say what varies: --over KEY=RANGE of a scenario, or name the store of a "
-      "sweep");
   // What a condition left out is lacking.
   const std::string part = (folder.path() / "part.db").string();
   sweep(part, {{"vary", {"step.batch_per_rank=8,16,32", "seed=1,2"}},

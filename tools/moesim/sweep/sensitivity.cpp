@@ -16,6 +16,7 @@
 #include "tools/moesim/sweep/store_sensitivity.h"
 #include "tools/moesim/sweep/sweep_commands.h"
 #include "tools/moesim/trace_cache.h"
+#include "tools/study/default_factors.h"
 #include "tools/study/doubt.h"
 #include "tools/study/factor.h"
 #include "tools/study/model_factor.h"
@@ -68,6 +69,7 @@ class Runs {
 
   const std::string& measure() const { return measure_; }
   std::string name() const { return file_.stem().string(); }
+  workloads::Scenario base() { return inputs_.load(file_, sets_); }
   std::size_t count() const { return results_.size(); }
 
  private:
@@ -237,8 +239,13 @@ Sensitivity sobol(const std::vector<Factor>& factors, Runs& runs, std::size_t ro
   return s;
 }
 
-std::vector<Factor> factors_of(const Arguments& arguments) {
+std::vector<Factor> factors_of(const Arguments& arguments, Runs& runs) {
   std::vector<Factor> factors;
+  if (!arguments.has("over")) factors = default_factors(runs.base(), runs.measure());
+  if (!arguments.has("over") && factors.empty())
+    throw sim::ConfigError(
+        "sweep sensitivity: say what varies: --over KEY=RANGE of a scenario; this one has no "
+        "links, and no skew, to vary without");
   for (const std::string& text : arguments.all("over")) {
     factors.push_back(read_factor(text, "--over"));
     const auto same = std::ranges::count(factors, factors.back().key, &Factor::key);
@@ -256,12 +263,8 @@ std::vector<Factor> factors_of(const Arguments& arguments) {
 sim::ExitCode run(const Arguments& arguments, Console console) {
   if (const std::filesystem::path file = arguments.text("SCENARIO"); is_database(file))
     return store_sensitivity(file, arguments, console);
-  if (!arguments.has("over"))
-    throw sim::ConfigError(
-        "sweep sensitivity: say what varies: --over KEY=RANGE of a scenario, or name the store of "
-        "a "
-        "sweep");
-  const std::vector<Factor> factors = factors_of(arguments);
+  Runs runs(arguments, console);
+  const std::vector<Factor> factors = factors_of(arguments, runs);
   const std::string method = arguments.text("method");
   const auto seed = static_cast<std::uint64_t>(arguments.integer("seed", 0, 1'000'000'000));
   const auto samples = [&](std::int64_t fallback) {
@@ -274,7 +277,6 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         "of them matter",
         kMostSobolFactors, factors.size()));
   }
-  Runs runs(arguments, console);
   Sensitivity found = method == "tornado"  ? tornado(factors, runs)
                       : method == "morris" ? morris(factors, runs, samples(kPaths), seed)
                                            : sobol(factors, runs, samples(kRows), seed);
@@ -329,9 +331,11 @@ Command sweep_sensitivity_command() {
                    .is_file = true},
                   {.name = "--over",
                    .value = "KEY=RANGE",
-                   .help = "a factor: LOW..HIGH (whole where both are), LOW..HIGH~ (even in log), "
-                           "or a,b,c; factor.gemm, experts, attention, all_to_all, collectives, "
-                           "host or structure alone: what that cost model is off by",
+                   .help =
+                       "a factor: LOW..HIGH (whole where both are), LOW..HIGH~ (even in log), "
+                       "or a,b,c; factor.gemm, experts, attention, all_to_all, collectives, "
+                       "host or structure alone: what that cost model is off by. Where nothing is "
+                       "named: every cost model of a step, links and NICs, a law's skew",
                    .repeated = true},
                   {.name = "--measure",
                    .value = "KEY",
