@@ -235,17 +235,11 @@ StartedEngine read_command(std::string_view command) {
   return Reader().read(words_of(command));
 }
 
-void add_defaults(std::string_view version, std::string_view system, StartedEngine& started) {
+void add_defaults(std::string_view version, StartedEngine& started) {
   constexpr int kAsynchronous = 14;
   RunOptions& run = started.run;
-  if (started.engine == "vllm") {
-    if (is_before(version, kAsynchronous) && !run.ahead) run.ahead = false;
-    if (system.starts_with("a100")) {
-      if (!run.tokens) run.tokens = 2048;
-      if (!run.sequences) run.sequences = 256;
-    }
-  }
-  if (started.engine == "sglang" && !run.graphs) run.graphs = started.layout.tp < 4 ? 256 : 512;
+  if (started.engine == "vllm" && is_before(version, kAsynchronous) && !run.ahead)
+    run.ahead = false;
   if (started.engine == "trtllm" && run.cache.empty()) run.cache = "bf16";
 }
 

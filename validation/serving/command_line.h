@@ -23,14 +23,11 @@ struct StartedEngine {
 // What stands before the engine's name is passed over.
 StartedEngine read_command(std::string_view command);
 
-// What an engine of that version takes on such a GPU where its command does not say it, and the
-// engine's file, which is of another version or GPU, has it otherwise.
+// What an engine of that version takes where its command does not say it, and the engine's file,
+// which is of another version, has it otherwise.
 //
-// vLLM: scheduling is asynchronous where it is asked for, by itself from 0.14; on an A100 a server
-// has 2,048 tokens and 256 sequences (vllm/engine/arg_utils.py, _set_default_args; 8,192 and 1,024
-// on others of 70 GiB). SGLang: on GPUs of 60 GB or more graphs reach to 512 sequences from tp 4
-// on, to 256 below (srt/server_args.py, cuda_graph_max_bs). TensorRT-LLM: a cache of 16 bits for
-// checkpoints that do not name another.
-void add_defaults(std::string_view version, std::string_view system, StartedEngine& started);
+// vLLM: scheduling is asynchronous where it is asked for, by itself from 0.14. TensorRT-LLM: a
+// cache of 16 bits for checkpoints that do not name another.
+void add_defaults(std::string_view version, StartedEngine& started);
 
 }  // namespace moesim::validation

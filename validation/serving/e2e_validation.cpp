@@ -192,14 +192,8 @@ std::string load_of(const E2eRow& row, const E2eOptions& options) {
       row.concurrency);
 }
 
-// Every eighth size to 256 and every sixteenth beyond, as the engine captures them.
 std::string graphs_of(const RunOptions& run) {
-  constexpr std::int64_t kFine = 256;
-  if (!run.graphs) return "";
-  const std::int64_t most = *run.graphs;
-  return fmt::format("  graphs: {{sizes: [1, 2, 4, \"8..{}+8\"{}], pad: true}}\n",
-                     std::clamp<std::int64_t>(most / 8 * 8, 8, kFine),
-                     most >= kFine + 16 ? fmt::format(", \"272..{}+16\"", most / 16 * 16) : "");
+  return run.graphs ? fmt::format("  graphs: {{up_to: {}}}\n", *run.graphs) : "";
 }
 
 workloads::Parallelism layout_of(const E2eRow& row, const RunOptions& run) {

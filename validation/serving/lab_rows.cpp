@@ -172,7 +172,7 @@ E2eRows read_lab(const CsvTable& t) {
       row.mode = "closed loop";
       row.load->name += fmt::format(", {} clients", row.concurrency);
     }
-    add_defaults(row.version, row.system, started);
+    add_defaults(row.version, started);
     row.load->run = started.run;
     row.load->options = started.options;
     all.rows.push_back(std::move(row));

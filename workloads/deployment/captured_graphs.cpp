@@ -54,14 +54,21 @@ std::optional<Range> parse(std::string_view text) {
 
 }  // namespace
 
-CapturedGraphs read_captured_graphs(const YamlNode& node) {
-  node.allow_only({"sizes", "pad", "mixed", "alike"});
-  CapturedGraphs graphs;
+std::vector<std::int64_t> CapturedGraphs::captured() const {
+  std::vector<std::int64_t> all = sizes;
+  if (up_to) std::erase_if(all, [this](std::int64_t size) { return size > *up_to; });
+  return all;
+}
+
+CapturedGraphs read_captured_graphs(const YamlNode& node, CapturedGraphs graphs) {
+  node.allow_only({"sizes", "pad", "mixed", "alike", "up_to"});
+  if (const auto up_to = node.find("up_to")) graphs.up_to = up_to->integer(1, kMostTokens);
   if (const auto pad = node.find("pad")) graphs.pad = pad->boolean();
   if (const auto mixed = node.find("mixed")) graphs.mixed = mixed->boolean();
   if (const auto alike = node.find("alike")) graphs.alike = alike->boolean();
   const auto sizes = node.find("sizes");
   if (!sizes) return graphs;
+  graphs.sizes.clear();
   for (const YamlNode& item : sizes->items()) {
     const std::string text = item.text();
     const std::optional<Range> range = parse(text);

@@ -12,7 +12,7 @@ Engine load_engine(const std::filesystem::path& file) {
   const auto document = sim::io::YamlDocument::load(file);
   const auto root = document.root();
   root.allow_only({"name", "source", "kernels", "composition", "host", "graphs", "memory",
-                   "scheduler", "rules", "elastic", "dispatch_tokens"});
+                   "scheduler", "rules", "elastic", "dispatch_tokens", "by_card"});
   Engine engine;
   engine.name = root.at("name").text();
   engine.source = root.at("source").text();
@@ -24,6 +24,7 @@ Engine load_engine(const std::filesystem::path& file) {
     read_compositions(*part, engine.composition, engine.composition_of);
   if (const auto part = root.find("host")) read_host(*part, engine.host);
   if (const auto part = root.find("graphs")) engine.graphs = read_captured_graphs(*part);
+  if (const auto part = root.find("by_card")) engine.by_card = read_card_defaults(*part);
   if (const auto part = root.find("memory")) engine.memory = read_engine_memory(*part);
   if (const auto part = root.find("scheduler")) engine.scheduler = read_engine_scheduler(*part);
   if (const auto part = root.find("rules")) engine.rules = read_layout_rules(*part);

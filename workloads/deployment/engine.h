@@ -6,7 +6,8 @@
 //                                                                # defaults of `kernels:`
 //   composition: {quantisation: fused, tensor_parallel: all_reduce, …, of: {qwen3: {quantisation:
 //   per_product}}} host: {per_step: 6.7 ms, per_launch: 5 us, overlapped: false, graphs: decode}
-//   graphs: {sizes: [1, 2, 4, "8..256+8"], pad: true}
+//   graphs: {sizes: [1, 2, 4, "8..256+8"], pad: true, up_to: 160}
+//   by_card: [{memory_below: 60 GiB, ranks_below: 4, chunk: 4096, graphs_up_to: 32}, ...]
 //   memory: {fraction: 0.9, of: card, reserve: 0 GB, block: 16}
 //   scheduler: {tokens: 8192, sequences: 1024, …}
 //   rules: {ep: [1, "tp * dp"], tp: "divides heads"}
@@ -45,6 +46,7 @@ struct Engine {
   Composition composition = {};  // of the model at hand, once a deployment is read
   std::map<std::string, Composition> composition_of = {};  // of a model's family, instead of that
   std::optional<CapturedGraphs> graphs = {};
+  std::vector<CardDefaults> by_card = {};  // the first line that fits counts
   std::optional<EngineMemory> memory = {};
   std::optional<EngineScheduler> scheduler = {};
   LayoutRules rules = {};
@@ -52,6 +54,10 @@ struct Engine {
   // The most tokens that it sizes the buffers of low-latency kernels for, of a rank.
   std::int64_t dispatch_tokens = kMostDispatchTokens;
 };
+
+// The engine as it starts on such cards, tp x dp = `ranks` of them together: with what its file has
+// by card, where it has a line for them.
+Engine started_on(Engine engine, const hardware::Device& card, std::int64_t ranks);
 
 // `dispatch_tokens:` of an engine's file and of a scenario's `engine:`.
 std::int64_t read_dispatch_tokens(const sim::io::YamlNode& node);

@@ -68,6 +68,19 @@ struct CapturedGraphs {
   bool pad = true;                  // a smaller batch is padded up to the next size
   bool mixed = false;               // batches with prompts have graphs, too
   bool alike = false;  // dp ranks compute as many tokens as the fullest without one, too
+  // Sizes beyond are not captured; nothing: all are.
+  std::optional<std::int64_t> up_to = {};
+
+  std::vector<std::int64_t> captured() const;
+};
+
+// A line of `by_card:`: what an engine chooses by its cards and how many of them it starts on.
+struct CardDefaults {
+  std::string named = {};                        // within a card's name; empty: of any
+  std::optional<sim::Bytes> memory_below = {};   // of a card; nothing: of any
+  std::optional<std::int64_t> ranks_below = {};  // tp x dp; nothing: on any number
+  std::optional<std::int64_t> tokens = {}, sequences = {}, chunk = {};  // the scheduler's
+  std::optional<std::int64_t> graphs_up_to = {};                        // tokens
 };
 
 // What `fraction` is a part of: the card's memory, or what is free once weights are loaded.
@@ -150,7 +163,9 @@ using LayoutRules = std::map<std::string, std::vector<std::string>>;
 // `of` holds, by a model's family, what is otherwise there.
 void read_compositions(const sim::io::YamlNode& node, Composition& all,
                        std::map<std::string, Composition>& of);
-CapturedGraphs read_captured_graphs(const sim::io::YamlNode& node);
+// What the node does not say is as in `engine`.
+CapturedGraphs read_captured_graphs(const sim::io::YamlNode& node, CapturedGraphs engine = {});
+std::vector<CardDefaults> read_card_defaults(const sim::io::YamlNode& node);
 EngineMemory read_engine_memory(const sim::io::YamlNode& node);
 EngineScheduler read_engine_scheduler(const sim::io::YamlNode& node);
 LayoutRules read_layout_rules(const sim::io::YamlNode& node);

@@ -140,9 +140,10 @@ std::string why_not(const Asker& asker, const EngineMemoryAnswer& a, std::size_t
 
 }  // namespace
 
-EngineMemoryAnswer ask_engine(const Engine& engine, const ModelSpec& model,
+EngineMemoryAnswer ask_engine(const Engine& of_any_card, const ModelSpec& model,
                               const Parallelism& layout, ServingOptions options,
                               const EngineQuestion& question, const hardware::Device& device) {
+  const Engine engine = started_on(of_any_card, device, layout.tp * layout.dp);
   SIM_CHECK(engine.memory.has_value(), "the engine's file says what memory it takes");
   const EngineMemory& memory = *engine.memory;
   const EngineScheduler scheduler = engine.scheduler.value_or(EngineScheduler{});
@@ -154,7 +155,7 @@ EngineMemoryAnswer ask_engine(const Engine& engine, const ModelSpec& model,
   a.sequences = question.sequences.value_or(scheduler.sequences.value_or(256));
   a.block = memory.block.value_or(16);
   options.page_tokens = a.block;
-  if (engine.graphs) options.cuda_graphs = static_cast<std::int64_t>(engine.graphs->sizes.size());
+  if (engine.graphs) options.cuda_graphs = static_cast<std::int64_t>(engine.graphs->captured().size());
   ServingLoad full_pass{.sequences = 0, .step_tokens = a.step_tokens};
   full_pass.logits = std::min(a.sequences, a.step_tokens);
   const Asker asker(memory, model, layout, options, full_pass, device, question.weights_loaded);

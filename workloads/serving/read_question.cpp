@@ -120,11 +120,11 @@ class Reader {
     }
     pool.scheduler.kind = kind_of(deployment_.engine).value_or(SchedulerKind::Vllm);
     const std::int64_t dp = pool.layout.dp;
-    if (const auto& s = deployment_.engine.scheduler) apply(*s, dp, pool);
-    if (const auto& g = deployment_.engine.graphs) {
-      pool.graphs = {.sizes = g->sizes, .pad = g->pad, .mixed = g->mixed, .alike = g->alike};
-    }
-    if (const auto& m = deployment_.engine.memory) {
+    const Engine engine =
+        started_on(deployment_.engine, deployment_.cluster.device, pool.layout.tp * dp);
+    if (const auto& s = engine.scheduler) apply(*s, dp, pool);
+    CapturedGraphs graphs = engine.graphs.value_or(CapturedGraphs{});
+    if (const auto& m = engine.memory) {
       take(m->fraction, pool.cache.fraction);
       pool.cache.of = m->of;
       pool.cache.reserve = m->reserve;
@@ -133,10 +133,8 @@ class Reader {
     for (const auto& from : {std::optional(node_), own}) {
       if (!from) continue;
       if (const auto part = from->find("scheduler")) apply(read_engine_scheduler(*part), dp, pool);
-      if (const auto part = from->find("graphs")) {
-        const CapturedGraphs g = read_captured_graphs(*part);
-        pool.graphs = {.sizes = g.sizes, .pad = g.pad, .mixed = g.mixed, .alike = g.alike};
-      }
+      if (const auto part = from->find("graphs"))
+        graphs = read_captured_graphs(*part, std::move(graphs));
       if (const auto part = from->find("kv")) read_cache(*part, pool);
       if (const auto part = from->find("router")) read_router(*part, pool.router);
       if (const auto part = from->find("autoscale")) pool.scale = read_scale(*part);
@@ -149,6 +147,10 @@ class Reader {
                                     pool.scale->most));
       }
     }
+    pool.graphs = {.sizes = graphs.captured(),
+                   .pad = graphs.pad,
+                   .mixed = graphs.mixed,
+                   .alike = graphs.alike};
     split_independent_ranks(pool);
     return pool;
   }

@@ -188,6 +188,34 @@ TEST_CASE("graphs are numbers of tokens and ranges of them") {
                                  "no batch is padded to their sizes"});
 }
 
+TEST_CASE("what an engine chooses by its cards is the first line that fits them") {
+  const Engine any = engine(
+      "graphs: {sizes: [1, \"8..32+8\"], up_to: 16}\nscheduler: {chunk: 100}\n"
+      "by_card:\n  - {memory_below: 60 GiB, ranks_below: 4, chunk: 200, graphs_up_to: 8}\n"
+      "  - {memory_below: 60 GiB, graphs_up_to: 24}\n"
+      "  - {named: A100, tokens: 2048, sequences: 256}\n");
+  using Sizes = std::vector<std::int64_t>;
+  const auto on = [&](const char* name, sim::Bytes memory, std::int64_t ranks) {
+    hardware::Device card;
+    card.name = name;
+    card.memory = memory;
+    return started_on(any, card, ranks);
+  };
+  const Engine few = on("L40S", 59_GiB, 3), many = on("L40S", 59_GiB, 4),
+               large = on("H100 SXM", 60_GiB, 1), a100 = on("A100 SXM 80GB", 80_GiB, 1);
+  CHECK(few.graphs->captured() == Sizes{1, 8});
+  CHECK(few.scheduler->chunk == 200);
+  CHECK(many.graphs->captured() == Sizes{1, 8, 16, 24});
+  CHECK(many.scheduler->chunk == 100);  // of which the line says nothing
+  CHECK(large.graphs->captured() == Sizes{1, 8, 16});
+  CHECK(large.scheduler->chunk == 100);
+  CHECK_FALSE(large.scheduler->tokens);
+  CHECK(a100.scheduler->tokens == 2048);
+  CHECK(a100.scheduler->sequences == 256);
+  CHECK(mistakes(kHead + "by_card:\n  - {chunk: 0}\n  - {cards: 2}\n").find("by_card") !=
+        std::string::npos);
+}
+
 TEST_CASE("a range of graphs that does not reach its end, or goes back, is a mistake") {
   const std::string expected =
       ": expected tokens from 1 to 65536, such as 8, or a range whose steps reach its end, such as "

@@ -104,6 +104,35 @@ TEST_CASE("a service takes what its engine's file says, then what the scenario s
   CHECK(s.inputs.defaults.empty());
 }
 
+TEST_CASE(
+    "an engine's graphs and tokens are those of its cards, unless the scenario says its own") {
+  const auto pool = [](const std::string& cluster, const std::string& layout,
+                       const std::string& more = "", const std::string& engine = "sglang-0.5.6") {
+    return read("name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") + "\ncluster: " +
+                configs("clusters/" + cluster + ".yaml") + "\nparallelism: " + layout +
+                "\nnetwork: bound\nengine: " + engine + "\nserving:\n" + kRequests + more)
+        .serving()
+        ->pool;
+  };
+  // srt/server_args.py: of 60 to 160 GB 256 sequences below --tp-size 4, else 512, and 8,192
+  // tokens; above 512 and 16,384.
+  CHECK(pool("h200-1x8", "{tp: 2}").graphs.sizes.back() == 256);
+  CHECK(pool("h200-1x8", "{tp: 8}").graphs.sizes.back() == 512);
+  CHECK(pool("h200-1x8", "{dp: 8, ep: 8}").graphs.sizes.back() == 512);
+  CHECK(pool("h200-1x8", "{tp: 8}").scheduler.chunk == 8192);
+  CHECK(pool("b200-1x8", "{tp: 2}").graphs.sizes.back() == 512);
+  CHECK(pool("b200-1x8", "{tp: 2}").scheduler.chunk == 16384);
+  const Pool own =
+      pool("b200-1x8", "{tp: 2}", "  graphs: {up_to: 1000}\n  scheduler: {chunk: 64}\n");
+  CHECK(own.graphs.sizes.back() == 992);  // 544 and every 32nd from there
+  CHECK(own.graphs.pad);
+  CHECK(own.scheduler.chunk == 64);
+  // vllm/engine/arg_utils.py: 70 GiB and more, but for an A100.
+  CHECK(pool("h100-1x8", "{tp: 8}", "", "vllm-0.19").scheduler.tokens == 8192);
+  CHECK(pool("a100-1x8", "{tp: 8}", "", "vllm-0.19").scheduler.tokens == 2048);
+  CHECK(pool("a100-1x8", "{tp: 8}", "", "vllm-0.19").scheduler.sequences == 256);
+}
+
 TEST_CASE("ranks that are alike are said again") {
   const Scenario s = read(text_of(kRequests + "  graphs: {sizes: [4], alike: true}\n", ""));
   CHECK(s.serving()->pool.graphs.alike);
