@@ -15,9 +15,6 @@ using workloads::serving::BatchPlan;
 
 constexpr int kMostSteps = 8;
 constexpr double kNear = 0.97;  // of the target
-constexpr int kRounds = 20;
-// Of the time: an engine that read more would decode nothing.
-constexpr double kMostReading = 0.95;
 // Beyond, whole numbers round up by a half, and the chance of none underflows later.
 constexpr double kManyPrompts = 100;
 
@@ -68,6 +65,36 @@ LargestBatch largest_batch(double most, double target, const std::function<doubl
   }
   const double part = high_time > low_time ? (target - low_time) / (high_time - low_time) : 0;
   return {.batch = low + part * (high - low), .time = target};
+}
+
+double PromptsFirst::reading_s(double step_s, double rate) const {
+  constexpr double kRare = 1e-6;
+  constexpr int kMostPasses = 10'000;
+  double waiting = rate * step_s, left = 0, reading = 0, chance = 1;
+  for (int i = 0; i < kMostPasses; ++i) {
+    const double some = -std::expm1(-waiting - left);
+    if (some <= 0) return reading;
+    const double prompts = (waiting + left) / some, read = std::clamp(prompts, 1.0, most);
+    const double pass = most > 1 ? one_s + (read - 1) / (most - 1) * (all_s - one_s) : one_s;
+    chance *= some;
+    reading += chance * pass;
+    if (chance * pass < kRare * reading) return reading;
+    waiting = rate * pass;
+    left = std::max(0.0, prompts - read);
+  }
+  return kForEver;
+}
+
+double PromptsFirst::token_s(double step_s, double by_second) const {
+  constexpr double kMostSlower = 1e4;
+  constexpr int kHalvings = 40;
+  // The longer a token takes the fewer prompts come: one time agrees with what it brings.
+  double low = step_s, high = step_s * kMostSlower;
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = std::sqrt(low * high);
+    (step_s + reading_s(step_s, by_second / middle) > middle ? low : high) = middle;
+  }
+  return high;
 }
 
 double fullest_of(double mean, std::int64_t ranks) {
@@ -162,19 +189,11 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   const auto token = [&](double b) {
     if (role == EngineRole::Generates) return step(decodes(b)) / accepted;
     if (between) {
-      const double most = static_cast<double>(d.layout.dp) * together;
-      const double decode_s = step(decodes(b)) / accepted;
-      // What comes depends on how long it takes: round by round until that settles.
-      double time = decode_s;
-      for (int i = 0; i < kRounds; ++i) {
-        const double rate = b * static_cast<double>(d.layout.dp) / output / time;
-        const double k = std::min(most, 1 + rate * (decode_s + passes * one_s));
-        const double pass = most > 1 ? one_s + (k - 1) / (most - 1) * (all_s - one_s) : one_s;
-        // A pass's time is that of a part of the rounds: rate x pass / k of every second.
-        const double reads = std::min(rate * passes * pass / k, kMostReading);
-        time = 0.5 * (time + decode_s / (1 - reads));
-      }
-      return time;
+      const PromptsFirst reading_first{.one_s = passes * one_s,
+                                       .all_s = passes * all_s,
+                                       .most = static_cast<double>(d.layout.dp) * together};
+      return reading_first.token_s(step(decodes(b)) / accepted,
+                                   b * static_cast<double>(d.layout.dp) / output);
     }
     const double even = step(with_prompts(b)) / accepted;
     if (!alike) return even;

@@ -5,12 +5,9 @@
 // and the prompts of those that follow are read beside them, or between (SGLang): a token takes
 //
 //   t(b) = step(b sequences and b input / output prompt tokens)          beside
-//   t(b) = step(b sequences) + r / k x passes x step(k prompts)          between
+//   t(b) = step(b sequences) + what is read before the next        between (PromptsFirst)
 //
-// where r = b dp / output / t(b) prompts come a second, of `passes` chunks each. Between, those are
-// read together that came in one round of a step and its prompts, k = 1 + r x round, each on a dp
-// rank of its own while the others wait for it, as far as ranks and chunks have room; a pass of k
-// lies on the line between one of a single rank and one of all.
+// where b dp / output / t(b) prompts come a second.
 //
 // Where ranks compute as many tokens as the fullest, its prompts are what a pass has (fullest_of);
 // of less than one the others are without.
@@ -57,6 +54,21 @@ double fullest_of(double mean, std::int64_t ranks);
 // Sequences of a dp rank that its cache and its scheduler have room for.
 double most_sequences(const workloads::serving::Pool& pool,
                       const workloads::serving::CachePlan& cache, double context);
+
+// An engine that decodes only while no prompt waits (SGLang): prompts that came during a step are
+// read together, then those that came meanwhile, and so on until a pass during which none came.
+// Prompts come at random (Poisson), so that a pass is followed by another with probability
+// 1 - exp(-rate x pass), of rate x pass / (1 - exp(-rate x pass)) prompts in the mean.
+struct PromptsFirst {
+  double one_s = 0, all_s = 0;  // what reads one prompt, and `most` of them; between, on a line
+  double most = 1;
+
+  static constexpr double kForEver = 1e4;
+  // The mean of what is read after a step. kForEver where it does not end.
+  double reading_s(double step_s, double rate) const;
+  // A step and what is read after it, where `by_second` / that many prompts come a second.
+  double token_s(double step_s, double by_second) const;
+};
 
 // What an engine does: all of a request, or with pools apart one of the two.
 enum class EngineRole { Both, Reads, Generates };

@@ -57,3 +57,25 @@ TEST_CASE("the fullest of several ranks has more than the mean of what comes at 
   // Very many.
   CHECK(fullest_of(1000, 8) == 1000.5);
 }
+
+TEST_CASE("prompts that are read first hold a step up until a pass during which none came") {
+  // A pass takes 0.1 s whatever it reads. After a step of 20 ms at 5 prompts a second one or more
+  // came with 1 - exp(-0.1) = 0.0951626; a pass is followed by another with 1 - exp(-0.5), so that
+  // there are exp(0.5) = 1.648721 of them: 0.0951626 x 0.1 s x 1.648721 = 15.69 ms.
+  const PromptsFirst even{.one_s = 0.1, .all_s = 0.1, .most = 8};
+  CHECK(even.reading_s(0.02, 5) == Approx(0.01569).epsilon(1e-4));
+  CHECK(even.reading_s(0.02, 0) == 0);
+  // With room for one, the same passes where hardly two come at once, and no end where 20 x 0.1 s
+  // of them come a second.
+  const PromptsFirst single{.one_s = 0.1, .all_s = 0.1, .most = 1};
+  CHECK(single.reading_s(1e-6, 0.01) == Approx(1e-6 * 0.01 * 0.1).epsilon(2e-3));
+  CHECK(single.reading_s(0.02, 20) == PromptsFirst::kForEver);
+  // 10 tokens for each prompt on one rank: 1 / (10 t) prompts a second, at which t comes out.
+  const double t = even.token_s(0.02, 0.1);
+  CHECK(t == Approx(0.02 + even.reading_s(0.02, 0.1 / t)).epsilon(1e-6));
+  CHECK(t > 0.02);
+  // Longer passes of more prompts: 0.1 s for one, 0.8 for eight. In the mean 1.0508 of 0.1 / 0.0952
+  // are read first, in 0.10508 s.
+  const PromptsFirst growing{.one_s = 0.1, .all_s = 0.8, .most = 8};
+  CHECK(growing.reading_s(0.02, 5) > even.reading_s(0.02, 5) * 1.05);
+}
