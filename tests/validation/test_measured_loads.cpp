@@ -187,8 +187,7 @@ TEST_CASE("a row of the lab is a load, an engine with its options, and three fig
   const E2eRow& b = read.rows[1];
   CHECK(b.precision == "fp4");
   CHECK(b.tpot_ms == 0);
-  CHECK(b.load->run.tokens == 2048);
-  CHECK(b.load->run.sequences == 256);
+  CHECK_FALSE(b.load->run.tokens);  // on an A100 the engine's file has others
   // 3998.498 and 40 tokens each.
   CHECK(b.load->name == "4000 tokens, 500 requests");
   CHECK(b.load->input == "3998");
@@ -307,7 +306,7 @@ TEST_CASE("a row that gives its load is played so, with what was set") {
   has(at_once, "cluster: {file: configs/clusters/a100-1x8.yaml, gpus_per_node: 4}\n");
   has(at_once, "parallelism: {tp: 2, dp: 1, ep: 1, etp: 2, pp: 2}\n");
   has(at_once, "  requests: {arrivals: {law: at_once}, input: 128, output: 4, count: 1000}\n");
-  has(at_once, "  scheduler: {tokens: 2048, sequences: 256, ahead: false}\n");
+  has(at_once, "  scheduler: {ahead: false}\n");
   has(at_once, "host: {overlapped: false}\n");
   CHECK(at_once.find("client") == std::string::npos);
   const E2eRow b = ratio("1,1,128,2048,500,inf,64,500,63996,350000,7000,230,10\n").rows.at(0);
