@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "validation/confidence.h"
 #include "workloads/serving/schedule/graphs.h"
 #include "workloads/serving/step_cost.h"
 
@@ -15,6 +16,7 @@ using workloads::serving::BatchPlan;
 
 constexpr int kMostSteps = 8;
 constexpr double kNear = 0.97;  // of the target
+constexpr double kNearlyAll = 0.9999;
 // Beyond, whole numbers round up by a half, and the chance of none underflows later.
 constexpr double kManyPrompts = 100;
 
@@ -67,34 +69,44 @@ LargestBatch largest_batch(double most, double target, const std::function<doubl
   return {.batch = low + part * (high - low), .time = target};
 }
 
-double PromptsFirst::reading_s(double step_s, double rate) const {
+PromptPasses::Reading PromptPasses::after(double step_s, double rate) const {
   constexpr double kRare = 1e-6;
   constexpr int kMostPasses = 10'000;
-  double waiting = rate * step_s, left = 0, reading = 0, chance = 1;
+  Reading reading;
+  double waiting = rate * step_s, left = 0, chance = 1;
   for (int i = 0; i < kMostPasses; ++i) {
     const double some = -std::expm1(-waiting - left);
     if (some <= 0) return reading;
     const double prompts = (waiting + left) / some, read = std::clamp(prompts, 1.0, most);
     const double pass = most > 1 ? one_s + (read - 1) / (most - 1) * (all_s - one_s) : one_s;
     chance *= some;
-    reading += chance * pass;
-    if (chance * pass < kRare * reading) return reading;
-    waiting = rate * pass;
+    reading.time_s += chance * passes * pass;
+    reading.passes += chance * passes;
+    if (chance * passes * pass < kRare * reading.time_s) return reading;
+    waiting = rate * passes * pass;
     left = std::max(0.0, prompts - read);
   }
-  return kForEver;
+  return {.time_s = kForEver, .passes = 1};
 }
 
-double PromptsFirst::token_s(double step_s, double by_second) const {
+double PromptPasses::token_s(double step_s, double by_second, Decodes decodes) const {
   constexpr double kMostSlower = 1e4;
   constexpr int kHalvings = 40;
   // The longer a token takes the fewer prompts come: one time agrees with what it brings.
   double low = step_s, high = step_s * kMostSlower;
   for (int i = 0; i < kHalvings; ++i) {
     const double middle = std::sqrt(low * high);
-    (step_s + reading_s(step_s, by_second / middle) > middle ? low : high) = middle;
+    const Reading reading = after(step_s, by_second / middle);
+    const double tokens = decodes == Decodes::Beside ? 1 + reading.passes : 1;
+    ((step_s + reading.time_s) / tokens > middle ? low : high) = middle;
   }
   return high;
+}
+
+double used_of(double room, double part) {
+  const double z = std::max(0.0, validation::normal_quantile(part));
+  const double root = std::sqrt(z * z / 4 + room) - z / 2;
+  return root * root / room;
 }
 
 double fullest_of(double mean, std::int64_t ranks) {
@@ -188,15 +200,31 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   }
   const auto token = [&](double b) {
     if (role == EngineRole::Generates) return step(decodes(b)) / accepted;
+    const double by_second = b * static_cast<double>(d.layout.dp) * accepted / output;
     if (between) {
-      const PromptsFirst reading_first{.one_s = passes * one_s,
-                                       .all_s = passes * all_s,
-                                       .most = static_cast<double>(d.layout.dp) * together};
-      return reading_first.token_s(step(decodes(b)) / accepted,
-                                   b * static_cast<double>(d.layout.dp) / output);
+      const PromptPasses reading_first{.one_s = one_s,
+                                       .all_s = all_s,
+                                       .most = static_cast<double>(d.layout.dp) * together,
+                                       .passes = passes};
+      return reading_first.token_s(step(decodes(b)) / accepted, by_second,
+                                   PromptPasses::Decodes::Between);
+    }
+    if (!alike) {
+      const double room = std::max(1.0, budget - b * static_cast<double>(1 + rules.draft));
+      const double piece = std::min(input, room),
+                   whole_prompts = std::max(1.0, std::floor(room / input));
+      std::vector<BatchPlan> ranks(static_cast<std::size_t>(d.layout.dp), decodes(b));
+      add_prompts(piece, piece, ranks.front());
+      BatchPlan fullest_pass = decodes(b);
+      add_prompts(whole_prompts * piece, piece, fullest_pass);
+      const PromptPasses beside{
+          .one_s = steps.seconds(workloads::serving::batch_of(ranks, rules.draft)),
+          .all_s = step(fullest_pass),
+          .most = static_cast<double>(d.layout.dp) * whole_prompts,
+          .passes = std::ceil(input / room)};
+      return beside.token_s(step(decodes(b)), by_second, PromptPasses::Decodes::Beside) / accepted;
     }
     const double even = step(with_prompts(b)) / accepted;
-    if (!alike) return even;
     // Of the fullest rank, whose tokens all compute.
     const double prompts = std::min(fullest_of(b * accepted / output * passes, d.layout.dp),
                                     std::max(1.0, (budget - b) / chunk));
@@ -208,7 +236,10 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
     if (prompts >= 1) return std::max(even, padded);
     return std::max(even, (1 - prompts) * step(decodes(b)) / accepted + prompts * padded);
   };
-  double most = most_sequences(q.pool, cache, input + output / 2);
+  // TensorRT-LLM starts none that may not end.
+  const bool whole_output = rules.kind == workloads::serving::SchedulerKind::Trtllm &&
+                            rules.admission == workloads::Admission::NoEvict;
+  double most = most_sequences(q.pool, cache, input + (whole_output ? output : output / 2));
   if (!between && role == EngineRole::Both)
     most = std::min(most, std::max(1.0, budget / (1 + static_cast<double>(rules.draft) +
                                                   accepted * input / output)));
@@ -217,7 +248,10 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   found.token_s = best.time;
   found.least_token_s = best.least_time;
   if (best.batch <= 0) return found;
-  found.capacity = best.batch * static_cast<double>(d.layout.dp) / output / best.time;
+  const double together_at_most = best.batch * static_cast<double>(d.layout.dp);
+  found.capacity = together_at_most / output / best.time;
+  if (best.batch >= std::floor(most))
+    found.capacity *= used_of(together_at_most, std::min(q.targets.attained, kNearlyAll));
   if (role == EngineRole::Generates) {
     found.use = use(decodes(best.batch));
   } else if (between) {

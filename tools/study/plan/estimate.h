@@ -4,17 +4,18 @@
 // A service in its steady state: b sequences of a dp rank decode, half-way through their output,
 // and the prompts of those that follow are read beside them, or between (SGLang): a token takes
 //
-//   t(b) = step(b sequences and b input / output prompt tokens)          beside
-//   t(b) = step(b sequences) + what is read before the next        between (PromptsFirst)
+//   t(b) = the mean step, of which some have prompts beside       beside
+//   t(b) = step(b sequences) + what is read before the next       between (SGLang)
 //
-// where b dp / output / t(b) prompts come a second.
+// where b dp / output / t(b) prompts come a second (PromptPasses).
 //
-// Where ranks compute as many tokens as the fullest, its prompts are what a pass has (fullest_of);
-// of less than one the others are without.
+// Where ranks compute as many tokens as the fullest, all steps have b input / output prompt tokens,
+// its prompts are what a pass has (fullest_of); of less than one the others are without.
 //
 // and the engine carries b dp accepted / output / t(b) requests a second at the largest b that
-// memory, the scheduler and the target of a token's time allow. Queues, and what differs from one
-// iteration to the next, are left out: they are what the measured service is for.
+// memory, the scheduler and the target of a token's time allow; where it is room that ends it, at
+// what leaves some free (used_of). Other queues, and what differs from one iteration to the next,
+// are left out: they are what the measured service is for.
 #pragma once
 
 #include <cstdint>
@@ -51,23 +52,36 @@ struct Estimate {
 // random (Poisson) as are `mean` to a rank, and are dealt out evenly: of N / ranks, rounded up.
 double fullest_of(double mean, std::int64_t ranks);
 
+// The part of the room for so many sequences that is in use in the mean, where that many are not
+// exceeded in `part` of the time: of a Poisson number of mean a, a + z sqrt(a) = room.
+// REQUIRES: room > 0, 0 < part < 1
+double used_of(double room, double part);
+
 // Sequences of a dp rank that its cache and its scheduler have room for.
 double most_sequences(const workloads::serving::Pool& pool,
                       const workloads::serving::CachePlan& cache, double context);
 
-// An engine that decodes only while no prompt waits (SGLang): prompts that came during a step are
-// read together, then those that came meanwhile, and so on until a pass during which none came.
-// Prompts come at random (Poisson), so that a pass is followed by another with probability
-// 1 - exp(-rate x pass), of rate x pass / (1 - exp(-rate x pass)) prompts in the mean.
-struct PromptsFirst {
-  double one_s = 0, all_s = 0;  // what reads one prompt, and `most` of them; between, on a line
+// Prompts that came during a step are read together in the next pass, then those that came
+// meanwhile, and so on until a pass during which none came. They come at random (Poisson), so that
+// a pass is followed by another with probability 1 - exp(-rate x pass), of
+// rate x pass / (1 - exp(-rate x pass)) prompts in the mean.
+struct PromptPasses {
+  double one_s = 0, all_s = 0;  // a pass of one prompt, and of `most` of them; between, on a line
   double most = 1;
+  double passes = 1;  // that a prompt takes
 
   static constexpr double kForEver = 1e4;
-  // The mean of what is read after a step. kForEver where it does not end.
-  double reading_s(double step_s, double rate) const;
-  // A step and what is read after it, where `by_second` / that many prompts come a second.
-  double token_s(double step_s, double by_second) const;
+  // The means of what is read after a step: how long that takes, kForEver where it does not end,
+  // and in how many passes.
+  struct Reading {
+    double time_s = 0, passes = 0;
+  };
+  Reading after(double step_s, double rate) const;
+
+  // From one token to the next, where `by_second` / that many prompts come a second: passes of
+  // prompts are between the steps, or sequences have a token of them, too.
+  enum class Decodes { Between, Beside };
+  double token_s(double step_s, double by_second, Decodes decodes) const;
 };
 
 // What an engine does: all of a request, or with pools apart one of the two.

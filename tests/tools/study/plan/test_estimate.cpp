@@ -58,24 +58,42 @@ TEST_CASE("the fullest of several ranks has more than the mean of what comes at 
   CHECK(fullest_of(1000, 8) == 1000.5);
 }
 
-TEST_CASE("prompts that are read first hold a step up until a pass during which none came") {
+TEST_CASE("prompts that came during a step are read until a pass during which none came") {
+  using Decodes = PromptPasses::Decodes;
   // A pass takes 0.1 s whatever it reads. After a step of 20 ms at 5 prompts a second one or more
   // came with 1 - exp(-0.1) = 0.0951626; a pass is followed by another with 1 - exp(-0.5), so that
-  // there are exp(0.5) = 1.648721 of them: 0.0951626 x 0.1 s x 1.648721 = 15.69 ms.
-  const PromptsFirst even{.one_s = 0.1, .all_s = 0.1, .most = 8};
-  CHECK(even.reading_s(0.02, 5) == Approx(0.01569).epsilon(1e-4));
-  CHECK(even.reading_s(0.02, 0) == 0);
+  // there are exp(0.5) = 1.648721 of them: 0.156896 in the mean, in 15.69 ms.
+  const PromptPasses even{.one_s = 0.1, .all_s = 0.1, .most = 8};
+  CHECK(even.after(0.02, 5).passes == Approx(0.156896).epsilon(1e-4));
+  CHECK(even.after(0.02, 5).time_s == Approx(0.0156896).epsilon(1e-4));
+  CHECK(even.after(0.02, 0).time_s == 0);
+  // Two passes of half as long for a prompt are as long.
+  const PromptPasses halves{.one_s = 0.05, .all_s = 0.05, .most = 8, .passes = 2};
+  CHECK(halves.after(0.02, 5).time_s == Approx(0.0156896).epsilon(1e-4));
+  CHECK(halves.after(0.02, 5).passes == Approx(2 * 0.156896).epsilon(1e-4));
   // With room for one, the same passes where hardly two come at once, and no end where 20 x 0.1 s
   // of them come a second.
-  const PromptsFirst single{.one_s = 0.1, .all_s = 0.1, .most = 1};
-  CHECK(single.reading_s(1e-6, 0.01) == Approx(1e-6 * 0.01 * 0.1).epsilon(2e-3));
-  CHECK(single.reading_s(0.02, 20) == PromptsFirst::kForEver);
+  const PromptPasses single{.one_s = 0.1, .all_s = 0.1, .most = 1};
+  CHECK(single.after(1e-6, 0.01).time_s == Approx(1e-6 * 0.01 * 0.1).epsilon(2e-3));
+  CHECK(single.after(0.02, 20).time_s == PromptPasses::kForEver);
   // 10 tokens for each prompt on one rank: 1 / (10 t) prompts a second, at which t comes out.
-  const double t = even.token_s(0.02, 0.1);
-  CHECK(t == Approx(0.02 + even.reading_s(0.02, 0.1 / t)).epsilon(1e-6));
+  const double t = even.token_s(0.02, 0.1, Decodes::Between);
+  CHECK(t == Approx(0.02 + even.after(0.02, 0.1 / t).time_s).epsilon(1e-6));
   CHECK(t > 0.02);
-  // Longer passes of more prompts: 0.1 s for one, 0.8 for eight. In the mean 1.0508 of 0.1 / 0.0952
-  // are read first, in 0.10508 s.
-  const PromptsFirst growing{.one_s = 0.1, .all_s = 0.8, .most = 8};
-  CHECK(growing.reading_s(0.02, 5) > even.reading_s(0.02, 5) * 1.05);
+  // Passes of prompts that bring a token, too, are so much of all steps.
+  const double beside = even.token_s(0.02, 0.1, Decodes::Beside);
+  const auto reading = even.after(0.02, 0.1 / beside);
+  CHECK(beside == Approx((0.02 + reading.time_s) / (1 + reading.passes)).epsilon(1e-6));
+  CHECK(beside < t);
+  // Longer passes of more prompts, 0.1 s for one, 0.8 for eight: 1.0508 = 0.1 / 0.0951626 are read
+  // first, in 0.10508 s.
+  const PromptPasses growing{.one_s = 0.1, .all_s = 0.8, .most = 8};
+  CHECK(growing.after(0.02, 5).time_s > even.after(0.02, 5).time_s * 1.05);
+}
+
+TEST_CASE("room for sequences is not full in the mean") {
+  // 36 + 2.3263 x 6 = 49.958 of 49.958; all of it where half the time will do.
+  CHECK(used_of(49.958, 0.99) == Approx(36 / 49.958).epsilon(1e-3));
+  CHECK(used_of(10, 0.5) == Approx(1));
+  CHECK(used_of(1e6, 0.99) == Approx(1).epsilon(3e-3));
 }
