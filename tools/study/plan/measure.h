@@ -24,6 +24,7 @@ struct MeasuredEngine {
 RequestCount request_count(const workloads::serving::ServingQuestion& question,
                            const Estimate& estimate, bool counted);
 
+// Anew with more requests where the first run shows that they were too few for what it found.
 MeasuredEngine measure_service(const workloads::Deployment& deployment,
                                const workloads::serving::ServingQuestion& question,
                                const Estimate& estimate, bool counted);

@@ -10,6 +10,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "tests/tools/study/plan/small_plans.h"
+#include "tools/study/plan/measure.h"
 #include "workloads/serving/service.h"
 
 using namespace moesim;
@@ -248,4 +249,26 @@ TEST_CASE("an engine that goes on without a GPU is told to, and what it then car
   CHECK(down["available"].get<double>() == doctest::Approx(0.922745).epsilon(1e-5));
   CHECK(has(call(tools::plan_command(), {{"FILE", {file.string()}}}).out,
             "\n  elastic   with a GPU lost it carries "));
+}
+
+TEST_CASE("what an engine carries does not depend on what was estimated") {
+  // TensorRT-LLM's scheduler: an estimate of nothing once had it measured in a run of 200 requests,
+  // which ended before the engine was full.
+  const std::string text =
+      "name: s\nmodel: mixtral-8x7b\ncluster: h100-1x4\nparallelism: {tp: 4}\n"
+      "engine: trtllm\nrouting: {law: uniform}\n"
+      "serving:\n  requests: {arrivals: {law: poisson, rate: 9 /s}, input: 500, "
+      "output: 300, count: 200}\n  targets: {ttft: 2 s, tpot: 30 ms}\n";
+  const workloads::Scenario s =
+      workloads::read_scenario(sim::io::YamlDocument::parse(text, "s").root(), tools::shipped());
+  const auto measured = [&](double capacity, double token_s) {
+    return tools::measure_service(s.deployment, *s.serving(),
+                                  {.capacity = capacity, .token_s = token_s, .first_s = 0.1},
+                                  false);
+  };
+  const tools::MeasuredEngine known = measured(30, 0.02), unknown = measured(0.3, 0.001);
+  CHECK(known.requests.count > 400);
+  CHECK(static_cast<double>(unknown.requests.count) >
+        0.6 * static_cast<double>(known.requests.count));
+  CHECK(unknown.capacity.p50 == doctest::Approx(known.capacity.p50).epsilon(0.1));
 }
