@@ -198,16 +198,35 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   if (e2el) {
     target = std::min(target, (sim::to_seconds(*e2el) - found.first_s) / std::max(1.0, output - 1));
   }
+  // TensorRT-LLM starts none that may not end.
+  const bool whole_output = rules.kind == workloads::serving::SchedulerKind::Trtllm &&
+                            rules.admission == workloads::Admission::NoEvict;
+  double most = most_sequences(q.pool, cache, input + (whole_output ? output : output / 2));
+  if (!between && role == EngineRole::Both)
+    most = std::min(most, std::max(1.0, budget / (1 + static_cast<double>(rules.draft) +
+                                                  accepted * input / output)));
+  // Beyond the largest graph a step takes what launching it does.
+  const double graphs = q.pool.graphs.sizes.empty()
+                            ? most
+                            : static_cast<double>(q.pool.graphs.sizes.back() / (1 + rules.draft));
+  double launched_s = 0;
+  if (most > graphs) {
+    launched_s = step({.chunks = {{.tokens = 1}}});
+    if (launched_s / accepted > target) most = graphs;
+  }
+  const auto decode_s = [&](double b) {
+    return b > graphs ? std::max(step(decodes(b)), launched_s) : step(decodes(b));
+  };
   const auto token = [&](double b) {
-    if (role == EngineRole::Generates) return step(decodes(b)) / accepted;
+    if (role == EngineRole::Generates) return decode_s(b) / accepted;
     const double by_second = b * static_cast<double>(d.layout.dp) * accepted / output;
     if (between) {
       const PromptPasses reading_first{.one_s = one_s,
                                        .all_s = all_s,
                                        .most = static_cast<double>(d.layout.dp) * together,
                                        .passes = passes};
-      return reading_first.token_s(step(decodes(b)) / accepted, by_second,
-                                   PromptPasses::Decodes::Between);
+      return reading_first.token_s(decode_s(b), by_second, PromptPasses::Decodes::Between) /
+             accepted;
     }
     if (!alike) {
       const double room = std::max(1.0, budget - b * static_cast<double>(1 + rules.draft));
@@ -222,7 +241,7 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
           .all_s = step(fullest_pass),
           .most = static_cast<double>(d.layout.dp) * whole_prompts,
           .passes = std::ceil(input / room)};
-      return beside.token_s(step(decodes(b)), by_second, PromptPasses::Decodes::Beside) / accepted;
+      return beside.token_s(decode_s(b), by_second, PromptPasses::Decodes::Beside) / accepted;
     }
     const double even = step(with_prompts(b)) / accepted;
     // Of the fullest rank, whose tokens all compute.
@@ -234,15 +253,8 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
     const double padded =
         steps.seconds(workloads::serving::batch_of(ranks, rules.draft)) / accepted;
     if (prompts >= 1) return std::max(even, padded);
-    return std::max(even, (1 - prompts) * step(decodes(b)) / accepted + prompts * padded);
+    return std::max(even, (1 - prompts) * decode_s(b) / accepted + prompts * padded);
   };
-  // TensorRT-LLM starts none that may not end.
-  const bool whole_output = rules.kind == workloads::serving::SchedulerKind::Trtllm &&
-                            rules.admission == workloads::Admission::NoEvict;
-  double most = most_sequences(q.pool, cache, input + (whole_output ? output : output / 2));
-  if (!between && role == EngineRole::Both)
-    most = std::min(most, std::max(1.0, budget / (1 + static_cast<double>(rules.draft) +
-                                                  accepted * input / output)));
   const LargestBatch best = largest_batch(most, target, token);
   found.batch = best.batch;
   found.token_s = best.time;
@@ -255,7 +267,7 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   if (role == EngineRole::Generates) {
     found.use = use(decodes(best.batch));
   } else if (between) {
-    const double decodes_part = std::min(1.0, step(decodes(best.batch)) / accepted / best.time);
+    const double decodes_part = std::min(1.0, decode_s(best.batch) / accepted / best.time);
     found.use = mixed(use(decodes(best.batch)), decodes_part, use(reading));
   } else {
     found.use = use(with_prompts(best.batch));
