@@ -262,7 +262,7 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   if (best.batch <= 0) return found;
   const double together_at_most = best.batch * static_cast<double>(d.layout.dp);
   found.capacity = together_at_most / output / best.time;
-  if (best.batch >= std::floor(most))
+  if (whole_output && best.batch >= std::floor(most))
     found.capacity *= used_of(together_at_most, std::min(q.targets.attained, kNearlyAll));
   if (role == EngineRole::Generates) {
     found.use = use(decodes(best.batch));

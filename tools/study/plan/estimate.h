@@ -13,9 +13,9 @@
 // its prompts are what a pass has (fullest_of); of less than one the others are without.
 //
 // and the engine carries b dp accepted / output / t(b) requests a second at the largest b that
-// memory, the scheduler and the target of a token's time allow; where it is room that ends it, at
-// what leaves some free (used_of). Other queues, and what differs from one iteration to the next,
-// are left out: they are what the measured service is for.
+// memory, the scheduler and the target of a token's time allow; where it is room that ends it and
+// whole outputs have theirs kept free, at what leaves some (used_of). Other queues, and what
+// differs from one iteration to the next, are left out: they are what the measured service is for.
 #pragma once
 
 #include <cstdint>
