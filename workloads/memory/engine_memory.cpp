@@ -155,7 +155,8 @@ EngineMemoryAnswer ask_engine(const Engine& of_any_card, const ModelSpec& model,
   a.sequences = question.sequences.value_or(scheduler.sequences.value_or(256));
   a.block = memory.block.value_or(16);
   options.page_tokens = a.block;
-  if (engine.graphs) options.cuda_graphs = static_cast<std::int64_t>(engine.graphs->captured().size());
+  if (engine.graphs)
+    options.cuda_graphs = static_cast<std::int64_t>(engine.graphs->captured().size());
   ServingLoad full_pass{.sequences = 0, .step_tokens = a.step_tokens};
   full_pass.logits = std::min(a.sequences, a.step_tokens);
   const Asker asker(memory, model, layout, options, full_pass, device, question.weights_loaded);

@@ -82,7 +82,7 @@ TEST_CASE("where nothing is named every cost model, the links and a law's skew v
   // What no cost model moves has what a scenario has.
   values["measure"] = {"memory.total_bytes"};
   values["set"].push_back("cluster=h100-2x8");
-  values["set"].push_back("parallelism={dp: 16, ep: 16}");
+  values["set"].push_back("parallelism={dp: 16, ep: 8}");
   values["set"].push_back("routing={law: balanced}");
   CHECK(ends_of(json_of(values)) ==
         std::map<std::string, std::string>{
