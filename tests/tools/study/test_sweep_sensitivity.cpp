@@ -80,7 +80,7 @@ TEST_CASE("where nothing is named every cost model, the links and a law's skew v
     CHECK(ends.count(std::string("factor.") + model) == 1);
 
   // What no cost model moves has what a scenario has.
-  values["measure"] = {"memory.total_bytes"};
+  values["measure"] = {"memory.peak_bytes"};
   values["set"].push_back("cluster=h100-2x8");
   values["set"].push_back("parallelism={dp: 16, ep: 8}");
   values["set"].push_back("routing={law: balanced}");
