@@ -121,7 +121,7 @@ void Hdf5Writer::attribute(const std::string& name, const std::string& value) {
       own(H5Acreate2(handle_.id(), name.c_str(), type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT),
           H5Aclose, where, kFailed);
   const char* text = value.c_str();
-  check(H5Awrite(attribute.id(), type.id(), &text), where, kFailed);
+  check(H5Awrite(attribute.id(), type.id(), static_cast<const void*>(&text)), where, kFailed);
 }
 
 void Hdf5Writer::attribute(const std::string& name, std::int64_t value) {
@@ -248,8 +248,9 @@ void Hdf5Writer::strings(const std::string& path, std::span<const std::string> v
   if (values.empty()) return;
   std::vector<const char*> pointers;
   for (const std::string& value : values) pointers.push_back(value.c_str());
-  check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()), where,
-        kFailed);
+  check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                 static_cast<const void*>(pointers.data())),
+        where, kFailed);
 }
 
 void Hdf5Writer::close() {

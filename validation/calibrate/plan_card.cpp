@@ -30,9 +30,10 @@ void plan_ceilings(PlanWriter& writer, const PlanOptions& options) {
   stream("ceiling", "copy", "cuda", 8'192'000'000, true);
   stream("ceiling", "read", "moesim", 8'192'000'000, true);
   // What the L2 gives, and how much it holds: the same buffer again and again.
-  for (double megabytes = 1; megabytes <= 1024; megabytes *= 2) {
-    stream("extra", "read", "moesim", megabytes * 1'048'576, false);
-    if (megabytes <= 256) stream("extra", "copy", "moesim", megabytes * 1'048'576, false);
+  for (std::int64_t megabytes = 1; megabytes <= 1024; megabytes *= 2) {
+    const auto bytes = static_cast<double>(megabytes * 1'048'576);
+    stream("extra", "read", "moesim", bytes, false);
+    if (megabytes <= 256) stream("extra", "copy", "moesim", bytes, false);
   }
   const WeightShape large{8192, 8192, "8192 cubed"};
   for (const std::string& impl : options.implementations) {

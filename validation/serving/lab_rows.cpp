@@ -151,7 +151,7 @@ E2eRows read_lab(const CsvTable& t) {
                .tpot_ms = nothing_or_above_zero(t, i, "mean_tpot_ms"),
                .throughput = nothing_or_above_zero(t, i, "output_throughput")};
     if (const std::string why = mismatch(row, started, page, t.text(i, hardware)); !why.empty()) {
-      ++skipped[page + ": " + why];
+      ++skipped[fmt::format("{}: {}", page, why)];
       continue;
     }
     const double tokens = row.throughput * duration;

@@ -24,10 +24,10 @@ struct Workload {
   std::array<double, kMostStages> rates = {};  // requests a second, by stage; 0: not said
   double seconds = 0;                          // of a stage
 };
-constexpr std::array<Workload, 4> kWorkloads{{{"general", 571, 245, 9 * 5, {8, 20}, 600},
-                                              {"codegen", 589, 243, 11 * 4, {5, 10}, 600},
-                                              {"roleplay", 782, 248, 10 * 5, {6, 0}, 1200},
-                                              {"general-lite", 571, 245, 9 * 5, {0, 6}, 600}}};
+constexpr std::array<Workload, 4> kWorkloads{{{"general", 571, 245, 45, {8, 20}, 600},
+                                              {"codegen", 589, 243, 44, {5, 10}, 600},
+                                              {"roleplay", 782, 248, 50, {6, 0}, 1200},
+                                              {"general-lite", 571, 245, 45, {0, 6}, 600}}};
 constexpr std::string_view kOverloaded = "reasoning";
 
 E2eRow row_of(const CsvTable& t, std::size_t i, const Workload& workload, double rate) {

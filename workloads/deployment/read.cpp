@@ -118,7 +118,7 @@ void collect(const YamlNode& node, const std::string& path, ClusterChanges& over
   }
   for (const auto& [key, value] : node.entries()) {
     if (path.empty() && key == "file") continue;
-    collect(value, path.empty() ? key : path + "." + key, overrides);
+    collect(value, path.empty() ? key : fmt::format("{}.{}", path, key), overrides);
   }
 }
 

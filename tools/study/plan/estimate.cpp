@@ -206,9 +206,11 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
     most = std::min(most, std::max(1.0, budget / (1 + static_cast<double>(rules.draft) +
                                                   accepted * input / output)));
   // Beyond the largest graph a step takes what launching it does.
-  const double graphs = q.pool.graphs.sizes.empty()
-                            ? most
-                            : static_cast<double>(q.pool.graphs.sizes.back() / (1 + rules.draft));
+  const auto& sizes = q.pool.graphs.sizes;
+  const double graphs =
+      sizes.empty()
+          ? most
+          : std::floor(static_cast<double>(sizes.back()) / static_cast<double>(1 + rules.draft));
   double launched_s = 0;
   if (most > graphs) {
     launched_s = step({.chunks = {{.tokens = 1}}});

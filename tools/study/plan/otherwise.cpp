@@ -125,7 +125,7 @@ void look_for_cache(const PlanWork& work, Nearest& nearest) {
                                    .engine = std::move(found->engine),
                                    .offer = found->offer});
   } catch (const sim::ConfigError&) {
-    // This model, or what the question says of its precision, has no such cache.
+    return;  // this model, or what the question says of its precision, has no such cache
   }
 }
 

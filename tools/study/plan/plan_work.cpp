@@ -29,8 +29,8 @@ std::vector<std::vector<std::pair<std::string, std::string>>> varied_of(const Pl
   return all;
 }
 
-void ask(PlanWork& work, const char* role, Demand demand) {
-  work.asked.push_back(std::move(demand));
+void ask(PlanWork& work, const char* role, const Demand& demand) {
+  work.asked.push_back(demand);
   work.roles.emplace_back(role);
 }
 

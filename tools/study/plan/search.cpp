@@ -128,7 +128,7 @@ class Search {
         continue;
       if (!wanted(i)) continue;
       best = i;
-      most = std::move(offer);
+      most = offer;
     }
     return best;
   }

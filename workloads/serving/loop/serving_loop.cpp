@@ -218,7 +218,7 @@ void ServingLoop::reach(std::unique_ptr<Job> job) {
   jobs_.emplace(job->id, std::move(job));
 }
 
-void ServingLoop::handle(std::size_t replica, Outcome outcome) {
+void ServingLoop::handle(std::size_t replica, const Outcome& outcome) {
   for (Job* finished : outcome.finished) {
     auto node = jobs_.extract(finished->id);
     std::unique_ptr<Job> job = std::move(node.mapped());

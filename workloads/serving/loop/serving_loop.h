@@ -131,7 +131,7 @@ class ServingLoop {
   void send_requests();
   sim::Time through_front_end();
   void reach(std::unique_ptr<Job> job);
-  void handle(std::size_t replica, Outcome outcome);
+  void handle(std::size_t replica, const Outcome& outcome);
   void move_cache(std::unique_ptr<Job> job, std::size_t sender);
   void begin_moves();
   double stretch_of(std::size_t replica) const;
