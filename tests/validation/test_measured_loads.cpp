@@ -136,7 +136,7 @@ TEST_CASE("a command line that is not understood says why") {
         "its command has 4 ranks for 3 parts of experts");
 }
 
-TEST_CASE("what an engine does by itself depends on its version, its GPU and its ranks") {
+TEST_CASE("what an engine does by itself depends on its version") {
   const auto of = [](const char* engine, const char* version, const RunOptions& run = {}) {
     StartedEngine started{.engine = engine, .run = run};
     add_defaults(version, started);

@@ -108,8 +108,7 @@ std::string table_of(std::vector<Run> runs, const std::string& name, const std::
     if (!run.ended && notes != nullptr)
       notes->push_back(
           fmt::format("{}: the test of {} has no last line (\"# Avg bus bandwidth\"): was it ended "
-                      "early? Its {} "
-                      "rows are taken",
+                      "early? Its {} rows are taken",
                       name, operated, run.rows.size()));
     for (const Row& row : run.rows) {
       csv += fmt::format("{},{},{},{:.0f},{}\n", operated, row.type, gpus, row.bytes, row.us);

@@ -241,11 +241,13 @@ Sensitivity sobol(const std::vector<Factor>& factors, Runs& runs, std::size_t ro
 
 std::vector<Factor> factors_of(const Arguments& arguments, Runs& runs) {
   std::vector<Factor> factors;
-  if (!arguments.has("over")) factors = default_factors(runs.base(), runs.measure());
-  if (!arguments.has("over") && factors.empty())
+  if (!arguments.has("over")) {
+    factors = default_factors(runs.base(), runs.measure());
+    if (!factors.empty()) return factors;
     throw sim::ConfigError(
         "sweep sensitivity: say what varies: --over KEY=RANGE of a scenario; this one has no "
         "links, and no skew, to vary without");
+  }
   for (const std::string& text : arguments.all("over")) {
     factors.push_back(read_factor(text, "--over"));
     const auto same = std::ranges::count(factors, factors.back().key, &Factor::key);

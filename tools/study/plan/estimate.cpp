@@ -167,7 +167,6 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   const double together = between ? std::max(1.0, std::floor(budget / input)) : 1;  // of a rank
   BatchPlan reading;
   add_prompts(together * chunk, chunk, reading);
-  const double all_s = step(reading);
   BatchPlan one_chunk;
   add_prompts(chunk, chunk, one_chunk);
   std::vector<BatchPlan> on_one(static_cast<std::size_t>(d.layout.dp), BatchPlan{.dummy = true});
@@ -224,7 +223,7 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
     const double by_second = b * static_cast<double>(d.layout.dp) * accepted / output;
     if (between) {
       const PromptPasses reading_first{.one_s = one_s,
-                                       .all_s = all_s,
+                                       .all_s = step(reading),
                                        .most = static_cast<double>(d.layout.dp) * together,
                                        .passes = passes};
       return reading_first.token_s(decode_s(b), by_second, PromptPasses::Decodes::Between) /
@@ -262,10 +261,10 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   found.token_s = best.time;
   found.least_token_s = best.least_time;
   if (best.batch <= 0) return found;
-  const double together_at_most = best.batch * static_cast<double>(d.layout.dp);
-  found.capacity = together_at_most / output / best.time;
+  const double sequences = best.batch * static_cast<double>(d.layout.dp);
+  found.capacity = sequences / output / best.time;
   if (whole_output && best.batch >= std::floor(most))
-    found.capacity *= used_of(together_at_most, std::min(q.targets.attained, kNearlyAll));
+    found.capacity *= used_of(sequences, std::min(q.targets.attained, kNearlyAll));
   if (role == EngineRole::Generates) {
     found.use = use(decodes(best.batch));
   } else if (between) {
