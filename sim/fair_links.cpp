@@ -273,7 +273,7 @@ void FairLinks::fill_lowest_first() {
 // missing.
 void FairLinks::fill_up(Link link, double level) {
   LinkState& state = links_[link];
-  const auto missing = static_cast<std::int64_t>(filling_[link].flows + 0.5) - state.here;
+  const auto missing = std::int64_t{std::llround(filling_[link].flows)} - state.here;
   if (missing > 0) {
     // From the end, so that what is attached, and swapped forward, is not met again.
     auto& entries = state.entries;

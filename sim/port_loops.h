@@ -13,7 +13,7 @@ inline constexpr float kUnlimited = 1e30f;
 
 // Rows are padded to whole words of bits, and the arrays that they are played against with them.
 inline constexpr std::size_t kWord = 32, kLanes = 16;
-inline constexpr std::size_t padded(std::size_t n) {
+constexpr std::size_t padded(std::size_t n) {
   return (n + kWord - 1) / kWord * kWord;
 }
 

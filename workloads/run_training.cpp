@@ -80,7 +80,8 @@ Account account(const Deployment& d, const StepTime& step, ChunkTable& chunks, R
   for (const auto& rank : step.passes)
     for (const ChunkPass& pass : rank) ++counts[pass];
   const Parallelism& p = d.layout;
-  const double groups = static_cast<double>(p.tp * p.cp * p.dp / group_ranks(p));
+  const std::int64_t all_groups = p.tp * p.cp * p.dp / group_ranks(p);
+  const auto groups = static_cast<double>(all_groups);
   const double ranks = static_cast<double>(p.pp);
   std::array<double, kPhases> time{}, p10{}, p90{};
   for (const auto& [pass, count] : counts) {

@@ -30,7 +30,8 @@ GroupRows group_rows(std::span<const std::int64_t> rows) {
     g.most = std::max(g.most, static_cast<double>(r));
     for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
       const auto tile = static_cast<std::int64_t>(kRowTiles[i]);
-      g.tiles[i] += static_cast<double>((r + tile - 1) / tile);
+      const std::int64_t tiles = (r + tile - 1) / tile;
+      g.tiles[i] += static_cast<double>(tiles);
     }
   }
   return g;

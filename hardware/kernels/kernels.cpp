@@ -245,7 +245,7 @@ struct Kernels::Models {
 KernelChoice resolve(const Device& device, const KernelChoice& choice) {
   const auto one = [&](const std::string& name, std::string_view what,
                        std::span<const std::string_view> kinds, std::string_view variant) {
-    const std::string asked = checked(device, name, what);
+    std::string asked = checked(device, name, what);
     if (asked == kRoofline) return asked;
     for (const FittedModel& model : device.fitted)
       if (model.implementation == asked && std::ranges::find(kinds, model.kind) != kinds.end())

@@ -55,16 +55,15 @@ bool Ascents::add_limits(Rise& rise) const {
 }
 
 std::vector<Ascents::Rise> Ascents::climb(VertexId device) const {
-  const std::vector<Rise> nothing(1);
   std::vector<Rise> rises(1);
   rises[0].vertex = device;
   for (std::uint32_t i = 0; i < rises.size(); ++i) {
-    if (crooked_[rises[i].vertex]) return nothing;
+    if (crooked_[rises[i].vertex]) return std::vector<Rise>(1);
     for (const auto& [up, down] : steps_[rises[i].vertex]) {
       const VertexId vertex = topology_.links[up].to;
       const bool known = std::any_of(rises.begin(), rises.end(),
                                      [&](const Rise& r) { return r.vertex == vertex; });
-      if (known || rises.size() == kMost) return nothing;
+      if (known || rises.size() == kMost) return std::vector<Rise>(1);
       Rise rise = rises[i];
       rise.vertex = vertex;
       rise.length += length_of(topology_.links[up].kind);
@@ -73,7 +72,7 @@ std::vector<Ascents::Rise> Ascents::climb(VertexId device) const {
       rise.down = down;
       rise.up_latency += topology_.links[up].latency;
       rise.down_latency += topology_.links[down].latency;
-      if (!add_limits(rise)) return nothing;
+      if (!add_limits(rise)) return std::vector<Rise>(1);
       rises.push_back(rise);
     }
   }

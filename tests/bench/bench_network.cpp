@@ -81,7 +81,7 @@ void small_job(const workloads::Scenario& scenario, std::int64_t nodes) {
     std::printf(
         "8 GPUs of %6lld, a step, %-5s          %8.3f ms; of 128 %8.3f ms; ratio %5.2f (must "
         "1.2)\n",
-        static_cast<long long>(nodes * 8),
+        static_cast<long long>(nodes) * 8,
         hardware::kFidelityNames[static_cast<std::size_t>(fidelity)].data(), best_large * 1e3,
         best_small * 1e3, best_large / best_small);
   }
@@ -146,7 +146,7 @@ void many_ranks(const hardware::Cluster& like, std::int64_t nodes) {
       hardware::play_exchange(cluster, priced.exchange, hardware::Fidelity::Bound);
     });
     std::printf("%-16s among %6lld, bound      %8.3f s, peak %ld MiB (must 4096)\n", algorithm,
-                static_cast<long long>(nodes * 8), cpu, peak_mib());
+                static_cast<long long>(nodes) * 8, cpu, peak_mib());
   }
 }
 

@@ -139,7 +139,8 @@ inline double time_of(const validation::cuda::Operation& operation) {
     // Half of the keys are seen of a prompt that is alone; tiles of 64, of which a multiprocessor
     // takes two, and half of the tensor cores.
     double operator()(const AttentionPrefillArgs& a) const {
-      const double tiles = (a.queries + 63) / 64, seen = a.length - 0.5 * a.queries + 32;
+      const int whole = (a.queries + 63) / 64;
+      const double tiles = whole, seen = a.length - 0.5 * a.queries + 32;
       const double blocks = a.batch * a.heads * tiles, busy = std::min(1.0, blocks / (2 * 132));
       const double flops = blocks * 4.0 * 64 * 128 * seen;
       return std::max(flops / (0.5 * busy * card.bf16_flops_us) + card.step_us,
@@ -172,8 +173,9 @@ inline void MadeUpCardMachine::run(const validation::cuda::Operation& operation)
       const Chosen chosen = reference_router(
           {r->experts, r->top_k, r->sigmoid, r->groups, r->top_groups, r->normalise, r->scale},
           {r->logits + static_cast<std::size_t>(t) * experts, experts}, {});
-      std::copy(chosen.ids.begin(), chosen.ids.end(), r->ids + t * r->top_k);
-      std::transform(chosen.weights.begin(), chosen.weights.end(), r->weights + t * r->top_k,
+      std::copy(chosen.ids.begin(), chosen.ids.end(), r->ids + std::ptrdiff_t{t} * r->top_k);
+      std::transform(chosen.weights.begin(), chosen.weights.end(),
+                     r->weights + std::ptrdiff_t{t} * r->top_k,
                      [](double weight) { return static_cast<float>(weight); });
     }
   }

@@ -114,7 +114,7 @@ TEST_CASE("a bulk copy lands through the swizzle, with zeros outside the tensor"
     Barrier barrier;
   };
   for (const Options& options : kAll) {
-    std::vector<float> seen(4 * 64);
+    std::vector<float> seen(std::size_t{4} * 64);
     emulation::launch(1, 32, shared_bytes<Shared>(), options, [&] {
       auto& shared = shared_as<Shared>();
       if (thread_index() == 0) {

@@ -303,7 +303,7 @@ TEST_CASE("a card that slowed down is flagged, and the power cap by a name of it
   CHECK(flags(0) == Flags{"no_graph"});
   CHECK(flags(0x1) == Flags{"no_graph"});  // idle
   CHECK(flags(0x4) == Flags{"no_graph", "power_cap"});
-  for (const std::uint64_t reason : {0x8, 0x20, 0x40, 0x80}) {
+  for (const std::uint64_t reason : {0x8U, 0x20U, 0x40U, 0x80U}) {
     CHECK(flags(reason) == Flags{"no_graph", "throttled"});
   }
   CHECK(flags(0x44) == Flags{"no_graph", "throttled", "power_cap"});

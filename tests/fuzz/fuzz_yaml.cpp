@@ -61,6 +61,7 @@ void read_twice(std::string_view text) {
   try {
     all = sim::io::build_any_yaml(text, &source, contents);
   } catch (const sim::ConfigError&) {
+    // That there is nothing is told next.
   }
   SIM_CHECK(all != nullptr, "what is plain YAML is YAML");
   compare(*quick, *all);

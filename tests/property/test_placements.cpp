@@ -41,7 +41,7 @@ PlacementEvidence evidence_of(std::size_t kind, std::uint32_t nodes, std::uint64
   PlacementEvidence evidence;
   evidence.loads = LoadTable(kLayers, kExperts);
   evidence.from_node.assign(nodes, LoadTable(kLayers, kExperts));
-  evidence.pairs.assign(kLayers, std::vector<std::uint32_t>(kExperts * kExperts));
+  evidence.pairs.assign(kLayers, std::vector<std::uint32_t>(std::size_t{kExperts} * kExperts));
   for (std::uint32_t l = 0; l < kLayers; ++l) {
     auto loads = evidence.loads.layer(l);
     for (std::uint32_t e = 0; e < kExperts; ++e) {

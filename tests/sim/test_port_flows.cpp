@@ -34,7 +34,7 @@ struct World {
     for (std::uint32_t p = 0; p < ports; ++p) {
       capacities.push_back(Bandwidth(1e9 * (1 + static_cast<double>(random.below(50)))));
       capacities.push_back(Bandwidth(1e9 * (1 + static_cast<double>(random.below(50)))));
-      flows.add_port(capacities[2 * p], capacities[2 * p + 1]);
+      flows.add_port(capacities[std::size_t{2} * p], capacities[std::size_t{2} * p + 1]);
     }
     const std::uint64_t sheets = 1 + random.below(3);
     for (std::uint64_t s = 0; s < sheets; ++s) {

@@ -91,7 +91,8 @@ TEST_CASE("what is predicted of DeepEP's kernels for balanced rows is what is pl
        {std::pair{"h100-1x8", 1u}, {"h800-1x8", 1u}, {"h100-2x8", 2u}}) {
     const hardware::Cluster cluster = cluster_of(name);
     const std::size_t n = 8 * nodes;
-    CAPTURE(std::string(name));
+    const std::string of = name;
+    CAPTURE(of);
     for (const std::uint32_t rows : {16u, 128u, 4096u}) {
       for (const bool back : {false, true}) {
         CAPTURE(rows);

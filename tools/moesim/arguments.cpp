@@ -37,7 +37,7 @@ Number parse(const std::string& name, const std::string& text, const char* kind,
 // Where a file lies or will; nothing of what is no file of its own: standard output, a device.
 std::optional<fs::path> place_of(const std::string& text) {
   std::error_code error;
-  const fs::path file = fs::weakly_canonical(text, error);
+  fs::path file = fs::weakly_canonical(text, error);
   if (error || text.empty() || text == "-") return {};
   if (fs::exists(file, error) && !fs::is_regular_file(file, error)) return {};
   return file;

@@ -78,7 +78,7 @@ std::string wrong_command(const std::vector<Command>& commands,
 
 // A result, whole: into the file of the option where one is given, else, or where that is "-", to
 // standard output.
-void write_result(const Arguments& arguments, const std::string& text, Console console,
+void write_result(const Arguments& arguments, const std::string& text, const Console& console,
                   const char* option = "output");
 
 // --format text|json, which every command has that prints a result.

@@ -79,7 +79,7 @@ std::string wrong_command(const std::vector<Command>& commands,
   return {};
 }
 
-void write_result(const Arguments& arguments, const std::string& text, Console console,
+void write_result(const Arguments& arguments, const std::string& text, const Console& console,
                   const char* option) {
   if (const auto output = arguments.find(option); output && *output != "-")
     sim::io::write_file(*output, text);

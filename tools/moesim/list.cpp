@@ -92,6 +92,7 @@ std::string aliases_of(const fs::path& file) {
   try {
     for (const std::string& alias : workloads::load_model(file).aliases) text += alias + " ";
   } catch (const sim::Error&) {
+    return {};
   }
   return text;
 }

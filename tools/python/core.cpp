@@ -10,6 +10,7 @@
 #include <optional>
 #include <thread>
 #include <type_traits>
+#include <utility>
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
@@ -83,7 +84,7 @@ std::invoke_result_t<Call, Interruption&> without_gil(Call call) {
     }
   }
   interruption.raise();
-  if (thrown) std::rethrow_exception(thrown);
+  if (thrown) std::rethrow_exception(std::move(thrown));
   return result;
 }
 
@@ -237,7 +238,7 @@ PYBIND11_MODULE(_core, module) {
   module.attr("version") = MOESIM_VERSION;
   py::register_exception_translator([](std::exception_ptr thrown) {
     try {
-      if (thrown) std::rethrow_exception(thrown);
+      if (thrown) std::rethrow_exception(std::move(thrown));
     } catch (const sim::Error& error) {
       raise(error);
     }

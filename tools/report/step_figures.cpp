@@ -127,7 +127,7 @@ std::optional<Figure> rank_bytes_figure(const sim::OpGraph& graph) {
       "Payload of the first step from each rank (a line) to each (a column), all exchanges "
       "together.",
       [&](const std::function<void(const sim::Transfer&)>& add) {
-        for (const sim::Exchange& exchange : exchanges) for_each_transfer(exchange, add);
+        for (const sim::Exchange& exchange : exchanges) for_each_transfer(exchange, std::cref(add));
       });
 }
 
@@ -209,7 +209,8 @@ Figure timeline_figure(const workloads::Recording& recording) {
     }
     const auto us = [&](sim::Time time) {
       const auto at = std::clamp(time, excerpt.from, excerpt.to) - excerpt.from;
-      return static_cast<double>((at.count() + 500) / 1000) * 1e-3;  // to the nanosecond
+      const std::int64_t nanoseconds = (at.count() + 500) / 1000;
+      return static_cast<double>(nanoseconds) * 1e-3;
     };
     const std::string takes = sim::to_text(span.end - span.start);
     chart.slices.push_back({.track = 2 * op.rank + op.stream,
@@ -281,7 +282,7 @@ void add_exchange_figures(const sim::Exchange& exchange, const hardware::PlayedE
   network.figures.push_back(rank_bytes_figure(
       exchange.participants.back() + 1, "Payload from each rank (a line) to each (a column).",
       [&](const std::function<void(const sim::Transfer&)>& add) {
-        for_each_transfer(exchange, add);
+        for_each_transfer(exchange, std::cref(add));
       }));
 }
 

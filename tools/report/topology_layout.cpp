@@ -53,9 +53,9 @@ class Drawing {
   Places torus() {
     const std::size_t columns = torus_columns();
     for (std::size_t rank = 0; rank < topology_.devices.size(); ++rank) {
-      places_.of[topology_.devices[rank]] = {
-          2 * kPlaceStep * (0.5 + static_cast<double>(rank % columns)),
-          2 * kPlaceStep * (0.5 + static_cast<double>(rank / columns))};
+      const std::size_t column = rank % columns, row = rank / columns;
+      places_.of[topology_.devices[rank]] = {2 * kPlaceStep * (0.5 + static_cast<double>(column)),
+                                             2 * kPlaceStep * (0.5 + static_cast<double>(row))};
     }
     return sized();
   }

@@ -79,7 +79,7 @@ class Drawn {
   };
 
   std::optional<Value> moved(const Point& p, std::string_view key, const Doubt::Draw& draw) const {
-    const auto said = value_in(*p.asked, key);
+    auto said = value_in(*p.asked, key);
     const Moves moves = moves_of(key);
     if (!said || moves == Moves::Not) return said;
     const auto number = number_of(*said);
@@ -91,7 +91,7 @@ class Drawn {
 
   bool at(const Point& from, const Point& to, double part, const Doubt::Draw& draw) const {
     return condition_.holds([&](std::string_view key) -> std::optional<Value> {
-      const auto a = moved(from, key, draw);
+      auto a = moved(from, key, draw);
       if (part == 0 || !a) return a;
       const auto b = moved(to, key, draw);
       return b ? between(*a, *b, part) : a;

@@ -244,7 +244,8 @@ std::uint64_t check_points(const StudySpec& spec, const SweepOptions& options) {
       inputs.load(spec.base, overrides_of(spec, params));
     } catch (const sim::ConfigError& error) {
       reason = error.what();
-    } catch (const std::exception&) {  // of this point alone, which its row will say
+    } catch (const std::exception&) {
+      // Of this point alone, which its row will say.
     }
     differ = reason.empty() || reason != mistake.value_or(reason);
     mistake = reason;

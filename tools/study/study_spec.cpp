@@ -62,7 +62,7 @@ std::vector<Axis> axes_of(const YamlNode& map) {
 }
 
 template <class Add>
-void expressions_of(const YamlNode& node, Add add) {
+void expressions_of(const YamlNode& node, const Add& add) {
   const std::string text = node.text();
   try {
     add(Expression(text));

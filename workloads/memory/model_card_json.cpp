@@ -1,3 +1,4 @@
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "workloads/memory/model_card.h"
@@ -9,7 +10,7 @@ namespace {
 
 // Bytes and FLOP are whole in print; a double that is whole prints as "5.0".
 Json whole(double value) {
-  return static_cast<std::int64_t>(value + 0.5);
+  return std::llround(value);
 }
 
 Json parts(const ModelParams& p) {

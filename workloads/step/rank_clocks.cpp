@@ -167,7 +167,7 @@ void RankClocks::exchange(sim::Exchange what, Label label, Chain& chain) {
   for (std::size_t i = 0; i < ends_.size(); ++i) chain[what.participants[i]] = ends_[i];
 }
 
-void RankClocks::send(sim::Exchange what, Rank source, Rank destination, Label label,
+void RankClocks::send(const sim::Exchange& what, Rank source, Rank destination, Label label,
                       Chain& chain) {
   arrivals_.clear();
   for (const Rank rank : what.participants) {

@@ -73,7 +73,7 @@ class RankClocks {
   Node think(Rank rank, Label label, sim::Duration time, const Node& after);
   Node compute(Rank rank, Label label, const Work& work, const Node& after);
   void exchange(sim::Exchange what, Label label, Chain& chain);
-  void send(sim::Exchange what, Rank source, Rank destination, Label label, Chain& chain);
+  void send(const sim::Exchange& what, Rank source, Rank destination, Label label, Chain& chain);
   // What counts begins here: what was before filled the pipeline.
   void start_counting();
 

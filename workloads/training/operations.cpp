@@ -207,7 +207,7 @@ Operations OperationPricing::router(const MoeFfn& moe, std::int64_t tokens) cons
       product(Module::Router, Phase::Router, tokens, moe.experts, model.hidden, formats.other);
   Work choice;
   choice += kernels.elementwise(
-      {.bytes = sim::Bytes(tokens * (3 * 4 * moe.experts + 8 * moe.top_k)), .launches = 1}, share);
+      {.bytes = sim::Bytes(tokens * (moe.experts * 3 * 4 + 8 * moe.top_k)), .launches = 1}, share);
   return {layer_norm(Phase::Router, tokens),
           std::move(scores),
           {.module = Module::Router, .phase = Phase::Router, .forward = choice, .input = choice},

@@ -240,7 +240,7 @@ TEST_CASE("collectives far beyond every table stay finite, above the port's time
   for (const FittedModel& model : device.fitted) {
     CAPTURE(model.kind);
     CAPTURE(model.variant);
-    const auto grows = [&](auto fitted, auto shapes) {
+    const auto grows = [&](const auto& fitted, const auto& shapes) {
       double before = 0;
       for (const auto& shape : shapes) {
         const double us = fitted.estimate(shape, rates).us;

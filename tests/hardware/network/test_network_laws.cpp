@@ -94,7 +94,7 @@ TEST_CASE("counted messages fare as the same bytes transfer by transfer") {
     exchange.messages = {.counts = counts, .size = sim::Bytes(7000), .back = back};
     for (sim::Rank row = 0; row < ranks; ++row) {
       for (sim::Rank column = 0; column < ranks; ++column) {
-        const sim::Bytes bytes((*counts)[row * ranks + column] * 7000);
+        const sim::Bytes bytes(std::int64_t{7000} * (*counts)[row * ranks + column]);
         if (bytes == sim::Bytes{}) continue;
         one_by_one.transfers.push_back(back ? sim::Transfer{column, row, bytes}
                                             : sim::Transfer{row, column, bytes});

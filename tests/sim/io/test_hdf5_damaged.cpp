@@ -348,7 +348,7 @@ TEST_CASE("texts of attributes are found behind a user's block and in the newest
       const hid_t one =
           H5Acreate2(id, ("a" + std::to_string(i)).c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT);
       const char* text = "some words";
-      H5Awrite(one, type, &text);
+      H5Awrite(one, type, static_cast<const void*>(&text));
       H5Aclose(one);
     }
     H5Sclose(space);

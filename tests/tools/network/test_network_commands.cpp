@@ -169,8 +169,8 @@ TEST_CASE("a matrix that does not fit is refused with its line") {
 
 TEST_CASE("what an exchange lacks is said") {
   const Command command = exchange_command();
-  const auto text = [&](std::map<std::string, std::vector<std::string>> values) {
-    return message([&] { (void)printed(command, std::move(values)); });
+  const auto text = [&](const std::map<std::string, std::vector<std::string>>& values) {
+    return message([&] { (void)printed(command, values); });
   };
   CHECK(text({{"CLUSTER", {"h100-1x8"}}, {"ranks", {"8"}}}) ==
         "what is sent: give either --bytes SIZE (of each pair; with --law zipf their mean) or "

@@ -94,7 +94,7 @@ TEST_CASE("a template without a slot, and a page beyond what a page may have, ar
 
 TEST_CASE("the template is found beside the configurations of an installation or a source tree") {
   const tests::TemporaryFolder folder;
-  const std::filesystem::path root = folder.path();
+  const std::filesystem::path& root = folder.path();
   const auto installed = root / "report.html", built = root / "tools/report/template/report.html";
   CHECK_THROWS_WITH_AS(tools::find_template(root / "configs"),
                        ("the page's template is missing: expected " + installed.string() +

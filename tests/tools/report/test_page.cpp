@@ -74,5 +74,5 @@ TEST_CASE("neighbours of a map that is too large are put together by their mean"
   // Rows 0 and 1, columns 2 and 3: the mean of 4, 6, 5, 7.
   CHECK(map.values[1] == 5.5);
   // Row 128 alone, columns 0 and 1: the mean of 128 and 130.
-  CHECK(map.values[64 * 150] == 129);
+  CHECK(map.values[std::size_t{64} * 150] == 129);
 }

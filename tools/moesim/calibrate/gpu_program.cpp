@@ -35,7 +35,7 @@ std::optional<std::filesystem::path> find_gpu_program(const std::optional<std::s
   std::string folders = path == nullptr ? "" : path;
   while (!folders.empty()) {
     const std::size_t colon = folders.find(':');
-    const fs::path file = fs::path(folders.substr(0, colon)) / kName;
+    fs::path file = fs::path(folders.substr(0, colon)) / kName;
     if (runs(file)) return file;
     folders = colon == std::string::npos ? "" : folders.substr(colon + 1);
   }

@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <chrono>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <ostream>
+#include <string_view>
 
 #include "sim/error.h"
 #include "sim/io/atomic_file.h"
@@ -38,6 +40,22 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+struct Points {
+  std::int64_t done = 0, all = 0;
+};
+
+// Of "  7/1296 pass 1 grouped-017 …"; nothing of whatever else moesim-gpu says of its own.
+std::optional<Points> points_of(const std::string& line) {
+  Points points;
+  const char* const end = line.data() + line.size();
+  const char* const begin = line.data() + std::min(line.find_first_not_of(' '), line.size());
+  const auto done = std::from_chars(begin, end, points.done);
+  if (done.ec != std::errc{} || done.ptr == end || *done.ptr != '/') return {};
+  const auto all = std::from_chars(done.ptr + 1, end, points.all);
+  if (all.ec != std::errc{} || !std::string_view(all.ptr, end).starts_with(" pass")) return {};
+  return points;
+}
+
 // moesim-gpu's lines into the log, and now and then one about how far it is.
 class Progress {
  public:
@@ -52,9 +70,8 @@ class Progress {
   void operator()(const std::string& line) {
     log_ << line << '\n' << std::flush;
     last_line_ = line;
-    // "317/1296 pass 1 grouped-017 …", and whatever else moesim-gpu says of its own.
-    std::int64_t done = 0, all = 0;
-    if (std::sscanf(line.c_str(), "%ld/%ld pass", &done, &all) == 2) {
+    if (const auto points = points_of(line)) {
+      const auto [done, all] = *points;
       if (line.find("[failed") != std::string::npos) err_ << "  " << line << '\n';
       if (seconds_since(last_) < 5 && done != all) return;
       last_ = Clock::now();

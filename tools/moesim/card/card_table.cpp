@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "sim/units_text.h"
@@ -26,7 +27,7 @@ std::string params(std::int64_t count) {
 }
 
 std::string bytes(double count) {
-  return sim::to_text(sim::Bytes(static_cast<std::int64_t>(count + 0.5)));
+  return sim::to_text(sim::Bytes(std::llround(count)));
 }
 
 std::string flops(double count) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "sim/error.h"
 #include "workloads/model/hugging_face/config.h"
@@ -169,10 +170,10 @@ void add_vision(const HfConfig& root, std::string_view type, ModelSpec& model) {
     // 34 layers of width 1408 (FFN 5632, biases, two layer norms), patches of 14 x 14 x 3, 577
     // positions, three layer norms; a pixel-shuffle MLP 5632 -> 4096 -> 4096 and the projector to
     // the text's width.
-    const std::int64_t w = 1408, f = 5632;
+    const std::int64_t w = 1408, f = 5632, wide = 4096;
     const std::int64_t layer = 4 * w * w + 4 * w + 2 * w * f + f + w + 4 * w;
     model.unused_params =
-        34 * layer + 588 * w + 577 * w + w + 4 * w + f * 4096 + 4096 * 4096 + 4096 * model.hidden;
+        34 * layer + 588 * w + 577 * w + w + 4 * w + f * wide + wide * wide + wide * model.hidden;
     model.notes.push_back(
         "Llama 4: the vision tower (0.87 B parameters; known by model type, not in the file) is in "
         "the total and in memory, never active for text");
@@ -247,8 +248,10 @@ std::optional<HfConfig> quantisation_of(const std::vector<HfConfig>& levels) {
     }
     for (const auto& [key, value] : level.json().items()) {
       const bool named = key.find("quant") != std::string::npos && key != "quantization_config";
-      const bool says = (value.is_object() || value.is_string()) && !value.empty() &&
-                        value != "none" && value != "";
+      const std::string_view text =
+          value.is_string() ? value.get_ref<const std::string&>() : std::string_view{};
+      const bool says =
+          value.is_string() ? !text.empty() && text != "none" : value.is_object() && !value.empty();
       if (named && says && !block) {
         level.mistake(key,
                       "a quantisation under this name is not understood; quantization_config and "

@@ -48,7 +48,7 @@ void NpyReader::read_header() {
   char start[8] = {};
   in_.read(start, 8);
   if (in_.gcount() != 8 || std::string_view(start, 6) != "\x93NUMPY") fail("is no NumPy array");
-  const int version = start[6];
+  const int version = static_cast<unsigned char>(start[6]);
   if (version < 1 || version > 3) fail(fmt::format("is of the unknown NumPy format {}", version));
   unsigned char length[4] = {};
   in_.read(reinterpret_cast<char*>(length), version == 1 ? 2 : 4);
@@ -65,10 +65,9 @@ void NpyReader::parse(const std::string& text) {
   const auto after = [&](const char* key) {
     const std::size_t at = text.find(key);
     if (at == std::string::npos) fail(fmt::format("has a damaged header: {} is missing", key));
-    std::size_t value = text.find(':', at);
-    while (value != std::string::npos && ++value < text.size() && text[value] == ' ') {
-    }
-    if (value >= text.size()) fail("has a damaged header");
+    const std::size_t colon = std::min(text.find(':', at), text.size() - 1);
+    const std::size_t value = text.find_first_not_of(' ', colon + 1);
+    if (value == std::string::npos) fail("has a damaged header");
     return text.substr(value);
   };
   const std::string type = after("'descr'").substr(0, 6);  // '<i2',

@@ -288,13 +288,11 @@ bool Pickle::Reader::step() {
     case 0x8e:
       take(number(8));
       push({.kind = Kind::Other});
-      break;  // BINBYTES8
-    case ']':
+      break;   // BINBYTES8
+    case ']':  // EMPTY_LIST
+    case ')':  // EMPTY_TUPLE
       push({.kind = Kind::List});
-      break;  // EMPTY_LIST
-    case ')':
-      push({.kind = Kind::List});
-      break;  // EMPTY_TUPLE
+      break;
     case '}':
       push({.kind = Kind::Dict});
       break;  // EMPTY_DICT
