@@ -22,6 +22,12 @@ const TraceFacts& facts_of(const std::variant<RequestLaws, RequestTrace>& reques
 
 }  // namespace
 
+double ServingQuestion::tokens_a_step() const {
+  double tokens = 1, chance = 1;
+  for (const double each : accepted) tokens += chance *= each;
+  return tokens;
+}
+
 double ServingQuestion::mean_input() const {
   if (const auto* laws = std::get_if<RequestLaws>(&requests))
     return laws->input.mean() + prefix_tokens(*laws);

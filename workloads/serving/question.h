@@ -79,6 +79,7 @@ struct ServingQuestion {
   double own_input() const;      // without what a law's requests have in common
   double least_input() const;    // 1 where a law has no least
   std::int64_t longest() const;  // input and output of a request, that is likely
+  double tokens_a_step() const;  // of a sequence: its own, and those drafted that are accepted
   std::int64_t gpus() const;     // of all engines, where their number varies of the most
   bool scales() const { return pool.scale || (prefill && prefill->scale); }
 };

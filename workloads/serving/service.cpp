@@ -248,13 +248,16 @@ PlayedService Service::play(const ServingQuestion& load, const PlayOptions& opti
 
 // A steady state: as many sequences as may run decode, half-way through their output on average,
 // and the prompts of those that follow are read beside them (vLLM, TensorRT-LLM) or between
-// (SGLang).
+// (SGLang). Beyond the largest graph the host launches each step, which may take longer than all
+// that more sequences bring: then it carries most with as many as have a graph.
 ServingReport::Saturation Service::capacity(std::optional<std::int64_t> in_flight) {
   const auto of_pool = [&](const Pool& pool, const CachePlan& cache, StepCost& cost, bool reads,
                            bool decodes) {
     const SchedulerRules& rules = pool.scheduler;
     const double input = question_.mean_input(), output = std::max(1.0, question_.mean_output());
     const double context = input + output / 2;
+    const double queries = 1 + static_cast<double>(rules.draft),
+                 accepted = question_.tokens_a_step();
     const auto ranks = static_cast<std::size_t>(pool.layout.dp);
     const double engines = static_cast<double>(pool.most_replicas()) * static_cast<double>(ranks);
     ServingReport::Saturation found{.by = pool.name + ": "};
@@ -294,22 +297,34 @@ ServingReport::Saturation Service::capacity(std::optional<std::int64_t> in_fligh
       }
     }
     batch = std::max(1.0, std::floor(batch));
-    double prompts = reads ? batch * input / output : 0;  // of an iteration
     const bool beside = rules.kind != SchedulerKind::Sglang;
-    const double most = budget - (beside ? batch : 0);
-    if (beside && prompts > most) {
-      batch = std::max(1.0, std::floor(budget / (1 + input / output)));
-      prompts = batch * input / output;
+    const double read = reads ? accepted * input / output : 0;  // of prompts, a sequence and step
+    if (beside && batch * (queries + read) > budget) {
+      batch = std::max(1.0, std::floor(budget / (queries + read)));
       found.by = fmt::format("{}: {:.0f} tokens an iteration", pool.name, budget);
     }
-    BatchPlan plan;
-    if (reads && beside && prompts >= 1) plan = prompt_plan(prompts);
-    plan.decodes = static_cast<std::int64_t>(batch);
-    plan.keys = static_cast<std::int64_t>(batch * context);
-    plan.longest = static_cast<std::int64_t>(context);
-    double time = seconds(plan);
-    if (reads && !beside) time += prompts / budget * seconds(prompt_plan(budget));
-    found.capacity = engines * batch / output / time;
+    const auto carried = [&](double sequences) {
+      const double prompts = sequences * read;  // tokens of an iteration
+      BatchPlan plan;
+      if (beside && prompts >= 1) plan = prompt_plan(prompts);
+      plan.decodes = static_cast<std::int64_t>(sequences);
+      plan.queries = 1 + rules.draft;
+      plan.keys = static_cast<std::int64_t>(sequences * context);
+      plan.longest = static_cast<std::int64_t>(context);
+      double time = seconds(plan);
+      if (!beside && prompts > 0) time += prompts / budget * seconds(prompt_plan(budget));
+      return engines * sequences * accepted / output / time;
+    };
+    found.capacity = carried(batch);
+    const auto& graphs = pool.graphs.sizes;
+    if (graphs.empty()) return found;
+    const double with_graph =
+        std::max(1.0, std::floor(static_cast<double>(graphs.back()) / queries));
+    if (with_graph >= batch) return found;
+    if (const double fewer = carried(with_graph); fewer > found.capacity) {
+      found.capacity = fewer;
+      found.by = fmt::format("{}: {:.0f} sequences a dp rank have a graph", pool.name, with_graph);
+    }
     return found;
   };
   const StepCost::Mode mean{.mean = true};

@@ -347,6 +347,21 @@ TEST_CASE("a run says what its tail is of, with runs of its own") {
   CHECK(to_json(r)["itl_tail"]["composition"] == r.itl_tail->composition);
 }
 
+TEST_CASE("an engine carries what its graphs do where more sequences are launched one by one") {
+  const auto saturation = [](std::vector<std::string> sets) {
+    sets.insert(sets.end(), {"host={per_launch: 2 ms, graphs: decode}",
+                             "serving.graphs={up_to: 8, mixed: false}"});
+    const Scenario s = mixtral(std::move(sets));
+    return Service(s.deployment, *s.serving()).capacity({});
+  };
+  const auto all = saturation({}), few = saturation({"serving.scheduler={sequences: 8}"}),
+             fewer = saturation({"serving.scheduler={sequences: 4}"});
+  CHECK(all.by == "replicas: 8 sequences a dp rank have a graph");
+  CHECK(all.capacity == doctest::Approx(few.capacity));
+  CHECK(few.by == "replicas: 8 sequences a dp rank run at once");
+  CHECK(fewer.capacity < few.capacity);
+}
+
 TEST_CASE("of clients who wait for their answers the load is told, and what the engines carry") {
   const auto closed = [](const char* clients) {
     return run(mixtral({"serving.requests.arrivals={law: closed}",

@@ -34,26 +34,44 @@ Roles roles_of(PlanWork& work, std::size_t i) {
                                         EngineRole::Generates)};
 }
 
+// Those that carry the most a GPU, and those of the fewest GPUs for the load; one that is both is
+// among them once.
 std::vector<Pair> best_pairs(const PlanWork& work, const std::vector<Roles>& roles) {
   const auto rate = [&](std::size_t i, const Estimate& e) {
     return PoolRate{.rate = e.capacity, .gpus = work.plan.candidates[roles[i].candidate].gpus()};
   };
   const auto most =
       std::min(work.spec.demand.limits.gpus, work.terms(roles.front().candidate).most);
-  std::vector<Pair> pairs;
+  std::vector<Pair> best, smallest;
   for (std::size_t p = 0; p < roles.size(); ++p) {
     for (std::size_t d = 0; d < roles.size(); ++d) {
       const PoolRate reads = rate(p, roles[p].reads), generates = rate(d, roles[d].generates);
-      const MatchedPools engines = match(reads, generates, most);
-      if (engines.prefill == 0) continue;
-      pairs.push_back(
-          {p, d, engines, engines.prefill * reads.gpus + engines.decode * generates.gpus});
+      const auto add = [&](const MatchedPools& engines, std::vector<Pair>& pairs) {
+        if (engines.prefill == 0) return;
+        pairs.push_back(
+            {p, d, engines, engines.prefill * reads.gpus + engines.decode * generates.gpus});
+      };
+      add(match(reads, generates, most), best);
+      add(fewest_for(reads, generates, kLoadCarried * work.spec.demand.rate, most), smallest);
     }
   }
-  std::ranges::stable_sort(pairs, [](const Pair& a, const Pair& b) {
+  std::ranges::stable_sort(best, [](const Pair& a, const Pair& b) {
     return std::tuple(-a.a_gpu(), a.gpus) < std::tuple(-b.a_gpu(), b.gpus);
   });
-  return pairs;
+  std::ranges::stable_sort(smallest, [](const Pair& a, const Pair& b) {
+    return std::tuple(a.gpus, -a.engines.capacity) < std::tuple(b.gpus, -b.engines.capacity);
+  });
+  best.resize(std::min(best.size(), kPairsKept));
+  smallest.resize(std::min(smallest.size(), kPairsKept));
+  for (const Pair& pair : smallest) {
+    const auto same = [&](const Pair& other) {
+      return other.prefill == pair.prefill && other.decode == pair.decode &&
+             other.engines.prefill == pair.engines.prefill &&
+             other.engines.decode == pair.engines.decode;
+    };
+    if (std::ranges::none_of(best, same)) best.push_back(pair);
+  }
+  return best;
 }
 
 // What either pool carries alone at most: proved.
@@ -108,10 +126,9 @@ void add_pairs(PlanWork& work, const std::vector<std::size_t>& members, PlanStag
     work.proceed("pools", roles.size(), members.size());
     roles.push_back(roles_of(work, i));
   }
-  const std::vector<Pair> pairs = best_pairs(work, roles);
-  stage.in += pairs.size();
-  for (std::size_t k = 0; k < std::min(pairs.size(), kPairsKept); ++k) {
-    add(work, roles, pairs[k]);
+  stage.in += roles.size() * roles.size();
+  for (const Pair& pair : best_pairs(work, roles)) {
+    add(work, roles, pair);
     ++stage.out;
   }
 }

@@ -124,6 +124,17 @@ double fullest_of(double mean, std::int64_t ranks) {
   }
 }
 
+double decoding_part(double ended, std::int64_t ranks) {
+  constexpr int kHalvings = 50;
+  double low = 0, high = 1;
+  for (int i = 0; i < kHalvings; ++i) {
+    const double part = (low + high) / 2, joins = -std::expm1(-ended * part);
+    const double found = 1 - joins * (1 - std::pow(joins, static_cast<double>(ranks - 1)));
+    (part < found ? low : high) = part;
+  }
+  return high;
+}
+
 double most_sequences(const workloads::serving::Pool& pool,
                       const workloads::serving::CachePlan& cache, double context) {
   const double held = static_cast<double>(cache.blocks * cache.block) / std::max(1.0, context);
@@ -141,8 +152,7 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   const Batch fullest =
       workloads::on_every_rank({workloads::prompts(1, workloads::serving::fullest_of(q.pool))});
   PlayedSteps steps(d, {.fullest = fullest}, layers, rules.draft);
-  double accepted = 1, chance = 1;
-  for (const double c : q.accepted) accepted += chance *= c;
+  const double accepted = q.tokens_a_step();
 
   const auto step = [&](const BatchPlan& plan) {
     return steps.seconds(workloads::serving::batch_of(std::span(&plan, 1), rules.draft));
@@ -219,7 +229,10 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
     return b > graphs ? std::max(step(decodes(b)), launched_s) : step(decodes(b));
   };
   const auto token = [&](double b) {
-    if (role == EngineRole::Generates) return decode_s(b) / accepted;
+    if (role == EngineRole::Generates) {
+      const double part = between ? decoding_part(b * accepted / output, d.layout.dp) : 1;
+      return decode_s(b) / accepted / part;
+    }
     const double by_second = b * static_cast<double>(d.layout.dp) * accepted / output;
     if (between) {
       const PromptPasses reading_first{.one_s = one_s,

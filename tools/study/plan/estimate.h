@@ -57,6 +57,12 @@ double fullest_of(double mean, std::int64_t ranks);
 // REQUIRES: room > 0, 0 < part < 1
 double used_of(double room, double part);
 
+// The part of its passes in which a dp rank decodes, where it sits out each before which caches
+// came from a prefill elsewhere (SGLang), but for those before which they came to all `ranks`. They
+// come at random (Poisson), as many as end, `ended` in a pass in which it decodes:
+// part = 1 - q (1 - q^(ranks - 1)), q = 1 - exp(-ended x part).
+double decoding_part(double ended, std::int64_t ranks);
+
 // Sequences of a dp rank that its cache and its scheduler have room for.
 double most_sequences(const workloads::serving::Pool& pool,
                       const workloads::serving::CachePlan& cache, double context);

@@ -1,6 +1,7 @@
 #include "tools/study/plan/rate_match.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace moesim::tools {
 namespace {
@@ -30,6 +31,18 @@ MatchedPools match(const PoolRate& prefill, const PoolRate& decode, std::int64_t
     }
   }
   return best;
+}
+
+MatchedPools fewest_for(const PoolRate& prefill, const PoolRate& decode, double rate,
+                        std::int64_t most_gpus) {
+  if (prefill.rate <= 0 || decode.rate <= 0) return {};
+  const double p = std::max(1.0, std::ceil(rate / prefill.rate)),
+               d = std::max(1.0, std::ceil(rate / decode.rate));
+  if (p > kMostEngines || d > kMostEngines) return {};
+  const MatchedPools found{static_cast<std::int64_t>(p), static_cast<std::int64_t>(d),
+                           std::min(p * prefill.rate, d * decode.rate)};
+  const std::int64_t gpus = found.prefill * prefill.gpus + found.decode * decode.gpus;
+  return gpus <= most_gpus ? found : MatchedPools{};
 }
 
 }  // namespace moesim::tools

@@ -20,4 +20,9 @@ struct MatchedPools {
 // fewest GPUs.
 MatchedPools match(const PoolRate& prefill, const PoolRate& decode, std::int64_t most_gpus);
 
+// The fewest of each that carry `rate`; none where more than eight, or than `most_gpus`, would be
+// needed.
+MatchedPools fewest_for(const PoolRate& prefill, const PoolRate& decode, double rate,
+                        std::int64_t most_gpus);
+
 }  // namespace moesim::tools

@@ -179,8 +179,7 @@ FloorLoads loads_of_steps(const PlanSpec& spec, const KnownEngine& known) {
 FloorLoads loads_of_requests(const KnownEngine& known) {
   const ServingQuestion& q = left_by(known.question);
   FloorLoad load;
-  double chance = 1;
-  for (const double c : q.accepted) load.accepted += chance *= c;
+  load.accepted = q.tokens_a_step();
   load.context = q.least_input();
   load.prompt = q.own_input();
   load.output = q.mean_output();

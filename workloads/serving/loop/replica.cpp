@@ -130,7 +130,10 @@ std::vector<BatchPlan> Replica::plan_all() {
                                                   [](const auto& r) { return r.waiting.empty(); });
   receive(idle);
   held_ = prompts_wait_for_ranks();
-  const Moment moment{.iteration = iteration_, .hold_prompts = held_, .idle = requests() == 0};
+  const Moment moment{.iteration = iteration_,
+                      .hold_prompts = held_,
+                      .idle = requests() == 0,
+                      .alone = ranks_.size() == 1};
   std::vector<BatchPlan> plans;
   plans.reserve(ranks_.size());
   for (RankState& rank : ranks_) {

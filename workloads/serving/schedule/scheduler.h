@@ -59,6 +59,7 @@ struct Moment {
   std::int64_t iteration = 0;  // since work began
   bool hold_prompts = false;   // another rank's prompts are waited for
   bool idle = false;           // no rank has work: SGLang begins anew with what it keeps free
+  bool alone = true;           // the engine has no other dp rank
 };
 
 // One iteration's work; empty where there is none that can be done.

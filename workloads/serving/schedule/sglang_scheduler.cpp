@@ -1,7 +1,7 @@
-// SGLang (managers/scheduler.py, schedule_policy.py): an iteration reads prompts, if it can, and
-// decodes otherwise. One prompt at a time is cut. Admission keeps room for a part of what those
-// that run may still generate, a part that shrinks with each decode while all goes well, jumps when
-// the pool is full, and is the first one again after the engine was idle.
+// SGLang (managers/scheduler.py, schedule_policy.py, disaggregation/decode.py): an iteration reads
+// prompts, if it can, and decodes otherwise. One prompt at a time is cut. Admission keeps room for
+// a part of what those that run may still generate, a part that shrinks with each decode while all
+// goes well, jumps when the pool is full, and is the first one again after the engine was idle.
 #include <algorithm>
 
 #include "workloads/serving/schedule/scheduler.h"
@@ -35,13 +35,37 @@ void retract(RankState& rank, Sequence& s) {
   rank.waiting.push_back(&s);
 }
 
-void admit_prompts(const SchedulerRules& rules, RankState& rank, BatchPlan& plan) {
-  const std::int64_t page = rank.pool.block_tokens();
-  std::int64_t chunk = rules.chunked ? rules.chunk : kNoLimit, input = rules.tokens;
-  double room = static_cast<double>(rank.pool.free() * page);
+// Tokens that are free beside what those that run may still generate.
+double room_of(const RankState& rank) {
+  double room = static_cast<double>(rank.pool.free() * rank.pool.block_tokens());
   for (const Sequence* s : rank.running) {
     if (!half_read(rank, s)) room -= rank.ratio * static_cast<double>(remaining(*s));
   }
+  return room;
+}
+
+// Sequences whose caches came from a prefill elsewhere run from now on: their batch is "prebuilt",
+// and no pass is theirs alone. Whether there were any.
+bool join_with_cache(const SchedulerRules& rules, RankState& rank) {
+  double room = room_of(rank);
+  bool joined = false;
+  while (!rank.waiting.empty() && rank.waiting.front()->decodes() &&
+         static_cast<std::int64_t>(rank.running.size()) < rules.sequences) {
+    Sequence* s = rank.waiting.front();
+    const auto needed = static_cast<double>(1 + remaining(*s));
+    if (!rank.running.empty() && needed > room) break;
+    room -= needed;
+    rank.waiting.pop_front();
+    rank.running.push_back(s);
+    joined = true;
+  }
+  return joined;
+}
+
+void admit_prompts(const SchedulerRules& rules, RankState& rank, BatchPlan& plan) {
+  const std::int64_t page = rank.pool.block_tokens();
+  std::int64_t chunk = rules.chunked ? rules.chunk : kNoLimit, input = rules.tokens;
+  double room = room_of(rank);
   if (Sequence* s = rank.chunked) {
     const std::int64_t tokens = std::min(s->rest(), chunk);
     const std::int64_t blocks = blocks_for(rank, *s, s->computed + tokens);
@@ -154,7 +178,8 @@ void repeat_sglang(const SchedulerRules& rules, RankState& rank, std::int64_t ti
 BatchPlan plan_sglang(const SchedulerRules& rules, RankState& rank, const Moment& moment) {
   if (rank.ratio < 0 || moment.idle) rank.ratio = first_ratio(rules);
   BatchPlan plan;
-  // A sequence whose whole prompt came with its cache, from a prefill elsewhere, only decodes.
+  // In the meantime other dp ranks' passes go on, without this one's sequences.
+  if (join_with_cache(rules, rank) && !moment.alone) return plan;
   if (!moment.hold_prompts) admit_prompts(rules, rank, plan);
   if (!plan.empty() && !rules.mixed) return plan;
   std::vector<Sequence*> fresh;

@@ -58,6 +58,16 @@ TEST_CASE("the fullest of several ranks has more than the mean of what comes at 
   CHECK(fullest_of(1000, 8) == 1000.5);
 }
 
+TEST_CASE("a dp rank that sits out passes decodes in fewer of them") {
+  CHECK(decoding_part(0, 8) == Approx(1));
+  CHECK(decoding_part(2, 1) == Approx(1));  // all of its ranks join together
+  // Of very many: p = exp(-ended p).
+  CHECK(decoding_part(1, 1000) == Approx(0.567143).epsilon(1e-5));
+  CHECK(decoding_part(2, 1000) == Approx(0.426303).epsilon(1e-5));
+  // Of two: q = 1 - exp(-0.75078) = 0.52800, 1 - q (1 - q) = 0.75078.
+  CHECK(decoding_part(1, 2) == Approx(0.75078).epsilon(1e-4));
+}
+
 TEST_CASE("prompts that came during a step are read until a pass during which none came") {
   using Decodes = PromptPasses::Decodes;
   // A pass takes 0.1 s whatever it reads. After a step of 20 ms at 5 prompts a second one or more

@@ -29,3 +29,16 @@ TEST_CASE("equal ratios take the fewest GPUs, and what carries nothing is no pai
   // No room for one of each.
   CHECK(match({.rate = 1, .gpus = 8}, {.rate = 1, .gpus = 8}, 8).prefill == 0);
 }
+
+TEST_CASE("for a load there are no more engines than carry it") {
+  // 5 a second: two that read 3, three that generate 2, of which the lesser is 6.
+  const MatchedPools found = fewest_for({.rate = 3, .gpus = 1}, {.rate = 2, .gpus = 2}, 5, 64);
+  CHECK(found.prefill == 2);
+  CHECK(found.decode == 3);
+  CHECK(found.capacity == 6);
+  CHECK(fewest_for({.rate = 3, .gpus = 1}, {.rate = 2, .gpus = 2}, 5, 8).prefill == 2);
+  CHECK(fewest_for({.rate = 3, .gpus = 1}, {.rate = 2, .gpus = 2}, 5, 7).prefill == 0);  // 2 + 6
+  CHECK(fewest_for({.rate = 3, .gpus = 1}, {.rate = 2, .gpus = 2}, 0.1, 64).decode == 1);
+  CHECK(fewest_for({.rate = 3, .gpus = 1}, {.rate = 2, .gpus = 2}, 16.1, 64).prefill == 0);  // nine
+  CHECK(fewest_for({.rate = 3, .gpus = 1}, {.rate = 0, .gpus = 2}, 1, 64).prefill == 0);
+}

@@ -214,6 +214,33 @@ TEST_CASE("prefill and decode apart: SGLang sends the first token with the cache
   CHECK(s.records.at(0).latency() == 6520us);
 }
 
+TEST_CASE("SGLang: a cache that came joins the next pass of those that run") {
+  // A's is there at 4.50. B's prompt is read from 2 to 4, and its cache there at 6.50: in A's
+  // second pass. They decode together from 6.52 on, in 1.02 ms.
+  LoopRules rules = one_replica(SchedulerKind::Sglang);
+  read_apart(rules, TransferMode::Push, 50_GBps);
+  const Served s = serve_list(rules, {request(0us, 100, 5), request(2ms, 100, 2)});
+  CHECK(s.records.at(1).moved == sim::Time{6500us});
+  CHECK(s.ends == in_us({5510, 6520, 7540, 8550}));
+  CHECK(s.records.at(1).last == sim::Time{7540us});
+}
+
+TEST_CASE("SGLang: where caches join a dp rank it sits out what the others decode meanwhile") {
+  // A and B begin together at 4.50, on ranks of their own, where nothing is decoded meanwhile. C's
+  // cache is there at 6.50, on A's rank: in the pass from 6.52 to 7.53 B has its last token, alone.
+  LoopRules rules = one_replica(SchedulerKind::Sglang);
+  rules.serving.replica.ranks = 2;
+  rules.serving.replica.choice = RankChoice::RoundRobin;
+  read_apart(rules, TransferMode::Push, 50_GBps);
+  const Served s =
+      serve_list(rules, {request(0us, 100, 4), request(0us, 100, 4), request(2ms, 100, 3)});
+  CHECK(s.records.at(2).moved == sim::Time{6500us});
+  CHECK(s.ends == in_us({5510, 6520, 7530, 8550, 9560}));
+  CHECK(s.records.at(0).last == sim::Time{8550us});
+  CHECK(s.records.at(1).last == sim::Time{7530us});
+  CHECK(s.records.at(2).last == sim::Time{9560us});
+}
+
 TEST_CASE("who arrives while an iteration runs is in the one after the next, planned ahead") {
   // B arrives in the second iteration, when the third is planned: it is in the fourth.
   LoopRules rules = one_replica();
