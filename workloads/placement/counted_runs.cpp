@@ -16,8 +16,11 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 21;
 // Shorter runs are counted as quickly as they are looked up.
 constexpr std::uint32_t kLeastTokens = 32;
 
-void add(const std::vector<std::uint32_t>& from, std::uint32_t* to) {
-  for (std::size_t i = 0; i < from.size(); ++i) to[i] += from[i];
+// To what `source` has there, of as many for each. What is not wanted is empty.
+void add(const std::vector<std::uint32_t>& from, std::vector<std::uint32_t>& to,
+         std::size_t source = 0) {
+  const std::size_t begin = source * from.size();
+  for (std::size_t i = 0; i < from.size(); ++i) to[begin + i] += from[i];
 }
 
 }  // namespace
@@ -55,10 +58,10 @@ void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const Ro
   SourceCounter counter(placement_, sources, routing.top_k, {selections, once, once}, one);
   for (std::uint32_t source = 0; source < sources.ranks(); ++source) {
     const auto take = [&](const DispatchCounts& counts) {
-      add(counts.rows, out.rows.data());
-      add(counts.selections, out.selections.data() + std::size_t{source} * counts.ranks);
-      add(counts.tokens, out.tokens.data() + std::size_t{source} * counts.ranks);
-      add(counts.node_tokens, out.node_tokens.data() + std::size_t{source} * counts.nodes);
+      add(counts.rows, out.rows);
+      add(counts.selections, out.selections, source);
+      add(counts.tokens, out.tokens, source);
+      add(counts.node_tokens, out.node_tokens, source);
       out.missing += counts.missing;
     };
     bool open = false;  // tokens were added since the last time

@@ -142,15 +142,20 @@ std::vector<BatchPlan> Replica::plan_all() {
   return plans;
 }
 
-sim::Duration Replica::cost_of(std::span<const BatchPlan> plans) {
-  const sim::Duration time = cost_.of(plans, all_iterations_);
-  if (stretch_ == 1) return time;
-  return sim::Duration(std::llround(static_cast<double>(time.count()) * stretch_));
+sim::Duration Slowed::taken(sim::Duration alone, sim::Time begin) const {
+  if (times == 1 || until <= begin) return alone;
+  const double slow = std::min(static_cast<double>((until - begin).count()),
+                               static_cast<double>(alone.count()) * times);
+  return alone + sim::Duration(std::llround(slow * (1 - 1 / times)));
 }
 
-void Replica::launch(sim::Time now, sim::Time horizon, double stretch) {
+sim::Duration Replica::cost_of(std::span<const BatchPlan> plans, sim::Time begin) {
+  return slowed_.taken(cost_.of(plans, all_iterations_), begin);
+}
+
+void Replica::launch(sim::Time now, sim::Time horizon, const Slowed& slowed) {
   if (flight_) return;
-  stretch_ = stretch;
+  slowed_ = slowed;
   const auto nothing = [](const std::vector<BatchPlan>& plans) {
     return std::all_of(plans.begin(), plans.end(), [](const BatchPlan& p) { return p.empty(); });
   };
@@ -170,7 +175,7 @@ void Replica::launch(sim::Time now, sim::Time horizon, double stretch) {
   pad_to_graphs(rules_.graphs, plans);
   if (next_snapshot_) horizon = std::min(horizon, *next_snapshot_);
   const sim::Time begin = fast_forward(plans, now, horizon);
-  const sim::Duration time = cost_of(plans);
+  const sim::Duration time = cost_of(plans, begin);
   count(plans, time);
   for (const BatchPlan& plan : plans) {
     for (const Scheduled& work : plan.work) {
@@ -362,7 +367,7 @@ sim::Time Replica::fast_forward(std::vector<BatchPlan>& plans, sim::Time now, si
     bool all = true;
     for (std::size_t i = 0; i < plans.size(); ++i) all = all && fits(i);
     if (!all) break;
-    const sim::Duration time = cost_of(plans);
+    const sim::Duration time = cost_of(plans, at);
     if (at + time >= horizon) break;
     count(plans, time);
     if (record != nullptr) write_down(plans, at, at + time);

@@ -44,6 +44,15 @@ struct PlayedIteration {
   std::int64_t prompt_tokens = 0, decodes = 0, waiting = 0;
 };
 
+// What else is on an engine's links: until then its iterations go on `times` as slowly.
+struct Slowed {
+  double times = 1;
+  sim::Time until{};
+
+  // An iteration that takes `alone` with nothing beside it.
+  sim::Duration taken(sim::Duration alone, sim::Time begin) const;
+};
+
 class Replica {
  public:
   // What is counted outlives the replica, and so does the cost.
@@ -65,9 +74,8 @@ class Replica {
   // REQUIRES: now == next_event()
   Outcome end(sim::Time now);
   // Begins an iteration if none is in flight and there is work. Nothing comes from outside before
-  // `horizon`: iterations that only repeat are taken at once, until just before it. Until then each
-  // takes `stretch` times its cost, for what else is on its links.
-  void launch(sim::Time now, sim::Time horizon, double stretch = 1);
+  // `horizon`: iterations that only repeat are taken at once, until just before it.
+  void launch(sim::Time now, sim::Time horizon, const Slowed& slowed = {});
 
   bool busy() const { return flight_.has_value(); }
   std::int64_t waiting() const;
@@ -98,7 +106,7 @@ class Replica {
   // How often the plans repeat before anything changes; see launch().
   std::int64_t repeats(std::span<const BatchPlan> plans, sim::Time now) const;
   sim::Time fast_forward(std::vector<BatchPlan>& plans, sim::Time now, sim::Time horizon);
-  sim::Duration cost_of(std::span<const BatchPlan> plans);
+  sim::Duration cost_of(std::span<const BatchPlan> plans, sim::Time begin);
   void count(std::span<const BatchPlan> plans, sim::Duration time);
   void write_down(std::span<const BatchPlan> plans, sim::Time begin, sim::Time end);
 
@@ -112,7 +120,7 @@ class Replica {
   std::vector<BatchPlan> planned_;  // the next one, planned ahead
   std::int64_t iteration_ = 0;      // since work began
   std::int64_t all_iterations_ = 0;
-  double stretch_ = 1;
+  Slowed slowed_ = {};
   std::int64_t balance_waited_ = 0;
   bool held_ = false;               // prompts wait for other ranks'
   std::size_t turn_ = 0;            // of the choice of ranks

@@ -141,7 +141,7 @@ void ServingLoop::step() {
   scale();
   send_requests();
   for (std::size_t i = 0; i < replicas_.size(); ++i)
-    replicas_[i]->launch(now_, horizon_of(i), stretch_of(i));
+    replicas_[i]->launch(now_, horizon_of(i), slowed(i));
   if (!next_event() && (in_flight_ > 0 || stream_.next_arrival())) {
     throw sim::DeadlockError(
         fmt::format("no event is left but {} requests are not done (the first is {})", in_flight_,
@@ -278,15 +278,14 @@ void ServingLoop::move_cache(std::unique_ptr<Job> job, std::size_t sender) {
 }
 
 // What transfers make of a replica's iterations, whose exchanges end with the fullest port.
-double ServingLoop::stretch_of(std::size_t replica) const {
-  if (transfers_.empty()) return 1;
+Slowed ServingLoop::slowed(std::size_t replica) const {
+  if (transfers_.empty()) return {};
   const std::int64_t first = port_of(replica, 0), end = port_of(replica + 1, 0);
   const bool sends = replica >= pools_[0].count;
   const PortTraffic& traffic =
       sends ? rules_.transfer.sender_traffic : rules_.transfer.receiver_traffic;
-  const std::int64_t most =
-      sends ? transfers_.most_from(first, end) : transfers_.most_to(first, end);
-  return traffic.stretched_by(static_cast<double>(most));
+  const auto load = sends ? transfers_.from(first, end) : transfers_.to(first, end);
+  return {traffic.stretched_by(static_cast<double>(load.most)), load.until};
 }
 
 // In order, each replica's first one that has no room holds up those behind it.

@@ -134,7 +134,7 @@ class ServingLoop {
   void handle(std::size_t replica, const Outcome& outcome);
   void move_cache(std::unique_ptr<Job> job, std::size_t sender);
   void begin_moves();
-  double stretch_of(std::size_t replica) const;
+  Slowed slowed(std::size_t replica) const;
   void end_moves();
   void complete(std::unique_ptr<Job> job);
   void sample_until(sim::Time until);

@@ -48,20 +48,22 @@ std::vector<std::int64_t> Transfers::end(sim::Time now) {
   return done;
 }
 
-std::int64_t Transfers::most_at(std::int64_t Flow::*side, std::int64_t first,
-                                std::int64_t end) const {
+Transfers::PortLoad Transfers::at(std::int64_t Flow::*side, std::int64_t first,
+                                  std::int64_t end) const {
   std::map<std::int64_t, std::int64_t> flows;
-  std::int64_t most = 0;
-  for (const Flow& flow : flows_)
-    if (flow.rate > 0 && flow.*side >= first && flow.*side < end)
-      most = std::max(most, ++flows[flow.*side]);
-  return most;
+  PortLoad load;
+  for (const Flow& flow : flows_) {
+    if (flow.rate == 0 || flow.*side < first || flow.*side >= end) continue;
+    load.most = std::max(load.most, ++flows[flow.*side]);
+    load.until = std::max(load.until, flow.ends);
+  }
+  return load;
 }
-std::int64_t Transfers::most_from(std::int64_t first, std::int64_t end) const {
-  return most_at(&Flow::from, first, end);
+Transfers::PortLoad Transfers::from(std::int64_t first, std::int64_t end) const {
+  return at(&Flow::from, first, end);
 }
-std::int64_t Transfers::most_to(std::int64_t first, std::int64_t end) const {
-  return most_at(&Flow::to, first, end);
+Transfers::PortLoad Transfers::to(std::int64_t first, std::int64_t end) const {
+  return at(&Flow::to, first, end);
 }
 
 // Progressive filling over senders and receivers: the port with the least for each of its flows

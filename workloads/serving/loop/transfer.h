@@ -36,7 +36,7 @@ struct PortTraffic {
     if (flows <= 0) return 1;
     return ((1 - duty) * flows + duty * n) / (flows + duty * n);
   }
-  // Of an iteration.
+  // Of an iteration, while they are there.
   double stretched_by(double n) const { return flows > 0 ? 1 + duty * n / flows : 1; }
 };
 
@@ -65,9 +65,14 @@ class Transfers {
   // Those that are done now, in the order in which they began. REQUIRES: now == next_end()
   std::vector<std::int64_t> end(sim::Time now);
   bool empty() const { return flows_.empty(); }
-  // The most that send from one of some ports at this time, or to one: those of [first, end).
-  std::int64_t most_from(std::int64_t first, std::int64_t end) const;
-  std::int64_t most_to(std::int64_t first, std::int64_t end) const;
+  // At the ports [first, end) at this time: the most that send from one of them, or to one, and
+  // when the last of all ends, as they share now.
+  struct PortLoad {
+    std::int64_t most = 0;
+    sim::Time until{};
+  };
+  PortLoad from(std::int64_t first, std::int64_t end) const;
+  PortLoad to(std::int64_t first, std::int64_t end) const;
 
  private:
   struct Flow {
@@ -78,7 +83,7 @@ class Transfers {
     sim::Time ends = sim::Time::max();
   };
   void share(sim::Time now);
-  std::int64_t most_at(std::int64_t Flow::*side, std::int64_t first, std::int64_t end) const;
+  PortLoad at(std::int64_t Flow::*side, std::int64_t first, std::int64_t end) const;
 
   TransferRules rules_;
   std::vector<Flow> flows_;

@@ -403,12 +403,23 @@ TEST_CASE("beside an engine's exchanges a cache gets a share of the port, and th
   CHECK(one.records.at(0).moved == sim::Time{6ms});
   // Decodes of 1.01 ms at 6 and at 7.01, with nothing beside them.
   CHECK(one.ends == in_us({7010, 8020}));
-  // A second prompt that comes at 4 ms is read beside the first one's cache, in 2 ms times 1 + 1/2
-  // x 1/3: until 6.333; its cache moves from 6.833 to 10.333. What of the first decodes begins in
-  // that time, beside one flow, takes 1 + 1/2 x 1/2 times as long: at 7.01, 1.2625 ms.
+  // A second prompt that comes at 4 ms is read beside the first one's cache until that is there, at
+  // 6, 1 + 1/2 x 1/3 = 7/6 as slowly: 12/7 of its 2 ms, and the rest alone, until 6.285714. Its own
+  // moves from 6.785714 to 10.285714. What of the first decodes begins in that time, beside one
+  // flow, takes 1 + 1/2 x 1/2 times as long: at 7.01, 1.2625 ms.
   const Served two = serve_list(rules, {request(0us, 100, 3), request(4ms, 100, 1)});
-  CHECK((two.records.at(1).moved - sim::Time{}).count() == 10'333'333'333);
+  CHECK((two.records.at(1).moved - sim::Time{}).count() == 10'285'714'286);
   CHECK(two.ends == std::vector<sim::Duration>{7010us, 8272500ns});
+}
+
+TEST_CASE("a cache that is soon there slows an iteration for as long") {
+  // Until 10 ms, half as slowly again: of 20 ms from 9 on 2/3 ms are done by then, and 19 1/3 are
+  // left; one of 2 ms from 1 on is over before; none that begins later knows of it.
+  const Slowed slowed{1.5, sim::Time{10ms}};
+  CHECK((slowed.taken(20ms, sim::Time{9ms})).count() == 20'333'333'333);
+  CHECK(slowed.taken(2ms, sim::Time{1ms}) == 3ms);
+  CHECK(slowed.taken(2ms, sim::Time{10ms}) == 2ms);
+  CHECK(Slowed{}.taken(2ms, sim::Time{}) == 2ms);
 }
 
 TEST_CASE("decode has blocks before a cache comes, or it does not come") {
