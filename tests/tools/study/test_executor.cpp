@@ -226,7 +226,8 @@ TEST_CASE("a point that ended was lost with one before it that had not") {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
         try {
           seen = Store::open(folder.path() / "a.db").ords().size();
-        } catch (const sim::ConfigError&) {  // it is being written
+        } catch (const sim::ConfigError&) {
+          // It is being written; a later look will say what is in it.
         }
       }
     }
