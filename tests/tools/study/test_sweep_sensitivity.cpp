@@ -25,12 +25,12 @@ Values mixtral(const std::string& method, std::vector<std::string> over) {
 
 nlohmann::json json_of(Values values) {
   values["format"] = {"json"};
-  return nlohmann::json::parse(printed(tools::sweep_sensitivity_command(), std::move(values)));
+  return nlohmann::json::parse(printed(tools::sweep_sensitivity_command(), values));
 }
 
-std::string message(Values values) {
+std::string message(const Values& values) {
   return moesim::tests::thrown<sim::ConfigError>(
-      [&] { (void)printed(tools::sweep_sensitivity_command(), std::move(values)); });
+      [&] { (void)printed(tools::sweep_sensitivity_command(), values); });
 }
 
 const std::vector<std::string> kBatchAndContext{"step.batch_per_rank=8..64",

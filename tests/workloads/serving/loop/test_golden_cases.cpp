@@ -230,7 +230,7 @@ TEST_CASE("SGLang: where caches join a dp rank it sits out what the others decod
   // cache is there at 6.50, on A's rank: in the pass from 6.52 to 7.53 B has its last token, alone.
   LoopRules rules = one_replica(SchedulerKind::Sglang);
   rules.serving.replica.ranks = 2;
-  rules.serving.replica.choice = RankChoice::RoundRobin;
+  rules.serving.replica.choice = workloads::RankChoice::RoundRobin;
   read_apart(rules, TransferMode::Push, 50_GBps);
   const Served s =
       serve_list(rules, {request(0us, 100, 4), request(0us, 100, 4), request(2ms, 100, 3)});
