@@ -349,8 +349,10 @@ TEST_CASE("a run says what its tail is of, with runs of its own") {
 
 TEST_CASE("an engine carries what its graphs do where more sequences are launched one by one") {
   const auto saturation = [](std::vector<std::string> sets) {
-    sets.insert(sets.end(), {"host={per_launch: 2 ms, graphs: decode}",
-                             "serving.graphs={up_to: 8, mixed: false}"});
+    // Hardly any prompts, which are launched one by one, too.
+    sets.insert(sets.end(), {"engine=sglang", "host={per_launch: 20 ms, graphs: decode}",
+                             "serving.graphs={up_to: 8}", "serving.requests.input=10",
+                             "serving.requests.output=1000"});
     const Scenario s = mixtral(std::move(sets));
     return Service(s.deployment, *s.serving()).capacity({});
   };

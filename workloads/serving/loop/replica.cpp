@@ -161,8 +161,10 @@ void Replica::launch(sim::Time now, sim::Time horizon, const Slowed& slowed) {
   };
   std::vector<BatchPlan> plans = std::exchange(planned_, {});
   if (plans.empty() || nothing(plans)) plans = plan_all();
-  // Where all had to give way for what waits, the engine's next look finds room.
-  if (nothing(plans) && requests() > 0) plans = plan_all();
+  // Where all had to give way for what waits the engine's next look finds room, and where caches
+  // joined every rank it finds what they decode: they join, all give way, others join at most.
+  constexpr int kLooks = 3;
+  for (int look = 0; look < kLooks && nothing(plans) && requests() > 0; ++look) plans = plan_all();
   if (nothing(plans)) {
     // That all are done is known only when they agree on it. Prompts that wait for other ranks'
     // keep the iterations going, too.

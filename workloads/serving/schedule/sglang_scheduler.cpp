@@ -45,16 +45,19 @@ double room_of(const RankState& rank) {
 }
 
 // Sequences whose caches came from a prefill elsewhere run from now on: their batch is "prebuilt",
-// and no pass is theirs alone. Whether there were any.
+// and no pass is theirs alone. Whether there were any. Where nobody decodes one is let in without
+// room beside: a prompt that is half read may wait for the blocks that it holds.
 bool join_with_cache(const SchedulerRules& rules, RankState& rank) {
   double room = room_of(rank);
-  bool joined = false;
+  const auto reads = [&](const Sequence* s) { return half_read(rank, s); };
+  bool alone = std::all_of(rank.running.begin(), rank.running.end(), reads), joined = false;
   while (!rank.waiting.empty() && rank.waiting.front()->decodes() &&
          static_cast<std::int64_t>(rank.running.size()) < rules.sequences) {
     Sequence* s = rank.waiting.front();
     const auto needed = static_cast<double>(1 + remaining(*s));
-    if (!rank.running.empty() && needed > room) break;
+    if (!alone && needed > room) break;
     room -= needed;
+    alone = false;
     rank.waiting.pop_front();
     rank.running.push_back(s);
     joined = true;
