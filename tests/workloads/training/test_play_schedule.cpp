@@ -27,7 +27,7 @@ TEST_CASE("gpipe and 1f1b end after m + p - 1 micro-batches' time") {
 
 TEST_CASE("1f1b on uneven stages") {
   const auto schedule = make_schedule(OneFOneB, {.ranks = 4, .micro_batches = 8});
-  const auto step = [&](std::vector<std::pair<int, int>> stages) {
+  const auto step = [&](const std::vector<std::pair<int, int>>& stages) {
     ScheduleTimes times;
     for (const auto& [f, b] : stages)
       times.stages.push_back({.forward = sim::Duration(f), .backward = sim::Duration(b)});

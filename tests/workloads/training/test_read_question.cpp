@@ -46,7 +46,7 @@ TEST_CASE("a number of stages that is none is one mistake, with and without a la
             .find("training.virtual_stages: ") != std::string::npos);
   CHECK(error_of(with("schedule: interleaved, virtual_stages: 9v, layout: \"Et|tL\""))
             .find("training.virtual_stages: ") != std::string::npos);
-  CHECK(error_of(with("schedule: interleaved, virtual_stages: 0")).find("\n") == std::string::npos);
+  CHECK(error_of(with("schedule: interleaved, virtual_stages: 0")).find('\n') == std::string::npos);
 }
 
 TEST_CASE("what a question of training leaves open is as Megatron-Core has it") {

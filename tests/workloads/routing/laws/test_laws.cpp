@@ -227,7 +227,8 @@ TEST_CASE("the power law's skew grows with the number of tokens as its generator
       double most = 0;
       for (int r = 0; r < 8; ++r) {
         double load = 0;
-        for (int e = 0; e < 32; ++e) load += inclusion[std::size_t(r * 32 + e)];
+        for (int e = 0; e < 32; ++e)
+          load += inclusion[static_cast<std::size_t>(r) * 32 + static_cast<std::size_t>(e)];
         most = std::max(most, load);
       }
       sum += most;  // of a mean of 1

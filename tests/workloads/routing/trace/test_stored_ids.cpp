@@ -208,7 +208,7 @@ TEST_CASE("the first damaged id is named, wherever it lies") {
 
 TEST_CASE("counts below zero, above 32 bits or clipped by the library are damage") {
   const Folder folder;
-  const auto failed = [&](auto stored, auto native, auto numbers) {
+  const auto failed = [&](auto stored, auto native, const auto& numbers) {
     return failure(make(folder, stored, native, 2, numbers, 1, "/counts"),
                    [](const RoutingTrace& trace) {
                      std::vector<std::uint32_t> counts;
