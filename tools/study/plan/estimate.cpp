@@ -230,8 +230,11 @@ Estimate estimate_service(const Deployment& d, const workloads::serving::Serving
   };
   const auto token = [&](double b) {
     if (role == EngineRole::Generates) {
-      const double part = between ? decoding_part(b * accepted / output, d.layout.dp) : 1;
-      return decode_s(b) / accepted / part;
+      // What a full pass of prompts brings is dealt out in turn: to all ranks at once where it has
+      // one for each, since a chunk is divided by dp.
+      const bool one_by_one = between && static_cast<double>(rules.chunk) < input;
+      return decode_s(b) / accepted /
+             (one_by_one ? decoding_part(b * accepted / output, d.layout.dp) : 1);
     }
     const double by_second = b * static_cast<double>(d.layout.dp) * accepted / output;
     if (between) {
