@@ -22,6 +22,7 @@ struct Pair {
   MatchedPools engines = {};
   std::int64_t gpus = 0;
   double a_gpu() const { return engines.capacity / static_cast<double>(gpus); }
+  bool operator==(const Pair&) const = default;
 };
 
 Roles roles_of(PlanWork& work, std::size_t i) {
@@ -63,14 +64,8 @@ std::vector<Pair> best_pairs(const PlanWork& work, const std::vector<Roles>& rol
   });
   best.resize(std::min(best.size(), kPairsKept));
   smallest.resize(std::min(smallest.size(), kPairsKept));
-  for (const Pair& pair : smallest) {
-    const auto same = [&](const Pair& other) {
-      return other.prefill == pair.prefill && other.decode == pair.decode &&
-             other.engines.prefill == pair.engines.prefill &&
-             other.engines.decode == pair.engines.decode;
-    };
-    if (std::ranges::none_of(best, same)) best.push_back(pair);
-  }
+  for (const Pair& pair : smallest)
+    if (std::ranges::find(best, pair) == best.end()) best.push_back(pair);
   return best;
 }
 

@@ -14,6 +14,7 @@ struct PoolRate {
 struct MatchedPools {
   std::int64_t prefill = 0, decode = 0;  // engines; 0: one of them carries nothing
   double capacity = 0;                   // the lesser of the two
+  bool operator==(const MatchedPools&) const = default;
 };
 
 // Of at most eight of each and `most_gpus` in all: those that carry the most a GPU; of equals the
