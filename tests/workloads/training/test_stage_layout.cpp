@@ -47,12 +47,10 @@ TEST_CASE("DeepSeek-V3's layout: the embedding and a layer, two layers each, pre
 }
 
 TEST_CASE("letters and groups are repeated, commas and blanks are nothing") {
-  CHECK(drawn(stages("Et*3|(tt|)*29,m|L",
-                     {.stages = 32, .layers = 61, .predictions = 1})) == "Ettt|" + [] {
-    std::string middle;
-    for (int i = 0; i < 29; ++i) middle += "tt|";
-    return middle;
-  }() + "m|L");
+  std::string middle;
+  for (int i = 0; i < 29; ++i) middle += "tt|";
+  CHECK(drawn(stages("Et*3|(tt|)*29,m|L", {.stages = 32, .layers = 61, .predictions = 1})) ==
+        "Ettt|" + middle + "m|L");
   CHECK(drawn(stages("E ((t|)*2t,)*2 |L", {.stages = 6, .layers = 6})) == "Et|t|tt|t|t|L");
   CHECK(drawn(stages("E||t*2|L", {.stages = 4, .layers = 2})) == "E||tt|L");
 }

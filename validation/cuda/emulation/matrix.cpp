@@ -11,7 +11,8 @@ namespace {
 template <class T>
 T lane_of(const std::byte* slots, int lane) {
   T value;
-  std::memcpy(&value, slots + static_cast<std::size_t>(lane) * sizeof(T), sizeof(T));
+  std::memcpy(static_cast<void*>(&value), slots + static_cast<std::size_t>(lane) * sizeof(T),
+              sizeof(T));
   return value;
 }
 
@@ -20,7 +21,7 @@ template <class Take>
 void load_from_rows(std::uint32_t (&out)[4], const void* row, Take take) {
   require_shared(row, 16, "ldmatrix");
   if (shared_address(row) % 16 != 0) throw Misuse("ldmatrix: a row is not 16-byte aligned");
-  const std::byte* slots = warp_exchange(&row, sizeof row);
+  const std::byte* slots = warp_exchange(static_cast<const void*>(&row), sizeof row);
   for (int j = 0; j < 4; ++j) {
     out[j] = take([&](int i) { return lane_of<const std::byte*>(slots, 8 * j + i); });
   }

@@ -37,8 +37,8 @@ namespace moesim::validation::cuda::emulation {
 void prepare(Context& context, std::byte* stack, std::size_t bytes, void (*entry)()) {
   // From the top: nobody to return to, the entry, six registers. At its first instruction a
   // function finds the stack pointer 8 below a multiple of 16.
-  const auto top = (reinterpret_cast<std::uintptr_t>(stack) + bytes) & ~std::uintptr_t{15};
-  auto* word = reinterpret_cast<std::uintptr_t*>(top);
+  const auto beyond = (reinterpret_cast<std::uintptr_t>(stack) + bytes) % 16;
+  auto* word = reinterpret_cast<std::uintptr_t*>(stack + bytes - beyond);
   *--word = 0;
   *--word = reinterpret_cast<std::uintptr_t>(entry);
   for (int i = 0; i < 6; ++i) *--word = 0;

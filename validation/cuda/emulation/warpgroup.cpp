@@ -41,7 +41,7 @@ void read_row(const Operand& operand, std::uint32_t row, bool fp8, std::array<fl
         out[filled++] = to_float(Fp8{std::to_integer<std::uint8_t>(piece[i])});
       }
     } else {
-      for (int i = 0; i < 8; ++i) {
+      for (std::size_t i = 0; i < 8; ++i) {
         Bf16 value;
         std::memcpy(&value, piece + 2 * i, 2);
         out[filled++] = to_float(value);

@@ -158,7 +158,7 @@ std::variant<Timing, Unsupported> time_between_gpus(const std::string& what, int
           "ncclRecv");
     }
   };
-  const Timing timing = all.time(request, [&] {
+  Timing timing = all.time(request, [&] {
     check_nccl(group_start(), "ncclGroupStart");
     for (std::size_t i = 0; i < count; ++i) {
       auto& m = all.members()[i];

@@ -180,8 +180,9 @@ struct Cublas::State {
       const std::size_t bytes = count * sizeof(void*);
       check_cuda(cudaMalloc(&array.device, 3 * bytes), "cudaMalloc");
       for (std::size_t i = 0; i < 3; ++i) {
-        check_cuda(cudaMemcpy(static_cast<char*>(array.device) + i * bytes, addresses[i].data(),
-                              bytes, cudaMemcpyHostToDevice),
+        check_cuda(cudaMemcpy(static_cast<char*>(array.device) + i * bytes,
+                              static_cast<const void*>(addresses[i].data()), bytes,
+                              cudaMemcpyHostToDevice),
                    "cudaMemcpy");
       }
     }

@@ -1,7 +1,10 @@
 // What the checks of all kernels share.
 #pragma once
 
-#include <cstring>
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
 #include <initializer_list>
 #include <string>
 #include <vector>
@@ -24,15 +27,19 @@ inline std::string product(std::initializer_list<int> sizes) {
 // Room behind an output that nobody may write to.
 inline constexpr std::size_t kGuard = 1024;
 
+template <class T>
+std::array<std::byte, sizeof(T)> bytes_of(const T& value) {
+  return std::bit_cast<std::array<std::byte, sizeof(T)>>(value);
+}
+
 // Notes what was written there.
 template <class T>
 void look_beyond(Check& check, const Buffer<T>& buffer, std::size_t used) {
   const std::vector<T> guard = buffer.read(used, buffer.size() - used);
   std::size_t touched = 0;
   for (const T& value : guard) {
-    T poison;
-    std::memset(&poison, 0xff, sizeof poison);
-    if (std::memcmp(&value, &poison, sizeof value) != 0) ++touched;
+    const auto bytes = bytes_of(value);
+    if (std::ranges::any_of(bytes, [](std::byte b) { return b != std::byte{0xff}; })) ++touched;
   }
   if (touched > 0) {
     check.trouble = std::to_string(touched) + " values beyond the output were written";
@@ -41,7 +48,7 @@ void look_beyond(Check& check, const Buffer<T>& buffer, std::size_t used) {
 
 template <class T>
 bool equal(const T& a, const T& b) {
-  return std::memcmp(&a, &b, sizeof a) == 0;
+  return bytes_of(a) == bytes_of(b);
 }
 
 // Every value must be the same to the bit.

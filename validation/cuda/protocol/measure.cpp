@@ -62,9 +62,8 @@ void measure_memory(Machine& machine, const PlanPoint& point, PointResult& resul
         static_cast<double>(before) - static_cast<double>(machine.free_memory());
     return;
   }
-  if (const auto bytes = machine.footprint(point.detail, point.bytes)) {
-    result.measured_bytes = *bytes;
-  } else {
+  result.measured_bytes = machine.footprint(point.detail, point.bytes);
+  if (!result.measured_bytes) {
     result.flags.push_back("skipped: this machine cannot tell " + point.detail);
   }
 }

@@ -203,10 +203,11 @@ std::vector<int> parse_loads(const std::string& text) {
         times == std::string::npos ? std::optional<int>(1) : parsed<int>(part.substr(times + 1));
     if (!load || !count || *load < 0 || *count < 1 ||
         static_cast<int>(loads.size()) + *count > kMaxExperts ||
-        (rows += static_cast<long long>(*load) * *count) > INT_MAX / 2) {
+        rows + static_cast<long long>(*load) * *count > INT_MAX / 2) {
       throw PlanError("expected loads as 16x8;3;0x119, of at most " + std::to_string(kMaxExperts) +
                       " groups");
     }
+    rows += static_cast<long long>(*load) * *count;
     loads.insert(loads.end(), static_cast<std::size_t>(*count), *load);
     begin = end + 1;
   }

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cinttypes>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -134,8 +135,8 @@ class Writer {
   }
   void progress(std::int64_t step, const std::string& text) const {
     const RunStep& at = steps_[static_cast<std::size_t>(step)];
-    std::fprintf(stderr, "%3lld/%zu pass %d %-16s %s\n", static_cast<long long>(step + 1),
-                 steps_.size(), at.pass, plan_.points[at.point].id.c_str(), text.c_str());
+    std::fprintf(stderr, "%3" PRId64 "/%zu pass %d %-16s %s\n", step + 1, steps_.size(), at.pass,
+                 plan_.points[at.point].id.c_str(), text.c_str());
   }
 
   const CommandLine& line_;
