@@ -32,12 +32,12 @@ std::string lower(std::string text) {
 
 std::string of_model(const fs::path& file) {
   const workloads::ModelSpec model = workloads::load_model(file);
-  const workloads::ModelParams params = workloads::count_params(model);
+  const workloads::HeadlineParams params = workloads::headline_params(model);  // as on its card
   const auto billion = [](std::int64_t count) { return static_cast<double>(count) * 1e-9; };
-  std::string text = fmt::format("{}: {:.3g} B parameters", model.name, billion(params.total()));
+  std::string text = fmt::format("{}: {:.3g} B parameters", model.name, billion(params.total));
   if (model.is_moe()) {
     const workloads::MoeFfn& moe = *model.moe(model.moe_layers().front());
-    text += fmt::format(", {:.3g} B active, {} of {} experts", billion(params.active()), moe.top_k,
+    text += fmt::format(", {:.3g} B active, {} of {} experts", billion(params.active), moe.top_k,
                         moe.experts);
   }
   return text;

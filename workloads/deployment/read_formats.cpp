@@ -22,14 +22,18 @@ Formats read_formats(const std::optional<YamlNode>& node, const ModelSpec& model
     // The matrices that engines quantise; router, embedding and head stay as they are stored.
     read_precision(*weights, formats.attention);
     formats.dense_ffn = formats.experts = formats.shared_experts = formats.attention;
+    formats.mean_bytes = {};
   }
   const auto read = [&](const char* key, Precision& value) {
-    if (const auto found = node->find(key)) read_precision(*found, value);
+    const auto found = node->find(key);
+    if (found) read_precision(*found, value);
+    return found.has_value();
   };
-  read("attention", formats.attention);
-  read("dense", formats.dense_ffn);
-  read("experts", formats.experts);
-  read("shared_experts", formats.shared_experts);
+  Formats::MeanBytes& mean = formats.mean_bytes;
+  if (read("attention", formats.attention)) mean.attention = 0;
+  if (read("dense", formats.dense_ffn)) mean.dense_ffn = 0;
+  if (read("experts", formats.experts)) mean.experts = 0;
+  if (read("shared_experts", formats.shared_experts)) mean.shared_experts = 0;
   read("other", formats.other);
   read("activations", formats.activations);
   read("kv_cache", formats.kv_cache);

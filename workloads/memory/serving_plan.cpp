@@ -89,20 +89,20 @@ class Planner {
       const double matrices = static_cast<double>(m.by_heads) / static_cast<double>(heads) +
                               static_cast<double>(m.by_kv_heads) * kv_weight_share(of, heads) +
                               static_cast<double>(m.replicated);
-      return matrices * w.weight_bytes(w.attention) + stored(m.vectors);
+      return matrices * w.attention_bytes() + stored(m.vectors);
     };
     WeightBytes sum;
     sum.attention = mixer(p.mixer, kind.mixer) + (kind.cross ? mixer(p.cross, *kind.cross) : 0);
     sum.dense_ffn = static_cast<double>(p.dense) / static_cast<double>(over_tp(whole.dense_ffn)) *
-                        w.weight_bytes(w.dense_ffn) +
+                        w.dense_ffn_bytes() +
                     stored(p.dense_vectors);
     sum.shared_experts = static_cast<double>(p.shared) /
                              static_cast<double>(over_tp(whole.shared_experts)) *
-                             w.weight_bytes(w.shared_experts) +
+                             w.shared_expert_bytes() +
                          stored(p.shared_vectors);
-    sum.experts = static_cast<double>(local_experts(p.experts)) *
-                  (static_cast<double>(p.expert) / etp * w.weight_bytes(w.experts) +
-                   stored(p.expert_vectors) / etp);
+    sum.experts =
+        static_cast<double>(local_experts(p.experts)) *
+        (static_cast<double>(p.expert) / etp * w.expert_bytes() + stored(p.expert_vectors) / etp);
     sum.other = stored(p.router + p.router_vectors + p.latent + p.norms);
     return sum;
   }

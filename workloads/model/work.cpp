@@ -168,7 +168,7 @@ double bytes_of(std::int64_t params, Precision p, const Formats& stored) {
 }
 
 double expert_bytes(const LayerParams& p, const Formats& stored) {
-  return bytes_of(p.expert, stored.experts, stored) +
+  return static_cast<double>(p.expert) * stored.expert_bytes() +
          bytes_of(p.expert_vectors, stored.other, stored);
 }
 
@@ -176,12 +176,13 @@ double expert_bytes(const LayerParams& p, const Formats& stored) {
 
 WeightBytes layer_weight_bytes(const LayerParams& p, const Formats& stored) {
   WeightBytes sum;
-  sum.attention = bytes_of(p.mixer.matrices() + p.cross.matrices(), stored.attention, stored) +
-                  bytes_of(p.mixer.vectors + p.cross.vectors, stored.other, stored);
-  sum.dense_ffn =
-      bytes_of(p.dense, stored.dense_ffn, stored) + bytes_of(p.dense_vectors, stored.other, stored);
+  sum.attention =
+      static_cast<double>(p.mixer.matrices() + p.cross.matrices()) * stored.attention_bytes() +
+      bytes_of(p.mixer.vectors + p.cross.vectors, stored.other, stored);
+  sum.dense_ffn = static_cast<double>(p.dense) * stored.dense_ffn_bytes() +
+                  bytes_of(p.dense_vectors, stored.other, stored);
   sum.experts = expert_bytes(p, stored) * static_cast<double>(p.experts);
-  sum.shared_experts = bytes_of(p.shared, stored.shared_experts, stored) +
+  sum.shared_experts = static_cast<double>(p.shared) * stored.shared_expert_bytes() +
                        bytes_of(p.shared_vectors, stored.other, stored);
   sum.other = bytes_of(p.router + p.router_vectors + p.latent + p.norms, stored.other, stored);
   return sum;

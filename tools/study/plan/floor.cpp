@@ -51,7 +51,10 @@ Floor floor_of(const Deployment& d, const FloorLoad& load) {
   const double lanes = static_cast<double>(p.tp * p.cp), dp = static_cast<double>(p.dp);
   const double peak = peak_of(d), bandwidth = d.cluster.device.memory_bandwidth.bytes_per_second();
 
-  const auto weights = workloads::weight_bytes(d.model, d.formats);
+  // As steps are priced: each part in one format.
+  workloads::Formats priced = d.formats;
+  priced.mean_bytes = {};
+  const auto weights = workloads::weight_bytes(d.model, priced);
   const double every_pass =
       weights.attention + weights.dense_ffn + weights.shared_experts + weights.head;
   const Chosen chosen = chosen_of(d);

@@ -225,12 +225,10 @@ std::optional<HfConfig> HfConfig::child(std::string_view key) const {
 }
 
 std::int64_t HfConfig::required(Keys keys, std::int64_t most) const {
-  const bool there = std::any_of(keys.begin(), keys.end(), [&](auto key) {
-    const Json* value = find(key);
-    return value != nullptr && !is_false(*value);
-  });
   // Where the number must be, 0 is no way to leave it out.
-  if (there) return whole_number(keys, 1, most, is_false).value_or(1);
+  std::string found;
+  if (first(keys, found, is_false) != nullptr)
+    return whole_number(keys, 1, most, is_false).value_or(1);
   std::string others;
   for (const std::string_view key : keys) {
     if (key != *keys.begin()) others += fmt::format("{}{}", others.empty() ? "" : ", ", key);

@@ -158,8 +158,17 @@ void read_dtype(const HfConfig& config, ModelSpec& model) {
       *precision;
 }
 
+// What a checkpoint holds beside the text's model.
+constexpr std::array<std::pair<const char*, const char*>, 5> kOtherParts{
+    {{"vision_config", "vision tower"},
+     {"audio_config", "audio encoder"},
+     {"speech_config", "speech encoder"},
+     {"talker_config", "talker"},
+     {"code2wav_config", "decoder of waves"}}};
+
 // Llama 4's checkpoints hold a vision tower whose sizes their text config does not say.
-void add_vision(const HfConfig& root, std::string_view type, ModelSpec& model) {
+void add_other_parts(const std::vector<HfConfig>& levels, std::string_view type, ModelSpec& model) {
+  const HfConfig& root = levels.front();
   const bool conditional = [&] {
     for (const std::string& name : root.texts("architectures")) {
       if (name.find("ConditionalGeneration") != std::string::npos) return true;
@@ -177,8 +186,13 @@ void add_vision(const HfConfig& root, std::string_view type, ModelSpec& model) {
     model.notes.push_back(
         "Llama 4: the vision tower (0.87 B parameters; known by model type, not in the file) is in "
         "the total and in memory, never active for text");
-  } else if (root.has("vision_config")) {
-    model.notes.push_back("vision_config: the vision tower is not counted");
+    return;
+  }
+  for (const HfConfig& level : levels) {
+    for (const auto& [key, part] : kOtherParts) {
+      if (level.has(key))
+        model.notes.push_back(fmt::format("{}: the {} is not counted", key, part));
+    }
   }
 }
 
@@ -270,7 +284,33 @@ std::string type_by_architecture(const HfConfig& root, const std::string& type) 
   return type;
 }
 
-ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) {
+// A second file that says how the weights are quantised.
+struct BesideConfig {
+  std::string name;
+  Json json = {};
+};
+constexpr const char* kModelOptFile = "hf_quant_config.json";
+
+void read_quantisation(const HfConfig& config, const std::vector<HfConfig>& levels,
+                       const std::optional<BesideConfig>& beside, ModelSpec& model) {
+  const std::optional<HfConfig> block = quantisation_of(levels);
+  const bool modelopt = beside && beside->name == kModelOptFile;
+  if (block) read_hf_quantisation(*block, config, modelopt, model);
+  if (!beside) return;
+  if (!beside->json.is_object()) throw sim::ConfigError(beside->name + ": expected an object");
+  const HfConfig file(beside->json, beside->name);
+  if (!modelopt) {
+    // AutoAWQ's and AutoGPTQ's, which say the same as a block where there is one.
+    if (!block) read_hf_quantisation(file, config, false, model);
+  } else if (!block || quantisation_method(*block).starts_with("modelopt")) {
+    // The block in the config repeats it, or is of another tool; mixed formats are only here.
+    read_modelopt_file(file, model);
+  }
+  file.throw_mistakes();
+}
+
+ModelSpec read(const Json& json, const std::string& name,
+               const std::optional<BesideConfig>& beside) {
   if (!json.is_object())
     throw sim::ConfigError(name + ": expected an object with the keys of a model");
   const HfConfig root(json, name);
@@ -320,17 +360,8 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
   }
   root.throw_mistakes();
 
-  const std::optional<HfConfig> block = quantisation_of(levels);
-  if (block) read_hf_quantisation(*block, config, modelopt != nullptr, model);
-  if (modelopt != nullptr) {
-    if (!modelopt->is_object()) throw sim::ConfigError("hf_quant_config.json: expected an object");
-    const HfConfig file(*modelopt, "hf_quant_config.json");
-    // The block in the config repeats it, or is of another tool; mixed formats are only here.
-    const bool repeats = block && !quantisation_method(*block).starts_with("modelopt");
-    if (!repeats) read_modelopt_file(file, model);
-    file.throw_mistakes();
-  }
-  add_vision(root, type == "llama4" ? "llama4_text" : type, model);
+  read_quantisation(config, levels, beside, model);
+  add_other_parts(levels, type == "llama4" ? "llama4_text" : type, model);
   read_prediction(config, model);
   root.throw_mistakes();
 
@@ -348,6 +379,10 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
     }
     model.notes.push_back(
         fmt::format("model_type \"{}\" is not known: read by its keys alone", type.substr(0, 60)));
+    if (std::ranges::none_of(levels,
+                             [](const HfConfig& l) { return l.given("tie_word_embeddings"); }))
+      model.notes.push_back(
+          "tie_word_embeddings is not given: the head is counted as a matrix of its own");
     const std::string act =
         config.text({"hidden_act", "hidden_activation", "activation_function"}).value_or("silu");
     if (act != "silu" && act != "swiglu")
@@ -372,21 +407,21 @@ ModelSpec read(const Json& json, const std::string& name, const Json* modelopt) 
 
 ModelSpec import_hugging_face(const std::filesystem::path& file) {
   const Json json = sim::io::read_json(file);
-  const std::filesystem::path beside = file.parent_path() / "hf_quant_config.json";
-  std::error_code ignored;
-  if (std::filesystem::is_regular_file(beside, ignored)) {
-    const Json second = sim::io::read_json(beside);
-    return read(json, file.string(), &second);
+  for (const char* name : {kModelOptFile, "quant_config.json", "quantize_config.json"}) {
+    const std::filesystem::path beside = file.parent_path() / name;
+    std::error_code ignored;
+    if (file.filename() != name && std::filesystem::is_regular_file(beside, ignored))
+      return read(json, file.string(), BesideConfig{name, sim::io::read_json(beside)});
   }
-  return read(json, file.string(), nullptr);
+  return read(json, file.string(), std::nullopt);
 }
 
 ModelSpec parse_hugging_face(std::string_view text, const std::string& name,
                              std::string_view quantisation) {
   const Json json = sim::io::parse_json(text, name);
-  if (quantisation.empty()) return read(json, name, nullptr);
-  const Json second = sim::io::parse_json(quantisation, "hf_quant_config.json");
-  return read(json, name, &second);
+  if (quantisation.empty()) return read(json, name, std::nullopt);
+  return read(json, name,
+              BesideConfig{kModelOptFile, sim::io::parse_json(quantisation, kModelOptFile)});
 }
 
 }  // namespace moesim::workloads

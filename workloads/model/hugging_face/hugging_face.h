@@ -14,8 +14,8 @@
 namespace moesim::workloads {
 
 // Throws ConfigError (a key that is missing, of the wrong type, out of range, or not supported),
-// InputError where the file is no JSON or over 64 MiB. A file hf_quant_config.json beside it
-// (ModelOpt's) is read too.
+// InputError where the file is no JSON or over 64 MiB. Of files beside it hf_quant_config.json
+// (ModelOpt's) is read, too, or quant_config.json (AutoAWQ's), quantize_config.json (AutoGPTQ's).
 ModelSpec import_hugging_face(const std::filesystem::path& file);
 
 // `quantisation`: the text of hf_quant_config.json, or empty.

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
+#include "workloads/model/hugging_face/quantisation_notes.h"
 #include "workloads/model/hugging_face/quantised_tensors.h"
 
 namespace moesim::workloads {
@@ -41,6 +43,30 @@ QuantisationRules rules_of(const HfConfig& block) {
     for (const std::string& pattern : block.texts(key)) add(rules, block, key, pattern, {});
   }
   return rules;
+}
+
+void apply(const QuantisationRules& rules, const HfConfig& block, std::string_view key,
+           ModelSpec& model, std::span<const WeightPart> parts = kWeightParts) {
+  if (rules.apply(model, parts)) return;
+  block.mistake(key,
+                "names no matrix of this model that is known: all of it would stay in 16 bits");
+}
+
+// Of lists within lists, too.
+std::vector<std::string> nested_texts(const HfConfig& block, std::string_view key) {
+  std::vector<std::string> texts;
+  if (!block.is_list(key)) return texts;
+  const auto add = [&](const Json& item) {
+    if (item.is_string()) texts.push_back(item.get<std::string>());
+  };
+  for (const Json& item : block.json().at(key)) {
+    if (item.is_array()) {
+      for (const Json& inner : item) add(inner);
+    } else {
+      add(item);
+    }
+  }
+  return texts;
 }
 
 std::optional<Precision> by_bits(std::int64_t bits, std::string_view type, std::int64_t group) {
@@ -115,11 +141,15 @@ void read_cache(const HfConfig& block, ModelSpec& model) {
   }
   if (const auto scheme = block.child("kv_cache_scheme")) {
     const std::int64_t bits = scheme->integer({"num_bits"}, 1, 64).value_or(16);
+    const std::string type = scheme->text({"type"}).value_or("float");
     if (bits == 8) {
-      model.stored.kv_cache =
-          scheme->text({"type"}).value_or("float") == "int" ? Precision::INT8 : Precision::FP8;
-    } else if (bits == 4) {
+      model.stored.kv_cache = type == "int" ? Precision::INT8 : Precision::FP8;
+    } else if (bits == 4 && type == "float") {
       model.stored.kv_cache = Precision::NVFP4;
+    } else if (bits < 16) {
+      scheme->mistake("num_bits", fmt::format("a cache of {} bits of type {} is not supported; "
+                                              "float 8 and 4 and int 8 are",
+                                              bits, short_text(type)));
     }
   }
 }
@@ -194,7 +224,7 @@ void compressed_tensors(const HfConfig& block, QuantisationRules rules, ModelSpe
   for (const auto& [pattern, precision] : classes) {
     if (pattern == "*") rules.otherwise(precision);
   }
-  rules.apply(model);
+  apply(rules, block, "config_groups", model);
 }
 
 // {"model.layers.3.mlp.experts": {"quant_algo": "NVFP4", "group_size": 16}, ...}
@@ -221,7 +251,7 @@ void mixed(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
     }
     add(rules, *layers, module, module, format.weights);
   }
-  rules.apply(model);
+  apply(rules, block, "quantized_layers", model);
 }
 
 void algorithm(const HfConfig& block, const std::string& name, QuantisationRules rules,
@@ -240,10 +270,12 @@ void algorithm(const HfConfig& block, const std::string& name, QuantisationRules
     int4_groups(block.integer({"group_size"}, -1, kMostWidth).value_or(-1), model);
   }
   rules.otherwise(format.weights);
-  rules.apply(model);
+  apply(rules, block, "quant_algo", model);
 }
 
 void fp8(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
+  if (block.integer({"bits", "num_bits"}, 1, 64).value_or(8) != 8)
+    block.mistake("bits", "fp8 has 8 of them");
   const bool blocks = block.has("weight_block_size");
   if (blocks) {
     const auto size = block.integers("weight_block_size", kMostWidth);
@@ -252,7 +284,7 @@ void fp8(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
     }
   }
   rules.otherwise(blocks ? Precision::FP8Block : Precision::FP8);
-  rules.apply(model);
+  apply(rules, block, "quant_method", model);
 }
 
 // A weight of so many bits of integers; 16 and more: not quantised.
@@ -285,25 +317,31 @@ void exceptions(const HfConfig& block, std::string_view key, bool expressions,
 
 void integers(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
   // 0 is no way to say nothing here.
-  const auto bits = block.integer({"bits", "w_bit"}, 0, 64).value_or(4);
-  exceptions(block, "dynamic", true, bits, rules);
-  exceptions(block, "extra_config", false, bits, rules);
-  rules.otherwise(of_integer_bits(block, bits));
-  rules.apply(model);
-  int4_groups(block.integer({"group_size", "q_group_size"}, -1, kMostWidth).value_or(-1), model);
-}
-
-void mxfp4(QuantisationRules rules, ModelSpec& model) {
-  if (!model.is_moe()) {
-    rules.otherwise(Precision::MXFP4);
-    rules.apply(model);
+  const auto bits = block.integer({"bits", "w_bit"}, 0, 64);
+  if (!bits) {
+    block.mistake("bits", "missing");
     return;
   }
-  // Only experts, and those of them that no list leaves alone.
-  ModelSpec asked = model;
+  int4_groups(block.integer({"group_size", "q_group_size"}, -1, kMostWidth).value_or(-1), model);
+  exceptions(block, "dynamic", true, *bits, rules);
+  exceptions(block, "extra_config", false, *bits, rules);
+  const QuantisedFormat format = of_integer_bits(block, *bits);
+  const std::vector<std::string> chosen = nested_texts(block, "modules_in_block_to_quantize");
+  for (const std::string& name : chosen)
+    add(rules, block, "modules_in_block_to_quantize", name, format);
+  if (chosen.empty()) rules.otherwise(format);
+  apply(rules, block, "quant_method", model);
+}
+
+void mxfp4(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
   rules.otherwise(Precision::MXFP4);
-  rules.apply(asked);
-  model.stored.experts = asked.stored.experts;
+  // Of a mixture only experts, and those of them that no list leaves alone.
+  constexpr std::array kExperts{WeightPart::Experts};
+  if (model.is_moe()) {
+    apply(rules, block, "quant_method", model, kExperts);
+  } else {
+    apply(rules, block, "quant_method", model);
+  }
 }
 
 }  // namespace
@@ -334,7 +372,7 @@ void read_hf_quantisation(const HfConfig& block, const HfConfig& config, bool se
   if (method == "fp8" || method == "fbgemm_fp8") {
     fp8(block, std::move(rules), model);
   } else if (method == "mxfp4") {
-    mxfp4(std::move(rules), model);
+    mxfp4(block, std::move(rules), model);
   } else if (method == "compressed-tensors") {
     compressed_tensors(block, std::move(rules), model);
   } else if (method.starts_with("modelopt")) {
@@ -356,9 +394,11 @@ void read_hf_quantisation(const HfConfig& block, const HfConfig& config, bool se
     block.mistake("quant_method",
                   fmt::format("\"{}\" is not supported; {} are", short_text(method), kMethods));
   }
+  note_what_is_not_counted(block, model);
   if (const auto experts = config.text({"expert_dtype"})) {
     if (*experts == "fp4") {
       model.stored.experts = Precision::MXFP4;
+      model.stored.mean_bytes.experts = 0;
     } else if (*experts != "fp8") {
       config.mistake("expert_dtype",
                      fmt::format("\"{}\" is not supported; fp4 and fp8 are", short_text(*experts)));

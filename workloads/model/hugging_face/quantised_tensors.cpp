@@ -16,138 +16,104 @@ using hardware::Precision;
 struct Prefix {
   std::string_view text, word;
 };
-constexpr std::array<Prefix, 6> kPrefixes{{{"model.layers.", ""},
+constexpr std::array<Prefix, 7> kPrefixes{{{"model.layers.", ""},
                                            {"model.language_model.layers.", "language_model"},
                                            {"language_model.model.layers.", "language_model"},
                                            {"thinker.model.layers.", "thinker"},
                                            {"backbone.layers.", "backbone"},
+                                           {"transformer.blocks.", "blocks"},
                                            {"layers.", "layers"}}};
 
-// A matrix of a layer under its names, and its share of its part's numbers (a third of an expert).
-struct Matrix {
-  double share;
-  std::vector<std::string_view> names;
-};
-
-const std::vector<Matrix>& attention() {
-  static const std::vector<Matrix> list{
-      {1,
-       {"self_attn.q_proj", "self_attn.q_b_proj", "self_attn.qkv_proj", "attn.wq_b", "mixer.q_proj",
-        "linear_attn.in_proj_qkvz", "attention.q_proj"}},
-      {0.25,
-       {"self_attn.k_proj", "self_attn.kv_b_proj", "self_attn.qkv_proj", "attn.wkv", "mixer.k_proj",
-        "linear_attn.in_proj_qkvz", "attention.k_proj"}},
-      {0.25,
-       {"self_attn.v_proj", "self_attn.kv_a_proj_with_mqa", "self_attn.qkv_proj", "attn.wkv",
-        "mixer.v_proj", "linear_attn.in_proj_qkvz", "attention.v_proj"}},
-      {1,
-       {"self_attn.o_proj", "attn.wo_b", "mixer.o_proj", "linear_attn.out_proj",
-        "attention.o_proj"}}};
-  return list;
-}
-
-const std::vector<Matrix>& experts() {
-  static const std::vector<Matrix> list{
-      {1,
-       {"mlp.experts.0.gate_proj", "block_sparse_moe.experts.0.w1", "mlp.experts.0.w1",
-        "feed_forward.experts.gate_up_proj", "mlp.experts.gate_up_proj", "experts.0.w1",
-        "mixer.experts.0.up_proj", "moe.experts.0.gate_proj"}},
-      {1,
-       {"mlp.experts.0.up_proj", "block_sparse_moe.experts.0.w3", "mlp.experts.0.w3",
-        "feed_forward.experts.gate_up_proj", "mlp.experts.gate_up_proj", "experts.0.w3",
-        "mixer.experts.0.up_proj", "moe.experts.0.up_proj"}},
-      {1,
-       {"mlp.experts.0.down_proj", "block_sparse_moe.experts.0.w2", "mlp.experts.0.w2",
-        "feed_forward.experts.down_proj", "mlp.experts.down_proj", "experts.0.w2",
-        "mixer.experts.0.down_proj", "moe.experts.0.down_proj"}}};
-  return list;
-}
-
-const std::vector<Matrix>& shared_experts() {
-  static const std::vector<Matrix> list{
-      {1,
-       {"mlp.shared_experts.gate_proj", "mlp.shared_expert.gate_proj",
-        "mixer.shared_experts.up_proj", "share_expert.gate_proj",
-        "feed_forward.shared_expert.gate_proj", "block_sparse_moe.shared_experts.gate_proj"}},
-      {1,
-       {"mlp.shared_experts.up_proj", "mlp.shared_expert.up_proj", "mixer.shared_experts.up_proj",
-        "share_expert.up_proj", "feed_forward.shared_expert.up_proj",
-        "block_sparse_moe.shared_experts.up_proj"}},
-      {1,
-       {"mlp.shared_experts.down_proj", "mlp.shared_expert.down_proj",
-        "mixer.shared_experts.down_proj", "share_expert.down_proj",
-        "feed_forward.shared_expert.down_proj", "block_sparse_moe.shared_experts.down_proj"}}};
-  return list;
-}
-
-const std::vector<Matrix>& dense() {
-  static const std::vector<Matrix> list{
-      {1, {"mlp.gate_proj", "feed_forward.gate_proj", "mixer.up_proj"}},
-      {1, {"mlp.up_proj", "feed_forward.up_proj", "mixer.up_proj"}},
-      {1, {"mlp.down_proj", "feed_forward.down_proj", "mixer.down_proj"}}};
-  return list;
-}
-
-bool has_attention(const LayerKind& kind) {
-  return !std::holds_alternative<NoMixer>(kind.mixer);
-}
-bool has_experts(const LayerKind& kind) {
-  return std::holds_alternative<MoeFfn>(kind.ffn);
-}
-bool has_shared(const LayerKind& kind) {
-  const auto* moe = std::get_if<MoeFfn>(&kind.ffn);
-  return moe != nullptr && moe->shared_experts > 0;
-}
-bool has_dense(const LayerKind& kind) {
-  const auto* moe = std::get_if<MoeFfn>(&kind.ffn);
-  return std::holds_alternative<DenseFfn>(kind.ffn) || (moe != nullptr && moe->residual_inter > 0);
-}
-
-// Up to `most` layers that have the part, evenly spread; of all layers where none has it.
-std::vector<std::int64_t> sample(const ModelSpec& model, bool (*has)(const LayerKind&),
-                                 std::size_t most) {
-  std::vector<std::int64_t> with;
-  for (std::int64_t l = 0; l < model.layer_count(); ++l) {
-    if (has(model.layer(l))) with.push_back(l);
+// Calls `each` with every run of letters, digits and underscores.
+template <class Each>
+void for_words(std::string_view text, const Each& each) {
+  const auto in_word = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    while (end < text.size() && in_word(text[end])) ++end;
+    if (end > i) each(text.substr(i, end - i));
+    i = std::max(end, i + 1);
   }
-  if (with.empty()) with.push_back(0);
+}
+
+// "experts.17", or an expression that may name some: "experts\\.(1|2)", "experts.[0-5]".
+bool tells_experts_apart(std::string_view pattern) {
+  const std::size_t at = pattern.find("expert");
+  return at != std::string_view::npos &&
+         pattern.find_first_of("0123456789[(\\", at) != std::string_view::npos;
+}
+
+// Up to `most` of so many, evenly spread.
+std::vector<std::int64_t> spread(std::int64_t count, std::int64_t most) {
   std::vector<std::int64_t> chosen;
-  const std::size_t count = std::min(most, with.size());
-  for (std::size_t i = 0; i < count; ++i) chosen.push_back(with[i * with.size() / count]);
+  const std::int64_t taken = std::min(most, count);
+  for (std::int64_t i = 0; i < taken; ++i) chosen.push_back(i * count / taken);
   return chosen;
+}
+
+std::string_view name_of(WeightPart part) {
+  constexpr std::array<std::string_view, 4> kNames{"attention", "experts", "shared experts",
+                                                   "dense FFN"};
+  return kNames[static_cast<std::size_t>(part)];
+}
+
+struct StoredPart {
+  Precision& format;
+  double& mean_bytes;
+};
+StoredPart stored_of(Formats& stored, WeightPart part) {
+  Formats::MeanBytes& mean = stored.mean_bytes;
+  switch (part) {
+    case WeightPart::Attention:
+      return {stored.attention, mean.attention};
+    case WeightPart::Experts:
+      return {stored.experts, mean.experts};
+    case WeightPart::SharedExperts:
+      return {stored.shared_experts, mean.shared_experts};
+    case WeightPart::DenseFfn:
+      break;
+  }
+  return {stored.dense_ffn, mean.dense_ffn};
 }
 
 }  // namespace
 
+void QuantisationRules::otherwise(QuantisedFormat format) {
+  otherwise_ = format;
+  gives_ = gives_ || format;
+}
+
 bool QuantisationRules::add(std::string_view pattern, QuantisedFormat format) {
   const Answer answer{count_++, format};
-  for (std::size_t p = 0; p < kPrefixes.size(); ++p) {
-    const std::string_view word = kPrefixes[p].word;
-    // Of the last one patterns begin with it.
-    const bool seen = word == "layers"
-                          ? pattern.substr(0, 12).find("layers") < 5 &&
-                                pattern.substr(0, 12).find("model") == std::string_view::npos
-                          : pattern.find(word) != std::string_view::npos;
-    prefixes_[p] = prefixes_[p] || seen;
-  }
-  const bool whole = !pattern.starts_with("re:") && pattern.find('*') == std::string_view::npos;
-  if (whole) {
-    whole_.emplace(std::string(pattern), answer);
+  gives_ = gives_ || format;
+  const bool expression = pattern.starts_with("re:");
+  for_words(pattern.substr(expression ? 3 : 0), [&](std::string_view word) {
+    if (!words_.contains(word)) words_.emplace(word);
+  });
+  by_expert_ = by_expert_ || tells_experts_apart(pattern);
+  if (expression || pattern.find('*') != std::string_view::npos) {
+    auto compiled = ModulePattern::compile(pattern);
+    if (!compiled) return false;
+    patterns_.emplace_back(std::move(*compiled), answer);
     return true;
   }
-  auto compiled = ModulePattern::compile(pattern);
-  if (!compiled) return false;
-  patterns_.emplace_back(std::move(*compiled), answer);
+  // "model.layers.0." is what begins so.
+  while (pattern.starts_with('.')) pattern.remove_prefix(1);
+  while (pattern.ends_with('.')) pattern.remove_suffix(1);
+  whole_.emplace(std::string(pattern), answer);
   return true;
 }
 
-// The answer of the first rule that names one of the names; null where none does.
-const QuantisationRules::Answer* QuantisationRules::of(const std::vector<std::string>& names,
-                                                       Answer& room) const {
-  bool found = false;
+// The format of the first rule that names one of the names.
+QuantisedFormat QuantisationRules::format_of(const std::vector<std::string>& names) const {
+  std::size_t order = count_;
+  QuantisedFormat format = otherwise_;
   const auto consider = [&](const Answer& answer) {
-    if (!found || answer.order < room.order) room = answer;
-    found = true;
+    if (answer.order >= order) return;
+    order = answer.order;
+    format = answer.format;
   };
   for (const std::string& name : names) {
     // A whole name stands for any run of the module's dotted pieces.
@@ -162,54 +128,104 @@ const QuantisationRules::Answer* QuantisationRules::of(const std::vector<std::st
       first = dot == std::string::npos ? dot : dot + 1;
     }
     for (const auto& [pattern, answer] : patterns_) {
-      if ((!found || answer.order < room.order) && pattern.names(name)) consider(answer);
+      if (answer.order < order && pattern.names(name)) consider(answer);
     }
   }
-  return found ? &room : nullptr;
+  return format;
 }
 
-void QuantisationRules::apply(ModelSpec& model) const {
-  // Many patterns are asked for fewer layers: a hostile list ends, too.
-  const std::size_t layers = std::clamp<std::size_t>(4000 / (patterns_.size() + 1), 2, 64);
-  const auto decide = [&](std::string_view part, const std::vector<Matrix>& matrices,
-                          bool (*has)(const LayerKind&), Precision& stored) {
-    std::map<QuantisedFormat, double> shares;
-    for (const std::int64_t layer : sample(model, has, layers)) {
-      for (const Matrix& matrix : matrices) {
-        std::vector<std::string> names;
-        for (std::size_t p = 0; p < kPrefixes.size(); ++p) {
-          if (p > 0 && !prefixes_[p]) continue;
-          for (const std::string_view name : matrix.names) {
-            names.push_back(fmt::format("{}{}.{}", kPrefixes[p].text, layer, name));
-          }
-        }
-        Answer room{};
-        const Answer* answer = of(names, room);
-        shares[answer != nullptr ? answer->format : otherwise_] += matrix.share;
+// A pattern has a word of the name that the usual name has not: "qkv_proj", or "qkv".
+bool QuantisationRules::speaks_of(std::string_view name, std::string_view usual) const {
+  bool found = false;
+  for_words(name, [&](std::string_view word) {
+    if (usual.find(word) != std::string_view::npos) return;
+    std::string_view stem = word;
+    if (stem.ends_with("_proj")) stem.remove_suffix(5);
+    found = found || words_.contains(word) || words_.contains(stem);
+  });
+  return found;
+}
+
+std::vector<std::string> QuantisationRules::names_of(const LayerMatrix& matrix, std::int64_t layer,
+                                                     std::int64_t expert) const {
+  std::vector<std::string> names;
+  for (const std::string_view name : matrix.names) {
+    if (name != matrix.names.front() && !speaks_of(name, matrix.names.front())) continue;
+    std::string numbered(name);
+    if (const std::size_t at = numbered.find('#'); at != std::string::npos)
+      numbered.replace(at, 1, std::to_string(expert));
+    for (const Prefix& prefix : kPrefixes) {
+      if (prefix.word.empty() || words_.contains(prefix.word))
+        names.push_back(fmt::format("{}{}.{}", prefix.text, layer, numbered));
+    }
+  }
+  return names;
+}
+
+QuantisationRules::Shares QuantisationRules::shares_of(const ModelSpec& model,
+                                                       WeightPart part) const {
+  std::vector<std::vector<LayerMatrix>> of_kinds;
+  std::int64_t experts = 1;
+  for (const LayerKind& kind : model.kinds) {
+    std::vector<LayerMatrix>& own = of_kinds.emplace_back(matrices_of(kind, model.hidden));
+    std::erase_if(own, [&](const LayerMatrix& m) { return m.part != part; });
+    const auto* moe = std::get_if<MoeFfn>(&kind.ffn);
+    if (moe != nullptr && part == WeightPart::Experts && by_expert_)
+      experts = std::max(experts, moe->experts);
+  }
+  std::vector<std::int64_t> with;
+  for (std::int64_t l = 0; l < model.layer_count(); ++l) {
+    if (!of_kinds[model.layers[static_cast<std::size_t>(l)]].empty()) with.push_back(l);
+  }
+  // Many patterns are asked for fewer layers, then for fewer experts: a hostile list ends, too.
+  constexpr std::int64_t kAsked = 400'000, kOfOne = 6;
+  const std::int64_t each = kOfOne * static_cast<std::int64_t>(patterns_.size()) + 1;
+  const std::int64_t layers = std::clamp<std::int64_t>(kAsked / each / experts, 2, 128);
+  const std::int64_t asked = std::clamp<std::int64_t>(kAsked / each / layers, 1, experts);
+  Shares shares;
+  for (const std::int64_t i : spread(static_cast<std::int64_t>(with.size()), layers)) {
+    const std::int64_t layer = with[static_cast<std::size_t>(i)];
+    for (const LayerMatrix& matrix : of_kinds[model.layers[static_cast<std::size_t>(layer)]]) {
+      for (const std::int64_t expert : spread(experts, asked)) {
+        shares[format_of(names_of(matrix, layer, expert))] +=
+            static_cast<double>(matrix.numbers) / static_cast<double>(asked);
       }
     }
-    double all = 0;
-    auto most = shares.begin();
-    for (auto at = shares.begin(); at != shares.end(); ++at) {
-      all += at->second;
-      if (at->second > most->second) most = at;
+  }
+  return shares;
+}
+
+bool QuantisationRules::apply(ModelSpec& model, std::span<const WeightPart> parts) const {
+  bool any = false;
+  for (const WeightPart part : parts) {
+    const StoredPart stored = stored_of(model.stored, part);
+    const Precision plain = stored.format;
+    const Shares shares = shares_of(model, part);
+    if (shares.empty()) {
+      stored.format = otherwise_.value_or(plain);
+      continue;
     }
-    const auto name = [&](QuantisedFormat format) {
-      return hardware::name_of(format.value_or(stored));
-    };
-    const bool there = std::any_of(model.kinds.begin(), model.kinds.end(), has);
-    for (const auto& [format, share] : shares) {
-      if (!there || format == most->first) continue;
+    const auto most = std::ranges::max_element(
+        shares, {}, [](const Shares::value_type& share) { return share.second; });
+    stored.format = most->first.value_or(plain);
+    double all = 0, bytes = 0;
+    for (const auto& [format, numbers] : shares) {
+      any = any || format;
+      all += numbers;
+      bytes += numbers * model.stored.weight_bytes(format.value_or(plain));
+    }
+    if (shares.size() == 1) continue;
+    stored.mean_bytes = bytes / all;
+    for (const auto& [format, numbers] : shares) {
+      if (format == most->first) continue;
       model.notes.push_back(fmt::format(
-          "quantisation: {:.2g} % of the {} is in {} and counted as {}, as most of it is",
-          100 * share / all, part, name(format), name(most->first)));
+          "quantisation: {:.2g} % of the {} is in {}: its bytes are counted so, its time as of {}, "
+          "as most of it is",
+          100 * numbers / all, name_of(part), hardware::name_of(format.value_or(plain)),
+          hardware::name_of(stored.format)));
     }
-    if (most->first) stored = *most->first;
-  };
-  decide("attention", attention(), has_attention, model.stored.attention);
-  decide("experts", experts(), has_experts, model.stored.experts);
-  decide("shared experts", shared_experts(), has_shared, model.stored.shared_experts);
-  decide("dense FFN", dense(), has_dense, model.stored.dense_ffn);
+  }
+  return any || !gives_;
 }
 
 }  // namespace moesim::workloads

@@ -2,15 +2,20 @@
 // matrix of a layer, under every name that checkpoints give it.
 #pragma once
 
-#include <array>
 #include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
+#include "workloads/model/hugging_face/layer_matrices.h"
 #include "workloads/model/hugging_face/module_pattern.h"
 #include "workloads/model/model_spec.h"
 
@@ -25,23 +30,35 @@ class QuantisationRules {
   // False: the pattern is not understood.
   bool add(std::string_view pattern, QuantisedFormat format);
   // What holds for matrices that no rule names.
-  void otherwise(QuantisedFormat format) { otherwise_ = format; }
+  void otherwise(QuantisedFormat format);
 
-  // Gives the four parts of model.stored (attention, experts, shared experts, dense FFN) the format
-  // that most of their numbers have. Where a part's matrices differ, model.notes says which share
-  // was in another.
-  void apply(ModelSpec& model) const;
+  // Gives these parts of model.stored the format that most of their numbers have. Where a part's
+  // matrices differ, stored.mean_bytes has what they take, and model.notes says which share is in
+  // another format. False: formats were given, and no matrix of the model has one. REQUIRES:
+  // model.stored's other parts, int4_scale_bytes among them
+  bool apply(ModelSpec& model, std::span<const WeightPart> parts = kWeightParts) const;
 
  private:
   struct Answer {
     std::size_t order;
     QuantisedFormat format;
   };
-  const Answer* of(const std::vector<std::string>& names, Answer& room) const;
+  using Shares = std::map<QuantisedFormat, double>;  // numbers in each format
+  QuantisedFormat format_of(const std::vector<std::string>& names) const;
+  std::vector<std::string> names_of(const LayerMatrix& matrix, std::int64_t layer,
+                                    std::int64_t expert) const;
+  bool speaks_of(std::string_view name, std::string_view usual) const;
+  Shares shares_of(const ModelSpec& model, WeightPart part) const;
 
-  std::map<std::string, Answer, std::less<>> whole_;  // patterns without a star, by their text
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+  // Patterns without a star, by their text.
+  std::unordered_map<std::string, Answer, Hash, std::equal_to<>> whole_;
   std::vector<std::pair<ModulePattern, Answer>> patterns_;
-  std::array<bool, 6> prefixes_ = {};  // that a pattern has the word of
+  std::unordered_set<std::string, Hash, std::equal_to<>> words_;  // of all patterns
+  bool by_expert_ = false;                                        // a pattern tells experts apart
+  bool gives_ = false;                                            // a rule has a format
   std::size_t count_ = 0;
   QuantisedFormat otherwise_;
 };

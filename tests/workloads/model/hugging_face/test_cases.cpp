@@ -204,11 +204,12 @@ TEST_CASE("a part whose matrices differ is told with its share") {
   // smaller value decides a tie, and the share of the other is told.
   const ModelSpec model = model_of(quantised(
       R"({"quant_method": "fp8", "modules_to_not_convert": ["model.layers.1.self_attn.q_proj"]})"));
-  // q of layer 1: 1 of 2 x 2.5.
+  // q of layer 1: 65,536 of 2 x 196,608.
   CHECK(model.stored.attention == Precision::FP8);
   CHECK(model.notes ==
         std::vector<std::string>{
-            "quantisation: 20 % of the attention is in bf16 and counted as fp8, as most of it is"});
+            "quantisation: 17 % of the attention is in bf16: its bytes are counted so, its time as "
+            "of fp8, as most of it is"});
 }
 
 TEST_CASE("sparse attention reads the chosen blocks of a cache, and the index whole") {
@@ -231,12 +232,13 @@ TEST_CASE("sparse attention reads the chosen blocks of a cache, and the index wh
 // 512,000), the rest being stored in 16 bits.
 TEST_CASE("what a quantisation leaves out stays in 16 bits, in each library's own words") {
   constexpr double kAttention = 393'216, kExperts = 3'145'728, kRest = 2 * 521'728;
-  // GPTQ: attention left out; a third of the experts in 8 bits counts as the rest of them, 4 bits
-  // and a 16-bit scale for 128: 0.515625 B.
-  CHECK(stored(text_of("q-gptq-dynamic")) == 2 * kAttention + 0.515625 * kExperts + kRest);
+  // GPTQ: attention left out; a third of the experts in 8 bits, the rest of them in 4 and a 16-bit
+  // scale for 128: 0.515625 B.
+  CHECK(stored(text_of("q-gptq-dynamic")) ==
+        doctest::Approx(2 * kAttention + (2 * 0.515625 + 1) / 3 * kExperts + kRest));
   CHECK(model_of(text_of("q-gptq-dynamic")).notes ==
-        std::vector<std::string>{
-            "quantisation: 33 % of the experts is in int8 and counted as int4, as most of it is"});
+        std::vector<std::string>{"quantisation: 33 % of the experts is in int8: its bytes are "
+                                 "counted so, its time as of int4, as most of it is"});
   CHECK(stored(text_of("q-awq")) == 2 * kAttention + 0.515625 * kExperts + kRest);
   CHECK(stored(text_of("q-fp8-tensor")) == 2 * kAttention + kExperts + kRest);
   // Two groups of compressed-tensors: attention in 8 bits, experts in 4 with a scale for 32: 0.5625

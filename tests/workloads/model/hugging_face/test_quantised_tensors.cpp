@@ -1,0 +1,189 @@
+// Which matrices a quantisation's lists name, and what all of them take together.
+//
+// Two layers of width 256 with 64 experts (cases/m2-two-names.json). A layer: q and o of 65,536,
+// k and v of 32,768 each; experts of 3 x 32,768 each.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "sim/error.h"
+#include "workloads/model/counts.h"
+#include "workloads/model/hugging_face/hugging_face.h"
+#include "workloads/model/hugging_face/layer_matrices.h"
+
+using namespace moesim;
+using namespace moesim::workloads;
+using doctest::Approx;
+using hardware::Precision;
+
+namespace {
+
+constexpr double kExpert = 3 * 32'768, kAttention = 196'608;  // of a layer
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string quantised(const std::string& block) {
+  std::string text = text_of("tests/workloads/model/hugging_face/cases/m2-two-names.json");
+  const std::string key = "\"num_mtp_modules\": 7";
+  return text.replace(text.find(key), key.size(), "\"quantization_config\": " + block);
+}
+
+ModelSpec model_of(const std::string& block) {
+  return parse_hugging_face(quantised(block), "config.json");
+}
+
+std::string message_of(const std::string& block) {
+  try {
+    model_of(block);
+  } catch (const sim::Error& error) {
+    return error.what();
+  }
+  return "nothing thrown";
+}
+
+WeightBytes bytes_of(const std::string& block) {
+  const ModelSpec model = model_of(block);
+  return weight_bytes(model, model.stored);
+}
+
+std::string fp8(const std::string& left_alone) {
+  return R"({"quant_method": "fp8", "modules_to_not_convert": [)" + left_alone + "]}";
+}
+
+}  // namespace
+
+TEST_CASE("an expert that is named by its number is one of all") {
+  const double all = 2 * 64 * kExpert;
+  // One of 64 in one of two layers in 2 bytes, all others in one.
+  CHECK(bytes_of(fp8(R"("model.layers.1.mlp.experts.7")")).experts == Approx(all + kExpert));
+  // One matrix of it.
+  CHECK(bytes_of(fp8(R"("model.layers.1.mlp.experts.63.up_proj")")).experts ==
+        Approx(all + kExpert / 3));
+  // 0 and 10 to 19 in both layers; a tie of formats would be the plain one's.
+  const std::string some =
+      R"({"quant_method": "compressed-tensors", "ignore": ["re:.*experts\\.(0|1[0-9])\\..*"],
+          "config_groups": {"a": {"targets": ["Linear"],
+                                  "weights": {"num_bits": 8, "type": "float"}}}})";
+  CHECK(bytes_of(some).experts == Approx(all + 2 * 11 * kExpert));
+  CHECK(model_of(some).stored.experts == Precision::FP8);
+  CHECK(model_of(some).notes ==
+        std::vector<std::string>{"quantisation: 17 % of the experts is in bf16: its bytes are "
+                                 "counted so, its time as of fp8, as most of it is"});
+  // Most of them.
+  const ModelSpec most = model_of(fp8(R"("re:.*experts\\.([1-9]|[1-5][0-9])\\..*")"));
+  CHECK(most.stored.experts == Precision::BF16);
+  CHECK(weight_bytes(most, most.stored).experts == Approx(2 * all - 2 * 5 * kExpert));
+}
+
+TEST_CASE("a matrix counts by its numbers") {
+  // o is a third of the attention, k a sixth.
+  CHECK(bytes_of(fp8(R"("o_proj")")).attention == bytes_of(fp8(R"("re:.*\\.o_proj$")")).attention);
+  const WeightBytes none = bytes_of(fp8(""));
+  CHECK(bytes_of(fp8(R"("o_proj")")).attention - none.attention == Approx(2 * kAttention / 3));
+  CHECK(bytes_of(fp8(R"("k_proj")")).attention - none.attention == Approx(2 * kAttention / 6));
+  // A pattern of one matrix is not the fused one's.
+  CHECK(bytes_of(fp8(R"("re:.*v_proj$")")).attention - none.attention ==
+        Approx(2 * kAttention / 6));
+  CHECK(bytes_of(fp8(R"("re:.*qkv_proj$")")).attention - none.attention ==
+        Approx(2 * kAttention * 2 / 3));
+  CHECK(bytes_of(fp8(R"("re:.*\\.up_proj$")")).experts == bytes_of(fp8(R"("up_proj")")).experts);
+}
+
+TEST_CASE("an exception may end, or begin, with a dot") {
+  const WeightBytes none = bytes_of(fp8(""));
+  CHECK(bytes_of(fp8(R"("model.layers.0.")")).attention - none.attention == Approx(kAttention));
+  CHECK(bytes_of(fp8(R"(".self_attn.")")).attention - none.attention == Approx(2 * kAttention));
+}
+
+TEST_CASE("a quantisation that names nothing of the model is a mistake") {
+  const std::string targets =
+      R"({"quant_method": "compressed-tensors", "config_groups": {"a": {"targets": ["re:.*tower.*"],
+          "weights": {"num_bits": 8, "type": "float"}}}})";
+  CHECK(message_of(targets) ==
+        "config.json: quantization_config.config_groups: names no matrix of this model that is "
+        "known: all of it would stay in 16 bits");
+  CHECK(message_of(R"({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION",
+                       "quantized_layers": {"nobody.knows": {"quant_algo": "FP8"}}})")
+            .find("quantized_layers: names no matrix") != std::string::npos);
+  // Nothing is named where nothing is said to be quantised.
+  CHECK(message_of(R"({"quant_method": "modelopt", "quant_algo": null,
+                       "kv_cache_quant_algo": "FP8", "quantized_layers": {}})")
+            .find("names no matrix") == std::string::npos);
+}
+
+TEST_CASE("what a block says beside and is not counted is told") {
+  const auto notes = [](const std::string& block) { return model_of(block).notes; };
+  using Notes = std::vector<std::string>;
+  CHECK(notes(R"({"quant_method": "fp8", "modules_to_not_covert": ["lm_head"],
+                  "activation_scheme": "dynamic"})") ==
+        Notes{"quantisation: keys that are not used: modules_to_not_covert"});
+  CHECK(notes(R"({"quant_method": "gptq", "bits": 4, "group_size": 128, "lm_head": true})") ==
+        Notes{"quantisation: the head is quantised, too, and counted in 16 bits"});
+  CHECK(notes(R"({"quant_method": "fp8", "sparsity_config": {"format": "sparse-24-bitmask"}})") ==
+        Notes{"quantisation: weights that are sparse are counted as if they were not"});
+  CHECK(message_of(R"({"quant_method": "fp8", "bits": 4})") ==
+        "config.json: quantization_config.bits: fp8 has 8 of them");
+  CHECK(message_of(R"({"quant_method": "gptq", "group_size": 128})") ==
+        "config.json: quantization_config.bits: missing");
+  CHECK(message_of(R"({"quant_method": "fp8", "kv_cache_scheme": {"num_bits": 4, "type": "int"}})")
+            .find("kv_cache_scheme.num_bits: a cache of 4 bits of type int is not supported") !=
+        std::string::npos);
+}
+
+TEST_CASE("GPTQ may quantise chosen matrices alone") {
+  const WeightBytes chosen = bytes_of(
+      R"({"quant_method": "gptq", "bits": 4, "group_size": 128,
+          "modules_in_block_to_quantize": [["self_attn.q_proj"], ["self_attn.k_proj"]]})");
+  CHECK(chosen.experts == Approx(2 * 2 * 64 * kExpert));
+  // Half of the attention's numbers take 0.515625 bytes.
+  const ModelSpec plain = model_of(R"({"quant_method": "fp8"})");
+  const double vectors = weight_bytes(plain, plain.stored).attention - 2 * kAttention;
+  CHECK(chosen.attention == Approx(vectors + kAttention * (2 + 0.515625)));
+}
+
+TEST_CASE("the older files of AWQ and GPTQ beside a config are read") {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / "moesim-older-quantisation";
+  const auto experts = [&](const char* name, const char* text) {
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directories(folder);
+    std::ofstream(folder / "config.json")
+        << text_of("tests/workloads/model/hugging_face/cases/m2-two-names.json");
+    std::ofstream(folder / name) << text;
+    const ModelSpec model = import_hugging_face(folder / "config.json");
+    return weight_bytes(model, model.stored).experts / (2 * 64 * kExpert);
+  };
+  CHECK(experts("quant_config.json", R"({"zero_point": true, "q_group_size": 128, "w_bit": 4,
+                                         "version": "GEMM"})") == Approx(0.515625));
+  CHECK(experts("quantize_config.json", R"({"bits": 4, "group_size": 32, "desc_act": false,
+                                            "damp_percent": 0.1})") == Approx(0.5625));
+  CHECK(experts("other.json", "{}") == Approx(2));
+  std::filesystem::remove_all(folder);
+}
+
+TEST_CASE("the matrices of every shipped model sum to what is counted") {
+  for (const auto& entry : std::filesystem::directory_iterator("configs/models")) {
+    if (entry.path().extension() != ".yaml") continue;
+    const ModelSpec model = load_model(entry.path());
+    for (const LayerKind& kind : model.kinds) {
+      std::array<std::int64_t, 4> sums{};
+      for (const LayerMatrix& matrix : matrices_of(kind, model.hidden)) {
+        sums[static_cast<std::size_t>(matrix.part)] += matrix.numbers;
+        CHECK(matrix.numbers > 0);
+      }
+      const LayerParams params = layer_params(kind, model.hidden);
+      CHECK_MESSAGE(sums[0] == params.mixer.matrices() + params.cross.matrices(), entry.path());
+      CHECK_MESSAGE(sums[1] == params.expert, entry.path());
+      CHECK_MESSAGE(sums[2] == params.shared, entry.path());
+      CHECK_MESSAGE(sums[3] == params.dense, entry.path());
+    }
+  }
+}
