@@ -9,6 +9,7 @@
 //   graphs: {sizes: [1, 2, 4, "8..256+8"], pad: true, up_to: 160}
 //   by_card: [{memory_below: 60 GiB, ranks_below: 4, chunk: 4096, graphs_up_to: 32}, ...]
 //   memory: {fraction: 0.9, of: card, reserve: 0 GB, block: 16}
+//   # or, of a card: memory: {leaves: [{bytes: 512 MiB}, {bytes: 2 MiB, per: graph_token}]}
 //   scheduler: {tokens: 8192, sequences: 1024, …}
 //   rules: {ep: [1, "tp * dp"], tp: "divides heads"}
 //   dispatch_tokens: 128  # of a rank, that DeepEP's low-latency buffers are sized for
@@ -28,6 +29,7 @@
 #include "workloads/deployment/engine_parts.h"
 #include "workloads/deployment/host.h"
 #include "workloads/deployment/read_kernels.h"
+#include "workloads/placement/parallelism.h"
 
 namespace moesim::workloads {
 
@@ -55,9 +57,17 @@ struct Engine {
   std::int64_t dispatch_tokens = kMostDispatchTokens;
 };
 
-// The engine as it starts on such cards, tp x dp = `ranks` of them together: with what its file has
-// by card, where it has a line for them.
-Engine started_on(Engine engine, const hardware::Device& card, std::int64_t ranks);
+// The dp ranks of one engine: those that share experts. Others are engines of their own.
+std::int64_t dp_of_engine(const Parallelism& layout);
+
+// The engine as it starts on such cards, tp x dp of them together: with what its file has by card,
+// where it has a line for them.
+Engine started_on(Engine engine, const hardware::Device& card, const Parallelism& layout);
+
+// The part of a card's memory that the engine takes where it is not told: its `fraction`, or what
+// it `leaves` with its chunk and graphs, in thousandths. Nothing where its file says neither.
+std::optional<double> fraction_of(const Engine& engine, const hardware::Device& card,
+                                  const Parallelism& layout);
 
 // `dispatch_tokens:` of an engine's file and of a scenario's `engine:`.
 std::int64_t read_dispatch_tokens(const sim::io::YamlNode& node);

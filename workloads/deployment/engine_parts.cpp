@@ -91,6 +91,22 @@ void read_composition(const YamlNode& node, Composition& composition) {
   if (const auto moe = node.find("moe")) composition.moe = read_moe(*moe);
 }
 
+std::vector<MemoryLeft> read_memory_left(const YamlNode& node) {
+  constexpr std::int64_t kMostTokens = std::int64_t{1} << 24;
+  std::vector<MemoryLeft> parts;
+  for (const YamlNode& item : node.items()) {
+    item.allow_only({"bytes", "per", "at_least", "above"});
+    MemoryLeft& part = parts.emplace_back();
+    part.bytes = item.at("bytes").bytes();
+    if (const auto per = item.find("per")) {
+      part.per = static_cast<LeftFor>(per->one_of(kLeftForNames));
+    }
+    if (const auto found = item.find("at_least")) part.at_least = found->integer(1, kMostTokens);
+    if (const auto found = item.find("above")) part.above = found->integer(1, kMostTokens);
+  }
+  return parts;
+}
+
 }  // namespace
 
 void read_compositions(const YamlNode& node, Composition& all,
@@ -108,8 +124,12 @@ void read_compositions(const YamlNode& node, Composition& all,
 }
 
 EngineMemory read_engine_memory(const YamlNode& node) {
-  node.allow_only({"fraction", "of", "reserve", "block", "holds", "flags", "log"});
+  node.allow_only({"fraction", "leaves", "of", "reserve", "block", "holds", "flags", "log"});
   EngineMemory memory;
+  if (const auto found = node.find("leaves")) {
+    if (node.find("fraction")) found->error("expected a fraction or what is left, not both");
+    memory.leaves = read_memory_left(*found);
+  }
   if (const auto found = node.find("fraction")) {
     memory.fraction = sim::io::share_of(*found);
     if (*memory.fraction == 0) found->error("expected a fraction above 0, such as 0.9");
@@ -123,8 +143,8 @@ EngineMemory read_engine_memory(const YamlNode& node) {
     memory.holds = static_cast<FractionHolds>(found->one_of(kFractionHoldsNames));
   }
   if (const auto flags = node.find("flags")) {
-    flags->allow_only(
-        {"fraction", "context", "sequences", "tokens", "block", "tp", "pp", "dp", "ep", "ranks"});
+    flags->allow_only({"fraction", "context", "sequences", "tokens", "block", "tp", "pp", "dp",
+                       "ep", "ranks", "expert_parallel", "attention_dp", "kv_fp8"});
     for (const auto& [what, flag] : flags->entries()) memory.flags[what] = flag.text();
   }
   if (const auto log = node.find("log")) {

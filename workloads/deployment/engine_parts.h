@@ -81,6 +81,7 @@ struct CardDefaults {
   std::optional<std::int64_t> ranks_below = {};  // tp x dp; nothing: on any number
   std::optional<std::int64_t> tokens = {}, sequences = {}, chunk = {};  // the scheduler's
   std::optional<std::int64_t> graphs_up_to = {};                        // tokens
+  std::optional<sim::Bytes> leaves = {};  // of a card, at least, where no fraction is given
 };
 
 // What `fraction` is a part of: the card's memory, or what is free once weights are loaded.
@@ -93,16 +94,33 @@ enum class FractionHolds { Everything, WeightsAndCache };
 inline constexpr std::array<std::string_view, 2> kFractionHoldsNames{"everything",
                                                                      "weights_and_cache"};
 
+// What a part of the memory that an engine leaves is for: by itself, or for each token of a chunk,
+// each token of the largest graph, each rank (tp x dp x pp), or each token of the largest graph and
+// rank of dp where dp ranks share experts.
+enum class LeftFor { Engine, ChunkToken, GraphToken, EachRank, GraphTokenAndDp };
+inline constexpr std::array<std::string_view, 5> kLeftForNames{
+    "engine", "chunk_token", "graph_token", "rank", "graph_token_and_dp"};
+
+struct MemoryLeft {
+  LeftFor per = LeftFor::Engine;
+  sim::Bytes bytes{};
+  std::int64_t at_least = 0;  // of them
+  std::int64_t above = 0;     // counts where the largest graph has more tokens
+};
+
 // `memory:`
 struct EngineMemory {
   std::optional<double> fraction;  // above 0, up to 1
+  // Instead of the fraction: what is left of a card when these are (SGLang's server_args.py).
+  std::vector<MemoryLeft> leaves = {};
+  sim::Bytes leaves_at_least{};  // in all, of such a card
   FractionOf of = FractionOf::Card;
   sim::Bytes reserve{};               // beside it, left alone
   std::optional<std::int64_t> block;  // tokens of a page of the cache
   FractionHolds holds = FractionHolds::Everything;
   // The engine's own names: its options by what they say (fraction, context, sequences, tokens,
-  // block, tp, pp, dp, ep, ranks: tp x dp), and the line of its log that tells the cache's tokens,
-  // {tokens}.
+  // block, tp, pp, dp, ep, ranks: tp x dp; without a number expert_parallel, attention_dp: dp ranks
+  // share experts, kv_fp8), and the line of its log that tells the cache's tokens, {tokens}.
   std::map<std::string, std::string> flags = {};
   std::string log = {};
 };

@@ -44,21 +44,16 @@ std::int64_t number_of(std::string_view name, const ModelSpec& model, const Para
   return experts;
 }
 
-// One engine of those that stand beside each other.
-Parallelism one_replica(Parallelism p) {
-  if (p.dp > 1 && (p.tp * p.cp) % (p.ep * p.etp) == 0) p.dp = 1;
-  return p;
-}
-
 bool is_number(const std::string& text) {
   return !text.empty() &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-bool refuses(const Engine& engine, hardware::Precision precision) {
+bool refuses(const Engine& engine, const CutBlocks& cut) {
+  if (cut.halved) return false;
   const auto found = engine.rules.find(std::string(kWholeBlocks));
   return found != engine.rules.end() &&
-         std::find(found->second.begin(), found->second.end(), hardware::name_of(precision)) !=
+         std::find(found->second.begin(), found->second.end(), hardware::name_of(cut.precision)) !=
              found->second.end();
 }
 
@@ -67,7 +62,8 @@ bool refuses(const Engine& engine, hardware::Precision precision) {
 std::vector<std::string> rule_problems(const Engine& engine, const ModelSpec& model,
                                        const Parallelism& layout, const Formats& formats) {
   std::vector<std::string> problems;
-  const Parallelism p = one_replica(layout);
+  Parallelism p = layout;
+  p.dp = dp_of_engine(layout);
   const auto number = [&](std::string_view name) { return number_of(name, model, p); };
   for (const auto& [size, rules] : engine.rules) {
     if (size == kWholeBlocks) continue;
@@ -94,8 +90,8 @@ std::vector<std::string> rule_problems(const Engine& engine, const ModelSpec& mo
         would_do.empty() ? "none of this layout" : fmt::format("{}", fmt::join(would_do, " or "))));
   }
   for (const CutBlocks& cut : cut_blocks(model, layout, formats)) {
-    if (!refuses(engine, cut.precision)) continue;
-    problems.push_back(fmt::format("{}: {} refuses it (rules of its file); {} would do", cut.what,
+    if (!refuses(engine, cut)) continue;
+    problems.push_back(fmt::format("{}: {} refuses it (rules of its file); {}", cut.what,
                                    engine.name, cut.would_do));
   }
   return problems;
@@ -105,7 +101,7 @@ std::vector<std::string> block_notes(const Engine& engine, const ModelSpec& mode
                                      const Parallelism& layout, const Formats& formats) {
   std::vector<std::string> notes;
   for (const CutBlocks& cut : cut_blocks(model, layout, formats)) {
-    if (refuses(engine, cut.precision)) continue;
+    if (refuses(engine, cut)) continue;
     notes.push_back(fmt::format("{}: engines refuse it or {}", cut.what, cut.padding));
   }
   return notes;

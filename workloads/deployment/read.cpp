@@ -11,6 +11,7 @@
 #include "workloads/deployment/choose_kernels.h"
 #include "workloads/deployment/elastic.h"
 #include "workloads/deployment/engine_file.h"
+#include "workloads/deployment/load_part.h"
 #include "workloads/deployment/read_formats.h"
 #include "workloads/deployment/read_routing.h"
 #include "workloads/placement/balanced.h"
@@ -19,24 +20,6 @@ namespace moesim::workloads {
 namespace {
 
 using sim::io::YamlNode;
-
-// Loads what another file describes. What is wrong in it is that file's own error: its message
-// already says where, so it is passed on as one more mistake of this one.
-template <typename T, typename Load>
-T load_part(const YamlNode& node, const std::filesystem::path& file, Load&& load) {
-  if (node.is_missing() || !node.is_scalar()) {
-    if (!node.is_missing()) node.error("expected the path of a file");
-    return {};
-  }
-  try {
-    return load(file);
-  } catch (const sim::ConfigError& error) {
-    node.error(fmt::format("this file is wrong:\n{}", error.what()));
-  } catch (const sim::InputError& error) {
-    node.error(error.what());
-  }
-  return {};
-}
 
 // In single quotes, as YAML text; a quote within is doubled.
 std::string quoted(const std::string& text) {

@@ -143,12 +143,15 @@ std::string why_not(const Asker& asker, const EngineMemoryAnswer& a, std::size_t
 EngineMemoryAnswer ask_engine(const Engine& of_any_card, const ModelSpec& model,
                               const Parallelism& layout, ServingOptions options,
                               const EngineQuestion& question, const hardware::Device& device) {
-  const Engine engine = started_on(of_any_card, device, layout.tp * layout.dp);
+  Engine engine = started_on(of_any_card, device, layout);
   SIM_CHECK(engine.memory.has_value(), "the engine's file says what memory it takes");
   const EngineMemory& memory = *engine.memory;
+  if (question.step_tokens && engine.scheduler && engine.scheduler->chunk) {
+    engine.scheduler->chunk = question.step_tokens;
+  }
   const EngineScheduler scheduler = engine.scheduler.value_or(EngineScheduler{});
   EngineMemoryAnswer a;
-  a.fraction = question.fraction.value_or(memory.fraction.value_or(0.9));
+  a.fraction = question.fraction.value_or(fraction_of(engine, device, layout).value_or(0.9));
   std::int64_t budget = scheduler.tokens.value_or(8192);
   if (scheduler.chunk) budget = std::min(budget, *scheduler.chunk);
   a.step_tokens = question.step_tokens.value_or(budget);
@@ -199,22 +202,32 @@ EngineMemoryAnswer ask_engine(const Engine& of_any_card, const ModelSpec& model,
   return a;
 }
 
+std::int64_t engines_of(const Parallelism& layout) {
+  return layout.dp / dp_of_engine(layout);
+}
+
 std::vector<std::string> flags_of(const Engine& engine, const Parallelism& layout,
-                                  const EngineMemoryAnswer& answer, std::int64_t context) {
+                                  const EngineMemoryAnswer& answer, std::int64_t context,
+                                  hardware::Precision kv_cache) {
   std::vector<std::string> flags;
   if (!engine.memory) return flags;
   const auto add = [&](const char* what, const std::string& value) {
     const auto flag = engine.memory->flags.find(what);
-    if (flag != engine.memory->flags.end()) flags.push_back(flag->second + " " + value);
+    if (flag == engine.memory->flags.end()) return;
+    flags.push_back(value.empty() ? flag->second : flag->second + " " + value);
   };
   const auto size = [&](const char* what, std::int64_t ranks) {
     if (ranks > 1) add(what, fmt::format("{}", ranks));
   };
   size("tp", layout.tp);
-  size("ranks", layout.tp * layout.dp);
+  const std::int64_t dp = dp_of_engine(layout);
+  size("ranks", layout.tp * dp);
   size("pp", layout.pp);
-  size("dp", layout.dp);
+  size("dp", dp);
   size("ep", layout.ep);
+  if (dp > 1) add("attention_dp", "");
+  if (layout.ep > 1) add("expert_parallel", "");
+  if (kv_cache == hardware::Precision::FP8) add("kv_fp8", "");
   add("fraction", fmt::format("{}", answer.fraction));
   if (context > 0) add("context", fmt::format("{}", context));
   add("sequences", fmt::format("{}", answer.sequences));

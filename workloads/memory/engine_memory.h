@@ -52,8 +52,11 @@ EngineMemoryAnswer ask_engine(const Engine& engine, const ModelSpec& model,
 
 // The engine's options that ask for the same: {"--gpu-memory-utilization 0.9", …}; empty where its
 // file names none.
+// They are of one engine: dp ranks that share no experts are engines of their own (engines_of).
 std::vector<std::string> flags_of(const Engine& engine, const Parallelism& layout,
-                                  const EngineMemoryAnswer& answer, std::int64_t context);
+                                  const EngineMemoryAnswer& answer, std::int64_t context,
+                                  hardware::Precision kv_cache);
+std::int64_t engines_of(const Parallelism& layout);
 // The line of its log to hold against the answer; empty where its file has none.
 std::string log_line(const Engine& engine, const EngineMemoryAnswer& answer);
 

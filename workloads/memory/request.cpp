@@ -10,6 +10,7 @@
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "workloads/deployment/layout_rules.h"
+#include "workloads/deployment/load_part.h"
 #include "workloads/deployment/read.h"
 #include "workloads/deployment/read_formats.h"
 #include "workloads/deployment/read_kernels.h"
@@ -40,15 +41,10 @@ Precision precision(const YamlNode& node, std::string_view key, Precision fallba
   return place < hardware::kPrecisions.size() ? hardware::kPrecisions[place] : fallback;
 }
 
-Parallelism read_layout(const YamlNode& node) {
-  node.allow_only({"tp", "pp", "dp", "ep", "etp", "cp"});
-  Parallelism p;
-  p.tp = integer(node, "tp", 1, 1, kMostGpus);
-  p.pp = integer(node, "pp", 1, 1, kMostGpus);
-  p.dp = integer(node, "dp", 1, 1, kMostGpus);
-  p.ep = integer(node, "ep", 1, 1, kMostGpus);
-  p.cp = integer(node, "cp", 1, 1, kMostGpus);
-  p.etp = integer(node, "etp", p.ep == 1 ? p.tp : 1, 1, kMostGpus);
+Parallelism read_layout(const YamlNode& node, const ModelSpec& model) {
+  const Parallelism p = read_parallelism(node, model.is_moe());
+  // A size that is none was told already.
+  if (std::min({p.tp, p.pp, p.dp, p.ep, p.etp, p.cp}) < 1) return {};
   const std::string wrong = check_layout(p);
   if (!wrong.empty()) node.error(wrong);
   return p;
@@ -163,6 +159,11 @@ void read_engine_question(const YamlNode& node, MemoryRequest& request) {
     asked.sequences = std::max<std::int64_t>(request.serving.sequences, 1);
   }
   asked.context = request.serving.context;
+  const std::int64_t most = request.model.max_context;
+  if (const auto context = node.find("context"); context && most > 0 && asked.context > most) {
+    context->error(fmt::format("{} takes {} tokens at most, and {} starts with no more",
+                               request.model.name, most, request.engine->name));
+  }
 }
 
 void read_serving(const YamlNode& node, MemoryRequest& request) {
@@ -202,13 +203,7 @@ void read_serving(const YamlNode& node, MemoryRequest& request) {
 void read_engine(const YamlNode& node, const Shipped& shipped, MemoryRequest& request) {
   const std::filesystem::path file = shipped_file(node, "engines", shipped);
   if (file.empty()) return;
-  try {
-    request.engine = load_engine(file);
-  } catch (const sim::ConfigError& wrong) {
-    node.error(fmt::format("this file is wrong:\n{}", wrong.what()));
-  } catch (const sim::InputError& error) {
-    node.error(error.what());
-  }
+  request.engine = load_part<std::optional<Engine>>(node, file, load_engine);
   if (request.engine && !request.engine->memory) {
     node.error(fmt::format("{} does not say what memory it takes (its file has no memory:)",
                            request.engine->name));
@@ -218,21 +213,23 @@ void read_engine(const YamlNode& node, const Shipped& shipped, MemoryRequest& re
 
 Json engine_json(const MemoryRequest& r, const EngineMemoryAnswer& a) {
   const Engine& engine = *r.engine;
-  Json json{{"name", engine.name},
-            {"starts", a.starts},
-            {"fraction", a.fraction},
-            {"budget_bytes", a.budget},
-            {"for_cache_bytes", a.for_cache},
-            {"cache_tokens", a.cache_tokens},
-            {"block_tokens", a.block},
-            {"step_tokens", a.step_tokens},
-            {"sequences", a.sequences},
-            {"context", r.asked.context},
-            {"largest_context", a.largest_context},
-            {"largest_batch_per_dp_rank", a.largest_batch},
-            {"least_fraction", a.least_fraction ? Json(*a.least_fraction) : Json()},
-            {"flags", flags_of(engine, r.parallelism, a, r.asked.context)},
-            {"log", log_line(engine, a)}};
+  Json json{
+      {"name", engine.name},
+      {"starts", a.starts},
+      {"fraction", a.fraction},
+      {"budget_bytes", a.budget},
+      {"for_cache_bytes", a.for_cache},
+      {"cache_tokens", a.cache_tokens},
+      {"block_tokens", a.block},
+      {"step_tokens", a.step_tokens},
+      {"sequences", a.sequences},
+      {"context", r.asked.context},
+      {"largest_context", a.largest_context},
+      {"largest_batch_per_dp_rank", a.largest_batch},
+      {"least_fraction", a.least_fraction ? Json(*a.least_fraction) : Json()},
+      {"engines", engines_of(r.parallelism)},
+      {"flags", flags_of(engine, r.parallelism, a, r.asked.context, r.options.formats.kv_cache)},
+      {"log", log_line(engine, a)}};
   if (!a.starts) json["why"] = a.why;
   return json;
 }
@@ -278,6 +275,16 @@ Json plan_json(const Plan& plan) {
   return json;
 }
 
+// What is known of the model, and of blocks that the layout cuts.
+std::vector<std::string> notes_of(const MemoryRequest& r) {
+  std::vector<std::string> notes = r.model.notes;
+  for (std::string& note :
+       block_notes(r.engine.value_or(Engine{}), r.model, r.parallelism, r.options.formats)) {
+    notes.push_back(std::move(note));
+  }
+  return notes;
+}
+
 // The engine's own memory: the fullest stage, whose cache is what is for it.
 Json answer_engine(const MemoryRequest& r) {
   const EngineMemoryAnswer a =
@@ -288,7 +295,7 @@ Json answer_engine(const MemoryRequest& r) {
   json["memory"]["headroom_bytes"] = r.device.memory.count() - a.gpu.peak();
   json["memory"]["fits"] = a.starts;
   json["engine"] = engine_json(r, a);
-  json["notes"] = block_notes(*r.engine, r.model, r.parallelism, r.options.formats);
+  json["notes"] = notes_of(r);
   return json;
 }
 
@@ -315,15 +322,17 @@ MemoryRequest read_memory_request(const YamlNode& node, const Shipped& shipped) 
   const std::filesystem::path model_file = shipped_file(model, "models", shipped),
                               device_file = shipped_file(device, "devices", shipped);
   if (model_file.empty() || device_file.empty()) return request;
-  request.model = load_model(model_file);
-  request.device = hardware::load_device(device_file);
+  request.model = load_part<ModelSpec>(model, model_file, load_model);
+  request.device = load_part<hardware::Device>(
+      device, device_file, [](const auto& file) { return hardware::load_device(file); });
+  if (request.model.layers.empty()) return request;
   if (const auto keep = node.find("keep_layers")) {
     const std::vector<std::int64_t> layers = read_kept_layers(*keep, request.model);
     if (!layers.empty()) request.model = keep_layers(request.model, layers);
   }
   request.model.vocab = integer(node, "vocab", request.model.vocab, 1, std::int64_t{1} << 24);
   const auto layout = node.find("parallelism");
-  if (layout) request.parallelism = read_layout(*layout);
+  if (layout) request.parallelism = read_layout(*layout, request.model);
   const auto training = node.find("training"), serving = node.find("serving");
   request.options.formats = request.model.stored;
   request.options.formats.activations = request.options.formats.dispatch = Precision::BF16;
@@ -369,12 +378,12 @@ Json answer(const MemoryRequest& r) {
       json["memory"]["state_bytes_per_parameter"] =
           static_cast<double>(gpu.weights + gpu.gradients + gpu.optimizer) / params;
     }
+    json["notes"] = r.model.notes;
     return json;
   }
   if (r.engine) return answer_engine(r);
   Json json = plan_json(plan_serving(r.model, r.parallelism, r.options, r.serving, r.device));
-  std::vector<std::string> notes =
-      block_notes(r.engine.value_or(Engine{}), r.model, r.parallelism, r.options.formats);
+  std::vector<std::string> notes = notes_of(r);
   if (const std::int64_t most = r.model.max_context; most > 0 && r.serving.context > most) {
     notes.push_back(fmt::format(
         "{} takes {} tokens at most: {} are a cache's capacity, not a sequence's length",

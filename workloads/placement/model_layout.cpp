@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace moesim::workloads {
 
@@ -10,26 +11,43 @@ namespace {
 
 using hardware::Precision;
 
-// "tp 2 or 4": the sizes up to `most` that divide `count`, the largest few.
-std::string would_do(const char* name, std::int64_t count, std::int64_t most) {
-  std::vector<std::int64_t> sizes;
-  for (std::int64_t size = std::min(most, count); size >= 1 && sizes.size() < 2; --size) {
-    if (count % size == 0) sizes.push_back(size);
-  }
-  std::string text = fmt::format("{} {}", name, sizes.front());
-  if (sizes.size() > 1) text += fmt::format(" or {}", sizes.back());
-  return text;
+enum class Axis { Tp, Etp };
+
+std::string_view name_of(Axis axis) {
+  return axis == Axis::Tp ? "tp" : "etp";
+}
+std::int64_t ranks_of(const Parallelism& layout, Axis axis) {
+  return axis == Axis::Tp ? layout.tp : layout.etp;
 }
 
-class Checker {
- public:
-  explicit Checker(const Parallelism& layout) : layout_(layout) {}
+// What a model asks of the ranks along an axis: that they divide a number, ...
+struct Division {
+  Axis axis = Axis::Tp;
+  std::string what;  // "32 heads"
+  std::int64_t count = 0;
+  // ... or that one of the two divides the other: key heads of so many query heads are replicated,
+  std::int64_t replicated_over = 0;
+  // ... or that each rank has whole blocks.
+  std::int64_t block = 1;
 
+  bool is_met_by(std::int64_t ranks) const {
+    if (replicated_over > 0)
+      return replicated_over % ranks != 0 || count % ranks == 0 || ranks % count == 0;
+    if (block > 1) return ranks == 1 || count / ranks % block == 0;
+    return count % ranks == 0;
+  }
+};
+using Divisions = std::vector<Division>;
+
+class OfLayers {
+ public:
   void operator()(const NoMixer&) {}
   void operator()(const LstmMixer&) {}
   void operator()(const GqaAttention& a) {
     heads("heads", a.heads);
-    shared_heads("key heads", a.kv_heads, a.heads);
+    add({.what = fmt::format("{} key heads", a.kv_heads),
+         .count = a.kv_heads,
+         .replicated_over = a.heads});
   }
   void operator()(const MlaAttention& a) { heads("heads", a.heads); }
   void operator()(const CompressedAttention& a) { heads("heads", a.heads); }
@@ -42,47 +60,59 @@ class Checker {
   }
 
   void operator()(const NoFfn&) {}
-  void operator()(const DenseFfn& dense) { width("a dense FFN", dense.inter, "tp", layout_.tp); }
+  void operator()(const DenseFfn& dense) { width("a dense FFN", dense.inter, Axis::Tp); }
   void operator()(const MoeFfn& moe) {
-    width("experts", moe.inter, "etp", layout_.etp);
-    width("shared experts", moe.shared_width(), "tp", layout_.tp);
-    width("the FFN beside experts", moe.residual_inter, "tp", layout_.tp);
+    width("experts", moe.inter, Axis::Etp);
+    width("shared experts", moe.shared_width(), Axis::Tp);
+    width("the FFN beside experts", moe.residual_inter, Axis::Tp);
   }
 
-  std::vector<std::string> take() { return std::move(problems_); }
+  Divisions take() { return std::move(all_); }
 
  private:
   void heads(const char* what, std::int64_t count) {
-    if (count % layout_.tp == 0) return;
-    add(fmt::format("{} {} do not divide over tp = {} ranks; {} would do", count, what, layout_.tp,
-                    would_do("tp", count, layout_.tp)));
+    add({.what = fmt::format("{} {}", count, what), .count = count});
   }
-  // Fewer than ranks are replicated, where their number divides the ranks.
-  void shared_heads(const char* what, std::int64_t count, std::int64_t all) {
-    const std::int64_t tp = layout_.tp;
-    if (all % tp != 0 || count % tp == 0 || tp % count == 0) return;
-    add(
-        fmt::format("{} {} are neither divided nor replicated evenly over tp = {} ranks; {} would "
-                    "do",
-                    count, what, tp, would_do("tp", count, tp)));
+  void width(const char* what, std::int64_t inter, Axis axis) {
+    add({.axis = axis, .what = fmt::format("{} of width {}", what, inter), .count = inter});
   }
-  void width(const char* what, std::int64_t inter, const char* name, std::int64_t ranks) {
-    if (inter % ranks == 0) return;
-    add(fmt::format("{} of width {} do not divide over {} = {} ranks; {} would do", what, inter,
-                    name, ranks, would_do(name, inter, ranks)));
-  }
-  void add(std::string problem) {
-    if (std::find(problems_.begin(), problems_.end(), problem) == problems_.end()) {
-      problems_.push_back(std::move(problem));
-    }
+  void add(Division division) {
+    const bool known = std::ranges::any_of(
+        all_, [&](const Division& other) { return other.what == division.what; });
+    if (!known) all_.push_back(std::move(division));
   }
 
-  const Parallelism& layout_;
-  std::vector<std::string> problems_;
+  Divisions all_;
 };
 
+Divisions divisions_of(const ModelSpec& model) {
+  OfLayers divisions;
+  for (const std::size_t kind : model.layers) {
+    std::visit(divisions, model.kinds[kind].mixer);
+    if (model.kinds[kind].cross) divisions(*model.kinds[kind].cross);
+    std::visit(divisions, model.kinds[kind].ffn);
+  }
+  return divisions.take();
+}
+
+// "tp 4 or 2": the largest sizes below that all along the axis are met by.
+std::string would_do(const Divisions& all, const Parallelism& layout, Axis axis) {
+  std::int64_t most = 1;
+  for (const Division& d : all) {
+    if (d.axis == axis) most = std::max(most, d.count);
+  }
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t size = std::min(most, ranks_of(layout, axis) - 1); size >= 1; --size) {
+    const bool met = std::ranges::all_of(
+        all, [&](const Division& d) { return d.axis != axis || d.is_met_by(size); });
+    if (met) sizes.push_back(size);
+    if (sizes.size() == 2) break;
+  }
+  return fmt::format("{} {} would do", name_of(axis), fmt::join(sizes, " or "));
+}
+
 // Numbers that share a scale along the width that is divided; 1 where there are none.
-std::int64_t block_of(Precision precision) {
+std::int64_t block_of(Precision precision, const Formats& formats) {
   switch (precision) {
     case Precision::FP8Block:
       return 128;
@@ -90,21 +120,57 @@ std::int64_t block_of(Precision precision) {
       return 32;
     case Precision::NVFP4:
       return 16;
+    case Precision::INT4:
+      // A scale of 2 bytes a group.
+      return formats.int4_scale_bytes > 0 ? std::llround(2 / formats.int4_scale_bytes) : 1;
     default:
       return 1;
   }
 }
 
+struct BlockDivision {
+  Division division;
+  Precision precision = Precision::BF16;
+};
+
+std::vector<BlockDivision> block_divisions_of(const ModelSpec& model, const Formats& formats) {
+  std::vector<BlockDivision> all;
+  const auto part = [&](const char* what, std::int64_t width, Precision precision, Axis axis) {
+    const std::int64_t block = block_of(precision, formats);
+    std::string text = fmt::format("{} of width {}", what, width);
+    const bool known = std::ranges::any_of(
+        all, [&](const BlockDivision& other) { return other.division.what == text; });
+    if (block == 1 || known) return;
+    all.push_back(
+        {{.axis = axis, .what = std::move(text), .count = width, .block = block}, precision});
+  };
+  for (const std::size_t kind : model.layers) {
+    if (const auto* dense = std::get_if<DenseFfn>(&model.kinds[kind].ffn)) {
+      part("dense FFNs", dense->inter, formats.dense_ffn, Axis::Tp);
+    } else if (const auto* moe = std::get_if<MoeFfn>(&model.kinds[kind].ffn)) {
+      part("experts", moe->inter, formats.experts, Axis::Etp);
+      if (moe->shared_experts > 0) {
+        part("shared experts", moe->shared_width(), formats.shared_experts, Axis::Tp);
+      }
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<std::string> layout_problems(const ModelSpec& model, const Parallelism& layout) {
-  Checker checker(layout);
-  for (const std::size_t kind : model.layers) {
-    std::visit(checker, model.kinds[kind].mixer);
-    if (model.kinds[kind].cross) checker(*model.kinds[kind].cross);
-    std::visit(checker, model.kinds[kind].ffn);
+  const Divisions all = divisions_of(model);
+  std::vector<std::string> problems;
+  for (const Division& d : all) {
+    const std::int64_t ranks = ranks_of(layout, d.axis);
+    if (d.is_met_by(ranks)) continue;
+    problems.push_back(fmt::format(
+        "{} {} over {} = {} ranks; {}", d.what,
+        d.replicated_over > 0 ? "are neither divided nor replicated evenly" : "do not divide",
+        name_of(d.axis), ranks, would_do(all, layout, d.axis)));
   }
-  return checker.take();
+  return problems;
 }
 
 std::string slots_problem(std::int64_t experts, std::int64_t redundant, std::int64_t ep) {
@@ -117,35 +183,29 @@ std::string slots_problem(std::int64_t experts, std::int64_t redundant, std::int
 
 std::vector<CutBlocks> cut_blocks(const ModelSpec& model, const Parallelism& layout,
                                   const Formats& formats) {
-  std::vector<CutBlocks> all;
-  const auto part = [&](const char* what, std::int64_t width, Precision precision, const char* name,
-                        std::int64_t ranks) {
-    const std::int64_t block = block_of(precision), each = width / ranks;
-    if (ranks == 1 || each % block == 0) return;
-    const std::int64_t padded = (each + block - 1) / block * block;
+  const std::vector<BlockDivision> blocks = block_divisions_of(model, formats);
+  Divisions all = divisions_of(model);
+  for (const BlockDivision& b : blocks) all.push_back(b.division);
+  std::vector<CutBlocks> cuts;
+  for (const auto& [d, precision] : blocks) {
+    const std::int64_t ranks = ranks_of(layout, d.axis), each = d.count / ranks;
+    if (d.is_met_by(ranks)) continue;
+    const std::int64_t padded = (each + d.block - 1) / d.block * d.block;
     CutBlocks cut;
     cut.precision = precision;
-    cut.what = fmt::format(
-        "{} of width {} over {} = {} are {} wide on a rank, no whole number of {}'s blocks of {}",
-        what, width, name, ranks, each, hardware::name_of(precision), block);
-    cut.padding = fmt::format("pad it to {}, {:.0f} % more", padded,
-                              100 * (static_cast<double>(padded) / static_cast<double>(each) - 1));
-    cut.would_do = would_do(name, std::max<std::int64_t>(width / block, 1), ranks);
-    const bool known =
-        std::any_of(all.begin(), all.end(), [&](const CutBlocks& c) { return c.what == cut.what; });
-    if (!known) all.push_back(std::move(cut));
-  };
-  for (const std::size_t kind : model.layers) {
-    if (const auto* dense = std::get_if<DenseFfn>(&model.kinds[kind].ffn)) {
-      part("dense FFNs", dense->inter, formats.dense_ffn, "tp", layout.tp);
-    } else if (const auto* moe = std::get_if<MoeFfn>(&model.kinds[kind].ffn)) {
-      part("experts", moe->inter, formats.experts, "etp", layout.etp);
-      if (moe->shared_experts > 0) {
-        part("shared experts", moe->shared_width(), formats.shared_experts, "tp", layout.tp);
-      }
-    }
+    cut.what =
+        fmt::format("{} over {} = {} are {} wide on a rank, no whole number of {}'s blocks of {}",
+                    d.what, name_of(d.axis), ranks, each, hardware::name_of(precision), d.block);
+    cut.halved = precision == Precision::INT4 && d.axis == Axis::Etp;
+    cut.padding =
+        cut.halved
+            ? std::string("halve the groups until they do")
+            : fmt::format("pad it to {}, {:.0f} % more", padded,
+                          100 * (static_cast<double>(padded) / static_cast<double>(each) - 1));
+    cut.would_do = would_do(all, layout, d.axis);
+    cuts.push_back(std::move(cut));
   }
-  return all;
+  return cuts;
 }
 
 }  // namespace moesim::workloads

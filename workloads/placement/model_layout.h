@@ -10,10 +10,10 @@
 
 namespace moesim::workloads {
 
-// What cannot be, a sentence each, with what would do: query heads that do not divide over tp, key
-// heads of which neither number divides the other (fewer than ranks, they are replicated), states
-// of linear attention likewise, widths of FFNs over tp and of experts over etp.
-// REQUIRES: check_layout(layout) is empty
+// What cannot be, a sentence each, with the sizes at which all of the model would do: query heads
+// that do not divide over tp, key heads of which neither number divides the other (fewer than
+// ranks, they are replicated), states of linear attention likewise, widths of FFNs over tp and of
+// experts over etp. REQUIRES: check_layout(layout) is empty
 std::vector<std::string> layout_problems(const ModelSpec& model, const Parallelism& layout);
 
 // Why `experts` and `redundant` slots do not divide over `ep` ranks, with what would do; empty
@@ -22,10 +22,11 @@ std::string slots_problem(std::int64_t experts, std::int64_t redundant, std::int
 
 // A part whose width on a rank is no whole number of its format's quantisation blocks.
 struct CutBlocks {
-  hardware::Precision precision;
+  hardware::Precision precision = hardware::Precision::BF16;
   std::string what;     // "experts of width 1536 over etp = 8 are 192 wide on a rank, no whole …"
   std::string padding;  // "pad it to 256, 33 % more"
-  std::string would_do;  // "etp 6 or 4"
+  std::string would_do;  // "etp 6 or 4 would do": of the whole model
+  bool halved = false;   // engines make its groups smaller instead (int4 experts)
 };
 
 // Those that tp or etp cuts, each once.

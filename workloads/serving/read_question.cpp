@@ -99,7 +99,7 @@ void read_router(const YamlNode& node, RouterRules& router) {
 // Where dp ranks share no experts each is an engine of its own.
 void split_independent_ranks(Pool& pool) {
   Parallelism& p = pool.layout;
-  if (p.dp == 1 || p.ep * p.etp > p.tp * p.cp || !check_layout(p).empty()) return;
+  if (p.dp == dp_of_engine(p) || !check_layout(p).empty()) return;
   pool.replicas *= p.dp;
   pool.together = p.dp;
   p.dp = 1;
@@ -119,22 +119,31 @@ class Reader {
       pool.layout = read_parallelism(layout, deployment_.model.is_moe());
     }
     pool.scheduler.kind = kind_of(deployment_.engine).value_or(SchedulerKind::Vllm);
-    const std::int64_t dp = pool.layout.dp;
-    const Engine engine =
-        started_on(deployment_.engine, deployment_.cluster.device, pool.layout.tp * dp);
+    const hardware::Device& card = deployment_.cluster.device;
+    const std::int64_t dp = dp_of_engine(pool.layout);
+    Engine engine = started_on(deployment_.engine, card, pool.layout);
     if (const auto& s = engine.scheduler) apply(*s, dp, pool);
     CapturedGraphs graphs = engine.graphs.value_or(CapturedGraphs{});
+    for (const auto& from : {std::optional(node_), own}) {
+      if (!from) continue;
+      if (const auto part = from->find("scheduler")) {
+        const EngineScheduler asked = read_engine_scheduler(*part);
+        apply(asked, dp, pool);
+        if (asked.chunk && engine.scheduler) engine.scheduler->chunk = asked.chunk;
+      }
+      if (const auto part = from->find("graphs")) {
+        graphs = read_captured_graphs(*part, std::move(graphs));
+      }
+    }
+    if (engine.graphs) engine.graphs = graphs;
+    take(fraction_of(engine, card, pool.layout), pool.cache.fraction);
     if (const auto& m = engine.memory) {
-      take(m->fraction, pool.cache.fraction);
       pool.cache.of = m->of;
       pool.cache.reserve = m->reserve;
       take(m->block, pool.cache.block);
     }
     for (const auto& from : {std::optional(node_), own}) {
       if (!from) continue;
-      if (const auto part = from->find("scheduler")) apply(read_engine_scheduler(*part), dp, pool);
-      if (const auto part = from->find("graphs"))
-        graphs = read_captured_graphs(*part, std::move(graphs));
       if (const auto part = from->find("kv")) read_cache(*part, pool);
       if (const auto part = from->find("router")) read_router(*part, pool.router);
       if (const auto part = from->find("autoscale")) pool.scale = read_scale(*part);

@@ -199,7 +199,7 @@ TEST_CASE("what an engine chooses by its cards is the first line that fits them"
     hardware::Device card;
     card.name = name;
     card.memory = memory;
-    return started_on(any, card, ranks);
+    return started_on(any, card, {.tp = ranks});
   };
   const Engine few = on("L40S", 59_GiB, 3), many = on("L40S", 59_GiB, 4),
                large = on("H100 SXM", 60_GiB, 1), a100 = on("A100 SXM 80GB", 80_GiB, 1);
@@ -214,6 +214,19 @@ TEST_CASE("what an engine chooses by its cards is the first line that fits them"
   CHECK(a100.scheduler->sequences == 256);
   CHECK(mistakes(kHead + "by_card:\n  - {chunk: 0}\n  - {cards: 2}\n").find("by_card") !=
         std::string::npos);
+}
+
+TEST_CASE("what an engine leaves of a card is read, instead of a fraction") {
+  const Engine any = engine(
+      "memory:\n  leaves:\n    - {bytes: 1 GiB}\n    - {bytes: 1 GiB, per: rank, at_least: 2}\n");
+  hardware::Device card;
+  card.memory = 16_GiB;
+  CHECK(*fraction_of(any, card, {}) == 0.813);                  // 13 / 16
+  CHECK(*fraction_of(any, card, {.tp = 2, .pp = 2}) == 0.688);  // 11 / 16
+  CHECK(*fraction_of(any, card, {.tp = 64}) == 0.001);          // none is left
+  CHECK_FALSE(fraction_of(engine("memory: {block: 1}\n"), card, {}));
+  CHECK(mistakes(kHead + "memory:\n  fraction: 0.9\n  leaves:\n    - {per: rank}\n") ==
+        "e-1.yaml:5:5: memory.leaves: expected a fraction or what is left, not both");
 }
 
 TEST_CASE("a range of graphs that does not reach its end, or goes back, is a mistake") {

@@ -93,6 +93,33 @@ TEST_CASE("blocks that are cut are refused where the rules say so, else a note")
                  "fp8_block's blocks of 128: engines refuse it or pad it to 128, 100 % more"});
 }
 
+TEST_CASE("what would do, would do for all of the model") {
+  // Over 32 ranks 18,432 are 576 wide, no whole blocks of 128; over 24 and 18 they are, but 128
+  // heads are not divided; over 16 they are 9 blocks.
+  const ModelSpec tall = hand_model({layer_of(
+      GqaAttention{.heads = 128, .kv_heads = 128, .head_dim = 8}, DenseFfn{.inter = 18'432})});
+  const Engine strict = with_rules({{"whole_blocks", {"fp8_block", "int4"}}});
+  const Parallelism layout{.tp = 32, .etp = 32};
+  CHECK(rule_problems(strict, tall, layout, {.dense_ffn = hardware::Precision::FP8Block}) ==
+        Problems{"dense FFNs of width 18432 over tp = 32 are 576 wide on a rank, no whole number "
+                 "of fp8_block's blocks of 128: An engine 1.0 refuses it (rules of its file); tp "
+                 "16 or 8 would do"});
+  // Groups of 128 of int4 are cut alike.
+  const Formats int4{.dense_ffn = hardware::Precision::INT4, .int4_scale_bytes = 2.0 / 128};
+  CHECK(rule_problems(strict, tall, layout, int4).size() == 1);
+  CHECK(rule_problems(strict, tall, {.tp = 16, .etp = 16}, int4).empty());
+  // Those of experts are made smaller by engines: a note.
+  MoeFfn moe = hand_moe();
+  moe.inter = 512;
+  const ModelSpec wide = hand_model({layer_of(NoMixer{}, moe)});
+  const Formats experts{.experts = hardware::Precision::INT4, .int4_scale_bytes = 2.0 / 128};
+  const Parallelism eight{.tp = 8, .etp = 8};
+  CHECK(rule_problems(strict, wide, eight, experts).empty());
+  CHECK(block_notes(strict, wide, eight, experts) ==
+        Problems{"experts of width 512 over etp = 8 are 64 wide on a rank, no whole number of "
+                 "int4's blocks of 128: engines refuse it or halve the groups until they do"});
+}
+
 TEST_CASE("a deployment with an engine is checked by its rules") {
   auto d = hand_deployment(hand_model(), {.dp = 4, .ep = 2});
   CHECK(check(d).empty());

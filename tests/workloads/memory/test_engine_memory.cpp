@@ -101,23 +101,39 @@ TEST_CASE("an engine that does not start says why, and from which fraction on it
 }
 
 TEST_CASE("an engine's answer comes with its own options and the line of its log") {
+  constexpr hardware::Precision kBf16 = hardware::Precision::BF16;
   EngineMemoryAnswer a;
   a.fraction = 0.9;
   a.sequences = 64;
   a.step_tokens = 8192;
   a.block = 16;
   a.cache_tokens = 178'880;
-  CHECK(flags_of(shipped("vllm-0.19"), {.tp = 4, .etp = 4}, a, 32768) ==
+  CHECK(flags_of(shipped("vllm-0.19"), {.tp = 4, .etp = 4}, a, 32768, kBf16) ==
         std::vector<std::string>{"--tensor-parallel-size 4", "--gpu-memory-utilization 0.9",
                                  "--max-model-len 32768", "--max-num-seqs 64",
                                  "--max-num-batched-tokens 8192", "--block-size 16"});
   CHECK(log_line(shipped("vllm-0.19"), a) == "GPU KV cache size: 178880 tokens");
   // SGLang's tp is of all ranks, attention's data parallel ones included.
-  const auto sglang = flags_of(shipped("sglang-0.5.6"), {.tp = 2, .dp = 4, .ep = 8}, a, 0);
+  const auto sglang = flags_of(shipped("sglang-0.5.6"), {.tp = 2, .dp = 4, .ep = 8}, a, 0, kBf16);
   CHECK(std::find(sglang.begin(), sglang.end(), "--tp-size 8") != sglang.end());
   CHECK(std::find(sglang.begin(), sglang.end(), "--ep-size 8") != sglang.end());
   CHECK(std::find(sglang.begin(), sglang.end(), "--dp-size 4") != sglang.end());
-  CHECK(flags_of(Engine{}, {}, a, 0).empty());
+  CHECK(std::find(sglang.begin(), sglang.end(), "--enable-dp-attention") != sglang.end());
+  const auto has = [&](const Parallelism& layout, const char* flag,
+                       hardware::Precision cache = hardware::Precision::BF16) {
+    const auto flags = flags_of(shipped("vllm-0.19"), layout, a, 0, cache);
+    return std::ranges::find(flags, flag) != flags.end();
+  };
+  CHECK(has({.dp = 8, .ep = 8}, "--data-parallel-size 8"));
+  CHECK(has({.dp = 8, .ep = 8}, "--enable-expert-parallel"));
+  CHECK(has({.dp = 8, .ep = 8}, "--kv-cache-dtype fp8", hardware::Precision::FP8));
+  CHECK_FALSE(has({.dp = 8, .ep = 8}, "--kv-cache-dtype fp8"));
+  // dp ranks that share no experts are eight engines, each without any of it.
+  CHECK_FALSE(has({.dp = 8}, "--data-parallel-size 8"));
+  CHECK_FALSE(has({.dp = 8}, "--enable-expert-parallel"));
+  CHECK(engines_of({.dp = 8}) == 8);
+  CHECK(engines_of({.dp = 8, .ep = 8}) == 1);
+  CHECK(flags_of(Engine{}, {}, a, 0, kBf16).empty());
   CHECK(log_line(Engine{}, a).empty());
 }
 

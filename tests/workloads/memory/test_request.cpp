@@ -113,6 +113,15 @@ TEST_CASE("a layout that no engine can start is refused") {
         "nothing thrown");
 }
 
+TEST_CASE("one mistake of a question of memory is told once, at its place") {
+  CHECK(message_of(kPlan + "parallelism: {tp: -1}\nserving: {context: 1024}\n") ==
+        "plan.yaml:3:19: parallelism.tp: expected a whole number from 1 to 1048576, not \"-1\"");
+  CHECK(message_of("model: nowhere.json\ndevice: configs/devices/h200.yaml\nserving: {}\n")
+            .find("plan.yaml:1:8: model: ") == 0);
+  CHECK(message_of(kPlan + "engine: configs/engines/vllm-0.19.yaml\nserving: {context: 1000000}\n")
+            .find("serving.context: ") != std::string::npos);
+}
+
 TEST_CASE("quantisation blocks that a layout cuts are told with their padding") {
   // 14,336 / 64 = 224 = 1.75 blocks of 128: 256.
   const Json cut = asked(kPlan +

@@ -230,6 +230,44 @@ TEST_CASE("replicas that follow the load") {
         "like");
 }
 
+TEST_CASE("SGLang's cache and weights take what its chunk, graphs and ranks leave of a card") {
+  const auto pool = [](const std::string& cluster, const std::string& layout,
+                       const std::string& more = "") {
+    return read("name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") + "\ncluster: " +
+                configs("clusters/" + cluster + ".yaml") + "\nparallelism: " + layout +
+                "\nnetwork: bound\nengine: sglang-0.5.6\nserving:\n" + kRequests + more)
+        .serving()
+        ->pool;
+  };
+  // H200: 143,771 MiB, H100: 81,559. 512 + 8,192 x 1.5 + 512 x 2 + 8 x 128 = 14,848 MiB.
+  CHECK(pool("h200-1x8", "{tp: 8}").cache.fraction == 0.897);
+  CHECK(pool("h100-1x8", "{tp: 8}").cache.fraction == 0.818);
+  // Below four ranks its graphs end at 256: 512 + 12,288 + 512 + 2 x 128 = 13,568.
+  CHECK(pool("h200-1x8", "{tp: 2}").cache.fraction == 0.906);
+  // Of its chunk before it is divided, and 4.5 x 512 x 8 = 18,432 beside: 33,280.
+  CHECK(pool("h200-1x8", "{dp: 8, ep: 8}").cache.fraction == 0.769);
+  // 3 x 256 x 8 where graphs are no larger than 300: 512 + 12,288 + 512 + 1,024 + 6,144 = 20,480.
+  CHECK(pool("h200-1x8", "{dp: 8, ep: 8}", "  graphs: {up_to: 256}\n").cache.fraction == 0.858);
+  // A chunk of 2,048 at least, and 10 GiB at least of a card of more than 60.
+  CHECK(pool("h100-1x8", "{tp: 8}", "  scheduler: {chunk: 64}\n").cache.fraction == 0.874);
+  CHECK(pool("h200-1x8", "{tp: 8}", "  kv: {memory: 0.8}\n").cache.fraction == 0.8);
+}
+
+TEST_CASE("dp ranks that share no experts are engines of their own, with chunks of their own") {
+  const Scenario s = read("name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") +
+                          "\ncluster: " + configs("clusters/h200-1x8.yaml") +
+                          "\nparallelism: {dp: 8}\nnetwork: bound\nengine: "
+                          "sglang-0.5.6\nserving:\n" +
+                          kRequests);
+  const Pool& pool = s.serving()->pool;
+  CHECK(pool.replicas == 8);
+  CHECK(pool.scheduler.chunk == 8192);
+  CHECK(pool.scheduler.conservativeness == 1);
+  CHECK(pool.graphs.sizes.back() == 256);  // --tp-size 1
+  // 512 + 12,288 + 512 + 128 = 13,440 MiB of 143,771
+  CHECK(pool.cache.fraction == 0.907);
+}
+
 TEST_CASE("SGLang divides its chunk by the dp ranks") {
   const Scenario s =
       read("name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") +

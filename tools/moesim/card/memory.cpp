@@ -53,8 +53,14 @@ std::string engine_text(const workloads::MemoryRequest& request, const Json& ans
   }
   std::string flags;
   for (const auto& flag : e["flags"]) flags += (flags.empty() ? "" : " ") + flag.get<std::string>();
-  if (!flags.empty()) text += fmt::format("  its options: {}\n", flags);
-  if (const auto log = e["log"].get<std::string>(); !log.empty()) {
+  if (!flags.empty()) {
+    const auto engines = e["engines"].get<std::int64_t>();
+    text += fmt::format("  {}: {}\n",
+                        engines > 1 ? fmt::format("options of each of {} engines", engines)
+                                    : std::string("its options"),
+                        flags);
+  }
+  if (const auto log = e["log"].get<std::string>(); !log.empty() && e["starts"].get<bool>()) {
     text += fmt::format("  its log says: {}\n", log);
   }
   for (const auto& note : answer["notes"])
