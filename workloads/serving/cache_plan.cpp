@@ -37,11 +37,7 @@ ServingOptions options_of(const Deployment& d, const Pool& pool, std::int64_t st
 
 CachePlan plan_cache(const Deployment& deployment, const Pool& pool, double mean_context) {
   const Deployment d = deployment_of(deployment, pool);
-  const std::int64_t step_tokens =
-      std::min(pool.scheduler.kind == SchedulerKind::Sglang
-                   ? std::min(pool.scheduler.tokens, pool.scheduler.chunk)
-                   : pool.scheduler.tokens,
-               kNoLimit);
+  const std::int64_t step_tokens = std::min(pool.scheduler.prompt_budget(), kNoLimit);
   // A pool that does nothing but decode has small passes.
   const ServingOptions options = options_of(d, pool, step_tokens);
   ServingLoad load{.sequences = 0, .step_tokens = step_tokens};

@@ -8,19 +8,15 @@
 #include "hardware/collectives/multicast.h"
 #include "sim/error.h"
 #include "workloads/memory/dispatch_limit.h"
+#include "workloads/serving/saturation.h"
 
 namespace moesim::workloads::serving {
 namespace {
 
-// Tokens of prompts that the scheduler lets into one iteration.
-std::int64_t prompt_budget(const SchedulerRules& rules) {
-  return rules.kind == SchedulerKind::Sglang ? std::min(rules.tokens, rules.chunk) : rules.tokens;
-}
-
 // The pool that has the prompts passes as many tokens of them at once as its scheduler lets it.
 void check_prompts_dispatch(const Deployment& deployment, const Pool& pool) {
   if (const auto why =
-          beyond_dispatch(deployment_of(deployment, pool), prompt_budget(pool.scheduler)))
+          beyond_dispatch(deployment_of(deployment, pool), pool.scheduler.prompt_budget()))
     throw sim::InfeasibleError(
         fmt::format("{}: {}, and so does a scheduler.tokens of no more", pool.name, *why));
 }
@@ -148,9 +144,9 @@ void Service::see_traffic() {
   const bool one_node = question_.gpus() <= deployment_.cluster.gpus_per_node;
   const Pool& reader = *question_.prefill;
   const auto prompt = std::max<std::int64_t>(1, std::llround(question_.mean_input()));
-  const std::int64_t read = std::min(prompt, prompt_budget(reader.scheduler));
+  const std::int64_t read = std::min(prompt, reader.scheduler.prompt_budget());
   const std::int64_t prompts_of_pass =
-      std::max<std::int64_t>(1, prompt_budget(reader.scheduler) / read);
+      std::max<std::int64_t>(1, reader.scheduler.prompt_budget() / read);
   reading_ = traffic_of(*prefill_cost_, on_every_rank({prompts(prompts_of_pass, read)}), one_node);
   const double context = question_.mean_input() + question_.mean_output() / 2;
   const Pool& pool = question_.pool;
@@ -246,104 +242,17 @@ PlayedService Service::play(const ServingQuestion& load, const PlayOptions& opti
   return played;
 }
 
-// A steady state: as many sequences as may run decode, half-way through their output on average,
-// and the prompts of those that follow are read beside them (vLLM, TensorRT-LLM) or between
-// (SGLang). Beyond the largest graph the host launches each step, which may take longer than all
-// that more sequences bring: then it carries most with as many as have a graph.
 ServingReport::Saturation Service::capacity(std::optional<std::int64_t> in_flight) {
-  const auto of_pool = [&](const Pool& pool, const CachePlan& cache, StepCost& cost, bool reads,
-                           bool decodes) {
-    const SchedulerRules& rules = pool.scheduler;
-    const double input = question_.mean_input(), output = std::max(1.0, question_.mean_output());
-    const double context = input + output / 2;
-    const double queries = 1 + static_cast<double>(rules.draft),
-                 accepted = question_.tokens_a_step();
-    const auto ranks = static_cast<std::size_t>(pool.layout.dp);
-    const double engines = static_cast<double>(pool.most_replicas()) * static_cast<double>(ranks);
-    ServingReport::Saturation found{.by = pool.name + ": "};
-    const auto seconds = [&](const BatchPlan& plan) {
-      const std::vector<BatchPlan> plans(ranks, plan);
-      return sim::to_seconds(cost.of(plans, 0));
-    };
-    const auto prompt_plan = [&](double tokens) {
-      BatchPlan plan;
-      std::int64_t left = std::max<std::int64_t>(1, std::llround(tokens));
-      const auto whole = std::max<std::int64_t>(1, std::llround(input));
-      while (left > 0) {
-        plan.chunks.push_back({.tokens = std::min(left, whole)});
-        left -= plan.chunks.back().tokens;
-      }
-      return plan;
-    };
-    const auto budget = static_cast<double>(prompt_budget(rules));
-    if (!decodes) {
-      found.capacity = engines * budget / input / seconds(prompt_plan(budget));
-      found.by += "reading prompts";
-      return found;
-    }
-    double batch = static_cast<double>(rules.sequences);
-    found.by += fmt::format("{} sequences a dp rank run at once", rules.sequences);
-    const double held = static_cast<double>(cache.blocks * cache.block) / context;
-    if (held < batch) {
-      batch = held;
-      found.by = fmt::format("{}: the cache holds {:.0f} sequences a dp rank", pool.name, held);
-    }
-    if (in_flight) {
-      const double clients = static_cast<double>(*in_flight) / engines;
-      if (clients < batch) {
-        batch = clients;
-        found.by =
-            fmt::format("{}: the clients send no more than {} at once", pool.name, *in_flight);
-      }
-    }
-    batch = std::max(1.0, std::floor(batch));
-    const bool beside = rules.kind != SchedulerKind::Sglang;
-    const double read = reads ? accepted * input / output : 0;  // of prompts, a sequence and step
-    if (beside && batch * (queries + read) > budget) {
-      batch = std::max(1.0, std::floor(budget / (queries + read)));
-      found.by = fmt::format("{}: {:.0f} tokens an iteration", pool.name, budget);
-    }
-    const auto carried = [&](double sequences) {
-      const double prompts = sequences * read;  // tokens of an iteration
-      BatchPlan plan;
-      if (beside && prompts >= 1) plan = prompt_plan(prompts);
-      plan.decodes = static_cast<std::int64_t>(sequences);
-      plan.queries = 1 + rules.draft;
-      plan.keys = static_cast<std::int64_t>(sequences * context);
-      plan.longest = static_cast<std::int64_t>(context);
-      double time = seconds(plan);
-      if (!beside && prompts > 0) time += prompts / budget * seconds(prompt_plan(budget));
-      return engines * sequences * accepted / output / time;
-    };
-    found.capacity = carried(batch);
-    const auto& graphs = pool.graphs.sizes;
-    if (graphs.empty()) return found;
-    const double with_graph =
-        std::max(1.0, std::floor(static_cast<double>(graphs.back()) / queries));
-    if (with_graph >= batch) return found;
-    if (const double fewer = carried(with_graph); fewer > found.capacity) {
-      found.capacity = fewer;
-      found.by = fmt::format("{}: {:.0f} sequences a dp rank have a graph", pool.name, with_graph);
-    }
-    return found;
+  cost_->set_mode({.mean = true});
+  Saturation least = saturation_of(question_, cache_, *cost_, in_flight);
+  const auto limit = [&](const Saturation& other) {
+    if (other.capacity < least.capacity) least = other;
   };
-  const StepCost::Mode mean{.mean = true};
-  cost_->set_mode(mean);
-  ServingReport::Saturation least =
-      of_pool(question_.pool, cache_, *cost_, !question_.prefill, true);
   if (question_.prefill) {
-    prefill_cost_->set_mode(mean);
-    const auto reading = of_pool(*question_.prefill, prefill_cache_, *prefill_cost_, true, false);
-    if (reading.capacity < least.capacity) least = reading;
+    prefill_cost_->set_mode({.mean = true});
+    limit(saturation_of_reading(question_, *prefill_cost_));
   }
-  if (const sim::Duration each = question_.client.front_end; each > sim::Duration{}) {
-    const Pool& entry = question_.prefill ? *question_.prefill : question_.pool;
-    const double taken = static_cast<double>(entry.most_replicas()) / sim::to_seconds(each);
-    if (taken < least.capacity)
-      least = {.capacity = taken,
-               .by = fmt::format("{}: {:g} ms of a front end a request", entry.name,
-                                 1e3 * sim::to_seconds(each))};
-  }
+  if (const auto front_ends = saturation_of_front_ends(question_)) limit(*front_ends);
   return least;
 }
 
@@ -363,7 +272,7 @@ BareSteps Service::bare_steps(std::int64_t in_flight) {
   StepCost& cost = question_.prefill ? *prefill_cost_ : *cost_;
   cost.set_mode(mean);
   const auto prompt = std::max<std::int64_t>(1, std::llround(question_.mean_input()));
-  const std::int64_t most = prompt_budget(reader.scheduler);
+  const std::int64_t most = reader.scheduler.prompt_budget();
   std::vector<BatchPlan> plans(of_one(reader.layout.dp), BatchPlan{.dummy = true});
   plans.front().dummy = false;
   for (std::int64_t read = 0; read < prompt; read += most) {

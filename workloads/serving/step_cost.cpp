@@ -85,11 +85,9 @@ sim::Duration launching(const Deployment& deployment) {
 
 std::int64_t fullest_of(const Pool& pool) {
   const SchedulerRules& s = pool.scheduler;
-  const std::int64_t graphs = pool.graphs.sizes.empty() ? 0 : pool.graphs.sizes.back();
   const std::int64_t decodes = std::min(s.sequences, std::int64_t{1} << 14) * (1 + s.draft);
-  const std::int64_t prompts =
-      s.kind == SchedulerKind::Sglang ? std::min(s.tokens, s.chunk) : s.tokens;
-  std::int64_t most = std::max({prompts, decodes, graphs});
+  const std::int64_t prompts = s.prompt_budget();
+  std::int64_t most = std::max({prompts, decodes, pool.graphs.largest()});
   if (s.kind != SchedulerKind::Vllm) most = std::max(most, prompts + (s.mixed ? decodes : 0));
   return most;
 }
@@ -114,7 +112,7 @@ StepCost::StepCost(const Deployment& deployment, const Pool& pool, const Iterati
 
 bool StepCost::is_launched(std::span<const BatchPlan> ranks) const {
   if (deployment_.host.graphs == Graphs::None) return true;
-  const std::int64_t largest = graphs_.sizes.empty() ? 0 : graphs_.sizes.back();
+  const std::int64_t largest = graphs_.largest();
   return std::any_of(ranks.begin(), ranks.end(), [&](const BatchPlan& plan) {
     const bool captured = plan.chunks.empty() || graphs_.mixed;
     return !captured || (largest > 0 && plan.tokens() > largest);

@@ -1,6 +1,8 @@
 #include "tools/study/plan/apart.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
 #include <tuple>
 
@@ -25,14 +27,26 @@ struct Pair {
   bool operator==(const Pair&) const = default;
 };
 
-Roles roles_of(PlanWork& work, std::size_t i) {
-  const workloads::Deployment d = work.deployment(i);
-  const KnownEngine& known = work.known[i];
-  return {.candidate = i,
-          .reads =
-              estimate_service(d, left_by(known.question), left_by(known.cache), EngineRole::Reads),
-          .generates = estimate_service(d, left_by(known.question), left_by(known.cache),
-                                        EngineRole::Generates)};
+// All as readers, then as generators of what the fastest of them reads.
+std::vector<Roles> roles_of(PlanWork& work, const std::vector<std::size_t>& members) {
+  std::vector<Roles> roles;
+  double first_s = std::numeric_limits<double>::infinity();
+  for (const std::size_t i : members) {
+    work.proceed("pools", roles.size(), 2 * members.size());
+    const KnownEngine& known = work.known[i];
+    roles.push_back({.candidate = i,
+                     .reads = estimate_reader(work.deployment(i), left_by(known.question),
+                                              left_by(known.cache))});
+    if (roles.back().reads.capacity > 0) first_s = std::min(first_s, roles.back().reads.first_s);
+  }
+  if (std::isinf(first_s)) return {};
+  for (std::size_t i = 0; i < roles.size(); ++i) {
+    work.proceed("pools", roles.size() + i, 2 * members.size());
+    const KnownEngine& known = work.known[roles[i].candidate];
+    roles[i].generates = estimate_generator(work.deployment(roles[i].candidate),
+                                            left_by(known.question), left_by(known.cache), first_s);
+  }
+  return roles;
 }
 
 // Those that carry the most a GPU, and those of the fewest GPUs for the load; one that is both is
@@ -116,12 +130,9 @@ void add(PlanWork& work, const std::vector<Roles>& roles, const Pair& pair) {
 }
 
 void add_pairs(PlanWork& work, const std::vector<std::size_t>& members, PlanStage& stage) {
-  std::vector<Roles> roles;
-  for (const std::size_t i : members) {
-    work.proceed("pools", roles.size(), members.size());
-    roles.push_back(roles_of(work, i));
-  }
-  stage.in += roles.size() * roles.size();
+  const std::vector<Roles> roles = roles_of(work, members);
+  stage.in += members.size() * members.size();
+  if (roles.empty()) return;
   for (const Pair& pair : best_pairs(work, roles)) {
     add(work, roles, pair);
     ++stage.out;

@@ -140,8 +140,7 @@ const Estimate& PlanWork::estimate(std::size_t i) {
 
 Estimate PlanWork::estimate_of(std::size_t i, const workloads::Deployment& d, Layers layers) const {
   if (spec.steps) return estimate_steps(d, *spec.steps, known[i].most, target(), layers);
-  return estimate_service(d, left_by(known[i].question), left_by(known[i].cache), EngineRole::Both,
-                          layers);
+  return estimate_service(d, left_by(known[i].question), left_by(known[i].cache), layers);
 }
 
 const MeasuredEngine& PlanWork::measure(std::size_t i) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,14 @@ struct GraphRules {
   bool pad = true;                       // a smaller batch goes up to the next size
   bool mixed = false;                    // batches with prompts have graphs, too
   bool alike = false;                    // ranks go up to the fullest one without a graph, too
+
+  std::int64_t largest() const { return sizes.empty() ? 0 : sizes.back(); }  // tokens; 0: none
+  // Sequences of a rank, of a token and so many drafted ones, that the largest has room for;
+  // nothing where nothing is recorded.
+  std::optional<std::int64_t> most_sequences(std::int64_t draft) const {
+    if (sizes.empty()) return std::nullopt;
+    return largest() / (1 + draft);
+  }
 };
 
 // Ranks in lock step: with graphs all are padded to the fullest one's size, and one that has none

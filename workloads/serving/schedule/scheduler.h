@@ -4,6 +4,7 @@
 // be planned while this one runs. Sources: workloads/serving/README.md.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <limits>
@@ -41,6 +42,11 @@ struct SchedulerRules {
   double watermark = 0;         // of the blocks, left free at admission beside running work
   double conservativeness = 1;  // SGLang: of what running sequences will still need
   std::int64_t draft = 0;       // tokens guessed for each that decodes
+
+  // Tokens of prompts that one iteration has at most.
+  std::int64_t prompt_budget() const {
+    return kind == SchedulerKind::Sglang ? std::min(tokens, chunk) : tokens;
+  }
 };
 
 // Queues and cache of one dp rank.

@@ -1,4 +1,4 @@
-#include "tools/study/plan/estimate.h"
+#include "tools/study/plan/steady_state.h"
 
 #include <doctest/doctest.h>
 
