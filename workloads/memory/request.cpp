@@ -15,6 +15,7 @@
 #include "workloads/deployment/read_formats.h"
 #include "workloads/deployment/read_kernels.h"
 #include "workloads/memory/model_card.h"
+#include "workloads/memory/most_bytes.h"
 #include "workloads/placement/model_layout.h"
 
 namespace moesim::workloads {
@@ -382,7 +383,14 @@ Json answer(const MemoryRequest& r) {
     return json;
   }
   if (r.engine) return answer_engine(r);
-  Json json = plan_json(plan_serving(r.model, r.parallelism, r.options, r.serving, r.device));
+  const MemoryPlan plan = plan_serving(r.model, r.parallelism, r.options, r.serving, r.device);
+  if (plan.gpu().peak() >= kMostBytesOfAPart) {
+    throw sim::ConfigError(
+        "memory: a GPU would hold more than an exabyte: fewer sequences, a shorter context or "
+        "fewer "
+        "tokens a step would do");
+  }
+  Json json = plan_json(plan);
   std::vector<std::string> notes = notes_of(r);
   if (const std::int64_t most = r.model.max_context; most > 0 && r.serving.context > most) {
     notes.push_back(fmt::format(

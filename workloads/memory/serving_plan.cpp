@@ -6,6 +6,7 @@
 #include "sim/check.h"
 #include "workloads/memory/kept.h"
 #include "workloads/memory/largest.h"
+#include "workloads/memory/most_bytes.h"
 
 namespace moesim::workloads {
 
@@ -70,7 +71,8 @@ class Planner {
   // The allocator hands out whole granules.
   std::int64_t rounded(double bytes) const {
     const std::int64_t granule = std::max<std::int64_t>(device_.allocation_granularity.count(), 1);
-    const auto whole = static_cast<std::int64_t>(std::ceil(bytes));
+    const auto whole = static_cast<std::int64_t>(
+        std::min(std::ceil(bytes), static_cast<double>(kMostBytesOfAPart)));
     return ceil_div(whole, granule) * granule;
   }
 

@@ -225,8 +225,8 @@ TEST_CASE("what an engine leaves of a card is read, instead of a fraction") {
   CHECK(*fraction_of(any, card, {.tp = 2, .pp = 2}) == 0.688);  // 11 / 16
   CHECK(*fraction_of(any, card, {.tp = 64}) == 0.001);          // none is left
   CHECK_FALSE(fraction_of(engine("memory: {block: 1}\n"), card, {}));
-  CHECK(mistakes(kHead + "memory:\n  fraction: 0.9\n  leaves:\n    - {per: rank}\n") ==
-        "e-1.yaml:5:5: memory.leaves: expected a fraction or what is left, not both");
+  CHECK(mistakes(kHead + "memory:\n  fraction: 0.9\n  leaves:\n    - {bytes: 1 GiB}\n") ==
+        "e-1.yaml:6:5: memory.leaves: expected a fraction or what is left, not both");
 }
 
 TEST_CASE("a range of graphs that does not reach its end, or goes back, is a mistake") {

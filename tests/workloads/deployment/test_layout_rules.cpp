@@ -77,7 +77,8 @@ TEST_CASE("blocks that are cut are refused where the rules say so, else a note")
   MoeFfn moe = hand_moe();
   moe.inter = 512;
   const ModelSpec wide = hand_model({layer_of(NoMixer{}, moe)});
-  const Formats formats{.experts = hardware::Precision::FP8Block};
+  Formats formats;
+  formats.experts = hardware::Precision::FP8Block;
   const Engine strict = with_rules({{"whole_blocks", {"fp8_block"}}});
   const Parallelism four{.tp = 4, .etp = 4}, eight{.tp = 8, .etp = 8};
   CHECK(rule_problems(strict, wide, four, formats).empty());
@@ -100,22 +101,25 @@ TEST_CASE("what would do, would do for all of the model") {
       GqaAttention{.heads = 128, .kv_heads = 128, .head_dim = 8}, DenseFfn{.inter = 18'432})});
   const Engine strict = with_rules({{"whole_blocks", {"fp8_block", "int4"}}});
   const Parallelism layout{.tp = 32, .etp = 32};
-  CHECK(rule_problems(strict, tall, layout, {.dense_ffn = hardware::Precision::FP8Block}) ==
+  Formats fp8;
+  fp8.dense_ffn = hardware::Precision::FP8Block;
+  CHECK(rule_problems(strict, tall, layout, fp8) ==
         Problems{"dense FFNs of width 18432 over tp = 32 are 576 wide on a rank, no whole number "
                  "of fp8_block's blocks of 128: An engine 1.0 refuses it (rules of its file); tp "
                  "16 or 8 would do"});
   // Groups of 128 of int4 are cut alike.
-  const Formats int4{.dense_ffn = hardware::Precision::INT4, .int4_scale_bytes = 2.0 / 128};
+  Formats int4;
+  int4.dense_ffn = int4.experts = hardware::Precision::INT4;
+  int4.int4_scale_bytes = 2.0 / 128;
   CHECK(rule_problems(strict, tall, layout, int4).size() == 1);
   CHECK(rule_problems(strict, tall, {.tp = 16, .etp = 16}, int4).empty());
   // Those of experts are made smaller by engines: a note.
   MoeFfn moe = hand_moe();
   moe.inter = 512;
   const ModelSpec wide = hand_model({layer_of(NoMixer{}, moe)});
-  const Formats experts{.experts = hardware::Precision::INT4, .int4_scale_bytes = 2.0 / 128};
   const Parallelism eight{.tp = 8, .etp = 8};
-  CHECK(rule_problems(strict, wide, eight, experts).empty());
-  CHECK(block_notes(strict, wide, eight, experts) ==
+  CHECK(rule_problems(strict, wide, eight, int4).empty());
+  CHECK(block_notes(strict, wide, eight, int4) ==
         Problems{"experts of width 512 over etp = 8 are 64 wide on a rank, no whole number of "
                  "int4's blocks of 128: engines refuse it or halve the groups until they do"});
 }

@@ -122,6 +122,11 @@ TEST_CASE("one mistake of a question of memory is told once, at its place") {
             .find("serving.context: ") != std::string::npos);
 }
 
+TEST_CASE("more than an exabyte a GPU is told, not counted") {
+  CHECK(message_of(kPlan + "serving: {sequences: 1099511627776, context: 32768}\n")
+            .find("memory: a GPU would hold more than an exabyte") == 0);
+}
+
 TEST_CASE("quantisation blocks that a layout cuts are told with their padding") {
   // 14,336 / 64 = 224 = 1.75 blocks of 128: 256.
   const Json cut = asked(kPlan +
