@@ -103,4 +103,10 @@ TEST_CASE("of negative ids -1 alone is a choice that was not recorded") {
   CHECK(said(import_vllm, "v.json", text, {.experts = 8}) ==
         "v.json: record 1: choice 0: routed_experts: token 0: layer 1: expert -2: what was not "
         "recorded is -1");
+  // An array [1, 1, 2] of one signed byte each: 0 and -2.
+  const std::string header = "{'descr': '|i1', 'fortran_order': False, 'shape': (1, 1, 2), }\n";
+  const std::string array = std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) +
+                            '\0' + header + std::string("\x00\xfe", 2);
+  CHECK(said(import_npy, "a.npy", array, {.experts = 8}) ==
+        "a.npy: token 0: layer 0: expert -2: what was not recorded is -1");
 }
