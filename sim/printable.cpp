@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+
 namespace moesim::sim {
 namespace {
 
@@ -25,6 +27,22 @@ std::size_t character_length(std::string_view text) {
   return length;
 }
 
+// What Unicode has beyond ASCII that shows nothing and changes how the rest is shown: controls, and
+// embeddings, overrides and isolates of the writing's direction. `c`: a character of two bytes or
+// three.
+bool is_hidden(std::uint32_t c) {
+  return (c >= 0x80 && c < 0xA0) || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069);
+}
+
+// The character's number.
+std::uint32_t number_of(std::string_view character) {
+  std::uint32_t number =
+      static_cast<unsigned char>(character[0]) & (0xFFu >> (character.size() + 1));
+  for (const char c : character.substr(1))
+    number = number << 6 | (static_cast<unsigned char>(c) & 0x3F);
+  return number;
+}
+
 }  // namespace
 
 std::string printable(std::string_view text, std::size_t most, bool lines) {
@@ -35,8 +53,11 @@ std::string printable(std::string_view text, std::size_t most, bool lines) {
     const auto byte = static_cast<unsigned char>(text[at]);
     const bool control = (byte < 0x20 && !(lines && byte == '\n')) || byte == 0x7F;
     if (length == 0 || control) {
-      out += fmt::format("\\x{:02x}", byte);
+      out += byte == '\n' ? "\\n" : fmt::format("\\x{:02x}", byte);
       ++at;
+    } else if (length > 1 && is_hidden(number_of(text.substr(at, length)))) {
+      out += fmt::format("\\u{:04x}", number_of(text.substr(at, length)));
+      at += length;
     } else {
       out += text.substr(at, length);
       at += length;

@@ -133,8 +133,9 @@ class Builder : public YAML::EventHandler {
     YAML::anchor_t anchor = 0;
     std::size_t before = 0;  // unfolded_ when it was opened
     bool has_key = false;
-    std::string key;
-    YamlMark key_mark;
+    bool is_key = false;  // what stands for the key can be one
+    std::string key = {};
+    YamlMark key_mark = {};
     std::unordered_map<std::string, YamlMark> keys = {};
   };
 
@@ -167,7 +168,7 @@ class Builder : public YAML::EventHandler {
     if (anchor != 0) anchors_[anchor].open = true;
     check_tag(tag, mark);
     attach(value);
-    levels_.push_back({value, anchor, before, false, {}, {}});
+    levels_.push_back({.value = value, .anchor = anchor, .before = before});
   }
 
   void close() {
@@ -190,10 +191,9 @@ class Builder : public YAML::EventHandler {
     } else if (!level.has_key) {
       level.has_key = true;
       level.key_mark = value->mark;
-      level.key = value->kind == Kind::Scalar ? value->text : std::string();
-      if (value->kind != Kind::Scalar) {
-        contents_.note(source_, value->mark, "a key must be a plain text");
-      }
+      level.is_key = value->kind == Kind::Scalar;
+      level.key = value->text;
+      if (!level.is_key) contents_.note(source_, value->mark, "a key must be a plain text");
     } else {
       level.has_key = false;
       add_entry(level, value);
@@ -201,6 +201,7 @@ class Builder : public YAML::EventHandler {
   }
 
   void add_entry(Level& level, Value* value) {
+    if (!level.is_key) return;
     // yaml-cpp places an empty value at whatever comes next.
     if (value->kind == Kind::Null && value->mark.line != level.key_mark.line) {
       value->mark = level.key_mark;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <tuple>
 
 #include "sim/error.h"
@@ -201,20 +202,15 @@ void YamlDocument::throw_errors() const {
 
 void YamlDocument::Contents::throw_errors() const {
   if (mistakes.empty()) return;
-  constexpr std::size_t kMost = 100;
   std::vector<Mistake> in_order;
   // What is said of one value after it was found wrong is about the default that stands for it.
-  const auto is_again = [&](const Mistake& later) {
-    const auto about = [](const Mistake& m) { return m.text.substr(0, m.text.find(": ")); };
-    return std::any_of(in_order.begin(), in_order.end(), [&](const Mistake& first) {
-      return first.of == nullptr && first.source == later.source && first.mark == later.mark &&
-             about(first) == about(later);
-    });
-  };
+  std::set<std::tuple<const YamlSource*, std::size_t, std::size_t, std::string>> told;
   for (const Mistake& mistake : mistakes) {
-    const bool follows = mistake.of != nullptr ? std::find(puzzling.begin(), puzzling.end(),
-                                                           mistake.of) != puzzling.end()
-                                               : is_again(mistake);
+    const bool follows = mistake.of != nullptr
+                             ? puzzling.contains(mistake.of)
+                             : !told.emplace(mistake.source, mistake.mark.line, mistake.mark.column,
+                                             mistake.text.substr(0, mistake.text.find(": ")))
+                                    .second;
     if (!follows) in_order.push_back(mistake);
   }
   const auto order = [](const Mistake& a) {
@@ -227,7 +223,7 @@ void YamlDocument::Contents::throw_errors() const {
     std::string line = fmt::format("{}: {}", mistake.source->where(mistake.mark), mistake.text);
     // A value that is read twice, or through an alias, is wrong once.
     if (std::find(lines.begin(), lines.end(), line) != lines.end()) continue;
-    if (lines.size() == kMost) {
+    if (lines.size() == kMostMistakes) {
       lines.push_back(fmt::format("{}: … and more", name()));
       break;
     }

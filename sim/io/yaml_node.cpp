@@ -60,9 +60,15 @@ bool YamlNode::is_scalar() const {
 
 void YamlNode::error(const std::string& message) const {
   if (value_ == nullptr) return;  // that it is missing was said
-  document_->note(value_->source, value_->mark,
-                  path_.empty() ? message : fmt::format("{}: {}", printable(path_, 200), message),
-                  is_map() ? value_ : nullptr);
+  std::string text =
+      path_.empty() ? message : fmt::format("{}: {}", printable(path_, 200), message);
+  // A message has lines of its own; those of the value that it repeats are none of them.
+  if (const std::string& value = value_->text; value.find('\n') != std::string::npos) {
+    const std::string shown = printable(value);
+    for (std::size_t at = 0; (at = text.find(value, at)) != std::string::npos; at += shown.size())
+      text.replace(at, value.size(), shown);
+  }
+  document_->note(value_->source, value_->mark, std::move(text), is_map() ? value_ : nullptr);
 }
 
 void YamlNode::expected(std::string_view what) const {
@@ -119,9 +125,11 @@ void YamlNode::allow_only(std::initializer_list<std::string_view> keys) const {
 void YamlNode::allow_only(std::span<const std::string_view> keys) const {
   if (value_ == nullptr) return;
   if (!is_map()) return expected("a map");
+  std::size_t unknown = 0;
   for (const Value::Entry& entry : value_->entries) {
     if (std::find(keys.begin(), keys.end(), entry.key) != keys.end()) continue;
-    document_->puzzling.push_back(value_);
+    if (unknown++ > kMostMistakes) break;  // of the last of which it is told that there are more
+    document_->puzzling.insert(value_);
     const std::string meant = suggestion(entry.key, keys);
     document_->note(
         entry.source, entry.mark,

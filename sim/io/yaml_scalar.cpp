@@ -69,6 +69,12 @@ std::int64_t YamlNode::integer(std::int64_t least, std::int64_t most) const {
   const auto number = is_scalar() ? parse_integer(value_->text) : std::nullopt;
   if (number && *number >= least && *number <= most) return *number;
   using Limits = std::numeric_limits<std::int64_t>;
+  // Of a number of too many digits: what the limit is.
+  const auto real = is_scalar() ? parse<double>(value_->text) : std::nullopt;
+  if (real && *real == std::trunc(*real) && std::abs(*real) > 0x1p53) {
+    expected(fmt::format("a whole number from {} to {}", least, most));
+    return 0;
+  }
   expected(range_text("a whole number", least, most, Limits::min(), Limits::max()));
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <deque>
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -49,6 +50,9 @@ struct YamlNode::Value {
   const Entry* find(std::string_view key) const;
 };
 
+// Of one document that are told.
+inline constexpr std::size_t kMostMistakes = 100;
+
 struct YamlDocument::Contents {
   struct Mistake {
     const YamlSource* source;
@@ -64,8 +68,8 @@ struct YamlDocument::Contents {
   std::deque<YamlNode::Value> values;  // all of them; addresses are stable
   YamlNode::Value* root = nullptr;
   std::vector<Mistake> mistakes;
-  std::vector<const YamlNode::Value*> puzzling;  // maps with keys that are not known
-  std::size_t aliased = 0;                       // values that aliases stand for, unfolded
+  std::set<const YamlNode::Value*> puzzling;  // maps with keys that are not known
+  std::size_t aliased = 0;                    // values that aliases stand for, unfolded
 
   void note(const YamlSource* source, YamlMark mark, std::string text,
             const YamlNode::Value* of = nullptr);

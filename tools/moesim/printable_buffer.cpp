@@ -1,22 +1,29 @@
 #include "tools/moesim/printable_buffer.h"
 
-#include <fmt/format.h>
-
-#include <string>
 #include <string_view>
+
+#include "sim/printable.h"
 
 namespace moesim::tools {
 namespace {
-
-constexpr char kLead = '\xc2';  // in UTF-8, of U+0080 to U+00BF, whose first half are controls
 
 bool send(std::streambuf* to, std::string_view text) {
   const auto count = static_cast<std::streamsize>(text.size());
   return to->sputn(text.data(), count) == count;
 }
 
-bool is_control(unsigned char c) {
-  return (c < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+// What goes on as it is, whatever stands around it.
+bool is_plain(unsigned char c) {
+  return (c >= 0x20 && c < 0x7f) || c == '\n' || c == '\t';
+}
+
+bool is_continuation(unsigned char c) {
+  return c >= 0x80 && c < 0xc0;
+}
+
+// Bytes of the UTF-8 character that starts with this one.
+std::size_t length_of(unsigned char first) {
+  return first < 0xc0 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
 }  // namespace
@@ -26,24 +33,18 @@ PrintableBuffer::~PrintableBuffer() {
 }
 
 bool PrintableBuffer::put_held() {
-  if (!held_) return true;
-  held_ = false;
-  return send(to_, std::string_view(&kLead, 1));
+  if (held_.empty()) return true;
+  const bool sent = send(to_, sim::printable(held_));
+  held_.clear();
+  return sent;
 }
 
 bool PrintableBuffer::put(char c) {
   const auto byte = static_cast<unsigned char>(c);
-  if (held_ && byte >= 0x80 && byte < 0xa0) {
-    held_ = false;
-    return send(to_, fmt::format("\\x{:02x}", byte));
-  }
-  if (!put_held()) return false;
-  if (c == kLead) {
-    held_ = true;
-    return true;
-  }
-  if (is_control(byte)) return send(to_, fmt::format("\\x{:02x}", byte));
-  return send(to_, std::string_view(&c, 1));
+  if (!is_continuation(byte) && !put_held()) return false;
+  if (is_plain(byte)) return send(to_, std::string_view(&c, 1));
+  held_ += c;
+  return held_.size() < length_of(static_cast<unsigned char>(held_.front())) || put_held();
 }
 
 PrintableBuffer::int_type PrintableBuffer::overflow(int_type c) {
@@ -56,7 +57,7 @@ std::streamsize PrintableBuffer::xsputn(const char* text, std::streamsize count)
   std::streamsize from = 0;
   for (std::streamsize i = 0; i < count; ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    if (!held_ && !is_control(byte) && text[i] != kLead) continue;
+    if (held_.empty() && is_plain(byte)) continue;
     if (!send(to_, std::string_view(text + from, static_cast<std::size_t>(i - from)))) return from;
     if (!put(text[i])) return i;
     from = i + 1;

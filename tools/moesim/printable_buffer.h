@@ -2,11 +2,12 @@
 #pragma once
 
 #include <streambuf>
+#include <string>
 
 namespace moesim::tools {
 
-// Passes on what is written to it, control characters as "\x1b" (but for newlines and tabs); those
-// of Unicode beyond ASCII, too. `to` outlives it.
+// Passes on what is written to it, but for what sim::printable() writes out: control characters as
+// "\x1b" (but for newlines and tabs), bytes that are no UTF-8. `to` outlives it.
 class PrintableBuffer : public std::streambuf {
  public:
   explicit PrintableBuffer(std::streambuf* to) : to_(to) {}
@@ -21,10 +22,10 @@ class PrintableBuffer : public std::streambuf {
 
  private:
   bool put(char c);
-  bool put_held();  // the first of two bytes, which waits for the second
+  bool put_held();
 
   std::streambuf* to_;
-  bool held_ = false;
+  std::string held_;  // the first bytes of a character, which wait for the others
 };
 
 }  // namespace moesim::tools

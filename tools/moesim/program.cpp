@@ -212,10 +212,11 @@ int run(const Program& program, int argc, char** argv) {
     std::reverse(words.begin(), words.end());  // as CLI11 takes them
     app.parse(std::move(words));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    std::vector<std::string> words;
-    for (int i = 1; i < argc && argv[i][0] != '-'; ++i) words.push_back(argv[i]);
+    std::vector<std::string> words = words_of(argc, argv);
+    words.erase(std::ranges::find_if(words, [](const auto& word) { return word.starts_with('-'); }),
+                words.end());
     const std::string wrong = wrong_command(all, words);
+    if (error.get_exit_code() == 0 && wrong.empty()) return app.exit(error);  // --help, --version
     return report(
         fmt::format("{0}: {1}\n{0} --help lists the commands and options.", program.name,
                     wrong.empty() ? error.what() + near_option(all, words_of(argc, argv)) : wrong),

@@ -98,7 +98,15 @@ fs::path find_config(const std::string& kind, const std::string& text) {
   if (fs::exists(text, error) && !fs::is_directory(text, error)) return text;
   // A checkpoint's folder.
   if (kind == "models" && fs::is_regular_file(fs::path(text) / "config.json", error)) return text;
-  return find_shipped(kind, text);
+  try {
+    return find_shipped(kind, text);
+  } catch (const sim::ConfigError&) {
+    // No name here is like it, and it is there.
+    if (!fs::is_directory(text, error)) throw;
+    throw sim::ConfigError(
+        fmt::format("\"{}\" is a folder; expected {} or a name of configs/{}", text,
+                    kind == "models" ? "a file, a checkpoint's folder" : "a file", kind));
+  }
 }
 
 fs::path find_shipped(const std::string& kind, const std::string& text) {

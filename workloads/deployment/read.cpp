@@ -15,6 +15,7 @@
 #include "workloads/deployment/read_formats.h"
 #include "workloads/deployment/read_routing.h"
 #include "workloads/placement/balanced.h"
+#include "workloads/placement/placement_file.h"
 
 namespace moesim::workloads {
 namespace {
@@ -28,7 +29,31 @@ std::string quoted(const std::string& text) {
   return all + "'";
 }
 
-PlacementChoice read_placement(const std::optional<YamlNode>& node) {
+// The slots are the file's: what else says some must say the same.
+void read_slots_of_file(const YamlNode& node, const YamlNode& file, const ModelSpec& model,
+                        PlacementChoice& placement) {
+  placement.file = file.file();
+  if (placement.experts != "linear") {
+    node.error(
+        fmt::format("{}: {} makes a placement, and the file has one: leave out one of the two",
+                    placement.balancer == "none" ? "experts" : "balancer", placement.experts));
+  }
+  if (!model.is_moe()) return;
+  const std::int64_t experts = model.moe(model.moe_layers().front())->experts;
+  const std::int64_t slots = load_part<std::uint32_t>(file, placement.file, [&](const auto& path) {
+    return slots_in_file(path, static_cast<std::uint32_t>(experts));
+  });
+  if (slots < experts) return;  // said, or placement_from_file() says which expert has none
+  const auto said = node.find("redundant");
+  if (said && placement.redundant != slots - experts) {
+    said->error(
+        fmt::format("the file has {} slots for {} experts, {} redundant ones: leave out redundant",
+                    slots, experts, slots - experts));
+  }
+  placement.redundant = slots - experts;
+}
+
+PlacementChoice read_placement(const std::optional<YamlNode>& node, const ModelSpec& model) {
   PlacementChoice placement;
   if (!node) return placement;
   node->allow_only({"experts", "file", "redundant", "balancer", "survive"});
@@ -36,7 +61,6 @@ PlacementChoice read_placement(const std::optional<YamlNode>& node) {
     std::vector<std::string_view> names(placement_names().begin(), placement_names().end());
     placement.experts = names[experts->one_of(names)];
   }
-  if (const auto file = node->find("file")) placement.file = file->file();
   if (const auto redundant = node->find("redundant")) {
     placement.redundant = redundant->integer(0, kMostExperts);
   }
@@ -50,6 +74,7 @@ PlacementChoice read_placement(const std::optional<YamlNode>& node) {
     if (placement.survive != Survive::None && placement.experts != "eplb")
       survive->error("eplb puts replicas apart for it: experts: eplb would do");
   }
+  if (const auto file = node->find("file")) read_slots_of_file(*node, *file, model, placement);
   return placement;
 }
 
@@ -357,7 +382,7 @@ Deployment read_deployment(const YamlNode& root, const Shipped& shipped, Inputs&
   d.formats = read_formats(root.find("precision"), d.model);
   d.layout = read_parallelism(root.find("parallelism"), d.model.is_moe());
   d.routing = read_routing(root.find("routing"), shipped);
-  d.placement = read_placement(root.find("placement"));
+  d.placement = read_placement(root.find("placement"), d.model);
   d.network = read_network(root.find("network"));
   d.overlap = read_overlap(root.find("overlap"));
   read_engine(root, shipped, d, inputs);

@@ -1,4 +1,9 @@
+#include "workloads/placement/placement_file.h"
+
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
@@ -21,9 +26,19 @@ void read_lists(const YamlNode& list, std::uint32_t experts, Slots& slots) {
   }
 }
 
+// Whether `key`, where a map says it, is the number of what the map lists.
+void check_count(const YamlNode& node, const char* key, std::int64_t listed) {
+  const auto said = node.find(key);
+  if (!said) return;
+  if (const std::int64_t count = said->integer(0, 1 << 20); count != listed)
+    said->error(fmt::format("{}, but {} are listed: is the file whole?", count, listed));
+}
+
 // vLLM-Ascend's expert map: {layer_list: [{layer_id, device_list: [{device_id, device_expert:
-// [...]}]}]}. Layers and devices stand in the order of their numbers.
-void read_ascend(const YamlNode& root, std::uint32_t experts, std::uint32_t ranks, Slots& slots) {
+// [...]}]}]}. Layers and devices stand in the order of their numbers. `ranks`: none where any will
+// do.
+void read_ascend(const YamlNode& root, std::uint32_t experts, std::optional<std::uint32_t> ranks,
+                 Slots& slots) {
   root.allow_only({"moe_layer_count", "layer_list"});
   std::int64_t layers = 0;
   for (const YamlNode& layer : root.at("layer_list").items()) {
@@ -44,15 +59,17 @@ void read_ascend(const YamlNode& root, std::uint32_t experts, std::uint32_t rank
         row.push_back(static_cast<ExpertId>(expert.integer(0, std::int64_t{experts} - 1)));
       }
     }
-    if (devices != std::int64_t{ranks}) {
+    check_count(layer, "device_count", devices);
+    if (ranks && devices != std::int64_t{*ranks}) {
       layer.error(
-          fmt::format("a map of {} devices, but the experts are over {} ranks", devices, ranks));
+          fmt::format("a map of {} devices, but the experts are over {} ranks", devices, *ranks));
     }
   }
+  check_count(root, "moe_layer_count", layers);
 }
 
 // The list that messages are about.
-YamlNode read_slots(const YamlNode& root, std::uint32_t experts, std::uint32_t ranks,
+YamlNode read_slots(const YamlNode& root, std::uint32_t experts, std::optional<std::uint32_t> ranks,
                     Slots& slots) {
   if (root.is_map() && root.find("layer_list")) {
     read_ascend(root, experts, ranks, slots);
@@ -93,6 +110,16 @@ ExpertPlacement placement_from_file(const std::filesystem::path& file, std::uint
     }
   }
   return placement;
+}
+
+std::uint32_t slots_in_file(const std::filesystem::path& file, std::uint32_t experts) {
+  const auto document = sim::io::YamlDocument::load(file);
+  Slots slots;
+  read_slots(document.root(), experts, {}, slots);
+  document.throw_errors();
+  std::size_t most = 0;
+  for (const auto& layer : slots) most = std::max(most, layer.size());
+  return static_cast<std::uint32_t>(most);
 }
 
 std::string placement_text(const ExpertPlacement& placement) {

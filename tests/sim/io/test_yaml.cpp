@@ -187,8 +187,8 @@ TEST_CASE("each kind of scalar has its message") {
 
 TEST_CASE("a number is decimal, finite, and means one thing") {
   // 010 is eight in YAML 1.1 and ten in 1.2; 0x10, 1_000, +1, .inf and 1.5 are no whole numbers.
-  for (const char* text : {"010", "-01", "0x10", "1_000", "+1", ".inf", "nan", "1.5", "1e400",
-                           "9223372036854775808", "", "1 "}) {
+  for (const char* text :
+       {"010", "-01", "0x10", "1_000", "+1", ".inf", "nan", "1.5", "1e400", "", "1 "}) {
     CAPTURE(text);
     YamlDocument document = YamlDocument::parse("v: \"" + std::string(text) + "\"", "x.yaml");
     CHECK(document.root().at("v").integer() == 0);
@@ -263,6 +263,8 @@ TEST_CASE("what is no YAML is refused with its place") {
   CHECK(refused("a: 1\n---\nb: 2\n") ==
         "x.yaml:2:1: a second document starts here; a file holds one");
   CHECK(refused("? [1, 2]\n: 3\n") == "x.yaml:1:3: a key must be a plain text");
+  CHECK(mistakes("? [1, 2]\n: 3\n", [](const YamlNode& root) { root.allow_only({"name"}); }) ==
+        "x.yaml:1:3: a key must be a plain text");
   CHECK(refused("a: !secret b\n") == "x.yaml:1:4: tags such as \"!secret\" are not read");
   CHECK(refused(std::string("a: \0b\n", 6)) == "x.yaml: not YAML: a zero byte at offset 3");
 }
@@ -288,6 +290,37 @@ TEST_CASE("what is found is quoted so that it can be printed") {
   CHECK(mistakes("a: " + std::string(100, 'n') + "\n", [](const YamlNode& root) {
           root.at("a").integer();
         }) == "x.yaml:1:4: a: expected a whole number, not \"" + std::string(60, 'n') + "…\"");
+}
+
+TEST_CASE("a value's own lines are none of a message's") {
+  CHECK(mistakes("a: \"b\\nc\"\n", [](const YamlNode& root) {
+          root.at("a").error(root.at("a").text() + " is nowhere");
+        }) == "x.yaml:1:4: a: b\\nc is nowhere");
+}
+
+TEST_CASE("a number of too many digits is told what the most is") {
+  CHECK(mistakes("a: 99999999999999999999999\n",
+                 [](const YamlNode& root) { root.at("a").integer(0); }) ==
+        "x.yaml:1:4: a: expected a whole number from 0 to 9223372036854775807, not "
+        "\"99999999999999999999999\"");
+}
+
+TEST_CASE("of a number without bounds the bounds are those of 64 bits") {
+  CHECK(
+      mistakes("a: 9223372036854775808\n", [](const YamlNode& root) { root.at("a").integer(); }) ==
+      "x.yaml:1:4: a: expected a whole number from -9223372036854775808 to "
+      "9223372036854775807, not \"9223372036854775808\"");
+}
+
+TEST_CASE("of a hundred thousand keys that are not known a hundred are told, at once") {
+  std::string text;
+  for (int i = 0; i < 100'000; ++i) text += "k" + std::to_string(i) + ": 1\n";
+  const std::string found = mistakes(text, [](const YamlNode& root) {
+    root.allow_only({"name", "nodes"});
+  });
+  CHECK(std::count(found.begin(), found.end(), '\n') == 100);
+  CHECK(found.starts_with("x.yaml:1:1: unknown key \"k0\"; known are name, nodes\n"));
+  CHECK(found.ends_with("\nx.yaml: … and more"));
 }
 
 TEST_CASE("a hundred mistakes are listed, and that there are more") {

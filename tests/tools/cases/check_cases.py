@@ -84,5 +84,12 @@ expect("a dead NIC in a run", run(*base, "--set", "cluster.faults=[{at: node0.ni
 for words in (["trace", "import", "--from", "tensorrt-llm", "--experts", "8", "/dev/zero", "-o", work + "/o.h5"], ["run", "/dev/zero"],
               ["calibrate", "import", "--from", "perftest", "/dev/zero"]):
     expect(" ".join(words), run(*words), 4, "/dev/zero")
+# Help of what there is not is no help, and a folder is no scenario.
+for words in (["help", "runn"], ["runn", "--help"]):
+    expect(" ".join(words), run(*words), 2, 'there is no command "runn"; did you mean "run"?')
+expect("help of help", run("help"), 0, "Usage:")
+expect("help of a group", run("help", "trace"), 0, "Usage:")
+expect("help of a command", run("help", "topology", "import"), 0, "a cluster's file from what a machine says of its own network")
+expect("a folder", run("run", "."), 2, '"." is a folder; expected a file or a name of configs/scenarios')
 if failed: sys.exit(1)
 print("all cases are right")

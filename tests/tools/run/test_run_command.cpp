@@ -209,7 +209,7 @@ TEST_CASE("a scenario that is not there is an error that names what may have bee
   }
   // A folder is no file.
   CHECK_THROWS_WITH_AS(call(tools::run_command(), {{"SCENARIO", {"configs"}}}),
-                       "\"configs\" is neither a file nor one of configs/scenarios",
+                       "\"configs\" is a folder; expected a file or a name of configs/scenarios",
                        sim::ConfigError);
 }
 

@@ -65,6 +65,8 @@ TEST_CASE("a placement's file says its own slots") {
   auto d = hand_deployment(hand_model(), {.dp = 3, .ep = 3});
   d.placement.file = "slots.yaml";
   CHECK(check(d).empty());
+  d.placement.survive = Survive::Gpu;
+  CHECK(text_of(check(d)) == "placement: survive: replicas are where the file has them\n");
 }
 
 TEST_CASE("a model without experts has nothing to spread over ep ranks") {

@@ -127,9 +127,6 @@ TEST_CASE("what is to be survived has a placement that knows of it") {
   CHECK(message("[]", "placement: {experts: eplb, redundant: 8, survive: node}\n") ==
         "x.yaml:8:12: placement: survive: node: the experts are on one node, and with it all are "
         "lost: ranks on two nodes or more would do");
-  CHECK(
-      message("[]", "placement: {experts: eplb, redundant: 8, survive: gpu, file: none.yaml}\n") ==
-      "x.yaml:8:12: placement: survive: replicas are where the file has them");
 }
 
 TEST_CASE("an engine of several pools loses none of them alone") {

@@ -5,6 +5,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/support/thrown.h"
 #include "workloads/placement/experts.h"
+#include "workloads/placement/placement_file.h"
 
 using namespace moesim;
 using namespace moesim::workloads;
@@ -103,4 +104,24 @@ TEST_CASE("maps of SGLang and of vLLM-Ascend are placements") {
       File(R"({"layer_list": [{"device_list": [{"device_expert": [0, 1, 2, 3]}]}]})").mistakes() ==
       "slots.yaml:1:17: layer_list[0]: a map of 1 devices, but the experts are "
       "over 2 ranks");
+}
+
+TEST_CASE("a map of vLLM-Ascend whose counts are not those of what it lists is refused") {
+  CHECK(
+      File(
+          R"({"moe_layer_count": 2, "layer_list": [{"layer_id": 0, "device_count": 3, "device_list": [
+          {"device_id": 0, "device_expert": [0, 2]}, {"device_id": 1, "device_expert": [1, 3]}]}]})")
+          .mistakes() ==
+      "slots.yaml:1:21: moe_layer_count: 2, but 1 are listed: is the file whole?\n"
+      "slots.yaml:1:71: layer_list[0].device_count: 3, but 2 are listed: is the file whole?");
+}
+
+TEST_CASE("the slots of a placement's file are known before its ranks are") {
+  CHECK(slots_in_file(File("slots: [[0, 1, 2, 3, 0, 1]]\n").path, 4) == 6);
+  // Where layers differ, those of the one with most.
+  CHECK(slots_in_file(File("slots: [[0, 1, 2, 3], [0, 1, 2, 3, 3, 3]]\n").path, 4) == 6);
+  CHECK(slots_in_file(File(R"({"layer_list": [{"device_list": [{"device_expert": [0, 1, 2]}, 
+                          {"device_expert": [3, 1, 2]}]}]})")
+                          .path,
+                      4) == 6);
 }

@@ -97,6 +97,12 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         "engine computes them twice; is it padding? (what was not recorded is -1)\n",
         out.string(), summary.repeated);
   }
+  if (summary.padding) {
+    console.err << fmt::format(
+        "{}: the columns after the first {} hold {} for every token: they are left out, as "
+        "padding\n",
+        out.string(), options.top_k, *summary.padding);
+  }
   if (summary.uneven > 0) {
     console.err << fmt::format(
         "{}: {} layers of steps have not as many choices as the step's first layer, of which the "

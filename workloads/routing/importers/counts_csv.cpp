@@ -4,13 +4,13 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <numeric>
-#include <optional>
+#include <span>
+#include <utility>
 
 #include "sim/error.h"
 #include "sim/io/csv.h"
 #include "sim/io/json.h"
-#include "workloads/routing/importers/importers.h"
+#include "workloads/routing/importers/said_shape.h"
 #include "workloads/routing/trace/trace_writer.h"
 
 namespace moesim::workloads {
@@ -34,7 +34,8 @@ bool is_json(const std::filesystem::path& file, std::string_view text) {
 
 // [layers][experts] or [steps][layers][experts], as SGLang's recorder keeps it under logical_count.
 template <class Add>
-void read_logical_count(const Json& json, const std::string& name, const Add& add) {
+void read_logical_count(const Json& json, const std::string& name, const ImportOptions& options,
+                        const Add& add) {
   const auto fail = [&](const std::string& what) {
     throw sim::InputError(fmt::format("{}: {}", name, what));
   };
@@ -49,6 +50,7 @@ void read_logical_count(const Json& json, const std::string& name, const Add& ad
   std::size_t experts = 0;
   for (std::size_t s = 0; s < all.size(); ++s) {
     if (!all[s].is_array()) fail(fmt::format("logical_count: step {} is no list", s));
+    check_said_layers(name, all[s].size(), options);
     for (std::size_t l = 0; l < all[s].size(); ++l) {
       const Json& row = all[s][l];
       if (!row.is_array() || row.empty())
@@ -58,6 +60,7 @@ void read_logical_count(const Json& json, const std::string& name, const Add& ad
         fail(fmt::format("logical_count: layer {} has {} experts, those before {}", l, row.size(),
                          experts));
       }
+      check_said_experts(name, experts, options);
       for (std::size_t e = 0; e < row.size(); ++e) {
         if (!row[e].is_number() || !(row[e].get<double>() >= 0) ||
             row[e].get<double>() > 0xFFFFFFFFp0 ||
@@ -87,7 +90,7 @@ ImportSummary import_counts(const Files& files, const std::filesystem::path& out
     if (is_json(file, text)) {
       std::int64_t last = first_step;
       read_logical_count(
-          sim::io::parse_json(text, file.string()), file.string(),
+          sim::io::parse_json(text, file.string()), file.string(), options,
           [&](std::size_t s, std::size_t l, std::size_t e, std::int64_t n) {
             const std::int64_t most = options.experts > 0 ? options.experts : kMostExperts;
             if (static_cast<std::int64_t>(e) >= most || l > 100'000 || s > 1'000'000) {
@@ -147,6 +150,10 @@ ImportSummary import_counts(const Files& files, const std::filesystem::path& out
   if (options.top_k > experts) {
     throw sim::ConfigError(fmt::format("--top-k: {} of {} experts", options.top_k, experts));
   }
+  const std::string name = files.front().string();
+  std::vector<std::int64_t> layer_numbers;
+  for (const auto& [l, used] : layer_set) layer_numbers.push_back(l);
+  check_named_layers(name, layer_numbers, options);
   CountTrace trace{.header = {.layers = 0,
                               .experts = experts,
                               .top_k = options.top_k,
@@ -154,13 +161,13 @@ ImportSummary import_counts(const Files& files, const std::filesystem::path& out
                               .source = "counts"},
                    .counts = {}};
   if (options.keep.empty()) {
-    for (const auto& [l, used] : layer_set) trace.header.layer_ids.push_back(l);
+    trace.header.layer_ids = std::move(layer_numbers);
   } else {
     for (const std::uint32_t l : options.keep) trace.header.layer_ids.push_back(l);
   }
   trace.header.layers = static_cast<std::uint32_t>(trace.header.layer_ids.size());
   for (const auto& [s, layers] : table) {
-    std::optional<std::uint64_t> first_layer;
+    const std::size_t of_step = trace.counts.size();
     for (const std::int64_t l : trace.header.layer_ids) {
       const std::size_t begin = trace.counts.size();
       trace.counts.resize(begin + experts);
@@ -168,19 +175,17 @@ ImportSummary import_counts(const Files& files, const std::filesystem::path& out
         for (const auto& [e, n] : found->second)
           trace.counts[begin + static_cast<std::size_t>(e)] = static_cast<std::uint32_t>(n);
       }
-      const auto sum = std::accumulate(trace.counts.begin() + static_cast<std::ptrdiff_t>(begin),
-                                       trace.counts.end(), std::uint64_t{0});
-      if (!first_layer) first_layer = sum;
-      if (sum != *first_layer) ++summary.uneven;
     }
-    summary.tokens += first_layer.value_or(0) / options.top_k;
+    add_tokens(std::span(trace.counts).subspan(of_step), trace.header,
+               fmt::format("{}: step {}", name, s), summary);
     if (domain_of.empty()) continue;
-    const std::string& name = domain_of[s];
+    const std::string& domain = domain_of[s];
     auto& names = trace.header.domains;
-    const auto found = std::find(names.begin(), names.end(), name);
+    const auto found = std::find(names.begin(), names.end(), domain);
     trace.step_domains.push_back(static_cast<std::uint32_t>(found - names.begin()));
-    if (found == names.end()) names.push_back(name);
+    if (found == names.end()) names.push_back(domain);
   }
+  check_tokens(summary, files);
   write_counts(out, trace);
   return summary;
 }

@@ -3,12 +3,13 @@
 //
 // Records are read one by one, and tokens are written as they come: memory does not grow with the
 // input (it does with its largest record). Input is untrusted: what is wrong is an InputError that
-// names file, record and place. A negative id is a choice that was not recorded; an id beyond the
-// experts is a mistake. The output appears whole or not at all.
+// names file, record and place. An id of -1 is a choice that was not recorded; another negative
+// one, or one beyond the experts, is a mistake. The output appears whole or not at all.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,6 +33,9 @@ struct ImportSummary {
   // Of counts: layers of a step whose sum is not that of the step's first layer, as a layer's that
   // was lost is not. They are kept: a router that drops tokens counts so, too.
   std::uint64_t uneven = 0;
+  // What all columns beyond the top_k that was asked for hold, where that is an expert's number:
+  // they were taken as padding.
+  std::optional<std::int64_t> padding = {};
 };
 
 using Files = std::vector<std::filesystem::path>;

@@ -5,7 +5,7 @@
 
 #include "sim/error.h"
 #include "sim/io/csv.h"
-#include "workloads/routing/importers/importers.h"
+#include "workloads/routing/importers/said_shape.h"
 #include "workloads/routing/trace/trace_writer.h"
 
 namespace moesim::workloads {
@@ -73,6 +73,9 @@ ImportSummary import_matrices(const Files& files, const std::filesystem::path& o
       throw sim::InputError(fmt::format("{}: {} rows are no whole number of matrices of {} ranks",
                                         file.string(), lines, ranks));
     }
+    check_said_experts(file.string(), ranks, options);
+    check_said_layers(file.string(), matrices, options);
+    check_said_top_k(file.string(), 1, options);
     if (layers == 0) layers = matrices;
     if (matrices != layers) {
       throw sim::InputError(fmt::format("{}: {} matrices, but the files before have {}",
@@ -92,6 +95,7 @@ ImportSummary import_matrices(const Files& files, const std::filesystem::path& o
     summary.tokens += first_matrix;
   }
   if (!writer) throw sim::InputError("the recording has no matrices");
+  check_tokens(summary, files);
   writer->close();
   return summary;
 }

@@ -29,7 +29,7 @@ void NpyReader::read(std::span<std::int32_t> out, std::uint64_t token) {
     const unsigned unused = static_cast<unsigned>(64 - 8 * header_.width);
     if (header_.is_signed) {
       const auto wide = static_cast<std::int64_t>(value << unused) >> unused;
-      out[i] = static_cast<std::int32_t>(std::clamp<std::int64_t>(wide, -1, INT32_MAX));
+      out[i] = static_cast<std::int32_t>(std::clamp<std::int64_t>(wide, INT32_MIN, INT32_MAX));
     } else {
       out[i] = static_cast<std::int32_t>(std::min<std::uint64_t>(value, INT32_MAX));
     }

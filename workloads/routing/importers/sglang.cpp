@@ -76,6 +76,12 @@ ImportSummary import_sglang(const Files& files, const std::filesystem::path& out
   if (!files.empty() && is_torch_archive(files.front())) {
     return import_sglang_pt(files, out, options);
   }
+  for (const auto& file : files) {
+    if (file.extension() != ".csv") continue;
+    throw sim::ConfigError(
+        fmt::format("{}: a table; SGLang's older recorder, which wrote tables, is --from counts",
+                    file.string()));
+  }
   if (options.layers == 0 || options.top_k == 0) {
     throw sim::ConfigError("SGLang's base64 does not say its shape: give --layers and --top-k");
   }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/error.h"
+#include "workloads/routing/importers/said_shape.h"
 #include "workloads/routing/importers/sglang_recording.h"
 #include "workloads/routing/trace/trace_writer.h"
 
@@ -158,9 +159,9 @@ ImportSummary import_steps(SglangRecordings& recordings, const std::filesystem::
         shape.layers > std::min(kMostSglangLayers, kMostCounts / shape.experts)) {
       fail(fmt::format("{} layers of {} experts: not a recording", shape.layers, shape.experts));
     }
-    if (options.experts != 0 && options.experts != shape.experts) {
-      fail(fmt::format("has {} experts, but --experts says {}", shape.experts, options.experts));
-    }
+    const std::string& name = recordings.front()->archive.name();
+    check_said_experts(name, static_cast<std::uint64_t>(shape.experts), options);
+    check_said_layers(name, static_cast<std::uint64_t>(shape.layers), options);
     if (options.top_k > shape.experts) {
       throw sim::ConfigError(
           fmt::format("--top-k: {} of {} experts", options.top_k, shape.experts));
@@ -210,11 +211,9 @@ ImportSummary import_steps(SglangRecordings& recordings, const std::filesystem::
       continue;
     }
     writer.append(kept);
+    add_tokens(kept, header, fmt::format("{}: step {}", recordings.front()->archive.name(), steps),
+               summary);
     ++steps;
-    std::uint64_t first_layer = 0;
-    for (std::int64_t e = 0; e < shape.experts; ++e)
-      first_layer += kept[static_cast<std::size_t>(e)];
-    summary.tokens += first_layer / options.top_k;
   }
   writer.close();
   summary.records = steps;

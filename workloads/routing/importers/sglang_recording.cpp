@@ -20,6 +20,20 @@ TorchTensor SglangRecording::tensor(const PickleValue& dict, const char* key,
   return {archive, pickle, pickle.find(dict, key), where + key, axes};
 }
 
+std::vector<std::int64_t> SglangRecording::numbers(const PickleValue& dict, const char* key,
+                                                   const std::string& where) {
+  const PickleValue* found = pickle.find(dict, key);
+  if (found == nullptr) return {};
+  if (found->kind != PickleValue::Kind::List) return tensor(dict, key, where, 1).all();
+  std::vector<std::int64_t> all;
+  for (const PickleRef item : found->items) {
+    if (pickle[item].kind != PickleValue::Kind::Integer)
+      fail(fmt::format("{}{}: item {} is no whole number", where, key, all.size()));
+    all.push_back(pickle[item].integer);
+  }
+  return all;
+}
+
 const std::vector<PickleRef>& SglangRecording::records() const {
   constexpr std::size_t kMost = 1'000'000;
   const PickleValue* list = pickle.find(pickle.root(), "records");

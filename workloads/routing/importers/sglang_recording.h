@@ -24,6 +24,10 @@ struct SglangRecording {
   // The tensor under a key of a dictionary; `where` stands before the key in messages.
   TorchTensor tensor(const PickleValue& dict, const char* key, const std::string& where,
                      std::size_t axes);
+  // The numbers under a key of a dictionary, a tensor of one axis or a list; none where there is no
+  // such key.
+  std::vector<std::int64_t> numbers(const PickleValue& dict, const char* key,
+                                    const std::string& where);
   // Throws InputError where there are none, or too many.
   const std::vector<PickleRef>& records() const;
   std::int64_t integer(const PickleValue& record, const char* key, std::int64_t otherwise) const;

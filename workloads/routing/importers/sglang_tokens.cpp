@@ -21,7 +21,30 @@ struct TokenShape {
   std::vector<bool> used;
 };
 
-void scan_tokens(SglangRecording& r, TokenShape& shape) {
+// What all columns from `first` on hold in every row; nothing where that is not one value.
+std::optional<std::int64_t> padding_of(SglangRecordings& recordings, std::int64_t first) {
+  std::optional<std::int64_t> padding;
+  for (auto& r : recordings) {
+    const auto& records = r->records();
+    for (std::size_t i = 0; i < records.size(); ++i) {
+      TorchTensor ids = r->tensor(r->pickle[records[i]], "topk_ids_of_layer",
+                                  fmt::format("record {}: ", i + 1), 3);
+      if (ids.size(2) <= first) return {};
+      for (std::int64_t l = 0; l < ids.size(0); ++l) {
+        const Numbers row = ids.at(l);
+        for (std::size_t at = 0; at < row.size(); ++at) {
+          if (static_cast<std::int64_t>(at) % ids.size(2) < first) continue;
+          if (!padding) padding = row[at];
+          if (row[at] != *padding) return {};
+        }
+      }
+    }
+  }
+  return padding;
+}
+
+// `columns`: those that may be choices.
+void scan_tokens(SglangRecording& r, std::int64_t columns, TokenShape& shape) {
   const auto& records = r.records();
   for (std::size_t i = 0; i < records.size(); ++i) {
     TorchTensor ids =
@@ -42,9 +65,10 @@ void scan_tokens(SglangRecording& r, TokenShape& shape) {
     for (std::int64_t l = 0; l < shape.layers; ++l) {
       const Numbers row = ids.at(l);
       for (std::size_t at = 0; at < row.size(); ++at) {
-        if (row[at] < 0) continue;
+        const std::int64_t column = static_cast<std::int64_t>(at) % shape.wide;
+        if (row[at] < 0 || column >= columns) continue;
         shape.used[static_cast<std::size_t>(l)] = true;
-        shape.top_k = std::max(shape.top_k, static_cast<std::int64_t>(at) % shape.wide + 1);
+        shape.top_k = std::max(shape.top_k, column + 1);
         shape.most_slot = std::max(shape.most_slot, row[at]);
       }
     }
@@ -70,22 +94,14 @@ void write_tokens(SglangRecording& r, const TokenShape& shape, const SlotMap& ma
       for (std::size_t t = 0; t < tokens; ++t) {
         for (std::size_t k = 0; k < top_k; ++k) {
           const std::int64_t slot = row[t * wide + k];
-          all[(t * layers + l) * top_k + k] =
-              slot < 0 ? -1
-                       : static_cast<std::int32_t>(
-                             std::min<std::int64_t>(map.expert(l, slot, r), INT32_MAX));
+          all[(t * layers + l) * top_k + k] = static_cast<std::int32_t>(std::clamp<std::int64_t>(
+              slot < 0 ? slot : map.expert(l, slot, r), INT32_MIN, INT32_MAX));
         }
       }
     }
-    Numbers positions;
-    if (r.pickle.find(record, "positions") != nullptr) {
-      TorchTensor column = r.tensor(record, "positions", fmt::format("record {}: ", i + 1), 1);
-      positions = column.all();
-      if (positions.size() != tokens) {
-        r.fail(
-            fmt::format("record {}: {} positions of {} tokens", i + 1, positions.size(), tokens));
-      }
-    }
+    const Numbers positions = r.numbers(record, "positions", fmt::format("record {}: ", i + 1));
+    if (r.pickle.find(record, "positions") != nullptr && positions.size() != tokens)
+      r.fail(fmt::format("record {}: {} positions of {} tokens", i + 1, positions.size(), tokens));
     constexpr std::int64_t kDecode = 2;
     const std::int64_t mode = r.integer(record, "forward_mode", 0);
     std::optional<std::uint32_t> phase;
@@ -114,11 +130,16 @@ void write_tokens(SglangRecording& r, const TokenShape& shape, const SlotMap& ma
 
 ImportSummary import_sglang_tokens(SglangRecordings& recordings, const std::filesystem::path& out,
                                    ImportOptions options) {
+  ImportSummary summary;
+  // Columns beyond the choices are -1, or were filled with something else.
+  const std::int64_t asked = options.top_k;
+  const auto padding = asked > 0 ? padding_of(recordings, asked) : std::nullopt;
+  if (padding && *padding >= 0) summary.padding = *padding;
   TokenShape shape;
   std::vector<SlotMap> maps;
   std::int64_t experts = 0;
   for (auto& r : recordings) {
-    scan_tokens(*r, shape);
+    scan_tokens(*r, padding ? asked : INT64_MAX, shape);
     maps.emplace_back(*r);
     experts = std::max(experts, maps.back().experts());
   }
@@ -133,7 +154,6 @@ ImportSummary import_sglang_tokens(SglangRecordings& recordings, const std::file
     }
   }
   TokenSink sink(out, options, "sglang");
-  ImportSummary summary;
   Files files;
   for (std::size_t i = 0; i < recordings.size(); ++i) {
     files.emplace_back(recordings[i]->archive.name());

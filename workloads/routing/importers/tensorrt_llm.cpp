@@ -10,8 +10,8 @@
 #include "sim/error.h"
 #include "sim/io/file_kind.h"
 #include "sim/io/json.h"
-#include "workloads/routing/importers/importers.h"
 #include "workloads/routing/importers/safetensors.h"
+#include "workloads/routing/importers/said_shape.h"
 #include "workloads/routing/trace/trace_writer.h"
 
 namespace moesim::workloads {
@@ -113,13 +113,15 @@ ImportSummary import_tensorrt_llm(const Files& files, const std::filesystem::pat
         "the recording does not say how many experts a token chooses: give --top-k");
   if (options.experts == 0) throw sim::InputError("the recording counts no experts");
   std::vector<std::int64_t> layers(layer_set.begin(), layer_set.end());
+  check_named_layers(files.front().string(), layers, given);
   if (!options.keep.empty()) layers.assign(options.keep.begin(), options.keep.end());
-  CountWriter writer(out, {.layers = static_cast<std::uint32_t>(layers.size()),
+  const TraceHeader header{.layers = static_cast<std::uint32_t>(layers.size()),
                            .experts = options.experts,
                            .top_k = options.top_k,
                            .model = options.model,
                            .source = "tensorrt-llm",
-                           .layer_ids = layers});
+                           .layer_ids = layers};
+  CountWriter writer(out, header);
   for (const auto& [iteration, by_layer] : recording) {
     std::vector<std::uint32_t> step;
     for (const std::int64_t layer : layers) {
@@ -132,10 +134,9 @@ ImportSummary import_tensorrt_llm(const Files& files, const std::filesystem::pat
       step.insert(step.end(), counts.begin(), counts.end());
     }
     writer.append(step);
-    std::uint64_t selections = 0;
-    for (std::size_t e = 0; e < options.experts; ++e) selections += step[e];
-    summary.tokens += selections / options.top_k;
+    add_tokens(step, header, fmt::format("iteration {}", iteration), summary);
   }
+  check_tokens(summary, files);
   writer.close();
   return summary;
 }

@@ -6,6 +6,7 @@
 
 #include "sim/check.h"
 #include "sim/error.h"
+#include "workloads/routing/importers/said_shape.h"
 
 namespace moesim::workloads {
 namespace {
@@ -61,14 +62,8 @@ void TokenSink::start(std::uint32_t layers, std::uint32_t top_k, const TokenPlac
         fmt::format("{}: {} layers, {} choices a token of {} experts: not a routing", where.text(),
                     layers, top_k, options_.experts));
   }
-  if (options_.layers != 0 && options_.layers != layers) {
-    throw sim::InputError(fmt::format("{}: has {} layers, but --layers says {}", where.text(),
-                                      layers, options_.layers));
-  }
-  if (options_.top_k != 0 && options_.top_k != top_k) {
-    throw sim::InputError(fmt::format("{}: has {} choices a token, but --top-k says {}",
-                                      where.text(), top_k, options_.top_k));
-  }
+  check_said_layers(where.text(), layers, options_);
+  check_said_top_k(where.text(), top_k, options_);
   keep_ = options_.keep;
   for (const std::uint32_t layer : keep_) {
     if (layer >= layers) {
@@ -110,6 +105,10 @@ void TokenSink::add(std::span<const std::int32_t> ids, std::uint32_t layers, std
         throw sim::InputError(fmt::format("{}: layer {}: expert {}, but there are {}", where.text(),
                                           layer, id, options_.experts));
       }
+      if (id < -1) {
+        throw sim::InputError(fmt::format("{}: layer {}: expert {}: what was not recorded is -1",
+                                          where.text(), layer, id));
+      }
       ids_.push_back(id < 0 ? kMissingExpert : static_cast<ExpertId>(id));
     }
   }
@@ -137,14 +136,10 @@ void TokenSink::end_step(std::uint32_t dp_rank) {
 }
 
 void TokenSink::close(ImportSummary& summary, const Files& files) {
-  if (!writer_) {
-    std::vector<std::string> names;
-    for (const auto& file : files) names.push_back(file.string());
-    throw sim::InputError(fmt::format("{}: no tokens with routing in it", fmt::join(names, ", ")));
-  }
+  summary.tokens = tokens_;
+  check_tokens(summary, files);
   flush();
   writer_->close();
-  summary.tokens = tokens_;
   summary.repeated = repeated_;
 }
 

@@ -4,8 +4,10 @@
 
 #include <charconv>
 #include <cmath>
+#include <set>
 
 #include "sim/error.h"
+#include "sim/io/message.h"
 #include "sim/io/yaml_reader.h"
 
 namespace moesim::workloads::serving {
@@ -85,6 +87,12 @@ CsvRows::CsvRows(const std::filesystem::path& file) : rows_(file) {
   }
   split(rows_.line(), values_);
   columns_.assign(values_.begin(), values_.end());
+  const std::set<std::string_view> different(values_.begin(), values_.end());
+  if (different.size() == values_.size()) return;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (!columns_[i].empty() && *find(columns_[i]) != i)
+      rows_.fail(fmt::format("column {} is named twice", sim::io::quote(columns_[i])));
+  }
 }
 
 bool CsvRows::next() {
@@ -103,8 +111,14 @@ std::optional<std::size_t> CsvRows::find(std::string_view column) const {
   return {};
 }
 
-std::size_t CsvRows::column(std::string_view name) const {
+std::size_t CsvRows::column(std::string_view name,
+                            std::initializer_list<std::string_view> others) const {
   if (const auto found = find(name)) return *found;
+  for (const std::string_view other : others) {
+    if (find(other)) {
+      rows_.fail(fmt::format("column \"{}\" is missing: name \"{}\" so", name, other));
+    }
+  }
   std::vector<std::string_view> known(columns_.begin(), columns_.end());
   const std::string near = sim::io::did_you_mean(name, known);
   rows_.fail(fmt::format("column \"{}\" is missing; the columns are {}{}", name,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -33,11 +34,13 @@ class TextRows {
 
 class CsvRows {
  public:
-  // Reads the header. Throws InputError where there is none.
+  // Reads the header. Throws InputError where there is none, or a column stands in it twice.
   explicit CsvRows(const std::filesystem::path& file);
   bool next();  // throws InputError where a row has another number of values
   std::optional<std::size_t> find(std::string_view column) const;
-  std::size_t column(std::string_view name) const;  // throws InputError where it is missing
+  // Throws InputError where it is missing; `others`: what others call it, for the message.
+  std::size_t column(std::string_view name,
+                     std::initializer_list<std::string_view> others = {}) const;
   std::string_view text(std::size_t column) const { return values_[column]; }
   // Throw InputError "conv.csv:7: NAME: expected …, not "abc"".
   double number(std::size_t column) const;

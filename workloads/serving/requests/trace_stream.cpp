@@ -158,8 +158,11 @@ class OwnLines final : public Lines {
 
  private:
   CsvRows csv_;
-  std::size_t at_ = csv_.column("arrival_s"), input_ = csv_.column("input_tokens"),
-              output_ = csv_.column("output_tokens");
+  std::size_t at_ = csv_.column("arrival_s"),
+              input_ = csv_.column("input_tokens", {"prompt_tokens", "input_length", "prompt_len",
+                                                    "input_len", "prompt"}),
+              output_ = csv_.column("output_tokens", {"completion_tokens", "generated_tokens",
+                                                      "output_length", "output_len", "output"});
   std::optional<std::size_t> session_ = csv_.find("session"), turn_ = csv_.find("turn"),
                              prefix_ = csv_.find("prefix"),
                              prefix_tokens_ = csv_.find("prefix_tokens"),

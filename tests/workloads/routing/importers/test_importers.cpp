@@ -272,7 +272,7 @@ TEST_CASE("TensorRT-LLM's counts are summed over the ranks") {
   file(folder, "meta_info.json", R"({"num_experts": 3, "num_experts_per_token": 2})");
   const SafeTensorValues first[] = {
       {"7_1", {3}, {1, 2, 3}}, {"7_0", {3}, {2, 2, 2}}, {"other", {1}, {5}}};
-  const SafeTensorValues second[] = {{"7_1", {3}, {10, 0, 0}}, {"7_0", {3}, {0, 0, 0}}};
+  const SafeTensorValues second[] = {{"7_1", {3}, {10, 0, 0}}, {"7_0", {3}, {5, 5, 0}}};
   const auto a = file(folder, "rank0.safetensors", safetensors_text(first));
   const auto b = file(folder, "rank1.safetensors", safetensors_text(second));
   const auto summary = import_tensorrt_llm({a, b}, folder / "t.h5", {});
@@ -281,7 +281,7 @@ TEST_CASE("TensorRT-LLM's counts are summed over the ranks") {
   const auto trace = RoutingTrace::open(folder / "t.h5");
   std::vector<std::uint32_t> counts;
   trace.read_counts(0, counts);
-  CHECK(counts == std::vector<std::uint32_t>{2, 2, 2, 11, 2, 3});
+  CHECK(counts == std::vector<std::uint32_t>{7, 7, 2, 11, 2, 3});
   CHECK(trace.info().top_k == 2);
 
   const ImportOptions two{.experts = 3, .top_k = 2};

@@ -108,11 +108,36 @@ TEST_CASE("SGLang's tokens: padding is dropped, slots are experts, requests foll
   CHECK(column == Counts{0, 0, 0, 1, 1});
 }
 
+TEST_CASE("SGLang's positions may be a list, and columns beyond the top-k filled with one number") {
+  // Four columns, of which the last two hold 0 for both tokens in both layers.
+  const Folder folder;
+  const auto summary =
+      import_sglang({kRecordings / "sglang-per-token-filled.pt"}, folder / "t.h5", {.top_k = 2});
+  CHECK(summary.padding == 0);
+  CHECK(summary.repeated == 0);
+  const auto trace = RoutingTrace::open(folder / "t.h5");
+  CHECK(trace.info().top_k == 2);
+  Ids ids;
+  trace.read_ids(0, 2, ids);
+  CHECK(ids == Ids{0, 3, 3, 1, 1, 2, 2, 0});  // token by token, layer 0 and 1
+  Counts column;
+  trace.read_column(TokenColumn::Position, 0, 2, column);
+  CHECK(column == Counts{5, 7});
+  // The third column holds 0 alone, the second does not: no padding of a top-1.
+  CHECK(failure("sglang-per-token-filled.pt", "PK", "PK", {.top_k = 1}) ==
+        "in.pt: record 1: token 0: has 4 choices a token, but --top-k says 1");
+  // -1 is no expert: nothing is said of it.
+  CHECK_FALSE(import_sglang({kRecordings / "sglang-per-token.pt"}, folder / "u.h5", {.top_k = 2})
+                  .padding.has_value());
+}
+
 TEST_CASE("counts of SGLang's recorder do not say how many experts a token chooses") {
   CHECK(failure("sglang-stat.pt", "PK", "PK", {}) ==
         "counts do not say how many experts a token chooses: give --top-k");
   CHECK(failure("sglang-stat.pt", "PK", "PK", {.experts = 8, .top_k = 2}) ==
         "in.pt: has 4 experts, but --experts says 8");
+  CHECK(failure("sglang-stat.pt", "PK", "PK", {.layers = 9, .top_k = 2}) ==
+        "in.pt: has 3 layers, but --layers says 9");
   CHECK(failure("sglang-stat.pt", "PK", "PK", {.top_k = 5}) == "--top-k: 5 of 4 experts");
   CHECK(failure("sglang-stat.pt", "PK", "PK", {.top_k = 2, .keep = {3}}) ==
         "--keep-layers: layer 3 of 3 layers (they count from 0)");

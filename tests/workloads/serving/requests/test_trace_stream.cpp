@@ -174,6 +174,10 @@ TEST_CASE("what is wrong with a trace is told with its line") {
                 TraceFormat::Moesim) ==
         "o.csv:1: column \"prefix_tokens\" is missing; the columns are arrival_s, input_tokens, "
         "output_tokens, prefix");
+  CHECK(mistake("o.csv", "arrival_s,prompt_tokens,output_tokens\n1,1,1\n", TraceFormat::Moesim) ==
+        "o.csv:1: column \"input_tokens\" is missing: name \"prompt_tokens\" so");
+  CHECK(mistake("o.csv", "arrival_s,input_tokens,input_tokens,output_tokens\n1,1,5,1\n",
+                TraceFormat::Moesim) == "o.csv:1: column \"input_tokens\" is named twice");
   CHECK(mistake("m.jsonl", "{\"timestamp\": 1, \"input_length\": 1}\n", TraceFormat::Mooncake) ==
         "m.jsonl:1: output_length: expected a number");
   CHECK(mistake("m.jsonl",

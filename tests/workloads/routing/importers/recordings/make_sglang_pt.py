@@ -87,3 +87,12 @@ save(os.path.join(out, "sglang-per-token.pt"), {
          "topk_ids_of_layer": Tensor(none * 2 + token(2, 0) + token(3, -1), (2, 2, 8)),
          "global_physical_count": Tensor([0] * 12, (2, 6))}],
     "last_physical_to_logical_map": Tensor([0, 1, 2, 3, 0, 1] * 2, (2, 6), kind="LongStorage")})
+# per_token of a recorder that keeps lists and fills unused columns with 0: 2 layers, top-2 padded to 4, slots are experts. A
+# decode of two tokens.
+def filled(a, b): return [a, b, 0, 0]
+save(os.path.join(out, "sglang-per-token-filled.pt"), {
+    "records": [
+        {"forward_pass_id": 1, "rank": 0, "gatherer_key": "primary", "forward_mode": 2, "input_ids": [8, 9], "positions": [5, 7],
+         "extend_seq_lens": None,
+         "topk_ids_of_layer": Tensor(filled(0, 3) + filled(1, 2) + filled(3, 1) + filled(2, 0), (2, 2, 4))}],
+    "last_physical_to_logical_map": Tensor([0, 1, 2, 3] * 2, (2, 4), kind="LongStorage")})

@@ -1,21 +1,21 @@
-#include "tools/moesim/network/topology_import.h"
-
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "sim/error.h"
 #include "sim/printable.h"
+#include "tools/moesim/network/topology_import.h"
 
 namespace moesim::tools {
 
 namespace {
 
 constexpr std::int64_t kMostDevices = 1024;
-constexpr std::int64_t kMostLinks = 256;  // NVLinks between two; GPUs have 18
+constexpr std::size_t kMostDepth = 1000;  // of tags in tags; a topology has a dozen
 
 [[noreturn]] void fail(const std::string& name, std::size_t line, const std::string& what) {
   throw sim::InputError(fmt::format("{}:{}: {}", name, line, what));
@@ -34,103 +34,6 @@ std::optional<std::int64_t> whole(std::string_view text) {
   if (error != std::errc{} || end != text.data() + text.size() || value < 0) return {};
   return value;
 }
-
-// Words of a line, without the escapes that underline its header.
-std::vector<std::string> words_of(std::string_view line) {
-  std::vector<std::string> words(1);
-  for (std::size_t i = 0; i < line.size(); ++i) {
-    if (line[i] == '\x1b') {
-      while (i < line.size() && line[i] != 'm') ++i;
-    } else if (line[i] == ' ' || line[i] == '\t' || line[i] == '\r') {
-      if (!words.back().empty()) words.emplace_back();
-    } else {
-      words.back() += line[i];
-    }
-  }
-  if (words.back().empty()) words.pop_back();
-  return words;
-}
-
-bool is_gpu(const std::string& word) {
-  return word.starts_with("GPU") && whole(std::string_view(word).substr(3)).has_value();
-}
-bool is_nic(const std::string& word) {
-  return (word.starts_with("NIC") && whole(std::string_view(word).substr(3)).has_value()) ||
-         word.starts_with("mlx") || word.starts_with("bnxt") || word.starts_with("ionic");
-}
-
-}  // namespace
-
-ImportedNode node_of_nvidia_smi(std::string_view text, const std::string& name) {
-  ImportedNode node;
-  std::vector<std::string> columns;
-  std::optional<std::int64_t> links;  // of every pair
-  std::map<std::string, std::string> nearest;
-  std::size_t line = 0;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::vector<std::string> words = words_of(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-    ++line;
-    if (words.empty()) continue;
-    if (columns.empty()) {
-      if (!is_gpu(words[0])) continue;
-      for (const std::string& word : words) {
-        if (!is_gpu(word) && !is_nic(word)) break;  // "CPU Affinity"
-        columns.push_back(word);
-      }
-      continue;
-    }
-    const bool gpu = is_gpu(words[0]), nic = is_nic(words[0]);
-    if ((!gpu && !nic) || (words.size() > 1 && words[1].back() == ':') || words[0].back() == ':') {
-      continue;  // the legend
-    }
-    if (words.size() <= columns.size()) {
-      fail(name, line, fmt::format("{} columns for {} devices", words.size() - 1, columns.size()));
-    }
-    if (nic) {
-      node.nics.push_back(words[0]);
-      for (std::size_t c = 0; c < columns.size(); ++c) {
-        const std::string& how = words[c + 1];
-        if (!is_gpu(columns[c]) || (how != "PIX" && how != "PXB")) continue;
-        std::string& list = nearest[words[0]];
-        list += (list.empty() ? "" : ", ") + columns[c];
-      }
-      continue;
-    }
-    if (++node.gpus > kMostDevices) fail(name, line, "more GPUs than a node has");
-    for (std::size_t c = 0; c < columns.size(); ++c) {
-      const std::string& how = words[c + 1];
-      if (!is_gpu(columns[c]) || how == "X") continue;
-      const std::int64_t count =
-          how.starts_with("NV") ? whole(std::string_view(how).substr(2)).value_or(-1) : 0;
-      if (count < 0 || count > kMostLinks)
-        fail(name, line, fmt::format("\"{}\" is no link", sim::printable(how, 20)));
-      if (links && *links != count) {
-        fail(name, line,
-             fmt::format(
-                 "{} and {} have {} NVLinks, pairs before {}: links that differ from pair to "
-                 "pair are described by topology: {{switches, links}}",
-                 words[0], columns[c], count, *links));
-      }
-      links = count;
-    }
-  }
-  if (node.gpus == 0) {
-    throw sim::InputError(
-        fmt::format("{}: no table of GPUs; is this of nvidia-smi topo -m?", name));
-  }
-  const auto named = std::count_if(columns.begin(), columns.end(), is_gpu);
-  if (named != node.gpus) {
-    throw sim::InputError(fmt::format("{}: {} GPUs in the header, {} lines of one: was it cut?",
-                                      name, named, node.gpus));
-  }
-  node.nvlinks = links.value_or(0);
-  for (const std::string& nic : node.nics) node.nearest.push_back(nearest[nic]);
-  return node;
-}
-
-namespace {
 
 // One tag: "<gpu dev="0" sm="90">", "</gpu>", "<net …/>".
 struct Tag {
@@ -224,16 +127,47 @@ class XmlTags {
   std::size_t at_ = 0;
 };
 
+// Which of a machine's PCIe trees each NIC is in, and which of them have a GPU.
+struct Trees {
+  std::size_t now = 0;            // those before are closed
+  std::vector<std::size_t> nics;  // of each NIC
+  std::vector<bool> gpus{false};  // of each tree
+
+  void end() {
+    ++now;
+    gpus.push_back(false);
+  }
+  bool near(std::size_t nic) const { return gpus[nics[nic]]; }
+};
+
+// Beside those of the fabric a machine has NICs for storage, and slower ones to manage it by.
+void leave_out(ImportedNode& node, const std::vector<double>& rates, const Trees& trees) {
+  bool any_near = false;
+  for (std::size_t n = 0; n < rates.size(); ++n) any_near = any_near || trees.near(n);
+  const std::vector<std::string> all = std::exchange(node.nics, {});
+  for (std::size_t n = 0; n < all.size(); ++n) {
+    if (rates[n] != 0 && rates[n] != node.nic_Gbps) {
+      node.slower.push_back(fmt::format("{} ({:g} Gbit/s)", all[n], rates[n]));
+    } else if (any_near && !trees.near(n)) {
+      node.far.push_back(all[n]);
+    } else {
+      node.nics.push_back(all[n]);
+    }
+  }
+}
+
 }  // namespace
 
 ImportedNode node_of_nccl_xml(std::string_view text, const std::string& name) {
   ImportedNode node;
   XmlTags tags(text, name);
+  std::vector<std::string> open;
   bool system = false, in_gpu = false;
   std::int64_t links = 0;
   std::optional<std::int64_t> links_of_all;
   double pcie = 0;
   std::vector<double> rates;  // of the NICs, in Gbit/s
+  Trees trees;
   const auto end_gpu = [&] {
     in_gpu = false;
     if (links_of_all && *links_of_all != links) {
@@ -246,12 +180,26 @@ ImportedNode node_of_nccl_xml(std::string_view text, const std::string& name) {
       const auto found = tag->attributes.find(key);
       return found == tag->attributes.end() ? "" : found->second;
     };
-    if (tag->name == "system") system = true;
     if (tag->closes) {
-      if (tag->name == "gpu" && in_gpu) end_gpu();
+      if (open.empty() || open.back() != tag->name) {
+        tags.wrong(fmt::format(
+            "</{}> closes {}", sim::printable(tag->name, 40),
+            open.empty() ? "nothing"
+                         : "<" + sim::printable(open.back(), 40) + ">, which is still open"));
+      }
+      open.pop_back();
+      if (tag->name == "gpu") end_gpu();
+      if (tag->name == "pci" && std::ranges::find(open, "pci") == open.end()) trees.end();
       continue;
     }
-    if (tag->name == "pci" && of("class").starts_with("0x03")) {
+    if (!tag->alone) {
+      if (open.size() == kMostDepth) tags.wrong("tags in tags, deeper than any machine's");
+      open.push_back(tag->name);
+    }
+    if (tag->name == "system") {
+      if (system) tags.wrong("a second <system>: a file here is of one node");
+      system = true;
+    } else if (tag->name == "pci" && of("class").starts_with("0x03")) {
       // "32.0 GT/s PCIe" x 16 lanes, 128 of 130 bits are payload.
       const auto speed = number(of("link_speed"));
       const auto width = whole(of("link_width"));
@@ -262,6 +210,7 @@ ImportedNode node_of_nccl_xml(std::string_view text, const std::string& name) {
       node.several_kinds = node.several_kinds || (sm && node.sm > 0 && *sm != node.sm);
       node.sm = sm.value_or(node.sm);
       node.pcie_GBps = std::max(node.pcie_GBps, pcie);
+      trees.gpus.back() = true;
       links = 0;
       in_gpu = true;
       if (tag->alone) end_gpu();
@@ -269,6 +218,8 @@ ImportedNode node_of_nccl_xml(std::string_view text, const std::string& name) {
       const auto count = whole(of("count"));
       if (!in_gpu || !count || *count > 1000) tags.wrong("an nvlink without a GPU or a count");
       links += *count;
+      // PCI's class of what is at the other end: a display controller is another GPU.
+      if (of("tclass").starts_with("0x03")) node.direct = true;
     } else if (tag->name == "net") {
       const std::string nic = of("name");
       if (std::find(node.nics.begin(), node.nics.end(), nic) != node.nics.end()) continue;
@@ -279,19 +230,17 @@ ImportedNode node_of_nccl_xml(std::string_view text, const std::string& name) {
       node.nic_Gbps = std::max(node.nic_Gbps, rate);
       node.nics.push_back(nic);
       rates.push_back(rate);
+      trees.nics.push_back(trees.now);
     }
-  }
-  // Beside those of the fabric a machine has slower ones, to manage it by.
-  for (std::size_t n = node.nics.size(); n-- > 0;) {
-    if (rates[n] == 0 || rates[n] == node.nic_Gbps) continue;
-    node.slower.insert(node.slower.begin(),
-                       fmt::format("{} ({:g} Gbit/s)", node.nics[n], rates[n]));
-    node.nics.erase(node.nics.begin() + static_cast<std::ptrdiff_t>(n));
   }
   if (!system || node.gpus == 0) {
     throw sim::InputError(
         fmt::format("{}: no <system> with a <gpu>; is this of NCCL_TOPO_DUMP_FILE?", name));
   }
+  if (!open.empty()) {
+    tags.wrong(fmt::format("<{}> is not closed: was it cut?", sim::printable(open.back(), 40)));
+  }
+  leave_out(node, rates, trees);
   node.nvlinks = links_of_all.value_or(0);
   return node;
 }
