@@ -169,7 +169,7 @@ Deployment PlanSetting::deployment(const EngineChoice& engine) const {
   const std::int64_t node = base_.cluster.gpus_per_node;
   d.cluster = cluster((engine.gpus() + node - 1) / node);
   d.layout = engine.layout;
-  d.placement.redundant = engine.redundant;
+  if (d.placement.file.empty()) d.placement.redundant = engine.redundant;
   d.overlap.two_batch = engine.two_batch;
   return d;
 }

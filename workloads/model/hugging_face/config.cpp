@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/error.h"
+#include "sim/printable.h"
 
 namespace moesim::workloads {
 
@@ -239,7 +240,8 @@ std::int64_t HfConfig::required(Keys keys, std::int64_t most) const {
 }
 
 void HfConfig::mistake(std::string_view key, const std::string& message) const {
-  std::string text = fmt::format("{}: {}{}: {}", shared_->name, prefix_, key, message);
+  std::string text =
+      shared_->name + ": " + sim::printable(fmt::format("{}{}: {}", prefix_, key, message));
   auto& mistakes = shared_->mistakes;
   const bool told = std::find(mistakes.begin(), mistakes.end(), text) != mistakes.end();
   if (!told && mistakes.size() < 50) mistakes.push_back(std::move(text));
