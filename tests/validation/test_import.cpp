@@ -118,7 +118,9 @@ TEST_CASE("DeepEP's tests of the normal kernels become a row, in the shape that 
             "us\n[tuning] Best combine: SMs 20, NVL chunk 8, 158.0 GB/s (NVL), t: 801.0 us\n",
             "d.log", {.tokens = 4096}) == header + "1,7168,4096,8,256,20,402.3,0,801,0\n");
   CHECK_THROWS_WITH_AS(
-      import_deepep("[tuning] Best dispatch (FP8): SMs 24, transmit: -3 us\n", "d.log", {}),
+      import_deepep(
+          "[tuning] Best dispatch (FP8): SMs 24, transmit: -3 us\n[tuning] Best combine:\n",
+          "d.log", {.tokens = 4096}),
       "d.log:1: expected SMs and a time (transmit: … us) above zero", sim::InputError);
   CHECK_THROWS_WITH_AS(import_deepep("hello\n", "d.log", {}),
                        "d.log: no line \"Dispatch bandwidth: … avg_t=… us | Combine bandwidth: …\" "

@@ -39,6 +39,7 @@ std::string nccl(const std::string& log, Notes* notes = nullptr,
 }
 
 const std::string kHeader = "op_name,dtype,num_gpus,bytes,latency_us\n";
+const DeepEpRun kShaped{.nodes = 2, .hidden = 7168, .tokens = 128, .top_k = 8, .experts = 256};
 const std::string kOne = kHeader + "all_reduce,float,4,1048576,40\n";
 
 }  // namespace
@@ -199,7 +200,7 @@ TEST_CASE("a stalled rank is left out, and said") {
                                    "[rank 3] Dispatch bandwidth: 39.10 GB/s, avg_t=190.00",
                                    "[rank 3] Dispatch bandwidth: 0.10 GB/s, avg_t=9000.00");
   Notes notes;
-  CHECK(import_deepep(log, "d.log", {.nodes = 2}, &notes) ==
+  CHECK(import_deepep(log, "d.log", kShaped, &notes) ==
         "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
         "2,7168,128,8,256,190,340\n");
   CHECK(notes == Notes{"d.log:4: left out: the rank is stalled, 9000 and 340 us where 190 and 340 "
@@ -209,9 +210,9 @@ TEST_CASE("a stalled rank is left out, and said") {
 TEST_CASE("of two ranks the slow one is the stalled one") {
   Notes notes;
   CHECK(import_deepep(replaced(log_of("d4-low-latency.log"), "avg_t=41.50", "avg_t=4150"), "d.log",
-                      {.nodes = 1}, &notes) ==
+                      kShaped, &notes) ==
         "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
-        "1,7168,128,8,256,41.72,66.19\n");
+        "2,7168,128,8,256,41.72,66.19\n");
   CHECK(notes.size() == 1);
 }
 

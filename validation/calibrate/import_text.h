@@ -69,4 +69,9 @@ inline void note(ImportNotes notes, const std::string& name, std::size_t line,
   }
 }
 
+// Of the whole file: said once, however many runs it is true of.
+inline void note_once(ImportNotes notes, const std::string& what) {
+  if (notes != nullptr && std::ranges::find(*notes, what) == notes->end()) notes->push_back(what);
+}
+
 }  // namespace moesim::validation

@@ -21,11 +21,11 @@ std::string import_log(const Arguments& arguments, const std::string& file,
   const std::string text = sim::io::read_text(file);
   if (format == "perftest") return validation::import_perftest(text, file);
   if (format == "deepep") {
-    const auto of = [&](const char* name) {
-      return static_cast<int>(arguments.integer(name, 1, kMost));
+    const auto of = [&](const char* option) {
+      return arguments.has(option) ? static_cast<int>(arguments.integer(option, 1, kMost)) : 0;
     };
     return validation::import_deepep(text, file,
-                                     {.nodes = arguments.has("nodes") ? of("nodes") : 0,
+                                     {.nodes = of("nodes"),
                                       .hidden = of("hidden"),
                                       .tokens = of("tokens"),
                                       .top_k = of("top-k"),
@@ -55,10 +55,18 @@ std::vector<Option> log_import_options() {
       {.name = "--nodes",
        .value = "N",
        .help = "of DeepEP's run; default 1, where its log speaks of no more"},
-      {.name = "--hidden", .value = "N", .help = "of DeepEP's run", .fallback = "7168"},
-      {.name = "--tokens", .value = "N", .help = "of a rank in DeepEP's run", .fallback = "128"},
-      {.name = "--top-k", .value = "N", .help = "of DeepEP's run", .fallback = "8"},
-      {.name = "--experts", .value = "N", .help = "of DeepEP's run", .fallback = "256"}};
+      {.name = "--hidden",
+       .value = "N",
+       .help = "of DeepEP's run, where its log does not say it; else 7168, as in DeepEP's tests"},
+      {.name = "--tokens",
+       .value = "N",
+       .help = "of a rank in DeepEP's run, where its log does not say it; of low latency else 128"},
+      {.name = "--top-k",
+       .value = "N",
+       .help = "of DeepEP's run, where its log does not say it; else 8"},
+      {.name = "--experts",
+       .value = "N",
+       .help = "of DeepEP's run, where its log does not say it; else 256"}};
 }
 
 }  // namespace moesim::tools
