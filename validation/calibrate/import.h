@@ -9,7 +9,8 @@
 
 namespace moesim::validation {
 
-// Notes of what was left out, and of what looks odd, go to `notes`, where it is not null.
+// Notes of what was left out, and of what looks odd (times that do not go with the sizes beside
+// them), go to `notes`, where it is not null.
 
 // nccl-tests' text (columns found by their names; several runs; behind what launchers put before a
 // line) or its JSON (-J). Out-of-place times, bytes as printed. `operation`: all_reduce,
@@ -39,8 +40,9 @@ std::string import_deepep(std::string_view text, const std::string& name, const 
 
 // perftest's text or JSON (--out_json; ib_write_bw, ib_write_lat): bytes, bandwidth_GBps,
 // latency_us (typical). A bidirectional test prints the sum of both directions: half of it is
-// one's.
-std::string import_perftest(std::string_view text, const std::string& name);
+// one's. Throws InputError where a unit is not known, or a bandwidth is not that of its messages.
+std::string import_perftest(std::string_view text, const std::string& name,
+                            std::vector<std::string>* notes = nullptr);
 
 // aiconfigurator's CSV in our columns: latency in milliseconds becomes latency_us; message_size in
 // elements becomes bytes; generation's step (all rows with isl 1) becomes kv_len = step + 1,

@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "sim/io/json.h"
 #include "validation/calibrate/import.h"
+#include "validation/calibrate/import_outliers.h"
 #include "validation/calibrate/import_text.h"
 
 namespace moesim::validation {
@@ -15,7 +17,7 @@ namespace {
 using sim::io::Json;
 
 struct Row {
-  std::size_t line = 0;
+  std::string where;  // "a.log:5"
   std::string type;
   double bytes = 0, us = 0;
 };
@@ -52,17 +54,13 @@ std::string operation_named(std::string_view test) {
   return std::string(test.substr(0, std::min<std::size_t>(test.size(), 40)));
 }
 
-// Sizes of a run in order: a time of more than twice both its neighbours' is pointed at.
-void point_at_outliers(const Run& run, const std::string& name, ImportNotes notes) {
-  for (std::size_t i = 1; i + 1 < run.rows.size(); ++i) {
-    const Row &before = run.rows[i - 1], &at = run.rows[i], &after = run.rows[i + 1];
-    if (!(before.bytes < at.bytes && at.bytes < after.bytes)) continue;
-    if (at.us > 2 * std::max(before.us, after.us)) {
-      note(notes, name, at.line,
-           fmt::format("an outlier? {} us for {:.0f} bytes, but {} and {} us for the sizes beside",
-                       at.us, at.bytes, before.us, after.us));
-    }
+// Rows of a type by themselves.
+void point_at_outliers(const Run& run, ImportNotes notes) {
+  std::map<std::string, std::vector<TimedSize>> types;
+  for (const Row& row : run.rows) {
+    types[row.type].push_back({row.where, row.bytes, row.us, fmt::format("{} us", row.us)});
   }
+  for (auto& [type, rows] : types) point_at_outliers(std::move(rows), notes);
 }
 
 std::string table_of(std::vector<Run> runs, const std::string& name, const std::string& operation,
@@ -104,7 +102,7 @@ std::string table_of(std::vector<Run> runs, const std::string& name, const std::
           "{}: its {} ranks are on {} nodes, of which the table says nothing: keep it apart "
           "from those of one node",
           name, run.ranks, run.hosts.size()));
-    point_at_outliers(run, name, notes);
+    point_at_outliers(run, notes);
     if (!run.ended && notes != nullptr)
       notes->push_back(
           fmt::format("{}: the test of {} has no last line (\"# Avg bus bandwidth\"): was it ended "
@@ -263,8 +261,9 @@ class LogReader {
         return;
       }
     }
-    run().rows.push_back(
-        {line_, columns_->type ? std::string(words[*columns_->type]) : "float", *bytes, *time});
+    run().rows.push_back({fmt::format("{}:{}", name_, line_ + 1),
+                          columns_->type ? std::string(words[*columns_->type]) : "float", *bytes,
+                          *time});
   }
 
   bool failure(std::string_view line) {
@@ -355,7 +354,8 @@ Run run_of_json(const Json& json, const std::string& name, ImportNotes notes) {
       continue;
     }
     const Json type = r.value("type", Json("float"));
-    run.rows.push_back({place - 1, type.is_string() ? type.get<std::string>() : "float",
+    run.rows.push_back({fmt::format("{}: result {}", name, place),
+                        type.is_string() ? type.get<std::string>() : "float",
                         r["size"].get<double>(), out["time"].get<double>()});
   }
   const auto bounds = json.find("out_of_bounds");

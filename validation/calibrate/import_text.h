@@ -55,6 +55,24 @@ inline std::optional<double> number_after(std::string_view line, std::string_vie
   return value;
 }
 
+// A number as it is printed: half of its last digit is what it may be off by.
+struct Rounded {
+  double value = 0, half = 0;
+};
+
+inline std::optional<Rounded> rounded(std::string_view word) {
+  const auto value = number(word);
+  if (!value) return {};
+  if (word.find_first_of("eE") != std::string_view::npos) return Rounded{*value, std::abs(*value)};
+  const std::size_t point = std::min(word.find('.'), word.size() - 1);
+  return Rounded{*value, 0.5 * std::pow(10, -static_cast<double>(word.size() - 1 - point))};
+}
+
+// Whether a number can be a size: whole, and no more than a petabyte.
+inline bool is_size(double bytes) {
+  return bytes >= 0 && bytes <= 1e15 && bytes == std::floor(bytes);
+}
+
 [[noreturn]] inline void fail(const std::string& name, std::size_t line, const std::string& what) {
   throw sim::InputError(fmt::format("{}:{}: {}", name, line + 1, what));
 }

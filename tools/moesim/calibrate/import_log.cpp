@@ -19,7 +19,7 @@ std::string import_log(const Arguments& arguments, const std::string& file,
   if (format == "aiconfigurator")
     return validation::import_aiconfigurator(sim::io::CsvTable::read(file));
   const std::string text = sim::io::read_text(file);
-  if (format == "perftest") return validation::import_perftest(text, file);
+  if (format == "perftest") return validation::import_perftest(text, file, &notes);
   if (format == "deepep") {
     const auto of = [&](const char* option) {
       return arguments.has(option) ? static_cast<int>(arguments.integer(option, 1, kMost)) : 0;
