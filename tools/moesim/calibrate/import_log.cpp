@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <array>
 #include <ostream>
 
 #include "sim/error.h"
@@ -11,7 +14,29 @@ namespace {
 
 constexpr std::int64_t kMost = 1 << 20;
 
+// An option, and whose output it says something of.
+struct OptionOf {
+  const char* option;
+  const char* format;
+};
+
+constexpr std::array kOptionsOf{
+    OptionOf{"role", "moesim-gpu"},  OptionOf{"operation", "nccl-tests"},
+    OptionOf{"ranks", "nccl-tests"}, OptionOf{"nodes", "deepep"},
+    OptionOf{"hidden", "deepep"},    OptionOf{"tokens", "deepep"},
+    OptionOf{"top-k", "deepep"},     OptionOf{"experts", "deepep"}};
+
 }  // namespace
+
+void refuse_what_does_not_apply(const Arguments& arguments) {
+  const std::string format = arguments.text("from");
+  for (const auto& [option, of] : kOptionsOf) {
+    if (format != of && arguments.has(option)) {
+      throw sim::ConfigError(
+          fmt::format("--{}: does not apply to --from {}; it is of --from {}", option, format, of));
+    }
+  }
+}
 
 std::string import_log(const Arguments& arguments, const std::string& file,
                        std::vector<std::string>& notes) {
