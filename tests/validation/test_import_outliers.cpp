@@ -19,7 +19,7 @@ std::vector<int> pointed_at(const std::vector<double>& times) {
     rows.push_back({std::to_string(i), static_cast<double>(1 << i), times[i], "x"});
   }
   Notes notes;
-  point_at_outliers(std::move(rows), &notes);
+  point_at_outliers(rows, &notes);
   std::vector<int> places;
   for (const std::string& line : notes) places.push_back(std::stoi(line));
   std::ranges::sort(places);

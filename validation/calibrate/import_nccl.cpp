@@ -42,7 +42,7 @@ void point_at_outliers(const NcclRun& run, ImportNotes notes) {
   for (const NcclRow& row : run.rows) {
     types[row.type].push_back({row.where, row.bytes, row.us, fmt::format("{} us", row.us)});
   }
-  for (auto& [type, rows] : types) point_at_outliers(std::move(rows), notes);
+  for (const auto& [type, rows] : types) point_at_outliers(rows, notes);
 }
 
 std::string table_of(std::vector<NcclRun> runs, const std::string& name,

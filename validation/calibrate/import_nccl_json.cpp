@@ -90,7 +90,7 @@ NcclRun nccl_run_of_json(const Json& json, const std::string& name, ImportNotes 
   for (const Json& r : json["results"]) {
     const std::string where = fmt::format("{}: result {}", name, ++place);
     const auto leave_out = [&](const std::string& why, std::size_t& count) {
-      if (notes != nullptr) notes->push_back(fmt::format("{}: left out: {}", where, why));
+      note_once(notes, fmt::format("{}: left out: {}", where, why));
       ++count;
     };
     const bool shaped = r.is_object() && r.contains("size") && r["size"].is_number() &&

@@ -8,8 +8,13 @@ namespace moesim::validation {
 namespace {
 
 constexpr std::size_t kBeside = 3;
-constexpr double kTwice = 2;
 constexpr int kMostOutliers = 20;  // more of them are no curve
+
+// A row in the logarithm.
+struct Point {
+  const TimedSize* row;
+  double size, time;
+};
 
 // What the sizes beside a row say against it.
 struct Against {
@@ -24,54 +29,58 @@ struct Against {
   }
 };
 
-// In the logarithm: above zero where the larger size takes more than in proportion, below where it
-// takes less than the smaller one.
-double too_slow(const TimedSize& smaller, const TimedSize& larger) {
-  const double time = std::log(larger.us / smaller.us);
-  return std::min(time, std::max(0.0, time - std::log(larger.bytes / smaller.bytes)));
+// Above zero where the larger size takes more than in proportion, below where it takes less than
+// the smaller one.
+double too_slow(const Point& smaller, const Point& larger) {
+  const double time = larger.time - smaller.time;
+  return std::min(time, std::max(0.0, time - (larger.size - smaller.size)));
 }
 
-// REQUIRES: rows sorted by size
-Against against(const std::vector<TimedSize>& rows, std::size_t at) {
+// REQUIRES: points sorted by size
+Against against(const std::vector<Point>& points, std::size_t at) {
+  const double twice = std::log(2);
   Against all;
-  const std::size_t end = std::min(at + kBeside + 1, rows.size());
+  const std::size_t end = std::min(at + kBeside + 1, points.size());
   for (std::size_t i = at - std::min(at, kBeside); i < end; ++i) {
     if (i == at) continue;
-    const double slow = i < at ? too_slow(rows[i], rows[at]) : -too_slow(rows[at], rows[i]);
+    const double slow = i < at ? too_slow(points[i], points[at]) : -too_slow(points[at], points[i]);
     ++all.of;
-    all.contradicted += std::abs(slow) > std::log(kTwice) ? 1 : 0;
+    all.contradicted += std::abs(slow) > twice ? 1 : 0;
     all.off += std::abs(slow);
     all.slow += slow;
   }
   return all;
 }
 
-std::string beside(const std::vector<TimedSize>& rows, std::size_t at) {
+std::string beside(const std::vector<Point>& points, std::size_t at) {
   std::string text;
   const auto add = [&](const TimedSize& row) {
     text += fmt::format("{}{} for {:.0f}", text.empty() ? "" : " and ", row.said, row.bytes);
   };
-  if (at > 0) add(rows[at - 1]);
-  if (at + 1 < rows.size()) add(rows[at + 1]);
+  if (at > 0) add(*points[at - 1].row);
+  if (at + 1 < points.size()) add(*points[at + 1].row);
   return text;
 }
 
 }  // namespace
 
-void point_at_outliers(std::vector<TimedSize> rows, ImportNotes notes) {
+void point_at_outliers(const std::vector<TimedSize>& rows, ImportNotes notes) {
   if (notes == nullptr) return;
-  std::ranges::stable_sort(rows, {}, &TimedSize::bytes);
+  std::vector<Point> points;
+  for (const TimedSize& row : rows) points.push_back({&row, std::log(row.bytes), std::log(row.us)});
+  std::ranges::stable_sort(points, {}, &Point::size);
   for (int found = 0; found < kMostOutliers; ++found) {
     std::optional<std::size_t> worst;
     Against most;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const Against here = against(rows, i);
+    for (std::size_t i = 0; i < points.size(); ++i) {
+      const Against here = against(points, i);
       if (here.outlier() && (!worst || here.worse_than(most))) worst = i, most = here;
     }
     if (!worst) return;
-    note_once(notes, fmt::format("{}: an outlier? {} for {:.0f} bytes, but {}", rows[*worst].where,
-                                 rows[*worst].said, rows[*worst].bytes, beside(rows, *worst)));
-    rows.erase(rows.begin() + static_cast<std::ptrdiff_t>(*worst));
+    const TimedSize& row = *points[*worst].row;
+    note_once(notes, fmt::format("{}: an outlier? {} for {:.0f} bytes, but {}", row.where, row.said,
+                                 row.bytes, beside(points, *worst)));
+    points.erase(points.begin() + static_cast<std::ptrdiff_t>(*worst));
   }
 }
 

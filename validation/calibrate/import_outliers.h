@@ -19,6 +19,7 @@ struct TimedSize {
 // at least, and no longer than in proportion (its bandwidth is as high), both within a factor of
 // two: a row that contradicts more than half of up to three sizes on either side (where there are
 // but two, one of them) is an outlier, and the others are judged without it. At most 20 are found.
-void point_at_outliers(std::vector<TimedSize> rows, ImportNotes notes);
+// REQUIRES: sizes and times above zero
+void point_at_outliers(const std::vector<TimedSize>& rows, ImportNotes notes);
 
 }  // namespace moesim::validation

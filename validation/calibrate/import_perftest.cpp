@@ -69,7 +69,7 @@ class Table {
   }
 
   void end_test() {
-    point_at_outliers(std::move(test_), notes_);
+    point_at_outliers(test_, notes_);
     test_.clear();
   }
 

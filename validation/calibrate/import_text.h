@@ -79,17 +79,19 @@ inline bool is_size(double bytes) {
 
 // Notes of what an importer left out, and what looks odd; null: nobody reads them.
 using ImportNotes = std::vector<std::string>*;
+constexpr std::size_t kMostNotes = 1000;
 
 inline void note(ImportNotes notes, const std::string& name, std::size_t line,
                  const std::string& what) {
-  if (notes != nullptr && notes->size() < 1000) {
+  if (notes != nullptr && notes->size() < kMostNotes) {
     notes->push_back(fmt::format("{}:{}: {}", name, line + 1, what));
   }
 }
 
 // Of the whole file: said once, however many runs it is true of.
 inline void note_once(ImportNotes notes, const std::string& what) {
-  if (notes != nullptr && std::ranges::find(*notes, what) == notes->end()) notes->push_back(what);
+  if (notes == nullptr || notes->size() >= kMostNotes) return;
+  if (std::ranges::find(*notes, what) == notes->end()) notes->push_back(what);
 }
 
 }  // namespace moesim::validation
