@@ -97,6 +97,12 @@ TEST_CASE("few digits contradict nothing that they can be") {
       kColumns + row("8", "20", "0.00", "0.00") + row("16", "20", "N/A", "N/A");
   CHECK(read(none + kEnd, nullptr, "alltoall", 8) ==
         kHeader + "alltoall,float,8,8,20\nalltoall,float,8,16,20\n");
+  // Nor do they agree with what the other rows contradict.
+  const std::string small = row("8", "2", "0.01", "0.00");
+  CHECK(thrown<ConfigError>([&] {
+          read(kColumns + small + small + kSevenEighths + kEnd, nullptr, "alltoall", 16);
+        }) ==
+        "a.log:4: busbw/algbw is 0.875, which alltoall of 8 ranks has; alltoall of 16 has 0.9375");
 }
 
 TEST_CASE("a row that alone contradicts its run is left out, and said") {

@@ -19,10 +19,11 @@ double factor_of(std::string_view operation, int ranks) {
 
 // What busbw/algbw can be, by the digits that a row prints: the smaller the coarser.
 struct Ratio {
-  double value = 0, least = 0, most = std::numeric_limits<double>::infinity();
+  static constexpr double kAny = std::numeric_limits<double>::infinity();
+  double value = 0, least = 0, most = kAny;
 
   bool has(double factor) const { return factor >= 0.999 * least && factor <= 1.001 * most; }
-  double width() const { return most / least; }
+  double width() const { return least > 0 ? most / least : kAny; }
 };
 
 Ratio ratio_of(const NcclRow& row) {
