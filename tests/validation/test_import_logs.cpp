@@ -237,6 +237,13 @@ TEST_CASE("logs of other versions, of other ends of lines and as JSON are read")
   CHECK(nccl(log_of("l7-json.log")) == kOne);         // -J
   CHECK(import_perftest(log_of("p2-gbits.log"), "p.log") ==
         "bytes,bandwidth_GBps,latency_us\n8388608,48.4375,\n");  // 387.5 Gbit/s over 8
+  CHECK(import_perftest(log_of("p3-latency.log"), "p.log") ==
+        "bytes,bandwidth_GBps,latency_us\n2,,1.75\n4096,,2.65\n");
+  // A whole run between nodes, and one that ends before its best combine.
+  CHECK(import_deepep(log_of("d5-two-runs.log"), "d.log", {.nodes = 2}) ==
+        "node_num,hidden_size,num_token,num_topk,num_experts,sms,dispatch_transmit_us,"
+        "dispatch_notify_us,combine_transmit_us,combine_notify_us\n"
+        "2,7168,4096,8,256,24,1234.5,56,2400.5,66\n");
   // Two ranks: the means of 41.50 and 41.72 us, 65.89 and 66.19 us.
   CHECK(import_deepep(log_of("d4-low-latency.log"), "d.log", {.nodes = 1}) ==
         "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
