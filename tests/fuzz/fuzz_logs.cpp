@@ -19,7 +19,7 @@ void logs(Input input) {
             validation::import_nccl_tests(text, "a.log", "all_reduce", 8, &notes);
             break;
           case 2:
-            validation::import_perftest(text, "a.log");
+            validation::import_perftest(text, "a.log", &notes);
             break;
           case 3:
             validation::import_deepep(text, "a.log", {}, &notes);

@@ -55,17 +55,6 @@ TEST_CASE("DeepEP's ranks are averaged") {
         "1,7168,128,8,256,41,72\n");
 }
 
-TEST_CASE("perftest's MiB/sec and Gb/sec are told apart") {
-  // 1000 MiB/s are 1.048576 GB/s; 400 Gb/s are 50 GB/s.
-  CHECK(import_perftest(" #bytes     #iterations    BW peak[MiB/sec]    BW average[MiB/sec]   "
-                        "MsgRate[Mpps]\n 65536      5000             1100.00            1000.00  "
-                        "          0.016\n",
-                        "p.log") == "bytes,bandwidth_GBps,latency_us\n65536,1.04858,\n");
-  CHECK(import_perftest(" #bytes     #iterations    BW peak[Gb/sec]    BW average[Gb/sec]   "
-                        "MsgRate[Mpps]\n 65536 5000 401.0 400.0 0.7\n",
-                        "p.log") == "bytes,bandwidth_GBps,latency_us\n65536,50,\n");
-}
-
 TEST_CASE("aiconfigurator's milliseconds, elements and steps become microseconds, bytes and keys") {
   const auto table = [](const std::string& text) {
     return import_aiconfigurator(sim::io::CsvTable::parse(text, "t.csv"));
@@ -118,43 +107,15 @@ TEST_CASE("DeepEP's tests of the normal kernels become a row, in the shape that 
             "us\n[tuning] Best combine: SMs 20, NVL chunk 8, 158.0 GB/s (NVL), t: 801.0 us\n",
             "d.log", {.tokens = 4096}) == header + "1,7168,4096,8,256,20,402.3,0,801,0\n");
   CHECK_THROWS_WITH_AS(
-      import_deepep("[tuning] Best dispatch (FP8): SMs 24, transmit: -3 us\n", "d.log", {}),
+      import_deepep(
+          "[tuning] Best dispatch (FP8): SMs 24, transmit: -3 us\n[tuning] Best combine:\n",
+          "d.log", {.tokens = 4096}),
       "d.log:1: expected SMs and a time (transmit: … us) above zero", sim::InputError);
   CHECK_THROWS_WITH_AS(import_deepep("hello\n", "d.log", {}),
                        "d.log: no line \"Dispatch bandwidth: … avg_t=… us | Combine bandwidth: …\" "
                        "(low latency), and not both of \"Best dispatch (FP8): …\" and \"Best "
                        "combine: …\" (normal)",
                        sim::InputError);
-}
-
-TEST_CASE("perftest's JSON is read, a bandwidth or a latency, one or a list") {
-  const std::string header = "bytes,bandwidth_GBps,latency_us\n";
-  CHECK(
-      import_perftest(
-          R"({"test_info": {"unit": "Gb/sec"}, "results": {"MsgSize": 65536, "BW_average": 400.0}})",
-          "p.json") == header + "65536,50,\n");
-  CHECK(import_perftest(
-            R"({"results": [{"MsgSize": 2, "t_typical": 1.25}, {"MsgSize": 4, "t_typical": 1.5}]})",
-            "p.json") == header + "2,,1.25\n4,,1.5\n");
-  // Without a unit: 0.7 million messages of 65,536 bytes a second are 45.88 GB/s, which is 367 Gb/s
-  // or 43,750 MiB/s.
-  CHECK(import_perftest(R"({"results": {"MsgSize": 65536, "BW_average": 367.0, "MsgRate": 0.7}})",
-                        "p.json") == "bytes,bandwidth_GBps,latency_us\n65536,45.875,\n");
-  CHECK(import_perftest(R"({"results": {"MsgSize": 65536, "BW_average": 43750.0, "MsgRate": 0.7}})",
-                        "p.json") == "bytes,bandwidth_GBps,latency_us\n65536,45.8752,\n");
-  for (const char* rate : {"", R"(, "MsgRate": 7)"}) {
-    const std::string text =
-        R"({"results": {"MsgSize": 65536, "BW_average": 367.0)" + std::string(rate) + "}}";
-    CHECK_THROWS_WITH_AS(
-        import_perftest(text, "p.json"),
-        "p.json: does not say the unit of BW_average, and MsgRate does not tell it",
-        sim::InputError);
-  }
-  CHECK_THROWS_WITH_AS(import_perftest(R"({"results": {"MsgSize": 2, "t_typical": -1}})", "p.json"),
-                       "p.json: a result without MsgSize and BW_average or t_typical above zero",
-                       sim::InputError);
-  CHECK_THROWS_WITH_AS(import_perftest("{}", "p.json"),
-                       "p.json: no \"results\"; is this of perftest?", sim::InputError);
 }
 
 TEST_CASE("a log's line without a time above zero is named") {

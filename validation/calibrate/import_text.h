@@ -55,18 +55,43 @@ inline std::optional<double> number_after(std::string_view line, std::string_vie
   return value;
 }
 
+// A number as it is printed: half of its last digit is what it may be off by.
+struct Rounded {
+  double value = 0, half = 0;
+};
+
+inline std::optional<Rounded> rounded(std::string_view word) {
+  const auto value = number(word);
+  if (!value) return {};
+  if (word.find_first_of("eE") != std::string_view::npos) return Rounded{*value, std::abs(*value)};
+  const std::size_t point = std::min(word.find('.'), word.size() - 1);
+  return Rounded{*value, 0.5 * std::pow(10, -static_cast<double>(word.size() - 1 - point))};
+}
+
+// Whether a number can be a size: whole, and no more than a petabyte.
+inline bool is_size(double bytes) {
+  return bytes >= 0 && bytes <= 1e15 && bytes == std::floor(bytes);
+}
+
 [[noreturn]] inline void fail(const std::string& name, std::size_t line, const std::string& what) {
   throw sim::InputError(fmt::format("{}:{}: {}", name, line + 1, what));
 }
 
 // Notes of what an importer left out, and what looks odd; null: nobody reads them.
 using ImportNotes = std::vector<std::string>*;
+constexpr std::size_t kMostNotes = 1000;
 
 inline void note(ImportNotes notes, const std::string& name, std::size_t line,
                  const std::string& what) {
-  if (notes != nullptr && notes->size() < 1000) {
+  if (notes != nullptr && notes->size() < kMostNotes) {
     notes->push_back(fmt::format("{}:{}: {}", name, line + 1, what));
   }
+}
+
+// Of the whole file: said once, however many runs it is true of.
+inline void note_once(ImportNotes notes, const std::string& what) {
+  if (notes == nullptr || notes->size() >= kMostNotes) return;
+  if (std::ranges::find(*notes, what) == notes->end()) notes->push_back(what);
 }
 
 }  // namespace moesim::validation

@@ -22,6 +22,8 @@ std::vector<Command> cost_commands();
 std::vector<Option> log_import_options();
 std::string import_log(const Arguments& arguments, const std::string& file,
                        std::vector<std::string>& notes);
+// Throws ConfigError for an option that is of another TOOL's output than --from says.
+void refuse_what_does_not_apply(const Arguments& arguments);
 
 // The options that several of them have.
 Option device_option();

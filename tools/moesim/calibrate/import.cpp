@@ -9,6 +9,7 @@ namespace moesim::tools {
 namespace {
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
+  refuse_what_does_not_apply(arguments);
   if (arguments.text("from") != "moesim-gpu") {
     std::vector<std::string> notes;
     const std::string table = import_log(arguments, arguments.text("POINTS"), notes);

@@ -1,3 +1,6 @@
+#include <fmt/format.h>
+
+#include <array>
 #include <ostream>
 
 #include "sim/error.h"
@@ -11,7 +14,29 @@ namespace {
 
 constexpr std::int64_t kMost = 1 << 20;
 
+// An option, and whose output it says something of.
+struct OptionOf {
+  const char* option;
+  const char* format;
+};
+
+constexpr std::array kOptionsOf{
+    OptionOf{"role", "moesim-gpu"},  OptionOf{"operation", "nccl-tests"},
+    OptionOf{"ranks", "nccl-tests"}, OptionOf{"nodes", "deepep"},
+    OptionOf{"hidden", "deepep"},    OptionOf{"tokens", "deepep"},
+    OptionOf{"top-k", "deepep"},     OptionOf{"experts", "deepep"}};
+
 }  // namespace
+
+void refuse_what_does_not_apply(const Arguments& arguments) {
+  const std::string format = arguments.text("from");
+  for (const auto& [option, of] : kOptionsOf) {
+    if (format != of && arguments.has(option)) {
+      throw sim::ConfigError(
+          fmt::format("--{}: does not apply to --from {}; it is of --from {}", option, format, of));
+    }
+  }
+}
 
 std::string import_log(const Arguments& arguments, const std::string& file,
                        std::vector<std::string>& notes) {
@@ -19,13 +44,13 @@ std::string import_log(const Arguments& arguments, const std::string& file,
   if (format == "aiconfigurator")
     return validation::import_aiconfigurator(sim::io::CsvTable::read(file));
   const std::string text = sim::io::read_text(file);
-  if (format == "perftest") return validation::import_perftest(text, file);
+  if (format == "perftest") return validation::import_perftest(text, file, &notes);
   if (format == "deepep") {
-    const auto of = [&](const char* name) {
-      return static_cast<int>(arguments.integer(name, 1, kMost));
+    const auto of = [&](const char* option) {
+      return arguments.has(option) ? static_cast<int>(arguments.integer(option, 1, kMost)) : 0;
     };
     return validation::import_deepep(text, file,
-                                     {.nodes = arguments.has("nodes") ? of("nodes") : 0,
+                                     {.nodes = of("nodes"),
                                       .hidden = of("hidden"),
                                       .tokens = of("tokens"),
                                       .top_k = of("top-k"),
@@ -55,10 +80,18 @@ std::vector<Option> log_import_options() {
       {.name = "--nodes",
        .value = "N",
        .help = "of DeepEP's run; default 1, where its log speaks of no more"},
-      {.name = "--hidden", .value = "N", .help = "of DeepEP's run", .fallback = "7168"},
-      {.name = "--tokens", .value = "N", .help = "of a rank in DeepEP's run", .fallback = "128"},
-      {.name = "--top-k", .value = "N", .help = "of DeepEP's run", .fallback = "8"},
-      {.name = "--experts", .value = "N", .help = "of DeepEP's run", .fallback = "256"}};
+      {.name = "--hidden",
+       .value = "N",
+       .help = "of DeepEP's run, where its log does not say it; else 7168, as in DeepEP's tests"},
+      {.name = "--tokens",
+       .value = "N",
+       .help = "of a rank in DeepEP's run, where its log does not say it; of low latency else 128"},
+      {.name = "--top-k",
+       .value = "N",
+       .help = "of DeepEP's run, where its log does not say it; else 8"},
+      {.name = "--experts",
+       .value = "N",
+       .help = "of DeepEP's run, where its log does not say it; else 256"}};
 }
 
 }  // namespace moesim::tools

@@ -1,0 +1,162 @@
+// perftest's tables and JSON: their units, what contradicts itself, and what is odd.
+#include <doctest/doctest.h>
+
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "sim/error.h"
+#include "tests/support/thrown.h"
+#include "validation/calibrate/import.h"
+
+using namespace moesim;
+using namespace moesim::validation;
+using moesim::sim::InputError;
+using moesim::tests::thrown;
+using Notes = std::vector<std::string>;
+
+namespace {
+
+std::string log_of(const std::string& name) {
+  std::ifstream file("tests/validation/logs/" + name);
+  REQUIRE(file);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+// A table of bandwidths in a unit.
+std::string table(const std::string& unit, const std::string& rows) {
+  return " #bytes     #iterations    BW peak[" + unit + "]    BW average[" + unit +
+         "]   MsgRate[Mpps]\n" + rows;
+}
+
+const std::string kHeader = "bytes,bandwidth_GBps,latency_us\n";
+
+}  // namespace
+
+TEST_CASE("a bidirectional bandwidth is the sum of two directions") {
+  // 775 Gb/s are 96.875 GB/s, 48.4375 each way.
+  CHECK(import_perftest(log_of("p1-bidirectional.log"), "p.log") ==
+        "bytes,bandwidth_GBps,latency_us\n8388608,48.4375,\n");
+  CHECK(import_perftest(replaced(log_of("p1-bidirectional.log"), "Bidirectional ", ""), "p.log") ==
+        "bytes,bandwidth_GBps,latency_us\n8388608,96.875,\n");
+}
+
+TEST_CASE("a perftest that failed is refused") {
+  CHECK(thrown<InputError>([] {
+          import_perftest(" Completion with error at client\n Failed status 12\n", "p.log");
+        }) == "p.log:1: the test failed: measure again");
+}
+
+TEST_CASE("perftest's MiB/sec and Gb/sec are told apart") {
+  // 1000 MiB/s are 1.048576 GB/s; 400 Gb/s are 50 GB/s.
+  CHECK(import_perftest(" #bytes     #iterations    BW peak[MiB/sec]    BW average[MiB/sec]   "
+                        "MsgRate[Mpps]\n 65536      5000             1100.00            1000.00  "
+                        "          0.016\n",
+                        "p.log") == "bytes,bandwidth_GBps,latency_us\n65536,1.04858,\n");
+  CHECK(import_perftest(" #bytes     #iterations    BW peak[Gb/sec]    BW average[Gb/sec]   "
+                        "MsgRate[Mpps]\n 65536 5000 401.0 400.0 0.7\n",
+                        "p.log") == "bytes,bandwidth_GBps,latency_us\n65536,50,\n");
+}
+
+TEST_CASE("perftest's JSON is read, a bandwidth or a latency, one or a list") {
+  const std::string header = "bytes,bandwidth_GBps,latency_us\n";
+  CHECK(
+      import_perftest(
+          R"({"test_info": {"unit": "Gb/sec"}, "results": {"MsgSize": 65536, "BW_average": 400.0}})",
+          "p.json") == header + "65536,50,\n");
+  CHECK(import_perftest(
+            R"({"results": [{"MsgSize": 2, "t_typical": 1.25}, {"MsgSize": 4, "t_typical": 1.5}]})",
+            "p.json") == header + "2,,1.25\n4,,1.5\n");
+  // Without a unit: 0.7 million messages of 65,536 bytes a second are 45.88 GB/s, which is 367 Gb/s
+  // or 43,750 MiB/s.
+  CHECK(import_perftest(R"({"results": {"MsgSize": 65536, "BW_average": 367.0, "MsgRate": 0.7}})",
+                        "p.json") == "bytes,bandwidth_GBps,latency_us\n65536,45.875,\n");
+  CHECK(import_perftest(R"({"results": {"MsgSize": 65536, "BW_average": 43750.0, "MsgRate": 0.7}})",
+                        "p.json") == "bytes,bandwidth_GBps,latency_us\n65536,45.8752,\n");
+  for (const char* rate : {"", R"(, "MsgRate": 7)"}) {
+    const std::string text =
+        R"({"results": {"MsgSize": 65536, "BW_average": 367.0)" + std::string(rate) + "}}";
+    CHECK_THROWS_WITH_AS(
+        import_perftest(text, "p.json"),
+        "p.json: does not say the unit of BW_average, and MsgRate does not tell it",
+        sim::InputError);
+  }
+  CHECK_THROWS_WITH_AS(import_perftest(R"({"results": {"MsgSize": 2, "t_typical": -1}})", "p.json"),
+                       "p.json: a result without MsgSize and BW_average or t_typical above zero",
+                       sim::InputError);
+  CHECK_THROWS_WITH_AS(import_perftest("{}", "p.json"),
+                       "p.json: no \"results\"; is this of perftest?", sim::InputError);
+}
+
+TEST_CASE("a unit that is not known is refused") {
+  CHECK(thrown<InputError>([] {
+          import_perftest(table("XB/sec", " 65536 5000 401.0 400.0 0.7\n"), "p.log");
+        }) == "p.log:1: BW average in \"XB/sec\": expected MB/sec, MiB/sec or Gb/sec");
+  CHECK(thrown<InputError>([] {
+          import_perftest(
+              " #bytes #iterations t_min[cycles] t_max[cycles] t_typical[cycles]\n"
+              " 2 1000 1.71 3.77 1.75\n",
+              "p.log");
+        }) == "p.log:1: t_typical in \"cycles\": expected usec: measure without --report-cycles");
+  CHECK(
+      thrown<InputError>([] {
+        import_perftest(
+            R"({"test_info": {"unit": "XB/sec"}, "results": {"MsgSize": 65536, "BW_average": 4.0}})",
+            "p.json");
+      }) == "p.json: a unit \"XB/sec\": expected MB/sec, MiB/sec or Gb/sec");
+}
+
+TEST_CASE(
+    "a bandwidth that is not that of its messages is refused, and the unit told that would be") {
+  // 0.172784 million messages of 262,144 bytes a second are 45.29 GB/s: 362.35 Gb/s, not MB/s.
+  const std::string row =
+      " 262144     5000           365.98             362.35             0.172784\n";
+  CHECK(import_perftest(table("Gb/sec", row), "p.log") == kHeader + "262144,45.2938,\n");
+  CHECK(thrown<InputError>([&] { import_perftest(table("MB/sec", row), "p.log"); }) ==
+        "p.log:2: 362.35 MB/sec are 0.38 GB/s, but 0.172784 million messages of 262144 bytes a "
+        "second are 45.3, as in Gb/sec");
+  CHECK(thrown<InputError>(
+            [] { import_perftest(table("Gb/sec", " 1024 5000 9 8.00 0.000500\n"), "p.log"); }) ==
+        "p.log:2: 8 Gb/sec are 1 GB/s, but 0.0005 million messages of 1024 bytes a second are "
+        "0.000512: measure again");
+  CHECK(thrown<InputError>([] {
+          import_perftest(R"({"unit": "MB/sec", "results": {"MsgSize": 262144, "BW_average": 362.35,
+                              "MsgRate": 0.172784}})",
+                          "p.json");
+        }) ==
+        "p.json: result 1: 362.35 MB/sec are 0.38 GB/s, but 0.172784 million messages of 262144 "
+        "bytes a second are 45.3, as in Gb/sec");
+  // 0.04 Gb/s are 2.1875 to 2.8125 million messages of two bytes: rounding, no contradiction.
+  CHECK(import_perftest(table("Gb/sec", " 2 5000 0.04 0.04 2.700000\n"), "p.log") ==
+        kHeader + "2,0.005,\n");
+}
+
+TEST_CASE("a row far from the sizes beside it is pointed at, test by test") {
+  const std::string rows =
+      " 524288     5000           379.43             375.67             0.089567\n"
+      " 1048576    5000           386.53             38.27              0.004562\n"
+      " 2097152    5000           390.18             386.32             0.023026\n";
+  Notes notes;
+  import_perftest(table("Gb/sec", rows) + table("Gb/sec", rows), "p.log", &notes);
+  // 375.67, 38.27 and 386.32 Gb/s over 8.
+  const std::string odd =
+      ": an outlier? 4.784 GB/s for 1048576 bytes, but 46.96 GB/s for 524288 and 48.29 GB/s for "
+      "2097152";
+  CHECK(notes == Notes{"p.log:3" + odd, "p.log:7" + odd});
+}
+
+TEST_CASE("a size that is none is refused") {
+  CHECK(thrown<InputError>([] {
+          import_perftest(table("Gb/sec", " 1.5 5000 1.0 1.0 0.7\n"), "p.log");
+        }) == "p.log:2: expected a size in bytes");
+}

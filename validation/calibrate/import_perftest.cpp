@@ -1,0 +1,244 @@
+// perftest: ib_write_bw, ib_write_lat and the like, text and JSON.
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "sim/io/json.h"
+#include "validation/calibrate/import.h"
+#include "validation/calibrate/import_outliers.h"
+#include "validation/calibrate/import_text.h"
+
+namespace moesim::validation {
+namespace {
+
+// What perftest calls a unit of bandwidth, and how many GB/s it is. Its MB are MiB.
+struct Unit {
+  const char* word;
+  double gigabytes;
+};
+
+constexpr std::array kUnits{Unit{"Gb/sec", 1.0 / 8}, Unit{"MB/sec", 1048576e-9},
+                            Unit{"MiB/sec", 1048576e-9}};
+constexpr const char* kKnown = "MB/sec, MiB/sec or Gb/sec";
+
+// A row's bandwidth, and its millions of messages a second, where it says them.
+struct Reading {
+  double bytes = 0;
+  Rounded bandwidth;
+  std::optional<Rounded> millions;
+};
+
+// Whether the bandwidth is, but for rounding and a tenth, that of its messages.
+bool fits(const Reading& row, const Unit& unit) {
+  const double million_messages = row.bytes * 1e-3;  // GB/s
+  const Rounded &bandwidth = row.bandwidth, &rate = *row.millions;
+  return (bandwidth.value + bandwidth.half) * unit.gigabytes >=
+             0.9 * (rate.value - rate.half) * million_messages &&
+         (bandwidth.value - bandwidth.half) * unit.gigabytes <=
+             1.1 * (rate.value + rate.half) * million_messages;
+}
+
+// The table, and each test's rows by themselves.
+class Table {
+ public:
+  explicit Table(ImportNotes notes) : notes_(notes) {}
+
+  // `directions`: how many the bandwidth is the sum of. Throws where the row's messages say
+  // otherwise.
+  void bandwidth(const std::string& where, const Reading& row, const Unit& unit,
+                 double directions) {
+    const double gigabytes = row.bandwidth.value * unit.gigabytes;
+    if (row.millions && row.millions->value > 0 && !fits(row, unit)) {
+      const auto other = std::ranges::find_if(kUnits, [&](const Unit& u) { return fits(row, u); });
+      throw sim::InputError(fmt::format(
+          "{}: {} {} are {:.3g} GB/s, but {} million messages of {:.0f} bytes a second are "
+          "{:.3g}{}",
+          where, row.bandwidth.value, unit.word, gigabytes, row.millions->value, row.bytes,
+          row.bytes * row.millions->value * 1e-3,
+          other == kUnits.end() ? ": measure again" : fmt::format(", as in {}", other->word)));
+    }
+    const double one = gigabytes / directions;
+    csv_ += fmt::format("{:.0f},{:.6g},\n", row.bytes, one);
+    test_.push_back({where, row.bytes, row.bytes / one * 1e-3, fmt::format("{:.4g} GB/s", one)});
+    ++rows_;
+  }
+
+  void latency(const std::string& where, double bytes, double us) {
+    csv_ += fmt::format("{:.0f},,{:.6g}\n", bytes, us);
+    test_.push_back({where, bytes, us, fmt::format("{} us", us)});
+    ++rows_;
+  }
+
+  void end_test() {
+    point_at_outliers(test_, notes_);
+    test_.clear();
+  }
+
+  std::size_t rows() const { return rows_; }
+  const std::string& csv() const { return csv_; }
+
+ private:
+  ImportNotes notes_;
+  std::string csv_ = "bytes,bandwidth_GBps,latency_us\n";
+  std::vector<TimedSize> test_;
+  std::size_t rows_ = 0;
+};
+
+// How many directions a bandwidth is the sum of: two in a bidirectional test.
+double directions(std::string_view text) {
+  return text.find("Bidirectional") != std::string_view::npos ||
+                 text.find("bidirectional\": true") != std::string_view::npos ||
+                 text.find("bidirectional\": \"ON") != std::string_view::npos
+             ? 2
+             : 1;
+}
+
+// The unit that a JSON names anywhere, or whose bandwidth a row's messages give.
+const Unit& unit_of(const Reading& row, std::string_view text, const std::string& name) {
+  for (const Unit& unit : kUnits) {
+    if (text.find(unit.word) != std::string_view::npos) return unit;
+  }
+  const std::size_t other = text.find("/sec");
+  if (other != std::string_view::npos) {
+    const std::size_t begin = text.substr(0, other).find_last_of(" \"[") + 1;
+    throw sim::InputError(fmt::format("{}: a unit \"{}\": expected {}", name,
+                                      text.substr(begin, other + 4 - begin), kKnown));
+  }
+  for (const Unit& unit : kUnits) {
+    if (row.millions && row.millions->value > 0 && fits(row, unit)) return unit;
+  }
+  throw sim::InputError(
+      fmt::format("{}: does not say the unit of BW_average, and MsgRate does not tell it", name));
+}
+
+// perftest's --out_json: one result, or a list of them.
+std::string table_of_json(const sim::io::Json& json, std::string_view text, const std::string& name,
+                          ImportNotes notes) {
+  if (!json.is_object() || !json.contains("results"))
+    throw sim::InputError(fmt::format("{}: no \"results\"; is this of perftest?", name));
+  const auto& results = json["results"];
+  Table table(notes);
+  int place = 0;
+  const auto add = [&](const sim::io::Json& r) {
+    const auto real = [&](const char* key) -> std::optional<Rounded> {
+      if (!r.contains(key) || !r[key].is_number()) return {};
+      return rounded(fmt::format("{}", r[key].get<double>()));
+    };
+    const std::string where = fmt::format("{}: result {}", name, ++place);
+    const auto bytes = real("MsgSize"), bandwidth = real("BW_average"), us = real("t_typical");
+    if (!r.is_object() || !bytes || bytes->value < 1 || !is_size(bytes->value) ||
+        !(bandwidth || us) || (bandwidth && bandwidth->value <= 0) || (us && us->value <= 0))
+      throw sim::InputError(
+          fmt::format("{}: a result without MsgSize and BW_average or t_typical above zero", name));
+    if (bandwidth) {
+      const Reading row{bytes->value, *bandwidth, real("MsgRate")};
+      table.bandwidth(where, row, unit_of(row, text, name), directions(text));
+    } else {
+      table.latency(where, bytes->value, us->value);
+    }
+  };
+  if (results.is_array())
+    for (const auto& r : results) add(r);
+  else
+    add(results);
+  table.end_test();
+  return table.csv();
+}
+
+// What a header says in brackets behind a column's name.
+std::string_view unit_behind(std::string_view header, std::string_view column) {
+  std::string_view rest = header.substr(header.find(column) + column.size());
+  if (rest.empty() || rest[0] != '[') return {};
+  return rest.substr(1, std::min(rest.find(']'), rest.size()) - 1);
+}
+
+// A log line by line; each test has its title, and a table of its own.
+class Log {
+ public:
+  Log(std::string_view text, const std::string& name, ImportNotes notes)
+      : lines_(lines_of(text)), name_(name), table_(notes) {}
+
+  std::string read() {
+    for (line_ = 0; line_ < lines_.size(); ++line_) {
+      const std::string_view line = lines_[line_];
+      const std::vector<std::string_view> words = words_of(line);
+      if (words.empty()) continue;
+      title(line);
+      if (words[0] == "#bytes")
+        header(line);
+      else
+        row(words);
+    }
+    table_.end_test();
+    if (table_.rows() == 0)
+      throw sim::InputError(fmt::format("{}: no table that begins with #bytes", name_));
+    return table_.csv();
+  }
+
+ private:
+  void title(std::string_view line) {
+    if (line.find("Bidirectional") != std::string_view::npos)
+      directions_ = 2;
+    else if (line.find(" BW Test") != std::string_view::npos)
+      directions_ = 1;
+    if (line.find("Completion with error") != std::string_view::npos ||
+        line.find("Failed status") != std::string_view::npos) {
+      fail(name_, line_, "the test failed: measure again");
+    }
+  }
+
+  void header(std::string_view line) {
+    table_.end_test();
+    unit_ = nullptr;
+    latency_ = line.find("t_typical") != std::string_view::npos;
+    has_rate_ = line.find("MsgRate") != std::string_view::npos;
+    if (line.find("BW average") != std::string_view::npos) {
+      const std::string_view said = unit_behind(line, "BW average");
+      const auto known = std::ranges::find(kUnits, said, &Unit::word);
+      if (known == kUnits.end())
+        fail(name_, line_, fmt::format("BW average in \"{}\": expected {}", said, kKnown));
+      unit_ = &*known;
+    } else if (latency_ && unit_behind(line, "t_typical") != "usec") {
+      fail(name_, line_,
+           fmt::format("t_typical in \"{}\": expected usec: measure without --report-cycles",
+                       unit_behind(line, "t_typical")));
+    }
+  }
+
+  void row(const std::vector<std::string_view>& words) {
+    const auto bytes = number(words[0]);
+    if (!bytes || !(unit_ != nullptr || latency_)) return;
+    // "BW peak[…]" and "BW average[…]" are two words each.
+    const std::size_t at = unit_ != nullptr ? 3 : 4;
+    const auto value = words.size() > at ? rounded(words[at]) : std::nullopt;
+    if (!value) return;
+    if (!(value->value > 0)) fail(name_, line_, "expected a bandwidth or a time above zero");
+    if (!is_size(*bytes) || *bytes < 1) fail(name_, line_, "expected a size in bytes");
+    const std::string where = fmt::format("{}:{}", name_, line_ + 1);
+    if (unit_ == nullptr) {
+      table_.latency(where, *bytes, value->value);
+      return;
+    }
+    const auto rate = has_rate_ && words.size() > at + 1 ? rounded(words[at + 1]) : std::nullopt;
+    table_.bandwidth(where, {*bytes, *value, rate}, *unit_, directions_);
+  }
+
+  std::vector<std::string_view> lines_;
+  const std::string& name_;
+  Table table_;
+  const Unit* unit_ = nullptr;  // of the bandwidths below the last header
+  bool latency_ = false, has_rate_ = false;
+  double directions_ = 1;
+  std::size_t line_ = 0;
+};
+
+}  // namespace
+
+std::string import_perftest(std::string_view text, const std::string& name,
+                            std::vector<std::string>* notes) {
+  const std::size_t first = text.find_first_not_of(" \t\r\n");
+  if (first != std::string_view::npos && text[first] == '{')
+    return table_of_json(sim::io::parse_json(text, name), text, name, notes);
+  return Log(text, name, notes).read();
+}
+
+}  // namespace moesim::validation
