@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
@@ -45,6 +46,17 @@ std::string literal(const std::string& value) {
   std::string text = "'";
   for (const char c : value) text += c == '\'' ? std::string("''") : std::string(1, c);
   return text + '\'';
+}
+
+// Whether a study says what its points have: axes, derived keys, measures.
+bool has_columns(const Json& spec) {
+  if (!spec.is_object()) return false;
+  const auto axes = spec.find("axes"), derive = spec.find("derive"), measure = spec.find("measure");
+  return axes != spec.end() && axes->is_array() &&
+         std::ranges::all_of(*axes, [](const Json& group) { return group.is_object(); }) &&
+         derive != spec.end() && derive->is_object() && measure != spec.end() &&
+         measure->is_array() &&
+         std::ranges::all_of(*measure, [](const Json& name) { return name.is_string(); });
 }
 
 // One row a point: a column for each axis, derived key and measure.
@@ -229,7 +241,10 @@ Store Store::open(const std::filesystem::path& file, Access access) {
     throw sim::InputError(
         fmt::format("{}: a study of version \"{}\"; this program reads 1", file.string(), v));
   }
-  (void)sim::io::parse_json(store.spec(), file.string() + ": its study");
+  if (!has_columns(sim::io::parse_json(store.spec(), file.string() + ": its study"))) {
+    throw sim::InputError(
+        fmt::format("{}: is damaged: its study does not say what points have", file.string()));
+  }
   return store;
 }
 
