@@ -30,7 +30,9 @@ std::vector<CardDefaults> read_card_defaults(const sim::io::YamlNode& node) {
 }
 
 std::int64_t dp_of_engine(const Parallelism& layout) {
-  return (layout.tp * layout.cp) % (layout.ep * layout.etp) == 0 ? 1 : layout.dp;
+  // Sizes of 0 are mistakes that were told.
+  const std::int64_t experts = std::max<std::int64_t>(layout.ep * layout.etp, 1);
+  return (layout.tp * layout.cp) % experts == 0 ? 1 : layout.dp;
 }
 
 Engine started_on(Engine engine, const hardware::Device& card, const Parallelism& layout) {
@@ -85,8 +87,9 @@ std::optional<double> fraction_of(const Engine& engine, const hardware::Device& 
   }
   leaves = std::max(leaves, static_cast<double>(engine.memory->leaves_at_least.count()));
   const auto memory = static_cast<double>(card.memory.count());
-  constexpr double kThousandths = 1000;
-  return std::max(std::round((memory - leaves) / memory * kThousandths), 1.0) / kThousandths;
+  constexpr double kThousandths = 1000, kLeastFraction = 1 / kThousandths;
+  return std::max(std::round((memory - leaves) / memory * kThousandths) / kThousandths,
+                  kLeastFraction);
 }
 
 }  // namespace moesim::workloads

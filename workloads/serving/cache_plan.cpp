@@ -12,6 +12,8 @@
 namespace moesim::workloads::serving {
 namespace {
 
+constexpr double kNoFraction = 0.001;  // what an engine takes whose own formula leaves it none
+
 constexpr std::int64_t kSequences = 64;  // over which allocation granules are spread
 
 ServingOptions options_of(const Deployment& d, const Pool& pool, std::int64_t step_tokens) {
@@ -45,7 +47,10 @@ CachePlan plan_cache(const Deployment& deployment, const Pool& pool, double mean
   CachePlan plan{.block = pool.cache.block};
   plan.memory = plan_serving(d.model, d.layout, options, load, d.cluster.device);
 
-  const auto context = std::max<std::int64_t>(pool.cache.block, std::llround(mean_context));
+  // Whole blocks: what a sequence leaves empty of its last one is no part of a block's bytes.
+  const std::int64_t block = pool.cache.block;
+  const auto context =
+      (std::max<std::int64_t>(1, std::llround(mean_context)) + block - 1) / block * block;
   load.sequences = kSequences;
   load.context = context;
   const MemoryPlan with = plan_serving(d.model, d.layout, options, load, d.cluster.device);
@@ -80,14 +85,22 @@ CachePlan plan_cache(const Deployment& deployment, const Pool& pool, double mean
         "{}: no room for a cache: weights, activations of {} tokens, buffers and context take {} "
         "of "
         "{} of {} {}; parallelism (tp, pp, ep) divides weights, a smaller scheduler.tokens the "
-        "activations",
+        "activations{}",
         pool.name, step_tokens, sim::to_text(sim::Bytes(gpu.peak() - gpu.kv_cache)),
         pool.cache.fraction, sim::to_text(sim::Bytes(plan.memory.capacity)),
-        pool.cache.of == FractionOf::Card ? "of the card" : "that are free"));
+        pool.cache.of == FractionOf::Card ? "of the card" : "that are free",
+        pool.cache.fraction <= kNoFraction ? ", kv.memory gives another fraction" : ""));
   }
   for (GpuMemory& stage : plan.memory.stages) {
+    const std::int64_t beside = stage.peak() - stage.kv_cache;
     stage.kv_cache = std::llround(static_cast<double>(plan.blocks) *
                                   static_cast<double>(pool.cache.block) * plan.bytes_per_token);
+    if (pool.cache.blocks && beside + stage.kv_cache > plan.memory.capacity) {
+      throw sim::InfeasibleError(fmt::format(
+          "{}: kv.blocks: {} blocks of {} tokens take {}, and what stands beside them {}, of {}",
+          pool.name, plan.blocks, pool.cache.block, sim::to_text(sim::Bytes(stage.kv_cache)),
+          sim::to_text(sim::Bytes(beside)), sim::to_text(sim::Bytes(plan.memory.capacity))));
+    }
   }
   return plan;
 }

@@ -8,11 +8,27 @@
 namespace moesim::workloads::serving {
 namespace {
 
+// Tokens that prompts of a group begin with, all alike, and of all groups; none where the cache
+// does not keep them, or the requests are a trace's.
+struct Shared {
+  double each = 0, all = 0;
+};
+Shared shared_of(const ServingQuestion& question, const Pool& pool) {
+  const auto* laws = std::get_if<RequestLaws>(&question.requests);
+  if (laws == nullptr || !pool.scheduler.prefix_cache || laws->prefixes.groups == 0) return {};
+  const auto each = static_cast<double>(laws->prefixes.tokens);
+  return {.each = each, .all = each * static_cast<double>(laws->prefixes.groups)};
+}
+
 // Passes of one engine whose dp ranks are all as busy.
 class EvenPasses {
  public:
   EvenPasses(const ServingQuestion& question, const Pool& pool, StepCost& cost)
-      : pool_(pool), cost_(cost), input_(question.mean_input()), output_(question.mean_output()) {}
+      : pool_(pool),
+        cost_(cost),
+        input_(question.mean_input()),
+        read_(read_input(question, pool)),
+        output_(question.mean_output()) {}
 
   double seconds(const BatchPlan& plan) {
     const std::vector<BatchPlan> ranks(static_cast<std::size_t>(pool_.layout.dp), plan);
@@ -20,7 +36,7 @@ class EvenPasses {
   }
   BatchPlan prompts(double tokens) const {
     BatchPlan plan;
-    const auto whole = std::max<std::int64_t>(1, std::llround(input_));
+    const auto whole = std::max<std::int64_t>(1, std::llround(read_));
     for (auto left = std::max<std::int64_t>(1, std::llround(tokens)); left > 0;) {
       plan.chunks.push_back({.tokens = std::min(left, whole)});
       left -= plan.chunks.back().tokens;
@@ -36,14 +52,14 @@ class EvenPasses {
     plan.longest = static_cast<std::int64_t>(context());
     return plan;
   }
-  double input() const { return input_; }
+  double read() const { return read_; }
   double output() const { return std::max(1.0, output_); }
   double context() const { return input_ + output() / 2; }
 
  private:
   const Pool& pool_;
   StepCost& cost_;
-  double input_, output_;
+  double input_, read_, output_;
 };
 
 double dp_ranks(const Pool& pool) {
@@ -61,6 +77,19 @@ struct MostAtOnce {
 
 }  // namespace
 
+double read_input(const ServingQuestion& question, const Pool& pool) {
+  return question.mean_input() - shared_of(question, pool).each;
+}
+
+double held_sequences(const ServingQuestion& question, const Pool& pool, const CachePlan& cache,
+                      double part_of_output) {
+  const double tokens =
+      static_cast<double>(cache.blocks * cache.block) - shared_of(question, pool).all;
+  const double own =
+      read_input(question, pool) + part_of_output * std::max(1.0, question.mean_output());
+  return std::max(0.0, tokens) / std::max(1.0, own);
+}
+
 Saturation saturation_of(const ServingQuestion& question, const CachePlan& cache, StepCost& cost,
                          std::optional<std::int64_t> in_flight) {
   const Pool& pool = question.pool;
@@ -70,11 +99,11 @@ Saturation saturation_of(const ServingQuestion& question, const CachePlan& cache
   const auto budget = static_cast<double>(rules.prompt_budget());
   const bool beside = rules.kind != SchedulerKind::Sglang;
   // Tokens of prompts that a sequence's step brings.
-  const double read = question.prefill ? 0 : accepted * passes.input() / passes.output();
+  const double read = question.prefill ? 0 : accepted * passes.read() / passes.output();
 
   MostAtOnce most{static_cast<double>(rules.sequences),
                   fmt::format("{} sequences a dp rank run at once", rules.sequences)};
-  const double held = static_cast<double>(cache.blocks * cache.block) / passes.context();
+  const double held = held_sequences(question, pool, cache, 0.5);
   most.limit(held, fmt::format("the cache holds {:.0f} sequences a dp rank", held));
   if (in_flight) {
     most.limit(static_cast<double>(*in_flight) / ranks,
@@ -111,7 +140,7 @@ Saturation saturation_of_reading(const ServingQuestion& question, StepCost& cost
   EvenPasses passes(question, pool, cost);
   const auto budget = static_cast<double>(pool.scheduler.prompt_budget());
   const double pass = passes.seconds(passes.prompts(budget));
-  return {.capacity = dp_ranks(pool) * budget / passes.input() / pass,
+  return {.capacity = dp_ranks(pool) * budget / passes.read() / pass,
           .by = pool.name + ": reading prompts"};
 }
 

@@ -17,6 +17,15 @@ namespace moesim::workloads::serving {
 // Requests a second of all engines of a pool, and what bounds them.
 using Saturation = ServingReport::Saturation;
 
+// Of a prompt's mean tokens those that are read: not what it begins with like others, where the
+// pool's cache keeps that.
+double read_input(const ServingQuestion& question, const Pool& pool);
+
+// Sequences of mean input that a dp rank's cache holds with such a part of their output: what
+// prompts begin with alike it holds once.
+double held_sequences(const ServingQuestion& question, const Pool& pool, const CachePlan& cache,
+                      double part_of_output);
+
 // Of the pool that decodes, and reads prompts, too, where no other does; with so many requests in
 // flight at most, where that is given.
 Saturation saturation_of(const ServingQuestion& question, const CachePlan& cache, StepCost& cost,

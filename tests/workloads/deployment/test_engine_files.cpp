@@ -216,6 +216,13 @@ TEST_CASE("what an engine chooses by its cards is the first line that fits them"
         std::string::npos);
 }
 
+TEST_CASE("dp ranks are of one engine where they share experts") {
+  CHECK(dp_of_engine({.dp = 8, .ep = 8}) == 8);
+  CHECK(dp_of_engine({.tp = 2, .dp = 4, .ep = 2}) == 1);  // each engine's two ranks have them all
+  CHECK(dp_of_engine({.tp = 4, .dp = 3, .ep = 3}) == 3);
+  CHECK(dp_of_engine({.dp = 8, .ep = 0}) == 1);  // a mistake that was told
+}
+
 TEST_CASE("what an engine leaves of a card is read, instead of a fraction") {
   const Engine any = engine(
       "memory:\n  leaves:\n    - {bytes: 1 GiB}\n    - {bytes: 1 GiB, per: rank, at_least: 2}\n");

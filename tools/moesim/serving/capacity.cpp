@@ -24,6 +24,8 @@ namespace {
 
 using workloads::ServingCapacity;
 
+constexpr double kShortDrain = 0.05;  // of a run that is long enough
+
 // When a GPU is lost: the engines that stop, or go on without it.
 struct Lasting {
   Reliability reliability = {};
@@ -123,11 +125,18 @@ std::string whole_text(const ServingCapacity& c) {
         "                the interval ends at the estimate of its saturation, beyond which no rate "
         "is asked\n";
   }
-  return text +
-         fmt::format(
-             "  there         TTFT p50 {}, p99 {}; TPOT p50 {}, p99 {}; {:.0f} tokens/s out\n",
-             time(at.ttft.median), time(at.ttft.p99), time(at.tpot.median), time(at.tpot.p99),
-             at.output_throughput);
+  text +=
+      fmt::format("  there         TTFT p50 {}, p99 {}; TPOT p50 {}, p99 {}; {:.0f} tokens/s out\n",
+                  time(at.ttft.median), time(at.ttft.p99), time(at.tpot.median), time(at.tpot.p99),
+                  at.output_throughput);
+  if (at.drain_s > kShortDrain * at.duration_s) {
+    text += fmt::format(
+        "                {:.0f} % of the time is after the last request came: with more of them "
+        "(serving.requests.count) a queue has the time to grow\n",
+        100 * at.drain_s / at.duration_s);
+  }
+  for (const std::string& note : at.notes) text += fmt::format("                note: {}\n", note);
+  return text;
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {

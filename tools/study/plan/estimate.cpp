@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tools/study/plan/steady_state.h"
+#include "workloads/serving/saturation.h"
 #include "workloads/serving/schedule/graphs.h"
 #include "workloads/serving/step_cost.h"
 #include "workloads/serving/targets.h"
@@ -74,7 +75,7 @@ class EngineEstimate {
     Estimate found{.first_s = first_s()};
     if (found.first_s > seconds_of(q_, TimeOf::Ttft)) return found;
     // As many prompts, or as much of one, as a pass of the budget has on every rank.
-    const double prompts = std::max(1.0, std::floor(budget_ / input_));
+    const double prompts = std::max(1.0, std::floor(budget_ / read_));
     const BatchPlan pass = reading(prompts);
     found.token_s = seconds(pass);
     found.capacity = dp_ * prompts / passes_ / found.token_s;
@@ -101,7 +102,7 @@ class EngineEstimate {
   BatchPlan decodes(double b, double tokens = 0) const {
     BatchPlan plan{.decodes = whole(b), .queries = 1 + rules_.draft};
     plan.keys = plan.decodes * whole(input_ + output_ / 2);
-    if (tokens >= 1) add_prompts(tokens, input_, plan);
+    if (tokens >= 1) add_prompts(tokens, read_, plan);
     return plan;
   }
   // Chunks of so many prompts.
@@ -131,12 +132,14 @@ class EngineEstimate {
   }
 
   double room() const {
-    return most_sequences(q_.pool, cache_, input_ + (whole_output_ ? output_ : output_ / 2));
+    const double held =
+        workloads::serving::held_sequences(q_, q_.pool, cache_, whole_output_ ? 1 : 0.5);
+    return std::max(1.0, std::min(held, static_cast<double>(rules_.sequences)));
   }
   // As many as leave room in a pass for the prompts that they bring.
   double most_beside_prompts() const {
     if (between_) return room();
-    const double each = 1 + static_cast<double>(rules_.draft) + accepted_ * input_ / output_;
+    const double each = 1 + static_cast<double>(rules_.draft) + accepted_ * read_ / output_;
     return std::min(room(), std::max(1.0, budget_ / each));
   }
 
@@ -148,7 +151,7 @@ class EngineEstimate {
   // What a full pass of prompts brings is dealt out in turn: to all ranks at once where it has one
   // for each, since a chunk is divided by dp.
   double alone_s(double b) {
-    const bool one_by_one = between_ && static_cast<double>(rules_.chunk) < input_;
+    const bool one_by_one = between_ && static_cast<double>(rules_.chunk) < read_;
     const double part = one_by_one ? decoding_part(b * accepted_ / output_, d_.layout.dp) : 1;
     return decode_s(b) / accepted_ / part;
   }
@@ -168,13 +171,13 @@ class EngineEstimate {
   }
   double beside_prompts_s(double b) {
     const double room = std::max(1.0, budget_ - b * static_cast<double>(1 + rules_.draft));
-    const double piece = std::min(input_, room), prompts = std::max(1.0, std::floor(room / input_));
+    const double piece = std::min(read_, room), prompts = std::max(1.0, std::floor(room / read_));
     BatchPlan fullest = decodes(b);
     add_prompts(prompts * piece, piece, fullest);
     const PromptPasses passes{.one_s = seconds(on_one(b, piece, piece)),
                               .all_s = seconds(fullest),
                               .most = dp_ * prompts,
-                              .passes = std::ceil(input_ / room)};
+                              .passes = std::ceil(read_ / room)};
     return passes.token_s(decode_s(b), prompts_a_token(b), PromptPasses::Decodes::Beside) /
            accepted_;
   }
@@ -191,9 +194,9 @@ class EngineEstimate {
   }
 
   double prompts_a_token(double b) const { return b * dp_ * accepted_ / output_; }
-  double prompt_tokens(double b) const { return b * accepted_ * input_ / output_; }
+  double prompt_tokens(double b) const { return b * accepted_ * read_ / output_; }
   double together_of_a_rank() const {
-    return between_ ? std::max(1.0, std::floor(budget_ / input_)) : 1;
+    return between_ ? std::max(1.0, std::floor(budget_ / read_)) : 1;
   }
 
   template <class TokenTime>
@@ -232,10 +235,11 @@ class EngineEstimate {
   const bool alike_ = q_.pool.graphs.alike && d_.layout.dp > 1;
   const double dp_ = static_cast<double>(d_.layout.dp);
   const double input_ = q_.mean_input(), output_ = std::max(1.0, q_.mean_output());
+  const double read_ = workloads::serving::read_input(q_, q_.pool);  // of the input
   const double accepted_ = q_.tokens_a_step();
   // Tokens of a pass of a rank, of a prompt in it, and the passes that a prompt takes.
   const double budget_ = static_cast<double>(rules_.prompt_budget());
-  const double chunk_ = std::min(input_, budget_), passes_ = std::ceil(input_ / budget_);
+  const double chunk_ = std::min(read_, budget_), passes_ = std::ceil(read_ / budget_);
   // Sequences of a rank that have a graph; with none there is no end to them.
   const double graphs_ = static_cast<double>(
       q_.pool.graphs.most_sequences(rules_.draft).value_or(std::numeric_limits<int>::max()));
