@@ -354,3 +354,10 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
 }
 
 }  // namespace moesim::workloads
+    if (q.run->assumed_detect || q.run->assumed_restart)
+      report.defaults.push_back(
+          fmt::format("training.run.failures: {} not given: 0 s {} assumed",
+                      !q.run->assumed_restart  ? "detect is"
+                      : !q.run->assumed_detect ? "restart is"
+                                               : "detect and restart are",
+                      q.run->assumed_detect && q.run->assumed_restart ? "each is" : "is"));

@@ -45,8 +45,7 @@ Json goodput_json(const TrainingReport& r) {
             {"goodput", g.goodput},
             {"ends", g.ends},
             {"gpu_hours", known(g.gpu_hours)},
-            {"days", known(g.days)},
-            {"higher_order", g.higher}};
+            {"days", known(g.days)}};
   if (!r.failures_source.empty()) json["source"] = r.failures_source;
   return json;
 }

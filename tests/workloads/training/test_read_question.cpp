@@ -183,6 +183,12 @@ TEST_CASE("a run with failures and no checkpoint has one that is assumed, and el
     return *scenario(with("run: {tokens: 1e12" + keys + "}")).training()->run;
   };
   const std::string failures = ", failures: {gpu_mtbf: 50000 h}";
+  CHECK(run(failures).assumed_detect);
+  CHECK(run(failures).assumed_restart);
+  const RunPlan detected = run(", failures: {gpu_mtbf: 50000 h, detect: 0 s}");
+  CHECK_FALSE(detected.assumed_detect);
+  CHECK(detected.assumed_restart);
+  CHECK_FALSE(run("").assumed_detect);
   CHECK(run(failures).assumed_checkpoint);
   CHECK(run(failures).blocks_s == 30);
   CHECK_FALSE(run(failures).every_s);
