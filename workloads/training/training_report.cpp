@@ -141,6 +141,7 @@ Json to_json(const TrainingReport& r) {
   }
   for (const auto& [from, us] : r.run_steps)
     json["run_steps"].push_back({{"from", from}, {"step_time_us", us}});
+  if (r.memory_from) json["memory_from"] = *r.memory_from;
   if (r.goodput) json["goodput"] = goodput_json(r);
   json["left_out"] = r.left_out;
   return json;
