@@ -171,6 +171,13 @@ void count_routing(const Deployment& d, const TrainingQuestion& q, ChunkTable& c
   report.routing = filled.routing + ", every expert filled up to its capacity";
 }
 
+// A step with a routing.
+struct Routed {
+  const Deployment& deployment;
+  ChunkTable& chunks;
+  const StepTime& step;
+};
+
 MemoryReport memory_row(const TrainingPlan& plan) {
   const TrainingMemory& gpu = plan.gpu();
   return {.weights = gpu.weights + gpu.gradients + gpu.optimizer,
@@ -180,6 +187,29 @@ MemoryReport memory_row(const TrainingPlan& plan) {
           .peak = gpu.peak(),
           .capacity = plan.capacity,
           .fits = plan.fits()};
+}
+
+// What each pipeline rank keeps, and over time; in place of what is written there if it is more.
+// Returns whether it is.
+bool write_memory(const Routed& routed, const TrainingQuestion& q, const PipelineSchedule& schedule,
+                  Report& report, TrainingReport& training) {
+  const auto& [d, chunks, step] = routed;
+  const TrainingPlan plan = memory_of(d, q, schedule, step, chunks);
+  if (plan.gpu().peak() <= report.memory.peak) return false;
+  training.memory.clear();
+  for (std::size_t r = 0; r < plan.stages.size(); ++r)
+    training.memory.push_back({static_cast<std::int64_t>(r), plan.stages[r]});
+  training.capacity = plan.capacity;
+  report.memory = memory_row(plan);
+  if (!plan.fits()) report.memory.advice = advice_of(d, q, schedule, step, chunks, plan);
+  training.memory_timeline.clear();
+  for (std::uint32_t r = 0; r < schedule.size(); ++r) {
+    TrainingReport::Kept& kept = training.memory_timeline.emplace_back();
+    kept.rank = r;
+    for (const auto& [at, bytes] : kept_over_time(d, q, schedule, step, chunks, r))
+      kept.instants.emplace_back(sim::to_us(at - sim::Time{}), static_cast<double>(bytes));
+  }
+  return true;
 }
 
 // The pipeline as operations: a rank of the graph is a pipeline rank. In the middle one's passes,
@@ -223,12 +253,28 @@ Recording record(const PipelineSchedule& schedule, const StepTime& step, ChunkTa
   return recording;
 }
 
-// How long the same step is with another trace; without one, with every expert as busy.
-sim::Duration step_with(Deployment d, const std::filesystem::path& trace, const TrainingQuestion& q,
-                        const PipelineSchedule& schedule, const DataParallel& replicas) {
-  if (!trace.empty()) d.routing.trace = trace;
-  ChunkTable chunks(d, q, trace.empty());
-  return time_step(d, q, schedule, replicas, chunks).step;
+// How long the steps of a run's parts are; memory is the fullest one's.
+std::vector<double> play_parts(Deployment d, const TrainingQuestion& q,
+                               const PipelineSchedule& schedule, const DataParallel& replicas,
+                               Report& report, TrainingReport& training) {
+  std::vector<double> steps_us;
+  const RunRouting* fullest = nullptr;
+  for (const RunRouting& part : q.run->routing) {
+    d.routing.trace = part.trace;
+    ChunkTable chunks(d, q);
+    const StepTime step = time_step(d, q, schedule, replicas, chunks);
+    // GPUs are as late with one routing as with another.
+    steps_us.push_back(sim::to_us(step.step) * training.mean_us() / training.step_us);
+    training.run_steps.emplace_back(part.from, steps_us.back());
+    if (write_memory({d, chunks, step}, q, schedule, report, training)) fullest = &part;
+  }
+  if (fullest != nullptr) {
+    training.memory_from = fullest->from;
+    report.notes.push_back(
+        fmt::format("memory is of the part of the run from {:g} % on, its fullest: {}",
+                    100 * fullest->from, fullest->trace.filename().string()));
+  }
+  return steps_us;
 }
 
 }  // namespace
@@ -310,27 +356,18 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
   training->peak_tflops = peak / 1e12;
   training->mfu_precision = std::string(hardware::name_of(q.mfu_precision));
 
-  const TrainingPlan plan = memory_of(d, q, schedule, step, chunks);
-  for (std::size_t r = 0; r < plan.stages.size(); ++r)
-    training->memory.push_back({static_cast<std::int64_t>(r), plan.stages[r]});
-  training->capacity = plan.capacity;
-  report.memory = memory_row(plan);
-  if (!plan.fits()) report.memory.advice = advice_of(d, q, schedule, step, chunks, plan);
-
+  write_memory({d, chunks, step}, q, schedule, report, *training);
   training->multiprocessors = d.cluster.device.multiprocessors;
   training->held = chunks.held();
   training->beside = q.overlap.expert || q.overlap.shared_expert;
-  if (chunks.draws() > 1)
-    training->routing_slowdown = alone_us / sim::to_us(step_with(d, {}, q, schedule, replicas));
+  if (chunks.draws() > 1) {
+    ChunkTable busy(d, q, true);
+    training->routing_slowdown =
+        alone_us / sim::to_us(time_step(d, q, schedule, replicas, busy).step);
+  }
   if (q.run) {
     double tokens_per_s = report.tokens_per_s;
-    std::vector<double> steps_us;
-    for (const RunRouting& part : q.run->routing) {
-      // GPUs are as late with one routing as with another.
-      steps_us.push_back(sim::to_us(step_with(d, part.trace, q, schedule, replicas)) * us /
-                         alone_us);
-      training->run_steps.emplace_back(part.from, steps_us.back());
-    }
+    const std::vector<double> steps_us = play_parts(d, q, schedule, replicas, report, *training);
     if (!steps_us.empty())
       tokens_per_s = training->tokens_per_step / (mean_step_us(*q.run, steps_us) * 1e-6);
     training->goodput = goodput_of(*q.run, report.gpus, tokens_per_s);
@@ -339,15 +376,16 @@ RunResult run_training(const Scenario& scenario, const RunOptions& options) {
       report.defaults.push_back(fmt::format(
           "training.run.checkpoint is not given: {{every: optimal, blocks: {:g} s}} is assumed",
           kAssumedBlocks));
+    if (q.run->assumed_detect || q.run->assumed_restart)
+      report.defaults.push_back(
+          fmt::format("training.run.failures: {} not given: 0 s {} assumed",
+                      !q.run->assumed_restart  ? "detect is"
+                      : !q.run->assumed_detect ? "restart is"
+                                               : "detect and restart are",
+                      q.run->assumed_detect && q.run->assumed_restart ? "each is" : "is"));
   }
   training->left_out = left_out(d, q, report);
   for (const std::string& text : training->left_out) report.notes.push_back("left out: " + text);
-  for (std::uint32_t r = 0; r < schedule.size(); ++r) {
-    TrainingReport::Kept& kept = training->memory_timeline.emplace_back();
-    kept.rank = r;
-    for (const auto& [at, bytes] : kept_over_time(d, q, schedule, step, chunks, r))
-      kept.instants.emplace_back(sim::to_us(at - sim::Time{}), static_cast<double>(bytes));
-  }
   if (options.keep_timeline) result.recording = record(schedule, step, chunks);
   result.training = std::move(training);
   return result;

@@ -32,6 +32,11 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
   if (d.host.graphs == Graphs::All || d.host.per_operation + d.host.per_launch == sim::Duration{})
     list.emplace_back(
         "the host launches ahead: no launch is waited for (host: {graphs: none} waits for them)");
+  if (q.sharding == Sharding::Weights)
+    list.emplace_back(
+        "sharding: weights gathers and reduces layer by layer beside the passes, whatever "
+        "overlap.gradients and overlap.parameters say: a pass waits for its first layer, and for "
+        "what the links cannot carry beside it");
   if (q.overlap.tensor)
     list.emplace_back("collectives beside their GEMMs take no multiprocessors from them");
   if (q.overlap.expert)

@@ -31,7 +31,6 @@ std::string goodput_text(const workloads::RunPlan& run, const workloads::Goodput
     text += fmt::format("; a checkpoint of {:g} s every {:.0f} min", run.blocks_s,
                         goodput.checkpoint_every_s / 60);
   }
-  if (goodput.higher > 0) text += " (Daly's higher order: stops are not far apart)";
   return text;
 }
 

@@ -154,11 +154,6 @@ void add_goodput(const TrainingReport& t, std::string& out) {
     out += ", no failures are counted";
   if (g.checkpoint_every_s > 0)
     out += fmt::format(", a checkpoint every {:.0f} s", g.checkpoint_every_s);
-  if (g.higher > 0)
-    out +=
-        "\n                (Daly's higher order: an interval and a restart are not short beside "
-        "the "
-        "time between failures)";
   if (!t.failures_source.empty())
     out += fmt::format("\n                failures as reliability says: {}", t.failures_source);
   if (g.days > 0)

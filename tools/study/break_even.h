@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +25,8 @@ BreakEvenRange read_break_even_range(std::string_view text, const std::string& w
 std::string text_of(const BreakEvenRange& range, double value);
 
 struct Crossing {
-  double before = 0, after = 0;  // differ by 1 %, or are neighbouring whole numbers
+  // Differ by 1 %, or are whole numbers with none between them that has an answer.
+  double before = 0, after = 0;
   bool holds_after = false;
 };
 
@@ -34,7 +36,10 @@ struct BreakEven {
 };
 
 // Asks at 17 points, even in the logarithm, and halves between two that differ. Two changes between
-// neighbouring points go unseen. `holds` is asked once for each value.
-BreakEven break_even(const BreakEvenRange& range, const std::function<bool(double)>& holds);
+// neighbouring points go unseen. `holds` is asked once for each value; where it has no answer the
+// nearest whole number that has one takes its place, else the value is left out.
+// Throws ConfigError where there is none at or near the low end.
+BreakEven break_even(const BreakEvenRange& range,
+                     const std::function<std::optional<bool>(double)>& holds);
 
 }  // namespace moesim::tools

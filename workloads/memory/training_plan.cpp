@@ -47,6 +47,8 @@ class TrainingPlanner {
     states(share, gpu);
     gpu.microbatches_in_flight = share.in_flight;
 
+    const bool titan = load_.trainer == Trainer::Torchtitan;
+    const Whole whole_weights = titan ? Whole{} : whole_of(share);
     double kept = 0, largest = 0, recomputed = 0;
     for (const LayerKind* kind : kinds(share)) {
       const double all = layer_bytes(*kind, {});
@@ -56,14 +58,14 @@ class TrainingPlanner {
       largest = std::max(largest, gradients_within(*kind));
     }
     const double hidden_bytes = tokens_ * number(model_.hidden) * kElement;
-    double temporaries = largest + recomputed + 2 * hidden_bytes / tp_;
+    double temporaries = largest + recomputed + 2 * hidden_bytes / tp_ + whole_weights.layers;
     if (share.loss && model_.head) {
       // Logits and their gradient in 16 bits, the gradient of the head's table, and where tokens
       // are divided the whole hidden states with their gradient.
       const double rows = number(model_.vocab) / tp_;
       const double head = tokens_ * rows * loss_bytes(load_.trainer) +
                           rows * number(model_.hidden) * kElement +
-                          (layout_.tp > 1 ? 2 * hidden_bytes : 0);
+                          (layout_.tp > 1 ? 2 * hidden_bytes : 0) + whole_weights.head;
       temporaries = std::max(temporaries, head + 2 * hidden_bytes / tp_);
     }
     const double in_flight = gpu.microbatches_in_flight;
@@ -71,10 +73,9 @@ class TrainingPlanner {
     if (share.embedding) {
       // At the end of a micro-batch's backward pass: the gradient of the embedding's table.
       const double table = number(model_.vocab) / tp_ * number(model_.hidden) * kElement;
-      peak = std::max(peak, (in_flight - 1) * kept + table);
+      peak = std::max(peak, (in_flight - 1) * kept + table + whole_weights.embedding);
     }
     gpu.activations = whole(in_flight * kept);
-    const bool titan = load_.trainer == Trainer::Torchtitan;
     gpu.temporaries = whole(std::max(peak - in_flight * kept, 0.0) +
                             (titan ? gathered(share) : placeholders(share)));
     gpu.fragmented = whole(fragmentation(load_.trainer) * static_cast<double>(gpu.allocated()));
@@ -96,11 +97,18 @@ class TrainingPlanner {
     return list;
   }
 
+  // Ranks that divide a parameter: dense ones are replicated over dp and cp, experts over edp; with
+  // a group, the same part of each.
+  RankParameters sharers() const {
+    const double dense = number(layout_.dp * layout_.cp), expert = number(layout_.edp());
+    if (load_.sharding_group == 0) return {dense, expert};
+    const double part = std::min(1.0, number(load_.sharding_group) / dense);
+    return {std::max(1.0, dense * part), std::max(1.0, expert * part)};
+  }
+
   void states(const RankShare& share, TrainingMemory& gpu) const {
     const RankParameters sum = parameters_of(model_, layout_, share);
-    // Dense parameters are replicated over dp and cp, experts over edp.
-    const double dense_copies = number(layout_.dp * layout_.cp),
-                 expert_copies = number(layout_.edp());
+    const auto [dense_copies, expert_copies] = sharers();
     const auto bytes = [&](double each, bool divided) {
       return whole(sum.dense * each / (divided ? dense_copies : 1) +
                    sum.expert * each / (divided ? expert_copies : 1));
@@ -164,6 +172,43 @@ class TrainingPlanner {
       add(3, p.expert, number(p.expert) / number(layout_.etp));
     }
     return sum * kElement;
+  }
+
+  // Bytes of sharded weights that are whole on a GPU, beside its part of them: while its fullest
+  // layer is worked backwards, the head is, and the embedding is.
+  struct Whole {
+    double layers = 0, head = 0, embedding = 0;
+  };
+  // A layer is a unit, as it is in the step's time: while one is worked backwards the one before is
+  // gathered, and its own gradient is whole until it is divided. Beside the head the last layer is
+  // gathered; of the tables the gradients are counted where they are made.
+  Whole whole_of(const RankShare& share) const {
+    if (load_.sharding != Sharding::Weights) return {};
+    const auto [dense_sharers, expert_sharers] = sharers();
+    // What one rank has by itself is whole anyway.
+    const auto apart = [dense = dense_sharers > 1,
+                        expert = expert_sharers > 1](const RankParameters& p) {
+      return (dense ? p.dense : 0) + (expert ? p.expert : 0);
+    };
+    std::vector<double> units;
+    for (const LayerRange& range : share.layers)
+      for (std::int64_t l = range.first; l < range.last; ++l)
+        units.push_back(apart(parameters_of(model_, layout_, {.layers = {{l, l + 1}}})));
+    if (share.predictions > 0) {
+      RankParameters prediction =
+          parameters_of(model_, layout_, {.embedding = true, .predictions = 1});
+      prediction.dense -= parameters_of(model_, layout_, {.embedding = true}).dense;
+      units.insert(units.end(), static_cast<std::size_t>(share.predictions), apart(prediction));
+    }
+    const double weight = std::min(load_.weight_bytes, kElement);
+    const double table =
+        dense_sharers > 1 ? weight * number(model_.vocab) / tp_ * number(model_.hidden) : 0;
+    Whole whole{.head = table, .embedding = table};
+    for (std::size_t i = 0; i < units.size(); ++i)
+      whole.layers = std::max(whole.layers, weight * (units[i] + (i > 0 ? units[i - 1] : 0)) +
+                                                load_.gradient_bytes * units[i]);
+    if (!units.empty()) whole.head += weight * units.back();
+    return whole;
   }
 
   // FSDP gathers the weights of a layer in 16 bits while the one before is worked, and has the

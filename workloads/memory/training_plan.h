@@ -78,6 +78,7 @@ struct TrainingLoad {
   Schedule schedule = Schedule::OneForwardOneBackward;
   std::int64_t virtual_stages = 1;  // of Interleaved, a GPU
   Sharding sharding = Sharding::Optimizer;
+  std::int64_t sharding_group = 0;  // ranks that share, of dp x cp; 0: all
   Recompute recompute;
   double weight_bytes = 2, gradient_bytes = 4;  // a parameter
   double optimizer_bytes = 12;                  // master weight and two moments in fp32
@@ -94,7 +95,8 @@ struct TrainingMemory {
   std::int64_t weights = 0, gradients = 0, optimizer = 0;
   std::int64_t activations = 0;  // kept for the backward pass by all micro-batches in flight
   std::int64_t temporaries = 0;  // at the peak: logits and their gradient, gradients of tables,
-                                 // what is recomputed, gradients within a layer
+                                 // what is recomputed, gradients within a layer, what of sharded
+                                 // weights is whole
   std::int64_t buffers = 0, context = 0;
   std::int64_t fragmented = 0;  // held by the allocator and given to nobody, where that is known
   double microbatches_in_flight = 0;

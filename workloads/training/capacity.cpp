@@ -11,6 +11,11 @@ std::int64_t capacity_rows(std::int64_t tokens, const MoeFfn& moe, double factor
                                              static_cast<double>(moe.experts) * factor));
 }
 
+std::int64_t filled_tokens(std::int64_t tokens, const MoeFfn& moe, double factor) {
+  const std::int64_t rows = capacity_rows(tokens, moe, factor);
+  return (rows * moe.experts + moe.top_k - 1) / moe.top_k;
+}
+
 std::int64_t drop_over_capacity(const RoutingView& view, const TokenSources& sources,
                                 const MoeFfn& moe, double factor, LayerRouting& out) {
   copy(view, out);

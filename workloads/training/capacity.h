@@ -14,6 +14,9 @@ namespace moesim::workloads {
 // factor).
 std::int64_t capacity_rows(std::int64_t tokens, const MoeFfn& moe, double factor);
 
+// Of a rank with so many tokens whose experts are all filled up: as many tokens as have those rows.
+std::int64_t filled_tokens(std::int64_t tokens, const MoeFfn& moe, double factor);
+
 // `out` is the view, but that of each source's choices of an expert only the first capacity_rows
 // are kept, by the tokens' order; the others are missing there. Returns how many were dropped.
 // Which of its tokens an expert drops changes nobody's rows or messages by choice; a token that is

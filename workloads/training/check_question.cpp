@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -29,6 +30,15 @@ void check_batch(const Deployment& d, const TrainingQuestion& q, std::vector<Pro
                         fmt::format("sequence: {} tokens do not divide over tp x cp = {} ranks",
                                     q.sequence, p.tp * p.cp),
                         ProblemOf::Batch});
+  } else if (p.cp > 1 && q.sequence % (2 * p.cp) != 0) {
+    // Each rank has a piece from either end, so that all have as much of a causal mask.
+    problems.push_back(
+        {"training",
+         fmt::format(
+             "sequence: {} tokens do not divide into the 2 x cp = {} pieces that ranks take "
+             "of a causal mask: a multiple of {} would do",
+             q.sequence, 2 * p.cp, std::lcm(2 * p.cp, p.tp * p.cp)),
+         ProblemOf::Batch});
   }
 }
 

@@ -27,9 +27,7 @@ RankBatch routed_batch(const Deployment& group, const TrainingQuestion& q) {
   const MoeFfn* moe = group.model.largest_moe();
   if (!q.is_filled() || moe == nullptr) return {prompts(q.micro_batch, q.sequence)};
   const std::int64_t own = q.micro_batch * q.sequence / (p.tp * p.cp);
-  const std::int64_t rows = capacity_rows(own, *moe, *q.capacity);
-  const std::int64_t filled = (rows * moe->experts + moe->top_k - 1) / moe->top_k;
-  return {prompts(1, filled * p.tp * p.cp)};
+  return {prompts(1, filled_tokens(own, *moe, *q.capacity) * p.tp * p.cp)};
 }
 
 // Draws of the routing are these apart in stages that follow each other.

@@ -4,21 +4,18 @@
 //   M   = gpu_mtbf / GPUs                  mean time between failures of the job
 //   C   = how long a checkpoint blocks, R = detect + restart
 //
-// First order, where an interval and a restart are short beside M (Young, Communications of the ACM
-// 17, 1974; Llama 3, arXiv 2407.21783):
+//   T   = from one checkpoint to the next, the block in it: T - C of it are steps
 //
-//   tau  = sqrt(2 C (M + R))
-//   lost = C / tau + (tau / 2 + R) / M
+// Of failures that come at random (J. T. Daly, "A higher order estimate of the optimum checkpoint
+// interval for restart dumps", Future Generation Computer Systems 22, 2006: equations 20 and 37;
+// his tau is T - C):
 //
-// Higher order, where they are not (J. T. Daly, "A higher order estimate of the optimum checkpoint
-// interval for restart dumps", Future Generation Computer Systems 22, 2006: equations 37 and 20):
+//   goodput = (T - C) / (M e^(R/M) (e^(T/M) - 1))                 of the time; 1 - C / T without
+//   any T       = sqrt(2 C M) (1 + sqrt(C / 2M) / 3 + (C / 2M) / 9)   where C < 2M, else M + C
 //
-//   tau  = sqrt(2 C M) (1 + sqrt(C / 2M) / 3 + (C / 2M) / 9) - C    where C < 2M, else M
-//   done = tau / (M e^(R/M) (e^((tau + C) / M) - 1))                 of the time
-//
-// The first up to (tau + R) / M = 0.15, the second from 0.3 on, and between them both, in
-// proportion, so that nothing jumps; the first order's tau decides for an interval that is not
-// given. Times are doubles: a GPU's MTBF is longer than a Duration holds.
+// Where T and R are short beside M these are 1 - C / T - (T / 2 + R) / M and Young's sqrt(2 C M)
+// (Communications of the ACM 17, 1974; Llama 3, arXiv 2407.21783). Rarer failures never make it
+// less. Times are doubles: a GPU's MTBF is longer than a Duration holds.
 #pragma once
 
 #include <cstdint>
@@ -37,11 +34,12 @@ struct RunRouting {
 
 struct RunPlan {
   double tokens = 0;                   // of the whole run; 0: not given
-  std::optional<double> every_s = {};  // a checkpoint; none: the best interval
+  std::optional<double> every_s = {};  // from checkpoint to checkpoint; none: the best interval
   double blocks_s = 0;                 // how long a checkpoint stops the job
   bool assumed_checkpoint = false;     // nothing is said of one: blocks_s is kAssumedBlocks
   double gpu_mtbf_s = 0;               // of a GPU and its part of all else; 0: no failures
   double detect_s = 0, restart_s = 0;
+  bool assumed_detect = false, assumed_restart = false;  // nothing is said of them: 0
   std::string failures_source = {};      // whose these are; empty: the scenario's own
   std::vector<RunRouting> routing = {};  // ascending, the first from 0; none: as the scenario's
 };
@@ -57,7 +55,6 @@ struct Goodput {
   double lost_share = 0, goodput = 1;
   bool ends = true;                // goodput is at least kLeastGoodput
   double gpu_hours = 0, days = 0;  // of the run; 0: its tokens are not given, or it never ends
-  double higher = 0;               // how much of it is Daly's higher order; 0: none
 };
 
 // How long the mean step of a run is whose routing drifts: `steps_us` of each part, weighted by its

@@ -8,6 +8,7 @@
 
 #include "sim/units_text.h"
 #include "workloads/memory/kept_for_weights.h"
+#include "workloads/training/capacity.h"
 #include "workloads/training/pipeline_step.h"
 
 namespace moesim::workloads {
@@ -19,6 +20,7 @@ TrainingLoad load_of(const TrainingQuestion& q, const Deployment& d) {
   load.sequence = q.sequence;
   load.microbatches = q.micro_batches(d.layout.dp);
   load.sharding = q.sharding;
+  load.sharding_group = q.sharding_group.value_or(0);
   load.recompute = q.recompute;
   load.weight_bytes = q.parameter_bytes;
   load.gradient_bytes = q.accumulate_bytes;
@@ -38,28 +40,41 @@ Parallelism replicated(Parallelism layout, const PipelineSchedule& schedule) {
   return layout;
 }
 
-// Rows of the fullest rank over the mean, over a chunk's layers and the draws that are taken.
+// Rows that experts have of a capacity that is filled up, over the selections.
+double filled_share(const Deployment& d, const TrainingQuestion& q) {
+  const MoeFfn* moe = d.model.largest_moe();
+  if (!q.is_filled() || moe == nullptr) return 1;
+  const std::int64_t own = q.micro_batch * q.sequence / (d.layout.tp * d.layout.cp);
+  return static_cast<double>(filled_tokens(own, *moe, *q.capacity)) / static_cast<double>(own);
+}
+
+// Rows of the fullest rank over what each had were experts equally busy and none dropped, over a
+// chunk's layers and the draws that are taken; 0: it has none.
 double imbalance_of(std::uint32_t stage, const std::map<std::uint32_t, std::int64_t>& taken,
                     ChunkTable& chunks) {
   std::vector<std::int64_t> rows(chunks.ranks());
+  std::int64_t selections = 0, dropped = 0;
   for (const auto& [draw, count] : taken) {
     const PlayedChunk& chunk = chunks.of({PassKind::Forward, stage, draw});
     for (std::size_t r = 0; r < rows.size(); ++r) rows[r] += chunk.rows[r];
+    selections += chunk.selections, dropped += chunk.dropped;
   }
   const auto sum = static_cast<double>(std::accumulate(rows.begin(), rows.end(), std::int64_t{0}));
-  if (sum == 0) return 1;
-  return static_cast<double>(*std::ranges::max_element(rows)) * static_cast<double>(rows.size()) /
-         sum;
+  if (sum == 0) return 0;
+  const double uneven =
+      static_cast<double>(*std::ranges::max_element(rows)) * static_cast<double>(rows.size()) / sum;
+  if (dropped == 0) return uneven;
+  return uneven * static_cast<double>(selections - dropped) / static_cast<double>(selections);
 }
 
 // Of a pipeline rank: of its fullest chunk.
 double imbalance_of(const Deployment& d, const TrainingQuestion& q,
                     const PipelineSchedule& schedule, std::uint32_t rank, ChunkTable& chunks) {
   const auto taken = draws_taken(d, q, chunks.draws());
-  double most = 1;
+  double most = 0;
   for (std::uint32_t c = 0; c < schedule.chunks; ++c)
     most = std::max(most, imbalance_of(schedule.stage({rank, c}), taken, chunks));
-  return most;
+  return (most > 0 ? most : 1) * filled_share(d, q);
 }
 
 void add(const RankShare& chunk, RankShare& rank) {
@@ -79,8 +94,9 @@ RankShare chunks_of(const TrainingQuestion& q, const PipelineSchedule& schedule,
 
 TrainingPlan plan_of(const Deployment& d, const TrainingQuestion& q,
                      const PipelineSchedule& schedule, const std::vector<RankShare>& shares) {
-  return plan_training(d.model, replicated(d.layout, schedule), shares, load_of(q, d),
-                       d.cluster.device);
+  TrainingLoad load = load_of(q, d);
+  if (schedule.route == StageRoute::TwoWay) load.sharding_group *= 2;  // as many of all replicas
+  return plan_training(d.model, replicated(d.layout, schedule), shares, load, d.cluster.device);
 }
 
 // Bytes that a pass of a chunk keeps: from forward until its inputs' gradients are there, and from
@@ -159,6 +175,8 @@ TrainingPlan memory_of(const Deployment& d, const TrainingQuestion& q,
   for (std::uint32_t r = 0; r < schedule.size(); ++r) {
     shares.push_back(chunks_of(q, schedule, r));
     shares.back().in_flight = in_flight[r];
+    // What is dropped, only routing tells.
+    shares.back().imbalance = q.capacity && !q.fills_capacity ? 0 : filled_share(d, q);
   }
   return plan_of(d, q, schedule, shares);
 }

@@ -116,7 +116,8 @@ const PlayedChunk& PipelineStep::played(std::uint32_t rank, const Action& action
 
 Duration PipelineStep::time_of(std::uint32_t rank, const Action& action, std::size_t shift) {
   const PlayedChunk& chunk = played(rank, action, shift);
-  return chunk.time + sync_within(rank, action, chunk);
+  const Within within = sync_within(rank, action, chunk);
+  return chunk.time + within.gather + within.reduce;
 }
 
 ScheduleTimes PipelineStep::times(std::size_t shift) {
@@ -130,32 +131,36 @@ ScheduleTimes PipelineStep::times(std::size_t shift) {
   return times;
 }
 
-// What a pass waits for the parameters of its layers, and for the reduction of their gradients,
-// where that is done in every micro-batch.
-Duration PipelineStep::sync_within(std::uint32_t rank, const Action& action,
-                                   const PlayedChunk& chunk) const {
+PipelineStep::Within PipelineStep::sync_within(std::uint32_t rank, const Action& action,
+                                               const PlayedChunk& chunk) const {
   if (question_.sharding == Sharding::Weights) {
-    Duration moved{}, first{};
+    Duration moved{}, first{}, reduced{};
     const auto add = [&](const Pass& pass) {
       if (pass.kind == PassKind::BackwardWeight) return;
       const ChunkSync& sync = replicas_.of(rank, pass.chunk);
       const std::int64_t layers =
           std::max<std::int64_t>(1, question_.stages[schedule_.stage({rank, pass.chunk})].layers);
-      const Duration own = sync.gather + (is_backward(pass.kind) ? sync.reduce : Duration{});
+      const Duration reduce = is_backward(pass.kind) ? sync.reduce : Duration{};
+      const Duration own = sync.gather + reduce;
       moved += own;
+      reduced += reduce;
       first += own / layers;
     };
     add(action.pass);
     if (action.beside) add(*action.beside);
     // A layer is a unit: the first one's parameters and the last one's gradients show, or what
-    // the links cannot carry in the pass beside its exchanges.
-    return std::max(first, moved + chunk.links - chunk.time);
+    // the links cannot carry in the pass beside its exchanges; of either kind as much as is moved.
+    const Duration shows = std::max(first, moved + chunk.links - chunk.time);
+    if (moved == Duration{}) return {.gather = shows};
+    const double share = static_cast<double>(reduced.count()) / static_cast<double>(moved.count());
+    const Duration reduce(std::llround(static_cast<double>(shows.count()) * share));
+    return {.gather = shows - reduce, .reduce = reduce};
   }
   const Pass* backward = backward_of(action);
   if (question_.sharding != Sharding::Gradients || question_.overlap.gradients ||
       backward == nullptr || !has_weights(backward->kind))
     return {};
-  return replicas_.of(rank, backward->chunk).reduce;
+  return {.reduce = replicas_.of(rank, backward->chunk).reduce};
 }
 
 // Of a chunk border between neighbours, the slowest.

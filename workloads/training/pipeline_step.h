@@ -49,6 +49,12 @@ class PipelineStep {
   ChunkPass chunk_of(std::uint32_t rank, const Action& action, std::size_t shift) const;
   const PlayedChunk& played(std::uint32_t rank, const Action& action, std::size_t shift);
   sim::Duration time_of(std::uint32_t rank, const Action& action, std::size_t shift);
+  // What it waits for the parameters of its layers, and for the reduction of their gradients, where
+  // that is done in every micro-batch: parts of its time.
+  struct Within {
+    sim::Duration gather{}, reduce{};
+  };
+  Within sync_within(std::uint32_t rank, const Action& action, const PlayedChunk& chunk) const;
   // For play(). Good as long as this.
   ScheduleTimes times(std::size_t shift);
 
@@ -69,8 +75,6 @@ class PipelineStep {
 
  private:
   std::uint32_t draw(const Pass& pass, std::size_t shift) const;
-  sim::Duration sync_within(std::uint32_t rank, const Action& action,
-                            const PlayedChunk& chunk) const;
   sim::Duration send_of_border() const;
   std::vector<std::vector<sim::Duration>> first_ready() const;
   sim::Time carried(std::uint32_t rank, const PlayedSchedule& played, sim::Time now,

@@ -74,6 +74,33 @@ Jitter read_jitter(const YamlNode& node) {
   return jitter;
 }
 
+// That MFU is over: one the device has a peak for. Where it is not said, bf16 or the next wider
+// one.
+hardware::Precision read_mfu_precision(const YamlNode& node, const hardware::Device& device) {
+  using hardware::Precision;
+  const auto there = [&](Precision p) {
+    return device.peak.contains(p == Precision::FP8Block ? Precision::FP8 : p);
+  };
+  const auto value = node.find("mfu_precision");
+  if (!value) {
+    for (const Precision p : {Precision::BF16, Precision::FP16, Precision::FP32})
+      if (there(p)) return p;
+    return Precision::BF16;
+  }
+  const std::size_t place =
+      value->one_of(std::span<const std::string_view>(hardware::kPrecisionNames));
+  if (place >= hardware::kPrecisions.size()) return Precision::BF16;
+  const Precision asked = hardware::kPrecisions[place];
+  if (!there(asked)) {
+    std::string list;
+    for (const auto& [precision, rate] : device.peak)
+      list += (list.empty() ? "" : ", ") + std::string(hardware::name_of(precision));
+    value->error(fmt::format("{} has no peak in {}: one of {} would do", device.name,
+                             hardware::name_of(asked), list));
+  }
+  return asked;
+}
+
 void lay_out(const YamlNode& node, const Deployment& d, TrainingQuestion& q) {
   const StageLayoutRequest request{.stages = stages_of(q, d.layout.pp),
                                    .layers = d.model.layer_count(),
@@ -209,11 +236,7 @@ TrainingQuestion read_training_question(const YamlNode& node, const Deployment& 
     q.draws =
         value->is_scalar() && value->text() == "all" ? kAllDraws : value->integer(1, kMostDraws);
   if (const auto value = node.find("jitter")) q.jitter = read_jitter(*value);
-  if (const auto value = node.find("mfu_precision")) {
-    const std::size_t place =
-        value->one_of(std::span<const std::string_view>(hardware::kPrecisionNames));
-    if (place < hardware::kPrecisions.size()) q.mfu_precision = hardware::kPrecisions[place];
-  }
+  q.mfu_precision = read_mfu_precision(node, d.cluster.device);
   if (const auto run = node.find("run")) q.run = read_run_plan(*run, stated);
   lay_out(node, d, q);
   return q;

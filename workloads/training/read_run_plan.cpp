@@ -85,8 +85,13 @@ RunPlan read_run_plan(const YamlNode& node, const std::optional<hardware::Reliab
   if (const auto failures = node.find("failures")) {
     failures->allow_only({"gpu_mtbf", "detect", "restart"});
     run.gpu_mtbf_s = seconds(failures->at("gpu_mtbf"), true);
-    if (const auto value = failures->find("detect")) run.detect_s = seconds(*value);
-    if (const auto value = failures->find("restart")) run.restart_s = seconds(*value);
+    const auto told = [&](const char* key, double& time) {
+      const auto value = failures->find(key);
+      if (value) time = seconds(*value);
+      return value.has_value();
+    };
+    run.assumed_detect = !told("detect", run.detect_s);
+    run.assumed_restart = !told("restart", run.restart_s);
   } else if (stated) {
     run.gpu_mtbf_s = stated->gpu_hours * 3600;
     run.restart_s = stated->restart_h * 3600;

@@ -62,8 +62,9 @@ class Stepper {
         const auto shown = exposed_of(chunk);
         for (std::size_t i = 0; i < shown.size(); ++i) exposed[i] += shown[i], left -= shown[i];
         of(exposed, Exposed::Pipeline) += a.behind_send;
-        of(exposed, Exposed::Parameters) +=
-            a.end - a.start - a.behind_send - chunk.time;  // sync_within
+        const PipelineStep::Within within = parts_.sync_within(r, a.action, chunk);
+        of(exposed, Exposed::Parameters) += within.gather;
+        of(exposed, Exposed::Gradients) += within.reduce;
         computing[a.action.beside                                  ? 3
                   : a.action.pass.kind == PassKind::Forward        ? 0
                   : a.action.pass.kind == PassKind::BackwardWeight ? 2

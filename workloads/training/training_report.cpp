@@ -45,8 +45,7 @@ Json goodput_json(const TrainingReport& r) {
             {"goodput", g.goodput},
             {"ends", g.ends},
             {"gpu_hours", known(g.gpu_hours)},
-            {"days", known(g.days)},
-            {"higher_order", g.higher}};
+            {"days", known(g.days)}};
   if (!r.failures_source.empty()) json["source"] = r.failures_source;
   return json;
 }
@@ -142,6 +141,7 @@ Json to_json(const TrainingReport& r) {
   }
   for (const auto& [from, us] : r.run_steps)
     json["run_steps"].push_back({{"from", from}, {"step_time_us", us}});
+  if (r.memory_from) json["memory_from"] = *r.memory_from;
   if (r.goodput) json["goodput"] = goodput_json(r);
   json["left_out"] = r.left_out;
   return json;

@@ -88,7 +88,9 @@ struct TrainingReport {
   std::optional<Goodput> goodput = {};
   std::string failures_source = {};  // whose failures goodput counts; empty: the scenario's own
   std::vector<std::pair<double, double>> run_steps = {};  // from which part of the run on, us
-  std::vector<std::string> left_out;                      // what this does not play
+  std::optional<double> memory_from = {};  // of the part of the run that its memory is of; none: of
+                                           // the scenario's own routing
+  std::vector<std::string> left_out;       // what this does not play
 
   TrainingPlan plan() const;  // of its memory, by pipeline rank
 };

@@ -52,6 +52,30 @@ TEST_CASE("of whole numbers the first that holds is found, and none is asked twi
   CHECK(asked.size() < 28);
 }
 
+TEST_CASE("of whole numbers those that have an answer are asked, between whom it changes") {
+  // Multiples of 8 from 10 on: 16 is the first; 72 is below 77, 80 is not.
+  const BreakEvenRange range{.key = "x", .low = 10, .high = 250, .whole = true};
+  std::set<double> asked;
+  const BreakEven found = break_even(range, [&](double x) -> std::optional<bool> {
+    CHECK(asked.insert(x).second);
+    CHECK(x >= 10);
+    CHECK(x <= 250);
+    if (static_cast<int>(x) % 8 != 0) return {};
+    return x >= 77;
+  });
+  CHECK_FALSE(found.holds_at_low);
+  CHECK(found.holds_at_high);
+  REQUIRE(found.crossings.size() == 1);
+  CHECK(found.crossings[0].before == 72);
+  CHECK(found.crossings[0].after == 80);
+  // Where none has one, or the first number that is no whole one has none, that is told.
+  const std::string none = "x: neither 10 nor a value near it can be asked";
+  const auto nothing = [](double) { return std::optional<bool>(); };
+  CHECK(tests::thrown<sim::ConfigError>([&] { (void)break_even(range, nothing); }) == none);
+  CHECK(tests::thrown<sim::ConfigError>(
+            [&] { (void)break_even({.key = "x", .low = 10, .high = 20}, nothing); }) == none);
+}
+
 TEST_CASE("a range has a key, two ends and one unit") {
   const auto range =
       read_break_even_range("cluster.scale_out.bandwidth=100..3200 Gbit/s", "--over");

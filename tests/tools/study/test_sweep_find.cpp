@@ -84,3 +84,15 @@ TEST_CASE("variants are compared with each other") {
         "--variant: expected NAME:KEY=VALUE, such as A:parallelism.ep=16, not "
         "\"parallelism.ep=16\"");
 }
+
+TEST_CASE("values that a scenario refuses are skipped, and said to be") {
+  // Four dp ranks: multiples of 4 from 4 on; below 10 that are 4 and 8.
+  Values values = mixtral("training.step_time_us > 0", "training.global_batch=4..10");
+  values["SCENARIO"] = {"mixtral-8x7b-training-h100"};
+  values["set"] = {"network=bound", "routing={law: balanced}",
+                   "parallelism={tp: 4, pp: 4, dp: 4, ep: 8, etp: 1}"};
+  const std::string text = printed(tools::sweep_find_command(), values);
+  CHECK(text.find("(2 runs)\n  holds at all of 2 values that were asked\n"
+                  "  skipped as invalid: 5 values, such as 5: ") != std::string::npos);
+  CHECK(text.find("global_batch: 5 sequences are no whole number") != std::string::npos);
+}

@@ -54,6 +54,63 @@ TEST_CASE("a parameter takes 18 bytes, and 6 + 12/D where D ranks share the opti
   CHECK(states(Sharding::Weights, 8) == doctest::Approx(18.0 / 8));
 }
 
+TEST_CASE("ranks of a sharding group share among themselves, and a group of one shares nothing") {
+  // 32 ranks, none of experts: 12/G a parameter of the optimizer; 4 and 2 more that G share.
+  const ModelSpec model = shipped("llama-3-8b");
+  const auto params = static_cast<double>(count_params(model).total());
+  const auto states = [&](Sharding sharding, std::int64_t group) {
+    TrainingLoad load;
+    load.sharding = sharding;
+    load.sharding_group = group;
+    const TrainingMemory gpu = plan_training(model, {.dp = 32}, load, large()).gpu();
+    return static_cast<double>(gpu.weights + gpu.gradients + gpu.optimizer) / params;
+  };
+  for (const Sharding sharding : {Sharding::Optimizer, Sharding::Gradients, Sharding::Weights}) {
+    CHECK(states(sharding, 1) == doctest::Approx(18));
+    CHECK(states(sharding, 32) == doctest::Approx(states(sharding, 0)));
+  }
+  CHECK(states(Sharding::Optimizer, 2) == doctest::Approx(6 + 12.0 / 2));
+  CHECK(states(Sharding::Gradients, 4) == doctest::Approx(2 + 16.0 / 4));
+  CHECK(states(Sharding::Weights, 8) == doctest::Approx(18.0 / 8));
+  // dp 8, ep 4: of two replicas of each expert a group of 4 of 8 ranks has one, which shares with
+  // nobody. The rest is shared by 4.
+  const ModelSpec mixtral = shipped("mixtral-8x7b");
+  TrainingLoad load;
+  load.sharding_group = 4;
+  const RankParameters p = parameters_of(mixtral, {.dp = 8, .ep = 4},
+                                         {.layers = {{0, 32}}, .embedding = true, .loss = true});
+  CHECK(static_cast<double>(
+            plan_training(mixtral, {.dp = 8, .ep = 4}, load, large()).gpu().optimizer) ==
+        doctest::Approx(12 * (p.dense / 4 + p.expert)));
+}
+
+TEST_CASE("of sharded weights two layers are whole, and the gradient of one") {
+  // Llama 3 8B, a layer: attention 2 x 4096^2 + 2 x 4096 x 1024, FFN 3 x 4096 x 14336, norms 8192:
+  // 218,112,000 parameters. Beside a layer's backward pass 2 x 2 B of each and 4 B of its gradient;
+  // beside the head its table of 128,256 x 4096 and the last layer, 2 B each.
+  const ModelSpec model = shipped("llama-3-8b");
+  constexpr double kLayer = 218'112'000, kTable = 128'256.0 * 4096;
+  const auto temporaries = [&](Sharding sharding, std::int64_t sequence, std::int64_t group = 0) {
+    TrainingLoad load;
+    load.sequence = sequence;
+    load.sharding = sharding;
+    load.sharding_group = group;
+    return static_cast<double>(plan_training(model, {.dp = 8}, load, large()).gpu().temporaries);
+  };
+  for (const std::int64_t sequence : {64, 4096})
+    CHECK(temporaries(Sharding::Weights, sequence) - temporaries(Sharding::Gradients, sequence) ==
+          doctest::Approx(2 * (kTable + kLayer)));
+  CHECK(temporaries(Sharding::Weights, 4096, 1) == temporaries(Sharding::Gradients, 4096));
+  // A stage without ends.
+  const auto middle = [&](Sharding sharding) {
+    TrainingLoad load;
+    load.sharding = sharding;
+    return static_cast<double>(
+        plan_training(model, {.dp = 8}, {{.layers = {{4, 8}}}}, load, large()).gpu().temporaries);
+  };
+  CHECK(middle(Sharding::Weights) - middle(Sharding::Gradients) == doctest::Approx(8 * kLayer));
+}
+
 TEST_CASE("experts share the optimizer over their own replicas only") {
   // dp 8, ep 4: two replicas of each expert. Experts: 6 + 12/2 a parameter and 1/4 of them; the
   // rest: 6 + 12/8.

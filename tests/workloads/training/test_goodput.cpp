@@ -7,19 +7,63 @@
 using namespace moesim::workloads;
 
 TEST_CASE("a run on 16,384 GPUs with 50,700 hours each loses a tenth") {
-  // Llama 3: M = 50,700 / 16,384 = 3.0945 h = 11,140 s. C 30 s, R 300 s:
-  // tau = sqrt(2 x 30 x 11,440) = 828.5 s; lost = 30 / 828.5 + (414.3 + 300) / 11,140
-  //     = 0.0362 + 0.0641 = 0.1003.
+  // Llama 3: M = 50,700 / 16,384 = 3.0945 h = 11,140.1 s. C 30 s, R 300 s, C / 2M = 0.0013465:
+  // T = sqrt(2 x 30 x 11,140.1) (1 + 0.036695 / 3 + 0.0013465 / 9) = 817.56 x 1.012381 = 827.68 s;
+  // T / M = 0.074297, R / M = 0.026930.
+  // (827.68 - 30) / 11,140.1 / (1.027296 x 0.077127) = 0.071605 / 0.079232 = 0.90373.
   const RunPlan plan{
       .blocks_s = 30, .gpu_mtbf_s = 50700.0 * 3600, .detect_s = 100, .restart_s = 200};
   const Goodput found = goodput_of(plan, 16384, 1e6);
   CHECK(found.mtbf_h == doctest::Approx(3.0945).epsilon(1e-4));
-  CHECK(found.checkpoint_every_s == doctest::Approx(828.5).epsilon(1e-4));
-  CHECK(found.lost_share == doctest::Approx(0.1003).epsilon(1e-3));
-  CHECK(found.goodput == 1 - found.lost_share);
-  CHECK(found.higher == 0);
+  CHECK(found.checkpoint_every_s == doctest::Approx(827.68).epsilon(1e-5));
+  CHECK(found.goodput == doctest::Approx(0.90373).epsilon(1e-4));
+  CHECK(found.lost_share == 1 - found.goodput);
   CHECK(found.ends);
   CHECK(found.days == 0);
+}
+
+TEST_CASE("an interval has the checkpoint in it, with failures as without") {
+  // Every 120 s, of which 60 are the checkpoint; R = 900 s, M = 2,250 s.
+  // Without failures 60 / 120. With them 60 / 2,250 = 0.0266667 of
+  // e^0.4 (e^0.0533333 - 1) = 1.4918247 x 0.0547812 = 0.0817239: 0.326302.
+  RunPlan plan{.every_s = 120, .blocks_s = 60};
+  CHECK(goodput_of(plan, 1, 1).goodput == 0.5);
+  plan.gpu_mtbf_s = 2250, plan.detect_s = 300, plan.restart_s = 600;
+  CHECK(goodput_of(plan, 1, 1).goodput == doctest::Approx(0.326302).epsilon(1e-5));
+  CHECK(goodput_of(plan, 1, 1).checkpoint_every_s == 120);
+  // Failures that hardly come leave what there is without them.
+  plan.gpu_mtbf_s = 1e15;
+  CHECK(goodput_of(plan, 1, 1).goodput == doctest::Approx(0.5));
+}
+
+TEST_CASE("rarer failures, quicker restarts and shorter checkpoints never leave less progress") {
+  for (const double every : {0.0, 61.0, 70.0, 120.0, 1800.0, 1e5}) {  // 0: the best one
+    for (const double blocks : {1.0, 30.0, 60.0, 600.0}) {
+      if (every > 0 && blocks >= every) continue;
+      for (const double again : {0.0, 60.0, 900.0}) {
+        CAPTURE(every);
+        CAPTURE(blocks);
+        CAPTURE(again);
+        RunPlan never{.blocks_s = blocks};  // does a GPU fail
+        if (every > 0) never.every_s = every;
+        double before = goodput_of(never, 8, 1).goodput;
+        for (double hours = 1e6; hours > 0.05; hours /= 1.01) {
+          RunPlan run{.blocks_s = blocks, .gpu_mtbf_s = 3600 * hours, .restart_s = again};
+          if (every > 0) run.every_s = every;
+          const double now = goodput_of(run, 8, 1).goodput;
+          CHECK(now <= before);
+          CHECK(before - now < 0.02);
+          before = now;
+          RunPlan worse = run;
+          worse.restart_s += 1;
+          CHECK(goodput_of(worse, 8, 1).goodput <= now);
+          worse = run;
+          worse.blocks_s *= 1.01;
+          if (every == 0 || worse.blocks_s < every) CHECK(goodput_of(worse, 8, 1).goodput <= now);
+        }
+      }
+    }
+  }
 }
 
 TEST_CASE("a run takes its tokens over the rate that is progress") {
@@ -32,60 +76,29 @@ TEST_CASE("a run takes its tokens over the rate that is progress") {
   CHECK(found.gpu_hours == doctest::Approx(24 * 8 / 0.99));
 }
 
-TEST_CASE("an interval that is long beside the time between failures is Daly's") {
-  // M = 1,000 s, C = 50 s: Young has sqrt(2 x 50 x 1,000) = 316.23 s, a third of M. Daly, with
-  // C / 2M = 0.025: 316.228 (1 + sqrt(0.025) / 3 + 0.025 / 9) - 50
-  //                 = 316.228 x 1.055482 - 50 = 283.773.
+TEST_CASE("the best interval is Daly's, and the checkpoint") {
+  // M = 1,000 s, C = 50 s, C / 2M = 0.025: sqrt(2 x 50 x 1,000) (1 + sqrt(0.025) / 3 + 0.025 / 9)
+  //                 = 316.228 x 1.055482 = 333.773, of which 283.773 are steps.
   // Of the time 283.773 / (1,000 (e^0.333773 - 1)) = 283.773 / 396.226 = 0.71619 is progress.
   const Goodput best = goodput_of({.blocks_s = 50, .gpu_mtbf_s = 4000}, 4, 1);
-  CHECK(best.higher == 1);
-  CHECK(best.checkpoint_every_s == doctest::Approx(283.773).epsilon(1e-6));
+  CHECK(best.checkpoint_every_s == doctest::Approx(333.773).epsilon(1e-6));
   CHECK(best.goodput == doctest::Approx(0.71619).epsilon(1e-5));
   CHECK(best.lost_share == 1 - best.goodput);
   // R = 100 s: e^-0.1 of that, 0.64803; the interval has no R in it.
   const RunPlan slower{.blocks_s = 50, .gpu_mtbf_s = 1000, .detect_s = 40, .restart_s = 60};
-  CHECK(goodput_of(slower, 1, 1).checkpoint_every_s == doctest::Approx(283.773).epsilon(1e-6));
+  CHECK(goodput_of(slower, 1, 1).checkpoint_every_s == doctest::Approx(333.773).epsilon(1e-6));
   CHECK(goodput_of(slower, 1, 1).goodput == doctest::Approx(0.64803).epsilon(1e-5));
-  // C >= 2M: every M; 1 / (e^3.5 - 1) = 1 / 32.1155 is progress.
+  // C >= 2M: M of steps; 1 / (e^3.5 - 1) = 1 / 32.1155 is progress.
   const Goodput rare = goodput_of({.blocks_s = 2500, .gpu_mtbf_s = 1000}, 1, 1);
-  CHECK(rare.checkpoint_every_s == 1000);
+  CHECK(rare.checkpoint_every_s == 3500);
   CHECK(rare.goodput == doctest::Approx(1 / 32.1155).epsilon(1e-5));
-}
-
-TEST_CASE("Daly's interval is better than those around it, and than Young's") {
   const auto at = [](double every) {
     return goodput_of({.every_s = every, .blocks_s = 50, .gpu_mtbf_s = 1000, .restart_s = 100}, 1,
                       1)
         .goodput;
   };
-  CHECK(at(283.773) > at(316.228));
-  CHECK(at(283.773) > at(0.95 * 283.773));
-  CHECK(at(283.773) > at(1.05 * 283.773));
-}
-
-TEST_CASE("between the two orders a run has some of both, and nothing jumps") {
-  // M = 1,000 s, every 200 s, C = 10 s, R = 25 s: (200 + 25) / 1,000 = 0.225 is half way.
-  // First: 1 - 10 / 200 - (100 + 25) / 1,000 = 0.825. Higher:
-  // 200 / (1,000 e^0.025 (e^0.21 - 1)) = 0.2 / (1.0253151 x 0.2336781) = 0.834747.
-  const RunPlan plan{.every_s = 200, .blocks_s = 10, .gpu_mtbf_s = 1000, .restart_s = 25};
-  CHECK(goodput_of(plan, 1, 1).higher == doctest::Approx(0.5));
-  CHECK(goodput_of(plan, 1, 1).goodput == doctest::Approx((0.825 + 0.834747) / 2).epsilon(1e-6));
-  // More GPUs, which fail more often, never have more progress, nor a job that blocks for longer.
-  for (const double again : {0.0, 60.0, 900.0}) {
-    for (const double blocks : {1.0, 30.0, 600.0}) {
-      double before = 1;
-      for (double hours = 1e6; hours > 0.05; hours /= 1.01) {
-        const RunPlan run{.blocks_s = blocks, .gpu_mtbf_s = 3600 * hours, .restart_s = again};
-        const double now = goodput_of(run, 8, 1).goodput;
-        CHECK(now <= before);
-        CHECK(before - now < 0.02);
-        CHECK(goodput_of(
-                  {.blocks_s = 1.05 * blocks, .gpu_mtbf_s = 3600 * hours, .restart_s = again}, 8, 1)
-                  .goodput <= now);
-        before = now;
-      }
-    }
-  }
+  CHECK(at(333.773) > at(0.95 * 333.773));
+  CHECK(at(333.773) > at(1.05 * 333.773));
 }
 
 TEST_CASE("a run whose GPUs fail faster than it restarts never ends, and takes no number of days") {

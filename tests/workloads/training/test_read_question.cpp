@@ -183,6 +183,12 @@ TEST_CASE("a run with failures and no checkpoint has one that is assumed, and el
     return *scenario(with("run: {tokens: 1e12" + keys + "}")).training()->run;
   };
   const std::string failures = ", failures: {gpu_mtbf: 50000 h}";
+  CHECK(run(failures).assumed_detect);
+  CHECK(run(failures).assumed_restart);
+  const RunPlan detected = run(", failures: {gpu_mtbf: 50000 h, detect: 0 s}");
+  CHECK_FALSE(detected.assumed_detect);
+  CHECK(detected.assumed_restart);
+  CHECK_FALSE(run("").assumed_detect);
   CHECK(run(failures).assumed_checkpoint);
   CHECK(run(failures).blocks_s == 30);
   CHECK_FALSE(run(failures).every_s);
@@ -231,6 +237,15 @@ TEST_CASE("a scenario asks one thing") {
       "x.yaml:5:11: training: a scenario asks one thing: leave out training, or step and serving");
 }
 
+TEST_CASE("MFU is over a peak that the device has") {
+  CHECK(error_of(with("mfu_precision: nvfp4")) ==
+        "x.yaml:5:62: training.mfu_precision: H100 SXM has no peak in nvfp4: one of fp64, fp32, "
+        "tf32, bf16, fp16, fp8, fp8_block, int8 would do");
+  CHECK(scenario(with("mfu_precision: fp8_block")).training()->mfu_precision ==
+        hardware::Precision::FP8Block);
+  CHECK(scenario(kBatch).training()->mfu_precision == hardware::Precision::BF16);
+}
+
 TEST_CASE("mistakes in the keys of training are told with their places") {
   CHECK(error_of(with("shedule: gpipe")) ==
         "x.yaml:5:47: training: unknown key \"shedule\"; did you mean \"schedule\"?");
@@ -270,6 +285,10 @@ TEST_CASE("what a schedule cannot do is told with what would do") {
         "of 1 on 4 dp ranks: a multiple of 4 would do");
   CHECK(error_of("sequence: 4098, global_batch: 256") ==
         "x.yaml:5:11: training: sequence: 4098 tokens do not divide over tp x cp = 4 ranks");
+  // Of 8 ranks each has the k-th and the k-th last of 16 pieces; 8,200 are 8 x 1,025.
+  CHECK(error_of("sequence: 8200, global_batch: 256", "{cp: 8, dp: 8, ep: 8}") ==
+        "x.yaml:5:11: training: sequence: 8200 tokens do not divide into the 2 x cp = 16 pieces "
+        "that ranks take of a causal mask: a multiple of 16 would do");
   CHECK(error_of(with("schedule: none")) ==
         "x.yaml:5:11: training: schedule: none is of one stage, not of pp = 4: 1f1b would do");
   CHECK(error_of("sequence: 4096, global_batch: 24, schedule: dualpipe") ==

@@ -65,6 +65,8 @@ TEST_CASE("a step of two micro-batches takes the time that a hand computes") {
     q.sharding = Sharding::Optimizer;
     CHECK(twice.step - step_of(d, q).step == 244'000'000_ps);
     check_sums(twice);
+    CHECK(twice.ranks[0].exposed_us[static_cast<std::size_t>(Exposed::Gradients)] == 2 * 244);
+    CHECK(twice.ranks[0].exposed_us[static_cast<std::size_t>(Exposed::Parameters)] == 127);
   }
   SUBCASE("weights that are gathered show what no computation hides") {
     // ZeRO-3, one layer a stage: gather 127 us before F and BW, in BW reduce-scatter 244 us more:
@@ -75,6 +77,9 @@ TEST_CASE("a step of two micro-batches takes the time that a hand computes") {
                               2 * (2 * 127'000'000_ps + 244'000'000_ps) + 13'214'000_ps +
                               10'004'000_ps + 92'605'000_ps);
     check_sums(weights);
+    CHECK(weights.ranks[0].exposed_us[static_cast<std::size_t>(Exposed::Gradients)] == 2 * 244);
+    CHECK(weights.ranks[0].exposed_us[static_cast<std::size_t>(Exposed::Parameters)] ==
+          2 * 2 * 127);
   }
   SUBCASE("buckets start before the last backward pass is done") {
     // 3,107,000 parameters in 4 pieces of 438 / 4 us. The first is ready three quarters of a

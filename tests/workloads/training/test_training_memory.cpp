@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tests/workloads/training/hand_training.h"
 #include "tests/workloads/training/mixtral_job.h"
 #include "workloads/training/training_report.h"
 
@@ -88,6 +89,95 @@ TEST_CASE("what weights' gradients need stays until they are computed") {
   CHECK(waits > 0);
   CHECK(report.memory[3].memory.activations ==
         doctest::Approx(std::max(pass + 3 * waits, 4 * waits)).epsilon(1e-6));
+}
+
+TEST_CASE("memory with sharded weights and groups is what the plan says") {
+  struct Row {
+    const char* training;
+    Sharding sharding;
+    std::int64_t group;
+  };
+  for (const Row& row : {Row{"sharding: weights", Sharding::Weights, 0},
+                         Row{"sharding: weights, sharding_group: 2", Sharding::Weights, 2},
+                         Row{"sharding: gradients, sharding_group: 2", Sharding::Gradients, 2},
+                         Row{"sharding_group: 1", Sharding::Optimizer, 1}}) {
+    CAPTURE(std::string(row.training));
+    const Scenario s = scenario(row.training);
+    TrainingLoad load;
+    load.microbatches = 16;
+    load.sharding = row.sharding;
+    load.sharding_group = row.group;
+    const TrainingPlan plan =
+        plan_training(s.deployment.model, s.deployment.layout, load, s.deployment.cluster.device);
+    const TrainingReport report = report_of(s);
+    for (std::size_t r = 0; r < 4; ++r)
+      CHECK(report.memory[r].memory.peak() == plan.stages[r].peak());
+  }
+}
+
+TEST_CASE("a capacity is what rows of experts take, filled up or not") {
+  const auto activations = [](const std::string& capacity,
+                              const std::string& routing = "{law: balanced}") {
+    const TrainingReport report = report_of(scenario("draws: 2" + capacity, routing));
+    return static_cast<double>(report.memory[0].memory.activations);
+  };
+  // Of a share of the selections each has a unit of rows; factors of F have F.
+  const double none = activations("");
+  const double twice = activations(", capacity: {factor: 2, pad: true}");
+  const double unit = twice - none;
+  CHECK(unit > 0);
+  CHECK(activations(", capacity: {factor: 1, pad: true}") == doctest::Approx(none));
+  CHECK(activations(", capacity: {factor: 6, pad: true}") == doctest::Approx(none + 5 * unit));
+  CHECK(activations(", capacity: {factor: 0.5, pad: true}") == doctest::Approx(none - unit / 2));
+  // Not filled up no expert has more than its tokens, nor than its capacity.
+  CHECK(activations(", capacity: {factor: 2, pad: false}") == doctest::Approx(none));
+  CHECK(activations(", capacity: {factor: 0.5, pad: false}") == doctest::Approx(none - unit / 2));
+  const double skewed = activations("", "{law: zipf, skew: 1}");
+  CHECK(activations(", capacity: {factor: 8, pad: false}", "{law: zipf, skew: 1}") ==
+        doctest::Approx(skewed).epsilon(0.005));  // tokens are drawn one by one, other ones
+  CHECK(activations(", capacity: {factor: 1, pad: false}", "{law: zipf, skew: 1}") < skewed);
+  CHECK(activations(", capacity: {factor: 1, pad: false}", "{law: zipf, skew: 1}") <=
+        none * (1 + 1e-9));
+}
+
+TEST_CASE("memory of a run whose routing drifts is its fullest part's") {
+  // Two sequences of 64 tokens, one a rank of two that have two experts each: all choices of one
+  // trace are of the first rank's experts, of the other of all four's in turn.
+  const tests::TemporaryFolder folder;
+  const auto trace = [&](const std::string& name, std::uint16_t experts) {
+    std::vector<ExpertId> ids;
+    for (int i = 0; i < 256; ++i) ids.push_back(static_cast<ExpertId>(i % experts));
+    TraceWriter writer(folder.path() / name, {.layers = 1, .experts = 4, .top_k = 2});
+    writer.append({.ids = ids});
+    writer.close();
+    return folder.path() / name;
+  };
+  const auto even = trace("even.h5", 4), skewed = trace("skewed.h5", 2);
+  Scenario s;
+  s.deployment = testing::hand_training_deployment(even);
+  TrainingQuestion q = testing::hand_question();
+  q.sequence = 64;
+  const auto with_run = [&](const std::vector<RunRouting>& routing) {
+    q.run = RunPlan{.tokens = 1e6, .routing = routing};
+    s.question = q;
+    return run(s);
+  };
+  const RunResult same = with_run({{0, even}, {0.5, even}});
+  const RunResult drifts = with_run({{0, even}, {0.5, skewed}});
+  // The first part's, and nothing is said.
+  CHECK_FALSE(same.training->memory_from);
+  REQUIRE(drifts.training->memory_from);
+  CHECK(*drifts.training->memory_from == 0.5);
+  // Of the fullest rank twice the rows: as of a run that begins so.
+  s.deployment.routing.trace = skewed;
+  const RunResult begins = with_run({});
+  CHECK(drifts.training->memory[0].memory.activations ==
+        begins.training->memory[0].memory.activations);
+  CHECK(drifts.report.memory.peak == begins.report.memory.peak);
+  CHECK(drifts.report.memory.peak > same.report.memory.peak);
+  CHECK(std::ranges::count(
+            drifts.report.notes,
+            "memory is of the part of the run from 50 % on, its fullest: skewed.h5") == 1);
 }
 
 TEST_CASE("a timeline is told by few instants, the fullest and the last among them") {

@@ -53,6 +53,20 @@ TEST_CASE("a run that never ends has no days, and one without a checkpoint says 
   CHECK(std::ranges::count(result.report.defaults,
                            "training.run.checkpoint is not given: {every: optimal, blocks: 30 s} "
                            "is assumed") == 1);
+  const auto assumed = [](const std::string& failures) {
+    const Scenario s =
+        scenario("run: {tokens: 1e12, failures: {gpu_mtbf: 50000 h" + failures + "}}");
+    const std::vector<std::string> defaults = run(s).report.defaults;
+    const auto found = std::ranges::find_if(defaults, [](const std::string& text) {
+      return text.starts_with("training.run.failures");
+    });
+    return found == defaults.end() ? std::string() : *found;
+  };
+  CHECK(assumed(", detect: 0 s, restart: 5 min").empty());
+  CHECK(assumed("") ==
+        "training.run.failures: detect and restart are not given: 0 s each is assumed");
+  CHECK(assumed(", detect: 5 min") ==
+        "training.run.failures: restart is not given: 0 s is assumed");
   const Scenario plain = scenario("run: {tokens: 1e12}");
   const auto told = to_json(run(plain), plain).at("training").at("goodput");
   CHECK(told.at("goodput") == 1);

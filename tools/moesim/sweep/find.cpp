@@ -66,13 +66,36 @@ class Finder {
   // Of the values that were asked, those at which something does not fit, and what would do.
   const std::map<double, std::string>& too_large() const { return too_large_; }
 
-  // A step that does not fit is nobody's answer, unless the condition asks what fits.
-  bool holds(double value) {
+  // Throws ConfigError where it begins with no value that is the scenario's.
+  BreakEven search(Console console) {
+    try {
+      return break_even(range_, [&](double value) {
+        if (console.interrupted())
+          throw sim::Error(sim::ExitCode::Interrupted, "moesim sweep find: interrupted");
+        return holds(value);
+      });
+    } catch (const sim::ConfigError&) {
+      if (asked_.empty() && invalid_.contains(range_.low))
+        throw sim::ConfigError(invalid_.at(range_.low));
+      throw;
+    }
+  }
+
+  // Values at which there is no scenario, and why.
+  const std::map<double, std::string>& invalid() const { return invalid_; }
+
+  // A step that does not fit is nobody's answer, unless the condition asks what fits. Nothing where
+  // there is no such scenario.
+  std::optional<bool> holds(double value) {
     AskedValue& asked = asked_[value];
     try {
       if (variants_.empty()) asked.reports[""] = report({}, value);
       for (const Variant& variant : variants_)
         asked.reports[variant.name] = report(variant.sets, value);
+    } catch (const sim::ConfigError& error) {
+      invalid_.emplace(value, error.what());
+      asked_.erase(value);
+      return {};
     } catch (const sim::InfeasibleError& error) {
       too_large_.emplace(value, error.what());
       asked.fits = false;
@@ -116,7 +139,7 @@ class Finder {
   std::shared_ptr<const workloads::TraceCache> traces_;
   int runs_ = 0;
   std::map<double, AskedValue> asked_;
-  std::map<double, std::string> too_large_;
+  std::map<double, std::string> too_large_, invalid_;
 };
 
 // ": it does not fit: needs …" of a value at which it does not.
@@ -144,6 +167,14 @@ std::string range_text(const Finder& finder, const Crossing& crossing,
                   : "above " + text_of(range, range.high));
 }
 
+// "  skipped as invalid: 3 values, such as 9: …"
+std::string skipped_text(const Finder& finder) {
+  if (finder.invalid().empty()) return {};
+  const auto& [value, why] = *finder.invalid().begin();
+  return fmt::format("  skipped as invalid: {} values, such as {}: {}\n", finder.invalid().size(),
+                     text_of(finder.range(), value), why);
+}
+
 std::string to_text(const Finder& finder, const BreakEven& found) {
   const BreakEvenRange& range = finder.range();
   const auto at = [&](double value) { return text_of(range, value); };
@@ -157,7 +188,7 @@ std::string to_text(const Finder& finder, const BreakEven& found) {
                           finder.too_large().begin()->second.empty()
                               ? ""
                               : ": " + finder.too_large().begin()->second);
-    return text + "\n";
+    return text + "\n" + skipped_text(finder);
   }
   bool says_none = false;
   for (const Crossing& c : found.crossings) {
@@ -172,16 +203,12 @@ std::string to_text(const Finder& finder, const BreakEven& found) {
   }
   if (says_none)
     text += "  no interval: it is reckoned of conditions on times and rates of steps\n";
-  return text;
+  return text + skipped_text(finder);
 }
 
 sim::ExitCode run(const Arguments& arguments, Console console) {
   Finder finder(arguments);
-  const BreakEven found = break_even(finder.range(), [&](double value) {
-    if (console.interrupted())
-      throw sim::Error(sim::ExitCode::Interrupted, "moesim sweep find: interrupted");
-    return finder.holds(value);
-  });
+  const BreakEven found = finder.search(console);
   const sim::ExitCode code =
       finder.too_large().size() == finder.values() ? sim::ExitCode::Infeasible : sim::ExitCode::Ok;
   if (!arguments.json()) {
@@ -201,6 +228,9 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
   json["do_not_fit"] = Json::array();
   for (const auto& [value, advice] : finder.too_large())
     json["do_not_fit"].push_back({{"value", text_of(range, value)}, {"advice", advice}});
+  json["invalid"] = Json::array();
+  for (const auto& [value, why] : finder.invalid())
+    json["invalid"].push_back({{"value", text_of(range, value)}, {"reason", why}});
   json["crossings"] = Json::array();
   for (const Crossing& c : found.crossings) {
     json["crossings"].push_back({{"before", text_of(range, c.before)},
@@ -232,7 +262,8 @@ Command sweep_find_command() {
           "of "
           "the crossing is said: what a cost model gets wrong it gets wrong in all variants and at "
           "all values, and between these times lie on a line of logarithms. Exit code 3 where "
-          "nothing that was asked fits.",
+          "nothing that was asked fits. Values that the scenario refuses are skipped, and said to "
+          "be; of whole numbers the nearest that it takes is asked instead.",
       .options = {{.name = "SCENARIO",
                    .help = "a scenario: a YAML file, or the name of one that ships",
                    .required = true,
