@@ -4,6 +4,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "workloads/step/rank_ops.h"
+#include "workloads/training/stage_speeds.h"
+
 namespace moesim::workloads {
 namespace {
 
@@ -69,6 +72,7 @@ DataParallel::DataParallel(const Deployment& deployment, const TrainingQuestion&
       chunks.push_back(sync);
     }
     finalise_.push_back(finalise_of(rank));
+    speeds_.push_back(slowest_of(deployment, rank));
   }
   std::vector<Rank> all(layout_.ranks());
   std::iota(all.begin(), all.end(), Rank{0});
@@ -143,9 +147,9 @@ sim::Duration DataParallel::collective(const std::vector<Rank>& all, double para
                     .alone;
 }
 
-sim::Duration DataParallel::pass(double bytes) const {
+sim::Duration DataParallel::pass(std::uint32_t rank, double bytes) const {
   if (bytes == 0) return {};
-  return kernels_.elementwise({.bytes = bytes_of(bytes)}).time;
+  return time_at(speeds_[rank], kernels_.elementwise({.bytes = bytes_of(bytes)}).time);
 }
 
 double DataParallel::sharded(std::uint32_t rank) const {
@@ -168,18 +172,18 @@ double DataParallel::sharded(std::uint32_t rank) const {
 sim::Duration DataParallel::zero(std::uint32_t rank) const {
   RankParameters sum;
   for (const ChunkSync& chunk : chunks_[rank]) sum += chunk.parameters;
-  return pass(question_.accumulate_bytes * (sum.dense + sum.expert));
+  return pass(rank, question_.accumulate_bytes * (sum.dense + sum.expert));
 }
 
 sim::Duration DataParallel::norm(std::uint32_t rank) const {
-  return pass(question_.accumulate_bytes * sharded(rank));
+  return pass(rank, question_.accumulate_bytes * sharded(rank));
 }
 
 // Reads gradient, master weight, two moments; writes the last three and the parameter.
 sim::Duration DataParallel::adam(std::uint32_t rank) const {
   const sim::Duration gpu =
-      pass(sharded(rank) * (question_.accumulate_bytes + 2 * question_.master_bytes +
-                            4 * question_.moment_bytes + question_.parameter_bytes));
+      pass(rank, sharded(rank) * (question_.accumulate_bytes + 2 * question_.master_bytes +
+                                  4 * question_.moment_bytes + question_.parameter_bytes));
   const Host& host = deployment_.host;
   if (host.graphs == Graphs::All) return gpu;
   const std::int64_t each =

@@ -64,7 +64,7 @@ class DataParallel {
   // Pipeline ranks that hold the embedding's table, the first one's copy; none where each has all
   // of its uses.
   std::vector<std::uint32_t> table_holders() const;
-  sim::Duration pass(double bytes) const;
+  sim::Duration pass(std::uint32_t rank, double bytes) const;
   double sharded(std::uint32_t rank) const;        // parameters that its optimizer works on
   std::int64_t tensors(std::uint32_t rank) const;  // that its parameters are, an expert's its own
 
@@ -77,6 +77,7 @@ class DataParallel {
   std::vector<std::vector<ChunkSync>> chunks_;  // [rank][chunk]
   std::vector<std::uint32_t> holders_ = {};     // of a table that is summed: pipeline ranks
   std::vector<sim::Duration> finalise_ = {};    // [rank]
+  std::vector<double> speeds_ = {};             // [rank], of the slowest GPU
   sim::Duration barrier_{};
 };
 
