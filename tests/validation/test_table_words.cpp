@@ -150,6 +150,25 @@ TEST_CASE("unknown words of experts, laws and modes refuse no table") {
         "mode \"compiled\" read as graph");
 }
 
+TEST_CASE("more GPUs than a node has are taken as one, in doubt") {
+  const auto guess = [](const char* rows) { return answer("nccl", rows).guess; };
+  CHECK(guess("op_name,num_gpus,bytes\nall_reduce,8,1048576\n").empty());
+  CHECK(guess("op_name,num_gpus,bytes\nall_reduce,16,1048576\n") ==
+        "num_gpus \"16\" read as one node of 16, where a node of H100 SXM has 8 at most (between "
+        "nodes: moesim exchange CLUSTER)");
+  CHECK(answer("nccl", "op_name,num_gpus,bytes\nall_reduce,16,1048576\n").estimate.extrapolated);
+  const CsvTable table =
+      CsvTable::parse("op_name,num_gpus,bytes\nall_reduce,72,1024\nall_reduce,144,1024\n", "t.csv");
+  const std::vector<std::string> notes =
+      notes_on(table, device("gb200"), predict_table("nccl", table, device("gb200"), ""));
+  const auto beyond = [](const std::string& note) {
+    return note ==
+           "t.csv: 1 row: num_gpus \"144\" read as one node of 144, where a node of GB200 has 72 "
+           "at most (between nodes: moesim exchange CLUSTER), in doubt (extrapolated)";
+  };
+  CHECK(std::ranges::count_if(notes, beyond) == 1);
+}
+
 TEST_CASE("a broadcast goes the way of an all-gather, and says so") {
   const Answer gather = answer("nccl", "op_name,num_gpus,bytes\nall_gather,4,1048576\n");
   const Answer broadcast = answer("nccl", "op_name,num_gpus,bytes\nbcast,4,1048576\n");

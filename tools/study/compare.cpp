@@ -270,8 +270,8 @@ Comparison compare_reports(const Json& report_a, const std::string& a_name, cons
     return side.service() ? "a service" : side.training() ? "training" : "steps";
   };
   if (a.service() != b.service() || a.training() != b.training()) {
-    throw sim::InputError(fmt::format("{} is of {}, {} of {}: they have no time in common", a_name,
-                                      kind(a), b_name, kind(b)));
+    throw sim::ConfigError(fmt::format("{} is of {}, {} of {}: they have no time in common", a_name,
+                                       kind(a), b_name, kind(b)));
   }
   try {
     Comparison comparison{.metric = a.service() ? "mean_ttft_us" : "step_time_us",

@@ -118,9 +118,12 @@ std::string name_of_group(const std::vector<Part>& parts, Changes group) {
 }  // namespace
 
 void explain(const Scenario& a, const Scenario& b, Comparison& comparison) {
-  if (a.step() == nullptr || b.step() == nullptr) {
+  if (a.training() != nullptr || b.training() != nullptr)
+    throw sim::ConfigError(
+        "--why: a step of training is not mixed with another: compare without --why tells the time "
+        "of both, part by part");
+  if (a.step() == nullptr || b.step() == nullptr)
     throw sim::ConfigError("--why: a service is not mixed with another: compare steps of both");
-  }
   const std::vector<Part> parts = parts_between(a, b);
   Mixtures mixtures(a, b, parts);
   const std::vector<Changes> groups = groups_that_can_be(mixtures, parts.size());

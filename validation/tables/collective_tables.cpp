@@ -31,9 +31,22 @@ std::string nccl_name(std::string_view word) {
   return std::string(word);
 }
 
-double ranks(const TableReader& reader, std::size_t row) {
+// GPUs that NVLink joins: racks of 72, DGX-2's 16, else boards of 8.
+std::int64_t largest_node(const hardware::Device& device) {
+  if (device.name.starts_with("GB") || device.name.starts_with("VR")) return 72;
+  return device.name.starts_with("V100") ? 16 : 8;
+}
+
+// Rows have no nodes: more GPUs than a node has are taken as one all the same, in doubt.
+double ranks(const TableReader& reader, std::size_t row, const hardware::Device& device) {
   const std::int64_t n = reader.count(row, "num_gpus", 2);
   if (n > kMostRanks) reader.fail(row, "num_gpus", "at most 2^20 GPUs");
+  const std::int64_t most = largest_node(device);
+  if (n > most)
+    reader.guess(row, "num_gpus",
+                 fmt::format("one node of {}, where a node of {} has {} at most (between nodes: "
+                             "moesim exchange CLUSTER)",
+                             n, device.name, most));
   return static_cast<double>(n);
 }
 
@@ -75,7 +88,7 @@ Tasks read_nccl(const sim::io::CsvTable& table, const hardware::Device& device,
                                               : hardware::parse_nccl_operation(name);
     if (!operation) reader.set_apart(row, "op_name");
     const hardware::NcclShape shape{.operation = *operation,
-                                    .ranks = ranks(reader, row),
+                                    .ranks = ranks(reader, row, device),
                                     .bytes = static_cast<double>(reader.count(row, "bytes")),
                                     .has_switch = hardware::sums_in_switch(device)};
     Item item = reader.item(row, "latency_us");
@@ -91,7 +104,7 @@ Tasks read_custom_allreduce(const sim::io::CsvTable& table, const hardware::Devi
   const TableReader reader(table);
   TaskBuilder<hardware::CustomAllReduceModel> builder("custom_allreduce", device, reader);
   reader.for_each_row([&](std::size_t row) {
-    const hardware::AllReduceShape shape{.ranks = ranks(reader, row),
+    const hardware::AllReduceShape shape{.ranks = ranks(reader, row, device),
                                          .bytes = static_cast<double>(reader.count(row, "bytes"))};
     Item item = reader.item(row, "latency_us");
     item.groups = {fmt::format("bytes{:012}", shape.bytes)};

@@ -11,6 +11,7 @@
 #include "hardware/collectives/multicast.h"
 #include "sim/error.h"
 #include "sim/random.h"
+#include "workloads/deployment/engine.h"
 #include "workloads/placement/dispatch.h"
 #include "workloads/placement/experts.h"
 
@@ -70,6 +71,12 @@ hardware::PricedExchange token_exchange(const hardware::Cluster& cluster,
                                         std::span<const Rank> group, MulticastAlgorithm algorithm,
                                         const TokenQuestion& q) {
   const hardware::MulticastTraits& traits = hardware::traits_of(algorithm);
+  if (algorithm == MulticastAlgorithm::DeepEpLowLatency &&
+      q.tokens_per_rank > kHighestDispatchTokens)
+    throw sim::ConfigError(fmt::format(
+        "deepep_low_latency carries {} tokens of a rank at most, not {}: its kernels count no "
+        "further; deepep_normal would do",
+        kHighestDispatchTokens, q.tokens_per_rank));
   const DispatchCounts counts = count_tokens(
       cluster, static_cast<std::uint32_t>(group.size()),
       {.selections = traits.selections, .tokens = traits.copies, .node_tokens = traits.node_copies},

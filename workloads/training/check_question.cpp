@@ -10,6 +10,7 @@
 #include "workloads/training/expert_group.h"
 #include "workloads/training/operations.h"
 #include "workloads/training/read_question.h"
+#include "workloads/training/slow_links.h"
 
 namespace moesim::workloads {
 namespace {
@@ -184,6 +185,8 @@ std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
                                                 "1f1b would do",
                                                 d.layout.pp)});
   if (!problems.empty()) return problems;
+  if (std::string wrong = slow_links_problem(d); !wrong.empty())
+    problems.push_back({"cluster", "faults: " + wrong});
   const ScheduleShape shape{.ranks = d.layout.pp,
                             .micro_batches = q.micro_batches(d.layout.dp),
                             .chunks = q.virtual_stages,

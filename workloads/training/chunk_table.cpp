@@ -11,6 +11,7 @@
 #include "workloads/training/bound_timeline.h"
 #include "workloads/training/capacity.h"
 #include "workloads/training/group_routing.h"
+#include "workloads/training/stage_speeds.h"
 #include "workloads/training/weaver.h"
 
 namespace moesim::workloads {
@@ -54,6 +55,7 @@ struct ChunkTable::Shared {
         clocks(network, false),
         alone(input({})),
         woven(input(communication.share_beside())) {
+    speeds = stage_speeds(deployment, q);
     for (std::uint32_t stage = 0; stage < question.stages.size(); ++stage)
       first_alike.push_back(first_like(stage));
   }
@@ -144,14 +146,17 @@ struct ChunkTable::Shared {
       return std::tuple(content.embedding, content.predictions, content.loss, std::move(kinds));
     };
     for (std::uint32_t other = 0; other < stage; ++other)
-      if (key(question.stages[other]) == key(question.stages[stage])) return other;
+      if (speeds[other] == speeds[stage] &&
+          key(question.stages[other]) == key(question.stages[stage]))
+        return other;
     return stage;
   }
 
   const TrainingQuestion& question;
   Deployment group;
   bool alike;
-  std::vector<std::uint32_t> first_alike;  // of each stage: the first that has the same
+  std::vector<std::vector<double>> speeds;  // [stage][rank of the group]
+  std::vector<std::uint32_t> first_alike;   // of each stage: the first that has the same
   RankLayout layout;
   hardware::Kernels kernels;
   hardware::TrainingAttention cores;
@@ -315,7 +320,7 @@ ChunkTable::StageLoads ChunkTable::loads(std::uint32_t stage, std::uint32_t draw
 // How far the host is ahead after a pass that it starts with the GPU.
 sim::Duration ChunkTable::lead_after(const ChunkPass& pass) {
   Shared& s = *shared_;
-  Weaver weaver(s.group.cluster, s.layout.ranks(), s.group.host, {}, false, ops_);
+  Weaver weaver(s.speeds[pass.stage], s.group.host, {}, false, ops_);
   weave(s, pass, pass, weaver);
   ops_ = std::max(ops_, weaver.graph().size());
   return weaver.host().lead(s.timeline_of(weaver.graph()));
@@ -327,7 +332,7 @@ PlayedChunk ChunkTable::play(const ChunkPass& pass, sim::Duration lead, const Ch
   SIM_CHECK(pass.draw < s.draws, "a draw of the routing that there is not");
   const Deployment& d = s.group;
   const Rank ranks = s.layout.ranks();
-  Weaver weaver(d.cluster, ranks, d.host, lead, true, ops_);
+  Weaver weaver(s.speeds[pass.stage], d.host, lead, true, ops_);
   PlayedChunk played;
   const auto list = weave(s, pass, named != nullptr ? *named : pass, weaver);
   ops_ = std::max(ops_, weaver.graph().size());

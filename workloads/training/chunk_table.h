@@ -1,7 +1,8 @@
 // What a pass of a stage takes (level 1): the passes of its layers on one expert group, every
 // exchange played on the cluster's links. A pass is played when it is first asked for, and
-// remembered; stages of equal content are one where the routing is balanced, or uniform. Then each
-// has the draws in an order of its own, so that a micro-batch that is slow in one is not so in all.
+// remembered; stages of equal content, whose GPUs are as fast (stage_speeds.h), are one where the
+// routing is balanced, or uniform. Then each has the draws in an order of its own, so that a
+// micro-batch that is slow in one is not so in all.
 //
 // The host of a rank (host_stream.h) is as far ahead when a pass starts as the pass before leaves
 // it, which is taken to be the other one of the same stage: a backward pass after a forward one,

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <numeric>
 
+#include "workloads/step/rank_ops.h"
+#include "workloads/training/stage_speeds.h"
+
 namespace moesim::workloads {
 namespace {
 
@@ -43,14 +46,15 @@ DataParallel::DataParallel(const Deployment& deployment, const TrainingQuestion&
       kernels_(kernels),
       layout_(deployment.layout),
       communication_(deployment.cluster, deployment.all_reduce, deployment.tokens,
-                     deployment.formats.dispatch, deployment.formats.combine) {
+                     deployment.formats.dispatch, deployment.formats.combine),
+      slow_(deployment.cluster) {
   const Parallelism& p = deployment.layout;
   const double bucket = question.bucket
                             ? static_cast<double>(*question.bucket)
                             : std::max(kBucket, kBucketPerRank * static_cast<double>(p.dp));
   holders_ = table_holders();
   for (std::uint32_t rank = 0; rank < schedule.size(); ++rank) {
-    const std::vector<Rank> dense = replicas(rank, false), experts = replicas(rank, true);
+    const Groups dense = replicas(rank, false), experts = replicas(rank, true);
     std::vector<ChunkSync>& chunks = chunks_.emplace_back();
     for (std::uint32_t chunk = 0; chunk < schedule.chunks; ++chunk) {
       ChunkSync sync;
@@ -69,29 +73,45 @@ DataParallel::DataParallel(const Deployment& deployment, const TrainingQuestion&
       chunks.push_back(sync);
     }
     finalise_.push_back(finalise_of(rank));
+    speeds_.push_back(slowest_of(deployment, rank));
   }
   std::vector<Rank> all(layout_.ranks());
   std::iota(all.begin(), all.end(), Rank{0});
-  if (all.size() > 1) barrier_ = communication_.all_reduce(all, sim::Bytes(kFp32)).alone;
+  if (all.size() > 1) barrier_ = together(&Communication::all_reduce, {all}, sim::Bytes(kFp32));
 }
 
-std::vector<Rank> DataParallel::replicas(std::uint32_t rank, bool experts) const {
+DataParallel::Groups DataParallel::replicas(std::uint32_t rank, bool experts) const {
   const Parallelism& p = deployment_.layout;
-  std::vector<Rank> list;
-  const auto add = [&](std::int64_t pp) {
-    if (experts) {
-      for (std::int64_t e = 0; e < p.edp(); ++e)
-        list.push_back(layout_.rank_of(ExpertCoordinate{.edp = e, .pp = pp}));
-      return;
+  std::vector<std::int64_t> stages{rank};
+  if (schedule_.route == StageRoute::TwoWay) stages.push_back(schedule_.size() - 1 - rank);
+  const std::int64_t places = !slow_.any() ? 1 : experts ? p.etp * p.ep : p.tp;
+  Groups groups;
+  for (std::int64_t place = 0; place < places; ++place) {
+    std::vector<Rank>& list = groups.emplace_back();
+    for (const std::int64_t pp : stages) {
+      if (experts) {
+        for (std::int64_t e = 0; e < p.edp(); ++e)
+          list.push_back(layout_.rank_of(
+              ExpertCoordinate{.etp = place % p.etp, .ep = place / p.etp, .edp = e, .pp = pp}));
+        continue;
+      }
+      for (std::int64_t dp = 0; dp < p.dp; ++dp)
+        for (std::int64_t cp = 0; cp < p.cp; ++cp)
+          list.push_back(
+              layout_.rank_of(DenseCoordinate{.tp = place, .cp = cp, .dp = dp, .pp = pp}));
     }
-    for (std::int64_t dp = 0; dp < p.dp; ++dp)
-      for (std::int64_t cp = 0; cp < p.cp; ++cp)
-        list.push_back(layout_.rank_of(DenseCoordinate{.cp = cp, .dp = dp, .pp = pp}));
-  };
-  add(rank);
-  if (schedule_.route == StageRoute::TwoWay) add(schedule_.size() - 1 - rank);
-  std::sort(list.begin(), list.end());
-  return list;
+    std::sort(list.begin(), list.end());
+  }
+  return groups;
+}
+
+sim::Duration DataParallel::together(Collective how, const Groups& groups, sim::Bytes bytes) const {
+  const hardware::PricedExchange first = (communication_.*how)(groups.front(), bytes);
+  if (!slow_.any()) return first.alone;
+  std::vector<sim::Exchange> all;
+  for (const std::vector<Rank>& group : groups)
+    all.push_back((communication_.*how)(group, bytes).exchange);
+  return first.alone + slow_.more(all);
 }
 
 std::vector<std::uint32_t> DataParallel::table_holders() const {
@@ -118,34 +138,42 @@ std::vector<std::uint32_t> DataParallel::table_holders() const {
 }
 
 // Of `parameters` numbers of so many bytes.
-sim::Duration DataParallel::collective(const std::vector<Rank>& all, double parameters,
-                                       double bytes, bool gather) const {
-  if (all.size() == 1 || parameters == 0) return {};
+sim::Duration DataParallel::collective(const Groups& replicas, double parameters, double bytes,
+                                       bool gather) const {
+  const std::size_t all = replicas.front().size();
+  if (all == 1 || parameters == 0) return {};
   const sim::Bytes whole = bytes_of(parameters * bytes);
   if (question_.sharding == Sharding::None)
-    return gather ? sim::Duration{} : communication_.all_reduce(all, whole).alone;
+    return gather ? sim::Duration{} : together(&Communication::all_reduce, replicas, whole);
   // Of experts, the same part of their replicas.
   const Parallelism& p = deployment_.layout;
-  std::size_t group = all.size();
+  std::size_t group = all;
   if (question_.sharding_group && *question_.sharding_group < p.dp * p.cp)
     group = std::max<std::size_t>(1, group * static_cast<std::size_t>(*question_.sharding_group) /
                                          static_cast<std::size_t>(p.dp * p.cp));
-  const std::vector<Rank> inside(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(group));
+  Groups inside, between;
+  for (const std::vector<Rank>& ranks : replicas) {
+    for (std::size_t first = 0; first < all; first += group)
+      inside.emplace_back(
+          ranks.begin() + static_cast<std::ptrdiff_t>(first),
+          ranks.begin() + static_cast<std::ptrdiff_t>(std::min(all, first + group)));
+    for (std::size_t place = 0; place < group; ++place) {
+      std::vector<Rank>& list = between.emplace_back();
+      for (std::size_t i = place; i < all; i += group) list.push_back(ranks[i]);
+    }
+  }
   sim::Duration time{};
   if (group > 1)
-    time = gather ? communication_.all_gather(inside, whole).alone
-                  : communication_.reduce_scatter(inside, whole).alone;
-  if (gather || group == all.size()) return time;
-  std::vector<Rank> between;
-  for (std::size_t i = 0; i < all.size(); i += group) between.push_back(all[i]);
-  return time + communication_
-                    .all_reduce(between, bytes_of(parameters * bytes / static_cast<double>(group)))
-                    .alone;
+    time = together(gather ? &Communication::all_gather : &Communication::reduce_scatter, inside,
+                    whole);
+  if (gather || group == all) return time;
+  return time + together(&Communication::all_reduce, between,
+                         bytes_of(parameters * bytes / static_cast<double>(group)));
 }
 
-sim::Duration DataParallel::pass(double bytes) const {
+sim::Duration DataParallel::pass(std::uint32_t rank, double bytes) const {
   if (bytes == 0) return {};
-  return kernels_.elementwise({.bytes = bytes_of(bytes)}).time;
+  return time_at(speeds_[rank], kernels_.elementwise({.bytes = bytes_of(bytes)}).time);
 }
 
 double DataParallel::sharded(std::uint32_t rank) const {
@@ -168,18 +196,18 @@ double DataParallel::sharded(std::uint32_t rank) const {
 sim::Duration DataParallel::zero(std::uint32_t rank) const {
   RankParameters sum;
   for (const ChunkSync& chunk : chunks_[rank]) sum += chunk.parameters;
-  return pass(question_.accumulate_bytes * (sum.dense + sum.expert));
+  return pass(rank, question_.accumulate_bytes * (sum.dense + sum.expert));
 }
 
 sim::Duration DataParallel::norm(std::uint32_t rank) const {
-  return pass(question_.accumulate_bytes * sharded(rank));
+  return pass(rank, question_.accumulate_bytes * sharded(rank));
 }
 
 // Reads gradient, master weight, two moments; writes the last three and the parameter.
 sim::Duration DataParallel::adam(std::uint32_t rank) const {
   const sim::Duration gpu =
-      pass(sharded(rank) * (question_.accumulate_bytes + 2 * question_.master_bytes +
-                            4 * question_.moment_bytes + question_.parameter_bytes));
+      pass(rank, sharded(rank) * (question_.accumulate_bytes + 2 * question_.master_bytes +
+                                  4 * question_.moment_bytes + question_.parameter_bytes));
   const Host& host = deployment_.host;
   if (host.graphs == Graphs::All) return gpu;
   const std::int64_t each =
@@ -226,18 +254,37 @@ sim::Duration DataParallel::finalise_of(std::uint32_t rank) const {
     holds = holds || holds_table(content, model);
   }
   sim::Duration sum{};
-  const Rank first = layout_.rank_of(DenseCoordinate{.pp = at});
+  // Of each place of a stage where links are slow, else of the first.
+  const auto each = [&](auto&& group) {
+    Groups groups;
+    const std::int64_t dps = slow_.any() ? p.dp : 1, cps = slow_.any() ? p.cp : 1;
+    for (std::int64_t dp = 0; dp < dps; ++dp)
+      for (std::int64_t cp = 0; cp < cps; ++cp)
+        group(DenseCoordinate{.cp = cp, .dp = dp, .pp = at}, groups);
+    return groups;
+  };
   if (p.tp > 1 && norms > 0)
-    sum += communication_.all_reduce(layout_.tp_group(first), sim::Bytes(kFp32 * norms)).alone;
-  const std::vector<Rank> dense = replicas(rank, false);
-  if (biases > 0 && dense.size() > 1)
-    sum += communication_.all_reduce(dense, sim::Bytes(kFp32 * biases)).alone;
+    sum += together(&Communication::all_reduce,
+                    each([&](const DenseCoordinate& place, Groups& groups) {
+                      groups.push_back(layout_.tp_group(layout_.rank_of(place)));
+                    }),
+                    sim::Bytes(kFp32 * norms));
+  const Groups dense = replicas(rank, false);
+  if (biases > 0 && dense.front().size() > 1)
+    sum += together(&Communication::all_reduce, dense, sim::Bytes(kFp32 * biases));
   if (holds && holders_.size() > 1) {
-    std::vector<Rank> ends;
-    for (const std::uint32_t r : holders_)
-      ends.push_back(layout_.rank_of(DenseCoordinate{.pp = static_cast<std::int64_t>(r)}));
+    const std::int64_t tps = slow_.any() ? p.tp : 1;
+    const Groups ends = each([&](DenseCoordinate place, Groups& groups) {
+      for (place.tp = 0; place.tp < tps; ++place.tp) {
+        std::vector<Rank>& list = groups.emplace_back();
+        for (const std::uint32_t r : holders_) {
+          place.pp = static_cast<std::int64_t>(r);
+          list.push_back(layout_.rank_of(place));
+        }
+      }
+    });
     const std::int64_t table = model.vocab / p.tp * model.hidden;
-    sum += communication_.all_reduce(ends, sim::Bytes(kFp32 * table)).alone;
+    sum += together(&Communication::all_reduce, ends, sim::Bytes(kFp32 * table));
   }
   return sum;
 }

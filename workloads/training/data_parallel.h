@@ -10,7 +10,8 @@
 // Dense parameters lie over dp x cp replicas, experts over edp, apart. With a group smaller than
 // that, scatter and gather are inside of it, and the groups all-reduce the shard. Two-way schedules
 // have two copies of every stage, so twice as many replicas. Each collective takes its closed form
-// on an idle network; what it shares links with is the step's (step_time.h).
+// on an idle network, and what slow links add (slow_links.h); what it shares links with is the
+// step's (step_time.h).
 #pragma once
 
 #include <cstdint>
@@ -22,6 +23,7 @@
 #include "workloads/step/communication.h"
 #include "workloads/training/question.h"
 #include "workloads/training/schedule.h"
+#include "workloads/training/slow_links.h"
 
 namespace moesim::workloads {
 
@@ -52,19 +54,26 @@ class DataParallel {
   // Sums that nothing overlaps: norms' gradients over tp, those of a table that several stages hold
   // (tied to the head, prediction layers') between them, counts of the router's bias.
   sim::Duration finalise(std::uint32_t rank) const { return finalise_[rank]; }
+  const SlowLinks& slow_links() const { return slow_; }
   // Bytes of gradients that a GPU of the rank puts into its reductions in a step.
   double gradient_bytes(std::uint32_t rank) const;
 
  private:
-  // Replicas that hold the same parameters: of a rank's dense ones, of its experts.
-  std::vector<Rank> replicas(std::uint32_t rank, bool experts) const;
-  sim::Duration collective(const std::vector<Rank>& replicas, double parameters, double bytes,
+  using Groups = std::vector<std::vector<Rank>>;
+  using Collective = hardware::PricedExchange (Communication::*)(std::span<const Rank>,
+                                                                 sim::Bytes) const;
+  // Replicas that hold the same parameters, of a rank's dense ones, of its experts: the first such
+  // group, which stands for all, and where links are slow the others, which exchange at once.
+  Groups replicas(std::uint32_t rank, bool experts) const;
+  sim::Duration collective(const Groups& replicas, double parameters, double bytes,
                            bool gather) const;
+  // The closed form of the first group, and what slow links add.
+  sim::Duration together(Collective how, const Groups& groups, sim::Bytes bytes) const;
   sim::Duration finalise_of(std::uint32_t rank) const;
   // Pipeline ranks that hold the embedding's table, the first one's copy; none where each has all
   // of its uses.
   std::vector<std::uint32_t> table_holders() const;
-  sim::Duration pass(double bytes) const;
+  sim::Duration pass(std::uint32_t rank, double bytes) const;
   double sharded(std::uint32_t rank) const;        // parameters that its optimizer works on
   std::int64_t tensors(std::uint32_t rank) const;  // that its parameters are, an expert's its own
 
@@ -74,9 +83,11 @@ class DataParallel {
   const hardware::Kernels& kernels_;
   RankLayout layout_;
   Communication communication_;
+  SlowLinks slow_;
   std::vector<std::vector<ChunkSync>> chunks_;  // [rank][chunk]
   std::vector<std::uint32_t> holders_ = {};     // of a table that is summed: pipeline ranks
   std::vector<sim::Duration> finalise_ = {};    // [rank]
+  std::vector<double> speeds_ = {};             // [rank], of the slowest GPU
   sim::Duration barrier_{};
 };
 

@@ -173,11 +173,20 @@ Duration PipelineStep::send_of_border() const {
   const std::int64_t tokens = question_.micro_batch * question_.sequence / p.cp;
   const sim::Bytes bytes(2 * ((tokens + p.tp - 1) / p.tp) * deployment_.model.hidden);
   Duration slowest{};
-  for (std::int64_t r = 0; r + 1 < p.pp; ++r)
-    slowest = std::max(slowest, communication
-                                    .send(layout.rank_of(DenseCoordinate{.pp = r}),
-                                          layout.rank_of(DenseCoordinate{.pp = r + 1}), bytes)
-                                    .alone);
+  const auto send = [&](DenseCoordinate place) {
+    const Rank source = layout.rank_of(place);
+    ++place.pp;
+    return communication.send(source, layout.rank_of(place), bytes);
+  };
+  for (std::int64_t r = 0; r + 1 < p.pp; ++r) {
+    const sim::Duration alone = send({.pp = r}).alone;
+    std::vector<sim::Exchange> all;  // of every place, where links are slow
+    for (std::int64_t dp = 0; replicas_.slow_links().any() && dp < p.dp; ++dp)
+      for (std::int64_t cp = 0; cp < p.cp; ++cp)
+        for (std::int64_t tp = 0; tp < p.tp; ++tp)
+          all.push_back(send({.tp = tp, .cp = cp, .dp = dp, .pp = r}).exchange);
+    slowest = std::max(slowest, alone + replicas_.slow_links().more(all));
+  }
   return slowest;
 }
 

@@ -10,12 +10,12 @@ constexpr std::size_t kDependencies = 3;  // of an operation, at most
 
 }  // namespace
 
-Weaver::Weaver(const hardware::Cluster& cluster, Rank ranks, const Host& host, sim::Duration lead,
-               bool counts, std::size_t ops)
-    : cluster_(cluster),
-      graph_(ranks, kTrainingStreams),
-      host_(graph_, host, ranks, lead),
-      ranks_(ranks),
+Weaver::Weaver(std::span<const double> speeds, const Host& host, sim::Duration lead, bool counts,
+               std::size_t ops)
+    : speeds_(speeds),
+      graph_(static_cast<Rank>(speeds.size()), kTrainingStreams),
+      host_(graph_, host, static_cast<Rank>(speeds.size()), lead),
+      ranks_(static_cast<Rank>(speeds.size())),
       counts_(counts) {
   graph_.reserve(ops, kDependencies * ops);
 }
@@ -33,8 +33,8 @@ void Weaver::add(const PassStep& step, std::int64_t layer, Chain& chain) {
   if (step.exchanges.empty()) {
     for (Rank r = 0; r < ranks_; ++r) {
       const Work& mine = step.works[step.works.size() == 1 ? 0 : r];
-      on[r] = host_.compute(r, label, time_at(cluster_.speed_of(r), mine.time), mine.launches,
-                            step.scope, on[r]);
+      on[r] =
+          host_.compute(r, label, time_at(speeds_[r], mine.time), mine.launches, step.scope, on[r]);
       if (counts_) work[phase] += mine;
     }
     return;

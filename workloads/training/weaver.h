@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <span>
 
-#include "hardware/cluster.h"
 #include "sim/op_graph.h"
 #include "workloads/step/rank_ops.h"
 #include "workloads/step/step_account.h"
@@ -32,8 +31,9 @@ class Weaver {
  public:
   // `counts`: whether work and exchanges are summed up; else only the graph is wanted. `ops`: about
   // how many there will be.
-  Weaver(const hardware::Cluster& cluster, Rank ranks, const Host& host, sim::Duration lead,
-         bool counts, std::size_t ops);
+  // `speeds`: that each rank computes at, which outlive this.
+  Weaver(std::span<const double> speeds, const Host& host, sim::Duration lead, bool counts,
+         std::size_t ops);
 
   const HostStream& host() const { return host_; }
 
@@ -49,7 +49,7 @@ class Weaver {
  private:
   void add(const PassStep& step, std::int64_t layer, Chain& chain);
 
-  const hardware::Cluster& cluster_;
+  std::span<const double> speeds_;
   sim::OpGraph graph_;
   HostStream host_;
   Rank ranks_;

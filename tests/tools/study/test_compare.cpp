@@ -78,6 +78,21 @@ bool can_be(const Scenario& s) {
 
 }  // namespace
 
+TEST_CASE("what is not mixed is called what it is") {
+  const Scenario steps = mixtral();
+  Scenario training = steps, service = steps;
+  training.question = workloads::TrainingQuestion{};
+  service.question = workloads::serving::ServingQuestion{};
+  Comparison c;
+  const auto refused = [&](const Scenario& other) {
+    return thrown<sim::ConfigError>([&] { explain(steps, other, c); });
+  };
+  CHECK(refused(training) ==
+        "--why: a step of training is not mixed with another: compare without --why tells the time "
+        "of both, part by part");
+  CHECK(refused(service) == "--why: a service is not mixed with another: compare steps of both");
+}
+
 TEST_CASE("a run and itself differ in nothing") {
   const Scenario a = mixtral();
   Comparison c = compared(a, a);
@@ -201,7 +216,13 @@ TEST_CASE("what is no report of a run is refused, with its name") {
         "b.json: a report of an older version, without time[]: run its scenario again");
   Json service = report;
   service["serving"] = Json::object();
-  CHECK(message(service) == "a.json is of steps, b.json of a service: they have no time in common");
+  const auto unlike = [&](const Json& other) {
+    return thrown<sim::ConfigError>([&] { compare_reports(report, "a.json", other, "b.json"); });
+  };
+  CHECK(unlike(service) == "a.json is of steps, b.json of a service: they have no time in common");
+  Json training = report;
+  training["training"] = Json::object();
+  CHECK(unlike(training) == "a.json is of steps, b.json of training: they have no time in common");
   Json broken = report;
   broken["time"] = 5;
   CHECK(message(broken).starts_with("a.json, b.json: not whole reports of a run: "));

@@ -49,6 +49,24 @@ TEST_CASE("a trace goes by its name in configs, and a near one is suggested") {
   CHECK_THROWS_AS(printed(trace_info_command(), {{"TRACE", {"no.h5"}}}), sim::InputError);
 }
 
+TEST_CASE("shares of a mix are those of all tokens") {
+  const Folder folder;
+  const auto file = toy(folder, "t.h5", {0, 1, 0, 2, 3, 1, 3, 0});
+  const auto mixed = [&](const std::vector<std::string>& mix) {
+    return printed(trace_resample_command(), {{"TRACE", {file}},
+                                              {"tokens", {"8"}},
+                                              {"mix", mix},
+                                              {"seed", {"1"}},
+                                              {"output", {(folder / "o.h5").string()}}});
+  };
+  CHECK_NOTHROW(mixed({"c=1"}));
+  CHECK_NOTHROW(mixed({"a<b=0.75", "c=0.25"}));
+  CHECK_THROWS_WITH_AS(
+      mixed({"c=0.75"}),
+      "--mix: shares sum to 0.75: expected 1, of which a domain that is not named has none",
+      sim::ConfigError);
+}
+
 TEST_CASE("a request's record says which experts it used") {
   const Folder folder;
   const auto file = toy(folder, "t.h5", {0, 1, 0, 2, 3, 1, 3, 0});

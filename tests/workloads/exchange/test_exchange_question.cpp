@@ -136,6 +136,16 @@ TEST_CASE("what a rank's tokens ask for is the mean of all ranks, its own includ
   CHECK(eight.node_bytes == 8 * 2048);
 }
 
+TEST_CASE("low-latency kernels carry 1024 tokens of a rank at most") {
+  ExchangeQuestion question = tokens("deepep_low_latency");
+  question.tokens.tokens_per_rank = 1024;
+  CHECK(payload(question) == 1024 / 4 * 24 * 2064);
+  question.tokens.tokens_per_rank = 1025;
+  CHECK(refused(question) ==
+        "deepep_low_latency carries 1024 tokens of a rank at most, not 1025: its kernels count no "
+        "further; deepep_normal would do");
+}
+
 TEST_CASE("an exchange that cannot be asked says what there is") {
   ExchangeQuestion question = tokens("deepep");
   CHECK(refused(question) == fmt::format("there is no algorithm \"deepep\"; there are {}",

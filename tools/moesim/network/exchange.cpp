@@ -209,8 +209,9 @@ std::string wire_text(const sim::Exchange& exchange) {
       text += fmt::format("{}{:.3g} times {}", text.empty() ? "" : ", ", wire.factor, name);
   if (text.empty()) return {};
   return fmt::format(
-      "  of which      links' bytes are what is sent {}: headers, and what the protocol leaves of "
-      "their rate\n",
+      "  of which      links' bytes are those of the time that they are taken for, at full rate: "
+      "what "
+      "is sent {}, with headers and what the protocol leaves of their rate\n",
       text);
 }
 

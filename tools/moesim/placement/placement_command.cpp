@@ -83,7 +83,8 @@ Command placement_command() {
       .description =
           "Attention data-parallel, experts over all ranks. Each placement is made from the window "
           "of steps that follows the one it is judged on: how even the ranks are, what crosses "
-          "NVLink and the network, the step's time, memory of replicas, what moving the weights "
+          "NVLink and the network, the step's time (sequences that decode have 4096 keys: --set "
+          "step.context=8192 gives them others), memory of replicas, what moving the weights "
           "takes, how it ages, and how often rebalancing pays.",
       .options = options(),
       .examples =

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/units_text.h"
+#include "workloads/report/describe.h"
 
 namespace moesim::tools {
 namespace {
@@ -46,6 +47,11 @@ std::string survives(const Report& report) {
   if (!report.survives) return "";
   if (report.survives->any_node) return "any node";
   return report.survives->any_gpu ? "any GPU" : "none";
+}
+
+// "Mixtral-8x7B on 8 of 8 H100 SXM (dp 8, ep 8): decode, 128 sequences of 4096 keys a dp rank"
+std::string step_text(const PlacementStudy& study) {
+  return workloads::describe(study.scenario.deployment, *study.scenario.step());
 }
 
 std::string bytes(double amount) {
@@ -105,6 +111,7 @@ Json to_json(const PlacementStudy& study, const std::vector<PlacementEntry>& ent
           {"nodes", study.sources.nodes()},
           {"tokens_per_step", study.sources.begin.back()},
           {"steps", study.scenario.step()->count},
+          {"step", step_text(study)},
           {"routing", routing},
           {"expert_bytes", study.expert_bytes},
           {"copy_bytes", study.copy_bytes},
@@ -114,11 +121,11 @@ Json to_json(const PlacementStudy& study, const std::vector<PlacementEntry>& ent
 
 std::string to_text(const PlacementStudy& study, const std::vector<PlacementEntry>& entries,
                     const std::string& routing) {
-  std::string text =
-      fmt::format("{} on {}: {} ranks on {} node{}, {} tokens a step\n{}\n\n",
-                  study.scenario.deployment.model.name, study.scenario.deployment.cluster.name,
-                  study.sources.ranks(), study.sources.nodes(),
-                  study.sources.nodes() == 1 ? "" : "s", study.sources.begin.back(), routing);
+  std::string text = fmt::format("{} on {}: {} ranks on {} node{}, {} tokens a step\n{}\n{}\n\n",
+                                 study.scenario.deployment.model.name,
+                                 study.scenario.deployment.cluster.name, study.sources.ranks(),
+                                 study.sources.nodes(), study.sources.nodes() == 1 ? "" : "s",
+                                 study.sources.begin.back(), step_text(study), routing);
   text += fmt::format("  {:<16} {:>13} {:>11} {:>9} {:>9} {:>11} {:>9} {:>9}  {:<9}  {}\n",
                       "placement", "rank max/mean", "nodes/token", "NVLink", "network", "step",
                       "replicas", "KV tokens", "survives", "hottest link");

@@ -15,7 +15,10 @@ Command trace_info_command() {
           "of "
           "every token; pairs, links between layers, coverage of consecutive tokens and the test "
           "of "
-          "the domains are of a sample spread over the file.",
+          "the domains are of a sample spread over the file. A link is how much a token's first "
+          "choice tells of its next layer's, less what chance has of it in so many tokens: 0 of "
+          "layers that are independent, 1 where one says the other, and - where tokens "
+          "are too few to tell.",
       .options = {{.name = "TRACE",
                    .value = "",
                    .help = "a routing trace (HDF5)",

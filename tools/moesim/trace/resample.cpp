@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <ostream>
 
 #include "tools/moesim/trace/trace_commands.h"
@@ -55,6 +56,15 @@ Command trace_resample_command() {
               }
               mix.emplace_back(part.substr(0, at), share);
             }
+            double sum = 0;
+            for (const auto& [domain, share] : mix) sum += share;
+            // Thirds are given with two digits, too.
+            if (!mix.empty() && std::abs(sum - 1) > 0.011)
+              throw sim::ConfigError(
+                  fmt::format("--mix: shares sum to {:.6g}: expected 1, of which a domain that is "
+                              "not named has "
+                              "none",
+                              sum));
             const std::string out = arguments.text("output");
             const auto requests = workloads::resample(
                 trace,

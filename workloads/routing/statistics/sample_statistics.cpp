@@ -15,6 +15,7 @@ constexpr std::size_t kMostPairCounts = std::size_t{1} << 25;  // 128 MiB
 constexpr std::size_t kMostUnitCounts = std::size_t{1} << 21;
 constexpr std::uint32_t kLargestBatch = 10;  // 2^10
 constexpr double kMostTestWork = 4e7;        // values looked at by all shuffles
+constexpr double kMostChance = 0.15;         // of a link that is told
 
 }  // namespace
 
@@ -139,39 +140,42 @@ std::vector<ExpertPair> SampleStatistics::pairs(std::uint32_t layer, std::uint32
   return found;
 }
 
+// Cramer's V, without the sample's own part of it (Bergsma 2013, Journal of the Korean Statistical
+// Society 42): of layers that have nothing to do with each other phi^2 of n tokens has a mean of
+// exactly (rows - 1)(columns - 1) / (n - 1), whatever their shares. Where a token keeps its choice
+// with a probability, and else draws anew, that is V.
 std::optional<double> SampleStatistics::link(std::uint32_t layer) const {
   if (layer + 1 >= layers_ || !counts_pairs(layer)) return std::nullopt;
   const std::uint32_t* counts =
       next_counts_.data() + std::size_t{layer} / every_ * experts_ * experts_;
   std::vector<double> rows(experts_), columns(experts_);
-  double sum = 0, joint = 0, cells = 0;
-  const auto add = [](double n) { return n > 0 ? n * std::log(n) : 0; };
+  double sum = 0;
   for (std::uint32_t a = 0; a < experts_; ++a) {
     for (std::uint32_t b = 0; b < experts_; ++b) {
       const double n = counts[std::size_t{a} * experts_ + b];
       rows[a] += n;
       columns[b] += n;
       sum += n;
-      joint += add(n);
-      cells += n > 0;
     }
   }
-  if (sum == 0) return 0;
-  double row_sum = 0, column_sum = 0, used_rows = 0, used_columns = 0;
-  for (std::uint32_t e = 0; e < experts_; ++e) {
-    row_sum += add(rows[e]);
-    column_sum += add(columns[e]);
-    used_rows += rows[e] > 0;
-    used_columns += columns[e] > 0;
+  double phi = -1, used_rows = 0, used_columns = 0;
+  for (std::uint32_t a = 0; a < experts_; ++a) {
+    used_rows += rows[a] > 0;
+    used_columns += columns[a] > 0;
+    for (std::uint32_t b = 0; b < experts_; ++b) {
+      const double n = counts[std::size_t{a} * experts_ + b];
+      if (n > 0) phi += n / rows[a] * (n / columns[b]);
+    }
   }
-  // H = log N - (sum n log n) / N; the sample's own bias is (cells - rows - columns + 1) / 2N
-  // (Miller 1955).
-  const double row_entropy = std::log(sum) - row_sum / sum;
-  const double column_entropy = std::log(sum) - column_sum / sum;
-  const double information = row_entropy + column_entropy - (std::log(sum) - joint / sum) -
-                             (cells - used_rows - used_columns + 1) / (2 * sum);
-  const double least = std::min(row_entropy, column_entropy);
-  return least <= 0 ? 0 : std::clamp(information / least, 0.0, 1.0);
+  if (used_rows <= 1 || used_columns <= 1) return 0;
+  const double freedom = (used_rows - 1) * (used_columns - 1);
+  const double chance = freedom / (sum - 1);
+  const double least = std::min(used_rows - (used_rows - 1) * (used_rows - 1) / (sum - 1),
+                                used_columns - (used_columns - 1) * (used_columns - 1) / (sum - 1));
+  // Of as many tokens phi^2 is off its mean by the root of 2 freedom / n^2.
+  if (!(least > 1) || std::sqrt(2 * freedom) / sum / (least - 1) > kMostChance * kMostChance)
+    return std::nullopt;
+  return std::min(1.0, std::sqrt(std::max(0.0, phi - chance) / (least - 1)));
 }
 
 double SampleStatistics::consecutive_coverage(std::uint32_t batch_log2) const {

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <utility>
 
 #include "tests/workloads/routing/trace_files.h"
 #include "workloads/routing/statistics/analysis.h"
@@ -128,11 +129,42 @@ TEST_CASE("a made trace repeats and links as asked") {
   REQUIRE(found.repeat_rate.has_value());
   CHECK(*found.repeat_rate == doctest::Approx(0.344).epsilon(0.03));
   CHECK(found.chance_rate == doctest::Approx(0.0625).epsilon(0.01));
-  CHECK(found.layers[0].link.value_or(0) > 0.1);
+  // Linked where neither layer repeats, 0.49 x 0.5, or both do, 0.09 of the link itself: 0.269.
+  CHECK(found.layers[0].link.value_or(0) == doctest::Approx(0.269).epsilon(0.05));
   SyntheticSpec plain = spec;
   plain.layer_link = plain.repeat = 0;
   write_synthetic_trace(folder / "p.h5", plain);
   CHECK(analyse(RoutingTrace::open(folder / "p.h5")).layers[0].link.value_or(1) < 0.02);
+}
+
+TEST_CASE("a link between layers is what was asked for at any number of tokens") {
+  // 256 experts, top 8, of which 256 tokens choose 162 first, 1,024 tokens 251. Of layers that have
+  // nothing to do with each other phi^2 is off its mean by sqrt(2) (chosen - 1) / tokens, and V by
+  // the root of that over chosen - 1 less (chosen - 1)^2 / (tokens - 1).
+  const Folder folder;
+  for (const auto& [tokens, chance] : {std::pair{256u, 0.123}, {1024u, 0.043}, {4096u, 0.019}}) {
+    CAPTURE(tokens);
+    SyntheticSpec spec{.law = {.law = Law::Uniform, .layers = 2, .experts = 256, .top_k = 8},
+                       .requests = 4,
+                       .tokens_per_request = tokens / 4};
+    const auto link = [&] {
+      write_synthetic_trace(folder / "t.h5", spec);
+      return analyse(RoutingTrace::open(folder / "t.h5")).layers[0].link.value_or(-1);
+    };
+    const double none = link();
+    CHECK(none >= 0);
+    CHECK(none < 2 * chance);
+    spec.layer_link = 0.5;
+    CHECK(std::abs(link() - 0.5) < 0.03 + chance);
+    spec.layer_link = 1;
+    CHECK(link() > 0.99);
+  }
+  // 7 sqrt(2) / 60 over 7 - 49 / 59, the root of it 0.163: 60 tokens do not tell.
+  write_synthetic_trace(folder / "few.h5",
+                        {.law = {.law = Law::Uniform, .layers = 2, .experts = 8, .top_k = 2},
+                         .requests = 1,
+                         .tokens_per_request = 60});
+  CHECK_FALSE(analyse(RoutingTrace::open(folder / "few.h5")).layers[0].link.has_value());
 }
 
 TEST_CASE("counts give loads and domains, and no more") {
