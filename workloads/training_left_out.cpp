@@ -32,6 +32,11 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
   if (d.host.graphs == Graphs::All || d.host.per_operation + d.host.per_launch == sim::Duration{})
     list.emplace_back(
         "the host launches ahead: no launch is waited for (host: {graphs: none} waits for them)");
+  if (!d.cluster.slow.empty())
+    list.emplace_back(
+        "every expert group of a stage is as slow as the slowest GPUs at its places in any of "
+        "them, "
+        "since all meet at the gradients: with slow GPUs in several the step is at most too long");
   if (q.overlap.tensor)
     list.emplace_back("collectives beside their GEMMs take no multiprocessors from them");
   if (q.overlap.expert)
