@@ -37,6 +37,11 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
         "sharding: weights gathers and reduces layer by layer beside the passes, whatever "
         "overlap.gradients and overlap.parameters say: a pass waits for its first layer, and for "
         "what the links cannot carry beside it");
+  if (!d.cluster.slow.empty())
+    list.emplace_back(
+        "every expert group of a stage is as slow as the slowest GPUs at its places in any of "
+        "them, "
+        "since all meet at the gradients: with slow GPUs in several the step is at most too long");
   if (q.overlap.tensor)
     list.emplace_back("collectives beside their GEMMs take no multiprocessors from them");
   if (q.overlap.expert)

@@ -77,15 +77,21 @@ for name in ("deepseek-like-final", "switch-like-unbalanced-final", "granite-3.0
                 check(where + "lift", found["lift"], pairs[a, b] * tokens / (load[l, a] * load[l, b]))
         share = load[l] / tokens
         check(where + "chance", layer["chance_rate"], float((share ** 2).sum() / k))
-        if l + 1 < layers:  # mutual information of the first choices, less Miller's bias, over the smaller entropy
+        if l + 1 < layers:  # Cramer's V of the first choices, without what chance has of it (Bergsma 2013)
             joint = np.zeros((experts, experts))
             np.add.at(joint, (ids[:, l, 0], ids[:, l + 1, 0]), 1)
-            rows, columns = joint.sum(1), joint.sum(0)
-            bias = ((joint > 0).sum() - (rows > 0).sum() - (columns > 0).sum() + 1) / 2 / tokens
-            h = [entropy(x.ravel() / tokens) for x in (rows, columns, joint)]
-            least = min(h[0], h[1])  # 0 where all tokens choose one expert first: nothing to tell
-            link = 0 if least < 1e-9 else min(1, max(0, h[0] + h[1] - h[2] - bias) / least)
-            check(where + "link", layer["link_to_next"], link, 1e-6)
+            joint = joint[joint.sum(1) > 0][:, joint.sum(0) > 0]
+            rows, columns = joint.shape
+            freedom = (rows - 1) * (columns - 1)
+            least = min(n - (n - 1) ** 2 / (tokens - 1) for n in (rows, columns))
+            if freedom == 0:  # all tokens choose one expert first: nothing to tell
+                check(where + "link", layer["link_to_next"], 0, 1e-6)
+            elif least <= 1 or math.sqrt(2 * freedom) / tokens / (least - 1) > 0.15 ** 2:
+                assert layer["link_to_next"] is None, where
+            else:
+                phi = (joint ** 2 / np.outer(joint.sum(1), joint.sum(0))).sum() - 1
+                link = min(1, math.sqrt(max(0, phi - freedom / (tokens - 1)) / (least - 1)))
+                check(where + "link", layer["link_to_next"], link, 1e-6)
         else:
             assert layer["link_to_next"] is None
 
