@@ -135,7 +135,10 @@ class Text {
                         error, workloads::serving::kMostMeanErrorPercent));
       }
     }
-    if (a.cost_per_million_output) {
+    if (a.cost_per_million_output && spec_.steps && !spec_.steps->decode) {
+      row("costs", fmt::format("{:.2f} {}/h; {:.3f} {} per million prompt tokens", a.offer.cost,
+                               spec_.currency, *a.cost_per_million_output, spec_.currency));
+    } else if (a.cost_per_million_output) {
       row("costs", fmt::format("{:.2f} {}/h; {:.3f} {} per million output tokens (all cost on "
                                "them), {:.3f} per million of both kinds",
                                a.offer.cost, spec_.currency, *a.cost_per_million_output,

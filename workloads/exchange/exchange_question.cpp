@@ -8,10 +8,10 @@
 #include <numeric>
 
 #include "hardware/collectives/collectives.h"
+#include "hardware/collectives/low_latency_limit.h"
 #include "hardware/collectives/multicast.h"
 #include "sim/error.h"
 #include "sim/random.h"
-#include "workloads/deployment/engine.h"
 #include "workloads/placement/dispatch.h"
 #include "workloads/placement/experts.h"
 
@@ -72,11 +72,11 @@ hardware::PricedExchange token_exchange(const hardware::Cluster& cluster,
                                         const TokenQuestion& q) {
   const hardware::MulticastTraits& traits = hardware::traits_of(algorithm);
   if (algorithm == MulticastAlgorithm::DeepEpLowLatency &&
-      q.tokens_per_rank > kHighestDispatchTokens)
+      q.tokens_per_rank > hardware::kMostLowLatencyTokens)
     throw sim::ConfigError(fmt::format(
         "deepep_low_latency carries {} tokens of a rank at most, not {}: its kernels count no "
         "further; deepep_normal would do",
-        kHighestDispatchTokens, q.tokens_per_rank));
+        hardware::kMostLowLatencyTokens, q.tokens_per_rank));
   const DispatchCounts counts = count_tokens(
       cluster, static_cast<std::uint32_t>(group.size()),
       {.selections = traits.selections, .tokens = traits.copies, .node_tokens = traits.node_copies},

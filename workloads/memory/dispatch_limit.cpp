@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "hardware/collectives/low_latency_limit.h"
 #include "sim/error.h"
 #include "workloads/step/token_kernels.h"
 
 namespace moesim::workloads {
+
+static_assert(kHighestDispatchTokens == hardware::kMostLowLatencyTokens);
 
 std::optional<std::string> beyond_dispatch(const Deployment& d, std::int64_t step_tokens) {
   if (d.tokens != hardware::MulticastAlgorithm::DeepEpLowLatency || !d.model.is_moe() ||
