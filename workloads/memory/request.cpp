@@ -43,7 +43,7 @@ Precision precision(const YamlNode& node, std::string_view key, Precision fallba
 }
 
 Parallelism read_layout(const YamlNode& node, const ModelSpec& model) {
-  const Parallelism p = read_parallelism(node, model.is_moe());
+  Parallelism p = read_parallelism(node, model.is_moe());
   // A size that is none was told already.
   if (std::min({p.tp, p.pp, p.dp, p.ep, p.etp, p.cp}) < 1) return {};
   const std::string wrong = check_layout(p);

@@ -12,8 +12,6 @@
 namespace moesim::workloads::serving {
 namespace {
 
-constexpr double kNoFraction = 0.001;  // what an engine takes whose own formula leaves it none
-
 constexpr std::int64_t kSequences = 64;  // over which allocation granules are spread
 
 ServingOptions options_of(const Deployment& d, const Pool& pool, std::int64_t step_tokens) {
@@ -85,11 +83,10 @@ CachePlan plan_cache(const Deployment& deployment, const Pool& pool, double mean
         "{}: no room for a cache: weights, activations of {} tokens, buffers and context take {} "
         "of "
         "{} of {} {}; parallelism (tp, pp, ep) divides weights, a smaller scheduler.tokens the "
-        "activations{}",
+        "activations",
         pool.name, step_tokens, sim::to_text(sim::Bytes(gpu.peak() - gpu.kv_cache)),
         pool.cache.fraction, sim::to_text(sim::Bytes(plan.memory.capacity)),
-        pool.cache.of == FractionOf::Card ? "of the card" : "that are free",
-        pool.cache.fraction <= kNoFraction ? ", kv.memory gives another fraction" : ""));
+        pool.cache.of == FractionOf::Card ? "of the card" : "that are free"));
   }
   for (GpuMemory& stage : plan.memory.stages) {
     const std::int64_t beside = stage.peak() - stage.kv_cache;

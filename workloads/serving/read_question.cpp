@@ -96,6 +96,10 @@ void read_router(const YamlNode& node, RouterRules& router) {
   if (const auto snapshot = node.find("snapshot")) router.snapshot = snapshot->duration();
 }
 
+// On less of its cards nobody starts an engine: attention over many dp ranks is given a fraction,
+// of 0.7 to 0.94 in the recipes of pools apart (InferenceX, 2026).
+constexpr double kLeastUsed = 0.5, kUsualFraction = 0.8;
+
 // Where dp ranks share no experts each is an engine of its own.
 void split_independent_ranks(Pool& pool) {
   Parallelism& p = pool.layout;
@@ -137,6 +141,13 @@ class Reader {
     }
     if (engine.graphs) engine.graphs = graphs;
     take(fraction_of(engine, card, pool.layout), pool.cache.fraction);
+    if (pool.cache.fraction < kLeastUsed && !says_fraction(own)) {
+      defaults_.push_back(fmt::format(
+          "kv.memory of {}: {}, as recipes have it: {}'s own formula leaves {} of a card beside "
+          "what so many dp ranks' graphs take",
+          pool.name, kUsualFraction, engine.name, pool.cache.fraction));
+      pool.cache.fraction = kUsualFraction;
+    }
     if (const auto& m = engine.memory) {
       pool.cache.of = m->of;
       pool.cache.reserve = m->reserve;
@@ -195,6 +206,13 @@ class Reader {
   }
 
  private:
+  bool says_fraction(const std::optional<YamlNode>& own) const {
+    return std::ranges::any_of(std::array{std::optional(node_), own}, [](const auto& from) {
+      const auto kv = from ? from->find("kv") : std::nullopt;
+      return kv && kv->find("memory");
+    });
+  }
+
   void read_client(const YamlNode& node, ServingQuestion& q) {
     node.allow_only({"concurrency", "front_end", "send", "per_token", "receive"});
     if (const auto found = node.find("concurrency")) {

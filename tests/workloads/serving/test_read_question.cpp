@@ -253,6 +253,23 @@ TEST_CASE("SGLang's cache and weights take what its chunk, graphs and ranks leav
   CHECK(pool("h200-1x8", "{tp: 8}", "  kv: {memory: 0.8}\n").cache.fraction == 0.8);
 }
 
+TEST_CASE("a fraction that nobody starts an engine with is taken from recipes, and said") {
+  // 147,456 MiB for graphs of 64 dp ranks alone are more than the card has.
+  const auto of = [](const char* more) {
+    return read("name: x\nmodel: " + configs("models/deepseek-v3.yaml") +
+                "\ncluster: " + configs("clusters/h100-16x8.yaml") +
+                "\nparallelism: {dp: 64, ep: 64}\nnetwork: bound\nengine: "
+                "sglang-0.5.6\nserving:\n" +
+                kRequests + more);
+  };
+  const Scenario s = of("");
+  CHECK(s.serving()->pool.cache.fraction == 0.8);
+  CHECK(std::ranges::any_of(s.inputs.defaults, [](const std::string& text) {
+    return text.find("kv.memory of replicas: 0.8, as recipes have it") == 0;
+  }));
+  CHECK(of("  kv: {memory: 0.3}\n").serving()->pool.cache.fraction == 0.3);
+}
+
 TEST_CASE("dp ranks that share no experts are engines of their own, with chunks of their own") {
   const Scenario s = read("name: x\nmodel: " + configs("models/mixtral-8x7b.yaml") +
                           "\ncluster: " + configs("clusters/h200-1x8.yaml") +
