@@ -134,7 +134,7 @@ ImportSummary import_sglang_tokens(SglangRecordings& recordings, const std::file
   // Columns beyond the choices are -1, or were filled with something else.
   const std::int64_t asked = options.top_k;
   const auto padding = asked > 0 ? padding_of(recordings, asked) : std::nullopt;
-  if (padding && *padding >= 0) summary.padding = *padding;
+  if (padding.value_or(-1) >= 0) summary.padding = padding;
   TokenShape shape;
   std::vector<SlotMap> maps;
   std::int64_t experts = 0;
