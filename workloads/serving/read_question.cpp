@@ -96,9 +96,10 @@ void read_router(const YamlNode& node, RouterRules& router) {
   if (const auto snapshot = node.find("snapshot")) router.snapshot = snapshot->duration();
 }
 
-// On less of its cards nobody starts an engine: attention over many dp ranks is given a fraction,
-// of 0.7 to 0.94 in the recipes of pools apart (InferenceX, 2026).
-constexpr double kLeastUsed = 0.5, kUsualFraction = 0.8;
+// Attention over more dp ranks than a node has is given a fraction, of 0.7 to 0.94 in the recipes
+// of pools apart (InferenceX, 2026): what an engine's own formula leaves of a card is less.
+constexpr std::int64_t kMostByFormula = 8;
+constexpr double kUsualFraction = 0.8;
 
 // Where dp ranks share no experts each is an engine of its own.
 void split_independent_ranks(Pool& pool) {
@@ -141,7 +142,7 @@ class Reader {
     }
     if (engine.graphs) engine.graphs = graphs;
     take(fraction_of(engine, card, pool.layout), pool.cache.fraction);
-    if (pool.cache.fraction < kLeastUsed && !says_fraction(own)) {
+    if (dp > kMostByFormula && pool.cache.fraction < kUsualFraction && !says_fraction(own)) {
       defaults_.push_back(fmt::format(
           "kv.memory of {}: {}, as recipes have it: {}'s own formula leaves {} of a card beside "
           "what so many dp ranks' graphs take",
