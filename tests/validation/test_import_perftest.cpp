@@ -1,37 +1,23 @@
 // perftest's tables and JSON: their units, what contradicts itself, and what is odd.
 #include <doctest/doctest.h>
 
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
 
 #include "sim/error.h"
 #include "tests/support/thrown.h"
+#include "tests/validation/logs.h"
 #include "validation/calibrate/import.h"
 
 using namespace moesim;
 using namespace moesim::validation;
 using moesim::sim::InputError;
+using moesim::tests::log_of;
+using moesim::tests::replaced;
 using moesim::tests::thrown;
 using Notes = std::vector<std::string>;
 
 namespace {
-
-std::string log_of(const std::string& name) {
-  std::ifstream file("tests/validation/logs/" + name);
-  REQUIRE(file);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
-  }
-  return text;
-}
 
 // A table of bandwidths in a unit.
 std::string table(const std::string& unit, const std::string& rows) {
