@@ -250,22 +250,23 @@ void PortFlows::ending_within(float seconds, std::vector<Ending>& ending) {
     const Matrix& sheet = *sheets_[index];
     const float* const each = by_place(sheet, inverse_);
     within_.resize(sheet.n);
+    ends_.resize(sheet.words());
     find_lanes_within(sheet.first.data(), sheet.n, seconds, within_.data());
     for (std::uint32_t row = 0; row < sheet.n; ++row) {
       if (within_[row] == 0) continue;
       const float slow = 1 / sides_[kOut].level[sheet.ports[row]];
       const float* const left = sheet.left.data() + row * sheet.stride;
-      for (std::uint32_t rest = within_[row]; rest != 0; rest &= rest - 1) {
-        const auto lane = static_cast<std::size_t>(std::countr_zero(rest));
-        for (std::size_t d = lane; d < sheet.n; d += kLanes) {
-          const float end = left[d] * std::max(slow, each[d]);
-          if (end > seconds || left[d] == kUnlimited) continue;
+      find_ends_within(left, sheet.stride, slow, each, seconds, ends_.data());
+      for (std::size_t word = 0; word < ends_.size(); ++word) {
+        for (std::uint32_t rest = ends_[word]; rest != 0; rest &= rest - 1) {
+          const std::size_t d = word * kWord + static_cast<std::size_t>(std::countr_zero(rest));
+          if (left[d] == kUnlimited) continue;
           const Port from = sheet.ports[row], to = sheet.ports[d];
           ending.push_back({index,
                             row,
                             static_cast<std::uint32_t>(d),
                             {from, to},
-                            std::max(end, 0.0f),
+                            std::max(left[d] * std::max(slow, each[d]), 0.0f),
                             std::min(sides_[kOut].level[from], sides_[kIn].level[to])});
         }
       }

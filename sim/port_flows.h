@@ -111,6 +111,7 @@ class PortFlows {
   std::size_t sheets_in_use_ = 0, flows_ = 0;
   std::vector<float> scaled_, gathered_;
   std::vector<std::uint32_t> within_;  // bits of ports, or of each row's lanes
+  std::vector<std::uint32_t> ends_;    // of a row's flows
   std::vector<float> inverse_;         // 1 / level of each port that bytes reach, as of first_end()
 };
 

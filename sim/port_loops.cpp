@@ -109,4 +109,17 @@ void find_lanes_within(const float* first, std::size_t rows, float seconds, std:
   }
 }
 
+MOESIM_ANY_WIDTH
+void find_ends_within(const float* left, std::size_t n, float slow, const float* each,
+                      float seconds, std::uint32_t* bits) {
+  for (std::size_t i = 0; i < n; i += kWord) {
+    std::uint32_t word = 0;
+    for (std::size_t j = 0; j < kWord; ++j) {
+      const float end = left[i + j] * (each[i + j] > slow ? each[i + j] : slow);
+      word |= end <= seconds ? kBits[j] : 0;
+    }
+    *bits++ = word;
+  }
+}
+
 }  // namespace moesim::sim

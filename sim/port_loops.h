@@ -37,5 +37,8 @@ void first_ends(const float* left, std::size_t n, float slow, const float* each,
                 float* of_all);
 // Bits of the lanes, of each row, in which one ends within `seconds`.
 void find_lanes_within(const float* first, std::size_t rows, float seconds, std::uint32_t* lanes);
+// Bits of a row's flows that end within `seconds`, as of first_ends.
+void find_ends_within(const float* left, std::size_t n, float slow, const float* each,
+                      float seconds, std::uint32_t* bits);
 
 }  // namespace moesim::sim

@@ -281,17 +281,18 @@ void PortNetwork::find_most_left(Component& component) const {
 }
 
 void PortNetwork::start_released(Component& component, SheetState& sheet) {
-  const auto start = [&](std::uint32_t source, std::uint32_t destination) {
-    const double bytes = listener_.bytes_of(sheet.tag, source, destination);
+  const auto start = [&](std::uint32_t source, std::uint32_t destination, double bytes) {
     if (!(bytes > 0)) return;
     component.flows.start(sheet.local, source, destination, static_cast<float>(bytes));
     ++sheet.in_flight;
     ++counters_.flows;
   };
   for (const std::uint32_t place : sheet.pending) {
-    for (const std::uint32_t other : sheet.released) {
-      start(place, other);
-      start(other, place);
+    bytes_.resize(sheet.released.size());
+    listener_.bytes_between(sheet.tag, place, sheet.released, bytes_);
+    for (std::size_t i = 0; i < bytes_.size(); ++i) {
+      start(place, sheet.released[i], bytes_[i].to);
+      start(sheet.released[i], place, bytes_[i].from);
     }
     sheet.released.push_back(place);
   }

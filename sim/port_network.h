@@ -34,8 +34,13 @@ namespace moesim::sim {
 
 class PortListener {
  public:
-  // What a pair of a sheet exchanges; nothing where it exchanges nothing.
-  virtual double bytes_of(std::uint64_t tag, std::uint32_t source, std::uint32_t destination) = 0;
+  struct Both {
+    double to = 0, from = 0;
+  };
+  // What a place of a sheet sends to each of the others, and each of them to it; 0 where that is
+  // nothing.
+  virtual void bytes_between(std::uint64_t tag, std::uint32_t place,
+                             std::span<const std::uint32_t> others, std::span<Both> bytes) = 0;
   // The flow will have ended at `at`, which is now or later, unless it is withdrawn before.
   virtual void flow_finishes(std::uint64_t tag, std::uint32_t source, std::uint32_t destination,
                              Time at) = 0;
@@ -126,6 +131,7 @@ class PortNetwork {
   std::vector<Sheet> free_sheets_;
   std::vector<std::unique_ptr<Component>> components_;
   std::vector<std::uint32_t> free_components_;
+  std::vector<PortListener::Both> bytes_;  // of a place that is released
   Counters counters_;
   double wasted_ = 0;
 };

@@ -154,21 +154,26 @@ void MatrixModel::released(Slot slot, std::span<const std::uint32_t> places) {
   }
 }
 
-double MatrixModel::bytes_of(std::uint64_t tag, std::uint32_t source, std::uint32_t destination) {
+void MatrixModel::bytes_between(std::uint64_t tag, std::uint32_t place,
+                                std::span<const std::uint32_t> others, std::span<Both> bytes) {
   const auto slot = static_cast<Slot>(tag >> 32);
   const Pairs& pairs = pairs_[slot];
   const Part& part = pairs.parts[tag & 0xffffffffu];
-  const std::size_t from = source + part.first, to = destination + part.first;
-  if (!part.near && to >= pairs.ports->first_near(from) && to < pairs.ports->last_near(from)) {
-    return 0;
+  const std::size_t n = pairs.ports->size(), here = place + part.first;
+  const std::size_t first = pairs.ports->first_near(here), last = pairs.ports->last_near(here);
+  const auto& [counts, size, back] = play(slot).exchange->messages;
+  const auto each = static_cast<double>(size.count());
+  const double factor = (part.near ? play(slot).exchange->near : play(slot).exchange->far).factor;
+  const auto sent = [&](std::size_t from, std::size_t to) {
+    if (!pairs.bytes.empty()) return pairs.bytes[from * n + to];
+    return static_cast<double>((*counts)[back ? to * n + from : from * n + to]) * each * factor;
+  };
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    const std::size_t there = others[i] + part.first;
+    bytes[i] = !part.near && there >= first && there < last
+                   ? Both{}
+                   : Both{.to = sent(here, there), .from = sent(there, here)};
   }
-  const std::size_t n = pairs.ports->size();
-  if (!pairs.bytes.empty()) return pairs.bytes[from * n + to];
-  const sim::Exchange& exchange = *play(slot).exchange;
-  const auto& [counts, size, back] = exchange.messages;
-  return static_cast<double>((*counts)[back ? to * n + from : from * n + to]) *
-         static_cast<double>(size.count()) *
-         (part.near ? exchange.near.factor : exchange.far.factor);
 }
 
 void MatrixModel::flow_finishes(std::uint64_t tag, std::uint32_t source, std::uint32_t destination,

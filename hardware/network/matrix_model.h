@@ -44,7 +44,8 @@ class MatrixModel final : public FlowModel, private sim::PortListener {
   void add_part(Slot slot, std::size_t kind, std::size_t first, std::size_t last, double busiest,
                 const Sides& sides);
   sim::PortNetwork::Port port_of(LinkId leave, LinkId reach);
-  double bytes_of(std::uint64_t tag, std::uint32_t source, std::uint32_t destination) override;
+  void bytes_between(std::uint64_t tag, std::uint32_t place, std::span<const std::uint32_t> others,
+                     std::span<Both> bytes) override;
   void flow_finishes(std::uint64_t tag, std::uint32_t source, std::uint32_t destination,
                      sim::Time at) override;
   void flow_withdrawn(std::uint64_t tag, std::uint32_t source, std::uint32_t destination) override;

@@ -72,8 +72,11 @@ using Loads = std::vector<PortNetwork::Load>;
 
 class Listener final : public PortListener {
  public:
-  double bytes_of(std::uint64_t tag, std::uint32_t s, std::uint32_t d) override {
-    return bytes[tag][s * n + d];
+  void bytes_between(std::uint64_t tag, std::uint32_t place, std::span<const std::uint32_t> others,
+                     std::span<Both> of_each) override {
+    for (std::size_t i = 0; i < others.size(); ++i)
+      of_each[i] = {.to = bytes[tag][place * n + others[i]],
+                    .from = bytes[tag][others[i] * n + place]};
   }
   void flow_finishes(std::uint64_t tag, std::uint32_t s, std::uint32_t d, Time at) override {
     ends[{tag, s * n + d}] = at;
@@ -136,6 +139,8 @@ TEST_CASE("loops over rows give the bytes of plain ones, whatever registers they
   rows.insert(rows.end(), first.rbegin(), first.rend());
   std::vector<std::uint32_t> in_lanes(2);
   find_lanes_within(rows.data(), 2, first[5], in_lanes.data());
+  std::vector<std::uint32_t> ends(kSize / kWord);
+  find_ends_within(left.data(), kSize, 4e5f, each.data(), first[5], ends.data());
   float lowest_plainly = kUnlimited;
   for (std::size_t i = 0; i < kSize; ++i) {
     CHECK(fixed[i] == (bit(i) ? left[i] - 3e7f : left[i]));
@@ -152,6 +157,8 @@ TEST_CASE("loops over rows give the bytes of plain ones, whatever registers they
     CHECK(first[i % kLanes] == lane);
     CHECK(((within[i / kWord] >> (i % kWord)) & 1) == (level <= levels[40] ? 1 : 0));
     CHECK(((in_lanes[0] >> (i % kLanes)) & 1) == (lane <= first[5] ? 1 : 0));
+    const float end = left[i] * std::max(each[i], 4e5f);
+    CHECK(((ends[i / kWord] >> (i % kWord)) & 1) == (end <= first[5] ? 1 : 0));
     CHECK(((in_lanes[1] >> (kLanes - 1 - i % kLanes)) & 1) == (lane <= first[5] ? 1 : 0));
   }
   CHECK(lowest == lowest_plainly);
