@@ -51,12 +51,18 @@ GroupRows average(std::span<const GroupRows> draws) {
   return sum;
 }
 
+double chance_of_any(double share, double full) {
+  // (1 - share)^full is at most exp(-share x full): below half of what 1 is known to.
+  constexpr double kCertain = 40;
+  return share * full >= kCertain ? 1 : 1 - std::pow(1 - share, full);
+}
+
 double thinned_active(const GroupRows& g, double share) {
   if (g.rows <= 0 || share >= 1) return g.active;
   const double rows = share * g.rows, full = g.rows / g.active;
   const bool even = g.most < full + 1;
   return even ? std::min(g.active, rows)
-              : std::max(g.active * (1 - std::pow(1 - share, full)), std::min(1.0, rows));
+              : std::max(g.active * chance_of_any(share, full), std::min(1.0, rows));
 }
 
 GroupRows thinned(const GroupRows& g, double share) {

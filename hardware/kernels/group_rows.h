@@ -30,5 +30,7 @@ GroupRows average(std::span<const GroupRows> draws);
 GroupRows thinned(const GroupRows& rows, double share);
 // Its groups that have rows.
 double thinned_active(const GroupRows& rows, double share);
+// 1 - (1 - share)^full: how likely a group of `full` rows has any. 0 <= share <= 1
+double chance_of_any(double share, double full);
 
 }  // namespace moesim::hardware

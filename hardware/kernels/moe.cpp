@@ -31,8 +31,11 @@ double matrices(const MoeInput& x) {
 // Each pass comes nearer.
 double share_at_rows(double size, double full, double active) {
   double share = size / full;
-  for (int pass = 0; pass < 4; ++pass)
-    share = size / full * std::max(1 - std::pow(1 - share, full), 1 / active);
+  for (int pass = 0; pass < 4; ++pass) {
+    const double next = size / full * std::max(chance_of_any(share, full), 1 / active);
+    if (next == share) break;
+    share = next;
+  }
   return share;
 }
 

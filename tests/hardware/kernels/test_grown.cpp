@@ -43,6 +43,18 @@ FittedModel falling() {
 
 }  // namespace
 
+TEST_CASE(
+    "a group of some rows has any with a chance that is 1 where nothing is left of the rest") {
+  CHECK(chance_of_any(0.25, 2) == doctest::Approx(1 - 0.75 * 0.75));
+  CHECK(chance_of_any(0, 5) == 0);
+  CHECK(chance_of_any(1, 5) == 1);
+  // From e^-40 on to the bit; before that it is reckoned.
+  CHECK(chance_of_any(0.5, 80) == 1 - std::pow(0.5, 80));
+  CHECK(chance_of_any(0.004, 10'000) == 1 - std::pow(0.996, 10'000));
+  CHECK(chance_of_any(0.3, 100) == 1 - std::pow(0.7, 100));
+  CHECK(chance_of_any(0.03, 1000) < 1);
+}
+
 TEST_CASE("half of a batch has half its rows, in tiles of twice the size") {
   // Two groups of 32 rows: tiles of 8, 16, 32, 64: 8, 4, 2, 2. Of half the rows, 16 each: 4, 2, 2,
   // 2.
