@@ -276,15 +276,19 @@ class Text {
     return text;
   }
 
-  static std::string cost_text(const Offer& offer, const std::string& currency) {
-    return offer.cost > 0 ? fmt::format(", {:.2f} {}/h", offer.cost, currency) : "";
+  std::string terms_text(const Offer& offer) const {
+    std::string text;
+    if (offer.cost > 0) text += fmt::format(", {:.2f} {}/h", offer.cost, spec_.currency);
+    if (std::isfinite(spec_.demand.limits.power))
+      text += fmt::format(", {:.1f} kW", offer.power / 1e3);
+    return text;
   }
 
   void tell_what_would_do(const Nearest& n) {
     if (n.would_do && n.would_do_by) {
-      row("would do", fmt::format("{} GPUs: {}{}", n.would_do->gpus,
-                                  engines_text(*n.would_do_by, n.would_do->engines),
-                                  cost_text(*n.would_do, spec_.currency)));
+      row("would do",
+          fmt::format("{} GPUs: {}{}", n.would_do->gpus,
+                      engines_text(*n.would_do_by, n.would_do->engines), terms_text(*n.would_do)));
       if (n.would_do_by->gpus() > spec_.demand.limits.gpus)
         row("", fmt::format("an engine larger than {} GPUs: of that size none is among the {} "
                             "candidates",
@@ -293,8 +297,7 @@ class Text {
     for (const Nearest::Otherwise& other : n.otherwise)
       row(&other == &n.otherwise.front() && !n.would_do ? "would do" : "or",
           fmt::format("{}: {} GPUs, {}{}", other.what, other.offer.gpus,
-                      engines_text(other.engine, other.offer.engines),
-                      cost_text(other.offer, spec_.currency)));
+                      engines_text(other.engine, other.offer.engines), terms_text(other.offer)));
   }
 
   void tell_rejected() {

@@ -92,6 +92,10 @@ std::optional<PlanPower> power_of_run(const PlanWork& work, const PlanAnswer& an
   power.per_token_j = power.total_w / tokens;
   power.gpu_per_token_j = gpus * power.gpu_w / tokens;
   if (apart) power.stand_ins.emplace_back("use of the cards: of the estimate, not of the run");
+  if (work.spec.steps && works < 1) {
+    power.stand_ins.emplace_back(
+        "cards wait between full batches; smaller ones at once would draw more");
+  }
   if (!work.spec.gpus[setting.gpu()].host_w)
     power.stand_ins.emplace_back("hosts and network draw nothing (gpus: host: 350 W)");
   return power;

@@ -49,7 +49,7 @@ std::optional<Nearest> distance_of(const PlanWork& work, std::size_t i) {
     const double capacity = c.measured->capacity.p50;
     one.would_do = offer_without_limits(t, capacity, work.deviation(i), work.asked.front());
     if (one.would_do) one.would_do_by = c;
-    one.engines = engines_within(t, work.spec.demand.limits);
+    one.engines = engines_at_work_within(t, work.spec.demand.limits);
     one.carried = capacity * static_cast<double>(one.engines);
   } else if (c.estimate->least_token_s > 0) {
     one.least_token_s = c.estimate->least_token_s;

@@ -17,6 +17,20 @@ bool within(const Offer& offer, const EngineTerms& terms, const Limits& limits) 
          offer.cost <= limits.cost && offer.power <= limits.power;
 }
 
+// Engines whose GPUs draw so many watts each.
+std::int64_t engines_drawing(double watts, const EngineTerms& terms, const Limits& limits) {
+  std::int64_t engines =
+      std::min(terms.most_engines, std::min(limits.gpus, terms.most) / terms.gpus);
+  const auto at_most = [&](double limit, double of_gpu) {
+    if (!std::isfinite(limit) || of_gpu <= 0) return;
+    engines = std::min(
+        engines, static_cast<std::int64_t>(limit / (of_gpu * static_cast<double>(terms.gpus))));
+  };
+  at_most(limits.cost, terms.price);
+  at_most(limits.power, watts);
+  return engines;
+}
+
 }  // namespace
 
 std::int64_t engines_lost(const EngineTerms& terms, Spare spare) {
@@ -84,16 +98,11 @@ std::optional<Offer> offer_of(const EngineTerms& terms, double capacity, double 
 }
 
 std::int64_t engines_within(const EngineTerms& terms, const Limits& limits) {
-  std::int64_t engines =
-      std::min(terms.most_engines, std::min(limits.gpus, terms.most) / terms.gpus);
-  const auto at_most = [&](double limit, double of_gpu) {
-    if (!std::isfinite(limit) || of_gpu <= 0) return;
-    engines = std::min(
-        engines, static_cast<std::int64_t>(limit / (of_gpu * static_cast<double>(terms.gpus))));
-  };
-  at_most(limits.cost, terms.price);
-  at_most(limits.power, terms.idle_w);
-  return engines;
+  return engines_drawing(terms.idle_w, terms, limits);
+}
+
+std::int64_t engines_at_work_within(const EngineTerms& terms, const Limits& limits) {
+  return engines_drawing(terms.busy_w, terms, limits);
 }
 
 bool better(const Offer& a, const Offer& b) {

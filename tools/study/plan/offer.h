@@ -71,6 +71,8 @@ std::optional<Offer> offer_without_limits(const EngineTerms& terms, double capac
 // Engines that the limits have room for, as they are bought, whatever they carry; of watts by what
 // those draw that wait.
 std::int64_t engines_within(const EngineTerms& terms, const Limits& limits);
+// The same while all of them carry what they can.
+std::int64_t engines_at_work_within(const EngineTerms& terms, const Limits& limits);
 
 // So many engines, whatever the demand asks for. Of their GPUs that part works which the rate is of
 // what they carry; the others wait.

@@ -93,6 +93,10 @@ TEST_CASE("a plan draws what its GPUs that work and those that wait do") {
   asked.objective = Objective::Throughput;
   asked.limits.power = 4840 + 1001;
   CHECK(offer_of(terms, 5, 0.1, asked)->engines == 10);
+  // Six engines of two that wait draw 1,200 W of 1,300; one that works, 1,000.
+  CHECK(engines_within(terms, {.gpus = 64, .power = 1300}) == 6);
+  CHECK(engines_at_work_within(terms, {.gpus = 64, .power = 1300}) == 1);
+  CHECK(engines_at_work_within(terms, {.gpus = 64, .power = 999}) == 0);
   // What is not known draws nothing.
   CHECK(offer_of(kPair, 5, 0.1, demand(24))->power == 0);
 }
