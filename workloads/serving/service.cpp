@@ -224,12 +224,7 @@ PlayedService Service::play(const ServingQuestion& load, const PlayOptions& opti
   report.partial = stopped;
   report.gpus = load.gpus();
   report.prefill_kv_blocks = load.prefill ? prefill_cache_.blocks : 0;
-  played.parts = cost_->parts();
-  report.factors = played.parts.times;
-  if (played.parts.all > sim::Duration{}) {
-    report.extrapolated_share = static_cast<double>(played.parts.extrapolated.count()) /
-                                static_cast<double>(played.parts.all.count());
-  }
+  report.factors = cost_->parts();
   report.notes = stream->notes();
   if (report.failed > 0) {
     report.notes.push_back(fmt::format(

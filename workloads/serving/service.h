@@ -25,7 +25,6 @@ struct PlayedService {
   std::deque<RequestRecord> records = {};
   std::vector<ServiceSample> samples = {};
   std::vector<std::vector<PlayedIteration>> iterations = {};  // by replica
-  StepCost::Parts parts = {};                                 // of the pool that generates
 };
 
 // What is known of a load without a schedule, as a simulator of single steps has it.

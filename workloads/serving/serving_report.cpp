@@ -316,7 +316,7 @@ Json to_json(const ServingReport& r) {
                              {"p99_percent", r.iteration_error.p99_percent},
                              {"max_percent", r.iteration_error.max_percent},
                              {"checks", r.iteration_error.checks}};
-  json["extrapolated_share"] = r.extrapolated_share;
+  if (r.extrapolated_share) json["extrapolated_share"] = *r.extrapolated_share;
   json["interval"] = Json::object();
   for (const auto& [metric, band] : r.interval) {
     json["interval"][metric] = {{"p10", band.p10}, {"p90", band.p90}};

@@ -96,7 +96,8 @@ struct ServingReport {
     double mean_percent = 0, p99_percent = 0, max_percent = 0;
     std::int64_t checks = 0;
   } iteration_error;
-  double extrapolated_share = 0;
+  // Of the iterations' time; nothing where they were not looked at one by one (capacity).
+  std::optional<double> extrapolated_share;
   std::map<std::string, Band> interval;
   std::vector<ScaledPool> scaled;
   double mean_gpus = 0;  // in use, of all pools

@@ -198,8 +198,7 @@ StepPrice StepCost::on_line(std::span<const BatchPlan> ranks, std::int64_t routi
   const auto between = [&](sim::Duration x, sim::Duration y) {
     return x + sim::Duration(std::llround(static_cast<double>((y - x).count()) * part));
   };
-  StepPrice price{.time = between(a.time, b.time),
-                  .extrapolated = a.extrapolated || b.extrapolated};
+  StepPrice price{.time = between(a.time, b.time)};
   for (std::size_t f = 0; f < kFactors; ++f) price.parts[f] = between(a.parts[f], b.parts[f]);
   return price;
 }
@@ -215,9 +214,7 @@ sim::Duration StepCost::of(std::span<const BatchPlan> ranks, std::int64_t iterat
     workloads::of(price.parts, Factor::Host) += launching_ - price.time;
     price.time = launching_;
   }
-  for (std::size_t f = 0; f < kFactors; ++f) parts_.times[f] += price.parts[f];
-  parts_.all += price.time;
-  if (price.extrapolated) parts_.extrapolated += price.time;
+  for (std::size_t f = 0; f < kFactors; ++f) parts_[f] += price.parts[f];
   const double factor = decodes ? mode_.decode_factor : mode_.prompt_factor;
   if (factor == 1) return price.time;
   return sim::Duration(std::llround(static_cast<double>(price.time.count()) * factor));

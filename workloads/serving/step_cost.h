@@ -44,11 +44,7 @@ class StepCost final : public IterationCost {
   void set_mode(const Mode& mode);
 
   // The parts of all that was asked for, by cost model.
-  struct Parts {
-    FactorTimes times{};
-    sim::Duration extrapolated{}, all{};
-  };
-  const Parts& parts() const { return parts_; }
+  const FactorTimes& parts() const { return parts_; }
 
   // A seeded sample of the iterations so far, priced and played.
   struct Checked {
@@ -77,7 +73,7 @@ class StepCost final : public IterationCost {
   StepPrices prices_;
   std::int64_t start_ = 0;  // draw of the first iteration
   Mode mode_;
-  Parts parts_;
+  FactorTimes parts_{};
   sim::Random sample_;
   std::int64_t seen_ = 0;
   double next_sample_ = 0;

@@ -139,9 +139,4 @@ FactorTimes factors_of(const PhaseTimes& path, const StepAccount& account) {
   return times;
 }
 
-bool extrapolated(const StepAccount& account) {
-  const auto any = [](const Work& work) { return work.extrapolated() > Duration{}; };
-  return std::ranges::any_of(account.work, any) || std::ranges::any_of(account.exchanged, any);
-}
-
 }  // namespace moesim::workloads

@@ -52,7 +52,4 @@ FactorTimes factors_of(const PhaseTimes& path, const StepAccount& account);
 // Of that work, the time of attention cores.
 sim::Duration time_of_cores(const Work& work);
 
-// Whether any of the step was priced outside what was measured.
-bool extrapolated(const StepAccount& account);
-
 }  // namespace moesim::workloads

@@ -122,7 +122,6 @@ ExactPart GroupPricer::exact_part(const Batch& batch, const std::vector<std::siz
     }
     exact.head = std::max(exact.head, price.head);
     exact.logits = std::max(exact.logits, price.logits);
-    exact.extrapolated = exact.extrapolated || price.extrapolated;
     if (!by_rank) continue;
     for (std::size_t s = 0; s < exact.stretches.size(); ++s) {
       exact.stretches[s][i] = price.stretches[s];

@@ -17,7 +17,6 @@ namespace moesim::workloads {
 struct ExactPart {
   sim::Duration attention{}, cores{}, head{}, logits{}, host{};
   std::int64_t total = 0, fullest = 0;  // tokens
-  bool extrapolated = false;
   // Where attention and the rest add up, of each rank in ps: the stretches between meetings
   // (RankPricer), [stretch][rank].
   std::vector<std::vector<double>> stretches;

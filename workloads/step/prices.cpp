@@ -28,7 +28,6 @@ StepPrice mean_of(const std::vector<StepPrice>& prices) {
     mean.low = std::min(mean.low, price.low);
     mean.high = std::max(mean.high, price.high);
     for (std::size_t f = 0; f < kFactors; ++f) mean.parts[f] += price.parts[f];
-    mean.extrapolated = mean.extrapolated || price.extrapolated;
   }
   mean.time = (mean.time + Duration(count / 2)) / count;
   for (Duration& part : mean.parts) part /= count;
@@ -191,7 +190,6 @@ TableSample StepPrices::State::play(const Family& family, const TablePoint& poin
     exact.add_to(rest.parts, family.adds_up, -1);
     sample.mean_rest += static_cast<double>(rest.time.count());
     sample.mean_time += static_cast<double>(step.time.count());
-    sample.extrapolated = sample.extrapolated || extrapolated(step.account);
     sample.routings.push_back(rest);
     if (!step.meetings.done.empty())
       sample.meetings.push_back(pricer.meetings_of(step.meetings, batch));
@@ -232,8 +230,7 @@ StepPrice StepPrices::State::outcome(const Batch& batch, std::int64_t routing) {
   return {.time = step.time,
           .low = step.time,
           .high = step.time,
-          .parts = factors_of(step.path, step.account),
-          .extrapolated = extrapolated(step.account)};
+          .parts = factors_of(step.path, step.account)};
 }
 
 // A group's, of one routing. Ranks are exposed to what is priced exactly as far as others wait for
@@ -276,7 +273,6 @@ StepPrice StepPrices::State::price_of(const Family& family, const ExactPart& exa
   }
   make_parts_sum(price);
   price.low = price.high = price.time;
-  price.extrapolated = exact.extrapolated || blend.extrapolated();
   return price;
 }
 

@@ -28,7 +28,6 @@ struct StepPrice {
   sim::Duration time{};         // of one routing, or the mean of all, rounded to the picosecond
   sim::Duration low{}, high{};  // the shortest and the longest of the routings
   FactorTimes parts{};          // by cost model (factors.h); they sum to `time`, exactly
-  bool extrapolated = false;    // any of it was priced outside what was measured
 };
 
 struct PriceOptions {

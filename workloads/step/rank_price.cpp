@@ -60,7 +60,6 @@ RankPricer::Bases RankPricer::bases(const RankBatch& batch, const Layers& layers
   Bases bases;
   for (const Class& of_class : layers.classes) {
     const Work all = program_.attention_work(of_class.layer, batch);
-    sim::Duration extrapolated = all.extrapolated();
     Base base{.time = all.time, .cores = time_of_cores(all), .apart = true};
     for (const BatchShape& part : batch) {
       if (part.tokens() == 0) continue;
@@ -69,14 +68,11 @@ RankPricer::Bases RankPricer::bases(const RankBatch& batch, const Layers& layers
       if (!base.apart) break;
       base.time -= core->time;
       base.cores -= time_of_cores(*core);
-      extrapolated -= core->extrapolated();
     }
-    base.extrapolated = extrapolated > sim::Duration{};
     bases.classes.push_back(base);
   }
   const Work head = program_.head_work(batch);
   bases.head = head.time;
-  bases.extrapolated = head.extrapolated() > sim::Duration{};
   bases.logits = program_.gathering_logits(batch);
   return bases;
 }
@@ -86,9 +82,7 @@ RankPrice RankPricer::price(const RankBatch& batch, Known& known) const {
   for (BatchShape& part : without) part.kv_length = part.encoder_length = part.query_length;
   const Layers& layers = layers_of(known.prompts_only);
   const Bases& bases = known.bases.of(without, [&] { return this->bases(without, layers); });
-  RankPrice price{.head = time_at(known.speed, bases.head),
-                  .logits = bases.logits,
-                  .extrapolated = bases.extrapolated};
+  RankPrice price{.head = time_at(known.speed, bases.head), .logits = bases.logits};
   std::vector<sim::Duration> of_class;
   sim::Duration attention{}, attention_cores{};
   std::vector<Work> cores;  // of the class at hand, which its neighbour of the same kind shares
@@ -105,18 +99,14 @@ RankPrice RankPricer::price(const RankBatch& batch, Known& known) const {
       for (const Work& core : cores) {
         of_layer.time += core.time;
         of_layer.cores += time_of_cores(core);
-        of_layer.extrapolated = of_layer.extrapolated || core.extrapolated() > sim::Duration{};
       }
     } else {
       const Work all = program_.attention_work(layer.layer, batch);
-      of_layer = {.time = all.time,
-                  .cores = time_of_cores(all),
-                  .extrapolated = all.extrapolated() > sim::Duration{}};
+      of_layer = {.time = all.time, .cores = time_of_cores(all)};
     }
     of_class.push_back(of_layer.time);
     attention += of_layer.time * layer.count;
     attention_cores += of_layer.cores * layer.count;
-    price.extrapolated = price.extrapolated || of_layer.extrapolated;
   }
   price.attention = time_at(known.speed, attention);
   price.cores = time_at(known.speed, attention_cores);

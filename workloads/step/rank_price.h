@@ -20,7 +20,6 @@ struct RankPrice {
   sim::Duration cores{};      // of it
   sim::Duration head{};
   sim::Duration logits{};  // gathering them, alone
-  bool extrapolated = false;
 };
 
 class RankPricer {
@@ -60,12 +59,10 @@ class RankPricer {
   struct Base {
     sim::Duration time{}, cores{};
     bool apart = false;
-    bool extrapolated = false;
   };
   struct Bases {
     std::vector<Base> classes;
     sim::Duration head{}, logits{};
-    bool extrapolated = false;  // the head
   };
   // What is remembered of ranks of one kind.
   struct Known {

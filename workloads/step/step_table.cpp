@@ -58,11 +58,6 @@ TableRest TableBlend::of(std::size_t routing) const {
   return rest;
 }
 
-bool TableBlend::extrapolated() const {
-  return outside ||
-         std::ranges::any_of(parts, [](const Part& part) { return part.sample->extrapolated; });
-}
-
 void StepTable::forget() {
   samples_.clear();
   bytes_ = 0;
@@ -204,7 +199,6 @@ void StepTable::along_contexts(TablePoint at, Duration attention, double weight,
     return there;
   };
   const auto attention_at = [&](std::int64_t context) { return attention_(with(context)); };
-  if (attention < attention_at(1) || attention > attention_at(kMostContext)) blend.outside = true;
   const Duration looked_up = std::max(attention, attention_at(1));
   const Cell found = cell(
       context_cells_[with(1)], {kMostContext, kContextCells},

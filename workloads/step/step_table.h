@@ -66,7 +66,6 @@ struct TableSample {
   std::vector<std::vector<MetGroup>> meetings;  // [routing][group]; or none
   double mean_rest = 0;                         // ps, over the routings
   double mean_time = 0;                         // of the whole step
-  bool extrapolated = false;
 };
 
 // A sum of samples, by weights that add up to 1.
@@ -77,10 +76,8 @@ struct TableBlend {
     std::int64_t full = 0;  // ranks of the point that are fuller than the others
   };
   std::vector<Part> parts;
-  bool outside = false;  // attention's time beyond that of any context
 
   TableRest of(std::size_t routing) const;
-  bool extrapolated() const;
 };
 
 class StepTable {

@@ -21,16 +21,13 @@ TEST_CASE("a rank's price is that of its layers, of whatever keys") {
   const auto check = [&](const RankBatch& batch, const LayerRange& layers, bool prompts_only) {
     sim::Duration attention{};
     const Work head = player.program().head_work(batch);
-    bool extrapolated = head.extrapolated() > sim::Duration{};
     for (std::int64_t layer = layers.first; layer < layers.last; ++layer) {
       const Work work = player.program().attention_work(layer, batch);
       attention += work.time;
-      extrapolated = extrapolated || work.extrapolated() > sim::Duration{};
     }
     const RankPrice& price = pricer.of(batch, prompts_only, 1);
     CHECK(price.attention == attention);
     CHECK(price.head == head.time);
-    CHECK(price.extrapolated == extrapolated);
   };
   const LayerRange decode = d.model.decode_layers(), prefill = d.model.prefill_layers();
   check({decoding(64, 4096)}, decode, false);
