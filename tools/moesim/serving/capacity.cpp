@@ -111,15 +111,16 @@ std::string partial_text(const ServingCapacity& c) {
 
 std::string whole_text(const ServingCapacity& c) {
   const auto& at = c.at;
+  const bool is_short = at.drain_s > kShortDrain * at.duration_s;
   const auto time = [](double ms) { return sim::to_text(sim::picoseconds_rounded_up(ms * 1e9)); };
   std::string text = fmt::format(
       "  carries       {:.2f} requests/s within {}   (80 % interval {:.2f} to {:.2f})\n"
       "                {:.3f} requests/s per GPU ({} GPUs)\n",
       c.p50, c.target, c.p10, c.p90, c.p50 / static_cast<double>(c.gpus), c.gpus);
   if (c.p50_capped) {
-    text +=
-        "                this is the estimate of its saturation, beyond which no rate is asked: "
-        "it may be more\n";
+    text += fmt::format(
+        "                this is the estimate of its saturation, beyond which no rate is asked{}\n",
+        is_short ? "" : ": it may be more");
   } else if (c.p90_capped) {
     text +=
         "                the interval ends at the estimate of its saturation, beyond which no rate "
@@ -129,10 +130,11 @@ std::string whole_text(const ServingCapacity& c) {
       fmt::format("  there         TTFT p50 {}, p99 {}; TPOT p50 {}, p99 {}; {:.0f} tokens/s out\n",
                   time(at.ttft.median), time(at.ttft.p99), time(at.tpot.median), time(at.tpot.p99),
                   at.output_throughput);
-  if (at.drain_s > kShortDrain * at.duration_s) {
+  if (is_short) {
     text += fmt::format(
-        "                {:.0f} % of the time is after the last request came: with more of them "
-        "(serving.requests.count) a queue has the time to grow\n",
+        "                {:.0f} % of the time is after the last request came: a queue has no time "
+        "to "
+        "grow, and of more of them (serving.requests.count) less is carried\n",
         100 * at.drain_s / at.duration_s);
   }
   for (const std::string& note : at.notes) text += fmt::format("                note: {}\n", note);
