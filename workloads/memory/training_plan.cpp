@@ -108,10 +108,10 @@ class TrainingPlanner {
 
   void states(const RankShare& share, TrainingMemory& gpu) const {
     const RankParameters sum = parameters_of(model_, layout_, share);
-    const auto [dense_copies, expert_copies] = sharers();
+    const RankParameters sharers = this->sharers();
     const auto bytes = [&](double each, bool divided) {
-      return whole(sum.dense * each / (divided ? dense_copies : 1) +
-                   sum.expert * each / (divided ? expert_copies : 1));
+      return whole(sum.dense * each / (divided ? sharers.dense : 1) +
+                   sum.expert * each / (divided ? sharers.expert : 1));
     };
     const std::int64_t copies = load_.schedule == Schedule::DualPipe ? 2 : 1;
     gpu.weights = copies * bytes(load_.weight_bytes, load_.sharding == Sharding::Weights);
