@@ -79,6 +79,21 @@ TEST_CASE("a run of the normal kernels without its end is left out, wherever it 
                        "d.log:5: left out: the run has no times: was it ended early?"});
 }
 
+TEST_CASE("a line of times within which the file ends is left out, and said") {
+  // Of 1025 us: the run then has no end. Of 115 us: the mean is of the other rank.
+  const std::string end = back("1025");
+  Notes notes;
+  CHECK(read(config(4096) + out("531") + end + config(8192) + out("1031") +
+                 end.substr(0, end.size() - 5),
+             &notes, kExperts) == kNormal + "1,7168,4096,8,256,24,531,0,1025,0\n");
+  CHECK(notes == Notes{"d.log:8: left out: the file ends within it",
+                       "d.log:5: left out: the run has no \"Best combine\": was it ended early?"});
+  notes.clear();
+  const std::string two = rank(0, "77", "114") + rank(1, "78", "115");
+  CHECK(read(two.substr(0, two.size() - 5), &notes) == kLowLatency + "1,7168,128,8,256,77,114\n");
+  CHECK(notes == Notes{"d.log:2: left out: the file ends within it"});
+}
+
 TEST_CASE("nodes that each print a run's lines are of one run, as slow as its slowest") {
   Notes notes;
   CHECK(read(config(4096) + config(4096) + out("531") + out("533") + back("1025") + back("1020"),

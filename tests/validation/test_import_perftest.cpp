@@ -141,6 +141,18 @@ TEST_CASE("a row far from the sizes beside it is pointed at, test by test") {
   CHECK(notes == Notes{"p.log:3" + odd, "p.log:7" + odd});
 }
 
+TEST_CASE("a row within which the file ends is left out, and said") {
+  // Of 362.35 Gb/s, which are 45.29 GB/s.
+  const std::string first = " 262144 5000 365.98 362.35 0.172784\n";
+  Notes notes;
+  CHECK(import_perftest(table("Gb/sec", first + " 524288 5000 379.43 37"), "p.log", &notes) ==
+        kHeader + "262144,45.2938,\n");
+  CHECK(notes == Notes{"p.log:3: left out: the file ends within it"});
+  CHECK(thrown<InputError>([] {
+          import_perftest(table("Gb/sec", " 262144 5000 365.98 36"), "p.log");
+        }) == "p.log: the table has no row");
+}
+
 TEST_CASE("a size that is none is refused") {
   CHECK(thrown<InputError>([] {
           import_perftest(table("Gb/sec", " 1.5 5000 1.0 1.0 0.7\n"), "p.log");

@@ -10,15 +10,16 @@
 namespace moesim::validation {
 
 // Notes of what was left out, and of what looks odd (times that do not go with the sizes beside
-// them), go to `notes`, where it is not null.
+// them), go to `notes`, where it is not null. A row within which the file ends is left out: its
+// last number may be the beginning of one.
 
 // nccl-tests' text (columns found by their names; several runs; behind what launchers put before a
 // line) or its JSON (-J). Out-of-place times, bytes as printed. `operation`: all_reduce,
 // all_gather, reduce_scatter, alltoall, or empty where the log names it; runs of others are left
 // out. `ranks`: for logs that do not list them; 0: none given. Rows with wrong values or without a
-// time are left out, and so are all of a run that failed, and a row within which the file ends; a
-// test without a last line is told. Throws InputError with the line that cannot be, or where no row
-// is left; ConfigError where what is asked for, or any of the four, is not there.
+// time are left out, and so are all of a run that failed; a test without a last line is told.
+// Throws InputError with the line that cannot be, or where no row is left; ConfigError where what
+// is asked for, or any of the four, is not there.
 std::string import_nccl_tests(std::string_view text, const std::string& name,
                               const std::string& operation, int ranks,
                               std::vector<std::string>* notes = nullptr);

@@ -315,7 +315,12 @@ std::string lacks(const Run& run) {
 
 std::string import_deepep(std::string_view text, const std::string& name, const DeepEpRun& given,
                           std::vector<std::string>* notes) {
-  const std::vector<std::string_view> lines = lines_of(text);
+  std::vector<std::string_view> lines = lines_of(text);
+  if (!lines.empty() && ends_within(text, lines.back()) &&
+      (has(lines.back(), "[tuning]") || has(lines.back(), "bandwidth:"))) {
+    note(notes, name, lines.size() - 1, kCut);
+    lines.pop_back();
+  }
   std::string low_latency, normal;
   std::optional<std::size_t> failed, other;
   for (const Run& run : DeepEpLog(lines, name).read()) {

@@ -12,10 +12,7 @@ namespace {
 class LogReader {
  public:
   LogReader(std::string_view text, std::string name, ImportNotes notes)
-      : lines_(lines_of(text)),
-        name_(std::move(name)),
-        notes_(notes),
-        cut_(!text.empty() && text.back() != '\n') {}
+      : text_(text), lines_(lines_of(text)), name_(std::move(name)), notes_(notes) {}
 
   std::vector<NcclRun> read() {
     for (line_ = 0; line_ < lines_.size(); ++line_) {
@@ -110,8 +107,8 @@ class LogReader {
     if (words.size() <= prefix_) return;
     words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(prefix_));
     if (!number(words[0])) return;  // what a launcher prints
-    if (cut_ && line_ + 1 == lines_.size() && words.size() < columns_->count) {
-      note(notes_, name_, line_, "left out: the file ends within it");
+    if (ends_within(text_, line) && words.size() < columns_->count) {
+      note(notes_, name_, line_, kCut);
       return;
     }
     if (words.size() <= std::max({columns_->size, columns_->time, columns_->type.value_or(0)})) {
@@ -160,6 +157,7 @@ class LogReader {
     run().failed_at = line_;
   }
 
+  std::string_view text_;
   std::vector<std::string_view> lines_;
   std::string name_;
   ImportNotes notes_;
@@ -167,7 +165,6 @@ class LogReader {
   std::optional<Columns> columns_;
   std::size_t prefix_ = 0, line_ = 0;
   bool table_ = false;
-  bool cut_ = false;  // the last line has no end
 };
 
 }  // namespace

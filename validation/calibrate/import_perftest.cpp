@@ -155,7 +155,7 @@ std::string_view unit_behind(std::string_view header, std::string_view column) {
 class Log {
  public:
   Log(std::string_view text, const std::string& name, ImportNotes notes)
-      : lines_(lines_of(text)), name_(name), table_(notes) {}
+      : text_(text), lines_(lines_of(text)), name_(name), notes_(notes), table_(notes) {}
 
   std::string read() {
     for (line_ = 0; line_ < lines_.size(); ++line_) {
@@ -165,12 +165,16 @@ class Log {
       title(line);
       if (words[0] == "#bytes")
         header(line);
-      else
-        row(words);
+      else if (unit_ != nullptr || latency_)
+        row(line, words);
     }
     table_.end_test();
-    if (table_.rows() == 0)
-      throw sim::InputError(fmt::format("{}: no table that begins with #bytes", name_));
+    if (table_.rows() == 0) {
+      throw sim::InputError(fmt::format("{}: {}", name_,
+                                        unit_ != nullptr || latency_
+                                            ? "the table has no row"
+                                            : "no table that begins with #bytes"));
+    }
     return table_.csv();
   }
 
@@ -204,9 +208,10 @@ class Log {
     }
   }
 
-  void row(const std::vector<std::string_view>& words) {
+  void row(std::string_view line, const std::vector<std::string_view>& words) {
     const auto bytes = number(words[0]);
-    if (!bytes || !(unit_ != nullptr || latency_)) return;
+    if (!bytes) return;
+    if (ends_within(text_, line)) return note(notes_, name_, line_, kCut);
     // "BW peak[…]" and "BW average[…]" are two words each.
     const std::size_t at = unit_ != nullptr ? 3 : 4;
     const auto value = words.size() > at ? rounded(words[at]) : std::nullopt;
@@ -222,8 +227,10 @@ class Log {
     table_.bandwidth(where, {*bytes, *value, rate}, *unit_, directions_);
   }
 
+  std::string_view text_;
   std::vector<std::string_view> lines_;
   const std::string& name_;
+  ImportNotes notes_;
   Table table_;
   const Unit* unit_ = nullptr;  // of the bandwidths below the last header
   bool latency_ = false, has_rate_ = false;
