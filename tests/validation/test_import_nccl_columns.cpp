@@ -1,5 +1,6 @@
 // nccl-tests: columns that say what the operation and its ranks are, and JSON's values.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <string>
 #include <vector>
@@ -76,6 +77,28 @@ TEST_CASE("bandwidths of other ranks than are given are refused, and the number 
           read(kColumns + row("1048576", "24.59", "42.64", "142.64") + kEnd, nullptr, "all_reduce",
                8);
         }) == "a.log:2: busbw/algbw is 3.345, which no operation has; all_reduce of 8 has 1.75");
+}
+
+TEST_CASE("ranks are those of a group where several ran at the same time") {
+  // 16 ranks in two groups of 8 each on a node of its own: 2 x 7/8 of 42.64 GB/s is 74.62.
+  std::string devices;
+  for (int i = 0; i < 16; ++i)
+    devices += fmt::format("#  Rank {:2} Group {:2} Pid 1 on node{} device 0\n", i, i / 8, i / 8);
+  const std::string rows = kColumns + row("1048576", "24.59", "42.64", "74.62") + kEnd;
+  Notes notes;
+  CHECK(read(devices + rows, &notes) == kHeader + "all_reduce,float,8,1048576,24.59\n");
+  CHECK(notes == Notes{"a.log: 2 groups of 8 ranks ran at the same time (NCCL_TESTS_SPLIT), of "
+                       "which the table says nothing: keep it apart from those of one"});
+  CHECK(thrown<InputError>([&] {
+          read("# Rank 0 Group 0\n# Rank 1 Group 0\n# Rank 2 Group 1\n" + kColumns + kEnd +
+               row("8", "20", "0.00", "0.00"));
+        }) ==
+        "a.log: it has groups of 2 and of 1 ranks, and does not say which of them its times are "
+        "of");
+  // JSON: two groups of two.
+  const std::string json = R"({"devices": [{"group": 0}, {"group": 0}, {"group": 1}, {"group": 1}],
+      "results": [{"size": 1048576, "type": "float", "out_of_place": {"time": 50}}]})";
+  CHECK(read(json) == kHeader + "all_reduce,float,2,1048576,50\n");
 }
 
 TEST_CASE("a log whose columns contradict what it says itself is damaged") {

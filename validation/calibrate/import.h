@@ -16,10 +16,11 @@ namespace moesim::validation {
 // nccl-tests' text (columns found by their names; several runs; behind what launchers put before a
 // line) or its JSON (-J). Out-of-place times, bytes as printed. `operation`: all_reduce,
 // all_gather, reduce_scatter, alltoall, or empty where the log names it; runs of others are left
-// out. `ranks`: for logs that do not list them; 0: none given. Rows with wrong values or without a
-// time are left out, and so are all of a run that failed; a test without a last line is told.
-// Throws InputError with the line that cannot be, or where no row is left; ConfigError where what
-// is asked for, or any of the four, is not there.
+// out. `ranks`: for logs that do not list them; 0: none given. Of several groups that ran at the
+// same time (NCCL_TESTS_SPLIT) the ranks are those of one. Rows with wrong values or without a time
+// are left out, and so are all of a run that failed; a test without a last line is told. Throws
+// InputError with the line that cannot be, or where no row is left; ConfigError where what is asked
+// for, or any of the four, is not there.
 std::string import_nccl_tests(std::string_view text, const std::string& name,
                               const std::string& operation, int ranks,
                               std::vector<std::string>* notes = nullptr);

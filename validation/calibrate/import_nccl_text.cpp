@@ -50,7 +50,7 @@ class LogReader {
 
   void start() {
     columns_.reset();
-    if (runs_.empty() || !runs_.back().rows.empty() || runs_.back().ranks > 0 ||
+    if (runs_.empty() || !runs_.back().rows.empty() || !runs_.back().groups.empty() ||
         !runs_.back().failure.empty()) {
       runs_.emplace_back();
     }
@@ -69,9 +69,13 @@ class LogReader {
       if (!run().rows.empty()) start();
     } else if (words[0] == "Rank" && words.size() > 1 && number(words[1])) {
       if (!run().rows.empty()) start();
-      ++run().ranks;
-      const auto on = std::ranges::find(words, "on");
-      if (on != words.end() && on + 1 != words.end()) run().hosts.insert(std::string(on[1]));
+      const auto after = [&](std::string_view word) {
+        const auto at = std::ranges::find(words, word);
+        return at == words.end() || at + 1 == words.end() ? std::string() : std::string(at[1]);
+      };
+      NcclGroup& group = run().groups[after("Group")];
+      ++group.ranks;
+      if (const std::string host = after("on"); !host.empty()) group.hosts.insert(host);
     } else if (text.find("Out of bounds values") != std::string_view::npos) {
       if (text.find("FAILED") != std::string_view::npos && run().wrong == 0) {
         fail_run("values out of bounds: FAILED");

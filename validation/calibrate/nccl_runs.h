@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
@@ -19,17 +20,25 @@ struct NcclRow {
   std::optional<Rounded> algbw = {}, busbw = {};  // GB/s
 };
 
+// A communicator of a test: NCCL_TESTS_SPLIT makes several, which run at the same time.
+struct NcclGroup {
+  int ranks = 0;
+  std::set<std::string> hosts = {};  // of its ranks, as far as said
+};
+
 // One test of a log: what it says of itself, and its rows.
 struct NcclRun {
-  std::string operation;             // empty: not said
-  int ranks = 0;                     // 0: not said
-  std::set<std::string> hosts = {};  // of its ranks, as far as said
+  std::string operation;                    // empty: not said
+  std::map<std::string, NcclGroup> groups;  // by what it calls them; none: not said
   std::vector<NcclRow> rows;
   bool ended = false;       // its last line was there
   std::size_t wrong = 0;    // rows that were left out for wrong values
   std::size_t untimed = 0;  // and those that have no time
   std::string failure;      // why all of it is not believed
   std::size_t failed_at = 0;
+
+  // Of a group; 0: not said.
+  int ranks() const { return groups.empty() ? 0 : groups.begin()->second.ranks; }
 };
 
 // Those that tables have.
