@@ -142,6 +142,25 @@ TEST_CASE("a run that failed is left out, and others stay") {
                        "receive, rank 1, local_expert_idx 3, src_rank 2"});
 }
 
+TEST_CASE("a run that failed after it had all of its times stays") {
+  const std::string row = kNormal + "1,7168,4096,8,256,24,531,0,1025,0\n";
+  const std::string failed = "Traceback (most recent call last):\nRuntimeError: x\n";
+  Notes notes;
+  CHECK(read(config(4096) + out("531") + back("1025") + failed, &notes, kExperts) == row);
+  CHECK(notes == Notes{"d.log:5: the run failed after its times, which are taken: Traceback (most "
+                       "recent call last):"});
+  // One of two nodes had no best combine.
+  CHECK(thrown<InputError>([&] {
+          read(config(4096) + out("531") + out("531") + back("1025") + failed);
+        }) == "d.log:7: the test failed: measure again");
+  // Both ranks had their times, one of them had not.
+  const std::string low = kLowLatency + "1,7168,128,8,256,77,114\n";
+  const std::string both = "[rank 1] Dispatch + combine bandwidth: 112.12 GB/s, avg_t=195.00 us\n";
+  CHECK(read(both + rank(0, "77", "114") + rank(1, "77", "114") + failed) == low);
+  CHECK(thrown<InputError>([&] { read(both + rank(0, "77", "114") + failed); }) ==
+        "d.log:3: the test failed: measure again");
+}
+
 TEST_CASE("runs of low latency and of the normal kernels are two tables") {
   Notes notes;
   const std::string log = config(4096) + out("531") + back("1025") + rank(0, "77", "114");

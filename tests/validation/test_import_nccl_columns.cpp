@@ -101,6 +101,20 @@ TEST_CASE("ranks are those of a group where several ran at the same time") {
   CHECK(read(json) == kHeader + "all_reduce,float,2,1048576,50\n");
 }
 
+TEST_CASE("a run of an older version that failed before its table is not that of the next") {
+  const std::string begin = "# nThread 1 nGpus 2\n" + ranks(2);
+  const std::string good = kColumns + row("8", "20", "0.00", "0.00") + kEnd;
+  const std::string table = kHeader + "all_reduce,float,2,8,20\n";
+  Notes notes;
+  CHECK(read(begin + "node1: Test NCCL failure common.cu:1012\n" + begin + good, &notes) == table);
+  CHECK(notes == Notes{"a.log:4: the run failed, its rows are left out: Test NCCL failure "
+                       "common.cu:1012"});
+  // Before its ranks, and one that was killed without a word: its ranks are not the next one's.
+  CHECK(read("# nThread 1 nGpus 2\nTest NCCL failure\n" + begin + good) == table);
+  CHECK(read("Test NCCL failure\n" + ranks(2) + good) == table);
+  CHECK(read(begin + begin + good) == table);
+}
+
 TEST_CASE("a log whose columns contradict what it says itself is damaged") {
   const std::string log =
       "# Collective test starting: all_reduce_perf\n" + ranks(8) + kColumns + kSevenEighths + kEnd;

@@ -43,6 +43,22 @@ TEST_CASE("a perftest that failed is refused") {
         }) == "p.log:1: the test failed: measure again");
 }
 
+TEST_CASE("of several tests those that failed are left out, before and behind another") {
+  // 400 and 800 Gb/s each way: 50 and 100 GB/s.
+  const std::string failed = "RDMA_Write BW Test\n" + table("Gb/sec", " 2 5000 1.0 1.0 62.5\n") +
+                             " Completion with error at client\n Failed status 12\n 4 5000 1 1 1\n";
+  const std::string good =
+      "RDMA_Write BW Test\n" + table("Gb/sec", " 65536 5000 401.0 400.0 0.7629\n");
+  const std::string both =
+      "RDMA_Write Bidirectional BW Test\n" + table("Gb/sec", " 65536 5000 1602.0 1600.0 3.0518\n");
+  Notes notes;
+  CHECK(import_perftest(failed + good + failed + both + failed, "p.log", &notes) ==
+        kHeader + "65536,50,\n65536,100,\n");
+  CHECK(notes == Notes{"p.log:4: the test failed, its rows are left out",
+                       "p.log:13: the test failed, its rows are left out",
+                       "p.log:22: the test failed, its rows are left out"});
+}
+
 TEST_CASE("perftest's MiB/sec and Gb/sec are told apart") {
   // 1000 MiB/s are 1.048576 GB/s; 400 Gb/s are 50 GB/s.
   CHECK(import_perftest(" #bytes     #iterations    BW peak[MiB/sec]    BW average[MiB/sec]   "

@@ -28,12 +28,12 @@ std::string import_nccl_tests(std::string_view text, const std::string& name,
 // DeepEP's test logs: of low latency, lines "Dispatch bandwidth: x GB/s, avg_t=y us | Combine
 // bandwidth: …", a row of the mean over ranks; of the normal kernels, "Best dispatch (FP8): SMs n,
 // …, transmit: x us, notify: y us" and "Best combine: …", a row. A row for each run of the log; one
-// that failed, or has no end, is left out. The shape is what the run says ("num_tokens=",
-// "hidden=", "num_topk=", "num_experts="), else `given`, else what DeepEP's tests have (128 tokens
-// of 7168, top-k 8 of 256 experts), which is told; tokens of the normal kernels are asked for
-// (ConfigError). Nodes: 1 where none are given and the run's ranks fit one of eight and speak of no
-// RDMA, else they are asked for; ConfigError, too, where the shape cannot be. A rank that took
-// twice the others' median (the smaller of two) is stalled and left out.
+// that failed before it had its times, or has no end, is left out. The shape is what the run says
+// ("num_tokens=", "hidden=", "num_topk=", "num_experts="), else `given`, else what DeepEP's tests
+// have (128 tokens of 7168, top-k 8 of 256 experts), which is told; tokens of the normal kernels
+// are asked for (ConfigError). Nodes: 1 where none are given and the run's ranks fit one of eight
+// and speak of no RDMA, else they are asked for; ConfigError, too, where the shape cannot be. A
+// rank that took twice the others' median (the smaller of two) is stalled and left out.
 struct DeepEpRun {
   int nodes = 0, hidden = 0, tokens = 0, top_k = 0, experts = 0;  // 0: not given
 };
@@ -42,7 +42,8 @@ std::string import_deepep(std::string_view text, const std::string& name, const 
 
 // perftest's text or JSON (--out_json; ib_write_bw, ib_write_lat): bytes, bandwidth_GBps,
 // latency_us (typical). A bidirectional test prints the sum of both directions: half of it is
-// one's. Throws InputError where a unit is not known, or a bandwidth is not that of its messages.
+// one's. Rows of a test that failed are left out. Throws InputError where a unit is not known, or a
+// bandwidth is not that of its messages.
 std::string import_perftest(std::string_view text, const std::string& name,
                             std::vector<std::string>* notes = nullptr);
 

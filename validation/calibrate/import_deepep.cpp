@@ -41,8 +41,13 @@ struct Run {
   std::vector<std::size_t> dispatches = {}, combines = {};  // lines of the best ones
   std::string failure = {};                                 // why all of it is not believed
   std::size_t failed_at = 0;
+  bool failed_late = false;  // after all of its times
 
   bool measured() const { return tuned || !times.empty(); }
+  bool whole() const {
+    return tuned ? !dispatches.empty() && dispatches.size() == combines.size()
+                 : !timed.empty() && timed.size() == ranks.size();
+  }
   int rank_count() const { return ranks.empty() ? 0 : *ranks.rbegin() + 1; }
 };
 
@@ -118,6 +123,7 @@ class DeepEpLog {
       if (at == std::string_view::npos || !run().failure.empty()) continue;
       run().failure = std::string(line.substr(at, 100));
       run().failed_at = line_;
+      run().failed_late = run().whole();
     }
   }
 
@@ -324,7 +330,10 @@ std::string import_deepep(std::string_view text, const std::string& name, const 
   std::string low_latency, normal;
   std::optional<std::size_t> failed, other;
   for (const Run& run : DeepEpLog(lines, name).read()) {
-    if (!run.failure.empty()) {
+    if (run.failed_late) {
+      note(notes, name, run.failed_at,
+           "the run failed after its times, which are taken: " + run.failure);
+    } else if (!run.failure.empty()) {
       note(notes, name, run.failed_at, "the run failed, it is left out: " + run.failure);
       if (!failed) failed = run.failed_at;
       continue;

@@ -65,10 +65,9 @@ class LogReader {
       const auto named = words_of(text.substr(test + 25));
       if (!named.empty()) run().operation = nccl_operation_named(named.front());
     } else if (words[0] == "nThread" || words[0] == "nThreads") {
-      // Older versions say no more of a new test.
-      if (!run().rows.empty()) start();
+      start();  // older versions say no more of a new test
     } else if (words[0] == "Rank" && words.size() > 1 && number(words[1])) {
-      if (!run().rows.empty()) start();
+      if (!run().rows.empty() || !run().failure.empty()) start();
       const auto after = [&](std::string_view word) {
         const auto at = std::ranges::find(words, word);
         return at == words.end() || at + 1 == words.end() ? std::string() : std::string(at[1]);

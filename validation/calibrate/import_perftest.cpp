@@ -57,30 +57,34 @@ class Table {
           other == kUnits.end() ? ": measure again" : fmt::format(", as in {}", other->word)));
     }
     const double one = gigabytes / directions;
-    csv_ += fmt::format("{:.0f},{:.6g},\n", row.bytes, one);
+    rows_ += fmt::format("{:.0f},{:.6g},\n", row.bytes, one);
     test_.push_back({where, row.bytes, row.bytes / one * 1e-3, fmt::format("{:.4g} GB/s", one)});
-    ++rows_;
   }
 
   void latency(const std::string& where, double bytes, double us) {
-    csv_ += fmt::format("{:.0f},,{:.6g}\n", bytes, us);
+    rows_ += fmt::format("{:.0f},,{:.6g}\n", bytes, us);
     test_.push_back({where, bytes, us, fmt::format("{} us", us)});
-    ++rows_;
   }
 
   void end_test() {
     point_at_outliers(test_, notes_);
+    csv_ += rows_;
+    leave_out_test();
+  }
+  void leave_out_test() {
     test_.clear();
+    rows_.clear();
   }
 
-  std::size_t rows() const { return rows_; }
+  bool empty() const { return csv_ == kHeader; }
   const std::string& csv() const { return csv_; }
 
  private:
+  static constexpr const char* kHeader = "bytes,bandwidth_GBps,latency_us\n";
   ImportNotes notes_;
-  std::string csv_ = "bytes,bandwidth_GBps,latency_us\n";
+  std::string csv_ = kHeader;
   std::vector<TimedSize> test_;
-  std::size_t rows_ = 0;
+  std::string rows_;  // of the test
 };
 
 // How many directions a bandwidth is the sum of: two in a bidirectional test.
@@ -163,13 +167,16 @@ class Log {
       const std::vector<std::string_view> words = words_of(line);
       if (words.empty()) continue;
       title(line);
+      failure(line);
       if (words[0] == "#bytes")
         header(line);
-      else if (unit_ != nullptr || latency_)
+      else if ((unit_ != nullptr || latency_) && !failed_)
         row(line, words);
     }
     table_.end_test();
-    if (table_.rows() == 0) {
+    if (table_.empty() && first_failed_)
+      fail(name_, *first_failed_, "the test failed: measure again");
+    if (table_.empty()) {
       throw sim::InputError(fmt::format("{}: {}", name_,
                                         unit_ != nullptr || latency_
                                             ? "the table has no row"
@@ -180,18 +187,31 @@ class Log {
 
  private:
   void title(std::string_view line) {
-    if (line.find("Bidirectional") != std::string_view::npos)
-      directions_ = 2;
-    else if (line.find(" BW Test") != std::string_view::npos)
-      directions_ = 1;
-    if (line.find("Completion with error") != std::string_view::npos ||
-        line.find("Failed status") != std::string_view::npos) {
-      fail(name_, line_, "the test failed: measure again");
-    }
+    const bool both = line.find("Bidirectional") != std::string_view::npos;
+    if (!both && line.find(" BW Test") == std::string_view::npos &&
+        line.find(" Latency Test") == std::string_view::npos)
+      return;
+    start();
+    directions_ = both ? 2 : 1;
+  }
+
+  void failure(std::string_view line) {
+    if (failed_ || (line.find("Completion with error") == std::string_view::npos &&
+                    line.find("Failed status") == std::string_view::npos))
+      return;
+    note(notes_, name_, line_, "the test failed, its rows are left out");
+    table_.leave_out_test();
+    failed_ = true;
+    if (!first_failed_) first_failed_ = line_;
+  }
+
+  void start() {
+    table_.end_test();
+    failed_ = false;
   }
 
   void header(std::string_view line) {
-    table_.end_test();
+    start();
     unit_ = nullptr;
     latency_ = line.find("t_typical") != std::string_view::npos;
     has_rate_ = line.find("MsgRate") != std::string_view::npos;
@@ -234,6 +254,8 @@ class Log {
   Table table_;
   const Unit* unit_ = nullptr;  // of the bandwidths below the last header
   bool latency_ = false, has_rate_ = false;
+  bool failed_ = false;  // this test
+  std::optional<std::size_t> first_failed_;
   double directions_ = 1;
   std::size_t line_ = 0;
 };
