@@ -6,11 +6,13 @@
 
 #include "sim/error.h"
 #include "tests/support/thrown.h"
+#include "tests/validation/logs.h"
 #include "validation/calibrate/import.h"
 
 using namespace moesim::validation;
 using moesim::sim::ConfigError;
 using moesim::sim::InputError;
+using moesim::tests::log_of;
 using moesim::tests::thrown;
 using Notes = std::vector<std::string>;
 
@@ -207,4 +209,12 @@ TEST_CASE("a shape that cannot be is refused") {
   given.nodes = 2;
   CHECK(thrown<ConfigError>([&] { read(three, nullptr, given); }) ==
         "d.log: its 3 ranks do not divide over --nodes 2: on how many nodes was it?");
+}
+
+TEST_CASE("nodes that contradict the links of the log are refused") {
+  CHECK(thrown<ConfigError>([] {
+          read(config(4096) + out("531") + back("1025"), nullptr, {.nodes = 4});
+        }) == "d.log: the log is of one node (NVL), not of --nodes 4");
+  CHECK(thrown<ConfigError>([] { read(log_of("d5-two-runs.log")); }) ==
+        "d.log: the log is of several nodes (RDMA), not of --nodes 1");
 }

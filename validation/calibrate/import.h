@@ -32,8 +32,9 @@ std::string import_nccl_tests(std::string_view text, const std::string& name,
 // ("num_tokens=", "hidden=", "num_topk=", "num_experts="), else `given`, else what DeepEP's tests
 // have (128 tokens of 7168, top-k 8 of 256 experts), which is told; tokens of the normal kernels
 // are asked for (ConfigError). Nodes: 1 where none are given and the run's ranks fit one of eight
-// and speak of no RDMA, else they are asked for; ConfigError, too, where the shape cannot be. A
-// rank that took twice the others' median (the smaller of two) is stalled and left out.
+// and speak of no RDMA, else they are asked for; ConfigError, too, where those given contradict its
+// links (RDMA, NVL), or the shape cannot be. A rank that took twice the others' median (the smaller
+// of two) is stalled and left out.
 struct DeepEpRun {
   int nodes = 0, hidden = 0, tokens = 0, top_k = 0, experts = 0;  // 0: not given
 };

@@ -34,6 +34,7 @@ struct Run {
   bool opened = false;       // by a line that every test begins with
   bool tuned = false;        // it is of the normal kernels
   bool over_rdma = false;    // it speaks of several nodes
+  bool over_nvl = false;     // and of links within one
   DeepEpRun said = {};       // of its shape; 0: not said
   std::set<int> ranks = {};  // that spoke
   std::set<int> timed = {};  // whose times are there
@@ -87,6 +88,7 @@ class DeepEpLog {
       normal(line);
       low_latency(line);
       run().over_rdma = run().over_rdma || has(line, "(RDMA)");
+      run().over_nvl = run().over_nvl || has(line, "(NVL)");
     }
     return std::move(runs_);
   }
@@ -173,6 +175,11 @@ int nodes_of(const Run& run, const std::string& name, int given) {
           fmt::format("{}: its {} ranks do not divide over --nodes {}: on how "
                       "many nodes was it?",
                       name, ranks, given));
+    }
+    if (given == 1 ? run.over_rdma : run.over_nvl && !run.over_rdma) {
+      throw sim::ConfigError(fmt::format("{}: the log is of {}, not of --nodes {}", name,
+                                         run.over_rdma ? "several nodes (RDMA)" : "one node (NVL)",
+                                         given));
     }
     return given;
   }
