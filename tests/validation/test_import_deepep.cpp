@@ -61,8 +61,10 @@ TEST_CASE("every run of the normal kernels is a row, with its own tokens and tim
         kNormal + "1,7168,4096,8,256,24,531,0,1025,0\n1,7168,8192,8,256,24,1031,0,2025,0\n");
   CHECK(notes.empty());
   // Without the line of its shape a run begins where a dispatch follows a combine.
-  CHECK(read(out("531") + back("1025") + out("1031") + back("2025")) ==
-        kNormal + "1,7168,128,8,256,24,531,0,1025,0\n1,7168,128,8,256,24,1031,0,2025,0\n");
+  DeepEpRun given = kGiven;
+  given.tokens = 4096;
+  CHECK(read(out("531") + back("1025") + out("1031") + back("2025"), nullptr, given) ==
+        kNormal + "1,7168,4096,8,256,24,531,0,1025,0\n1,7168,4096,8,256,24,1031,0,2025,0\n");
 }
 
 TEST_CASE("a run of the normal kernels without its end is left out, wherever it stands") {
@@ -209,6 +211,16 @@ TEST_CASE("a shape that cannot be is refused") {
   given.nodes = 2;
   CHECK(thrown<ConfigError>([&] { read(three, nullptr, given); }) ==
         "d.log: its 3 ranks do not divide over --nodes 2: on how many nodes was it?");
+}
+
+TEST_CASE("a time that contradicts the bandwidth beside it is refused") {
+  // 158.43 GB/s for 1.025 us are 0.162 MB, where 4096 tokens of 7168 are 29.4 MB at a byte each.
+  CHECK(thrown<InputError>([] { read(config(4096) + out("531") + back("1.025")); }) ==
+        "d.log:4: 158.43 GB/s for 1.025 us are 0.162 MB, of 4096 tokens of 7168: is the time in "
+        "us, and the shape the run's?");
+  CHECK(thrown<InputError>([] { read(rank(0, "77", "114000")); }) ==
+        "d.log:1: 127.12 GB/s for 114000 us are 1.45e+04 MB, of 128 tokens of 7168: is the time in "
+        "us, and the shape the run's?");
 }
 
 TEST_CASE("nodes that contradict the links of the log are refused") {

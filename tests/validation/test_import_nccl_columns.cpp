@@ -19,7 +19,7 @@ namespace {
 
 const std::string kHeader = "op_name,dtype,num_gpus,bytes,latency_us\n";
 const std::string kColumns =
-    "# size count type redop root time algbw busbw #wrong time algbw busbw #wrong\n";
+    "# size type redop root time algbw busbw #wrong time algbw busbw #wrong\n";
 const std::string kEnd = "# Avg bus bandwidth : 1\n";
 
 std::string ranks(int count) {
@@ -31,7 +31,7 @@ std::string ranks(int count) {
 // Out of place alone.
 std::string row(const std::string& size, const std::string& us, const std::string& algbw,
                 const std::string& busbw, const std::string& wrong = "0") {
-  return size + " 1 float sum -1 " + us + " " + algbw + " " + busbw + " " + wrong + "\n";
+  return size + " float sum -1 " + us + " " + algbw + " " + busbw + " " + wrong + "\n";
 }
 
 std::string read(const std::string& log, Notes* notes = nullptr,
@@ -135,7 +135,7 @@ TEST_CASE("few digits contradict nothing that they can be") {
   CHECK(read(none + kEnd, nullptr, "alltoall", 8) ==
         kHeader + "alltoall,float,8,8,20\nalltoall,float,8,16,20\n");
   // Nor do they agree with what the other rows contradict.
-  const std::string small = row("8", "2", "0.01", "0.00");
+  const std::string small = row("8", "1", "0.01", "0.00");
   CHECK(thrown<ConfigError>([&] {
           read(kColumns + small + small + kSevenEighths + kEnd, nullptr, "alltoall", 16);
         }) ==
@@ -149,6 +149,44 @@ TEST_CASE("a row that alone contradicts its run is left out, and said") {
              &notes, "alltoall") ==
         kHeader + "alltoall,float,8,1048576,22.29\nalltoall,float,8,4194304,29.18\n");
   CHECK(notes == Notes{"a.log:11: left out: busbw/algbw is 0.08748, but alltoall of 8 has 0.875"});
+}
+
+TEST_CASE("times that contradict the bandwidths beside them are refused, and their unit told") {
+  // 134,217,728 bytes in 1,095.2 us are 122.55 GB/s.
+  const auto all_reduce = [](const char* us) { return row("134217728", us, "122.55", "214.46"); };
+  const std::string small = row("8", "38.62", "0.00", "0.00"), end = kEnd;
+  CHECK(thrown<InputError>([&] { read(ranks(8) + kColumns + all_reduce("1.0952") + end); }) ==
+        "a.log:10: 134217728 bytes in 1.0952 us are 1.226e+05 GB/s, but algbw is 122.55, as in ms");
+  // One of several is left out; a row without digits is none of those that agree.
+  Notes notes;
+  const std::string rows = kHeader + "all_reduce,float,8,8,38.62\nall_reduce,float,8,134217728,";
+  CHECK(read(ranks(8) + kColumns + small + all_reduce("1095.2") + all_reduce("109.52") + end,
+             &notes) == rows + "1095.2\n");
+  CHECK(notes == Notes{"a.log:12: left out: 134217728 bytes in 109.52 us are 1226 GB/s, but algbw "
+                       "is 122.55"});
+  CHECK(thrown<InputError>([&] {
+          read(ranks(8) + kColumns + small + all_reduce("109.52") + end);
+        }) == "a.log:11: 134217728 bytes in 109.52 us are 1226 GB/s, but algbw is 122.55");
+  CHECK(thrown<InputError>([&] {
+          read(ranks(8) + kColumns + "# (B) (elements) (ms) (GB/s)\n" + all_reduce("1.0952"));
+        }) == "a.log:10: times in \"(ms)\": expected (us)");
+}
+
+TEST_CASE("elements that are not as many as the size are refused") {
+  const auto log = [](const char* size, const char* count, const char* type) {
+    return ranks(8) + "# size count type time\n" + size + " " + count + " " + type + " 50\n" + kEnd;
+  };
+  CHECK(thrown<InputError>([&] { read(log("1048576", "262144", "half")); }) ==
+        "a.log:10: 262144 elements of half are 524288 bytes, but the size is 1048576");
+  CHECK(read(log("1048576", "524288", "half")) == kHeader + "all_reduce,half,8,1048576,50\n");
+  CHECK(read(log("1048576", "262144", "x")) == kHeader + "all_reduce,x,8,1048576,50\n");
+  // A rank's 65,536 halves of eight ranks.
+  for (const char* of : {"all_gather", "reduce_scatter", "alltoall"}) {
+    CHECK(read(log("1048576", "65536", "half"), nullptr, of) ==
+          kHeader + of + ",half,8,1048576,50\n");
+  }
+  CHECK(thrown<InputError>([&] { read(log("1048576", "65536", "half")); }) ==
+        "a.log:10: 65536 elements of half are 131072 bytes, but the size is 1048576");
 }
 
 TEST_CASE("JSON's bandwidths are compared, too") {
@@ -191,7 +229,7 @@ TEST_CASE("wrong values are wrong as a number and as text, and what is neither i
           good + "all_reduce,half,2,8,8.5\n");
   }
   notes.clear();
-  CHECK(read(ranks(2) + kColumns + row("8", "20", "1", "1") + row("16", "20", "1", "1", "x") + kEnd,
+  CHECK(read(ranks(2) + kColumns + row("8", "20", "0", "0") + row("16", "20", "0", "0", "x") + kEnd,
              &notes) == kHeader + "all_reduce,float,2,8,20\n");
   CHECK(notes == Notes{"a.log:5: left out: \"x\" is no count of wrong values"});
 }

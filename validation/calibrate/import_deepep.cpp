@@ -314,6 +314,32 @@ std::string normal_row(const std::vector<std::string_view>& lines, const Run& ru
                      dispatch.transmit, dispatch.notify, combine.transmit, combine.notify);
 }
 
+// Throws where what a bandwidth moves in the time beside it is less than a twentieth of all tokens,
+// a byte a number, or over 200 times as much: two bytes go to ten ranks, and units differ by 1000.
+void check_moved(const std::vector<std::string_view>& lines, const Run& run,
+                 const std::string& name, const DeepEpRun& shape) {
+  const double tokens = static_cast<double>(shape.tokens) * shape.hidden;
+  const auto check = [&](std::size_t line, std::string_view text, double us) {
+    const auto words = words_of(text.substr(0, text.find(" GB/s")));
+    const double gigabytes = words.empty() ? 0 : number(words.back()).value_or(0);
+    const double moved = gigabytes * us * 1e3;
+    if (moved <= 0 || (moved >= tokens / 20 && moved <= 200 * tokens)) return;
+    fail(name, line,
+         fmt::format("{} GB/s for {} us are {:.3g} MB, of {} tokens of {}: is the time in us, and "
+                     "the shape the run's?",
+                     gigabytes, us, moved * 1e-6, shape.tokens, shape.hidden));
+  };
+  for (const RankTimes& rank : run.times) {
+    const std::string_view line = lines[rank.line];
+    check(rank.line, line, rank.dispatch);
+    check(rank.line, line.substr(line.find("| Combine")), rank.combine);
+  }
+  for (const auto& best : {run.dispatches, run.combines}) {
+    for (const std::size_t line : best)
+      check(line, lines[line], best_in(lines[line], line, name).transmit);
+  }
+}
+
 // What a run lacks that has no end; empty where it is whole.
 std::string lacks(const Run& run) {
   if (run.tuned && run.dispatches.empty()) return "\"Best dispatch (FP8)\"";
@@ -352,6 +378,7 @@ std::string import_deepep(std::string_view text, const std::string& name, const 
       continue;
     }
     const DeepEpRun shape = shape_of(run, name, given, notes);
+    check_moved(lines, run, name, shape);
     if (!run.tuned) {
       low_latency += low_latency_row(run, name, shape, notes);
     } else {

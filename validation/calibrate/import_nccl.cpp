@@ -103,8 +103,10 @@ std::string table_of(std::vector<NcclRun> runs, const std::string& name,
           fmt::format("{}: the log lists {} GPUs: --ranks {} is not used", name, listed, ranks));
     }
     counted = counted && (gpus >= 2 || run.rows.empty());
-    if (gpus >= 2)
+    if (gpus >= 2) {
+      check_sizes(run, operated, gpus, notes);
       check_bus_bandwidths(run, operated, gpus, run.operation.empty() || listed == 0, notes);
+    }
     say_where_it_ran(run, name, notes);
     point_at_outliers(run, notes);
     if (!run.ended && notes != nullptr)

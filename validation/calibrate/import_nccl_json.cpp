@@ -134,7 +134,10 @@ NcclRun nccl_run_of_json(const Json& json, const std::string& name, ImportNotes 
     const Json type = r.value("type", Json("float"));
     run.rows.push_back({where, type.is_string() ? type.get<std::string>() : "float", bytes,
                         out["time"].get<double>(), bandwidth_in(out, {"alg_bw", "algbw"}),
-                        bandwidth_in(out, {"bus_bw", "busbw"})});
+                        bandwidth_in(out, {"bus_bw", "busbw"}),
+                        r.contains("count") && r["count"].is_number()
+                            ? std::optional(r["count"].get<double>())
+                            : std::nullopt});
   }
   const auto bounds = json.find("out_of_bounds");
   if (bounds != json.end() && bounds->is_object() && run.wrong == 0 &&

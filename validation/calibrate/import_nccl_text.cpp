@@ -39,8 +39,8 @@ class LogReader {
  private:
   struct Columns {
     std::size_t size = 0, time = 0;
-    std::optional<std::size_t> type, wrong, algbw, busbw;
-    std::size_t count = 0;
+    std::optional<std::size_t> count, type, wrong, algbw, busbw;
+    std::size_t all = 0;
   };
 
   NcclRun& run() {
@@ -81,6 +81,11 @@ class LogReader {
       }
     } else if (text.find("Avg bus bandwidth") != std::string_view::npos) {
       run().ended = true;
+    } else if (words[0] == "(B)") {
+      const auto unit = std::ranges::find_if(
+          words, [](std::string_view word) { return word != "(B)" && word != "(elements)"; });
+      if (unit != words.end() && *unit != "(us)")
+        fail(name_, line_, fmt::format("times in \"{}\": expected (us)", *unit));
     } else {
       header(words, before);
     }
@@ -97,9 +102,14 @@ class LogReader {
     if (!size || !time) return;
     auto wrong = place("#wrong", *time);
     if (!wrong) wrong = place("wrong", *time);
-    columns_ = Columns{
-        *size,       *time, place("type", 0), wrong, place("algbw", *time), place("busbw", *time),
-        words.size()};
+    columns_ = Columns{*size,
+                       *time,
+                       place("count", 0),
+                       place("type", 0),
+                       wrong,
+                       place("algbw", *time),
+                       place("busbw", *time),
+                       words.size()};
     prefix_ = before;
     table_ = true;
   }
@@ -110,7 +120,7 @@ class LogReader {
     if (words.size() <= prefix_) return;
     words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(prefix_));
     if (!number(words[0])) return;  // what a launcher prints
-    if (ends_within(text_, line) && words.size() < columns_->count) {
+    if (ends_within(text_, line) && words.size() < columns_->all) {
       note(notes_, name_, line_, kCut);
       return;
     }
@@ -136,12 +146,14 @@ class LogReader {
         return;
       }
     }
-    const auto bandwidth = [&](std::optional<std::size_t> column) {
+    const auto said_in = [&](std::optional<std::size_t> column) {
       return column && words.size() > *column ? rounded(words[*column]) : std::nullopt;
     };
+    const auto count = said_in(columns_->count);
     run().rows.push_back({fmt::format("{}:{}", name_, line_ + 1),
                           columns_->type ? std::string(words[*columns_->type]) : "float", *bytes,
-                          *time, bandwidth(columns_->algbw), bandwidth(columns_->busbw)});
+                          *time, said_in(columns_->algbw), said_in(columns_->busbw),
+                          count ? std::optional(count->value) : std::nullopt});
   }
 
   bool failure(std::string_view line) {

@@ -18,6 +18,7 @@ struct NcclRow {
   std::string type;
   double bytes = 0, us = 0;
   std::optional<Rounded> algbw = {}, busbw = {};  // GB/s
+  std::optional<double> count = {};               // elements
 };
 
 // A communicator of a test: NCCL_TESTS_SPLIT makes several, which run at the same time.
@@ -57,6 +58,12 @@ std::vector<NcclRun> nccl_runs_of_text(std::string_view text, const std::string&
 
 // The run of a -J file. Throws InputError where it is none, or a result cannot be.
 NcclRun nccl_run_of_json(const sim::io::Json& json, const std::string& name, ImportNotes notes);
+
+// Compares a row's size with its time and algbw, and with its count and type, as far as it says
+// them. A row that contradicts itself is left out, and said; where no more rows agree than
+// contradict, throws InputError.
+// REQUIRES: ranks >= 2
+void check_sizes(NcclRun& run, const std::string& operation, int ranks, ImportNotes notes);
 
 // Compares busbw/algbw, where the rows say both, with what nccl-tests computes it by for the
 // operation and its ranks, as far as their digits tell. A row that contradicts the others is left
