@@ -41,8 +41,9 @@ struct DeepEpRun {
 std::string import_deepep(std::string_view text, const std::string& name, const DeepEpRun& given,
                           std::vector<std::string>* notes = nullptr);
 
-// perftest's text or JSON (--out_json; ib_write_bw, ib_write_lat): bytes, bandwidth_GBps,
-// latency_us (typical). A bidirectional test prints the sum of both directions: half of it is
+// perftest's text (columns found by their names, behind what launchers put before a line) or JSON
+// (--out_json; ib_write_bw, ib_write_lat): bytes, bandwidth_GBps, latency_us (typical; of -D the
+// average). A bidirectional test prints the sum of both directions: half of it is
 // one's. Rows of a test that failed are left out. Throws InputError where a unit is not known, or a
 // bandwidth is not that of its messages.
 std::string import_perftest(std::string_view text, const std::string& name,

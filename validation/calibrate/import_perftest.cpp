@@ -128,7 +128,8 @@ std::string table_of_json(const sim::io::Json& json, std::string_view text, cons
       return rounded(fmt::format("{}", r[key].get<double>()));
     };
     const std::string where = fmt::format("{}: result {}", name, ++place);
-    const auto bytes = real("MsgSize"), bandwidth = real("BW_average"), us = real("t_typical");
+    const auto bytes = real("MsgSize"), bandwidth = real("BW_average"),
+               us = real(r.contains("t_typical") ? "t_typical" : "t_avg");  // -D has no typical one
     if (!r.is_object() || !bytes || bytes->value < 1 || !is_size(bytes->value) ||
         !(bandwidth || us) || (bandwidth && bandwidth->value <= 0) || (us && us->value <= 0))
       throw sim::InputError(
@@ -148,11 +149,33 @@ std::string table_of_json(const sim::io::Json& json, std::string_view text, cons
   return table.csv();
 }
 
-// What a header says in brackets behind a column's name.
-std::string_view unit_behind(std::string_view header, std::string_view column) {
-  std::string_view rest = header.substr(header.find(column) + column.size());
-  if (rest.empty() || rest[0] != '[') return {};
-  return rest.substr(1, std::min(rest.find(']'), rest.size()) - 1);
+// A header's columns as rows have them: "BW peak[…]", "99% percentile[…]" and "tps average" are two
+// words each.
+std::vector<std::string> columns_of(std::string_view header) {
+  std::vector<std::string> columns;
+  bool goes_on = false;
+  for (const std::string_view word : words_of(header)) {
+    if (goes_on)
+      columns.back().append(" ").append(word);
+    else
+      columns.emplace_back(word);
+    goes_on = !goes_on && (word == "BW" || word == "tps" || word.ends_with('%'));
+  }
+  return columns;
+}
+
+std::optional<std::size_t> place_of(std::string_view name,
+                                    const std::vector<std::string>& columns) {
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i].substr(0, columns[i].find('[')) == name) return i;
+  }
+  return {};
+}
+
+// What a column says in brackets behind its name.
+std::string_view unit_behind(std::string_view column) {
+  const std::size_t at = std::min(column.find('['), column.size() - 1);
+  return column.substr(at + 1, column.find(']') - at - 1);
 }
 
 // A log line by line; each test has its title, and a table of its own.
@@ -164,28 +187,31 @@ class Log {
   std::string read() {
     for (line_ = 0; line_ < lines_.size(); ++line_) {
       const std::string_view line = lines_[line_];
-      const std::vector<std::string_view> words = words_of(line);
-      if (words.empty()) continue;
       title(line);
       failure(line);
-      if (words[0] == "#bytes")
-        header(line);
-      else if ((unit_ != nullptr || latency_) && !failed_)
-        row(line, words);
+      if (const std::size_t at = line.find("#bytes"); at != std::string_view::npos)
+        header(line, at);
+      else if (columns_ && !failed_)
+        row(line);
     }
     table_.end_test();
     if (table_.empty() && first_failed_)
       fail(name_, *first_failed_, "the test failed: measure again");
     if (table_.empty()) {
-      throw sim::InputError(fmt::format("{}: {}", name_,
-                                        unit_ != nullptr || latency_
-                                            ? "the table has no row"
-                                            : "no table that begins with #bytes"));
+      throw sim::InputError(fmt::format(
+          "{}: {}", name_, columns_ ? "the table has no row" : "no table that begins with #bytes"));
     }
     return table_.csv();
   }
 
  private:
+  struct Columns {
+    std::string name = {};  // of the one that is read
+    std::size_t value = 0;  // its place
+    std::optional<std::size_t> rate = {};
+    const Unit* unit = nullptr;  // of bandwidths; null: times
+  };
+
   void title(std::string_view line) {
     const bool both = line.find("Bidirectional") != std::string_view::npos;
     if (!both && line.find(" BW Test") == std::string_view::npos &&
@@ -210,41 +236,55 @@ class Log {
     failed_ = false;
   }
 
-  void header(std::string_view line) {
+  // Launchers put words before every line: as many as before the table's header before its rows.
+  void header(std::string_view line, std::size_t at) {
     start();
-    unit_ = nullptr;
-    latency_ = line.find("t_typical") != std::string_view::npos;
-    has_rate_ = line.find("MsgRate") != std::string_view::npos;
-    if (line.find("BW average") != std::string_view::npos) {
-      const std::string_view said = unit_behind(line, "BW average");
+    const std::vector<std::string> columns = columns_of(line.substr(at));
+    prefix_ = words_of(line.substr(0, at)).size();
+    columns_ = Columns{.rate = place_of("MsgRate", columns)};
+    for (const char* name : {"BW average", "t_typical", "t_avg"}) {  // -D has no t_typical
+      const auto place = place_of(name, columns);
+      if (!place) continue;
+      columns_->name = name;
+      columns_->value = *place;
+      const std::string_view said = unit_behind(columns[*place]);
+      if (columns_->name != "BW average") {
+        if (said == "usec") return;
+        fail(name_, line_,
+             fmt::format("{} in \"{}\": expected usec: measure without --report-cycles", name,
+                         said));
+      }
       const auto known = std::ranges::find(kUnits, said, &Unit::word);
       if (known == kUnits.end())
         fail(name_, line_, fmt::format("BW average in \"{}\": expected {}", said, kKnown));
-      unit_ = &*known;
-    } else if (latency_ && unit_behind(line, "t_typical") != "usec") {
-      fail(name_, line_,
-           fmt::format("t_typical in \"{}\": expected usec: measure without --report-cycles",
-                       unit_behind(line, "t_typical")));
+      columns_->unit = &*known;
+      return;
     }
+    fail(name_, line_, "no column BW average, t_typical or t_avg");
   }
 
-  void row(std::string_view line, const std::vector<std::string_view>& words) {
+  void row(std::string_view line) {
+    std::vector<std::string_view> words = words_of(line);
+    if (words.size() <= prefix_) return;
+    words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(prefix_));
     const auto bytes = number(words[0]);
     if (!bytes) return;
     if (ends_within(text_, line)) return note(notes_, name_, line_, kCut);
-    // "BW peak[…]" and "BW average[…]" are two words each.
-    const std::size_t at = unit_ != nullptr ? 3 : 4;
-    const auto value = words.size() > at ? rounded(words[at]) : std::nullopt;
-    if (!value) return;
+    const Columns& table = *columns_;
+    const std::string_view said = words.size() > table.value ? words[table.value] : "not there";
+    const auto value = rounded(said);
+    if (!value)
+      return note(notes_, name_, line_, fmt::format("left out: its {} is {}", table.name, said));
     if (!(value->value > 0)) fail(name_, line_, "expected a bandwidth or a time above zero");
     if (!is_size(*bytes) || *bytes < 1) fail(name_, line_, "expected a size in bytes");
     const std::string where = fmt::format("{}:{}", name_, line_ + 1);
-    if (unit_ == nullptr) {
+    if (table.unit == nullptr) {
       table_.latency(where, *bytes, value->value);
       return;
     }
-    const auto rate = has_rate_ && words.size() > at + 1 ? rounded(words[at + 1]) : std::nullopt;
-    table_.bandwidth(where, {*bytes, *value, rate}, *unit_, directions_);
+    const auto rate =
+        table.rate && words.size() > *table.rate ? rounded(words[*table.rate]) : std::nullopt;
+    table_.bandwidth(where, {*bytes, *value, rate}, *table.unit, directions_);
   }
 
   std::string_view text_;
@@ -252,8 +292,8 @@ class Log {
   const std::string& name_;
   ImportNotes notes_;
   Table table_;
-  const Unit* unit_ = nullptr;  // of the bandwidths below the last header
-  bool latency_ = false, has_rate_ = false;
+  std::optional<Columns> columns_;  // of the last header
+  std::size_t prefix_ = 0;
   bool failed_ = false;  // this test
   std::optional<std::size_t> first_failed_;
   double directions_ = 1;
