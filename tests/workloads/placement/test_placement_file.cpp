@@ -116,6 +116,21 @@ TEST_CASE("a map of vLLM-Ascend whose counts are not those of what it lists is r
       "slots.yaml:1:71: layer_list[0].device_count: 3, but 2 are listed: is the file whole?");
 }
 
+TEST_CASE("a mistake that all layers of a map have is told once") {
+  const std::string layer = R"({"layer_id": 0, "device_list": [{"device_expert": [0, 1, 2, 3]}]})";
+  CHECK(File("{\"layer_list\": [" + layer + ", " + layer + "]}").mistakes() ==
+        "slots.yaml:1:17: layer_list[0]: a map of 1 devices, but the experts are over 2 ranks");
+  const std::string late =
+      R"({"layer_id": 1, "device_list": [{"device_expert": [0, 2]}, {"device_expert": [1, 3]}]})";
+  CHECK(File("{\"layer_list\": [" + late + ", " + late + "]}").mistakes() ==
+        "slots.yaml:1:30: layer_list[0].layer_id: expected layer 0: layers stand in their order");
+  CHECK(File(R"({"layer_list": [{"device_list": [{"device_id": 1, "device_expert": [0, 2]},
+                                                  {"device_id": 0, "device_expert": [1, 3]}]}]})")
+            .mistakes() ==
+        "slots.yaml:1:48: layer_list[0].device_list[0].device_id: expected device 0: devices stand "
+        "in their order");
+}
+
 TEST_CASE("the slots of a placement's file are known before its ranks are") {
   CHECK(slots_in_file(File("slots: [[0, 1, 2, 3, 0, 1]]\n").path, 4) == 6);
   // Where layers differ, those of the one with most.
