@@ -98,8 +98,8 @@ TemporaryFile::~TemporaryFile() {
 }
 
 void TemporaryFile::fail(int error) const {
-  throw InputError(
-      fmt::format("{}: cannot be written: {}", target_.string(), std::strerror(error)));
+  throw Error(ExitCode::Failed,
+              fmt::format("{}: cannot be written: {}", target_.string(), std::strerror(error)));
 }
 
 void TemporaryFile::forget() {

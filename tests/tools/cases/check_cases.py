@@ -91,5 +91,14 @@ expect("help of help", run("help"), 0, "Usage:")
 expect("help of a group", run("help", "trace"), 0, "Usage:")
 expect("help of a command", run("help", "topology", "import"), 0, "a cluster's file from what a machine says of its own network")
 expect("a folder", run("run", "."), 2, '"." is a folder; expected a file or a name of configs/scenarios')
+# Output that cannot be written has one exit code, whoever prints it.
+for words in (["--help"], ["--version"], ["help"], ["exchange", "--help"], ["list", "models"]):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([moesim, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    done.stdout = ""
+    expect(" ".join(words) + " > /dev/full", done, 1, "standard output cannot be written")
+for words in (["trace", "make", "--tokens-per-request", "2", "--requests", "2", "--layers", "2", "--experts", "8", "--top-k", "2"],
+              ["calibrate", "import", "tests/validation/logs/p2-gbits.log", "--from", "perftest"]):
+    expect(" ".join(words), run(*words, "-o", "/dev/full"), 1, "/dev/full: cannot be written: No space left on device")
 if failed: sys.exit(1)
 print("all cases are right")
