@@ -256,11 +256,12 @@ int run_program(const Program& program, int argc, char** argv) {
   std::cerr.rdbuf(new PrintableBuffer(std::cerr.rdbuf()));
   const bool json = asks_for_json(argc, argv);
   try {
-    for (const int signal : {SIGINT, SIGTERM}) {
-      std::signal(signal, [](int) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      const auto before = std::signal(signal, [](int) {
         sim::io::remove_temporaries();
         std::_Exit(static_cast<int>(ExitCode::Interrupted));
       });
+      if (signal == SIGHUP && before == SIG_IGN) std::signal(signal, SIG_IGN);  // nohup
     }
     sim::io::guard_hdf5_calls();
     return run(program, argc, argv);

@@ -4,9 +4,11 @@
 usage: check_cases.py MOESIM        from the project's root
 """
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 moesim, cases, configs = os.path.abspath(sys.argv[1]), "tests/tools/cases", os.path.abspath("configs")
 hostile = "tests/sim/io/hostile"
@@ -100,5 +102,15 @@ for words in (["--help"], ["--version"], ["help"], ["exchange", "--help"], ["lis
 for words in (["trace", "make", "--tokens-per-request", "2", "--requests", "2", "--layers", "2", "--experts", "8", "--top-k", "2"],
               ["calibrate", "import", "tests/validation/logs/p2-gbits.log", "--from", "perftest"]):
     expect(" ".join(words), run(*words, "-o", "/dev/full"), 1, "/dev/full: cannot be written: No space left on device")
+# A signal that ends the program leaves no file behind, and one that is ignored ends nothing.
+for ignored in (False, True):
+    folder = tempfile.mkdtemp(dir=work)
+    making = subprocess.Popen([moesim, "trace", "make", "--requests", "200", "--tokens-per-request", "500", "--layers", "40", "--experts", "256",
+                               "--top-k", "8", "-o", folder + "/t.h5"], stderr=subprocess.DEVNULL,
+                              preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL))
+    while not os.listdir(folder) and making.poll() is None: time.sleep(0.01)
+    making.send_signal(signal.SIGHUP)
+    code, left = making.wait(), os.listdir(folder)
+    if (code, left) != ((0, ["t.h5"]) if ignored else (130, [])): failed += 1; print("SIGHUP:", ignored, code, left)
 if failed: sys.exit(1)
 print("all cases are right")
