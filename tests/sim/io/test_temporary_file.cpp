@@ -107,6 +107,15 @@ TEST_CASE("what cannot be written is said, and the target is as it was") {
         missing.string() + ": cannot be written: No such file or directory");
 }
 
+TEST_CASE("a link that leads to itself is not replaced") {
+  const TemporaryFolder folder;
+  const fs::path loop = folder.path() / "loop";
+  fs::create_symlink("loop", loop);
+  CHECK(thrown<Error>([&] { write_file(loop, "x"); }) ==
+        loop.string() + ": cannot be written: Too many levels of symbolic links");
+  CHECK(fs::is_symlink(loop));
+}
+
 TEST_CASE("output that cannot be written has the exit code of standard output that cannot be") {
   try {
     write_file("/dev/full", "x");
