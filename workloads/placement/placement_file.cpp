@@ -112,7 +112,7 @@ ExpertPlacement placement_from_file(const std::filesystem::path& file, std::uint
     try {
       placement.layers.emplace_back(std::move(slots[l]), experts, ranks);
     } catch (const sim::ConfigError& error) {
-      throw sim::ConfigError(fmt::format("{}: slots[{}]: {}", document.name(), l, error.what()));
+      stop(list.items()[l], error.what());
     }
   }
   return placement;

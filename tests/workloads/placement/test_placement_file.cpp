@@ -80,9 +80,12 @@ TEST_CASE("all mistakes of a placement's file are told at once, each with its pl
 
 TEST_CASE("slots that are no placement are refused with the layer") {
   CHECK(File("slots:\n  - [0, 1, 2, 3]\n  - [0, 1, 1, 3]\n").mistakes() ==
-        "slots.yaml: slots[1]: expert 2 has no slot");
+        "slots.yaml:3:5: slots[1]: expert 2 has no slot");
   CHECK(File("slots: [[0, 1, 2, 3, 0]]\n").mistakes() ==
-        "slots.yaml: slots[0]: 5 expert slots do not divide over 2 ranks");
+        "slots.yaml:1:9: slots[0]: 5 expert slots do not divide over 2 ranks");
+  // By the key of whose map it is.
+  CHECK(File(R"({"physical_to_logical_map": [[0, 1, 2, 3], [0, 1, 1, 3]]})").mistakes() ==
+        "slots.yaml:1:44: physical_to_logical_map[1]: expert 2 has no slot");
 }
 
 TEST_CASE("a placement's file that is not there is unreadable input") {
