@@ -57,6 +57,15 @@ expect("n1", run("topology", "import", "--from", "nccl", cases + "/n1-topo.xml",
 text = open(cluster).read()
 for part in ("gpus_per_node: 1", "bandwidth: 450 GB/s  # 18 NVLinks of 25 GB/s each way", "nics_per_node: 1", "bandwidth: 400 Gbit/s"):
     if part not in text: failed += 1; print("n1: no", part)
+# Of NICs that two GPUs cannot share evenly the slower one is said to be left out.
+lines = open(cases + "/n1-topo.xml").read().splitlines()
+lines.insert(3, lines[2].replace(":11:", ":12:").replace('dev="0"', 'dev="1"').replace('rank="0"', 'rank="1"'))
+for place, speed in enumerate(("400000", "400000", "200000")):
+    lines.insert(5, lines[4].replace("nic0", "nic%d" % (place + 1)).replace("400000", speed))
+uneven = os.path.join(work, "uneven.xml")
+open(uneven, "w").write("\n".join(lines))
+expect("n1 with four NICs", run("topology", "import", "--from", "nccl", uneven, "--nodes", "2", "-o", cluster), 2,
+       "nic3 (200 Gbit/s) left out: others have 400 Gbit/s", "3 NICs, which 2 GPUs cannot share evenly")
 expect("n2", run("topology", "import", "--from", "nvidia-smi", cases + "/n2-topo-m.txt", "-o", cluster), 2, "does not say which GPU it has: --device NAME")
 expect("n2 with a device", run("topology", "import", "--from", "nvidia-smi", "--device", "h100", cases + "/n2-topo-m.txt", "-o", cluster), 0)
 text = open(cluster).read()
