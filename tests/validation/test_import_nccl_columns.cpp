@@ -172,6 +172,17 @@ TEST_CASE("times that contradict the bandwidths beside them are refused, and the
         }) == "a.log:10: times in \"(ms)\": expected (us)");
 }
 
+TEST_CASE("times of the CPU are told to be no latencies") {
+  const std::string why =
+      "times of the CPU (-C 1), which are how long calls take and no latencies: measure without -C";
+  CHECK(thrown<InputError>([&] {
+          read(ranks(8) + "# size type cputime algbw\n1048576 float 50 20.97\n" + kEnd);
+        }) == "a.log:9: " + why);
+  CHECK(thrown<InputError>([&] {
+          read(R"({"ranks": 8, "results": [{"size": 8, "out_of_place": {"cpu_time": 5}}]})");
+        }) == "a.log: result 1: " + why);
+}
+
 TEST_CASE("elements that are not as many as the size are refused") {
   const auto log = [](const char* size, const char* count, const char* type) {
     return ranks(8) + "# size count type time\n" + size + " " + count + " " + type + " 50\n" + kEnd;

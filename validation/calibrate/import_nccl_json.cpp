@@ -113,6 +113,9 @@ NcclRun nccl_run_of_json(const Json& json, const std::string& name, ImportNotes 
     const bool shaped = r.is_object() && r.contains("size") && r["size"].is_number() &&
                         r.contains("out_of_place") && r["out_of_place"].is_object() &&
                         r["out_of_place"].contains("time");
+    if (!shaped && r.is_object() && r.contains("out_of_place") && r["out_of_place"].is_object() &&
+        r["out_of_place"].contains("cpu_time"))
+      throw sim::InputError(fmt::format("{}: {}", where, kCpuTime));
     if (!shaped ||
         (r["out_of_place"]["time"].is_number() && !(r["out_of_place"]["time"].get<double>() > 0))) {
       throw sim::InputError(

@@ -99,6 +99,7 @@ class LogReader {
       return {};
     };
     const auto size = place("size", 0), time = place("time", 0);
+    if (size && !time && place("cputime", 0)) fail(name_, line_, kCpuTime);
     if (!size || !time) return;
     auto wrong = place("#wrong", *time);
     if (!wrong) wrong = place("wrong", *time);

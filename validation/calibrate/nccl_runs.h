@@ -46,6 +46,9 @@ struct NcclRun {
 inline constexpr std::array kNcclOperations{"all_reduce", "all_gather", "reduce_scatter",
                                             "alltoall"};
 
+constexpr const char* kCpuTime =
+    "times of the CPU (-C 1), which are how long calls take and no latencies: measure without -C";
+
 // "all_reduce_perf", "AllReduce" -> "all_reduce"; as it is where it is another's.
 std::string nccl_operation_named(std::string_view test);
 
