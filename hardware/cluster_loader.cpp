@@ -114,6 +114,7 @@ Cluster read_cluster(const YamlDocument& document, std::filesystem::path file,
   cluster.scale_up = read_scale_up(root.at("scale_up"));
   if (const auto out = root.find("scale_out")) cluster.scale_out = read_scale_out(*out);
   if (cluster.nodes > 1 && cluster.scale_out.fabric == ScaleOut::Fabric::None) {
+    document.throw_errors();  // a fabric that could not be read is none, too
     root.at("nodes").error("several nodes need scale_out with a fabric");
   }
   document.throw_errors();

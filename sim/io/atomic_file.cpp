@@ -17,8 +17,8 @@ void write_file(const std::filesystem::path& target, std::string_view contents) 
   if (file) file.write(contents.data(), static_cast<std::streamsize>(contents.size()));
   file.close();
   if (!file) {
-    throw InputError(
-        fmt::format("{}: cannot be written: {}", target.string(), std::strerror(errno)));
+    throw Error(ExitCode::Failed,
+                fmt::format("{}: cannot be written: {}", target.string(), std::strerror(errno)));
   }
   temporary.commit();
 }

@@ -59,7 +59,9 @@ Hdf5Handle own(hid_t id, Hdf5Handle::Close close, const std::string& where, cons
 }
 
 void check(herr_t status, const std::string& where, const char* what) {
-  if (status < 0) throw InputError(fmt::format("{}: {}: {}", where, what, hdf5_reason()));
+  if (status >= 0) return;
+  throw Error(what == kHdf5Unwritten ? ExitCode::Failed : ExitCode::DamagedInput,
+              fmt::format("{}: {}: {}", where, what, hdf5_reason()));
 }
 
 Hdf5Kind kind_of(hid_t type) {

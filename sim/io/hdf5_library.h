@@ -52,6 +52,7 @@ const char* kind_text(Hdf5Kind kind);
 
 // What the library failed to do, where there is nothing better to say.
 inline constexpr const char* kHdf5Damaged = "cannot be read";
+inline constexpr const char* kHdf5Unwritten = "cannot be written";
 
 // Refuses layouts, filters and sizes before the library touches the data, and returns how many rows
 // are stored together. Throws InputError.

@@ -13,7 +13,7 @@
 namespace moesim::sim::io {
 namespace {
 
-constexpr const char* kFailed = "cannot be written";
+constexpr const char* kFailed = kHdf5Unwritten;
 
 // IEEE half precision, of which HDF5 1.10 has no name.
 Hdf5Handle half_type(const std::string& where) {

@@ -74,6 +74,7 @@ TemporaryFile::TemporaryFile(const fs::path& target) : target_(target) {
   struct stat there = {};
   const bool exists = ::stat(target_.c_str(), &there) == 0;
   in_place_ = exists && (!S_ISREG(there.st_mode) || is_open_output(target_));
+  if (!exists && errno == ELOOP) fail(ELOOP);
   if (exists && S_ISDIR(there.st_mode)) fail(EISDIR);
   if (!in_place_) target_ = behind_links(target_);
   const fs::path beside =
@@ -98,8 +99,8 @@ TemporaryFile::~TemporaryFile() {
 }
 
 void TemporaryFile::fail(int error) const {
-  throw InputError(
-      fmt::format("{}: cannot be written: {}", target_.string(), std::strerror(error)));
+  throw Error(ExitCode::Failed,
+              fmt::format("{}: cannot be written: {}", target_.string(), std::strerror(error)));
 }
 
 void TemporaryFile::forget() {

@@ -15,14 +15,14 @@ namespace moesim::sim::io {
 // program.
 class TemporaryFile {
  public:
-  // Throws InputError "TARGET: cannot be written: why".
+  // Throws Error "TARGET: cannot be written: why", as of standard output (ExitCode::Failed).
   explicit TemporaryFile(const std::filesystem::path& target);
   ~TemporaryFile();
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
-  // The contents are on the disk, and have their name, when it returns. Once. Throws InputError;
+  // The contents are on the disk, and have their name, when it returns. Once. Throws the same;
   // the target is then as it was, unless it is no plain file.
   void commit();
 

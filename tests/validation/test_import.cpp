@@ -126,8 +126,8 @@ TEST_CASE("a log's line without a time above zero is named") {
       "p.log:2: expected a bandwidth or a time above zero", sim::InputError);
   CHECK_THROWS_WITH_AS(
       import_deepep(
-          "Dispatch bandwidth: 1 GB/s, avg_t=0 us | Combine bandwidth: 1 GB/s, avg_t=7 us", "d.log",
-          {}),
+          "Dispatch bandwidth: 1 GB/s, avg_t=0 us | Combine bandwidth: 1 GB/s, avg_t=7 us\n",
+          "d.log", {}),
       "d.log:1: expected an avg_t above zero", sim::InputError);
   CHECK_THROWS_WITH_AS(
       import_nccl_tests(R"({"results": [{"size": 4096, "out_of_place": {"time": -7.5}}]})",

@@ -6,11 +6,13 @@
 
 #include "sim/error.h"
 #include "tests/support/thrown.h"
+#include "tests/validation/logs.h"
 #include "validation/calibrate/import.h"
 
 using namespace moesim::validation;
 using moesim::sim::ConfigError;
 using moesim::sim::InputError;
+using moesim::tests::log_of;
 using moesim::tests::thrown;
 using Notes = std::vector<std::string>;
 
@@ -59,8 +61,10 @@ TEST_CASE("every run of the normal kernels is a row, with its own tokens and tim
         kNormal + "1,7168,4096,8,256,24,531,0,1025,0\n1,7168,8192,8,256,24,1031,0,2025,0\n");
   CHECK(notes.empty());
   // Without the line of its shape a run begins where a dispatch follows a combine.
-  CHECK(read(out("531") + back("1025") + out("1031") + back("2025")) ==
-        kNormal + "1,7168,128,8,256,24,531,0,1025,0\n1,7168,128,8,256,24,1031,0,2025,0\n");
+  DeepEpRun given = kGiven;
+  given.tokens = 4096;
+  CHECK(read(out("531") + back("1025") + out("1031") + back("2025"), nullptr, given) ==
+        kNormal + "1,7168,4096,8,256,24,531,0,1025,0\n1,7168,4096,8,256,24,1031,0,2025,0\n");
 }
 
 TEST_CASE("a run of the normal kernels without its end is left out, wherever it stands") {
@@ -77,6 +81,21 @@ TEST_CASE("a run of the normal kernels without its end is left out, wherever it 
                        "early?",
                        "d.log:1: left out: the run has no \"Best combine\": was it ended early?",
                        "d.log:5: left out: the run has no times: was it ended early?"});
+}
+
+TEST_CASE("a line of times within which the file ends is left out, and said") {
+  // Of 1025 us: the run then has no end. Of 115 us: the mean is of the other rank.
+  const std::string end = back("1025");
+  Notes notes;
+  CHECK(read(config(4096) + out("531") + end + config(8192) + out("1031") +
+                 end.substr(0, end.size() - 5),
+             &notes, kExperts) == kNormal + "1,7168,4096,8,256,24,531,0,1025,0\n");
+  CHECK(notes == Notes{"d.log:8: left out: the file ends within it",
+                       "d.log:5: left out: the run has no \"Best combine\": was it ended early?"});
+  notes.clear();
+  const std::string two = rank(0, "77", "114") + rank(1, "78", "115");
+  CHECK(read(two.substr(0, two.size() - 5), &notes) == kLowLatency + "1,7168,128,8,256,77,114\n");
+  CHECK(notes == Notes{"d.log:2: left out: the file ends within it"});
 }
 
 TEST_CASE("nodes that each print a run's lines are of one run, as slow as its slowest") {
@@ -127,6 +146,25 @@ TEST_CASE("a run that failed is left out, and others stay") {
                        "receive, rank 1, local_expert_idx 3, src_rank 2"});
 }
 
+TEST_CASE("a run that failed after it had all of its times stays") {
+  const std::string row = kNormal + "1,7168,4096,8,256,24,531,0,1025,0\n";
+  const std::string failed = "Traceback (most recent call last):\nRuntimeError: x\n";
+  Notes notes;
+  CHECK(read(config(4096) + out("531") + back("1025") + failed, &notes, kExperts) == row);
+  CHECK(notes == Notes{"d.log:5: the run failed after its times, which are taken: Traceback (most "
+                       "recent call last):"});
+  // One of two nodes had no best combine.
+  CHECK(thrown<InputError>([&] {
+          read(config(4096) + out("531") + out("531") + back("1025") + failed);
+        }) == "d.log:7: the test failed: measure again");
+  // Both ranks had their times, one of them had not.
+  const std::string low = kLowLatency + "1,7168,128,8,256,77,114\n";
+  const std::string both = "[rank 1] Dispatch + combine bandwidth: 112.12 GB/s, avg_t=195.00 us\n";
+  CHECK(read(both + rank(0, "77", "114") + rank(1, "77", "114") + failed) == low);
+  CHECK(thrown<InputError>([&] { read(both + rank(0, "77", "114") + failed); }) ==
+        "d.log:3: the test failed: measure again");
+}
+
 TEST_CASE("runs of low latency and of the normal kernels are two tables") {
   Notes notes;
   const std::string log = config(4096) + out("531") + back("1025") + rank(0, "77", "114");
@@ -173,4 +211,22 @@ TEST_CASE("a shape that cannot be is refused") {
   given.nodes = 2;
   CHECK(thrown<ConfigError>([&] { read(three, nullptr, given); }) ==
         "d.log: its 3 ranks do not divide over --nodes 2: on how many nodes was it?");
+}
+
+TEST_CASE("a time that contradicts the bandwidth beside it is refused") {
+  // 158.43 GB/s for 1.025 us are 0.162 MB, where 4096 tokens of 7168 are 29.4 MB at a byte each.
+  CHECK(thrown<InputError>([] { read(config(4096) + out("531") + back("1.025")); }) ==
+        "d.log:4: 158.43 GB/s for 1.025 us are 0.162 MB, of 4096 tokens of 7168: is the time in "
+        "us, and the shape the run's?");
+  CHECK(thrown<InputError>([] { read(rank(0, "77", "114000")); }) ==
+        "d.log:1: 127.12 GB/s for 114000 us are 1.45e+04 MB, of 128 tokens of 7168: is the time in "
+        "us, and the shape the run's?");
+}
+
+TEST_CASE("nodes that contradict the links of the log are refused") {
+  CHECK(thrown<ConfigError>([] {
+          read(config(4096) + out("531") + back("1025"), nullptr, {.nodes = 4});
+        }) == "d.log: the log is of one node (NVL), not of --nodes 4");
+  CHECK(thrown<ConfigError>([] { read(log_of("d5-two-runs.log")); }) ==
+        "d.log: the log is of several nodes (RDMA), not of --nodes 1");
 }

@@ -106,10 +106,10 @@ TEST_CASE("a log that does not name its operation asks for it") {
 
 TEST_CASE("a time that is none is left out, and one far from its neighbours pointed at") {
   const auto row = [](int bytes, const char* us) {
-    return std::to_string(bytes) + " 1 float sum -1 " + us + " 1 1 0 1 1 1 0\n";
+    return std::to_string(bytes) + " float sum -1 " + us + " 0.00 0.00 0 1 0.00 0.00 0\n";
   };
   const std::string head =
-      "# Rank 0 Pid 1\n# Rank 1 Pid 2\n# size count type redop root time algbw busbw "
+      "# Rank 0 Pid 1\n# Rank 1 Pid 2\n# size type redop root time algbw busbw "
       "#wrong time algbw busbw #wrong\n";
   Notes notes;
   CHECK(nccl(head + row(1, "10") + row(2, "nan") + row(4, "100") + row(8, "12") +
@@ -180,8 +180,9 @@ TEST_CASE("a stalled rank is left out, and said") {
 
 TEST_CASE("of two ranks the slow one is the stalled one") {
   Notes notes;
-  CHECK(import_deepep(replaced(log_of("d4-low-latency.log"), "avg_t=41.50", "avg_t=4150"), "d.log",
-                      kShaped, &notes) ==
+  CHECK(import_deepep(replaced(log_of("d4-low-latency.log"), "181.02 GB/s, avg_t=41.50",
+                               "1.81 GB/s, avg_t=4150"),
+                      "d.log", kShaped, &notes) ==
         "node_num,hidden_size,num_token,num_topk,num_experts,dispatch_us,combine_us\n"
         "2,7168,128,8,256,41.72,66.19\n");
   CHECK(notes.size() == 1);
@@ -191,7 +192,7 @@ TEST_CASE("a log that ends before its test is told, and a row within which it en
   const std::string rows = kHeader + "all_reduce,float,2,1048576,40\n";
   const std::string head =
       "# Collective test starting: all_reduce_perf\n# Rank 0\n# Rank 1\n"
-      "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 1\n";
+      "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 26.2\n";
   const std::string early =
       "a.log: the test of all_reduce has no last line (\"# Avg bus bandwidth\"): was it ended "
       "early? "
@@ -210,7 +211,7 @@ TEST_CASE("a log that ends before its test is told, and a row within which it en
 TEST_CASE("a test whose operation no table has is refused by its name") {
   const std::string log =
       "# Collective test starting: sendrecv_perf\n# Rank 0\n# Rank 1\n"
-      "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 1\n";
+      "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 26.2\n";
   CHECK(thrown<ConfigError>([&] { nccl(log, nullptr, ""); }) ==
         "a.log: the log is of sendrecv_perf, not of all_reduce, all_gather, reduce_scatter, "
         "alltoall");
@@ -251,7 +252,8 @@ TEST_CASE("ranks on several nodes are told, and a failed test without a table is
       "#  Rank  0 Group  0 Pid 1 on  node1 device  0 [0x1b] NVIDIA H100\n"
       "#  Rank  1 Group  0 Pid 1 on  node2 device  0 [0x1b] NVIDIA H100\n";
   nccl(head +
-           "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 1\n"
+           "#  size  count  type  redop  root  time  algbw\n  1048576 262144 float sum -1 40.0 "
+           "26.2\n"
            "# Avg bus bandwidth : 1\n",
        &notes);
   REQUIRE(notes.size() == 1);

@@ -1,5 +1,6 @@
 // nccl-tests: columns that say what the operation and its ranks are, and JSON's values.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@ namespace {
 
 const std::string kHeader = "op_name,dtype,num_gpus,bytes,latency_us\n";
 const std::string kColumns =
-    "# size count type redop root time algbw busbw #wrong time algbw busbw #wrong\n";
+    "# size type redop root time algbw busbw #wrong time algbw busbw #wrong\n";
 const std::string kEnd = "# Avg bus bandwidth : 1\n";
 
 std::string ranks(int count) {
@@ -30,7 +31,7 @@ std::string ranks(int count) {
 // Out of place alone.
 std::string row(const std::string& size, const std::string& us, const std::string& algbw,
                 const std::string& busbw, const std::string& wrong = "0") {
-  return size + " 1 float sum -1 " + us + " " + algbw + " " + busbw + " " + wrong + "\n";
+  return size + " float sum -1 " + us + " " + algbw + " " + busbw + " " + wrong + "\n";
 }
 
 std::string read(const std::string& log, Notes* notes = nullptr,
@@ -78,6 +79,42 @@ TEST_CASE("bandwidths of other ranks than are given are refused, and the number 
         }) == "a.log:2: busbw/algbw is 3.345, which no operation has; all_reduce of 8 has 1.75");
 }
 
+TEST_CASE("ranks are those of a group where several ran at the same time") {
+  // 16 ranks in two groups of 8 each on a node of its own: 2 x 7/8 of 42.64 GB/s is 74.62.
+  std::string devices;
+  for (int i = 0; i < 16; ++i)
+    devices += fmt::format("#  Rank {:2} Group {:2} Pid 1 on node{} device 0\n", i, i / 8, i / 8);
+  const std::string rows = kColumns + row("1048576", "24.59", "42.64", "74.62") + kEnd;
+  Notes notes;
+  CHECK(read(devices + rows, &notes) == kHeader + "all_reduce,float,8,1048576,24.59\n");
+  CHECK(notes == Notes{"a.log: 2 groups of 8 ranks ran at the same time (NCCL_TESTS_SPLIT), of "
+                       "which the table says nothing: keep it apart from those of one"});
+  CHECK(thrown<InputError>([&] {
+          read("# Rank 0 Group 0\n# Rank 1 Group 0\n# Rank 2 Group 1\n" + kColumns + kEnd +
+               row("8", "20", "0.00", "0.00"));
+        }) ==
+        "a.log: it has groups of 2 and of 1 ranks, and does not say which of them its times are "
+        "of");
+  // JSON: two groups of two.
+  const std::string json = R"({"devices": [{"group": 0}, {"group": 0}, {"group": 1}, {"group": 1}],
+      "results": [{"size": 1048576, "type": "float", "out_of_place": {"time": 50}}]})";
+  CHECK(read(json) == kHeader + "all_reduce,float,2,1048576,50\n");
+}
+
+TEST_CASE("a run of an older version that failed before its table is not that of the next") {
+  const std::string begin = "# nThread 1 nGpus 2\n" + ranks(2);
+  const std::string good = kColumns + row("8", "20", "0.00", "0.00") + kEnd;
+  const std::string table = kHeader + "all_reduce,float,2,8,20\n";
+  Notes notes;
+  CHECK(read(begin + "node1: Test NCCL failure common.cu:1012\n" + begin + good, &notes) == table);
+  CHECK(notes == Notes{"a.log:4: the run failed, its rows are left out: Test NCCL failure "
+                       "common.cu:1012"});
+  // Before its ranks, and one that was killed without a word: its ranks are not the next one's.
+  CHECK(read("# nThread 1 nGpus 2\nTest NCCL failure\n" + begin + good) == table);
+  CHECK(read("Test NCCL failure\n" + ranks(2) + good) == table);
+  CHECK(read(begin + begin + good) == table);
+}
+
 TEST_CASE("a log whose columns contradict what it says itself is damaged") {
   const std::string log =
       "# Collective test starting: all_reduce_perf\n" + ranks(8) + kColumns + kSevenEighths + kEnd;
@@ -98,7 +135,7 @@ TEST_CASE("few digits contradict nothing that they can be") {
   CHECK(read(none + kEnd, nullptr, "alltoall", 8) ==
         kHeader + "alltoall,float,8,8,20\nalltoall,float,8,16,20\n");
   // Nor do they agree with what the other rows contradict.
-  const std::string small = row("8", "2", "0.01", "0.00");
+  const std::string small = row("8", "1", "0.01", "0.00");
   CHECK(thrown<ConfigError>([&] {
           read(kColumns + small + small + kSevenEighths + kEnd, nullptr, "alltoall", 16);
         }) ==
@@ -112,6 +149,55 @@ TEST_CASE("a row that alone contradicts its run is left out, and said") {
              &notes, "alltoall") ==
         kHeader + "alltoall,float,8,1048576,22.29\nalltoall,float,8,4194304,29.18\n");
   CHECK(notes == Notes{"a.log:11: left out: busbw/algbw is 0.08748, but alltoall of 8 has 0.875"});
+}
+
+TEST_CASE("times that contradict the bandwidths beside them are refused, and their unit told") {
+  // 134,217,728 bytes in 1,095.2 us are 122.55 GB/s.
+  const auto all_reduce = [](const char* us) { return row("134217728", us, "122.55", "214.46"); };
+  const std::string small = row("8", "38.62", "0.00", "0.00"), end = kEnd;
+  CHECK(thrown<InputError>([&] { read(ranks(8) + kColumns + all_reduce("1.0952") + end); }) ==
+        "a.log:10: 134217728 bytes in 1.0952 us are 1.226e+05 GB/s, but algbw is 122.55, as in ms");
+  // One of several is left out; a row without digits is none of those that agree.
+  Notes notes;
+  const std::string rows = kHeader + "all_reduce,float,8,8,38.62\nall_reduce,float,8,134217728,";
+  CHECK(read(ranks(8) + kColumns + small + all_reduce("1095.2") + all_reduce("109.52") + end,
+             &notes) == rows + "1095.2\n");
+  CHECK(notes == Notes{"a.log:12: left out: 134217728 bytes in 109.52 us are 1226 GB/s, but algbw "
+                       "is 122.55"});
+  CHECK(thrown<InputError>([&] {
+          read(ranks(8) + kColumns + small + all_reduce("109.52") + end);
+        }) == "a.log:11: 134217728 bytes in 109.52 us are 1226 GB/s, but algbw is 122.55");
+  CHECK(thrown<InputError>([&] {
+          read(ranks(8) + kColumns + "# (B) (elements) (ms) (GB/s)\n" + all_reduce("1.0952"));
+        }) == "a.log:10: times in \"(ms)\": expected (us)");
+}
+
+TEST_CASE("times of the CPU are told to be no latencies") {
+  const std::string why =
+      "times of the CPU (-C 1), which are how long calls take and no latencies: measure without -C";
+  CHECK(thrown<InputError>([&] {
+          read(ranks(8) + "# size type cputime algbw\n1048576 float 50 20.97\n" + kEnd);
+        }) == "a.log:9: " + why);
+  CHECK(thrown<InputError>([&] {
+          read(R"({"ranks": 8, "results": [{"size": 8, "out_of_place": {"cpu_time": 5}}]})");
+        }) == "a.log: result 1: " + why);
+}
+
+TEST_CASE("elements that are not as many as the size are refused") {
+  const auto log = [](const char* size, const char* count, const char* type) {
+    return ranks(8) + "# size count type time\n" + size + " " + count + " " + type + " 50\n" + kEnd;
+  };
+  CHECK(thrown<InputError>([&] { read(log("1048576", "262144", "half")); }) ==
+        "a.log:10: 262144 elements of half are 524288 bytes, but the size is 1048576");
+  CHECK(read(log("1048576", "524288", "half")) == kHeader + "all_reduce,half,8,1048576,50\n");
+  CHECK(read(log("1048576", "262144", "x")) == kHeader + "all_reduce,x,8,1048576,50\n");
+  // A rank's 65,536 halves of eight ranks.
+  for (const char* of : {"all_gather", "reduce_scatter", "alltoall"}) {
+    CHECK(read(log("1048576", "65536", "half"), nullptr, of) ==
+          kHeader + of + ",half,8,1048576,50\n");
+  }
+  CHECK(thrown<InputError>([&] { read(log("1048576", "65536", "half")); }) ==
+        "a.log:10: 65536 elements of half are 131072 bytes, but the size is 1048576");
 }
 
 TEST_CASE("JSON's bandwidths are compared, too") {
@@ -154,7 +240,7 @@ TEST_CASE("wrong values are wrong as a number and as text, and what is neither i
           good + "all_reduce,half,2,8,8.5\n");
   }
   notes.clear();
-  CHECK(read(ranks(2) + kColumns + row("8", "20", "1", "1") + row("16", "20", "1", "1", "x") + kEnd,
+  CHECK(read(ranks(2) + kColumns + row("8", "20", "0", "0") + row("16", "20", "0", "0", "x") + kEnd,
              &notes) == kHeader + "all_reduce,float,2,8,20\n");
   CHECK(notes == Notes{"a.log:5: left out: \"x\" is no count of wrong values"});
 }

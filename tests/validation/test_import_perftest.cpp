@@ -43,6 +43,22 @@ TEST_CASE("a perftest that failed is refused") {
         }) == "p.log:1: the test failed: measure again");
 }
 
+TEST_CASE("of several tests those that failed are left out, before and behind another") {
+  // 400 and 800 Gb/s each way: 50 and 100 GB/s.
+  const std::string failed = "RDMA_Write BW Test\n" + table("Gb/sec", " 2 5000 1.0 1.0 62.5\n") +
+                             " Completion with error at client\n Failed status 12\n 4 5000 1 1 1\n";
+  const std::string good =
+      "RDMA_Write BW Test\n" + table("Gb/sec", " 65536 5000 401.0 400.0 0.7629\n");
+  const std::string both =
+      "RDMA_Write Bidirectional BW Test\n" + table("Gb/sec", " 65536 5000 1602.0 1600.0 3.0518\n");
+  Notes notes;
+  CHECK(import_perftest(failed + good + failed + both + failed, "p.log", &notes) ==
+        kHeader + "65536,50,\n65536,100,\n");
+  CHECK(notes == Notes{"p.log:4: the test failed, its rows are left out",
+                       "p.log:13: the test failed, its rows are left out",
+                       "p.log:22: the test failed, its rows are left out"});
+}
+
 TEST_CASE("perftest's MiB/sec and Gb/sec are told apart") {
   // 1000 MiB/s are 1.048576 GB/s; 400 Gb/s are 50 GB/s.
   CHECK(import_perftest(" #bytes     #iterations    BW peak[MiB/sec]    BW average[MiB/sec]   "
@@ -63,6 +79,8 @@ TEST_CASE("perftest's JSON is read, a bandwidth or a latency, one or a list") {
   CHECK(import_perftest(
             R"({"results": [{"MsgSize": 2, "t_typical": 1.25}, {"MsgSize": 4, "t_typical": 1.5}]})",
             "p.json") == header + "2,,1.25\n4,,1.5\n");
+  CHECK(import_perftest(R"({"results": {"MsgSize": 2, "t_avg": 1.02}})", "p.json") ==
+        header + "2,,1.02\n");
   // Without a unit: 0.7 million messages of 65,536 bytes a second are 45.88 GB/s, which is 367 Gb/s
   // or 43,750 MiB/s.
   CHECK(import_perftest(R"({"results": {"MsgSize": 65536, "BW_average": 367.0, "MsgRate": 0.7}})",
@@ -82,6 +100,35 @@ TEST_CASE("perftest's JSON is read, a bandwidth or a latency, one or a list") {
                        sim::InputError);
   CHECK_THROWS_WITH_AS(import_perftest("{}", "p.json"),
                        "p.json: no \"results\"; is this of perftest?", sim::InputError);
+}
+
+TEST_CASE("columns are found by the header's names, whatever stands before and between them") {
+  // 150 Gb/s are 18.75 GB/s, 197.34 are 24.6675.
+  const std::string qos =
+      " #bytes #sl #iterations BW peak[Gb/sec] BW average[Gb/sec] MsgRate[Mpps]\n"
+      " 65536 3 5000 199.34 150.00 0.286100\n";
+  const std::string no_peak =
+      " #bytes #iterations BW average[Gb/sec] MsgRate[Mpps]\n 65536 3763500 197.34 0.376400\n";
+  CHECK(import_perftest(qos + no_peak, "p.log") == kHeader + "65536,18.75,\n65536,24.6675,\n");
+  CHECK(import_perftest(" #bytes #iterations t_avg[usec] tps average\n 2 2500000 1.02 980392.16\n",
+                        "p.log") == kHeader + "2,,1.02\n");
+  for (const char* before : {"[1,0]<stdout>:", "2025-03-01T12:00:00Z ", "2025-03-01 12:00 a | "}) {
+    CAPTURE(before);
+    CHECK(import_perftest(before + replaced(no_peak, "\n 6", "\n" + std::string(before) + " 6"),
+                          "p.log") == kHeader + "65536,24.6675,\n");
+  }
+  CHECK(thrown<InputError>([] { import_perftest(" #bytes #iterations x\n 2 5 1\n", "p.log"); }) ==
+        "p.log:1: no column BW average, t_typical or t_avg");
+}
+
+TEST_CASE("a row without its number is left out, and said with its line") {
+  Notes notes;
+  CHECK(import_perftest(table("Gb/sec",
+                              " 2 5000 1.0 nan 0.1\n 65536 5000 401.0 400.0 0.7629\n"
+                              " 131072 5000\n"),
+                        "p.log", &notes) == kHeader + "65536,50,\n");
+  CHECK(notes == Notes{"p.log:2: left out: its BW average is nan",
+                       "p.log:4: left out: its BW average is not there"});
 }
 
 TEST_CASE("a unit that is not known is refused") {
@@ -139,6 +186,18 @@ TEST_CASE("a row far from the sizes beside it is pointed at, test by test") {
       ": an outlier? 4.784 GB/s for 1048576 bytes, but 46.96 GB/s for 524288 and 48.29 GB/s for "
       "2097152";
   CHECK(notes == Notes{"p.log:3" + odd, "p.log:7" + odd});
+}
+
+TEST_CASE("a row within which the file ends is left out, and said") {
+  // Of 362.35 Gb/s, which are 45.29 GB/s.
+  const std::string first = " 262144 5000 365.98 362.35 0.172784\n";
+  Notes notes;
+  CHECK(import_perftest(table("Gb/sec", first + " 524288 5000 379.43 37"), "p.log", &notes) ==
+        kHeader + "262144,45.2938,\n");
+  CHECK(notes == Notes{"p.log:3: left out: the file ends within it"});
+  CHECK(thrown<InputError>([] {
+          import_perftest(table("Gb/sec", " 262144 5000 365.98 36"), "p.log");
+        }) == "p.log: the table has no row");
 }
 
 TEST_CASE("a size that is none is refused") {

@@ -180,6 +180,14 @@ void note_interrupt(int) {
   std::_Exit(static_cast<int>(ExitCode::Interrupted));
 }
 
+// What was printed may still wait for its file, which may be full.
+int flushed(const Program& program, int code) {
+  std::cout.flush();
+  if (std::cout) return code;
+  std::cerr << program.name << ": standard output cannot be written\n";
+  return static_cast<int>(ExitCode::Failed);
+}
+
 int run(const Program& program, int argc, char** argv) {
   CLI::App app{program.description};
   app.name(program.name);
@@ -216,7 +224,8 @@ int run(const Program& program, int argc, char** argv) {
     words.erase(std::ranges::find_if(words, [](const auto& word) { return word.starts_with('-'); }),
                 words.end());
     const std::string wrong = wrong_command(all, words);
-    if (error.get_exit_code() == 0 && wrong.empty()) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == 0 && wrong.empty())  // --help, --version
+      return flushed(program, app.exit(error));
     return report(
         fmt::format("{0}: {1}\n{0} --help lists the commands and options.", program.name,
                     wrong.empty() ? error.what() + near_option(all, words_of(argc, argv)) : wrong),
@@ -234,12 +243,7 @@ int run(const Program& program, int argc, char** argv) {
     const ExitCode code = all[i].run(
         arguments,
         Console{.out = std::cout, .err = std::cerr, .interrupted = [] { return interrupts != 0; }});
-    std::cout.flush();
-    if (!std::cout) {
-      std::cerr << program.name << ": standard output cannot be written\n";
-      return static_cast<int>(ExitCode::Failed);
-    }
-    return static_cast<int>(code);
+    return flushed(program, static_cast<int>(code));
   }
   return static_cast<int>(ExitCode::Configuration);
 }
@@ -252,11 +256,12 @@ int run_program(const Program& program, int argc, char** argv) {
   std::cerr.rdbuf(new PrintableBuffer(std::cerr.rdbuf()));
   const bool json = asks_for_json(argc, argv);
   try {
-    for (const int signal : {SIGINT, SIGTERM}) {
-      std::signal(signal, [](int) {
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      const auto before = std::signal(signal, [](int) {
         sim::io::remove_temporaries();
         std::_Exit(static_cast<int>(ExitCode::Interrupted));
       });
+      if (signal == SIGHUP && before == SIG_IGN) std::signal(signal, SIG_IGN);  // nohup
     }
     sim::io::guard_hdf5_calls();
     return run(program, argc, argv);

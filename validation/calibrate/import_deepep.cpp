@@ -34,6 +34,7 @@ struct Run {
   bool opened = false;       // by a line that every test begins with
   bool tuned = false;        // it is of the normal kernels
   bool over_rdma = false;    // it speaks of several nodes
+  bool over_nvl = false;     // and of links within one
   DeepEpRun said = {};       // of its shape; 0: not said
   std::set<int> ranks = {};  // that spoke
   std::set<int> timed = {};  // whose times are there
@@ -41,8 +42,13 @@ struct Run {
   std::vector<std::size_t> dispatches = {}, combines = {};  // lines of the best ones
   std::string failure = {};                                 // why all of it is not believed
   std::size_t failed_at = 0;
+  bool failed_late = false;  // after all of its times
 
   bool measured() const { return tuned || !times.empty(); }
+  bool whole() const {
+    return tuned ? !dispatches.empty() && dispatches.size() == combines.size()
+                 : !timed.empty() && timed.size() == ranks.size();
+  }
   int rank_count() const { return ranks.empty() ? 0 : *ranks.rbegin() + 1; }
 };
 
@@ -82,6 +88,7 @@ class DeepEpLog {
       normal(line);
       low_latency(line);
       run().over_rdma = run().over_rdma || has(line, "(RDMA)");
+      run().over_nvl = run().over_nvl || has(line, "(NVL)");
     }
     return std::move(runs_);
   }
@@ -118,6 +125,7 @@ class DeepEpLog {
       if (at == std::string_view::npos || !run().failure.empty()) continue;
       run().failure = std::string(line.substr(at, 100));
       run().failed_at = line_;
+      run().failed_late = run().whole();
     }
   }
 
@@ -167,6 +175,11 @@ int nodes_of(const Run& run, const std::string& name, int given) {
           fmt::format("{}: its {} ranks do not divide over --nodes {}: on how "
                       "many nodes was it?",
                       name, ranks, given));
+    }
+    if (given == 1 ? run.over_rdma : run.over_nvl && !run.over_rdma) {
+      throw sim::ConfigError(fmt::format("{}: the log is of {}, not of --nodes {}", name,
+                                         run.over_rdma ? "several nodes (RDMA)" : "one node (NVL)",
+                                         given));
     }
     return given;
   }
@@ -301,6 +314,32 @@ std::string normal_row(const std::vector<std::string_view>& lines, const Run& ru
                      dispatch.transmit, dispatch.notify, combine.transmit, combine.notify);
 }
 
+// Throws where what a bandwidth moves in the time beside it is less than a twentieth of all tokens,
+// a byte a number, or over 200 times as much: two bytes go to ten ranks, and units differ by 1000.
+void check_moved(const std::vector<std::string_view>& lines, const Run& run,
+                 const std::string& name, const DeepEpRun& shape) {
+  const double tokens = static_cast<double>(shape.tokens) * shape.hidden;
+  const auto check = [&](std::size_t line, std::string_view text, double us) {
+    const auto words = words_of(text.substr(0, text.find(" GB/s")));
+    const double gigabytes = words.empty() ? 0 : number(words.back()).value_or(0);
+    const double moved = gigabytes * us * 1e3;
+    if (moved <= 0 || (moved >= tokens / 20 && moved <= 200 * tokens)) return;
+    fail(name, line,
+         fmt::format("{} GB/s for {} us are {:.3g} MB, of {} tokens of {}: is the time in us, and "
+                     "the shape the run's?",
+                     gigabytes, us, moved * 1e-6, shape.tokens, shape.hidden));
+  };
+  for (const RankTimes& rank : run.times) {
+    const std::string_view line = lines[rank.line];
+    check(rank.line, line, rank.dispatch);
+    check(rank.line, line.substr(line.find("| Combine")), rank.combine);
+  }
+  for (const auto& best : {run.dispatches, run.combines}) {
+    for (const std::size_t line : best)
+      check(line, lines[line], best_in(lines[line], line, name).transmit);
+  }
+}
+
 // What a run lacks that has no end; empty where it is whole.
 std::string lacks(const Run& run) {
   if (run.tuned && run.dispatches.empty()) return "\"Best dispatch (FP8)\"";
@@ -315,11 +354,19 @@ std::string lacks(const Run& run) {
 
 std::string import_deepep(std::string_view text, const std::string& name, const DeepEpRun& given,
                           std::vector<std::string>* notes) {
-  const std::vector<std::string_view> lines = lines_of(text);
+  std::vector<std::string_view> lines = lines_of(text);
+  if (!lines.empty() && ends_within(text, lines.back()) &&
+      (has(lines.back(), "[tuning]") || has(lines.back(), "bandwidth:"))) {
+    note(notes, name, lines.size() - 1, kCut);
+    lines.pop_back();
+  }
   std::string low_latency, normal;
   std::optional<std::size_t> failed, other;
   for (const Run& run : DeepEpLog(lines, name).read()) {
-    if (!run.failure.empty()) {
+    if (run.failed_late) {
+      note(notes, name, run.failed_at,
+           "the run failed after its times, which are taken: " + run.failure);
+    } else if (!run.failure.empty()) {
       note(notes, name, run.failed_at, "the run failed, it is left out: " + run.failure);
       if (!failed) failed = run.failed_at;
       continue;
@@ -331,6 +378,7 @@ std::string import_deepep(std::string_view text, const std::string& name, const 
       continue;
     }
     const DeepEpRun shape = shape_of(run, name, given, notes);
+    check_moved(lines, run, name, shape);
     if (!run.tuned) {
       low_latency += low_latency_row(run, name, shape, notes);
     } else {

@@ -45,6 +45,30 @@ void point_at_outliers(const NcclRun& run, ImportNotes notes) {
   for (const auto& [type, rows] : types) point_at_outliers(rows, notes);
 }
 
+// What a table does not say of the run's ranks. Throws InputError where its groups are not alike.
+void say_where_it_ran(const NcclRun& run, const std::string& name, ImportNotes notes) {
+  std::size_t hosts = 0;
+  for (const auto& [group, of] : run.groups) {
+    hosts = std::max(hosts, of.hosts.size());
+    if (of.ranks == run.ranks()) continue;
+    throw sim::InputError(
+        fmt::format("{}: it has groups of {} and of {} ranks, and does not say which of them its "
+                    "times are of",
+                    name, run.ranks(), of.ranks));
+  }
+  if (notes == nullptr) return;
+  if (run.groups.size() > 1)
+    notes->push_back(
+        fmt::format("{}: {} groups of {} ranks ran at the same time (NCCL_TESTS_SPLIT), of which "
+                    "the table says nothing: keep it apart from those of one",
+                    name, run.groups.size(), run.ranks()));
+  if (hosts > 1)
+    notes->push_back(fmt::format(
+        "{}: its {} ranks are on {} nodes, of which the table says nothing: keep it apart "
+        "from those of one node",
+        name, run.ranks(), hosts));
+}
+
 std::string table_of(std::vector<NcclRun> runs, const std::string& name,
                      const std::string& operation, int ranks, ImportNotes notes) {
   std::string csv = "op_name,dtype,num_gpus,bytes,latency_us\n", why, others;
@@ -73,19 +97,17 @@ std::string table_of(std::vector<NcclRun> runs, const std::string& name,
     }
     if (run.wrong > 0 && why.empty()) why = fmt::format("{} with wrong values", run.wrong);
     if (run.untimed > 0 && why.empty()) why = fmt::format("{} without a time", run.untimed);
-    const int gpus = run.ranks > 0 ? run.ranks : ranks;
-    if (run.ranks > 0 && ranks > 0 && run.ranks != ranks && notes != nullptr) {
+    const int listed = run.ranks(), gpus = listed > 0 ? listed : ranks;
+    if (listed > 0 && ranks > 0 && listed != ranks && notes != nullptr) {
       notes->push_back(
-          fmt::format("{}: the log lists {} GPUs: --ranks {} is not used", name, run.ranks, ranks));
+          fmt::format("{}: the log lists {} GPUs: --ranks {} is not used", name, listed, ranks));
     }
     counted = counted && (gpus >= 2 || run.rows.empty());
-    if (gpus >= 2)
-      check_bus_bandwidths(run, operated, gpus, run.operation.empty() || run.ranks == 0, notes);
-    if (run.hosts.size() > 1 && notes != nullptr)
-      notes->push_back(fmt::format(
-          "{}: its {} ranks are on {} nodes, of which the table says nothing: keep it apart "
-          "from those of one node",
-          name, run.ranks, run.hosts.size()));
+    if (gpus >= 2) {
+      check_sizes(run, operated, gpus, notes);
+      check_bus_bandwidths(run, operated, gpus, run.operation.empty() || listed == 0, notes);
+    }
+    say_where_it_ran(run, name, notes);
     point_at_outliers(run, notes);
     if (!run.ended && notes != nullptr)
       notes->push_back(

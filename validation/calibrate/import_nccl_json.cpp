@@ -24,6 +24,23 @@ int count_in(const Json& json, std::initializer_list<const char*> keys, int dept
   return 0;
 }
 
+// Its devices by their groups; of one group as many as it says itself.
+std::map<std::string, NcclGroup> groups_in(const Json& json) {
+  std::map<std::string, NcclGroup> groups;
+  for (const Json& device : json.value("devices", Json::array())) {
+    if (!device.is_object()) continue;
+    NcclGroup& group = groups[device.value("group", Json()).dump()];
+    ++group.ranks;
+    if (const Json host = device.value("hostname", Json()); host.is_string())
+      group.hosts.insert(host.get<std::string>());
+  }
+  if (groups.size() > 1) return groups;
+  NcclGroup all = groups.empty() ? NcclGroup{} : groups.begin()->second;
+  all.ranks = count_in(json, {"nranks", "num_ranks", "total_ranks", "ranks", "devices"});
+  if (all.ranks == 0) return {};
+  return {{"", all}};
+}
+
 std::string text_in(const Json& json, std::initializer_list<const char*> keys) {
   for (const char* key : keys) {
     const auto found = json.find(key);
@@ -85,7 +102,7 @@ NcclRun nccl_run_of_json(const Json& json, const std::string& name, ImportNotes 
   run.ended = true;  // JSON that is not whole is none
   if (const std::string test = test_in(json); !test.empty())
     run.operation = nccl_operation_named(test);
-  run.ranks = count_in(json, {"nranks", "num_ranks", "total_ranks", "ranks", "devices"});
+  run.groups = groups_in(json);
   std::size_t place = 0;
   for (const Json& r : json["results"]) {
     const std::string where = fmt::format("{}: result {}", name, ++place);
@@ -96,6 +113,9 @@ NcclRun nccl_run_of_json(const Json& json, const std::string& name, ImportNotes 
     const bool shaped = r.is_object() && r.contains("size") && r["size"].is_number() &&
                         r.contains("out_of_place") && r["out_of_place"].is_object() &&
                         r["out_of_place"].contains("time");
+    if (!shaped && r.is_object() && r.contains("out_of_place") && r["out_of_place"].is_object() &&
+        r["out_of_place"].contains("cpu_time"))
+      throw sim::InputError(fmt::format("{}: {}", where, kCpuTime));
     if (!shaped ||
         (r["out_of_place"]["time"].is_number() && !(r["out_of_place"]["time"].get<double>() > 0))) {
       throw sim::InputError(
@@ -117,7 +137,10 @@ NcclRun nccl_run_of_json(const Json& json, const std::string& name, ImportNotes 
     const Json type = r.value("type", Json("float"));
     run.rows.push_back({where, type.is_string() ? type.get<std::string>() : "float", bytes,
                         out["time"].get<double>(), bandwidth_in(out, {"alg_bw", "algbw"}),
-                        bandwidth_in(out, {"bus_bw", "busbw"})});
+                        bandwidth_in(out, {"bus_bw", "busbw"}),
+                        r.contains("count") && r["count"].is_number()
+                            ? std::optional(r["count"].get<double>())
+                            : std::nullopt});
   }
   const auto bounds = json.find("out_of_bounds");
   if (bounds != json.end() && bounds->is_object() && run.wrong == 0 &&

@@ -12,10 +12,7 @@ namespace {
 class LogReader {
  public:
   LogReader(std::string_view text, std::string name, ImportNotes notes)
-      : lines_(lines_of(text)),
-        name_(std::move(name)),
-        notes_(notes),
-        cut_(!text.empty() && text.back() != '\n') {}
+      : text_(text), lines_(lines_of(text)), name_(std::move(name)), notes_(notes) {}
 
   std::vector<NcclRun> read() {
     for (line_ = 0; line_ < lines_.size(); ++line_) {
@@ -42,8 +39,8 @@ class LogReader {
  private:
   struct Columns {
     std::size_t size = 0, time = 0;
-    std::optional<std::size_t> type, wrong, algbw, busbw;
-    std::size_t count = 0;
+    std::optional<std::size_t> count, type, wrong, algbw, busbw;
+    std::size_t all = 0;
   };
 
   NcclRun& run() {
@@ -53,7 +50,7 @@ class LogReader {
 
   void start() {
     columns_.reset();
-    if (runs_.empty() || !runs_.back().rows.empty() || runs_.back().ranks > 0 ||
+    if (runs_.empty() || !runs_.back().rows.empty() || !runs_.back().groups.empty() ||
         !runs_.back().failure.empty()) {
       runs_.emplace_back();
     }
@@ -68,19 +65,27 @@ class LogReader {
       const auto named = words_of(text.substr(test + 25));
       if (!named.empty()) run().operation = nccl_operation_named(named.front());
     } else if (words[0] == "nThread" || words[0] == "nThreads") {
-      // Older versions say no more of a new test.
-      if (!run().rows.empty()) start();
+      start();  // older versions say no more of a new test
     } else if (words[0] == "Rank" && words.size() > 1 && number(words[1])) {
-      if (!run().rows.empty()) start();
-      ++run().ranks;
-      const auto on = std::ranges::find(words, "on");
-      if (on != words.end() && on + 1 != words.end()) run().hosts.insert(std::string(on[1]));
+      if (!run().rows.empty() || !run().failure.empty()) start();
+      const auto after = [&](std::string_view word) {
+        const auto at = std::ranges::find(words, word);
+        return at == words.end() || at + 1 == words.end() ? std::string() : std::string(at[1]);
+      };
+      NcclGroup& group = run().groups[after("Group")];
+      ++group.ranks;
+      if (const std::string host = after("on"); !host.empty()) group.hosts.insert(host);
     } else if (text.find("Out of bounds values") != std::string_view::npos) {
       if (text.find("FAILED") != std::string_view::npos && run().wrong == 0) {
         fail_run("values out of bounds: FAILED");
       }
     } else if (text.find("Avg bus bandwidth") != std::string_view::npos) {
       run().ended = true;
+    } else if (words[0] == "(B)") {
+      const auto unit = std::ranges::find_if(
+          words, [](std::string_view word) { return word != "(B)" && word != "(elements)"; });
+      if (unit != words.end() && *unit != "(us)")
+        fail(name_, line_, fmt::format("times in \"{}\": expected (us)", *unit));
     } else {
       header(words, before);
     }
@@ -94,12 +99,18 @@ class LogReader {
       return {};
     };
     const auto size = place("size", 0), time = place("time", 0);
+    if (size && !time && place("cputime", 0)) fail(name_, line_, kCpuTime);
     if (!size || !time) return;
     auto wrong = place("#wrong", *time);
     if (!wrong) wrong = place("wrong", *time);
-    columns_ = Columns{
-        *size,       *time, place("type", 0), wrong, place("algbw", *time), place("busbw", *time),
-        words.size()};
+    columns_ = Columns{*size,
+                       *time,
+                       place("count", 0),
+                       place("type", 0),
+                       wrong,
+                       place("algbw", *time),
+                       place("busbw", *time),
+                       words.size()};
     prefix_ = before;
     table_ = true;
   }
@@ -110,8 +121,8 @@ class LogReader {
     if (words.size() <= prefix_) return;
     words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(prefix_));
     if (!number(words[0])) return;  // what a launcher prints
-    if (cut_ && line_ + 1 == lines_.size() && words.size() < columns_->count) {
-      note(notes_, name_, line_, "left out: the file ends within it");
+    if (ends_within(text_, line) && words.size() < columns_->all) {
+      note(notes_, name_, line_, kCut);
       return;
     }
     if (words.size() <= std::max({columns_->size, columns_->time, columns_->type.value_or(0)})) {
@@ -136,12 +147,14 @@ class LogReader {
         return;
       }
     }
-    const auto bandwidth = [&](std::optional<std::size_t> column) {
+    const auto said_in = [&](std::optional<std::size_t> column) {
       return column && words.size() > *column ? rounded(words[*column]) : std::nullopt;
     };
+    const auto count = said_in(columns_->count);
     run().rows.push_back({fmt::format("{}:{}", name_, line_ + 1),
                           columns_->type ? std::string(words[*columns_->type]) : "float", *bytes,
-                          *time, bandwidth(columns_->algbw), bandwidth(columns_->busbw)});
+                          *time, said_in(columns_->algbw), said_in(columns_->busbw),
+                          count ? std::optional(count->value) : std::nullopt});
   }
 
   bool failure(std::string_view line) {
@@ -160,6 +173,7 @@ class LogReader {
     run().failed_at = line_;
   }
 
+  std::string_view text_;
   std::vector<std::string_view> lines_;
   std::string name_;
   ImportNotes notes_;
@@ -167,7 +181,6 @@ class LogReader {
   std::optional<Columns> columns_;
   std::size_t prefix_ = 0, line_ = 0;
   bool table_ = false;
-  bool cut_ = false;  // the last line has no end
 };
 
 }  // namespace

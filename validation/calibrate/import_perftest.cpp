@@ -57,30 +57,34 @@ class Table {
           other == kUnits.end() ? ": measure again" : fmt::format(", as in {}", other->word)));
     }
     const double one = gigabytes / directions;
-    csv_ += fmt::format("{:.0f},{:.6g},\n", row.bytes, one);
+    rows_ += fmt::format("{:.0f},{:.6g},\n", row.bytes, one);
     test_.push_back({where, row.bytes, row.bytes / one * 1e-3, fmt::format("{:.4g} GB/s", one)});
-    ++rows_;
   }
 
   void latency(const std::string& where, double bytes, double us) {
-    csv_ += fmt::format("{:.0f},,{:.6g}\n", bytes, us);
+    rows_ += fmt::format("{:.0f},,{:.6g}\n", bytes, us);
     test_.push_back({where, bytes, us, fmt::format("{} us", us)});
-    ++rows_;
   }
 
   void end_test() {
     point_at_outliers(test_, notes_);
+    csv_ += rows_;
+    leave_out_test();
+  }
+  void leave_out_test() {
     test_.clear();
+    rows_.clear();
   }
 
-  std::size_t rows() const { return rows_; }
+  bool empty() const { return csv_ == kHeader; }
   const std::string& csv() const { return csv_; }
 
  private:
+  static constexpr const char* kHeader = "bytes,bandwidth_GBps,latency_us\n";
   ImportNotes notes_;
-  std::string csv_ = "bytes,bandwidth_GBps,latency_us\n";
+  std::string csv_ = kHeader;
   std::vector<TimedSize> test_;
-  std::size_t rows_ = 0;
+  std::string rows_;  // of the test
 };
 
 // How many directions a bandwidth is the sum of: two in a bidirectional test.
@@ -124,7 +128,8 @@ std::string table_of_json(const sim::io::Json& json, std::string_view text, cons
       return rounded(fmt::format("{}", r[key].get<double>()));
     };
     const std::string where = fmt::format("{}: result {}", name, ++place);
-    const auto bytes = real("MsgSize"), bandwidth = real("BW_average"), us = real("t_typical");
+    const auto bytes = real("MsgSize"), bandwidth = real("BW_average"),
+               us = real(r.contains("t_typical") ? "t_typical" : "t_avg");  // -D has no typical one
     if (!r.is_object() || !bytes || bytes->value < 1 || !is_size(bytes->value) ||
         !(bandwidth || us) || (bandwidth && bandwidth->value <= 0) || (us && us->value <= 0))
       throw sim::InputError(
@@ -144,89 +149,153 @@ std::string table_of_json(const sim::io::Json& json, std::string_view text, cons
   return table.csv();
 }
 
-// What a header says in brackets behind a column's name.
-std::string_view unit_behind(std::string_view header, std::string_view column) {
-  std::string_view rest = header.substr(header.find(column) + column.size());
-  if (rest.empty() || rest[0] != '[') return {};
-  return rest.substr(1, std::min(rest.find(']'), rest.size()) - 1);
+// A header's columns as rows have them: "BW peak[…]", "99% percentile[…]" and "tps average" are two
+// words each.
+std::vector<std::string> columns_of(std::string_view header) {
+  std::vector<std::string> columns;
+  bool goes_on = false;
+  for (const std::string_view word : words_of(header)) {
+    if (goes_on)
+      columns.back().append(" ").append(word);
+    else
+      columns.emplace_back(word);
+    goes_on = !goes_on && (word == "BW" || word == "tps" || word.ends_with('%'));
+  }
+  return columns;
+}
+
+std::optional<std::size_t> place_of(std::string_view name,
+                                    const std::vector<std::string>& columns) {
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    if (columns[i].substr(0, columns[i].find('[')) == name) return i;
+  }
+  return {};
+}
+
+// What a column says in brackets behind its name.
+std::string_view unit_behind(std::string_view column) {
+  const std::size_t at = std::min(column.find('['), column.size() - 1);
+  return column.substr(at + 1, column.find(']') - at - 1);
 }
 
 // A log line by line; each test has its title, and a table of its own.
 class Log {
  public:
   Log(std::string_view text, const std::string& name, ImportNotes notes)
-      : lines_(lines_of(text)), name_(name), table_(notes) {}
+      : text_(text), lines_(lines_of(text)), name_(name), notes_(notes), table_(notes) {}
 
   std::string read() {
     for (line_ = 0; line_ < lines_.size(); ++line_) {
       const std::string_view line = lines_[line_];
-      const std::vector<std::string_view> words = words_of(line);
-      if (words.empty()) continue;
       title(line);
-      if (words[0] == "#bytes")
-        header(line);
-      else
-        row(words);
+      failure(line);
+      if (const std::size_t at = line.find("#bytes"); at != std::string_view::npos)
+        header(line, at);
+      else if (columns_ && !failed_)
+        row(line);
     }
     table_.end_test();
-    if (table_.rows() == 0)
-      throw sim::InputError(fmt::format("{}: no table that begins with #bytes", name_));
+    if (table_.empty() && first_failed_)
+      fail(name_, *first_failed_, "the test failed: measure again");
+    if (table_.empty()) {
+      throw sim::InputError(fmt::format(
+          "{}: {}", name_, columns_ ? "the table has no row" : "no table that begins with #bytes"));
+    }
     return table_.csv();
   }
 
  private:
+  struct Columns {
+    std::string name = {};  // of the one that is read
+    std::size_t value = 0;  // its place
+    std::optional<std::size_t> rate = {};
+    const Unit* unit = nullptr;  // of bandwidths; null: times
+  };
+
   void title(std::string_view line) {
-    if (line.find("Bidirectional") != std::string_view::npos)
-      directions_ = 2;
-    else if (line.find(" BW Test") != std::string_view::npos)
-      directions_ = 1;
-    if (line.find("Completion with error") != std::string_view::npos ||
-        line.find("Failed status") != std::string_view::npos) {
-      fail(name_, line_, "the test failed: measure again");
-    }
+    const bool both = line.find("Bidirectional") != std::string_view::npos;
+    if (!both && line.find(" BW Test") == std::string_view::npos &&
+        line.find(" Latency Test") == std::string_view::npos)
+      return;
+    start();
+    directions_ = both ? 2 : 1;
   }
 
-  void header(std::string_view line) {
+  void failure(std::string_view line) {
+    if (failed_ || (line.find("Completion with error") == std::string_view::npos &&
+                    line.find("Failed status") == std::string_view::npos))
+      return;
+    note(notes_, name_, line_, "the test failed, its rows are left out");
+    table_.leave_out_test();
+    failed_ = true;
+    if (!first_failed_) first_failed_ = line_;
+  }
+
+  void start() {
     table_.end_test();
-    unit_ = nullptr;
-    latency_ = line.find("t_typical") != std::string_view::npos;
-    has_rate_ = line.find("MsgRate") != std::string_view::npos;
-    if (line.find("BW average") != std::string_view::npos) {
-      const std::string_view said = unit_behind(line, "BW average");
+    failed_ = false;
+  }
+
+  // Launchers put words before every line: as many as before the table's header before its rows.
+  void header(std::string_view line, std::size_t at) {
+    start();
+    const std::vector<std::string> columns = columns_of(line.substr(at));
+    prefix_ = words_of(line.substr(0, at)).size();
+    columns_ = Columns{.rate = place_of("MsgRate", columns)};
+    for (const char* name : {"BW average", "t_typical", "t_avg"}) {  // -D has no t_typical
+      const auto place = place_of(name, columns);
+      if (!place) continue;
+      columns_->name = name;
+      columns_->value = *place;
+      const std::string_view said = unit_behind(columns[*place]);
+      if (columns_->name != "BW average") {
+        if (said == "usec") return;
+        fail(name_, line_,
+             fmt::format("{} in \"{}\": expected usec: measure without --report-cycles", name,
+                         said));
+      }
       const auto known = std::ranges::find(kUnits, said, &Unit::word);
       if (known == kUnits.end())
         fail(name_, line_, fmt::format("BW average in \"{}\": expected {}", said, kKnown));
-      unit_ = &*known;
-    } else if (latency_ && unit_behind(line, "t_typical") != "usec") {
-      fail(name_, line_,
-           fmt::format("t_typical in \"{}\": expected usec: measure without --report-cycles",
-                       unit_behind(line, "t_typical")));
+      columns_->unit = &*known;
+      return;
     }
+    fail(name_, line_, "no column BW average, t_typical or t_avg");
   }
 
-  void row(const std::vector<std::string_view>& words) {
+  void row(std::string_view line) {
+    std::vector<std::string_view> words = words_of(line);
+    if (words.size() <= prefix_) return;
+    words.erase(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(prefix_));
     const auto bytes = number(words[0]);
-    if (!bytes || !(unit_ != nullptr || latency_)) return;
-    // "BW peak[…]" and "BW average[…]" are two words each.
-    const std::size_t at = unit_ != nullptr ? 3 : 4;
-    const auto value = words.size() > at ? rounded(words[at]) : std::nullopt;
-    if (!value) return;
+    if (!bytes) return;
+    if (ends_within(text_, line)) return note(notes_, name_, line_, kCut);
+    const Columns& table = *columns_;
+    const std::string_view said = words.size() > table.value ? words[table.value] : "not there";
+    const auto value = rounded(said);
+    if (!value)
+      return note(notes_, name_, line_, fmt::format("left out: its {} is {}", table.name, said));
     if (!(value->value > 0)) fail(name_, line_, "expected a bandwidth or a time above zero");
     if (!is_size(*bytes) || *bytes < 1) fail(name_, line_, "expected a size in bytes");
     const std::string where = fmt::format("{}:{}", name_, line_ + 1);
-    if (unit_ == nullptr) {
+    if (table.unit == nullptr) {
       table_.latency(where, *bytes, value->value);
       return;
     }
-    const auto rate = has_rate_ && words.size() > at + 1 ? rounded(words[at + 1]) : std::nullopt;
-    table_.bandwidth(where, {*bytes, *value, rate}, *unit_, directions_);
+    const auto rate =
+        table.rate && words.size() > *table.rate ? rounded(words[*table.rate]) : std::nullopt;
+    table_.bandwidth(where, {*bytes, *value, rate}, *table.unit, directions_);
   }
 
+  std::string_view text_;
   std::vector<std::string_view> lines_;
   const std::string& name_;
+  ImportNotes notes_;
   Table table_;
-  const Unit* unit_ = nullptr;  // of the bandwidths below the last header
-  bool latency_ = false, has_rate_ = false;
+  std::optional<Columns> columns_;  // of the last header
+  std::size_t prefix_ = 0;
+  bool failed_ = false;  // this test
+  std::optional<std::size_t> first_failed_;
   double directions_ = 1;
   std::size_t line_ = 0;
 };

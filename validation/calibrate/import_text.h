@@ -25,6 +25,11 @@ inline std::vector<std::string_view> lines_of(std::string_view text) {
   return lines;
 }
 
+// Whether the file ends within a line of it: what stands last may be the beginning of a number.
+inline bool ends_within(std::string_view text, std::string_view line) {
+  return line.data() + line.size() == text.data() + text.size();
+}
+
 inline std::vector<std::string_view> words_of(std::string_view line) {
   std::vector<std::string_view> words;
   std::size_t at = 0;
@@ -87,6 +92,9 @@ inline void note(ImportNotes notes, const std::string& name, std::size_t line,
     notes->push_back(fmt::format("{}:{}: {}", name, line + 1, what));
   }
 }
+
+// Of a line within which the file ends.
+constexpr const char* kCut = "left out: the file ends within it";
 
 // Of the whole file: said once, however many runs it is true of.
 inline void note_once(ImportNotes notes, const std::string& what) {

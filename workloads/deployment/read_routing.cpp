@@ -50,6 +50,7 @@ RankLoads read_rank_loads(const YamlNode& node) {
     sum += ranks.loads.back();
   }
   if (loads->is_list() && sum <= 0) {
+    loads->throw_errors();  // loads that could not be read are zero, too
     loads->error("expected the load of each expert-parallel rank, such as [3, 1, 2, 2]");
   }
   return ranks;

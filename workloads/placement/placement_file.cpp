@@ -34,6 +34,12 @@ void check_count(const YamlNode& node, const char* key, std::int64_t listed) {
     said->error(fmt::format("{}, but {} are listed: is the file whole?", count, listed));
 }
 
+// A mistake that every layer behind it would have, too, ends the reading.
+void stop(const YamlNode& node, const std::string& what) {
+  node.error(what);
+  node.throw_errors();
+}
+
 // vLLM-Ascend's expert map: {layer_list: [{layer_id, device_list: [{device_id, device_expert:
 // [...]}]}]}. Layers and devices stand in the order of their numbers. `ranks`: none where any will
 // do.
@@ -44,7 +50,7 @@ void read_ascend(const YamlNode& root, std::uint32_t experts, std::optional<std:
   for (const YamlNode& layer : root.at("layer_list").items()) {
     layer.allow_only({"layer_id", "device_count", "device_list"});
     if (const auto id = layer.find("layer_id"); id && id->integer(0, 1 << 20) != layers) {
-      id->error(fmt::format("expected layer {}: layers stand in their order", layers));
+      stop(*id, fmt::format("expected layer {}: layers stand in their order", layers));
     }
     ++layers;
     auto& row = slots.emplace_back();
@@ -52,7 +58,7 @@ void read_ascend(const YamlNode& root, std::uint32_t experts, std::optional<std:
     for (const YamlNode& device : layer.at("device_list").items()) {
       device.allow_only({"device_id", "device_expert"});
       if (const auto id = device.find("device_id"); id && id->integer(0, 1 << 20) != devices) {
-        id->error(fmt::format("expected device {}: devices stand in their order", devices));
+        stop(*id, fmt::format("expected device {}: devices stand in their order", devices));
       }
       ++devices;
       for (const YamlNode& expert : device.at("device_expert").items()) {
@@ -61,8 +67,8 @@ void read_ascend(const YamlNode& root, std::uint32_t experts, std::optional<std:
     }
     check_count(layer, "device_count", devices);
     if (ranks && devices != std::int64_t{*ranks}) {
-      layer.error(
-          fmt::format("a map of {} devices, but the experts are over {} ranks", devices, *ranks));
+      stop(layer,
+           fmt::format("a map of {} devices, but the experts are over {} ranks", devices, *ranks));
     }
   }
   check_count(root, "moe_layer_count", layers);
@@ -106,7 +112,7 @@ ExpertPlacement placement_from_file(const std::filesystem::path& file, std::uint
     try {
       placement.layers.emplace_back(std::move(slots[l]), experts, ranks);
     } catch (const sim::ConfigError& error) {
-      throw sim::ConfigError(fmt::format("{}: slots[{}]: {}", document.name(), l, error.what()));
+      stop(list.items()[l], error.what());
     }
   }
   return placement;

@@ -193,6 +193,13 @@ TEST_CASE("a bad topology is refused with the line at fault") {
 TEST_CASE("what a cluster lacks is said") {
   CHECK(message("nodes: 2\ngpus_per_node: 2\nscale_up: {kind: none}\n") ==
         "cluster.yaml:3:8: nodes: several nodes need scale_out with a fabric");
+  // One that could not be read is none that is lacking.
+  CHECK(message("nodes: 2\ngpus_per_node: 2\nscale_up: {kind: none}\n"
+                "scale_out: {fabric: rail_optimized, nics_per_node: 2, bandwidth: 400 Gbit/s, "
+                "latency: 1 us}\n") ==
+        "cluster.yaml:6:21: scale_out.fabric: expected one of none, non_blocking, rail_optimised, "
+        "fat_tree, back_to_back, torus, listed, not \"rail_optimized\"; did you mean "
+        "\"rail_optimised\"?");
   CHECK(message(kTwoNodes + "faults: [{gpu: 1, at: gpu1}]\n") ==
         "cluster.yaml:7:10: faults[0]: expected one of at (all links of a vertex), between (the "
         "links of two), rail (the NICs at one place of all nodes), gpu, node");

@@ -135,7 +135,7 @@ TEST_CASE("a value that its type cannot hold is refused, not clipped") {
 }
 
 TEST_CASE("a writer says where it cannot write") {
-  CHECK(thrown<InputError>([] { Hdf5Writer("no/such/t.h5"); }) ==
+  CHECK(thrown<moesim::sim::Error>([] { Hdf5Writer("no/such/t.h5"); }) ==
         "no/such/t.h5: cannot be written: No such file or directory");
 }
 

@@ -16,7 +16,7 @@
 #include "tests/support/thrown.h"
 
 using namespace moesim::sim::io;
-using moesim::sim::InputError;
+using moesim::sim::Error;
 using moesim::tests::TemporaryFolder;
 using moesim::tests::thrown;
 namespace fs = std::filesystem;
@@ -100,9 +100,28 @@ TEST_CASE("a signal's handler finds the temporaries that there are") {
 
 TEST_CASE("what cannot be written is said, and the target is as it was") {
   const TemporaryFolder folder;
-  CHECK(thrown<InputError>([&] { write_file(folder.path(), "x"); }) ==
+  CHECK(thrown<Error>([&] { write_file(folder.path(), "x"); }) ==
         folder.path().string() + ": cannot be written: Is a directory");
   const fs::path missing = folder.path() / "no" / "file";
-  CHECK(thrown<InputError>([&] { write_file(missing, "x"); }) ==
+  CHECK(thrown<Error>([&] { write_file(missing, "x"); }) ==
         missing.string() + ": cannot be written: No such file or directory");
+}
+
+TEST_CASE("a link that leads to itself is not replaced") {
+  const TemporaryFolder folder;
+  const fs::path loop = folder.path() / "loop";
+  fs::create_symlink("loop", loop);
+  CHECK(thrown<Error>([&] { write_file(loop, "x"); }) ==
+        loop.string() + ": cannot be written: Too many levels of symbolic links");
+  CHECK(fs::is_symlink(loop));
+}
+
+TEST_CASE("output that cannot be written has the exit code of standard output that cannot be") {
+  try {
+    write_file("/dev/full", "x");
+    FAIL("a full device was written");
+  } catch (const Error& error) {
+    CHECK(error.code() == moesim::sim::ExitCode::Failed);
+    CHECK(error.what() == std::string("/dev/full: cannot be written: No space left on device"));
+  }
 }

@@ -15,13 +15,17 @@ namespace {
 
 const std::string kLogs = "tests/validation/logs/";
 
+const tools::Command& import_command() {
+  for (const tools::Command& command : tools::commands()) {
+    if (command.name == "calibrate import") return command;
+  }
+  throw std::runtime_error("no command calibrate import");
+}
+
 tests::Called import_of(const std::string& file, const std::string& from, tests::Values values) {
   values["POINTS"] = {file};
   values["from"] = {from};
-  for (const tools::Command& command : tools::commands()) {
-    if (command.name == "calibrate import") return tests::call(command, std::move(values));
-  }
-  throw std::runtime_error("no command calibrate import");
+  return tests::call(import_command(), std::move(values));
 }
 
 std::string refusal(const std::string& file, const std::string& from, tests::Values values) {
@@ -41,6 +45,20 @@ TEST_CASE("an option of another tool's output is refused") {
         "--operation: does not apply to --from perftest; it is of --from nccl-tests");
   CHECK(refusal("points.csv", "moesim-gpu", {{"nodes", {"2"}}}) ==
         "--nodes: does not apply to --from moesim-gpu; it is of --from deepep");
+}
+
+TEST_CASE("what was left out is said where nothing is left, too") {
+  const tests::TemporaryFolder folder;
+  const std::string file =
+      folder.file("p.log",
+                  " #bytes #iterations BW peak[Gb/sec] BW average[Gb/sec] MsgRate[Mpps]\n"
+                  " 262144 5000 365.98 36");
+  std::ostringstream out, err;
+  CHECK(tests::thrown<sim::InputError>([&] {
+          import_command().run({{{"POINTS", {file}}, {"from", {"perftest"}}}},
+                               {.out = out, .err = err, .interrupted = [] { return false; }});
+        }) == file + ": the table has no row");
+  CHECK(err.str() == file + ":2: left out: the file ends within it\n");
 }
 
 TEST_CASE("what is given of a run of DeepEP reaches its row, and what is taken is told") {

@@ -4,9 +4,11 @@
 usage: check_cases.py MOESIM        from the project's root
 """
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 moesim, cases, configs = os.path.abspath(sys.argv[1]), "tests/tools/cases", os.path.abspath("configs")
 hostile = "tests/sim/io/hostile"
@@ -55,6 +57,15 @@ expect("n1", run("topology", "import", "--from", "nccl", cases + "/n1-topo.xml",
 text = open(cluster).read()
 for part in ("gpus_per_node: 1", "bandwidth: 450 GB/s  # 18 NVLinks of 25 GB/s each way", "nics_per_node: 1", "bandwidth: 400 Gbit/s"):
     if part not in text: failed += 1; print("n1: no", part)
+# Of NICs that two GPUs cannot share evenly the slower one is said to be left out.
+lines = open(cases + "/n1-topo.xml").read().splitlines()
+lines.insert(3, lines[2].replace(":11:", ":12:").replace('dev="0"', 'dev="1"').replace('rank="0"', 'rank="1"'))
+for place, speed in enumerate(("400000", "400000", "200000")):
+    lines.insert(5, lines[4].replace("nic0", "nic%d" % (place + 1)).replace("400000", speed))
+uneven = os.path.join(work, "uneven.xml")
+open(uneven, "w").write("\n".join(lines))
+expect("n1 with four NICs", run("topology", "import", "--from", "nccl", uneven, "--nodes", "2", "-o", cluster), 2,
+       "nic3 (200 Gbit/s) left out: others have 400 Gbit/s", "3 NICs, which 2 GPUs cannot share evenly")
 expect("n2", run("topology", "import", "--from", "nvidia-smi", cases + "/n2-topo-m.txt", "-o", cluster), 2, "does not say which GPU it has: --device NAME")
 expect("n2 with a device", run("topology", "import", "--from", "nvidia-smi", "--device", "h100", cases + "/n2-topo-m.txt", "-o", cluster), 0)
 text = open(cluster).read()
@@ -91,5 +102,24 @@ expect("help of help", run("help"), 0, "Usage:")
 expect("help of a group", run("help", "trace"), 0, "Usage:")
 expect("help of a command", run("help", "topology", "import"), 0, "a cluster's file from what a machine says of its own network")
 expect("a folder", run("run", "."), 2, '"." is a folder; expected a file or a name of configs/scenarios')
+# Output that cannot be written has one exit code, whoever prints it.
+for words in (["--help"], ["--version"], ["help"], ["exchange", "--help"], ["list", "models"]):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([moesim, *words], stdout=full, stderr=subprocess.PIPE, text=True)
+    done.stdout = ""
+    expect(" ".join(words) + " > /dev/full", done, 1, "standard output cannot be written")
+for words in (["trace", "make", "--tokens-per-request", "2", "--requests", "2", "--layers", "2", "--experts", "8", "--top-k", "2"],
+              ["calibrate", "import", "tests/validation/logs/p2-gbits.log", "--from", "perftest"]):
+    expect(" ".join(words), run(*words, "-o", "/dev/full"), 1, "/dev/full: cannot be written: No space left on device")
+# A signal that ends the program leaves no file behind, and one that is ignored ends nothing.
+for ignored in (False, True):
+    folder = tempfile.mkdtemp(dir=work)
+    making = subprocess.Popen([moesim, "trace", "make", "--requests", "200", "--tokens-per-request", "500", "--layers", "40", "--experts", "256",
+                               "--top-k", "8", "-o", folder + "/t.h5"], stderr=subprocess.DEVNULL,
+                              preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL))
+    while not os.listdir(folder) and making.poll() is None: time.sleep(0.01)
+    making.send_signal(signal.SIGHUP)
+    code, left = making.wait(), os.listdir(folder)
+    if (code, left) != ((0, ["t.h5"]) if ignored else (130, [])): failed += 1; print("SIGHUP:", ignored, code, left)
 if failed: sys.exit(1)
 print("all cases are right")

@@ -136,7 +136,7 @@ TEST_CASE("a report can be written to a file, whole") {
 TEST_CASE("a report for a folder that is not there is refused and nothing is written") {
   CHECK_THROWS_WITH_AS(
       call(tools::run_command(), {{"SCENARIO", {kMixtral}}, {"output", {"nowhere/report.json"}}}),
-      "nowhere/report.json: cannot be written: No such file or directory", sim::InputError);
+      "nowhere/report.json: cannot be written: No such file or directory", sim::Error);
 }
 
 TEST_CASE(

@@ -80,9 +80,12 @@ TEST_CASE("all mistakes of a placement's file are told at once, each with its pl
 
 TEST_CASE("slots that are no placement are refused with the layer") {
   CHECK(File("slots:\n  - [0, 1, 2, 3]\n  - [0, 1, 1, 3]\n").mistakes() ==
-        "slots.yaml: slots[1]: expert 2 has no slot");
+        "slots.yaml:3:5: slots[1]: expert 2 has no slot");
   CHECK(File("slots: [[0, 1, 2, 3, 0]]\n").mistakes() ==
-        "slots.yaml: slots[0]: 5 expert slots do not divide over 2 ranks");
+        "slots.yaml:1:9: slots[0]: 5 expert slots do not divide over 2 ranks");
+  // By the key of whose map it is.
+  CHECK(File(R"({"physical_to_logical_map": [[0, 1, 2, 3], [0, 1, 1, 3]]})").mistakes() ==
+        "slots.yaml:1:44: physical_to_logical_map[1]: expert 2 has no slot");
 }
 
 TEST_CASE("a placement's file that is not there is unreadable input") {
@@ -114,6 +117,21 @@ TEST_CASE("a map of vLLM-Ascend whose counts are not those of what it lists is r
           .mistakes() ==
       "slots.yaml:1:21: moe_layer_count: 2, but 1 are listed: is the file whole?\n"
       "slots.yaml:1:71: layer_list[0].device_count: 3, but 2 are listed: is the file whole?");
+}
+
+TEST_CASE("a mistake that all layers of a map have is told once") {
+  const std::string layer = R"({"layer_id": 0, "device_list": [{"device_expert": [0, 1, 2, 3]}]})";
+  CHECK(File("{\"layer_list\": [" + layer + ", " + layer + "]}").mistakes() ==
+        "slots.yaml:1:17: layer_list[0]: a map of 1 devices, but the experts are over 2 ranks");
+  const std::string late =
+      R"({"layer_id": 1, "device_list": [{"device_expert": [0, 2]}, {"device_expert": [1, 3]}]})";
+  CHECK(File("{\"layer_list\": [" + late + ", " + late + "]}").mistakes() ==
+        "slots.yaml:1:30: layer_list[0].layer_id: expected layer 0: layers stand in their order");
+  CHECK(File(R"({"layer_list": [{"device_list": [{"device_id": 1, "device_expert": [0, 2]},
+                                                  {"device_id": 0, "device_expert": [1, 3]}]}]})")
+            .mistakes() ==
+        "slots.yaml:1:48: layer_list[0].device_list[0].device_id: expected device 0: devices stand "
+        "in their order");
 }
 
 TEST_CASE("the slots of a placement's file are known before its ranks are") {

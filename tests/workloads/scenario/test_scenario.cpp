@@ -154,6 +154,10 @@ TEST_CASE("loads of ranks that say nothing, or something twice, are refused") {
                        "x.yaml:6:23: routing.rank_loads: expected the load of each "
                        "expert-parallel rank, such as [3, 1, 2, 2]",
                        sim::ConfigError);
+  CHECK_THROWS_WITH_AS(scenario("routing: {rank_loads: [1e300]}"),
+                       "x.yaml:6:24: routing.rank_loads[0]: expected a number from 0 to 1e+18, not "
+                       "\"1e300\"",
+                       sim::ConfigError);
   CHECK_THROWS_WITH_AS(
       scenario("routing: {max_over_mean: 0.5}"),
       "x.yaml:6:26: routing.max_over_mean: expected a number from 1 to 1048576, not "

@@ -8,13 +8,26 @@
 namespace moesim::tools {
 namespace {
 
+// Its notes are said where no row is left, too: they say why.
+std::string said_import(const Arguments& arguments, std::ostream& err) {
+  std::vector<std::string> notes;
+  const auto say = [&] {
+    for (const std::string& line : notes) err << line << '\n';
+  };
+  try {
+    std::string table = import_log(arguments, arguments.text("POINTS"), notes);
+    say();
+    return table;
+  } catch (const sim::Error&) {
+    say();
+    throw;
+  }
+}
+
 sim::ExitCode run(const Arguments& arguments, Console console) {
   refuse_what_does_not_apply(arguments);
   if (arguments.text("from") != "moesim-gpu") {
-    std::vector<std::string> notes;
-    const std::string table = import_log(arguments, arguments.text("POINTS"), notes);
-    for (const std::string& line : notes) console.err << line << '\n';
-    write_result(arguments, table, console);
+    write_result(arguments, said_import(arguments, console.err), console);
     return sim::ExitCode::Ok;
   }
   validation::ImportOptions options;

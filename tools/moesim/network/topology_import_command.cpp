@@ -177,13 +177,13 @@ sim::ExitCode run(const Arguments& arguments, Console console) {
         "  latency: 500 ns  # not in the file: order of magnitude of a PCIe switch\n",
         rate);
   }
-  yaml += scale_out(arguments, file, node, nodes, console);
   for (const std::string& nic : node.slower) {
     console.err << fmt::format("{} left out: others have {:g} Gbit/s\n", one_line(nic),
                                node.nic_Gbps);
   }
   for (const std::string& nic : node.far)
     console.err << fmt::format("{} left out: near no GPU, as others are\n", one_line(nic));
+  yaml += scale_out(arguments, file, node, nodes, console);
   for (std::size_t n = 0; n < node.nearest.size(); ++n) {
     yaml += fmt::format("# {} is near {}\n", one_line(node.nics[n]),
                         node.nearest[n].empty() ? "no GPU" : node.nearest[n]);

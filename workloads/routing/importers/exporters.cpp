@@ -39,7 +39,9 @@ class StreamedFile {
 
  private:
   void check() {
-    if (!out_) throw sim::InputError(fmt::format("{}: cannot be written", target_.string()));
+    if (!out_)
+      throw sim::Error(sim::ExitCode::Failed,
+                       fmt::format("{}: cannot be written", target_.string()));
   }
   std::filesystem::path target_;
   sim::io::TemporaryFile temporary_;

@@ -9,9 +9,9 @@
 
 namespace moesim::workloads {
 
-// All throw InputError where the file cannot be written or the trace is damaged, ConfigError where
-// the trace has not the form (per token, counts) that the format holds. A choice that was not
-// recorded is -1. The file appears whole or not at all.
+// All throw Error where the file cannot be written, InputError where the trace is damaged,
+// ConfigError where it has not the form (per token, counts) that the format holds. A choice that
+// was not recorded is -1. The file appears whole or not at all.
 
 // A response a request, one a line: tokens of phase 1 (decode) as choices[0].routed_experts, all
 // others as prompt_routed_experts. Without request ids the trace is one request.

@@ -21,9 +21,16 @@ class Responses final : public JsonEvents {
   void begin_record(std::uint64_t record) override {
     where_ = fmt::format("{}: record {}: routed_experts", name_, record);
     found_ = 0;
+    tokens_ = prompt_ = answer_ = 0;
   }
-  void end_record() override { ++(found_ > 0 ? summary_.records : summary_.skipped); }
-  void key(const std::string& name) override { wanted_ = name == "routed_experts"; }
+  void end_record() override {
+    ++(found_ > 0 ? summary_.records : summary_.skipped);
+    if (found_ == 1) check_tokens_said();
+  }
+  void key(const std::string& name) override {
+    wanted_ = name == "routed_experts";
+    count_ = name == "prompt_tokens" ? &prompt_ : name == "completion_tokens" ? &answer_ : nullptr;
+  }
   void text(std::string& value) override {
     if (!std::exchange(wanted_, false)) return;
     if (!decode_base64(value)) fail("is not base64");
@@ -33,6 +40,7 @@ class Responses final : public JsonEvents {
       fail(fmt::format("{} bytes are no whole number of tokens of {} layers x {} choices x 4 bytes",
                        bytes.size(), options_.layers, options_.top_k));
     }
+    tokens_ = bytes.size() / (4 * row);
     sink_.begin_request();
     std::vector<std::int32_t> ids(row);
     for (std::size_t t = 0; t * 4 * row < bytes.size(); ++t) {
@@ -46,7 +54,11 @@ class Responses final : public JsonEvents {
     }
     ++found_;
   }
-  void integer(std::int64_t) override { refuse(); }
+  void integer(std::int64_t value) override {
+    refuse();
+    if (count_ != nullptr && value > 0 && value < INT32_MAX)
+      *std::exchange(count_, nullptr) = static_cast<std::size_t>(value);
+  }
   void other() override { wanted_ = false; }  // null: not asked for
   void begin_list() override { refuse(); }
   void end_list() override {}
@@ -61,12 +73,27 @@ class Responses final : public JsonEvents {
     if (wanted_) fail("expected base64 text (lists are vLLM's form: --from vllm)");
   }
 
+  // The last token of an answer is not routed. Of another number of tokens than the response has of
+  // such it may be a part, but not where its choices are those of a whole one of another shape.
+  void check_tokens_said() const {
+    if (prompt_ == 0 || answer_ == 0) return;
+    const std::size_t said = prompt_ + answer_ - 1;
+    const std::size_t choices = tokens_ * options_.layers * options_.top_k;
+    if (tokens_ == said || choices % said != 0) return;
+    fail(fmt::format(
+        "{} tokens of --layers {} and --top-k {}, but prompt_tokens {} and "
+        "completion_tokens {} make {}, of {} choices each",
+        tokens_, options_.layers, options_.top_k, prompt_, answer_, said, choices / said));
+  }
+
   std::string name_, where_;
   const ImportOptions& options_;
   TokenSink& sink_;
   ImportSummary& summary_;
   bool wanted_ = false;
   std::uint64_t found_ = 0;
+  std::size_t tokens_ = 0, prompt_ = 0, answer_ = 0;
+  std::size_t* count_ = nullptr;  // which of them comes next
 };
 
 }  // namespace

@@ -37,7 +37,7 @@ struct TracePart {
 
 class TraceWriter {
  public:
-  // Throws InputError where the file cannot be written.
+  // Throws Error where the file cannot be written.
   TraceWriter(const std::filesystem::path& file, TraceHeader header);
   ~TraceWriter();
   TraceWriter(const TraceWriter&) = delete;
@@ -65,7 +65,7 @@ class TraceWriter {
 // The count form, some steps at a time. The file appears whole when it is closed.
 class CountWriter {
  public:
-  // Throws InputError where the file cannot be written.
+  // Throws Error where the file cannot be written.
   CountWriter(const std::filesystem::path& file, const TraceHeader& header);
   ~CountWriter();
   CountWriter(const CountWriter&) = delete;

@@ -59,7 +59,7 @@ class AzureLines final : public Lines {
   const TextRows& rows() const override { return csv_.rows(); }
 
  private:
-  // "2023-11-16 18:15:46.6805900", also with T and a zone, which is the same on every line.
+  // "2023-11-16 18:15:46.6805900", also with T, and with a zone ("Z", "+01:00"): seconds of UTC.
   double date(std::string_view text) const {
     std::array<std::int64_t, 5> part{};
     const std::array<char, 6> after{'-', '-', ' ', ':', ':', '\0'};
@@ -75,11 +75,12 @@ class AzureLines final : public Lines {
     double second = 0;
     const auto [end, error] =
         std::from_chars(rest.data(), rest.data() + rest.size(), second, std::chars_format::fixed);
-    (void)end;
+    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+    const std::optional<std::int64_t> ahead = minutes_ahead(rest);
     const auto [year, month, day, hour, minute] = part;
     if (error != std::errc{} || month < 1 || month > 12 || day < 1 || day > 31 || year < 1900 ||
         year > 9999 || hour < 0 || hour > 23 || minute < 0 || minute > 59 ||
-        !(second >= 0 && second < 61)) {
+        !(second >= 0 && second < 61) || !ahead) {
       bad(text);
     }
     const std::chrono::year_month_day on{std::chrono::year(static_cast<int>(year)),
@@ -87,7 +88,22 @@ class AzureLines final : public Lines {
                                          std::chrono::day(static_cast<unsigned>(day))};
     if (!on.ok()) bad(text);  // February 30
     const std::int64_t days = std::chrono::sys_days(on).time_since_epoch().count();
-    return static_cast<double>(((days * 24 + hour) * 60 + minute) * 60) + second;
+    return static_cast<double>(((days * 24 + hour) * 60 + minute - *ahead) * 60) + second;
+  }
+  // Of a zone, "+01:00", "-0530" or "+02": nothing where it is none. UTC where there is none.
+  static std::optional<std::int64_t> minutes_ahead(std::string_view zone) {
+    zone.remove_prefix(std::min(zone.find_first_not_of(' '), zone.size()));
+    if (zone.empty() || zone == "Z") return 0;
+    std::string digits;
+    for (const char c : zone.substr(1)) {
+      if (c != ':') digits += c;
+    }
+    if (digits.size() == 2) digits += "00";
+    const bool read = (zone[0] == '+' || zone[0] == '-') && digits.size() == 4 &&
+                      digits.find_first_not_of("0123456789") == std::string::npos;
+    if (!read) return {};
+    const std::int64_t minutes = 60 * std::stoi(digits.substr(0, 2)) + std::stoi(digits.substr(2));
+    return zone[0] == '+' ? minutes : -minutes;
   }
   [[noreturn]] void bad(std::string_view text) const {
     csv_.rows().fail(

@@ -1,6 +1,6 @@
 // Requests of a recorded trace, read line by line.
 //
-//   azure      TIMESTAMP,ContextTokens,GeneratedTokens (times as dates)
+//   azure      TIMESTAMP,ContextTokens,GeneratedTokens (dates, UTC without a zone)
 //   burstgpt   Timestamp,[Session ID,Elapsed time,]Model,Request tokens,Response tokens,Total
 //              tokens,Log Type; no response: it failed, is passed over and counted
 //   mooncake   JSON lines: timestamp (ms), input_length, output_length, hash_ids (blocks of 512

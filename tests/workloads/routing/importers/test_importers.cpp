@@ -167,6 +167,21 @@ TEST_CASE("SGLang's base64 is int32, and dense layers can be left out") {
         "in: record 1: routed_experts: expected base64 text (lists are vLLM's form: --from vllm)");
   CHECK(failure(import_sglang, "{}") ==
         "SGLang's base64 does not say its shape: give --layers and --top-k");
+
+  // Four choices of a prompt of 1 and an answer of 2, whose last is not routed, are 2 a token. Of
+  // 3 tokens they are a part.
+  const auto response = [&](int prompt, int answer) {
+    return "{\"meta_info\": {\"prompt_tokens\": " + std::to_string(prompt) +
+           ", \"routed_experts\": \"" + text +
+           "\", \"completion_tokens\": " + std::to_string(answer) + "}}";
+  };
+  CHECK(failure(import_sglang, response(1, 2), options) ==
+        "in: record 1: routed_experts: 1 tokens of --layers 2 and --top-k 2, but prompt_tokens 1 "
+        "and completion_tokens 2 make 2, of 2 choices each");
+  for (const int answer : {1, 3}) {
+    const auto whole = file(folder, "w.json", response(1, answer));
+    CHECK(import_sglang({whole}, folder / "w.h5", options).tokens == 1);
+  }
 }
 
 TEST_CASE("base64 is that of RFC 4648") {

@@ -51,6 +51,24 @@ TEST_CASE("Azure's times are dates, over midnight and into March of a leap year"
   CHECK(r[1].input == 1);                          // none is none that could be served
 }
 
+TEST_CASE("Azure's times count in UTC, whatever the zone of a line") {
+  // 01:00:05 an hour before UTC is 00:00:05; 18:30:10 the day before, 5:30 behind, 00:00:10.
+  auto r = read("azure.csv",
+                kAzure +
+                    "2024-05-10 00:00:00Z,1,1\n2024-05-10 01:00:05+01:00,1,1\n"
+                    "2024-05-09 18:30:10-0530,1,1\n2024-05-10 02:00:15.5 +02,1,1\n",
+                {.format = TraceFormat::Azure});
+  REQUIRE(r.size() == 4);
+  CHECK(r[1].arrival == sim::Time{5s});
+  CHECK(r[2].arrival == sim::Time{10s});
+  CHECK(r[3].arrival == sim::Time{15'500ms});
+  // The hour that an end of summer time has twice.
+  r = read("azure.csv", kAzure + "2024-10-27T02:59:59+02:00,1,1\n2024-10-27T02:00:04+01:00,1,1\n",
+           {.format = TraceFormat::Azure});
+  REQUIRE(r.size() == 2);
+  CHECK(r[1].arrival == sim::Time{5s});
+}
+
 TEST_CASE("twice the rate is half the time, and a part of a trace begins at zero") {
   const std::string text = kOwn + "5,1,1\n6,2,1\n8,3,1\n9,4,1\n";
   auto r = read("own.csv", text, {.scale = 2, .from = 1s, .to = 4s});
@@ -151,8 +169,10 @@ TEST_CASE("empty lines that never end are refused, and so is a pipe that would b
 TEST_CASE("what is wrong with a trace is told with its line") {
   CHECK(mistake("a.csv", kAzure + "2023-11-16 18:15:46.6,1,1\nnoon,1,1\n", TraceFormat::Azure) ==
         "a.csv:3: TIMESTAMP: expected a time such as 2023-11-16 18:15:46.68, not \"noon\"");
-  for (const char* none : {"2023-02-30 18:15:46.6", "2023-11-16 24:15:46.6",
-                           "2023-11-16 18:60:46.6", "2023-11-16 18:15:61", "2023-11-16 18:15:nan"})
+  for (const char* none :
+       {"2023-02-30 18:15:46.6", "2023-11-16 24:15:46.6", "2023-11-16 18:60:46.6",
+        "2023-11-16 18:15:61", "2023-11-16 18:15:nan", "2023-11-16 18:15:46 CET",
+        "2023-11-16 18:15:46+1", "2023-11-16 18:15:46+01:x0"})
     CHECK(mistake("a.csv", kAzure + none + ",1,1\n", TraceFormat::Azure) ==
           "a.csv:2: TIMESTAMP: expected a time such as 2023-11-16 18:15:46.68, not \"" +
               std::string(none) + "\"");
