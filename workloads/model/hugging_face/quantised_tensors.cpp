@@ -78,7 +78,20 @@ StoredPart stored_of(Formats& stored, WeightPart part) {
   return {stored.dense_ffn, mean.dense_ffn};
 }
 
+// The key of the largest number, of equal ones the first; a key's default where there is none.
+template <class Key>
+Key most_of(const std::map<Key, double>& numbers) {
+  const auto most =
+      std::ranges::max_element(numbers, {}, [](const auto& entry) { return entry.second; });
+  return most == numbers.end() ? Key{} : most->first;
+}
+
 }  // namespace
+
+double MatrixFormat::bytes() const {
+  return hardware::bytes_per_element(precision) +
+         (group > 0 ? 2.0 / static_cast<double>(group) : 0);
+}
 
 void QuantisationRules::otherwise(QuantisedFormat format) {
   otherwise_ = format;
@@ -185,10 +198,13 @@ QuantisationRules::Shares QuantisationRules::shares_of(const ModelSpec& model,
   Shares shares;
   for (const std::int64_t i : spread(static_cast<std::int64_t>(with.size()), layers)) {
     const std::int64_t layer = with[static_cast<std::size_t>(i)];
+    const auto* moe = model.moe(layer);
+    const double times =
+        moe != nullptr && part == WeightPart::Experts ? static_cast<double>(moe->experts) : 1;
     for (const LayerMatrix& matrix : of_kinds[model.layers[static_cast<std::size_t>(layer)]]) {
       for (const std::int64_t expert : spread(experts, asked)) {
         shares[format_of(names_of(matrix, layer, expert))] +=
-            static_cast<double>(matrix.numbers) / static_cast<double>(asked);
+            times * static_cast<double>(matrix.numbers) / static_cast<double>(asked);
       }
     }
   }
@@ -196,36 +212,48 @@ QuantisationRules::Shares QuantisationRules::shares_of(const ModelSpec& model,
 }
 
 bool QuantisationRules::apply(ModelSpec& model, std::span<const WeightPart> parts) const {
+  std::vector<Shares> of_parts;
+  std::map<std::int64_t, double> int4;  // numbers in groups of each size
   bool any = false;
   for (const WeightPart part : parts) {
-    const StoredPart stored = stored_of(model.stored, part);
-    const Precision plain = stored.format;
-    const Shares shares = shares_of(model, part);
-    if (shares.empty()) {
-      stored.format = otherwise_.value_or(plain);
-      continue;
-    }
-    const auto most = std::ranges::max_element(
-        shares, {}, [](const Shares::value_type& share) { return share.second; });
-    stored.format = most->first.value_or(plain);
-    double all = 0, bytes = 0;
-    for (const auto& [format, numbers] : shares) {
+    for (const auto& [format, numbers] : of_parts.emplace_back(shares_of(model, part))) {
       any = any || format;
-      all += numbers;
-      bytes += numbers * model.stored.weight_bytes(format.value_or(plain));
-    }
-    if (shares.size() == 1) continue;
-    stored.mean_bytes = bytes / all;
-    for (const auto& [format, numbers] : shares) {
-      if (format == most->first) continue;
-      model.notes.push_back(fmt::format(
-          "quantisation: {:.2g} % of the {} is in {}: its bytes are counted so, its time as of {}, "
-          "as most of it is",
-          100 * numbers / all, name_of(part), hardware::name_of(format.value_or(plain)),
-          hardware::name_of(stored.format)));
+      if (format && format->precision == Precision::INT4) int4[format->group] += numbers;
     }
   }
+  const std::int64_t usual = most_of(int4);
+  model.stored.int4_scale_bytes = usual > 0 ? 2.0 / static_cast<double>(usual) : 0;
+  for (std::size_t p = 0; p < parts.size(); ++p) give(model, parts[p], of_parts[p]);
   return any || !gives_;
+}
+
+// The part's share in each format, as the formats of model.stored say it.
+void QuantisationRules::give(ModelSpec& model, WeightPart part, const Shares& shares) const {
+  const StoredPart stored = stored_of(model.stored, part);
+  const Precision plain = stored.format;
+  if (shares.empty()) {
+    if (otherwise_) stored.format = otherwise_->precision;
+    return;
+  }
+  std::map<Precision, double> in;  // numbers
+  double all = 0, bytes = 0;
+  for (const auto& [format, numbers] : shares) {
+    const MatrixFormat own = format.value_or(MatrixFormat{plain});
+    in[own.precision] += numbers;
+    all += numbers;
+    bytes += numbers * own.bytes();
+  }
+  stored.format = most_of(in);
+  const bool so = bytes == all * model.stored.weight_bytes(stored.format);
+  stored.mean_bytes = so ? 0 : bytes / all;
+  for (const auto& [precision, numbers] : in) {
+    if (precision == stored.format) continue;
+    model.notes.push_back(fmt::format(
+        "quantisation: {:.2g} % of the {} is in {}: its bytes are counted so, its time as of {}, "
+        "as most of it is",
+        100 * numbers / all, name_of(part), hardware::name_of(precision),
+        hardware::name_of(stored.format)));
+  }
 }
 
 }  // namespace moesim::workloads

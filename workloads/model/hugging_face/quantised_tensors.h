@@ -2,6 +2,7 @@
 // matrix of a layer, under every name that checkpoints give it.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -21,8 +22,18 @@
 
 namespace moesim::workloads {
 
+// What a matrix is stored in. A group of so many numbers has a 16-bit scale of its own; 0: the
+// precision's own scales alone.
+struct MatrixFormat {
+  hardware::Precision precision;
+  std::int64_t group = 0;
+
+  double bytes() const;  // of a number, its share of the scale included
+  friend auto operator<=>(const MatrixFormat&, const MatrixFormat&) = default;
+};
+
 // A format, or empty: left in the checkpoint's plain one.
-using QuantisedFormat = std::optional<hardware::Precision>;
+using QuantisedFormat = std::optional<MatrixFormat>;
 
 class QuantisationRules {
  public:
@@ -32,10 +43,10 @@ class QuantisationRules {
   // What holds for matrices that no rule names.
   void otherwise(QuantisedFormat format);
 
-  // Gives these parts of model.stored the format that most of their numbers have. Where a part's
-  // matrices differ, stored.mean_bytes has what they take, and model.notes says which share is in
-  // another format. False: formats were given, and no matrix of the model has one. REQUIRES:
-  // model.stored's other parts, int4_scale_bytes among them
+  // Gives these parts of model.stored the precision that most of their numbers have, and
+  // int4_scale_bytes the groups that most of those in int4 have. Where that is not what a part's
+  // matrices take, stored.mean_bytes has it, and model.notes says which share is in another
+  // precision. False: formats were given, and no matrix of the model has one.
   bool apply(ModelSpec& model, std::span<const WeightPart> parts = kWeightParts) const;
 
  private:
@@ -49,6 +60,7 @@ class QuantisationRules {
                                     std::int64_t expert) const;
   bool speaks_of(std::string_view name, std::string_view usual) const;
   Shares shares_of(const ModelSpec& model, WeightPart part) const;
+  void give(ModelSpec& model, WeightPart part, const Shares& shares) const;
 
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;

@@ -3,6 +3,7 @@
 // Two layers of width 256 with 64 experts (cases/m2-two-names.json). A layer: q and o of 65,536,
 // k and v of 32,768 each; experts of 3 x 32,768 each.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <filesystem>
 #include <fstream>
@@ -147,6 +148,46 @@ TEST_CASE("GPTQ may quantise chosen matrices alone") {
   const ModelSpec plain = model_of(R"({"quant_method": "fp8"})");
   const double vectors = weight_bytes(plain, plain.stored).attention - 2 * kAttention;
   CHECK(chosen.attention == Approx(vectors + kAttention * (2 + 0.515625)));
+}
+
+TEST_CASE("each matrix has the groups that its own rule says") {
+  // 4 bits and a 16-bit scale a group: 0.5625 bytes in groups of 32, 0.515625 in groups of 128.
+  const auto of_all = [](double experts, double attention) {
+    return Approx(2 * 64 * kExpert * experts + 2 * kAttention * attention);
+  };
+  const auto bytes = [](const ModelSpec& model) {
+    const WeightBytes own = weight_bytes(model, model.stored);
+    const double vectors = weight_bytes(model, Formats()).attention - 2 * 2 * kAttention;
+    return own.experts + own.attention - vectors;
+  };
+  const auto group = [](const char* name, const char* target, int size) {
+    return fmt::format(R"("{}": {{"targets": ["re:.*{}.*"], "weights": {{"num_bits": 4,
+        "type": "int", "strategy": "group", "group_size": {}}}}})",
+                       name, target, size);
+  };
+  const auto groups = [](const std::string& first, const std::string& second) {
+    return R"({"quant_method": "compressed-tensors", "config_groups": {)" + first + "," + second +
+           "}}";
+  };
+  const std::string experts = group("a", "experts", 32), attention = group("b", "self_attn", 128);
+  CHECK(bytes(model_of(groups(experts, attention))) == of_all(0.5625, 0.515625));
+  CHECK(bytes(model_of(groups(attention, experts))) == of_all(0.5625, 0.515625));
+  // What would be asked for in int4 has the groups of most numbers: the experts'.
+  CHECK(model_of(groups(experts, attention)).stored.int4_scale_bytes == 2.0 / 32);
+  CHECK(model_of(groups(attention, experts)).stored.int4_scale_bytes == 2.0 / 32);
+  // All is in int4: nothing to tell of its time.
+  CHECK(model_of(groups(experts, attention)).notes.empty());
+  CHECK(bytes(model_of(R"({"quant_method": "gptq", "bits": 4, "group_size": 128,
+            "dynamic": {"+:.*experts.*": {"bits": 4, "group_size": 32}}})")) ==
+        of_all(0.5625, 0.515625));
+  CHECK(bytes(model_of(R"({"quant_method": "auto-round", "bits": 4, "group_size": 128,
+            "extra_config": {"model.layers.1.self_attn": {"group_size": 32}}})")) ==
+        of_all(0.515625, (0.515625 + 0.5625) / 2));
+  CHECK(bytes(model_of(R"({"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION",
+            "quantized_layers": {"model.layers.*.mlp.experts": {"quant_algo": "W4A16_AWQ", "group_size": 32},
+                                 "model.layers.*.self_attn": {"quant_algo": "W4A16_AWQ",
+                                                              "group_size": 128}}})")) ==
+        of_all(0.5625, 0.515625));
 }
 
 TEST_CASE("the older files of AWQ and GPTQ beside a config are read") {
