@@ -159,10 +159,9 @@ std::optional<std::int64_t> group_of(const HfConfig& block) {
   return block.integer({"group_size", "q_group_size"}, -1, kMostWidth);
 }
 
-// Of integers; the scales of other precisions are their own.
-MatrixFormat grouped(Precision precision, std::optional<std::int64_t> group) {
-  return {precision,
-          precision == Precision::INT4 ? std::max<std::int64_t>(group.value_or(0), 0) : 0};
+MatrixFormat grouped(Precision precision, std::optional<std::int64_t> group, bool zeros) {
+  if (!is_integer(precision) || group.value_or(0) <= 0) return {precision};
+  return {precision, *group, zeros};
 }
 
 // "Linear" is every matrix; a class such as Qwen3MoeExperts the experts.
@@ -208,7 +207,8 @@ void compressed_tensors(const HfConfig& block, QuantisationRules rules, ModelSpe
       return;
     }
     one = true;
-    const MatrixFormat format = grouped(*precision, size);
+    const MatrixFormat format =
+        grouped(*precision, size, !weights->flag({"symmetric"}).value_or(true));
     std::vector<std::string> targets = group->texts("targets");
     if (targets.empty()) targets.emplace_back("Linear");
     for (const std::string& target : targets) {
@@ -233,6 +233,10 @@ void compressed_tensors(const HfConfig& block, QuantisationRules rules, ModelSpe
   apply(rules, block, "config_groups", model);
 }
 
+MatrixFormat grouped(Precision precision, const HfConfig& modelopt) {
+  return grouped(precision, group_of(modelopt), modelopt.flag({"has_zero_point"}).value_or(false));
+}
+
 // {"model.layers.3.mlp.experts": {"quant_algo": "NVFP4", "group_size": 16}, ...}
 void mixed(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
   const auto layers = block.child("quantized_layers");
@@ -253,7 +257,7 @@ void mixed(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
       return;
     }
     QuantisedFormat weights;
-    if (format.weights) weights = grouped(*format.weights, group_of(*entry));
+    if (format.weights) weights = grouped(*format.weights, *entry);
     add(rules, *layers, module, module, weights);
   }
   apply(rules, block, "quantized_layers", model);
@@ -271,7 +275,7 @@ void algorithm(const HfConfig& block, const std::string& name, QuantisationRules
                   fmt::format("\"{}\" is not supported; {} are", short_text(name), kAlgorithms));
     return;
   }
-  if (format.weights) rules.otherwise(grouped(*format.weights, group_of(block)));
+  if (format.weights) rules.otherwise(grouped(*format.weights, block));
   apply(rules, block, "quant_algo", model);
 }
 
@@ -291,8 +295,9 @@ void fp8(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
 
 // What GPTQ, AWQ and AutoRound say of weights; an exception, what is otherwise than usual.
 struct Packing {
-  std::optional<std::int64_t> bits;
+  std::optional<std::int64_t> bits = {};
   std::int64_t group = 0;
+  bool zeros = false;
 };
 
 Packing packing_of(const HfConfig& block, const Packing& usual) {
@@ -300,14 +305,17 @@ Packing packing_of(const HfConfig& block, const Packing& usual) {
   // 0 is no way to say nothing here.
   if (const auto bits = block.integer({"bits", "w_bit"}, 0, 64)) own.bits = bits;
   if (const auto group = group_of(block)) own.group = *group;
+  // A symmetric GPTQ checkpoint has zeros, too, all of them equal: no kernel reads them.
+  if (const auto symmetric = block.flag({"sym"})) own.zeros = !*symmetric;
+  if (const auto zeros = block.flag({"zero_point"})) own.zeros = *zeros;
   return own;
 }
 
 // 16 bits and more: not quantised.
 QuantisedFormat format_of(const HfConfig& block, const Packing& own) {
   if (!own.bits || *own.bits >= 16) return {};
-  if (*own.bits == 8) return grouped(Precision::INT8, own.group);
-  if (*own.bits == 4) return grouped(Precision::INT4, own.group);
+  if (*own.bits == 8) return grouped(Precision::INT8, own.group, own.zeros);
+  if (*own.bits == 4) return grouped(Precision::INT4, own.group, own.zeros);
   block.mistake("bits", fmt::format("{} bits are not supported; 4 and 8 are", *own.bits));
   return {};
 }
@@ -328,12 +336,13 @@ void exceptions(const HfConfig& block, std::string_view key, bool expressions, c
   }
 }
 
-void integers(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
+void integers(const HfConfig& block, const Packing& by_default, QuantisationRules rules,
+              ModelSpec& model) {
   if (!block.given("bits") && !block.given("w_bit")) {
     block.mistake("bits", "missing");
     return;
   }
-  const Packing usual = packing_of(block, {});
+  const Packing usual = packing_of(block, by_default);
   exceptions(block, "dynamic", true, usual, rules);
   exceptions(block, "extra_config", false, usual, rules);
   const QuantisedFormat format = format_of(block, usual);
@@ -400,7 +409,8 @@ void read_hf_quantisation(const HfConfig& block, const HfConfig& config, bool se
     }
   } else if (method == "awq" || method == "gptq" || method == "auto-round" ||
              method == "intel/auto-round") {
-    integers(block, std::move(rules), model);
+    // AWQ's groups have a zero where nothing is said.
+    integers(block, {.zeros = method == "awq"}, std::move(rules), model);
   } else {
     block.mistake("quant_method",
                   fmt::format("\"{}\" is not supported; {} are", short_text(method), kMethods));

@@ -88,9 +88,13 @@ Key most_of(const std::map<Key, double>& numbers) {
 
 }  // namespace
 
+bool is_integer(Precision p) {
+  return p == Precision::INT8 || p == Precision::INT4;
+}
+
 double MatrixFormat::bytes() const {
-  return hardware::bytes_per_element(precision) +
-         (group > 0 ? 2.0 / static_cast<double>(group) : 0);
+  const double number = hardware::bytes_per_element(precision);
+  return group > 0 ? number + (2 + (zeros ? number : 0)) / static_cast<double>(group) : number;
 }
 
 void QuantisationRules::otherwise(QuantisedFormat format) {
@@ -213,15 +217,15 @@ QuantisationRules::Shares QuantisationRules::shares_of(const ModelSpec& model,
 
 bool QuantisationRules::apply(ModelSpec& model, std::span<const WeightPart> parts) const {
   std::vector<Shares> of_parts;
-  std::map<std::int64_t, double> int4;  // numbers in groups of each size
+  std::map<std::int64_t, double> grouped;  // integers in groups of each size
   bool any = false;
   for (const WeightPart part : parts) {
     for (const auto& [format, numbers] : of_parts.emplace_back(shares_of(model, part))) {
       any = any || format;
-      if (format && format->precision == Precision::INT4) int4[format->group] += numbers;
+      if (format && is_integer(format->precision)) grouped[format->group] += numbers;
     }
   }
-  const std::int64_t usual = most_of(int4);
+  const std::int64_t usual = most_of(grouped);
   model.stored.int4_scale_bytes = usual > 0 ? 2.0 / static_cast<double>(usual) : 0;
   for (std::size_t p = 0; p < parts.size(); ++p) give(model, parts[p], of_parts[p]);
   return any || !gives_;

@@ -22,15 +22,19 @@
 
 namespace moesim::workloads {
 
-// What a matrix is stored in. A group of so many numbers has a 16-bit scale of its own; 0: the
-// precision's own scales alone.
+// What a matrix is stored in. A group of so many numbers has a 16-bit scale of its own and, where
+// it is asymmetric, a zero as wide as a number; 0: the precision's own scales alone.
 struct MatrixFormat {
   hardware::Precision precision;
   std::int64_t group = 0;
+  bool zeros = false;
 
-  double bytes() const;  // of a number, its share of the scale included
+  double bytes() const;  // of a number, its share of scale and zero included
   friend auto operator<=>(const MatrixFormat&, const MatrixFormat&) = default;
 };
+
+// Whether its groups are the checkpoint's choice; other precisions have scales of their own.
+bool is_integer(hardware::Precision p);
 
 // A format, or empty: left in the checkpoint's plain one.
 using QuantisedFormat = std::optional<MatrixFormat>;
@@ -44,7 +48,7 @@ class QuantisationRules {
   void otherwise(QuantisedFormat format);
 
   // Gives these parts of model.stored the precision that most of their numbers have, and
-  // int4_scale_bytes the groups that most of those in int4 have. Where that is not what a part's
+  // int4_scale_bytes the groups that most integers have. Where that is not what a part's
   // matrices take, stored.mean_bytes has it, and model.notes says which share is in another
   // precision. False: formats were given, and no matrix of the model has one.
   bool apply(ModelSpec& model, std::span<const WeightPart> parts = kWeightParts) const;

@@ -194,9 +194,12 @@ TEST_CASE("GPTQ's dynamic and AWQ's exceptions leave their matrices alone") {
   CHECK(stored(quantised(R"({"quant_method": "gptq", "bits": 4, "group_size": 128,
       "dynamic": {"-:.*self_attn.*": {}}})")) == experts + 2 * 393'216 + rest);
   CHECK(stored(quantised(R"({"quant_method": "gptq", "bits": 4, "group_size": 128,
-      "dynamic": {"+:.*self_attn.*": {"bits": 8}}})")) == experts + 393'216 + rest);
+      "dynamic": {"+:.*self_attn.*": {"bits": 8}}})")) ==
+        experts + 393'216 * (1 + 2.0 / 128) + rest);
+  // AWQ has a zero of 4 bits a group beside the scale.
   CHECK(stored(quantised(R"({"quant_method": "awq", "bits": 4, "group_size": 128,
-      "modules_to_not_convert": ["self_attn"]})")) == experts + 2 * 393'216 + rest);
+      "modules_to_not_convert": ["self_attn"]})")) ==
+        experts + 12'582'912 * 0.5 / 128 + 2 * 393'216 + rest);
 }
 
 TEST_CASE("a part whose matrices differ is told with its share") {
@@ -232,14 +235,15 @@ TEST_CASE("sparse attention reads the chosen blocks of a cache, and the index wh
 // 512,000), the rest being stored in 16 bits.
 TEST_CASE("what a quantisation leaves out stays in 16 bits, in each library's own words") {
   constexpr double kAttention = 393'216, kExperts = 3'145'728, kRest = 2 * 521'728;
-  // GPTQ: attention left out; a third of the experts in 8 bits, the rest of them in 4 and a 16-bit
-  // scale for 128: 0.515625 B.
+  // GPTQ: attention left out; a third of the experts in 8 bits, the rest of them in 4, and a 16-bit
+  // scale for 128: 1.015625 and 0.515625 B. AWQ has a zero of 4 bits for 128 beside.
   CHECK(stored(text_of("q-gptq-dynamic")) ==
-        doctest::Approx(2 * kAttention + (2 * 0.515625 + 1) / 3 * kExperts + kRest));
+        doctest::Approx(2 * kAttention + (2 * 0.515625 + 1.015625) / 3 * kExperts + kRest));
   CHECK(model_of(text_of("q-gptq-dynamic")).notes ==
         std::vector<std::string>{"quantisation: 33 % of the experts is in int8: its bytes are "
                                  "counted so, its time as of int4, as most of it is"});
-  CHECK(stored(text_of("q-awq")) == 2 * kAttention + 0.515625 * kExperts + kRest);
+  CHECK(stored(text_of("q-awq")) ==
+        doctest::Approx(2 * kAttention + (0.515625 + 0.5 / 128) * kExperts + kRest));
   CHECK(stored(text_of("q-fp8-tensor")) == 2 * kAttention + kExperts + kRest);
   // Two groups of compressed-tensors: attention in 8 bits, experts in 4 with a scale for 32: 0.5625
   // B.

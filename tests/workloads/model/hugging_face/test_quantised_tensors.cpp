@@ -190,6 +190,40 @@ TEST_CASE("each matrix has the groups that its own rule says") {
         of_all(0.5625, 0.515625));
 }
 
+TEST_CASE("integers of 8 bits have scales of their groups, and asymmetric ones zeros") {
+  const auto experts = [](const std::string& block) {
+    return bytes_of(block).experts / (2 * 64 * kExpert);
+  };
+  const auto gptq = [&](const char* says) {
+    return experts(R"({"quant_method": "gptq", "group_size": 32, )" + std::string(says) + "}");
+  };
+  const auto tensors = [&](const char* says) {
+    return experts(R"({"quant_method": "compressed-tensors", "config_groups": {"a": {"weights":
+        {"type": "int", "group_size": 128, )" +
+                   std::string(says) + "}}}}");
+  };
+  // A 16-bit scale for 32 or 128 numbers; a zero is as wide as a number.
+  CHECK(gptq(R"("bits": 8)") == Approx(1 + 2.0 / 32));
+  CHECK(gptq(R"("bits": 8, "sym": false)") == Approx(1 + 3.0 / 32));
+  CHECK(gptq(R"("bits": 4, "sym": true)") == Approx(0.5 + 2.0 / 32));
+  CHECK(gptq(R"("bits": 4, "sym": false)") == Approx(0.5 + 2.5 / 32));
+  CHECK(tensors(R"("num_bits": 8)") == Approx(1 + 2.0 / 128));
+  CHECK(tensors(R"("num_bits": 8, "symmetric": false)") == Approx(1 + 3.0 / 128));
+  CHECK(tensors(R"("num_bits": 4, "symmetric": false)") == Approx(0.5 + 2.5 / 128));
+  // AWQ's have zeros where nothing is said.
+  const auto awq = [&](const char* says) {
+    return experts(R"({"quant_method": "awq", "bits": 4, "group_size": 64)" + std::string(says) +
+                   "}");
+  };
+  CHECK(awq("") == Approx(0.5 + 2.5 / 64));
+  CHECK(awq(R"(, "zero_point": false)") == Approx(0.5 + 2.0 / 64));
+  // A row's scale is not counted.
+  CHECK(experts(R"({"quant_method": "gptq", "bits": 8, "group_size": -1, "sym": false})") == 1);
+  // An exception may be asymmetric alone.
+  CHECK(gptq(R"("bits": 4, "dynamic": {"+:.*experts.*": {"sym": false}})") ==
+        Approx(0.5 + 2.5 / 32));
+}
+
 TEST_CASE("the older files of AWQ and GPTQ beside a config are read") {
   const std::filesystem::path folder =
       std::filesystem::temp_directory_path() / "moesim-older-quantisation";
@@ -203,7 +237,7 @@ TEST_CASE("the older files of AWQ and GPTQ beside a config are read") {
     return weight_bytes(model, model.stored).experts / (2 * 64 * kExpert);
   };
   CHECK(experts("quant_config.json", R"({"zero_point": true, "q_group_size": 128, "w_bit": 4,
-                                         "version": "GEMM"})") == Approx(0.515625));
+                                         "version": "GEMM"})") == Approx(0.515625 + 0.5 / 128));
   CHECK(experts("quantize_config.json", R"({"bits": 4, "group_size": 32, "desc_act": false,
                                             "damp_percent": 0.1})") == Approx(0.5625));
   CHECK(experts("other.json", "{}") == Approx(2));
