@@ -320,19 +320,35 @@ QuantisedFormat format_of(const HfConfig& block, const Packing& own) {
   return {};
 }
 
-// GPTQ's {"+:regex": {"bits": 8}, "-:regex": {}} and AutoRound's {"name": {"bits": 16}}.
-void exceptions(const HfConfig& block, std::string_view key, bool expressions, const Packing& usual,
-                QuantisationRules& rules) {
-  const auto list = block.child(key);
+void exception(const HfConfig& list, const std::string& name, const std::string& pattern,
+               const Packing& usual, QuantisationRules& rules) {
+  const auto entry = name.starts_with("-:") ? std::nullopt : list.child(name);
+  QuantisedFormat format;
+  if (entry) format = format_of(*entry, packing_of(*entry, usual));
+  add(rules, list, name, pattern, format);
+}
+
+// GPTQ's {"+:regex": {"bits": 8}, "-:regex": {}}: from the start of a name, in their order.
+void dynamic(const HfConfig& block, const Packing& usual, QuantisationRules& rules) {
+  const auto list = block.child("dynamic");
   if (!list) return;
   for (const auto& [name, value] : list->json().items()) {
-    std::string pattern = name;
-    const bool excluded = pattern.starts_with("-:");
-    if (excluded || pattern.starts_with("+:")) pattern.erase(0, 2);
-    const auto entry = excluded ? std::nullopt : list->child(name);
-    QuantisedFormat format;
-    if (entry) format = format_of(*entry, packing_of(*entry, usual));
-    add(rules, *list, name, expressions ? "re:" + pattern : pattern, format);
+    const bool marked = name.starts_with("-:") || name.starts_with("+:");
+    exception(*list, name, "re:" + name.substr(marked ? 2 : 0), usual, rules);
+  }
+}
+
+// AutoRound's {"name": {"bits": 16}, "reg(ex)?": {"bits": 8}}: names before expressions, which are
+// found anywhere in a name.
+void extra_config(const HfConfig& block, const Packing& usual, QuantisationRules& rules) {
+  const auto list = block.child("extra_config");
+  if (!list) return;
+  for (const bool expressions : {false, true}) {
+    for (const auto& [name, value] : list->json().items()) {
+      if ((name.find_first_of("*+?^$()[]{}|\\") != std::string::npos) != expressions) continue;
+      const std::string pattern = expressions ? fmt::format("re:.*(?:{})", name) : name;
+      exception(*list, name, pattern, usual, rules);
+    }
   }
 }
 
@@ -343,8 +359,8 @@ void integers(const HfConfig& block, const Packing& by_default, QuantisationRule
     return;
   }
   const Packing usual = packing_of(block, by_default);
-  exceptions(block, "dynamic", true, usual, rules);
-  exceptions(block, "extra_config", false, usual, rules);
+  dynamic(block, usual, rules);
+  extra_config(block, usual, rules);
   const QuantisedFormat format = format_of(block, usual);
   const std::vector<std::string> chosen = nested_texts(block, "modules_in_block_to_quantize");
   for (const std::string& name : chosen)

@@ -224,6 +224,25 @@ TEST_CASE("integers of 8 bits have scales of their groups, and asymmetric ones z
         Approx(0.5 + 2.5 / 32));
 }
 
+TEST_CASE("AutoRound's exceptions may be expressions, which are found anywhere in a name") {
+  const auto bytes = [](const std::string& exceptions) {
+    const WeightBytes own = bytes_of(
+        R"({"quant_method": "auto-round", "bits": 4, "group_size": 128, "extra_config": {)" +
+        exceptions + "}}");
+    return own.attention + own.experts;
+  };
+  const double eight = 1.015625 - 0.515625;  // more than in 4 bits
+  const double none = bytes("");
+  CHECK(bytes(R"(".*self_attn.*": {"bits": 8})") == Approx(none + 2 * kAttention * eight));
+  // Of k and v, a sixth of the attention each; of layer 1.
+  CHECK(bytes(R"("[kv]_proj": {"bits": 8})") == Approx(none + 2 * kAttention / 3 * eight));
+  CHECK(bytes(R"("layers\\.1\\..*attn": {"bits": 8})") == Approx(none + kAttention * eight));
+  CHECK(bytes(R"("^self_attn": {"bits": 8})") == Approx(none));
+  // A name goes before expressions: q of layer 0, a third of its attention.
+  CHECK(bytes(R"(".*attn.*": {"bits": 8}, "model.layers.0.self_attn.q_proj": {"bits": 4})") ==
+        Approx(none + (2 - 1.0 / 3) * kAttention * eight));
+}
+
 TEST_CASE("the older files of AWQ and GPTQ beside a config are read") {
   const std::filesystem::path folder =
       std::filesystem::temp_directory_path() / "moesim-older-quantisation";
