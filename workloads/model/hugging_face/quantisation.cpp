@@ -160,7 +160,9 @@ std::optional<std::int64_t> group_of(const HfConfig& block) {
 }
 
 MatrixFormat grouped(Precision precision, std::optional<std::int64_t> group, bool zeros) {
-  if (!is_integer(precision) || group.value_or(0) <= 0) return {precision};
+  // The microscaling fp8 has groups of 32, others of fp8 a scale for all of a row or matrix.
+  const bool has = is_integer(precision) || (precision == Precision::FP8 && group == 32);
+  if (!has || group.value_or(0) <= 0) return {precision};
   return {precision, *group, zeros};
 }
 
@@ -298,6 +300,7 @@ struct Packing {
   std::optional<std::int64_t> bits = {};
   std::int64_t group = 0;
   bool zeros = false;
+  std::string type = "int";  // AutoRound's data_type
 };
 
 Packing packing_of(const HfConfig& block, const Packing& usual) {
@@ -308,15 +311,32 @@ Packing packing_of(const HfConfig& block, const Packing& usual) {
   // A symmetric GPTQ checkpoint has zeros, too, all of them equal: no kernel reads them.
   if (const auto symmetric = block.flag({"sym"})) own.zeros = !*symmetric;
   if (const auto zeros = block.flag({"zero_point"})) own.zeros = *zeros;
+  if (const auto type = block.text({"data_type"})) own.type = *type;
   return own;
+}
+
+// "int", "mx_fp" or "mx_fp4", "nv_fp4", "fp8": only with the bits that they have.
+std::optional<Precision> precision_of(std::string_view type, std::int64_t bits) {
+  if (type == "int" || type == "int_sym") return by_bits(bits, "int", 0);
+  if (type.starts_with("mx_fp")) return by_bits(bits, "float", 32);
+  if (type.starts_with("nv_fp") && bits == 4) return Precision::NVFP4;
+  if (type.starts_with("fp") && bits == 8) return Precision::FP8;
+  return {};
 }
 
 // 16 bits and more: not quantised.
 QuantisedFormat format_of(const HfConfig& block, const Packing& own) {
   if (!own.bits || *own.bits >= 16) return {};
-  if (*own.bits == 8) return grouped(Precision::INT8, own.group, own.zeros);
-  if (*own.bits == 4) return grouped(Precision::INT4, own.group, own.zeros);
-  block.mistake("bits", fmt::format("{} bits are not supported; 4 and 8 are", *own.bits));
+  const auto precision = precision_of(own.type, *own.bits);
+  if (precision) return grouped(*precision, own.group, own.zeros);
+  if (own.type == "int") {
+    block.mistake("bits", fmt::format("{} bits are not supported; 4 and 8 are", *own.bits));
+  } else {
+    block.mistake("data_type",
+                  fmt::format("{} bits of \"{}\" are not supported; int and mx_fp of 4 "
+                              "and 8, nv_fp of 4 and fp of 8 are",
+                              *own.bits, short_text(own.type)));
+  }
   return {};
 }
 

@@ -94,7 +94,9 @@ bool is_integer(Precision p) {
 
 double MatrixFormat::bytes() const {
   const double number = hardware::bytes_per_element(precision);
-  return group > 0 ? number + (2 + (zeros ? number : 0)) / static_cast<double>(group) : number;
+  if (group == 0) return number;
+  const double scale = precision == Precision::FP8 ? 1 : 2;
+  return number + (scale + (zeros ? number : 0)) / static_cast<double>(group);
 }
 
 void QuantisationRules::otherwise(QuantisedFormat format) {

@@ -22,8 +22,9 @@
 
 namespace moesim::workloads {
 
-// What a matrix is stored in. A group of so many numbers has a 16-bit scale of its own and, where
-// it is asymmetric, a zero as wide as a number; 0: the precision's own scales alone.
+// What a matrix is stored in. A group of so many numbers has a scale of its own, of 16 bits or, for
+// fp8, 8, and where it is asymmetric a zero as wide as a number; 0: the precision's own scales
+// alone.
 struct MatrixFormat {
   hardware::Precision precision;
   std::int64_t group = 0;

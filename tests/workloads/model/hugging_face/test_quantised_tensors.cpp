@@ -243,6 +243,33 @@ TEST_CASE("AutoRound's exceptions may be expressions, which are found anywhere i
         Approx(none + (2 - 1.0 / 3) * kAttention * eight));
 }
 
+TEST_CASE("AutoRound's data types are formats, and an unknown one is a mistake") {
+  const auto block = [](const char* says) {
+    return R"({"quant_method": "auto-round", )" + std::string(says) + "}";
+  };
+  const auto experts = [&](const char* says) {
+    return bytes_of(block(says)).experts / (2 * 64 * kExpert);
+  };
+  // A byte of scale for 32 numbers, or 16.
+  CHECK(experts(R"("bits": 4, "data_type": "mx_fp", "group_size": 32)") == Approx(0.5 + 1.0 / 32));
+  CHECK(experts(R"("bits": 4, "data_type": "nv_fp4", "group_size": 16)") == Approx(0.5 + 1.0 / 16));
+  CHECK(experts(R"("bits": 8, "data_type": "mx_fp", "group_size": 32)") == Approx(1 + 1.0 / 32));
+  CHECK(experts(R"("bits": 8, "data_type": "fp", "group_size": -1)") == 1);
+  const auto format = [&](const char* says) { return model_of(block(says)).stored.experts; };
+  CHECK(format(R"("bits": 4, "data_type": "mx_fp")") == Precision::MXFP4);
+  CHECK(format(R"("bits": 4, "data_type": "nv_fp")") == Precision::NVFP4);
+  CHECK(format(R"("bits": 8, "data_type": "fp8_e4m3")") == Precision::FP8);
+  CHECK(format(R"("bits": 8, "data_type": "int")") == Precision::INT8);
+  // An exception has a type of its own, and without one the block's.
+  const WeightBytes mixed = bytes_of(block(R"("bits": 4, "data_type": "mx_fp", "group_size": 32,
+      "extra_config": {"self_attn": {"bits": 8}, ".*experts.*": {"data_type": "nv_fp"}})"));
+  CHECK(mixed.experts == Approx(2 * 64 * kExpert * (0.5 + 1.0 / 16)));
+  CHECK(mixed.attention - bytes_of(fp8("")).attention == Approx(2 * kAttention / 32));
+  CHECK(message_of(block(R"("bits": 4, "data_type": "int_asym_dq", "group_size": 32)")) ==
+        "config.json: quantization_config.data_type: 4 bits of \"int_asym_dq\" are not supported; "
+        "int and mx_fp of 4 and 8, nv_fp of 4 and fp of 8 are");
+}
+
 TEST_CASE("the older files of AWQ and GPTQ beside a config are read") {
   const std::filesystem::path folder =
       std::filesystem::temp_directory_path() / "moesim-older-quantisation";
