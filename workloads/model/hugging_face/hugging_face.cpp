@@ -360,9 +360,9 @@ ModelSpec read(const Json& json, const std::string& name,
   }
   root.throw_mistakes();
 
+  read_prediction(config, model);
   read_quantisation(config, levels, beside, model);
   add_other_parts(levels, type == "llama4" ? "llama4_text" : type, model);
-  read_prediction(config, model);
   root.throw_mistakes();
 
   std::vector<std::string> unread;

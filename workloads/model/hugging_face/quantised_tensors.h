@@ -61,11 +61,16 @@ class QuantisationRules {
   };
   using Shares = std::map<QuantisedFormat, double>;  // numbers in each format
   QuantisedFormat format_of(const std::vector<std::string>& names) const;
-  std::vector<std::string> names_of(const LayerMatrix& matrix, std::int64_t layer,
+  std::vector<std::string> names_before(std::int64_t layer) const;
+  std::vector<std::string> names_of(const LayerMatrix& matrix,
+                                    const std::vector<std::string>& before,
                                     std::int64_t expert) const;
   bool speaks_of(std::string_view name, std::string_view usual) const;
+  void ask(const LayerMatrix& matrix, const Ffn& ffn, const std::vector<std::string>& before,
+           std::int64_t most_experts, Shares& shares) const;
   Shares shares_of(const ModelSpec& model, WeightPart part) const;
   void give(ModelSpec& model, WeightPart part, const Shares& shares) const;
+  void note_prediction(ModelSpec& model, WeightPart part) const;
 
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;

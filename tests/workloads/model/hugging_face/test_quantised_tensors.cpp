@@ -224,6 +224,23 @@ TEST_CASE("integers of 8 bits have scales of their groups, and asymmetric ones z
         Approx(0.5 + 2.5 / 32));
 }
 
+TEST_CASE("prediction modules that a list leaves alone are told") {
+  const auto notes = [](const std::string& left_alone) { return model_of(fp8(left_alone)).notes; };
+  using Notes = std::vector<std::string>;
+  // Layer 2 of two, or by name.
+  const Notes all{
+      "quantisation: the prediction modules have attention in bf16, counted in the layers' fp8",
+      "quantisation: the prediction modules have experts in bf16, counted in the layers' fp8"};
+  CHECK(notes(R"("model.layers.2")") == all);
+  CHECK(notes(R"("model.layers.2*")") == all);
+  CHECK(notes(R"("re:^mtp.*")") == all);
+  CHECK(notes(R"("mtp")") == all);
+  CHECK(notes(R"("model.layers.2.mlp")") == Notes{all[1]});
+  // Of attention that is in bf16 everywhere there is nothing to tell.
+  CHECK(notes(R"("self_attn", "model.layers.2.self_attn")").empty());
+  CHECK(notes(R"("re:.*mlp.gate$")").empty());
+}
+
 TEST_CASE("AutoRound's exceptions may be expressions, which are found anywhere in a name") {
   const auto bytes = [](const std::string& exceptions) {
     const WeightBytes own = bytes_of(
