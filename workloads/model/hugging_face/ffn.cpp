@@ -195,13 +195,13 @@ void HfFfns::listed(std::vector<bool>& is) {
   for (const std::int64_t l : config_.integers("mlp_only_layers", kMostLayers)) {
     if (l < layers_) is[static_cast<std::size_t>(l)] = false;
   }
-  const auto numbers = config_.integers("moe_layers", kMostLayers);
-  if (!numbers.empty()) {
+  if (config_.is_list("moe_layers")) {
+    const auto numbers = config_.integers("moe_layers", kMostLayers);
     keep(is, [&](std::int64_t l) {
       return std::find(numbers.begin(), numbers.end(), l) != numbers.end();
     });
-  } else if (const auto step = config_.integer({"interleave_moe_layer_step"}, 1, kMostLayers)) {
-    keep(is, [&](std::int64_t l) { return (l + 1) % *step == 0; });
+  } else if (const auto step = config_.integer({"interleave_moe_layer_step"}, 0, kMostLayers)) {
+    keep(is, [&](std::int64_t l) { return *step > 0 && (l + 1) % *step == 0; });
   }
   if (const auto text = config_.text({"moe_layers_enum"})) enumerated(*text, is);
   const auto fits = [&](std::string_view key, std::size_t entries) {

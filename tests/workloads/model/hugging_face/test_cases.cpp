@@ -265,3 +265,23 @@ TEST_CASE("a config is found under a language_config, its layers by their types,
   // No experts at all: two dense FFNs of 3 x 256 x 512 in their place, and no router.
   CHECK(params(text_of("s-zero-experts")) == kSmall - 3'145'728 - 8'192 + 2 * 393'216);
 }
+
+TEST_CASE("a Llama 4 whose list of mixtures is empty, or whose step is 0, is dense") {
+  const auto counted = [](const std::string& says) {
+    return params(R"({"model_type": "llama4_text", "hidden_size": 256, "head_dim": 64,
+        "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "vocab_size": 1000, "intermediate_size": 128, "intermediate_size_mlp": 512,
+        "attention_chunk_size": 8192, "num_experts_per_tok": 1, )" +
+                  says + "}");
+  };
+  // Attention of 196,608, an FFN of 3 x 256 x 512 and two norms a layer; 512,000 and a norm.
+  constexpr std::int64_t kDense = 4 * (196'608 + 393'216 + 512) + 512'000 + 256;
+  CHECK(counted(R"("num_local_experts": 4, "moe_layers": [])") == kDense);
+  CHECK(counted(R"("num_local_experts": 4, "interleave_moe_layer_step": 0)") == kDense);
+  CHECK(counted(R"("num_local_experts": 0, "moe_layers": [])") == kDense);
+  // A mixture of 4 + 1 experts of 3 x 256 x 128 and a router of 1,024 in the place of an FFN.
+  constexpr std::int64_t kMixture = 5 * 98'304 + 1'024 - 393'216;
+  CHECK(counted(R"("num_local_experts": 4, "moe_layers": [2])") == kDense + kMixture);
+  CHECK(counted(R"("num_local_experts": 4, "moe_layers": null, "interleave_moe_layer_step": 2)") ==
+        kDense + 2 * kMixture);
+}
