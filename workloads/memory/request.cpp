@@ -212,6 +212,13 @@ void read_engine(const YamlNode& node, const Shipped& shipped, MemoryRequest& re
   }
 }
 
+// Tokens that the engine's options say: those asked for or, where the model's own have no room, the
+// most that have.
+std::int64_t context_of(const MemoryRequest& r, const EngineMemoryAnswer& a) {
+  if (r.asked.context > 0) return r.asked.context;
+  return a.largest_context < r.model.max_context ? a.largest_context : 0;
+}
+
 Json engine_json(const MemoryRequest& r, const EngineMemoryAnswer& a) {
   const Engine& engine = *r.engine;
   Json json{
@@ -229,7 +236,7 @@ Json engine_json(const MemoryRequest& r, const EngineMemoryAnswer& a) {
       {"largest_batch_per_dp_rank", a.largest_batch},
       {"least_fraction", a.least_fraction ? Json(*a.least_fraction) : Json()},
       {"engines", engines_of(r.parallelism)},
-      {"flags", flags_of(engine, r.parallelism, a, r.asked.context, r.options.formats.kv_cache)},
+      {"flags", flags_of(engine, r.parallelism, a, context_of(r, a), r.options.formats.kv_cache)},
       {"log", log_line(engine, a)}};
   if (!a.starts) json["why"] = a.why;
   return json;

@@ -1,6 +1,7 @@
 // Questions of memory as YAML.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -165,6 +166,27 @@ TEST_CASE("an engine is asked whether it starts, in its own words") {
   const Json fp8 = asked(kPlan + "parallelism: {tp: 4}\nserving: {weights: fp8, context: 8}\n");
   CHECK(mixed["memory"]["experts_bytes"] < fp8["memory"]["experts_bytes"]);
   CHECK(mixed["memory"]["attention_bytes"] == fp8["memory"]["attention_bytes"]);
+}
+
+TEST_CASE("an engine's options start it where the model's own context has no room") {
+  const auto flags = [](const char* serving) {
+    return asked(
+        "model: configs/models/mixtral-8x7b.yaml\ndevice: configs/devices/h200.yaml\n"
+        "engine: configs/engines/vllm-0.19.yaml\nserving: {" +
+        std::string(serving) + "}\n")["engine"];
+  };
+  const auto says = [](const Json& engine, const std::string& flag) {
+    return std::ranges::find(engine["flags"], Json(flag)) != engine["flags"].end();
+  };
+  // 32,768 tokens of 131,072 B are 4.3 GB beside 93.4 GB of weights: at 0.65 of 150.8 GB they have
+  // no room.
+  const Json narrow = flags("fraction: 0.65");
+  CHECK(narrow["starts"] == true);
+  CHECK(narrow["largest_context"].get<std::int64_t>() < 32'768);
+  CHECK(says(narrow, "--max-model-len " + narrow["largest_context"].dump()));
+  // What was asked for is said; where the model's own has room, vLLM takes it unsaid.
+  CHECK(says(flags("fraction: 0.65, context: 1024"), "--max-model-len 1024"));
+  CHECK(flags("fraction: 0.9")["flags"].dump().find("--max-model-len") == std::string::npos);
 }
 
 TEST_CASE("a model or a scenario is told from a question of memory, once") {
