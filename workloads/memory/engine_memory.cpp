@@ -41,7 +41,14 @@ class Asker {
         device_(device),
         plan_(plan_serving(model, layout, options, full_pass, device)) {
     if (!weights) return;
+    // What is more than counted is of no part, what is less of all of them.
     for (GpuMemory& gpu : plan_.stages) {
+      const double share =
+          std::min(1.0, static_cast<double>(weights->count()) / static_cast<double>(gpu.weights()));
+      for (std::int64_t* part : {&gpu.attention, &gpu.dense_ffn, &gpu.experts, &gpu.shared_experts,
+                                 &gpu.embedding, &gpu.other_weights}) {
+        *part = static_cast<std::int64_t>(static_cast<double>(*part) * share);
+      }
       gpu.other_weights += weights->count() - gpu.weights();
     }
   }

@@ -154,7 +154,11 @@ void read_engine_question(const YamlNode& node, MemoryRequest& request) {
     asked.fraction = v->number(0, 1);
     if (*asked.fraction == 0) v->error("expected a fraction above 0, such as 0.9");
   }
-  if (const auto v = node.find("weights_loaded")) asked.weights_loaded = v->bytes();
+  if (const auto v = node.find("weights_loaded")) {
+    asked.weights_loaded = v->bytes();
+    if (asked.weights_loaded->count() == 0)
+      v->error("expected what a GPU loads, such as 14.96 GiB");
+  }
   if (node.find("step_tokens")) asked.step_tokens = request.serving.step_tokens;
   if (node.find("sequences")) {
     asked.sequences = std::max<std::int64_t>(request.serving.sequences, 1);

@@ -100,6 +100,23 @@ TEST_CASE("an engine that does not start says why, and from which fraction on it
       "would");
 }
 
+TEST_CASE("a log's weights that are fewer than counted are fewer of every part") {
+  Hand hand;
+  hand.question.weights_loaded.reset();
+  const GpuMemory counted = hand.ask().gpu;
+  REQUIRE(counted.attention > 0);
+  // Half of all: half of each part.
+  hand.question.weights_loaded = sim::Bytes(counted.weights() / 2);
+  const GpuMemory half = hand.ask().gpu;
+  CHECK(half.weights() == counted.weights() / 2);
+  CHECK(half.attention == counted.attention / 2);
+  CHECK(half.other_weights == counted.other_weights / 2);
+  // More is in no part that is counted.
+  hand.question.weights_loaded = sim::Bytes(counted.weights() + 1000);
+  CHECK(hand.ask().gpu.attention == counted.attention);
+  CHECK(hand.ask().gpu.other_weights == counted.other_weights + 1000);
+}
+
 TEST_CASE("a budget of tokens for a pass has one at least for each sequence") {
   Hand hand;
   hand.engine.scheduler.emplace();

@@ -200,6 +200,9 @@ TEST_CASE("a model or a scenario is told from a question of memory, once") {
 TEST_CASE("what only an engine is asked, or is said twice, is refused with its place") {
   CHECK(message_of(kPlan + "serving: {fraction: 0.9}\n") ==
         "plan.yaml:3:21: serving.fraction: is asked of an engine: give engine: vllm, say");
+  CHECK(message_of(kPlan +
+                   "engine: configs/engines/vllm-0.19.yaml\nserving: {weights_loaded: 0 GiB}\n") ==
+        "plan.yaml:4:27: serving.weights_loaded: expected what a GPU loads, such as 14.96 GiB");
   CHECK(message_of(kPlan + "engine: vllm\nserving: {context: 8}\n") ==
         "plan.yaml:3:9: engine: vllm: cannot be read: No such file or directory");
   CHECK(message_of(kPlan + "precision: {weights: fp8}\nserving: {weights: fp8}\n") ==
