@@ -1,5 +1,6 @@
 // Questions of memory as YAML.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "workloads/memory/request.h"
+#include "workloads/model/counts.h"
 
 using namespace moesim;
 using namespace moesim::workloads;
@@ -112,6 +114,31 @@ TEST_CASE("a layout that no engine can start is refused") {
   // Eight key heads on sixteen ranks are replicated.
   CHECK(message_of(kPlan + "parallelism: {tp: 16}\nserving: {sequences: 1, context: 1024}\n") ==
         "nothing thrown");
+}
+
+TEST_CASE("groups of Mamba are divided whole, and one is on every rank") {
+  const auto text = [](const char* model, const char* tp) {
+    return fmt::format(
+        "model: {}\ndevice: configs/devices/h200.yaml\n"
+        "parallelism: {{tp: {}}}\nserving: {{sequences: 1, context: 1024}}\n",
+        model, tp);
+  };
+  const char* const nemotron = "configs/models/nemotron-3-nano-30b-a3b.yaml";
+  CHECK(message_of(text(nemotron, "8")) == "nothing thrown");
+  CHECK(message_of(text(nemotron, "16")) ==
+        "plan.yaml:3:14: parallelism: 8 groups of Mamba do not divide over tp = 16 ranks; tp 8 or "
+        "4 would do");
+  // Granite 4 H Small: 36 layers of 4096 x 2 x 128 numbers of B and C in 16 bits.
+  const char* const granite = "tests/workloads/model/hugging_face/configs/granite-4.0-h-small.json";
+  const auto attention = [&](const char* tp) {
+    return asked(text(granite, tp))["memory"]["attention_bytes"].get<double>();
+  };
+  const ModelSpec model = load_model(granite);
+  const MambaMixer& mamba = std::get<MambaMixer>(model.kinds.front().mixer);
+  CHECK(mamba.groups == 1);
+  const LayerParams layer = layer_params(model.kinds.front(), model.hidden);
+  CHECK(layer.mixer.replicated == 4096 * 2 * 128);
+  CHECK(attention("2") * 2 > attention("1") + 36 * 2.0 * 4096 * 2 * 128);
 }
 
 TEST_CASE("one mistake of a question of memory is told once, at its place") {
