@@ -287,12 +287,17 @@ Json plan_json(const Plan& plan) {
   return json;
 }
 
-// What is known of the model, and of blocks that the layout cuts.
+// What is known of the model, of blocks that the layout cuts, and of what an engine's options lack.
 std::vector<std::string> notes_of(const MemoryRequest& r) {
   std::vector<std::string> notes = r.model.notes;
   for (std::string& note :
        block_notes(r.engine.value_or(Engine{}), r.model, r.parallelism, r.options.formats)) {
     notes.push_back(std::move(note));
+  }
+  if (r.engine && r.parallelism.cp > 1) {
+    notes.push_back(
+        fmt::format("{}'s file has no option for cp = {}: the options are those of cp = 1",
+                    r.engine->name, r.parallelism.cp));
   }
   return notes;
 }

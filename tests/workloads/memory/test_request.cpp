@@ -216,6 +216,17 @@ TEST_CASE("an engine's options start it where the model's own context has no roo
   CHECK(flags("fraction: 0.9")["flags"].dump().find("--max-model-len") == std::string::npos);
 }
 
+TEST_CASE("what an engine's options lack is told") {
+  const auto notes = [](const char* layout) {
+    return asked(kPlan + "engine: configs/engines/vllm-0.19.yaml\nparallelism: {" + layout +
+                 "}\nserving: {context: 1024}\n")["notes"];
+  };
+  CHECK(
+      notes("tp: 2, cp: 2, etp: 4") ==
+      Json::array({"vLLM 0.19's file has no option for cp = 2: the options are those of cp = 1"}));
+  CHECK(notes("tp: 4").empty());
+}
+
 TEST_CASE("a model or a scenario is told from a question of memory, once") {
   CHECK(message_of("model_type: mixtral\nhidden_size: 4096\nvocab_size: 32000\n") ==
         "plan.yaml:1:1: is a model, which `moesim card` tells of; a question of memory names one: "
