@@ -338,6 +338,12 @@ ModelSpec read(const Json& json, const std::string& name,
   root.throw_mistakes();
   if (type.empty())
     config.mistake("model_type", "missing; it names the architecture, such as mixtral");
+  if (type.starts_with("ernie4_5") && type.find("vl") != std::string::npos) {
+    config.mistake("model_type",
+                   "experts for texts and others for images, of two widths, are not supported; "
+                   "describe the model in a .yaml file");
+    root.throw_mistakes();
+  }
   model.family = type;
   model.name = config.text({"_name_or_path", "name_or_path", "model_name"}).value_or("");
 

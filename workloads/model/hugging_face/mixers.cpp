@@ -61,7 +61,10 @@ MambaMixer HfMixers::mamba() const {
   if (type() == "jamba") {  // Mamba-1, in channels
     m.heads = config_.required({"mamba_expand"}, 1024) * hidden_;
     m.head_dim = m.groups = 1;
-    m.dt_rank = config_.required({"mamba_dt_rank"});
+    // Transformers' "auto": a rank for 16 channels of hidden.
+    const bool by_width =
+        config_.is_text("mamba_dt_rank") && config_.text({"mamba_dt_rank"}).value_or("") == "auto";
+    m.dt_rank = by_width ? (hidden_ + 15) / 16 : config_.required({"mamba_dt_rank"});
     return m;
   }
   m.heads = config_.required({"mamba_num_heads", "mamba_n_heads"});

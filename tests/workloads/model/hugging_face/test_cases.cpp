@@ -285,3 +285,23 @@ TEST_CASE("a Llama 4 whose list of mixtures is empty, or whose step is 0, is den
   CHECK(counted(R"("num_local_experts": 4, "moe_layers": null, "interleave_moe_layer_step": 2)") ==
         kDense + 2 * kMixture);
 }
+
+TEST_CASE("what Transformers' own classes write is read") {
+  // A rank for 16 channels of 4096.
+  const std::string jamba = text_of("../configs/jamba-1.5-mini");
+  CHECK(params(replaced(jamba, "\"mamba_dt_rank\": 256", "\"mamba_dt_rank\": \"auto\"")) ==
+        params(jamba));
+  // MiniMax's layers by a list of numbers, and by their names.
+  const auto minimax = [](const std::string& layers) {
+    return params(R"({"model_type": "minimax", "hidden_size": 256, "head_dim": 64,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "vocab_size": 1000, "intermediate_size": 128, "num_local_experts": 4,
+        "num_experts_per_tok": 2, )" +
+                  layers + "}");
+  };
+  CHECK(minimax(R"("layer_types": ["linear_attention", "full_attention"])") ==
+        minimax(R"("attn_type_list": [0, 1])"));
+  CHECK(message_of(replaced(kPlain, "qwen3_moe", "ernie4_5_moe_vl")) ==
+        "config.json: model_type: experts for texts and others for images, of two widths, are not "
+        "supported; describe the model in a .yaml file");
+}
