@@ -233,6 +233,7 @@ void HfFfns::frequency(std::vector<bool>& is) {
   }
   const auto list = config_.integers("moe_layer_freq", 1);
   if (static_cast<std::int64_t>(list.size()) < layers_) {
+    if (list.empty() && config_.failed()) return;  // told already
     config_.mistake("moe_layer_freq",
                     fmt::format("{} entries, but there are {} layers", list.size(), layers_));
     return;
@@ -319,7 +320,7 @@ Router HfFfns::router(const MoeFfn& f) {
                   .value_or(1);
   r.groups = config_.integer({"n_group", "num_expert_group"}, 1, kMostWidth).value_or(1);
   r.top_groups = config_.integer({"topk_group"}, 1, kMostWidth).value_or(r.groups);
-  if (r.groups > 1 && f.experts % r.groups != 0) {
+  if (!config_.failed() && f.experts % r.groups != 0) {
     config_.mistake("n_group",
                     fmt::format("{} experts do not divide into {} groups", f.experts, r.groups));
   }

@@ -39,7 +39,10 @@ class MixerReader {
   template <class List>
   bool fits(std::string_view key, const List& list, bool more = false) {
     if (list.size() == count() || (more && list.size() > count())) return true;
-    config_.mistake(key, fmt::format("{} entries, but there are {} layers", list.size(), layers_));
+    // A list that could not be read was told already.
+    if (!list.empty() || !config_.failed())
+      config_.mistake(key,
+                      fmt::format("{} entries, but there are {} layers", list.size(), layers_));
     return false;
   }
 

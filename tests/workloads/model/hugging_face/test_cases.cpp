@@ -305,3 +305,15 @@ TEST_CASE("what Transformers' own classes write is read") {
         "config.json: model_type: experts for texts and others for images, of two widths, are not "
         "supported; describe the model in a .yaml file");
 }
+
+TEST_CASE("one mistake of a config is told once") {
+  CHECK(message_of(replaced(text_of("../configs/minimax-text-01"), "[\n  0,", "[\n  2,")) ==
+        "config.json: attn_type_list: expected whole numbers from 0 to 1, not 2");
+  for (const char* wrong : {"\"256\"", "-1"}) {
+    CHECK(message_of(replaced(text_of("../configs/deepseek-v3.2"), "\"n_routed_experts\": 256",
+                              std::string("\"n_routed_experts\": ") + wrong))
+              .find('\n') == std::string::npos);
+  }
+  CHECK(message_of(quantised(R"({"quant_method": "gptq", "bits": "4", "group_size": 128})")) ==
+        "config.json: quantization_config.bits: expected a whole number from 0 to 64, not \"4\"");
+}
