@@ -53,6 +53,8 @@ Parallelism read_layout(const YamlNode& node, const ModelSpec& model) {
 
 // What no engine can start, at the layout.
 void check_division(const YamlNode& node, const MemoryRequest& request) {
+  if (const std::int64_t pp = request.parallelism.pp, most = request.model.layer_count(); pp > most)
+    node.error(fmt::format("pp = {} stages for {} layers", pp, most));
   for (const std::string& problem : layout_problems(request.model, request.parallelism)) {
     node.error(problem);
   }

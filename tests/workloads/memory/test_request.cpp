@@ -111,6 +111,8 @@ TEST_CASE("a layout that no engine can start is refused") {
       "plan.yaml:3:14: parallelism: 8 experts and 0 redundant ones do not divide over ep = 3 "
       "ranks; "
       "1 redundant ones would do");
+  CHECK(message_of(kPlan + "parallelism: {pp: 33}\nserving: {sequences: 1, context: 1024}\n") ==
+        "plan.yaml:3:14: parallelism: pp = 33 stages for 32 layers");
   // Eight key heads on sixteen ranks are replicated.
   CHECK(message_of(kPlan + "parallelism: {tp: 16}\nserving: {sequences: 1, context: 1024}\n") ==
         "nothing thrown");

@@ -16,6 +16,8 @@ void keep(std::vector<bool>& is, const Wanted& wanted) {
   }
 }
 
+const HfConfig::Keys kGroups{"n_group", "num_expert_group"};
+
 }  // namespace
 
 bool is_dense_member(const HfConfig& config, const HfFamily* family) {
@@ -112,6 +114,11 @@ MoeFfn HfFfns::moe() {
     const auto inter = of_all_layers(kExpertWidths, 1);
     f.inter = inter ? *inter : config_.required({"intermediate_size"});
     config_.has("intermediate_size");  // of dense layers, of which there may be none
+  }
+  if (!config_.failed() && f.top_k > f.experts) {
+    (nested ? *nested : config_)
+        .mistake(nested ? "moe_top_k" : config_.spelled(kExpertsPerToken),
+                 fmt::format("a token cannot use {} of {} experts", f.top_k, f.experts));
   }
   f.gated = family_ == nullptr || family_->gated;
   f.bias = type() == "gpt_oss";
@@ -318,11 +325,20 @@ Router HfFfns::router(const MoeFfn& f) {
                            "router_scaling_factor", "route_scale"},
                           0, 1e6)
                   .value_or(1);
-  r.groups = config_.integer({"n_group", "num_expert_group"}, 1, kMostWidth).value_or(1);
+  r.groups = config_.integer(kGroups, 1, kMostWidth).value_or(1);
   r.top_groups = config_.integer({"topk_group"}, 1, kMostWidth).value_or(r.groups);
-  if (!config_.failed() && f.experts % r.groups != 0) {
-    config_.mistake("n_group",
+  if (config_.failed()) return r;
+  const std::int64_t of_group = f.experts / r.groups;
+  if (f.experts % r.groups != 0) {
+    config_.mistake(config_.spelled(kGroups),
                     fmt::format("{} experts do not divide into {} groups", f.experts, r.groups));
+  } else if (r.top_groups > r.groups) {
+    config_.mistake("topk_group", fmt::format("a token cannot use {} of {} groups, as {} has it",
+                                              r.top_groups, r.groups, config_.spelled(kGroups)));
+  } else if (r.groups > 1 && of_group * r.top_groups < f.top_k) {
+    config_.mistake("topk_group",
+                    fmt::format("{} groups of {} experts hold fewer than the {} that a token uses",
+                                r.top_groups, of_group, f.top_k));
   }
   return r;
 }

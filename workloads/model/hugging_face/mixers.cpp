@@ -9,12 +9,18 @@ namespace moesim::workloads {
 GqaAttention HfMixers::attention() const {
   GqaAttention a;
   const auto nested = config_.child("attn_config");
-  a.heads = config_.required({"num_attention_heads", "n_heads", "n_head"});
+  static const HfConfig::Keys kHeads{"num_attention_heads", "n_heads", "n_head"};
+  a.heads = config_.required(kHeads);
   const auto kv =
       nested && nested->has("kv_n_heads")
           ? nested->integer({"kv_n_heads"}, 1, kMostWidth)
           : config_.integer({"num_key_value_heads", "num_attention_groups"}, 1, kMostWidth);
   a.kv_heads = kv.value_or(a.heads);
+  if (!config_.failed() && a.heads % a.kv_heads != 0) {
+    config_.mistake(
+        config_.spelled(kHeads),
+        fmt::format("{} query heads do not share {} key heads evenly", a.heads, a.kv_heads));
+  }
   const auto head_dim = config_.integer({"head_dim", "attention_head_dim"}, 1, kMostWidth);
   if (!head_dim && hidden_ % a.heads != 0) {
     config_.mistake(

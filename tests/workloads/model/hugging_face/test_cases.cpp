@@ -317,3 +317,19 @@ TEST_CASE("one mistake of a config is told once") {
   CHECK(message_of(quantised(R"({"quant_method": "gptq", "bits": "4", "group_size": 128})")) ==
         "config.json: quantization_config.bits: expected a whole number from 0 to 64, not \"4\"");
 }
+
+TEST_CASE("what does not go together is told in the file's own keys") {
+  CHECK(message_of(replaced(kPlain, "\"num_experts_per_tok\": 4", "\"num_experts_per_tok\": 65")) ==
+        "config.json: num_experts_per_tok: a token cannot use 65 of 64 experts");
+  CHECK(message_of(replaced(kPlain, "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3")) ==
+        "config.json: num_attention_heads: 4 query heads do not share 3 key heads evenly");
+  const auto grouped = [](const char* keys) {
+    return message_of(replaced(kPlain, "\"num_mtp_modules\": 7", keys));
+  };
+  CHECK(grouped(R"("n_group": null, "topk_group": 4)") ==
+        "config.json: topk_group: a token cannot use 4 of 1 groups, as n_group has it");
+  CHECK(grouped(R"("n_group": 48)") ==
+        "config.json: n_group: 64 experts do not divide into 48 groups");
+  CHECK(grouped(R"("num_expert_group": 32, "topk_group": 1)") ==
+        "config.json: topk_group: 1 groups of 2 experts hold fewer than the 4 that a token uses");
+}

@@ -211,7 +211,7 @@ TEST_CASE("spellings that disagree are a mistake") {
 TEST_CASE("what cannot be is refused after the import too") {
   CHECK(
       message_of(replaced(kMixtral, "\"num_experts_per_tok\": 2", "\"num_experts_per_tok\": 9")) ==
-      "config.json: config: layer kind \"full+moe\": top_k: a token cannot use 9 of 8 experts");
+      "config.json: num_experts_per_tok: a token cannot use 9 of 8 experts");
   CHECK(message_of(replaced(kMixtral, "\"num_hidden_layers\": 32",
                             "\"num_hidden_layers\": 1000000000000000000")) ==
         "config.json: num_hidden_layers: expected a whole number from 1 to 10000, not "
