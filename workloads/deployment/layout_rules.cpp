@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "sim/check.h"
@@ -49,6 +50,14 @@ bool is_number(const std::string& text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+// Whether a rule's value hangs on a size.
+bool names(const std::string& rule, const std::string& size) {
+  const auto parsed = parse_size_rule(rule);
+  return parsed && std::ranges::any_of(parsed->factors, [&](const SizeRule::Factor& factor) {
+           return factor.name == size;
+         });
+}
+
 bool refuses(const Engine& engine, const CutBlocks& cut) {
   if (cut.halved) return false;
   const auto found = engine.rules.find(std::string(kWholeBlocks));
@@ -61,7 +70,7 @@ bool refuses(const Engine& engine, const CutBlocks& cut) {
 
 std::vector<std::string> rule_problems(const Engine& engine, const ModelSpec& model,
                                        const Parallelism& layout, const Formats& formats) {
-  std::vector<std::string> problems;
+  std::map<std::string, std::string> refused;  // by size
   Parallelism p = layout;
   p.dp = dp_of_engine(layout);
   const auto number = [&](std::string_view name) { return number_of(name, model, p); };
@@ -85,9 +94,19 @@ std::vector<std::string> rule_problems(const Engine& engine, const ModelSpec& mo
                                          : fmt::format("{} = {}", text, *value));
     }
     if (allowed || (!model.is_moe() && (size == "ep" || size == "etp"))) continue;
-    problems.push_back(fmt::format(
+    refused[size] = fmt::format(
         "{} = {}: {} starts {} (rules of its file)", size, is, engine.name,
-        would_do.empty() ? "none of this layout" : fmt::format("{}", fmt::join(would_do, " or "))));
+        would_do.empty() ? "none of this layout" : fmt::format("{}", fmt::join(would_do, " or ")));
+  }
+  // What hangs on a size that is refused is not asked for beside it.
+  std::vector<std::string> problems;
+  for (const auto& [size, problem] : refused) {
+    const bool follows = std::ranges::any_of(refused, [&](const auto& other) {
+      return other.first != size &&
+             std::ranges::any_of(engine.rules.at(size),
+                                 [&](const auto& rule) { return names(rule, other.first); });
+    });
+    if (!follows) problems.push_back(problem);
   }
   for (const CutBlocks& cut : cut_blocks(model, layout, formats)) {
     if (!refuses(engine, cut)) continue;

@@ -41,7 +41,14 @@ class Asker {
         device_(device),
         plan_(plan_serving(model, layout, options, full_pass, device)) {
     if (!weights) return;
+    // What is more than counted is of no part, what is less of all of them.
     for (GpuMemory& gpu : plan_.stages) {
+      const double share =
+          std::min(1.0, static_cast<double>(weights->count()) / static_cast<double>(gpu.weights()));
+      for (std::int64_t* part : {&gpu.attention, &gpu.dense_ffn, &gpu.experts, &gpu.shared_experts,
+                                 &gpu.embedding, &gpu.other_weights}) {
+        *part = static_cast<std::int64_t>(static_cast<double>(*part) * share);
+      }
       gpu.other_weights += weights->count() - gpu.weights();
     }
   }
@@ -155,7 +162,11 @@ EngineMemoryAnswer ask_engine(const Engine& of_any_card, const ModelSpec& model,
   std::int64_t budget = scheduler.tokens.value_or(8192);
   if (scheduler.chunk) budget = std::min(budget, *scheduler.chunk);
   a.step_tokens = question.step_tokens.value_or(budget);
-  a.sequences = question.sequences.value_or(scheduler.sequences.value_or(256));
+  // Where one budget of tokens is for all of a pass, a sequence takes at least one of it.
+  const bool of_all = engine.scheduler && !scheduler.chunk;
+  const std::int64_t most_sequences = scheduler.sequences.value_or(256);
+  a.sequences = question.sequences.value_or(of_all ? std::min(most_sequences, a.step_tokens)
+                                                   : most_sequences);
   a.block = memory.block.value_or(16);
   options.page_tokens = a.block;
   if (engine.graphs)
@@ -193,6 +204,13 @@ EngineMemoryAnswer ask_engine(const Engine& of_any_card, const ModelSpec& model,
   a.starts = asker.holds(a.fraction, 1, context);
   a.least_fraction = least_fraction(asker, context);
   if (!a.starts) a.why = why_not(asker, a, tightest, context);
+  if (of_all && a.sequences > a.step_tokens) {
+    a.starts = false;
+    a.why = fmt::format(
+        "{0} sequences at once are more than the {1} tokens of a pass; {1} sequences or {0} tokens "
+        "would do",
+        a.sequences, a.step_tokens);
+  }
   const std::int64_t most = model.max_context > 0 ? model.max_context : std::int64_t{1} << 24;
   a.largest_context = largest_that_fits(
       most, [&](std::int64_t tokens) { return asker.holds(a.fraction, 1, tokens); });

@@ -45,7 +45,8 @@ struct EngineMemoryAnswer {
 };
 
 // REQUIRES: engine.memory; check_layout(layout) finds nothing. What the question and the engine do
-// not say: a fraction of 0.9, a budget of 8,192 tokens, 256 sequences, blocks of 16.
+// not say: a fraction of 0.9, a budget of 8,192 tokens, 256 sequences, blocks of 16. More sequences
+// than the tokens of a pass that is for all of them are not started.
 EngineMemoryAnswer ask_engine(const Engine& engine, const ModelSpec& model,
                               const Parallelism& layout, ServingOptions options,
                               const EngineQuestion& question, const hardware::Device& device);

@@ -53,6 +53,8 @@ Parallelism read_layout(const YamlNode& node, const ModelSpec& model) {
 
 // What no engine can start, at the layout.
 void check_division(const YamlNode& node, const MemoryRequest& request) {
+  if (const std::int64_t pp = request.parallelism.pp, most = request.model.layer_count(); pp > most)
+    node.error(fmt::format("pp = {} stages for {} layers", pp, most));
   for (const std::string& problem : layout_problems(request.model, request.parallelism)) {
     node.error(problem);
   }
@@ -154,7 +156,11 @@ void read_engine_question(const YamlNode& node, MemoryRequest& request) {
     asked.fraction = v->number(0, 1);
     if (*asked.fraction == 0) v->error("expected a fraction above 0, such as 0.9");
   }
-  if (const auto v = node.find("weights_loaded")) asked.weights_loaded = v->bytes();
+  if (const auto v = node.find("weights_loaded")) {
+    asked.weights_loaded = v->bytes();
+    if (asked.weights_loaded->count() == 0)
+      v->error("expected what a GPU loads, such as 14.96 GiB");
+  }
   if (node.find("step_tokens")) asked.step_tokens = request.serving.step_tokens;
   if (node.find("sequences")) {
     asked.sequences = std::max<std::int64_t>(request.serving.sequences, 1);
@@ -212,6 +218,13 @@ void read_engine(const YamlNode& node, const Shipped& shipped, MemoryRequest& re
   }
 }
 
+// Tokens that the engine's options say: those asked for or, where the model's own have no room, the
+// most that have.
+std::int64_t context_of(const MemoryRequest& r, const EngineMemoryAnswer& a) {
+  if (r.asked.context > 0) return r.asked.context;
+  return a.largest_context < r.model.max_context ? a.largest_context : 0;
+}
+
 Json engine_json(const MemoryRequest& r, const EngineMemoryAnswer& a) {
   const Engine& engine = *r.engine;
   Json json{
@@ -229,7 +242,7 @@ Json engine_json(const MemoryRequest& r, const EngineMemoryAnswer& a) {
       {"largest_batch_per_dp_rank", a.largest_batch},
       {"least_fraction", a.least_fraction ? Json(*a.least_fraction) : Json()},
       {"engines", engines_of(r.parallelism)},
-      {"flags", flags_of(engine, r.parallelism, a, r.asked.context, r.options.formats.kv_cache)},
+      {"flags", flags_of(engine, r.parallelism, a, context_of(r, a), r.options.formats.kv_cache)},
       {"log", log_line(engine, a)}};
   if (!a.starts) json["why"] = a.why;
   return json;
@@ -276,12 +289,17 @@ Json plan_json(const Plan& plan) {
   return json;
 }
 
-// What is known of the model, and of blocks that the layout cuts.
+// What is known of the model, of blocks that the layout cuts, and of what an engine's options lack.
 std::vector<std::string> notes_of(const MemoryRequest& r) {
   std::vector<std::string> notes = r.model.notes;
   for (std::string& note :
        block_notes(r.engine.value_or(Engine{}), r.model, r.parallelism, r.options.formats)) {
     notes.push_back(std::move(note));
+  }
+  if (r.engine && r.parallelism.cp > 1) {
+    notes.push_back(
+        fmt::format("{}'s file has no option for cp = {}: the options are those of cp = 1",
+                    r.engine->name, r.parallelism.cp));
   }
   return notes;
 }

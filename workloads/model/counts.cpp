@@ -131,7 +131,9 @@ struct CountMixer {
       return p;
     }
     const std::int64_t convolved = m.inner() + 2 * m.groups * m.state;
-    p.by_heads = hidden * (m.inner() + convolved + m.heads) + m.inner() * hidden;
+    // B and C of one group are on every rank.
+    p.replicated = m.groups == 1 ? hidden * 2 * m.state : 0;
+    p.by_heads = hidden * (m.inner() + convolved + m.heads) + m.inner() * hidden - p.replicated;
     p.vectors =
         convolved * (m.convolution + (m.convolution_bias ? 1 : 0)) + 3 * m.heads + m.inner();
     return p;

@@ -56,7 +56,9 @@ class OfLayers {
     heads("value heads of linear attention", a.value_heads);
   }
   void operator()(const MambaMixer& m) {
-    if (m.dt_rank == 0) heads("heads of Mamba", m.heads);
+    if (m.dt_rank > 0) return;
+    heads("heads of Mamba", m.heads);
+    if (m.groups > 1) heads("groups of Mamba", m.groups);  // one is on every rank
   }
 
   void operator()(const NoFfn&) {}

@@ -12,8 +12,9 @@ namespace moesim::workloads {
 
 // What cannot be, a sentence each, with the sizes at which all of the model would do: query heads
 // that do not divide over tp, key heads of which neither number divides the other (fewer than
-// ranks, they are replicated), states of linear attention likewise, widths of FFNs over tp and of
-// experts over etp. REQUIRES: check_layout(layout) is empty
+// ranks, they are replicated), states of linear attention likewise, groups of Mamba where there are
+// more than one, widths of FFNs over tp and of experts over etp. REQUIRES: check_layout(layout) is
+// empty
 std::vector<std::string> layout_problems(const ModelSpec& model, const Parallelism& layout);
 
 // Why `experts` and `redundant` slots do not divide over `ep` ranks, with what would do; empty

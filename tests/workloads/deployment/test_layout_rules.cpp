@@ -64,6 +64,14 @@ TEST_CASE("a size that none of an engine's rules allows is a problem, with those
         Problems{"pp = 1: An engine 1.0 starts none of this layout (rules of its file)"});
 }
 
+TEST_CASE("a size whose rule hangs on one that is refused is not asked for beside it") {
+  // ep = 4 of 8 is refused; that etp = 8 / 4 would go with it is no way out.
+  const LayoutRules vllm{{"ep", {"1", "tp * dp"}}, {"etp", {"tp * dp / ep"}}};
+  CHECK(problems(vllm, {.tp = 8, .ep = 4}) ==
+        Problems{"ep = 4: An engine 1.0 starts 1 or tp * dp = 8 (rules of its file)"});
+  CHECK(problems(vllm, {.tp = 8, .ep = 8}).empty());
+}
+
 TEST_CASE("ranks that share no experts are engines of their own to the rules") {
   // Two times tp 2 with its experts over the two: ep = tp of each.
   const LayoutRules vllm{{"ep", {"1", "tp * dp"}}};

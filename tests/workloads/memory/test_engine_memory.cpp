@@ -100,6 +100,47 @@ TEST_CASE("an engine that does not start says why, and from which fraction on it
       "would");
 }
 
+TEST_CASE("a log's weights that are fewer than counted are fewer of every part") {
+  Hand hand;
+  hand.question.weights_loaded.reset();
+  const GpuMemory counted = hand.ask().gpu;
+  REQUIRE(counted.attention > 0);
+  // Half of all: half of each part.
+  hand.question.weights_loaded = sim::Bytes(counted.weights() / 2);
+  const GpuMemory half = hand.ask().gpu;
+  CHECK(half.weights() == counted.weights() / 2);
+  CHECK(half.attention == counted.attention / 2);
+  CHECK(half.other_weights == counted.other_weights / 2);
+  // More is in no part that is counted.
+  hand.question.weights_loaded = sim::Bytes(counted.weights() + 1000);
+  CHECK(hand.ask().gpu.attention == counted.attention);
+  CHECK(hand.ask().gpu.other_weights == counted.other_weights + 1000);
+}
+
+TEST_CASE("a budget of tokens for a pass has one at least for each sequence") {
+  Hand hand;
+  hand.engine.scheduler.emplace();
+  hand.engine.scheduler->tokens = 2048;
+  hand.engine.scheduler->sequences = 4096;
+  hand.question.step_tokens.reset();
+  hand.question.sequences = 2049;
+  const EngineMemoryAnswer more = hand.ask();
+  CHECK_FALSE(more.starts);
+  CHECK(more.why ==
+        "2049 sequences at once are more than the 2048 tokens of a pass; 2048 sequences or 2049 "
+        "tokens would do");
+  hand.question.sequences = 2048;
+  CHECK(hand.ask().starts);
+  // Where nothing is asked for, there are as many as the budget allows.
+  hand.question.sequences.reset();
+  CHECK(hand.ask().sequences == 2048);
+  CHECK(hand.ask().starts);
+  // SGLang's budget is of prompts alone.
+  hand.engine.scheduler->chunk = 1024;
+  hand.question.sequences = 4096;
+  CHECK(hand.ask().starts);
+}
+
 TEST_CASE("an engine's answer comes with its own options and the line of its log") {
   constexpr hardware::Precision kBf16 = hardware::Precision::BF16;
   EngineMemoryAnswer a;

@@ -1,12 +1,15 @@
 // Questions of memory as YAML.
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 
 #include "sim/error.h"
 #include "sim/io/yaml_reader.h"
 #include "workloads/memory/request.h"
+#include "workloads/model/counts.h"
 
 using namespace moesim;
 using namespace moesim::workloads;
@@ -108,9 +111,36 @@ TEST_CASE("a layout that no engine can start is refused") {
       "plan.yaml:3:14: parallelism: 8 experts and 0 redundant ones do not divide over ep = 3 "
       "ranks; "
       "1 redundant ones would do");
+  CHECK(message_of(kPlan + "parallelism: {pp: 33}\nserving: {sequences: 1, context: 1024}\n") ==
+        "plan.yaml:3:14: parallelism: pp = 33 stages for 32 layers");
   // Eight key heads on sixteen ranks are replicated.
   CHECK(message_of(kPlan + "parallelism: {tp: 16}\nserving: {sequences: 1, context: 1024}\n") ==
         "nothing thrown");
+}
+
+TEST_CASE("groups of Mamba are divided whole, and one is on every rank") {
+  const auto text = [](const char* model, const char* tp) {
+    return fmt::format(
+        "model: {}\ndevice: configs/devices/h200.yaml\n"
+        "parallelism: {{tp: {}}}\nserving: {{sequences: 1, context: 1024}}\n",
+        model, tp);
+  };
+  const char* const nemotron = "configs/models/nemotron-3-nano-30b-a3b.yaml";
+  CHECK(message_of(text(nemotron, "8")) == "nothing thrown");
+  CHECK(message_of(text(nemotron, "16")) ==
+        "plan.yaml:3:14: parallelism: 8 groups of Mamba do not divide over tp = 16 ranks; tp 8 or "
+        "4 would do");
+  // Granite 4 H Small: 36 layers of 4096 x 2 x 128 numbers of B and C in 16 bits.
+  const char* const granite = "tests/workloads/model/hugging_face/configs/granite-4.0-h-small.json";
+  const auto attention = [&](const char* tp) {
+    return asked(text(granite, tp))["memory"]["attention_bytes"].get<double>();
+  };
+  const ModelSpec model = load_model(granite);
+  const MambaMixer& mamba = std::get<MambaMixer>(model.kinds.front().mixer);
+  CHECK(mamba.groups == 1);
+  const LayerParams layer = layer_params(model.kinds.front(), model.hidden);
+  CHECK(layer.mixer.replicated == 4096 * 2 * 128);
+  CHECK(attention("2") * 2 > attention("1") + 36 * 2.0 * 4096 * 2 * 128);
 }
 
 TEST_CASE("one mistake of a question of memory is told once, at its place") {
@@ -167,6 +197,38 @@ TEST_CASE("an engine is asked whether it starts, in its own words") {
   CHECK(mixed["memory"]["attention_bytes"] == fp8["memory"]["attention_bytes"]);
 }
 
+TEST_CASE("an engine's options start it where the model's own context has no room") {
+  const auto flags = [](const char* serving) {
+    return asked(
+        "model: configs/models/mixtral-8x7b.yaml\ndevice: configs/devices/h200.yaml\n"
+        "engine: configs/engines/vllm-0.19.yaml\nserving: {" +
+        std::string(serving) + "}\n")["engine"];
+  };
+  const auto says = [](const Json& engine, const std::string& flag) {
+    return std::ranges::find(engine["flags"], Json(flag)) != engine["flags"].end();
+  };
+  // 32,768 tokens of 131,072 B are 4.3 GB beside 93.4 GB of weights: at 0.65 of 150.8 GB they have
+  // no room.
+  const Json narrow = flags("fraction: 0.65");
+  CHECK(narrow["starts"] == true);
+  CHECK(narrow["largest_context"].get<std::int64_t>() < 32'768);
+  CHECK(says(narrow, "--max-model-len " + narrow["largest_context"].dump()));
+  // What was asked for is said; where the model's own has room, vLLM takes it unsaid.
+  CHECK(says(flags("fraction: 0.65, context: 1024"), "--max-model-len 1024"));
+  CHECK(flags("fraction: 0.9")["flags"].dump().find("--max-model-len") == std::string::npos);
+}
+
+TEST_CASE("what an engine's options lack is told") {
+  const auto notes = [](const char* layout) {
+    return asked(kPlan + "engine: configs/engines/vllm-0.19.yaml\nparallelism: {" + layout +
+                 "}\nserving: {context: 1024}\n")["notes"];
+  };
+  CHECK(
+      notes("tp: 2, cp: 2, etp: 4") ==
+      Json::array({"vLLM 0.19's file has no option for cp = 2: the options are those of cp = 1"}));
+  CHECK(notes("tp: 4").empty());
+}
+
 TEST_CASE("a model or a scenario is told from a question of memory, once") {
   CHECK(message_of("model_type: mixtral\nhidden_size: 4096\nvocab_size: 32000\n") ==
         "plan.yaml:1:1: is a model, which `moesim card` tells of; a question of memory names one: "
@@ -178,6 +240,9 @@ TEST_CASE("a model or a scenario is told from a question of memory, once") {
 TEST_CASE("what only an engine is asked, or is said twice, is refused with its place") {
   CHECK(message_of(kPlan + "serving: {fraction: 0.9}\n") ==
         "plan.yaml:3:21: serving.fraction: is asked of an engine: give engine: vllm, say");
+  CHECK(message_of(kPlan +
+                   "engine: configs/engines/vllm-0.19.yaml\nserving: {weights_loaded: 0 GiB}\n") ==
+        "plan.yaml:4:27: serving.weights_loaded: expected what a GPU loads, such as 14.96 GiB");
   CHECK(message_of(kPlan + "engine: vllm\nserving: {context: 8}\n") ==
         "plan.yaml:3:9: engine: vllm: cannot be read: No such file or directory");
   CHECK(message_of(kPlan + "precision: {weights: fp8}\nserving: {weights: fp8}\n") ==

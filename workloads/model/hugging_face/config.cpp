@@ -97,6 +97,11 @@ bool HfConfig::given(std::string_view key) const {
   return find(key) != nullptr;
 }
 
+std::string_view HfConfig::spelled(Keys keys) const {
+  const auto* const found = std::ranges::find_if(keys, [&](auto key) { return has(key); });
+  return found == keys.end() ? *keys.begin() : *found;
+}
+
 bool HfConfig::is_list(std::string_view key) const {
   const Json* value = find(key);
   return value != nullptr && value->is_array();

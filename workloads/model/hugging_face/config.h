@@ -41,6 +41,8 @@ class HfConfig {
   std::optional<HfConfig> child(std::string_view key) const;
   bool has(std::string_view key) const;    // there, and neither null, false nor 0
   bool given(std::string_view key) const;  // there and not null
+  // The first of the spellings that says something; of none the first.
+  std::string_view spelled(Keys keys) const;
   // Of keys that mean nearly the same (modules trained, modules shipped) the first that says
   // something; the others that differ are appended to `differ`: "num_mtp_modules is 7".
   std::optional<std::int64_t> either(Keys keys, std::int64_t least, std::int64_t most,

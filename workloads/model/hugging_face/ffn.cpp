@@ -16,6 +16,8 @@ void keep(std::vector<bool>& is, const Wanted& wanted) {
   }
 }
 
+const HfConfig::Keys kGroups{"n_group", "num_expert_group"};
+
 }  // namespace
 
 bool is_dense_member(const HfConfig& config, const HfFamily* family) {
@@ -113,6 +115,11 @@ MoeFfn HfFfns::moe() {
     f.inter = inter ? *inter : config_.required({"intermediate_size"});
     config_.has("intermediate_size");  // of dense layers, of which there may be none
   }
+  if (!config_.failed() && f.top_k > f.experts) {
+    (nested ? *nested : config_)
+        .mistake(nested ? "moe_top_k" : config_.spelled(kExpertsPerToken),
+                 fmt::format("a token cannot use {} of {} experts", f.top_k, f.experts));
+  }
   f.gated = family_ == nullptr || family_->gated;
   f.bias = type() == "gpt_oss";
   f.latent =
@@ -195,13 +202,13 @@ void HfFfns::listed(std::vector<bool>& is) {
   for (const std::int64_t l : config_.integers("mlp_only_layers", kMostLayers)) {
     if (l < layers_) is[static_cast<std::size_t>(l)] = false;
   }
-  const auto numbers = config_.integers("moe_layers", kMostLayers);
-  if (!numbers.empty()) {
+  if (config_.is_list("moe_layers")) {
+    const auto numbers = config_.integers("moe_layers", kMostLayers);
     keep(is, [&](std::int64_t l) {
       return std::find(numbers.begin(), numbers.end(), l) != numbers.end();
     });
-  } else if (const auto step = config_.integer({"interleave_moe_layer_step"}, 1, kMostLayers)) {
-    keep(is, [&](std::int64_t l) { return (l + 1) % *step == 0; });
+  } else if (const auto step = config_.integer({"interleave_moe_layer_step"}, 0, kMostLayers)) {
+    keep(is, [&](std::int64_t l) { return *step > 0 && (l + 1) % *step == 0; });
   }
   if (const auto text = config_.text({"moe_layers_enum"})) enumerated(*text, is);
   const auto fits = [&](std::string_view key, std::size_t entries) {
@@ -233,6 +240,7 @@ void HfFfns::frequency(std::vector<bool>& is) {
   }
   const auto list = config_.integers("moe_layer_freq", 1);
   if (static_cast<std::int64_t>(list.size()) < layers_) {
+    if (list.empty() && config_.failed()) return;  // told already
     config_.mistake("moe_layer_freq",
                     fmt::format("{} entries, but there are {} layers", list.size(), layers_));
     return;
@@ -317,11 +325,20 @@ Router HfFfns::router(const MoeFfn& f) {
                            "router_scaling_factor", "route_scale"},
                           0, 1e6)
                   .value_or(1);
-  r.groups = config_.integer({"n_group", "num_expert_group"}, 1, kMostWidth).value_or(1);
+  r.groups = config_.integer(kGroups, 1, kMostWidth).value_or(1);
   r.top_groups = config_.integer({"topk_group"}, 1, kMostWidth).value_or(r.groups);
-  if (r.groups > 1 && f.experts % r.groups != 0) {
-    config_.mistake("n_group",
+  if (config_.failed()) return r;
+  const std::int64_t of_group = f.experts / r.groups;
+  if (f.experts % r.groups != 0) {
+    config_.mistake(config_.spelled(kGroups),
                     fmt::format("{} experts do not divide into {} groups", f.experts, r.groups));
+  } else if (r.top_groups > r.groups) {
+    config_.mistake("topk_group", fmt::format("a token cannot use {} of {} groups, as {} has it",
+                                              r.top_groups, r.groups, config_.spelled(kGroups)));
+  } else if (r.groups > 1 && of_group * r.top_groups < f.top_k) {
+    config_.mistake("topk_group",
+                    fmt::format("{} groups of {} experts hold fewer than the {} that a token uses",
+                                r.top_groups, of_group, f.top_k));
   }
   return r;
 }

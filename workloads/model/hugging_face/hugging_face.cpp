@@ -115,6 +115,18 @@ std::string list_of(const std::vector<std::string>& keys) {
   return text;
 }
 
+// Whether a key says something where its type has it: a count that begins at 1 does not by 0, no
+// list does that is empty, but for one of layers.
+bool says(const HfConfig& config, std::string_view key) {
+  if (!config.given(key)) return false;
+  static constexpr std::array from_zero{"shared",       "share_",      "first_k_dense",
+                                        "dense_layers", "zero_expert", "moe_layer"};
+  const bool may_be_none = std::ranges::any_of(
+      from_zero, [&](std::string_view part) { return key.find(part) != std::string_view::npos; });
+  const bool empty = config.is_list(key) && config.json()[std::string(key)].empty();
+  return may_be_none || (config.has(key) && !empty);
+}
+
 void require_keys(const HfConfig& config, const HfFamily& family) {
   const bool dense = is_dense_member(config, &family);
   for (const std::string_view alternatives : family.keys) {
@@ -122,21 +134,26 @@ void require_keys(const HfConfig& config, const HfFamily& family) {
                             alternatives.find("moe") != std::string_view::npos ||
                             alternatives == "first_k_dense_replace";
     bool found = dense && of_experts;
+    std::string_view given;
     std::size_t start = 0;
     while (start <= alternatives.size()) {
       const std::size_t end = std::min(alternatives.find('|', start), alternatives.size());
-      found = found || config.given(alternatives.substr(start, end - start));
+      const std::string_view key = alternatives.substr(start, end - start);
+      found = found || says(config, key);
+      if (config.given(key)) given = key;
       start = end + 1;
     }
-    if (!found) {
-      std::string names(alternatives);
-      std::string first = names.substr(0, names.find('|'));
-      config.mistake(first,
-                     fmt::format("missing; a config of type {} has it{}", family.type,
-                                 first.size() < names.size()
-                                     ? fmt::format(" (or {})", names.substr(first.size() + 1))
-                                     : std::string()));
+    if (found) continue;
+    if (!given.empty()) {
+      config.required({given});
+      continue;
     }
+    std::string names(alternatives);
+    std::string first = names.substr(0, names.find('|'));
+    config.mistake(first, fmt::format("missing; a config of type {} has it{}", family.type,
+                                      first.size() < names.size()
+                                          ? fmt::format(" (or {})", names.substr(first.size() + 1))
+                                          : std::string()));
   }
 }
 
@@ -321,6 +338,12 @@ ModelSpec read(const Json& json, const std::string& name,
   root.throw_mistakes();
   if (type.empty())
     config.mistake("model_type", "missing; it names the architecture, such as mixtral");
+  if (type.starts_with("ernie4_5") && type.find("vl") != std::string::npos) {
+    config.mistake("model_type",
+                   "experts for texts and others for images, of two widths, are not supported; "
+                   "describe the model in a .yaml file");
+    root.throw_mistakes();
+  }
   model.family = type;
   model.name = config.text({"_name_or_path", "name_or_path", "model_name"}).value_or("");
 
@@ -360,9 +383,9 @@ ModelSpec read(const Json& json, const std::string& name,
   }
   root.throw_mistakes();
 
+  read_prediction(config, model);
   read_quantisation(config, levels, beside, model);
   add_other_parts(levels, type == "llama4" ? "llama4_text" : type, model);
-  read_prediction(config, model);
   root.throw_mistakes();
 
   std::vector<std::string> unread;

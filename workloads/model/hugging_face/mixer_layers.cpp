@@ -39,7 +39,10 @@ class MixerReader {
   template <class List>
   bool fits(std::string_view key, const List& list, bool more = false) {
     if (list.size() == count() || (more && list.size() > count())) return true;
-    config_.mistake(key, fmt::format("{} entries, but there are {} layers", list.size(), layers_));
+    // A list that could not be read was told already.
+    if (!list.empty() || !config_.failed())
+      config_.mistake(key,
+                      fmt::format("{} entries, but there are {} layers", list.size(), layers_));
     return false;
   }
 
@@ -179,16 +182,20 @@ class MixerReader {
     const auto types = config_.integers("attn_type_list", 1);
     if (!fits("attn_type_list", types)) return {};
     const GqaAttention full = mixers_.attention();
-    const LinearAttention linear{.kind = LinearKind::Lightning,
-                                 .key_heads = full.heads,
-                                 .value_heads = full.heads,
-                                 .key_dim = full.head_dim,
-                                 .value_dim = full.head_dim};
     std::vector<NamedMixer> list;
     for (const std::int64_t kind : types) {
-      list.push_back(kind == 0 ? NamedMixer{"lightning", linear} : NamedMixer{"full", full});
+      list.push_back(kind == 0 ? lightning(full) : NamedMixer{"full", full});
     }
     return list;
+  }
+
+  // As many heads as the layers of full attention have.
+  static NamedMixer lightning(const GqaAttention& full) {
+    return {"lightning", LinearAttention{.kind = LinearKind::Lightning,
+                                         .key_heads = full.heads,
+                                         .value_heads = full.heads,
+                                         .key_dim = full.head_dim,
+                                         .value_dim = full.head_dim}};
   }
 
   std::vector<NamedMixer> mimo_layers() {
@@ -298,7 +305,8 @@ class MixerReader {
         if (!chunk) mixers_.step_window(a);
         list.push_back({a.window > 0 ? "window" : "full", a});
       } else if (kind == "linear_attention") {
-        list.push_back({"delta_net", mixers_.delta_net()});
+        list.push_back(type() == "minimax_text_01" ? lightning(base)
+                                                   : NamedMixer{"delta_net", mixers_.delta_net()});
       } else if (kind == "mamba") {
         list.push_back({"mamba", mixers_.mamba()});
       } else if (kind == "conv") {

@@ -9,12 +9,18 @@ namespace moesim::workloads {
 GqaAttention HfMixers::attention() const {
   GqaAttention a;
   const auto nested = config_.child("attn_config");
-  a.heads = config_.required({"num_attention_heads", "n_heads", "n_head"});
+  static const HfConfig::Keys kHeads{"num_attention_heads", "n_heads", "n_head"};
+  a.heads = config_.required(kHeads);
   const auto kv =
       nested && nested->has("kv_n_heads")
           ? nested->integer({"kv_n_heads"}, 1, kMostWidth)
           : config_.integer({"num_key_value_heads", "num_attention_groups"}, 1, kMostWidth);
   a.kv_heads = kv.value_or(a.heads);
+  if (!config_.failed() && a.heads % a.kv_heads != 0) {
+    config_.mistake(
+        config_.spelled(kHeads),
+        fmt::format("{} query heads do not share {} key heads evenly", a.heads, a.kv_heads));
+  }
   const auto head_dim = config_.integer({"head_dim", "attention_head_dim"}, 1, kMostWidth);
   if (!head_dim && hidden_ % a.heads != 0) {
     config_.mistake(
@@ -61,7 +67,10 @@ MambaMixer HfMixers::mamba() const {
   if (type() == "jamba") {  // Mamba-1, in channels
     m.heads = config_.required({"mamba_expand"}, 1024) * hidden_;
     m.head_dim = m.groups = 1;
-    m.dt_rank = config_.required({"mamba_dt_rank"});
+    // Transformers' "auto": a rank for 16 channels of hidden.
+    const bool by_width =
+        config_.is_text("mamba_dt_rank") && config_.text({"mamba_dt_rank"}).value_or("") == "auto";
+    m.dt_rank = by_width ? (hidden_ + 15) / 16 : config_.required({"mamba_dt_rank"});
     return m;
   }
   m.heads = config_.required({"mamba_num_heads", "mamba_n_heads"});

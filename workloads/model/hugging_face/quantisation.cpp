@@ -80,7 +80,7 @@ std::optional<Precision> by_bits(std::int64_t bits, std::string_view type, std::
 // What one of ModelOpt's names does to weights.
 struct Algorithm {
   bool known = false;
-  QuantisedFormat weights = {};
+  std::optional<Precision> weights = {};
 };
 
 Algorithm by_algorithm(std::string name) {
@@ -154,9 +154,16 @@ void read_cache(const HfConfig& block, ModelSpec& model) {
   }
 }
 
-// A 16-bit scale a group.
-void int4_groups(std::int64_t size, ModelSpec& model) {
-  if (size > 0) model.stored.int4_scale_bytes = 2.0 / static_cast<double>(size);
+// Numbers that share a scale; -1: all of a row.
+std::optional<std::int64_t> group_of(const HfConfig& block) {
+  return block.integer({"group_size", "q_group_size"}, -1, kMostWidth);
+}
+
+MatrixFormat grouped(Precision precision, std::optional<std::int64_t> group, bool zeros) {
+  // The microscaling fp8 has groups of 32, others of fp8 a scale for all of a row or matrix.
+  const bool has = is_integer(precision) || (precision == Precision::FP8 && group == 32);
+  if (!has || group.value_or(0) <= 0) return {precision};
+  return {precision, *group, zeros};
 }
 
 // "Linear" is every matrix; a class such as Qwen3MoeExperts the experts.
@@ -185,7 +192,7 @@ void compressed_tensors(const HfConfig& block, QuantisationRules rules, ModelSpe
     if (!weights) continue;
     const std::int64_t bits = weights->integer({"num_bits"}, 1, 64).value_or(0);
     const std::string type = weights->text({"type"}).value_or("int");
-    const std::int64_t size = weights->integer({"group_size"}, -1, kMostWidth).value_or(0);
+    const std::int64_t size = group_of(*weights).value_or(0);
     auto precision = by_bits(bits, type, size);
     if (precision == Precision::FP8 && weights->text({"strategy"}).value_or("") == "block") {
       const auto blocks = weights->integers("block_structure", kMostWidth);
@@ -202,15 +209,16 @@ void compressed_tensors(const HfConfig& block, QuantisationRules rules, ModelSpe
       return;
     }
     one = true;
-    if (*precision == Precision::INT4) int4_groups(size, model);
+    const MatrixFormat format =
+        grouped(*precision, size, !weights->flag({"symmetric"}).value_or(true));
     std::vector<std::string> targets = group->texts("targets");
     if (targets.empty()) targets.emplace_back("Linear");
     for (const std::string& target : targets) {
       const std::string pattern = target_pattern(target);
       if (pattern != target) {
-        classes.emplace_back(pattern, precision);
+        classes.emplace_back(pattern, format);
       } else {
-        add(rules, *group, "targets", pattern, precision);
+        add(rules, *group, "targets", pattern, format);
       }
     }
   }
@@ -218,13 +226,17 @@ void compressed_tensors(const HfConfig& block, QuantisationRules rules, ModelSpe
     block.mistake("config_groups", "holds no group with weights");
     return;
   }
-  for (const auto& [pattern, precision] : classes) {
-    if (pattern != "*") add(rules, block, "config_groups", pattern, precision);
+  for (const auto& [pattern, format] : classes) {
+    if (pattern != "*") add(rules, block, "config_groups", pattern, format);
   }
-  for (const auto& [pattern, precision] : classes) {
-    if (pattern == "*") rules.otherwise(precision);
+  for (const auto& [pattern, format] : classes) {
+    if (pattern == "*") rules.otherwise(format);
   }
   apply(rules, block, "config_groups", model);
+}
+
+MatrixFormat grouped(Precision precision, const HfConfig& modelopt) {
+  return grouped(precision, group_of(modelopt), modelopt.flag({"has_zero_point"}).value_or(false));
 }
 
 // {"model.layers.3.mlp.experts": {"quant_algo": "NVFP4", "group_size": 16}, ...}
@@ -246,10 +258,9 @@ void mixed(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
                                                kAlgorithms));
       return;
     }
-    if (format.weights == Precision::INT4) {
-      int4_groups(entry->integer({"group_size"}, -1, kMostWidth).value_or(-1), model);
-    }
-    add(rules, *layers, module, module, format.weights);
+    QuantisedFormat weights;
+    if (format.weights) weights = grouped(*format.weights, *entry);
+    add(rules, *layers, module, module, weights);
   }
   apply(rules, block, "quantized_layers", model);
 }
@@ -266,10 +277,7 @@ void algorithm(const HfConfig& block, const std::string& name, QuantisationRules
                   fmt::format("\"{}\" is not supported; {} are", short_text(name), kAlgorithms));
     return;
   }
-  if (format.weights == Precision::INT4) {
-    int4_groups(block.integer({"group_size"}, -1, kMostWidth).value_or(-1), model);
-  }
-  rules.otherwise(format.weights);
+  if (format.weights) rules.otherwise(grouped(*format.weights, block));
   apply(rules, block, "quant_algo", model);
 }
 
@@ -283,49 +291,97 @@ void fp8(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
       block.mistake("weight_block_size", "only blocks of [128, 128] are supported");
     }
   }
-  rules.otherwise(blocks ? Precision::FP8Block : Precision::FP8);
+  rules.otherwise(MatrixFormat{blocks ? Precision::FP8Block : Precision::FP8});
   apply(rules, block, "quant_method", model);
 }
 
-// A weight of so many bits of integers; 16 and more: not quantised.
-QuantisedFormat of_integer_bits(const HfConfig& block, std::int64_t bits) {
-  if (bits >= 16) return {};
-  if (bits == 8) return Precision::INT8;
-  if (bits == 4) return Precision::INT4;
-  block.mistake("bits", fmt::format("{} bits are not supported; 4 and 8 are", bits));
+// What GPTQ, AWQ and AutoRound say of weights; an exception, what is otherwise than usual.
+struct Packing {
+  std::optional<std::int64_t> bits = {};
+  std::int64_t group = 0;
+  bool zeros = false;
+  std::string type = "int";  // AutoRound's data_type
+};
+
+Packing packing_of(const HfConfig& block, const Packing& usual) {
+  Packing own = usual;
+  // 0 is no way to say nothing here.
+  if (const auto bits = block.integer({"bits", "w_bit"}, 0, 64)) own.bits = bits;
+  if (const auto group = group_of(block)) own.group = *group;
+  // A symmetric GPTQ checkpoint has zeros, too, all of them equal: no kernel reads them.
+  if (const auto symmetric = block.flag({"sym"})) own.zeros = !*symmetric;
+  if (const auto zeros = block.flag({"zero_point"})) own.zeros = *zeros;
+  if (const auto type = block.text({"data_type"})) own.type = *type;
+  return own;
+}
+
+// "int", "mx_fp" or "mx_fp4", "nv_fp4", "fp8": only with the bits that they have.
+std::optional<Precision> precision_of(std::string_view type, std::int64_t bits) {
+  if (type == "int" || type == "int_sym") return by_bits(bits, "int", 0);
+  if (type.starts_with("mx_fp")) return by_bits(bits, "float", 32);
+  if (type.starts_with("nv_fp") && bits == 4) return Precision::NVFP4;
+  if (type.starts_with("fp") && bits == 8) return Precision::FP8;
   return {};
 }
 
-// GPTQ's {"+:regex": {"bits": 8}, "-:regex": {}} and AutoRound's {"name": {"bits": 16}}.
-void exceptions(const HfConfig& block, std::string_view key, bool expressions,
-                std::int64_t usual_bits, QuantisationRules& rules) {
-  const auto list = block.child(key);
+// 16 bits and more: not quantised.
+QuantisedFormat format_of(const HfConfig& block, const Packing& own) {
+  if (!own.bits || *own.bits >= 16) return {};
+  const auto precision = precision_of(own.type, *own.bits);
+  if (precision) return grouped(*precision, own.group, own.zeros);
+  if (own.type == "int") {
+    block.mistake("bits", fmt::format("{} bits are not supported; 4 and 8 are", *own.bits));
+  } else {
+    block.mistake("data_type",
+                  fmt::format("{} bits of \"{}\" are not supported; int and mx_fp of 4 "
+                              "and 8, nv_fp of 4 and fp of 8 are",
+                              *own.bits, short_text(own.type)));
+  }
+  return {};
+}
+
+void exception(const HfConfig& list, const std::string& name, const std::string& pattern,
+               const Packing& usual, QuantisationRules& rules) {
+  const auto entry = name.starts_with("-:") ? std::nullopt : list.child(name);
+  QuantisedFormat format;
+  if (entry) format = format_of(*entry, packing_of(*entry, usual));
+  add(rules, list, name, pattern, format);
+}
+
+// GPTQ's {"+:regex": {"bits": 8}, "-:regex": {}}: from the start of a name, in their order.
+void dynamic(const HfConfig& block, const Packing& usual, QuantisationRules& rules) {
+  const auto list = block.child("dynamic");
   if (!list) return;
   for (const auto& [name, value] : list->json().items()) {
-    std::string pattern = name;
-    const bool excluded = pattern.starts_with("-:");
-    if (excluded || pattern.starts_with("+:")) pattern.erase(0, 2);
-    const auto entry = excluded ? std::nullopt : list->child(name);
-    QuantisedFormat format;
-    if (entry) {
-      const auto bits = entry->integer({"bits"}, 1, 64).value_or(usual_bits);
-      format = of_integer_bits(*entry, bits);
-    }
-    add(rules, *list, name, expressions ? "re:" + pattern : pattern, format);
+    const bool marked = name.starts_with("-:") || name.starts_with("+:");
+    exception(*list, name, "re:" + name.substr(marked ? 2 : 0), usual, rules);
   }
 }
 
-void integers(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
-  // 0 is no way to say nothing here.
-  const auto bits = block.integer({"bits", "w_bit"}, 0, 64);
-  if (!bits) {
+// AutoRound's {"name": {"bits": 16}, "reg(ex)?": {"bits": 8}}: names before expressions, which are
+// found anywhere in a name.
+void extra_config(const HfConfig& block, const Packing& usual, QuantisationRules& rules) {
+  const auto list = block.child("extra_config");
+  if (!list) return;
+  for (const bool expressions : {false, true}) {
+    for (const auto& [name, value] : list->json().items()) {
+      if ((name.find_first_of("*+?^$()[]{}|\\") != std::string::npos) != expressions) continue;
+      const std::string pattern = expressions ? fmt::format("re:.*(?:{})", name) : name;
+      exception(*list, name, pattern, usual, rules);
+    }
+  }
+}
+
+void integers(const HfConfig& block, const Packing& by_default, QuantisationRules rules,
+              ModelSpec& model) {
+  if (!block.given("bits") && !block.given("w_bit")) {
     block.mistake("bits", "missing");
     return;
   }
-  int4_groups(block.integer({"group_size", "q_group_size"}, -1, kMostWidth).value_or(-1), model);
-  exceptions(block, "dynamic", true, *bits, rules);
-  exceptions(block, "extra_config", false, *bits, rules);
-  const QuantisedFormat format = of_integer_bits(block, *bits);
+  const Packing usual = packing_of(block, by_default);
+  dynamic(block, usual, rules);
+  extra_config(block, usual, rules);
+  const QuantisedFormat format = format_of(block, usual);
   const std::vector<std::string> chosen = nested_texts(block, "modules_in_block_to_quantize");
   for (const std::string& name : chosen)
     add(rules, block, "modules_in_block_to_quantize", name, format);
@@ -334,7 +390,7 @@ void integers(const HfConfig& block, QuantisationRules rules, ModelSpec& model) 
 }
 
 void mxfp4(const HfConfig& block, QuantisationRules rules, ModelSpec& model) {
-  rules.otherwise(Precision::MXFP4);
+  rules.otherwise(MatrixFormat{Precision::MXFP4});
   // Of a mixture only experts, and those of them that no list leaves alone.
   constexpr std::array kExperts{WeightPart::Experts};
   if (model.is_moe()) {
@@ -389,7 +445,8 @@ void read_hf_quantisation(const HfConfig& block, const HfConfig& config, bool se
     }
   } else if (method == "awq" || method == "gptq" || method == "auto-round" ||
              method == "intel/auto-round") {
-    integers(block, std::move(rules), model);
+    // AWQ's groups have a zero where nothing is said.
+    integers(block, {.zeros = method == "awq"}, std::move(rules), model);
   } else {
     block.mistake("quant_method",
                   fmt::format("\"{}\" is not supported; {} are", short_text(method), kMethods));

@@ -8,7 +8,7 @@ namespace {
 
 // Keys that have no bearing on what weights take.
 bool harmless(std::string_view key) {
-  static constexpr std::array<std::string_view, 57> kHarmless{"quant_method",
+  static constexpr std::array<std::string_view, 56> kHarmless{"quant_method",
                                                               "quant_algo",
                                                               "activation_scheme",
                                                               "activation_scale_ub",
@@ -49,7 +49,6 @@ bool harmless(std::string_view key) {
                                                               "iters",
                                                               "low_gpu_mem_usage",
                                                               "nsamples",
-                                                              "data_type",
                                                               "enable_quanted_input",
                                                               "enable_minmax_tuning",
                                                               "packing_format",

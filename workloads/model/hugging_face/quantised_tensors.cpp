@@ -78,7 +78,26 @@ StoredPart stored_of(Formats& stored, WeightPart part) {
   return {stored.dense_ffn, mean.dense_ffn};
 }
 
+// The key of the largest number, of equal ones the first; a key's default where there is none.
+template <class Key>
+Key most_of(const std::map<Key, double>& numbers) {
+  const auto most =
+      std::ranges::max_element(numbers, {}, [](const auto& entry) { return entry.second; });
+  return most == numbers.end() ? Key{} : most->first;
+}
+
 }  // namespace
+
+bool is_integer(Precision p) {
+  return p == Precision::INT8 || p == Precision::INT4;
+}
+
+double MatrixFormat::bytes() const {
+  const double number = hardware::bytes_per_element(precision);
+  if (group == 0) return number;
+  const double scale = precision == Precision::FP8 ? 1 : 2;
+  return number + (scale + (zeros ? number : 0)) / static_cast<double>(group);
+}
 
 void QuantisationRules::otherwise(QuantisedFormat format) {
   otherwise_ = format;
@@ -146,7 +165,18 @@ bool QuantisationRules::speaks_of(std::string_view name, std::string_view usual)
   return found;
 }
 
-std::vector<std::string> QuantisationRules::names_of(const LayerMatrix& matrix, std::int64_t layer,
+// "model.layers.3.": what stands before the names of a layer's matrices.
+std::vector<std::string> QuantisationRules::names_before(std::int64_t layer) const {
+  std::vector<std::string> before;
+  for (const Prefix& prefix : kPrefixes) {
+    if (prefix.word.empty() || words_.contains(prefix.word))
+      before.push_back(fmt::format("{}{}.", prefix.text, layer));
+  }
+  return before;
+}
+
+std::vector<std::string> QuantisationRules::names_of(const LayerMatrix& matrix,
+                                                     const std::vector<std::string>& before,
                                                      std::int64_t expert) const {
   std::vector<std::string> names;
   for (const std::string_view name : matrix.names) {
@@ -154,12 +184,24 @@ std::vector<std::string> QuantisationRules::names_of(const LayerMatrix& matrix, 
     std::string numbered(name);
     if (const std::size_t at = numbered.find('#'); at != std::string::npos)
       numbered.replace(at, 1, std::to_string(expert));
-    for (const Prefix& prefix : kPrefixes) {
-      if (prefix.word.empty() || words_.contains(prefix.word))
-        names.push_back(fmt::format("{}{}.{}", prefix.text, layer, numbered));
-    }
+    for (const std::string& layer : before) names.push_back(layer + numbered);
   }
   return names;
+}
+
+// Adds what the matrix is in: of experts, where rules tell them apart, by up to so many.
+void QuantisationRules::ask(const LayerMatrix& matrix, const Ffn& ffn,
+                            const std::vector<std::string>& before, std::int64_t most_experts,
+                            Shares& shares) const {
+  const auto* moe = std::get_if<MoeFfn>(&ffn);
+  const bool of_experts = moe != nullptr && matrix.part == WeightPart::Experts;
+  const std::int64_t experts = of_experts ? moe->experts : 1;
+  const std::vector<std::int64_t> asked =
+      spread(experts, of_experts && by_expert_ ? most_experts : 1);
+  const double each = static_cast<double>(matrix.numbers) * static_cast<double>(experts) /
+                      static_cast<double>(asked.size());
+  for (const std::int64_t expert : asked)
+    shares[format_of(names_of(matrix, before, expert))] += each;
 }
 
 QuantisationRules::Shares QuantisationRules::shares_of(const ModelSpec& model,
@@ -185,47 +227,79 @@ QuantisationRules::Shares QuantisationRules::shares_of(const ModelSpec& model,
   Shares shares;
   for (const std::int64_t i : spread(static_cast<std::int64_t>(with.size()), layers)) {
     const std::int64_t layer = with[static_cast<std::size_t>(i)];
-    for (const LayerMatrix& matrix : of_kinds[model.layers[static_cast<std::size_t>(layer)]]) {
-      for (const std::int64_t expert : spread(experts, asked)) {
-        shares[format_of(names_of(matrix, layer, expert))] +=
-            static_cast<double>(matrix.numbers) / static_cast<double>(asked);
-      }
-    }
+    const std::vector<std::string> before = names_before(layer);
+    for (const LayerMatrix& matrix : of_kinds[model.layers[static_cast<std::size_t>(layer)]])
+      ask(matrix, model.layer(layer).ffn, before, asked, shares);
   }
   return shares;
 }
 
 bool QuantisationRules::apply(ModelSpec& model, std::span<const WeightPart> parts) const {
+  std::vector<Shares> of_parts;
+  std::map<std::int64_t, double> grouped;  // integers in groups of each size
   bool any = false;
   for (const WeightPart part : parts) {
-    const StoredPart stored = stored_of(model.stored, part);
-    const Precision plain = stored.format;
-    const Shares shares = shares_of(model, part);
-    if (shares.empty()) {
-      stored.format = otherwise_.value_or(plain);
-      continue;
-    }
-    const auto most = std::ranges::max_element(
-        shares, {}, [](const Shares::value_type& share) { return share.second; });
-    stored.format = most->first.value_or(plain);
-    double all = 0, bytes = 0;
-    for (const auto& [format, numbers] : shares) {
+    for (const auto& [format, numbers] : of_parts.emplace_back(shares_of(model, part))) {
       any = any || format;
-      all += numbers;
-      bytes += numbers * model.stored.weight_bytes(format.value_or(plain));
-    }
-    if (shares.size() == 1) continue;
-    stored.mean_bytes = bytes / all;
-    for (const auto& [format, numbers] : shares) {
-      if (format == most->first) continue;
-      model.notes.push_back(fmt::format(
-          "quantisation: {:.2g} % of the {} is in {}: its bytes are counted so, its time as of {}, "
-          "as most of it is",
-          100 * numbers / all, name_of(part), hardware::name_of(format.value_or(plain)),
-          hardware::name_of(stored.format)));
+      if (format && is_integer(format->precision)) grouped[format->group] += numbers;
     }
   }
+  const std::int64_t usual = most_of(grouped);
+  model.stored.int4_scale_bytes = usual > 0 ? 2.0 / static_cast<double>(usual) : 0;
+  for (std::size_t p = 0; p < parts.size(); ++p) give(model, parts[p], of_parts[p]);
+  for (const WeightPart part : parts) note_prediction(model, part);
   return any || !gives_;
+}
+
+// The part's share in each format, as the formats of model.stored say it.
+void QuantisationRules::give(ModelSpec& model, WeightPart part, const Shares& shares) const {
+  const StoredPart stored = stored_of(model.stored, part);
+  const Precision plain = stored.format;
+  if (shares.empty()) {
+    if (otherwise_) stored.format = otherwise_->precision;
+    return;
+  }
+  std::map<Precision, double> in;  // numbers
+  double all = 0, bytes = 0;
+  for (const auto& [format, numbers] : shares) {
+    const MatrixFormat own = format.value_or(MatrixFormat{plain});
+    in[own.precision] += numbers;
+    all += numbers;
+    bytes += numbers * own.bytes();
+  }
+  stored.format = most_of(in);
+  const bool so = bytes == all * model.stored.weight_bytes(stored.format);
+  stored.mean_bytes = so ? 0 : bytes / all;
+  for (const auto& [precision, numbers] : in) {
+    if (precision == stored.format) continue;
+    model.notes.push_back(fmt::format(
+        "quantisation: {:.2g} % of the {} is in {}: its bytes are counted so, its time as of {}, "
+        "as most of it is",
+        100 * numbers / all, name_of(part), hardware::name_of(precision),
+        hardware::name_of(stored.format)));
+  }
+}
+
+// Prediction modules, numbered after the layers or named, are counted in the layers' formats: says
+// where the rules leave most of a part in another.
+void QuantisationRules::note_prediction(ModelSpec& model, WeightPart part) const {
+  if (model.prediction_layers == 0) return;
+  constexpr std::int64_t kAsked = 8;
+  std::vector<std::string> before = names_before(model.layer_count());
+  if (words_.contains("mtp")) before.insert(before.end(), {"mtp.layers.0.", "model.mtp.layers.0."});
+  const LayerKind& kind = model.kinds[model.prediction_kind];
+  std::map<Precision, double> in;
+  Shares shares;
+  for (const LayerMatrix& matrix : matrices_of(kind, model.hidden)) {
+    if (matrix.part == part) ask(matrix, kind.ffn, before, kAsked, shares);
+  }
+  for (const auto& [format, numbers] : shares)
+    in[format ? format->precision : model.stored.other] += numbers;
+  const Precision counted = stored_of(model.stored, part).format;
+  if (shares.empty() || most_of(in) == counted) return;
+  model.notes.push_back(
+      fmt::format("quantisation: the prediction modules have {} in {}, counted in the layers' {}",
+                  name_of(part), hardware::name_of(most_of(in)), hardware::name_of(counted)));
 }
 
 }  // namespace moesim::workloads

@@ -194,9 +194,12 @@ TEST_CASE("GPTQ's dynamic and AWQ's exceptions leave their matrices alone") {
   CHECK(stored(quantised(R"({"quant_method": "gptq", "bits": 4, "group_size": 128,
       "dynamic": {"-:.*self_attn.*": {}}})")) == experts + 2 * 393'216 + rest);
   CHECK(stored(quantised(R"({"quant_method": "gptq", "bits": 4, "group_size": 128,
-      "dynamic": {"+:.*self_attn.*": {"bits": 8}}})")) == experts + 393'216 + rest);
+      "dynamic": {"+:.*self_attn.*": {"bits": 8}}})")) ==
+        experts + 393'216 * (1 + 2.0 / 128) + rest);
+  // AWQ has a zero of 4 bits a group beside the scale.
   CHECK(stored(quantised(R"({"quant_method": "awq", "bits": 4, "group_size": 128,
-      "modules_to_not_convert": ["self_attn"]})")) == experts + 2 * 393'216 + rest);
+      "modules_to_not_convert": ["self_attn"]})")) ==
+        experts + 12'582'912 * 0.5 / 128 + 2 * 393'216 + rest);
 }
 
 TEST_CASE("a part whose matrices differ is told with its share") {
@@ -232,14 +235,15 @@ TEST_CASE("sparse attention reads the chosen blocks of a cache, and the index wh
 // 512,000), the rest being stored in 16 bits.
 TEST_CASE("what a quantisation leaves out stays in 16 bits, in each library's own words") {
   constexpr double kAttention = 393'216, kExperts = 3'145'728, kRest = 2 * 521'728;
-  // GPTQ: attention left out; a third of the experts in 8 bits, the rest of them in 4 and a 16-bit
-  // scale for 128: 0.515625 B.
+  // GPTQ: attention left out; a third of the experts in 8 bits, the rest of them in 4, and a 16-bit
+  // scale for 128: 1.015625 and 0.515625 B. AWQ has a zero of 4 bits for 128 beside.
   CHECK(stored(text_of("q-gptq-dynamic")) ==
-        doctest::Approx(2 * kAttention + (2 * 0.515625 + 1) / 3 * kExperts + kRest));
+        doctest::Approx(2 * kAttention + (2 * 0.515625 + 1.015625) / 3 * kExperts + kRest));
   CHECK(model_of(text_of("q-gptq-dynamic")).notes ==
         std::vector<std::string>{"quantisation: 33 % of the experts is in int8: its bytes are "
                                  "counted so, its time as of int4, as most of it is"});
-  CHECK(stored(text_of("q-awq")) == 2 * kAttention + 0.515625 * kExperts + kRest);
+  CHECK(stored(text_of("q-awq")) ==
+        doctest::Approx(2 * kAttention + (0.515625 + 0.5 / 128) * kExperts + kRest));
   CHECK(stored(text_of("q-fp8-tensor")) == 2 * kAttention + kExperts + kRest);
   // Two groups of compressed-tensors: attention in 8 bits, experts in 4 with a scale for 32: 0.5625
   // B.
@@ -260,4 +264,72 @@ TEST_CASE("a config is found under a language_config, its layers by their types,
   CHECK(params(text_of("s-byte-order-mark")) == kSmall);
   // No experts at all: two dense FFNs of 3 x 256 x 512 in their place, and no router.
   CHECK(params(text_of("s-zero-experts")) == kSmall - 3'145'728 - 8'192 + 2 * 393'216);
+}
+
+TEST_CASE("a Llama 4 whose list of mixtures is empty, or whose step is 0, is dense") {
+  const auto counted = [](const std::string& says) {
+    return params(R"({"model_type": "llama4_text", "hidden_size": 256, "head_dim": 64,
+        "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "vocab_size": 1000, "intermediate_size": 128, "intermediate_size_mlp": 512,
+        "attention_chunk_size": 8192, "num_experts_per_tok": 1, )" +
+                  says + "}");
+  };
+  // Attention of 196,608, an FFN of 3 x 256 x 512 and two norms a layer; 512,000 and a norm.
+  constexpr std::int64_t kDense = 4 * (196'608 + 393'216 + 512) + 512'000 + 256;
+  CHECK(counted(R"("num_local_experts": 4, "moe_layers": [])") == kDense);
+  CHECK(counted(R"("num_local_experts": 4, "interleave_moe_layer_step": 0)") == kDense);
+  CHECK(counted(R"("num_local_experts": 0, "moe_layers": [])") == kDense);
+  // A mixture of 4 + 1 experts of 3 x 256 x 128 and a router of 1,024 in the place of an FFN.
+  constexpr std::int64_t kMixture = 5 * 98'304 + 1'024 - 393'216;
+  CHECK(counted(R"("num_local_experts": 4, "moe_layers": [2])") == kDense + kMixture);
+  CHECK(counted(R"("num_local_experts": 4, "moe_layers": null, "interleave_moe_layer_step": 2)") ==
+        kDense + 2 * kMixture);
+}
+
+TEST_CASE("what Transformers' own classes write is read") {
+  // A rank for 16 channels of 4096.
+  const std::string jamba = text_of("../configs/jamba-1.5-mini");
+  CHECK(params(replaced(jamba, "\"mamba_dt_rank\": 256", "\"mamba_dt_rank\": \"auto\"")) ==
+        params(jamba));
+  // MiniMax's layers by a list of numbers, and by their names.
+  const auto minimax = [](const std::string& layers) {
+    return params(R"({"model_type": "minimax", "hidden_size": 256, "head_dim": 64,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+        "vocab_size": 1000, "intermediate_size": 128, "num_local_experts": 4,
+        "num_experts_per_tok": 2, )" +
+                  layers + "}");
+  };
+  CHECK(minimax(R"("layer_types": ["linear_attention", "full_attention"])") ==
+        minimax(R"("attn_type_list": [0, 1])"));
+  CHECK(message_of(replaced(kPlain, "qwen3_moe", "ernie4_5_moe_vl")) ==
+        "config.json: model_type: experts for texts and others for images, of two widths, are not "
+        "supported; describe the model in a .yaml file");
+}
+
+TEST_CASE("one mistake of a config is told once") {
+  CHECK(message_of(replaced(text_of("../configs/minimax-text-01"), "[\n  0,", "[\n  2,")) ==
+        "config.json: attn_type_list: expected whole numbers from 0 to 1, not 2");
+  for (const char* wrong : {"\"256\"", "-1"}) {
+    CHECK(message_of(replaced(text_of("../configs/deepseek-v3.2"), "\"n_routed_experts\": 256",
+                              std::string("\"n_routed_experts\": ") + wrong))
+              .find('\n') == std::string::npos);
+  }
+  CHECK(message_of(quantised(R"({"quant_method": "gptq", "bits": "4", "group_size": 128})")) ==
+        "config.json: quantization_config.bits: expected a whole number from 0 to 64, not \"4\"");
+}
+
+TEST_CASE("what does not go together is told in the file's own keys") {
+  CHECK(message_of(replaced(kPlain, "\"num_experts_per_tok\": 4", "\"num_experts_per_tok\": 65")) ==
+        "config.json: num_experts_per_tok: a token cannot use 65 of 64 experts");
+  CHECK(message_of(replaced(kPlain, "\"num_key_value_heads\": 2", "\"num_key_value_heads\": 3")) ==
+        "config.json: num_attention_heads: 4 query heads do not share 3 key heads evenly");
+  const auto grouped = [](const char* keys) {
+    return message_of(replaced(kPlain, "\"num_mtp_modules\": 7", keys));
+  };
+  CHECK(grouped(R"("n_group": null, "topk_group": 4)") ==
+        "config.json: topk_group: a token cannot use 4 of 1 groups, as n_group has it");
+  CHECK(grouped(R"("n_group": 48)") ==
+        "config.json: n_group: 64 experts do not divide into 48 groups");
+  CHECK(grouped(R"("num_expert_group": 32, "topk_group": 1)") ==
+        "config.json: topk_group: 1 groups of 2 experts hold fewer than the 4 that a token uses");
 }

@@ -179,6 +179,14 @@ TEST_CASE("dense types have as many matrices and embeddings as their classes say
 TEST_CASE("a mixture's type without experts is refused, and so is a model beyond all sizes") {
   CHECK(message_of(replaced(kMixtral, "\"num_local_experts\": 8", "\"num_local_experts\": 0")) ==
         "config.json: num_local_experts: expected a whole number from 1 to 16777216, not 0");
+  // Nor is another count that the type has and that begins at 1 left out by 0, or by a list of
+  // none.
+  CHECK(
+      message_of(replaced(kMixtral, "\"num_key_value_heads\": 8", "\"num_key_value_heads\": 0")) ==
+      "config.json: num_key_value_heads: expected a whole number from 1 to 16777216, not 0");
+  CHECK(
+      message_of(replaced(kMixtral, "\"num_key_value_heads\": 8", "\"num_key_value_heads\": []")) ==
+      "config.json: num_key_value_heads: missing");
   // Of a family that has dense members: none is 0 or absent, and not -1.
   const std::string qwen = replaced(replaced(kMixtral, "\"model_type\": \"mixtral\"",
                                              "\"model_type\": \"qwen3_moe\", \"head_dim\": 128, "
@@ -203,7 +211,7 @@ TEST_CASE("spellings that disagree are a mistake") {
 TEST_CASE("what cannot be is refused after the import too") {
   CHECK(
       message_of(replaced(kMixtral, "\"num_experts_per_tok\": 2", "\"num_experts_per_tok\": 9")) ==
-      "config.json: config: layer kind \"full+moe\": top_k: a token cannot use 9 of 8 experts");
+      "config.json: num_experts_per_tok: a token cannot use 9 of 8 experts");
   CHECK(message_of(replaced(kMixtral, "\"num_hidden_layers\": 32",
                             "\"num_hidden_layers\": 1000000000000000000")) ==
         "config.json: num_hidden_layers: expected a whole number from 1 to 10000, not "
