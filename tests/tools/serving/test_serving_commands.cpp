@@ -57,9 +57,11 @@ TEST_CASE("a capacity says what was asked, what is carried, and where the questi
   // The title is the file's, and what was played is said beside it.
   CHECK(has(easy.out, "\n  Qwen3-30B-A3B: 4 engines of 2 H100 SXM, tp 2, etp 2\n"));
   CHECK(has(easy.out, " requests/s within TTFT 1000 s, 99.0 % of requests   (80 % interval "));
+  // So few requests are over soon: it is not told that more may be carried, but less.
   CHECK(has(easy.out,
             "                this is the estimate of its saturation, beyond which no rate is "
-            "asked: it may be more\n"));
+            "asked\n"));
+  CHECK(has(easy.out, "of more of them (serving.requests.count) less is carried\n"));
   CHECK(has(easy.out, "  saturation    at about "));
   CHECK(has(easy.out, "  when GPUs go  "));
   CHECK(
