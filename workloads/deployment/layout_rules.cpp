@@ -100,13 +100,13 @@ std::vector<std::string> rule_problems(const Engine& engine, const ModelSpec& mo
   }
   // What hangs on a size that is refused is not asked for beside it.
   std::vector<std::string> problems;
-  for (const auto& [size, problem] : refused) {
+  for (const auto& one : refused) {
     const bool follows = std::ranges::any_of(refused, [&](const auto& other) {
-      return other.first != size &&
-             std::ranges::any_of(engine.rules.at(size),
+      return other.first != one.first &&
+             std::ranges::any_of(engine.rules.at(one.first),
                                  [&](const auto& rule) { return names(rule, other.first); });
     });
-    if (!follows) problems.push_back(problem);
+    if (!follows) problems.push_back(one.second);
   }
   for (const CutBlocks& cut : cut_blocks(model, layout, formats)) {
     if (!refuses(engine, cut)) continue;
