@@ -161,12 +161,13 @@ void MatrixModel::bytes_between(std::uint64_t tag, std::uint32_t place,
   const Part& part = pairs.parts[tag & 0xffffffffu];
   const std::size_t n = pairs.ports->size(), here = place + part.first;
   const std::size_t first = pairs.ports->first_near(here), last = pairs.ports->last_near(here);
-  const auto& [counts, size, back] = play(slot).exchange->messages;
-  const auto each = static_cast<double>(size.count());
+  const sim::Messages& messages = play(slot).exchange->messages;
+  const auto each = static_cast<double>(messages.size.count());
   const double factor = (part.near ? play(slot).exchange->near : play(slot).exchange->far).factor;
   const auto sent = [&](std::size_t from, std::size_t to) {
     if (!pairs.bytes.empty()) return pairs.bytes[from * n + to];
-    return static_cast<double>((*counts)[back ? to * n + from : from * n + to]) * each * factor;
+    const std::size_t pair = messages.back ? to * n + from : from * n + to;
+    return static_cast<double>((*messages.counts)[pair]) * each * factor;
   };
   for (std::size_t i = 0; i < others.size(); ++i) {
     const std::size_t there = others[i] + part.first;

@@ -143,10 +143,10 @@ TEST_CASE("a link between layers is what was asked for at any number of tokens")
   // the root of that over chosen - 1 less (chosen - 1)^2 / (tokens - 1).
   const Folder folder;
   for (const auto& [tokens, chance] : {std::pair{256u, 0.123}, {1024u, 0.043}, {4096u, 0.019}}) {
-    CAPTURE(tokens);
     SyntheticSpec spec{.law = {.law = Law::Uniform, .layers = 2, .experts = 256, .top_k = 8},
                        .requests = 4,
                        .tokens_per_request = tokens / 4};
+    CAPTURE(spec.tokens_per_request);
     const auto link = [&] {
       write_synthetic_trace(folder / "t.h5", spec);
       return analyse(RoutingTrace::open(folder / "t.h5")).layers[0].link.value_or(-1);
