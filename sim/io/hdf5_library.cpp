@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
 #include <utility>
 
 #include "sim/error.h"
@@ -60,7 +61,7 @@ Hdf5Handle own(hid_t id, Hdf5Handle::Close close, const std::string& where, cons
 
 void check(herr_t status, const std::string& where, const char* what) {
   if (status >= 0) return;
-  throw Error(what == kHdf5Unwritten ? ExitCode::Failed : ExitCode::DamagedInput,
+  throw Error(std::string_view(what) == kHdf5Unwritten ? ExitCode::Failed : ExitCode::DamagedInput,
               fmt::format("{}: {}: {}", where, what, hdf5_reason()));
 }
 

@@ -42,7 +42,8 @@ class Hdf5Quiet {
 // The innermost reason of the last failure, in the library's words.
 std::string hdf5_reason();
 
-// Throws InputError "WHERE: WHAT: reason" where the identifier or the status is negative.
+// Throws InputError "WHERE: WHAT: reason" where the identifier or the status is negative; where
+// WHAT is kHdf5Unwritten, Error (ExitCode::Failed).
 Hdf5Handle own(hid_t id, Hdf5Handle::Close close, const std::string& where, const char* what);
 void check(herr_t status, const std::string& where, const char* what);
 

@@ -133,8 +133,7 @@ std::string whole_text(const ServingCapacity& c) {
   if (is_short) {
     text += fmt::format(
         "                {:.0f} % of the time is after the last request came: a queue has no time "
-        "to "
-        "grow, and of more of them (serving.requests.count) less is carried\n",
+        "to grow, and of more of them (serving.requests.count) less is carried\n",
         100 * at.drain_s / at.duration_s);
   }
   for (const std::string& note : at.notes) text += fmt::format("                note: {}\n", note);
