@@ -44,7 +44,7 @@ TEST_CASE(
   const Preprocessed old = with_toolkit(12020);
   CHECK_FALSE(old.ok);
   CHECK(has(old.messages,
-            "#error \"this CUDA toolkit is too old for moesim-gpu: version 12.3 or later is needed "
+            "\"this CUDA toolkit is too old for moesim-gpu: version 12.3 or later is needed "
             "(nvcc --version)\""));
   for (const int version : {12030, 12040}) {
     const Preprocessed plain = with_toolkit(version);
