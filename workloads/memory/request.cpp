@@ -100,10 +100,10 @@ Recompute read_recompute(const YamlNode& list) {
   return recompute;
 }
 
-TrainingLoad read_training(const YamlNode& node) {
+TrainingLoad read_training(const YamlNode& node, const Parallelism& layout) {
   node.allow_only({"micro_batch", "sequence", "microbatches", "schedule", "virtual_stages",
-                   "sharding", "recompute", "weight_bytes", "gradient_bytes", "optimizer_bytes",
-                   "imbalance", "trainer"});
+                   "sharding", "sharding_group", "recompute", "weight_bytes", "gradient_bytes",
+                   "optimizer_bytes", "imbalance", "trainer"});
   TrainingLoad load;
   if (const auto v = node.find("trainer")) {
     load.trainer = static_cast<Trainer>(v->one_of(kTrainerNames));
@@ -125,6 +125,12 @@ TrainingLoad read_training(const YamlNode& node) {
     static constexpr std::array kinds{Sharding::None, Sharding::Optimizer, Sharding::Gradients,
                                       Sharding::Weights};
     load.sharding = kinds[v->one_of({"none", "optimizer", "gradients", "weights"})];
+  }
+  if (const auto v = node.find("sharding_group")) {
+    const std::int64_t sharers = layout.dp * layout.cp;
+    load.sharding_group = v->integer(1, kMost);
+    if (load.sharding_group > 0 && sharers % load.sharding_group != 0)
+      v->error(fmt::format("{} does not divide dp x cp = {} ranks", load.sharding_group, sharers));
   }
   if (const auto v = node.find("recompute")) load.recompute = read_recompute(*v);
   if (const auto v = node.find("weight_bytes")) load.weight_bytes = v->number(0, 64);
@@ -375,7 +381,7 @@ MemoryRequest read_memory_request(const YamlNode& node, const Shipped& shipped) 
     node.error("expected exactly one of training and serving");
   } else if (training) {
     request.trains = true;
-    request.training = read_training(*training);
+    request.training = read_training(*training, request.parallelism);
   } else {
     read_serving(*serving, request);
   }

@@ -174,8 +174,8 @@ class TrainingPlanner {
     return sum * kElement;
   }
 
-  // Bytes of sharded weights that are whole on a GPU, beside its part of them: while its fullest
-  // layer is worked backwards, the head is, and the embedding is.
+  // Bytes of sharded weights and gradients that are whole on a GPU, beside its part of them: while
+  // its fullest layer is worked backwards, the head is, and the embedding is.
   struct Whole {
     double layers = 0, head = 0, embedding = 0;
   };
@@ -183,7 +183,8 @@ class TrainingPlanner {
   // gathered, and its own gradient is whole until it is divided. Beside the head the last layer is
   // gathered; of the tables the gradients are counted where they are made.
   Whole whole_of(const RankShare& share) const {
-    if (load_.sharding != Sharding::Weights) return {};
+    const bool weights = load_.sharding == Sharding::Weights;
+    if (!weights && load_.sharding != Sharding::Gradients) return {};
     const auto [dense_sharers, expert_sharers] = sharers();
     // What one rank has by itself is whole anyway.
     const auto apart = [dense = dense_sharers > 1,
@@ -200,7 +201,7 @@ class TrainingPlanner {
       prediction.dense -= parameters_of(model_, layout_, {.embedding = true}).dense;
       units.insert(units.end(), static_cast<std::size_t>(share.predictions), apart(prediction));
     }
-    const double weight = std::min(load_.weight_bytes, kElement);
+    const double weight = weights ? std::min(load_.weight_bytes, kElement) : 0;
     const double table =
         dense_sharers > 1 ? weight * number(model_.vocab) / tp_ * number(model_.hidden) : 0;
     Whole whole{.head = table, .embedding = table};

@@ -68,6 +68,22 @@ TEST_CASE("the parts of every stage sum to its peak") {
   CHECK(training["stages"][0]["activations_bytes"] > training["stages"][1]["activations_bytes"]);
 }
 
+TEST_CASE("ranks of a sharding group hold its parts once more than all of them would") {
+  // dp 8 with one expert's replica each: dense parameters over two ranks take four times what they
+  // take over eight; experts, which no replica shares, are whole either way.
+  const auto optimizer = [](const std::string& group) {
+    return asked(kPlan + "parallelism: {dp: 8, ep: 8}\ntraining: {" + group +
+                 "}\n")["stages"][0]["optimizer_bytes"]
+        .get<double>();
+  };
+  const ModelParams p = count_params(load_model("configs/models/mixtral-8x7b.yaml"));
+  const double dense = 12 * static_cast<double>(p.total() - p.experts);
+  CHECK(optimizer("sharding_group: 2") - optimizer("") == doctest::Approx(dense * (0.5 - 0.125)));
+  CHECK(optimizer("sharding_group: 8") == optimizer(""));
+  CHECK(message_of(kPlan + "parallelism: {dp: 8, ep: 8}\ntraining: {sharding_group: 3}\n") ==
+        "plan.yaml:4:28: training.sharding_group: 3 does not divide dp x cp = 8 ranks");
+}
+
 TEST_CASE("a memory question knows every algorithm that a scenario does") {
   // Mixtral's rows have 4096 numbers: a slot of HybridEP's buffers is 2 x 4096 + 128 x 12 + 128 x 4
   // + 8 = 10,248 B. 16 multiprocessors are 8 channels of 256 slots and 20 B for each of 8 GPUs:

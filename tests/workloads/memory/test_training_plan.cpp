@@ -84,7 +84,7 @@ TEST_CASE("ranks of a sharding group share among themselves, and a group of one 
         doctest::Approx(12 * (p.dense / 4 + p.expert)));
 }
 
-TEST_CASE("of sharded weights two layers are whole, and the gradient of one") {
+TEST_CASE("of sharded weights two layers are whole, and the gradient of one; of gradients that") {
   // Llama 3 8B, a layer: attention 2 x 4096^2 + 2 x 4096 x 1024, FFN 3 x 4096 x 14336, norms 8192:
   // 218,112,000 parameters. Beside a layer's backward pass 2 x 2 B of each and 4 B of its gradient;
   // beside the head its table of 128,256 x 4096 and the last layer, 2 B each.
@@ -98,9 +98,9 @@ TEST_CASE("of sharded weights two layers are whole, and the gradient of one") {
     return static_cast<double>(plan_training(model, {.dp = 8}, load, large()).gpu().temporaries);
   };
   for (const std::int64_t sequence : {64, 4096})
-    CHECK(temporaries(Sharding::Weights, sequence) - temporaries(Sharding::Gradients, sequence) ==
+    CHECK(temporaries(Sharding::Weights, sequence) - temporaries(Sharding::Optimizer, sequence) ==
           doctest::Approx(2 * (kTable + kLayer)));
-  CHECK(temporaries(Sharding::Weights, 4096, 1) == temporaries(Sharding::Gradients, 4096));
+  CHECK(temporaries(Sharding::Weights, 4096, 1) == temporaries(Sharding::Optimizer, 4096));
   // A stage without ends.
   const auto middle = [&](Sharding sharding) {
     TrainingLoad load;
@@ -108,7 +108,11 @@ TEST_CASE("of sharded weights two layers are whole, and the gradient of one") {
     return static_cast<double>(
         plan_training(model, {.dp = 8}, {{.layers = {{4, 8}}}}, load, large()).gpu().temporaries);
   };
-  CHECK(middle(Sharding::Weights) - middle(Sharding::Gradients) == doctest::Approx(8 * kLayer));
+  CHECK(middle(Sharding::Weights) - middle(Sharding::Optimizer) == doctest::Approx(8 * kLayer));
+  // Of gradients alone that of one layer is whole until it is divided, the head's is counted
+  // anyway.
+  CHECK(middle(Sharding::Gradients) - middle(Sharding::Optimizer) == doctest::Approx(4 * kLayer));
+  CHECK(temporaries(Sharding::Gradients, 4096) == temporaries(Sharding::Optimizer, 4096));
 }
 
 TEST_CASE("experts share the optimizer over their own replicas only") {
