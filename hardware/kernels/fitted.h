@@ -13,6 +13,7 @@
 //                          were seen is beyond the fit, too
 //   kBeside, beside(shape) -> array<double> (optional)   further axes of the shape that a fit may
 //                          have seen little of: what else its times depend on
+//   kLeastPoints (optional)   measured rows that a fit of it takes, where its parameters are few
 //   kCarried (optional)    its doubt on another device of the generation, where tables of two say
 //                          more than kDoubt.carried
 #pragma once

@@ -2,51 +2,45 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 
 #include "hardware/kernels/fitted.h"
 #include "hardware/kernels/rates.h"
+#include "hardware/kernels/roofline.h"
 
 namespace moesim::hardware {
 namespace {
 
-constexpr double kBackFlops = 2.5, kBackBytes = 3;
 constexpr double kCopyFraction = 0.85;  // of the memory's bandwidth, as element-wise kernels have
 constexpr std::int64_t kBackLaunches = 3;  // row sums of dO O, the core, dQ to 16 bits
-// True over predicted, 90 % between the ends: the spread over the benches above.
-constexpr double kLow = 0.85, kHigh = 1.25;
 
-using Constants = TrainingAttention::Constants;
-
-// FlashAttention-3's shape of the curve: heads of 64 and less reach 497 of 648 TFLOPS, the backward
-// core `back` of the forward's rate.
-constexpr Constants flash(double rate, double wide_rate, double start_us, double back) {
-  constexpr double kEdge = 380, kRamp = 184, kNarrow = 0.77;
-  return {{rate * kNarrow, kEdge},
-          {rate, kEdge},
-          {wide_rate, kEdge},
-          {rate * kNarrow * back, kEdge},
-          {rate * back, kEdge},
-          {wide_rate * back, kEdge},
-          kRamp,
-          start_us};
-}
-constexpr Constants kHopper = flash(0.64, 0.72, 0, 0.87);
-constexpr Constants kBlackwell = flash(0.59, 0.48, 40, 0.82);
-constexpr Constants kAmpere = flash(0.69, 0.60, 80, 0.85);
-constexpr Constants kHopperCuDnn{
-    {0.480, 440}, {0.669, 380}, {0.635, 300}, {0.495, 720}, {0.611, 1000}, {0.550, 860}, 0, 0};
-
-struct Known {
-  Constants constants;
-  const char* device;
-  bool same_generation;
+struct PassWork {
+  double flops, bytes;  // over those of the forward pass
+  std::int64_t launches;
 };
-Known constants_of(const Device& device, TrainingCore core) {
-  const bool hopper = device.generation == "hopper";
-  if (core == TrainingCore::CuDnn) return {kHopperCuDnn, "H100 SXM", hopper};
-  if (device.generation == "blackwell") return {kBlackwell, "B200", true};
-  if (device.generation == "ampere") return {kAmpere, "A100 PCIe", true};
-  return {kHopper, "H100 SXM", hopper};
+constexpr PassWork work_of(AttentionPass pass) {
+  switch (pass) {
+    case AttentionPass::Forward:
+      return {1, 1, 1};
+    case AttentionPass::Backward:
+      return {2.5, 3, kBackLaunches};
+    case AttentionPass::Both:
+      break;
+  }
+  return {3.5, 4, 1 + kBackLaunches};
+}
+
+double per_pair(const TrainingAttentionShape& s) {
+  return 2 * static_cast<double>(s.heads * (s.qk_dim + s.v_dim));
+}
+
+Work work_of(const TrainingAttentionInput& x) {
+  const TrainingAttentionShape& s = x.shape;
+  const PassWork pass = work_of(x.pass);
+  return {.flops = pass.flops * visible_pairs(s) * per_pair(s),
+          .bytes = pass.bytes * 2 *
+                   static_cast<double>(s.sequences * (s.queries * s.heads + s.keys * s.kv_heads) *
+                                       (s.qk_dim + s.v_dim))};
 }
 
 }  // namespace
@@ -58,6 +52,51 @@ double visible_pairs(const TrainingAttentionShape& shape) {
   return static_cast<double>(shape.sequences * shape.queries) * seen;
 }
 
+std::span<const ParameterField<TrainingAttentionParameters>> TrainingAttentionModel::fields() {
+  using P = TrainingAttentionParameters;
+  // What no table tells is as FlashAttention-3 has it on H100: heads of 64 reach 497 of 648 TFLOPS
+  // forward, and a tile costs as much as some 200 keys more, on the diagonal 100 (arXiv
+  // 2407.08608).
+  static constexpr bool kOptional = ParameterField<P>::kOptional;
+  static constexpr std::array<ParameterField<P>, 6> kFields{{
+      {"rate", &P::rate, 0.65, 0.1, 1},
+      {"narrow", &P::narrow, 0.77, 0.3, 1.5, kOptional},
+      {"wide", &P::wide, 1, 0.3, 1.5, kOptional},
+      {"tile_keys", &P::tile_keys, 200, 1, 2000, kOptional},
+      {"diagonal_keys", &P::diagonal_keys, 200, 1, 4000, kOptional},
+      {"start_us", &P::start_us, 5, 0.1, 200},
+  }};
+  return kFields;
+}
+
+bool TrainingAttentionModel::tells(std::string_view parameter, const Shape& x, const Shape& first) {
+  if (parameter == "narrow") return x.shape.qk_dim <= 64;
+  if (parameter == "wide") return x.shape.qk_dim > 128;
+  if (x.shape.keys == first.shape.keys) return false;
+  return parameter == (x.shape.causal ? "diagonal_keys" : "tile_keys");
+}
+
+double TrainingAttentionModel::us(const Shape& x, const Rates& r, const Parameters& p) {
+  const TrainingAttentionShape& s = x.shape;
+  const PassWork pass = work_of(x.pass);
+  const Work work = work_of(x);
+  const double width = s.qk_dim <= 64 ? p.narrow : s.qk_dim <= 128 ? 1 : p.wide;
+  const double beside = p.tile_keys + (s.causal ? p.diagonal_keys / 2 : 0);
+  const double edges = static_cast<double>(s.sequences * s.queries) * beside * per_pair(s);
+  const double compute = (work.flops + pass.flops * edges) / (r.peak * p.rate * width);
+  const double memory = work.bytes / (r.bandwidth * kCopyFraction);
+  return x.host_us + static_cast<double>(pass.launches) * r.launch + p.start_us +
+         std::max(compute, memory);
+}
+
+double TrainingAttentionModel::least_us(const Shape& x, const Rates& r) {
+  return least_us_of(work_of(x), r);
+}
+
+std::array<double, 2> TrainingAttentionModel::features(const Shape& x) {
+  return {static_cast<double>(x.shape.keys), static_cast<double>(x.shape.qk_dim)};
+}
+
 std::optional<TrainingCore> core_named(std::string_view name) {
   const auto found = std::ranges::find(kTrainingCoreNames, name);
   if (found == kTrainingCoreNames.end()) return {};
@@ -65,67 +104,51 @@ std::optional<TrainingCore> core_named(std::string_view name) {
 }
 
 TrainingCore usual_core(const Device& device) {
-  return device.generation == "hopper" ? TrainingCore::CuDnn : TrainingCore::FlashAttention3;
+  return device.generation == "ampere" ? TrainingCore::FlashAttention2 : TrainingCore::CuDnn;
 }
 
-TrainingAttention::TrainingAttention(const Device& device, TrainingCore core) : device_(device) {
-  const Known known = constants_of(device, core);
-  constants_ = known.constants;
-  use_ = {.kind = "training_attention",
-          .asked = std::string(name_of(core)),
-          .used = std::string(name_of(core)),
-          .axes = {},
-          .provenance = {.origin = Origin::Fitted,
-                         .source = core == TrainingCore::CuDnn
-                                       ? "cuDNN 9.19 on an H100 (validation/measured)"
-                                       : "arXiv 2407.08608 fig. 6, SimuMax@4dcaae5, "
-                                         "deepseek-ai/profile-data@4496024; constants by hand"},
-          .carried_from = device.name == known.device ? "" : known.device,
-          .other_generation = !known.same_generation};
+namespace {
+const std::array<std::string, 2> kVariants{"bf16_forward", "bf16_backward"};
 }
+
+TrainingAttention::TrainingAttention(const Device& device, TrainingCore core)
+    : device_(device),
+      models_(device, "training_attention", std::string(name_of(core)), kVariants) {}
 
 KernelCost TrainingAttention::forward(const TrainingAttentionShape& shape,
                                       DeviceShare share) const {
-  return cost(shape, share, false);
+  return cost({.shape = shape, .pass = AttentionPass::Forward}, share);
 }
 KernelCost TrainingAttention::backward(const TrainingAttentionShape& shape,
                                        DeviceShare share) const {
-  return cost(shape, share, true);
+  return cost({.shape = shape, .pass = AttentionPass::Backward}, share);
 }
 
-KernelCost TrainingAttention::cost(const TrainingAttentionShape& s, DeviceShare share,
-                                   bool backward) const {
+KernelCost TrainingAttention::cost(const TrainingAttentionInput& input, DeviceShare share) const {
   const Rates rates = rates_of(device_, Precision::BF16, share);
-  const double pairs = visible_pairs(s), keys = static_cast<double>(s.keys);
-  const double per_pair = 2 * static_cast<double>(s.heads * (s.qk_dim + s.v_dim));
-  const Constants& c = constants_;
-  const Curve& curve = s.qk_dim <= 64    ? (backward ? c.back_narrow : c.narrow)
-                       : s.qk_dim <= 128 ? (backward ? c.back_plain : c.plain)
-                                         : (backward ? c.back_wide : c.wide);
-  const double edges = s.causal ? static_cast<double>(s.sequences * s.queries) * curve.edge / 2 : 0;
-  double compute = (pairs + edges) * per_pair / (rates.peak * curve.rate);
-  double bytes = 2 * static_cast<double>(s.sequences * (s.queries * s.heads + s.keys * s.kv_heads) *
-                                         (s.qk_dim + s.v_dim));
-  double flops = pairs * per_pair;
-  if (backward) {
-    compute *= kBackFlops * (keys + c.ramp) / keys;
-    flops *= kBackFlops;
-    bytes *= kBackBytes;
-  }
-  const double memory = bytes / (rates.bandwidth * kCopyFraction);
-  const std::int64_t launches = backward ? kBackLaunches : 1;
+  const auto& [model, use] = models_.of(static_cast<std::size_t>(input.pass));
+  const Work work = work_of(input);
+  const std::int64_t launches = work_of(input.pass).launches;
   KernelCost cost;
-  cost.time = sim::seconds_rounded_up(1e-6 * (static_cast<double>(launches) * rates.launch +
-                                              constants_.start_us + std::max(compute, memory)));
-  cost.flops = sim::Flops(flops);
-  cost.bytes = sim::Bytes(std::llround(bytes));
-  cost.bound = compute > memory ? Bound::Compute : Bound::Memory;
+  double us = 0;
+  if (model) {
+    const Estimate e = model->estimate(input, rates);
+    us = e.us;
+    cost.trust = trust_of(e, &use);
+  } else {
+    us = roofline_us(work, rates, static_cast<double>(launches));
+    cost.trust = {.p10 = std::pow(kRooflineLow, kDecile),
+                  .p90 = std::pow(kRooflineHigh, kDecile),
+                  .low = kRooflineLow,
+                  .high = kRooflineHigh,
+                  .use = &use};
+  }
+  cost.time = sim::seconds_rounded_up(1e-6 * us);
+  cost.flops = sim::Flops(work.flops);
+  cost.bytes = sim::Bytes(std::llround(work.bytes));
+  cost.bound =
+      work.flops / rates.peak > work.bytes / rates.bandwidth ? Bound::Compute : Bound::Memory;
   cost.launches = launches;
-  cost.trust = {.p10 = std::pow(kLow, kDecile),
-                .p90 = std::pow(kHigh, kDecile),
-                .low = kLow,
-                .high = kHigh,
-                .use = &use_};
   return cost;
 }
 

@@ -56,6 +56,10 @@ constexpr Must kMusts[] = {
     {"h100 deepep_normal deepep combine_internode", 11, 23},
     {"h100 deepep_normal deepep dispatch", 6, 18},
     {"h100 deepep_normal deepep combine", 10, 24},
+    {"h100 training_attention", 5, 12},
+    // Of one length, few heads of which wait for their launch.
+    {"b200 training_attention", kNone, kNone},
+    {"a100 training_attention", 5, 12},
     {"b200 gemm trtllm bf16", 5.5, 15},
     {"b200 gemm trtllm fp8", 4, 11},
     {"b200 gemm trtllm nvfp4", 4, 13},

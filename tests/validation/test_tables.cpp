@@ -245,6 +245,53 @@ TEST_CASE("H200 reads its memory faster than H100 and computes as fast") {
   CHECK(dense <= 1);
 }
 
+TEST_CASE("tables of training have cores and products by pass, for the device that a row names") {
+  const std::string columns =
+      "device,implementation,pass,precision,causal,heads,kv_heads,qk_dim,v_dim,batch,seq,time_us\n";
+  const std::string shape = ",fp16,True,16,16,128,128,4,4096,";
+  const CsvTable cores =
+      CsvTable::parse(columns + "h100_sxm,flash_attention_3,forward" + shape + "474.7\n" +
+                          "h100_sxm,flash_attention_3,backward" + shape + "\n" +
+                          "h100_pcie,flash_attention_3,forward" + shape + "\n" +
+                          "b200,flash_attention_3,forward" + shape + "\n",
+                      "t.csv");
+  CHECK(detect_kind(cores) == "attention_backward");
+  const auto predictions = predict_table("attention_backward", cores, h100(), "");
+  REQUIRE(predictions.size() == 2);
+  CHECK(predictions[0].task->variant() == "fp16_forward");
+  // The card with another board is priced as this one, and says so; another chip is not.
+  REQUIRE(predictions[0].estimates.size() == 2);
+  CHECK(predictions[0].estimates[0].us == doctest::Approx(474.7).epsilon(0.05));
+  CHECK(predictions[0].task->items()[0].guess.empty());
+  CHECK(predictions[0].task->items()[1].guess == "device \"h100_pcie\" read as H100 SXM");
+  CHECK(predictions.apart.size() == 1);
+  CHECK(predictions[1].estimates[0].us / predictions[0].estimates[0].us ==
+        doctest::Approx(3.1).epsilon(0.05));
+
+  // A weight's gradient has the weight's shape and its tokens as depth; two products in one row are
+  // as long as both, groups as long as each in turn.
+  const CsvTable products = CsvTable::parse(
+      "implementation,pass,precision,accumulate,groups,m,n,k,time_us\n"
+      "deepgemm,wgrad,fp8_block,fp32,1,7168,4096,4096,\n"
+      "deepgemm,wgrad,fp8_block,fp32,4,7168,4096,4096,\n"
+      "deepgemm,forward,fp8_block,no,1,4096,4096,7168,\n"
+      "deepgemm,forward,fp8_block,no,1,4096,sum of 2,7168/4096;7168/4096,\n"
+      "deepgemm,dgrad,fp8_block,no,1,4096,7168,4096,\n"
+      "deepgemm,dgrad,fp8_block,no,1,4096,sum of 1,7168/4096,\n",
+      "t.csv");
+  CHECK(detect_kind(products) == "gemm_backward");
+  const hardware::Device h800 = hardware::load_device("configs/devices/h800.yaml");
+  std::map<std::size_t, double> us;
+  for (const TaskPrediction& p : predict_table("gemm_backward", products, h800, ""))
+    for (std::size_t i = 0; i < p.estimates.size(); ++i)
+      us[p.task->items()[i].row] = p.estimates[i].us;
+  CHECK(us.at(1) == doctest::Approx(4 * us.at(0)));
+  CHECK(us.at(3) == doctest::Approx(2 * us.at(2)));
+  CHECK(us.at(5) == doctest::Approx(us.at(4)));
+  // Beside the same product forward: 6 bytes of each of 7,168 x 4,096 sums at 0.85 of 3,352 GB/s.
+  CHECK(us.at(0) > us.at(2));
+}
+
 TEST_CASE("an unknown kind is refused with those there are") {
   CHECK(error_of("gem", kGemm).find("there is no kind of table \"gem\"; they are gemm, moe") == 0);
   CHECK(error_of("gem", kGemm).find("did you mean gemm?") != std::string::npos);

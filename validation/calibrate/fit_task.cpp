@@ -23,6 +23,10 @@ constexpr double kOutlier = 0.6931471805599453;  // a factor of two
 // With fewer held-out items than this the tails of an interval are a few of them: a prior's
 // interval, from thousands, is no narrower.
 constexpr std::size_t kFewHeldOut = 100;
+// With fewer than this there are no tails: as far on either side, and wider as the
+// fewer there are.
+constexpr std::size_t kNoTails = 24;
+constexpr double kMoreItems = 4;  // half-widths are (n + 4) / n times what was missed
 
 // Items that may be fitted on.
 std::vector<std::size_t> usable(const Task& task) {
@@ -163,6 +167,13 @@ Candidate& best_of(std::vector<Candidate>& candidates, bool prior) {
   return *best;
 }
 
+hardware::Interval without_tails(std::span<const HeldOut> held) {
+  const double n = static_cast<double>(held.size()), wider = (n + kMoreItems) / n;
+  std::vector<HeldOut> raised(held.begin(), held.end());
+  for (HeldOut& h : raised) h.ln_ratio *= wider;
+  return both_sides(raised);
+}
+
 void set_valid(const Task& task, const std::vector<std::size_t>& items, FittedModel& model) {
   const std::vector<std::string_view> names = task.axis_names();
   for (const std::size_t i : items) {
@@ -217,6 +228,7 @@ FitResult fit_task(const Task& task, const FitOptions& options) {
   if (prior) add_valid(*prior, model);
   if (!held.empty()) {
     model.interval = intervals_of(task, held);
+    if (held.size() < kNoTails) model.interval[""] = without_tails(held);
     if (prior && held.size() < kFewHeldOut) widen(model.interval, prior->interval);
     result.hold_out = summary_of(held);
     model.median_error_percent = result.hold_out.median;

@@ -53,6 +53,8 @@ class Task {
     return i.measured_us > 0 && !i.anomalous && !i.screened && i.guess.empty();
   }
 
+  // Measured rows that a fit without a prior takes: of formulas with up to 17 parameters.
+  virtual std::int64_t least_points() const { return 24; }
   // Whether it is made of other models' kernels, with nothing of its own to fit or to choose.
   virtual bool composed() const { return false; }
   virtual std::span<const ParameterInfo> parameters() const = 0;
@@ -85,16 +87,29 @@ class ModelTask : public Task {
             const hardware::Rates& rates)
       : Task(std::move(kind), std::move(implementation), std::move(variant)), rates_(rates) {}
 
-  // The first shape says which optional parameters the task tells of: those of a variant are alike.
+  // An optional parameter is one of the task's from the first shape on that tells of it, by itself
+  // or beside the first of all.
   void add(Item item, typename M::Shape shape) {
-    if (shapes_.empty())
-      for (const auto& f : M::fields())
-        if (!f.optional || tells(f.name, shape))
-          info_.push_back({f.name, f.initial, f.least, most_of(f, shape)});
+    std::size_t at = 0;  // in the order of the fields
+    for (const auto& f : M::fields()) {
+      const bool known = at < info_.size() && info_[at].name == f.name;
+      if (!known && (f.optional ? tells(f.name, shape) : shapes_.empty()))
+        info_.insert(info_.begin() + static_cast<std::ptrdiff_t>(at),
+                     {f.name, f.initial, f.least, most_of(f, shape)});
+      else if (!known)
+        continue;
+      ++at;
+    }
     items_.push_back(std::move(item));
     shapes_.push_back(std::move(shape));
   }
 
+  std::int64_t least_points() const override {
+    if constexpr (requires { M::kLeastPoints; })
+      return M::kLeastPoints;
+    else
+      return Task::least_points();
+  }
   std::span<const ParameterInfo> parameters() const override { return info_; }
   double model_us(std::size_t item, std::span<const double> parameters) const override {
     typename M::Parameters p;
@@ -145,8 +160,10 @@ class ModelTask : public Task {
     else
       return field.most;
   }
-  static bool tells(std::string_view parameter, const typename M::Shape& shape) {
-    if constexpr (requires { M::tells(parameter, shape); })
+  bool tells(std::string_view parameter, const typename M::Shape& shape) const {
+    if constexpr (requires { M::tells(parameter, shape, shape); })
+      return M::tells(parameter, shape, shapes_.empty() ? shape : shapes_.front());
+    else if constexpr (requires { M::tells(parameter, shape); })
       return M::tells(parameter, shape);
     else
       return false;

@@ -10,6 +10,9 @@ std::string detect_kind(const sim::io::CsvTable& table) {
   const auto has = [&](std::string_view column) { return table.find_column(column).has_value(); };
   if (has("op") && has("loads")) return "points";
   if (has("gemm_dtype")) return "gemm";
+  if (has("op") && has("width_k")) return "points_training";
+  if (has("pass") && has("qk_dim")) return "attention_backward";
+  if ((has("pass") || has("stage")) && has("m") && has("n") && has("k")) return "gemm_backward";
   if (has("op_name") && has("kernel_source") && has("moe_ep_size")) return "trtllm_alltoall";
   if (has("moe_dtype")) return has("num_slots") ? "wideep_moe" : "moe";
   if (has("moe_ep_size")) return "wideep_moe";

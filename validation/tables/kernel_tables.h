@@ -43,4 +43,18 @@ Tasks read_context_mla_module(const sim::io::CsvTable&, const hardware::Device&,
 Tasks read_generation_mla_module(const sim::io::CsvTable&, const hardware::Device&,
                                  const std::string& impl);
 
+// Kernels of training. Attention cores, forward, backward or both, as kind "training_attention":
+// device, implementation, pass (or stage), precision, causal, heads, kv_heads, qk_dim, v_dim,
+// batch, seq (or m), time_us. What moesim's own script measured (validation/measured) of them.
+Tasks read_attention_backward(const sim::io::CsvTable&, const hardware::Device&,
+                              const std::string& impl);
+Tasks read_training_points(const sim::io::CsvTable&, const hardware::Device&,
+                           const std::string& impl);
+// Products forward (m x n, depth k), and the gradients of their inputs and weights, each row in its
+// own shape; composed of the kernels that a step composes them of: device, implementation, pass (or
+// stage), precision, accumulate, groups, m, n, k, time_us, includes_quantisation. k may list
+// several products, IN/OUT;IN/OUT.
+Tasks read_gemm_backward(const sim::io::CsvTable&, const hardware::Device&,
+                         const std::string& impl);
+
 }  // namespace moesim::validation

@@ -1,6 +1,7 @@
 #include <array>
 
 #include "sim/error.h"
+#include "validation/tables/composed_task.h"
 #include "validation/tables/eager_modules.h"
 #include "validation/tables/kernel_tables.h"
 #include "validation/tables/table_reader.h"
@@ -9,55 +10,12 @@
 namespace moesim::validation {
 namespace {
 
-using hardware::Estimate;
-
-// A block is the sum of kernels that other tables are fitted on: nothing of its own is searched.
-class ComposedTask : public Task {
- public:
-  using Task::Task;
-  void add(Item item, const Estimate& estimate) {
-    items_.push_back(std::move(item));
-    estimates_.push_back(estimate);
-  }
-
-  bool composed() const override { return true; }
-  std::span<const ParameterInfo> parameters() const override { return {}; }
-  double model_us(std::size_t item, std::span<const double>) const override {
-    return estimates_[item].us;
-  }
-  double least_us(std::size_t) const override { return 0; }
-  std::string_view regime(std::size_t) const override { return "all"; }
-  std::vector<std::string_view> feature_names() const override { return {}; }
-  std::vector<std::string_view> counted_features() const override { return {}; }
-  std::vector<double> features(std::size_t) const override { return {}; }
-  std::vector<std::string_view> axis_names() const override { return {}; }
-  std::vector<double> axes(std::size_t) const override { return {}; }
-  std::vector<std::vector<double>> knots() const override { return {}; }
-  std::vector<Estimate> estimates(const hardware::FittedModel&, double) const override {
-    return estimates_;
-  }
-
- private:
-  std::vector<Estimate> estimates_;
-};
-
 // The engines whose GEMM and attention are priced apart; others are priced as the first.
 hardware::KernelChoice kernels_of(const std::string& impl) {
   constexpr std::array<std::string_view, 3> kEngines{"trtllm", "sglang", "vllm"};
   const bool known = std::ranges::find(kEngines, impl) != kEngines.end();
   const std::string engine = known ? impl : std::string(kEngines[0]);
   return {.gemm = engine, .moe = engine, .attention = engine};
-}
-
-// `beside_us`: beside the kernels; it is as far off as they are.
-Estimate estimate_of(const workloads::Work& work, double beside_us) {
-  const auto ps = static_cast<double>(work.time.count());
-  return {.us = sim::to_us(work.time) + beside_us,
-          .low = work.low_ps / ps,
-          .high = work.high_ps / ps,
-          .p10 = work.p10_ps / ps,
-          .p90 = work.p90_ps / ps,
-          .extrapolated = work.extrapolated() > sim::Duration{}};
 }
 
 Tasks read(const std::string& kind, const sim::io::CsvTable& table, const hardware::Device& device,

@@ -76,8 +76,8 @@ void TableReader::guess(std::size_t row, std::string_view column, std::string_vi
                      taken);
 }
 
-void TableReader::set_apart(std::size_t row, std::string_view column) const {
-  throw NothingNear{fmt::format("{} \"{}\" is not known", column, text(row, column))};
+void TableReader::set_apart(std::size_t row, std::string_view column, std::string_view is) const {
+  throw NothingNear{fmt::format("{} \"{}\" {}", column, text(row, column), is)};
 }
 
 std::string TableReader::guess_of(std::size_t row) const {

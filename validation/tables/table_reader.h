@@ -55,8 +55,10 @@ class TableReader {
   }
   // The row's word of a column is read as `taken`, which is not what it says.
   void guess(std::size_t row, std::string_view column, std::string_view taken) const;
-  // Nothing is near the row's word of a column. Ends the row's reading, within for_each_row.
-  [[noreturn]] void set_apart(std::size_t row, std::string_view column) const;
+  // Nothing is near the row's word of a column, which `is` why. Ends the row's reading, within
+  // for_each_row.
+  [[noreturn]] void set_apart(std::size_t row, std::string_view column,
+                              std::string_view is = "is not known") const;
   // "moe_dtype "fp6" read as fp8", of a row; empty where nothing was guessed.
   std::string guess_of(std::size_t row) const;
   const std::vector<RowApart>& apart() const { return apart_; }

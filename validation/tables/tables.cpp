@@ -45,6 +45,9 @@ constexpr std::array kKinds{
     Kind{"generation_mla", "trtllm", read_generation_mla},
     Kind{"context_mla_module", "trtllm", read_context_mla_module},
     Kind{"generation_mla_module", "trtllm", read_generation_mla_module},
+    Kind{"attention_backward", "cudnn", read_attention_backward},
+    Kind{"gemm_backward", "transformer_engine", read_gemm_backward},
+    Kind{"points_training", "cudnn", read_training_points},
     // As public tables call them.
     Kind{"mla_context_module", "trtllm", read_context_mla_module},
     Kind{"mla_generation_module", "trtllm", read_generation_mla_module},

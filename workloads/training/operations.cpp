@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "hardware/kernels/training_product.h"
 #include "sim/check.h"
 #include "workloads/step/layer_work.h"
 
@@ -110,25 +111,25 @@ Sums sums_of(const Operations& operations, const Recompute& recompute) {
 void OperationPricing::add_product(Operation& to, std::int64_t m, std::int64_t n, std::int64_t k,
                                    Precision precision, Arrives arrives) const {
   if (m == 0 || n == 0 || k == 0) return;
-  const auto gemm = [&](std::int64_t rows, std::int64_t columns, std::int64_t depth,
-                        bool quantised) {
-    const KernelCost cost = kernels.gemm(
-        {.m = rows, .n = columns, .k = depth, .precision = precision, .quantised = quantised},
-        share);
+  const hardware::TrainingProduct product{.m = m,
+                                          .n = n,
+                                          .k = k,
+                                          .precision = precision,
+                                          .accumulate_bytes = accumulate_bytes,
+                                          .x_cast = arrives.x,
+                                          .dy_cast = arrives.dy};
+  const auto sustained = [&](const KernelCost& cost) {
     return precision == Precision::BF16 ? slowed(cost, slowdown) : cost;
   };
   const auto cast = [&](std::int64_t numbers) {
     return kernels.elementwise({.bytes = sim::Bytes(kCast * numbers)}, share);
   };
-  to.forward += gemm(m, n, k, arrives.x);
-  to.input += gemm(m, k, n, arrives.dy);
-  KernelCost weight = gemm(n, k, m, false);
-  // The sum is read and written where the product alone would be written.
-  const sim::Bytes sum(
-      std::llround((2 * accumulate_bytes - kElement) * static_cast<double>(n * k)));
-  KernelCost added = kernels.elementwise({.bytes = sum, .launches = 0}, share);
-  weight.bytes += sum;
-  weight.time += added.time;
+  to.forward += sustained(product_forward(kernels, product, share));
+  to.input += sustained(product_input(kernels, product, share));
+  KernelCost weight = sustained(product_weight(kernels, product, share));
+  const KernelCost sum = product_sum(kernels, product, share);
+  weight.bytes += sum.bytes;
+  weight.time += sum.time;
   to.weight += weight;
   if (!below_16_bits(precision)) return;
   // What comes in 8 bits is cast by columns when it is needed.

@@ -1,11 +1,8 @@
 // What the parts of a layer cost in training on one GPU: forward, the gradients of their inputs and
 // of their weights. Exchanges are elsewhere (layer_passes.h).
 //
-//   product       y[m, n] = x[m, k] w[n, k]^T: gradients [m, k] = dy w and [n, k] += dy^T x, each
-//                 priced as a GEMM of its own shape. The last is added to a sum of fp32: 6 n k
-//                 bytes more (bf16: 2), which nothing hides. So are grouped products on B200 within
-//                 15 % (21 % where k is 1,536), DeepGEMM's from 2,048 tokens within 11 %, with no
-//                 constant fitted (SimuMax@4dcaae5; DeepGEMM#74, #95, #107)
+//   product       forward and the gradients of its input and of its weight: a GEMM of its own shape
+//                 each (hardware/kernels/training_product.h)
 //   below 16 bits the GEMM's price holds the cast of its input by rows; casts by columns, which the
 //                 weights' gradient reads, come beside it: 3 bytes a number of x forward, of dy
 //                 backward. Where tokens are sent in 8 bits experts need no cast by rows of them,

@@ -400,8 +400,8 @@ TEST_CASE("kernels of training are named as its own, and others are refused") {
               name + "\"");
   }
   CHECK(refused("attention: vllm") ==
-        "x.yaml:6:22: kernels.attention: attention is trained by flash_attention_3 or cudnn "
-        "(training.attention), not \"vllm\"");
+        "x.yaml:6:22: kernels.attention: attention is trained by flash_attention_3 or cudnn or "
+        "flash_attention_2 (training.attention), not \"vllm\"");
   CHECK(refused("gemm: cudnn").starts_with("x.yaml:6:17: kernels.gemm: there is no "));
   // Megatron-Core's names of exchanges.
   CHECK(kernels("all_to_all: allgather").deployment.tokens ==

@@ -30,7 +30,6 @@ using sim::io::Json;
 using validation::FitResult;
 using validation::Task;
 
-constexpr std::int64_t kLeastPoints = 24;  // with a prior; a formula has up to 17 parameters
 constexpr std::size_t kShownOutliers = 10;
 
 struct Fitted {
@@ -118,10 +117,10 @@ std::optional<Fitted> fit(const Task& task, const sim::io::CsvTable& table,
                            ? "figures that are no fit's (" + prior->provenance.source + ")"
                            : "the parameters of " + prior->carried_from);
   options.nearest = siblings.nearest_to(task);
-  if (measured == 0 || (measured < kLeastPoints && !(siblings.prior && prior))) {
+  if (measured == 0 || (measured < task.least_points() && !(siblings.prior && prior))) {
     err << fmt::format(
         "{}: {} is left out: {} measured rows; a fit takes {}, or one and a --prior\n",
-        table.name(), title_of(task), measured, kLeastPoints);
+        table.name(), title_of(task), measured, task.least_points());
     return {};
   }
   // A residual table knows the node counts that it has seen, and nothing of others.

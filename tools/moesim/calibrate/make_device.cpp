@@ -28,7 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kLeastPoints = 24;    // to fit on; a formula has up to 17 parameters
 constexpr std::int64_t kLeastWithPrior = 6;  // where the base has a fit of its own to start from
 
 // Which kinds the points are of, and by whom.
@@ -69,8 +68,8 @@ void fit_one(Calibration& c, const std::string& table_kind, const validation::Ta
   const std::int64_t points = measured_rows(task);
   const auto* prior =
       hardware::choose_fitted(c.base, task.kind(), task.implementation(), task.variant()).model;
-  if (points < kLeastPoints || validation::has_few_sizes(task)) options.prior = prior;
-  if (points < (options.prior != nullptr ? kLeastWithPrior : kLeastPoints)) {
+  if (points < task.least_points() || validation::has_few_sizes(task)) options.prior = prior;
+  if (points < (options.prior != nullptr ? kLeastWithPrior : task.least_points())) {
     c.not_fitted.push_back(fmt::format("{} {} {}: {} points are too few", task.kind(),
                                        task.implementation(), task.variant(), points));
     return;
