@@ -30,26 +30,33 @@ constexpr PassWork work_of(AttentionPass pass) {
   return {3.5, 4, 1 + kBackLaunches};
 }
 
+double real(std::int64_t n) {
+  return static_cast<double>(n);
+}
+
+double queries_of(const TrainingAttentionShape& s) {
+  return real(s.sequences) * real(s.queries);
+}
+
 double per_pair(const TrainingAttentionShape& s) {
-  return 2 * static_cast<double>(s.heads * (s.qk_dim + s.v_dim));
+  return 2 * real(s.heads) * real(s.qk_dim + s.v_dim);
 }
 
 Work work_of(const TrainingAttentionInput& x) {
   const TrainingAttentionShape& s = x.shape;
   const PassWork pass = work_of(x.pass);
+  const double rows = real(s.queries) * real(s.heads) + real(s.keys) * real(s.kv_heads);
   return {.flops = pass.flops * visible_pairs(s) * per_pair(s),
-          .bytes = pass.bytes * 2 *
-                   static_cast<double>(s.sequences * (s.queries * s.heads + s.keys * s.kv_heads) *
-                                       (s.qk_dim + s.v_dim))};
+          .bytes = pass.bytes * 2 * real(s.sequences) * rows * real(s.qk_dim + s.v_dim)};
 }
 
 }  // namespace
 
 double visible_pairs(const TrainingAttentionShape& shape) {
-  const auto n = static_cast<double>(shape.keys), w = static_cast<double>(shape.window);
-  if (!shape.causal) return static_cast<double>(shape.sequences * shape.queries) * n;
+  const double n = real(shape.keys), w = real(shape.window);
+  if (!shape.causal) return queries_of(shape) * n;
   const double seen = shape.window > 0 && w < n ? w - w * w / (2 * n) : (n + 1) / 2;
-  return static_cast<double>(shape.sequences * shape.queries) * seen;
+  return queries_of(shape) * seen;
 }
 
 std::span<const ParameterField<TrainingAttentionParameters>> TrainingAttentionModel::fields() {
@@ -82,7 +89,7 @@ double TrainingAttentionModel::us(const Shape& x, const Rates& r, const Paramete
   const Work work = work_of(x);
   const double width = s.qk_dim <= 64 ? p.narrow : s.qk_dim <= 128 ? 1 : p.wide;
   const double beside = p.tile_keys + (s.causal ? p.diagonal_keys / 2 : 0);
-  const double edges = static_cast<double>(s.sequences * s.queries) * beside * per_pair(s);
+  const double edges = queries_of(s) * beside * per_pair(s);
   const double compute = (work.flops + pass.flops * edges) / (r.peak * p.rate * width);
   const double memory = work.bytes / (r.bandwidth * kCopyFraction);
   return x.host_us + static_cast<double>(pass.launches) * r.launch + p.start_us +
@@ -94,7 +101,7 @@ double TrainingAttentionModel::least_us(const Shape& x, const Rates& r) {
 }
 
 std::array<double, 2> TrainingAttentionModel::features(const Shape& x) {
-  return {static_cast<double>(x.shape.keys), static_cast<double>(x.shape.qk_dim)};
+  return {real(x.shape.keys), real(x.shape.qk_dim)};
 }
 
 std::optional<TrainingCore> core_named(std::string_view name) {

@@ -268,6 +268,21 @@ TEST_CASE("tables of training have cores and products by pass, for the device th
   CHECK(predictions[1].estimates[0].us / predictions[0].estimates[0].us ==
         doctest::Approx(3.1).epsilon(0.05));
 
+  const auto refused = [&](const std::string& row) {
+    return error_of("attention_backward", columns + row + "\n");
+  };
+  CHECK(refused("h100,cudnn,backward,bf16,maybe,16,16,128,128,4,4096,") ==
+        "t.csv:2: causal: expected True or False, not \"maybe\"");
+  CHECK(refused("h100,cudnn,back,bf16,True,16,16,128,128,4,4096,") ==
+        "t.csv:2: pass: expected forward, backward or forward+backward, not \"back\"");
+  CHECK(refused("h100,cudnn,backward,bf16,True,16,32,128,128,4,4096,") ==
+        "t.csv:2: kv_heads: expected at most heads, not \"32\"");
+  // A format that no core of training has is read as the one there is, and says so.
+  const CsvTable eight =
+      CsvTable::parse(columns + "h100,cudnn,backward,fp8,True,16,16,128,128,4,4096,\n", "t.csv");
+  CHECK(predict_table("attention_backward", eight, h100(), "")[0].task->items()[0].guess ==
+        "precision \"fp8\" read as bf16");
+
   // A weight's gradient has the weight's shape and its tokens as depth; two products in one row are
   // as long as both, groups as long as each in turn.
   const CsvTable products = CsvTable::parse(

@@ -47,11 +47,16 @@ std::string_view first_of(const TableReader& reader, std::string_view a, std::st
   return reader.has(a) ? a : b;
 }
 
+// A word for yes or no; a gradient's sum may be named by its format.
 bool yes(const TableReader& reader, std::size_t row, std::string_view column, bool otherwise) {
+  constexpr std::array<std::string_view, 3> kNo{"false", "no", "0"};
+  constexpr std::array<std::string_view, 5> kYes{"true", "yes", "1", "fp32", "bf16"};
   if (!reader.has(column)) return otherwise;
   const std::string text = letters_of(reader.text(row, column));
   if (text.empty()) return otherwise;
-  return text != "false" && text != "no" && text != "0";
+  if (std::ranges::find(kNo, text) != kNo.end()) return false;
+  if (std::ranges::find(kYes, text) == kYes.end()) reader.fail(row, column, "True or False");
+  return true;
 }
 
 // Tables of several kinds of kernels say which a row is of.
@@ -105,8 +110,10 @@ Tasks read_attention_backward(const sim::io::CsvTable& table, const hardware::De
     x.shape.v_dim = reader.count(row, "v_dim");
     x.shape.causal = yes(reader, row, "causal", true);
     // Both formats of 16 bits have the same rates; what was timed in which stays apart.
-    const bool half = reader.text(row, format) == "fp16";
-    if (!half) reader.precision(row, format);
+    const bool half =
+        letters_of(reader.text(row, format)) == "fp16" || reader.text(row, format) == "float16";
+    if (!half && reader.precision(row, format) != Precision::BF16)
+      reader.guess(row, format, "bf16");
     Item item = reader.item(row, "time_us");
     hold_out_by(item, x.shape);
     builder.add(implementation_of(reader, row, impl), variant_of(half ? "fp16" : "bf16", x.pass),
@@ -155,6 +162,12 @@ enum class ProductPass { Forward, Input, Weight };
 struct Product {
   std::int64_t m, n, k;  // of what is computed
 };
+constexpr double kMostNumbers = 9007199254740992;  // 2^53: their bytes are whole numbers
+double largest_of(const Product& p) {
+  const auto m = static_cast<double>(p.m), n = static_cast<double>(p.n),
+             k = static_cast<double>(p.k);
+  return std::max({m * n, n * k, m * k});
+}
 // Of y[m, n] = x[m, k] w[n, k]^T.
 Product shaped(ProductPass pass, std::int64_t m, std::int64_t n, std::int64_t k) {
   switch (pass) {
@@ -299,8 +312,11 @@ Tasks read_gemm_backward(const sim::io::CsvTable& table, const hardware::Device&
     try {
       workloads::Work sum;
       const Row common = pricing.row_of(row, pass);
-      for (const Product& product : products_of(reader, row, pass))
+      for (const Product& product : products_of(reader, row, pass)) {
+        if (largest_of(product) > kMostNumbers)
+          reader.fail(row, "m", "matrices of at most 2^53 numbers");
         sum.add(ProductPricing::work(common, kernels, product), groups);
+      }
       Item item = reader.item(row, "time_us");
       item.guess = reader.guess_of(row);
       auto& task = tasks[named + " " + std::string(*found)];
