@@ -268,6 +268,22 @@ TEST_CASE("tables of training have cores and products by pass, for the device th
   CHECK(predictions[1].estimates[0].us / predictions[0].estimates[0].us ==
         doctest::Approx(3.1).epsilon(0.05));
 
+  // Both passes without a fit of the two in one are one after the other.
+  const CsvTable both =
+      CsvTable::parse(columns +
+                          "h100,cudnn,forward,bf16,True,16,16,128,128,2,4096,\n"
+                          "h100,cudnn,backward,bf16,True,16,16,128,128,2,4096,\n"
+                          "h100,cudnn,forward+backward,bf16,True,16,16,128,128,2,4096,\n",
+                      "t.csv");
+  std::map<std::size_t, hardware::Estimate> passes;
+  for (const TaskPrediction& p : predict_table("attention_backward", both, h100(), ""))
+    for (std::size_t i = 0; i < p.estimates.size(); ++i)
+      passes[p.task->items()[i].row] = p.estimates[i];
+  REQUIRE(passes.size() == 3);
+  CHECK(passes[2].us == doctest::Approx(passes[0].us + passes[1].us));
+  CHECK(passes[2].high * passes[2].us ==
+        doctest::Approx(passes[0].high * passes[0].us + passes[1].high * passes[1].us));
+
   const auto refused = [&](const std::string& row) {
     return error_of("attention_backward", columns + row + "\n");
   };
@@ -276,7 +292,7 @@ TEST_CASE("tables of training have cores and products by pass, for the device th
   CHECK(refused("h100,cudnn,back,bf16,True,16,16,128,128,4,4096,") ==
         "t.csv:2: pass: expected forward, backward or forward+backward, not \"back\"");
   CHECK(refused("h100,cudnn,backward,bf16,True,16,32,128,128,4,4096,") ==
-        "t.csv:2: kv_heads: expected at most heads, not \"32\"");
+        "t.csv:2: kv_heads: expected a divisor of heads, not \"32\"");
   // A format that no core of training has is read as the one there is, and says so.
   const CsvTable eight =
       CsvTable::parse(columns + "h100,cudnn,backward,fp8,True,16,16,128,128,4,4096,\n", "t.csv");

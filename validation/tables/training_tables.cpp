@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 
+#include "hardware/choose_fitted.h"
 #include "hardware/kernels/training_attention.h"
 #include "hardware/kernels/training_product.h"
 #include "sim/error.h"
@@ -55,7 +56,9 @@ bool yes(const TableReader& reader, std::size_t row, std::string_view column, bo
   const std::string text = letters_of(reader.text(row, column));
   if (text.empty()) return otherwise;
   if (std::ranges::find(kNo, text) != kNo.end()) return false;
-  if (std::ranges::find(kYes, text) == kYes.end()) reader.fail(row, column, "True or False");
+  if (std::ranges::find(kYes, text) == kYes.end())
+    reader.fail(row, column,
+                column == "accumulate" ? "fp32, bf16, True, False or no" : "True or False");
   return true;
 }
 
@@ -87,6 +90,55 @@ void hold_out_by(Item& item, const hardware::TrainingAttentionShape& s) {
   item.finer = {fmt::format("heads{:03}x{:03}", s.heads, s.qk_dim)};
 }
 
+// Both passes of an implementation that has each fitted, and not the two in one: one after another.
+class BothPasses {
+ public:
+  BothPasses(const hardware::Device& device, const std::string& impl, std::string_view precision)
+      : forward_(fit_of(device, impl, precision, AttentionPass::Forward)),
+        backward_(fit_of(device, impl, precision, AttentionPass::Backward)) {}
+
+  static bool answer(const hardware::Device& device, const std::string& impl,
+                     std::string_view precision) {
+    const auto own = [&](AttentionPass pass) {
+      const auto chosen = choose(device, impl, precision, pass);
+      return chosen.model != nullptr && chosen.model->implementation == impl;
+    };
+    const auto both = choose(device, impl, precision, AttentionPass::Both);
+    const bool fitted = both.model != nullptr && !both.stand_in && both.model->carried_from.empty();
+    return !fitted && own(AttentionPass::Forward) && own(AttentionPass::Backward);
+  }
+
+  hardware::Estimate of(TrainingAttentionInput x, const hardware::Rates& rates) const {
+    x.pass = AttentionPass::Forward;
+    const hardware::Estimate f = forward_.estimate(x, rates);
+    x.pass = AttentionPass::Backward;
+    const hardware::Estimate b = backward_.estimate(x, rates);
+    const double us = f.us + b.us;
+    const auto mean = [&](double of_f, double of_b) { return (f.us * of_f + b.us * of_b) / us; };
+    return {.us = us,
+            .low = mean(f.low, b.low),
+            .high = mean(f.high, b.high),
+            .p10 = mean(f.p10, b.p10),
+            .p90 = mean(f.p90, b.p90),
+            .outside = f.outside | b.outside,
+            .extrapolated = f.extrapolated || b.extrapolated};
+  }
+
+ private:
+  using Fit = hardware::Fitted<TrainingAttentionModel>;
+  static hardware::Chosen choose(const hardware::Device& device, const std::string& impl,
+                                 std::string_view precision, AttentionPass pass) {
+    return hardware::choose_fitted(device, "training_attention", impl, variant_of(precision, pass));
+  }
+  static Fit fit_of(const hardware::Device& device, const std::string& impl,
+                    std::string_view precision, AttentionPass pass) {
+    const hardware::Chosen chosen = choose(device, impl, precision, pass);
+    return Fit(*chosen.model, chosen.doubt);
+  }
+
+  Fit forward_, backward_;
+};
+
 }  // namespace
 
 Tasks read_attention_backward(const sim::io::CsvTable& table, const hardware::Device& device,
@@ -96,6 +148,12 @@ Tasks read_attention_backward(const sim::io::CsvTable& table, const hardware::De
   const std::string_view pass = first_of(reader, "pass", "stage"),
                          length = first_of(reader, "seq", "m"),
                          format = first_of(reader, "precision", "out_dtype");
+  const hardware::Rates rates = hardware::rates_of(device, Precision::BF16);
+  struct Summed {
+    BothPasses price;
+    std::unique_ptr<ComposedTask> task;
+  };
+  std::map<std::string, Summed> summed;
   reader.for_each_row([&](std::size_t row) {
     if (!is_attention(reader, row, true)) return;
     look_at_device(reader, row, device);
@@ -105,7 +163,7 @@ Tasks read_attention_backward(const sim::io::CsvTable& table, const hardware::De
     x.shape.queries = x.shape.keys = reader.count(row, length);
     x.shape.heads = reader.count(row, "heads");
     x.shape.kv_heads = reader.count(row, "kv_heads");
-    if (x.shape.kv_heads > x.shape.heads) reader.fail(row, "kv_heads", "at most heads");
+    if (x.shape.heads % x.shape.kv_heads != 0) reader.fail(row, "kv_heads", "a divisor of heads");
     x.shape.qk_dim = reader.count(row, "qk_dim");
     x.shape.v_dim = reader.count(row, "v_dim");
     x.shape.causal = yes(reader, row, "causal", true);
@@ -116,10 +174,27 @@ Tasks read_attention_backward(const sim::io::CsvTable& table, const hardware::De
       reader.guess(row, format, "bf16");
     Item item = reader.item(row, "time_us");
     hold_out_by(item, x.shape);
-    builder.add(implementation_of(reader, row, impl), variant_of(half ? "fp16" : "bf16", x.pass),
-                Precision::BF16, std::move(item), x);
+    const std::string named = implementation_of(reader, row, impl);
+    const std::string_view precision = half ? "fp16" : "bf16";
+    if (x.pass != AttentionPass::Both || !BothPasses::answer(device, named, precision)) {
+      builder.add(named, variant_of(precision, x.pass), Precision::BF16, std::move(item), x);
+      return;
+    }
+    const std::string variant = variant_of(precision, x.pass);
+    auto at = summed.find(named + " " + variant);
+    if (at == summed.end())
+      at =
+          summed
+              .emplace(named + " " + variant,
+                       Summed{BothPasses(device, named, precision),
+                              std::make_unique<ComposedTask>("training_attention", named, variant)})
+              .first;
+    item.guess = reader.guess_of(row);
+    at->second.task->add(std::move(item), at->second.price.of(x, rates));
   });
-  return builder.take();
+  Tasks tasks = builder.take();
+  for (auto& [name, one] : summed) tasks.push_back(std::move(one.task));
+  return tasks;
 }
 
 Tasks read_training_points(const sim::io::CsvTable& table, const hardware::Device& device,
@@ -251,7 +326,10 @@ class ProductPricing {
     common.casts = yes(reader_, row, "includes_quantisation", false);
     // Added to what is there; or written in fp32, 2 bytes a number more than a product's, as a sum
     // in 16 bits would be.
-    const bool single = !reader_.has("out_dtype") || reader_.text(row, "out_dtype") != "bf16";
+    const bool single =
+        reader_.has("out_dtype")
+            ? reader_.text(row, "out_dtype") != "bf16"
+            : !reader_.has("accumulate") || letters_of(reader_.text(row, "accumulate")) != "bf16";
     if (yes(reader_, row, "accumulate", false))
       common.accumulate_bytes = single ? 4 : 2;
     else if (reader_.has("out_dtype") && single)

@@ -16,6 +16,7 @@
 #include "workloads/deployment/read_kernels.h"
 #include "workloads/memory/model_card.h"
 #include "workloads/memory/most_bytes.h"
+#include "workloads/memory/recompute_problems.h"
 #include "workloads/placement/model_layout.h"
 
 namespace moesim::workloads {
@@ -100,7 +101,8 @@ Recompute read_recompute(const YamlNode& list) {
   return recompute;
 }
 
-TrainingLoad read_training(const YamlNode& node, const Parallelism& layout) {
+TrainingLoad read_training(const YamlNode& node, const ModelSpec& model,
+                           const Parallelism& layout) {
   node.allow_only({"micro_batch", "sequence", "microbatches", "schedule", "virtual_stages",
                    "sharding", "sharding_group", "recompute", "weight_bytes", "gradient_bytes",
                    "optimizer_bytes", "imbalance", "trainer"});
@@ -121,6 +123,11 @@ TrainingLoad read_training(const YamlNode& node, const Parallelism& layout) {
                                       Schedule::Interleaved, Schedule::DualPipe};
     load.schedule = kinds[v->one_of({"gpipe", "1f1b", "interleaved", "dualpipe"})];
   }
+  const bool interleaved = load.schedule == Schedule::Interleaved;
+  if (const auto v = node.find("virtual_stages"); v && !interleaved && load.virtual_stages > 1)
+    v->error("is of schedule: interleaved: leave it out");
+  if (interleaved && load.virtual_stages < 2)
+    node.at("schedule").error("interleaved needs virtual_stages: 2 or more");
   if (const auto v = node.find("sharding")) {
     static constexpr std::array kinds{Sharding::None, Sharding::Optimizer, Sharding::Gradients,
                                       Sharding::Weights};
@@ -132,7 +139,10 @@ TrainingLoad read_training(const YamlNode& node, const Parallelism& layout) {
     if (load.sharding_group > 0 && sharers % load.sharding_group != 0)
       v->error(fmt::format("{} does not divide dp x cp = {} ranks", load.sharding_group, sharers));
   }
-  if (const auto v = node.find("recompute")) load.recompute = read_recompute(*v);
+  if (const auto v = node.find("recompute")) {
+    load.recompute = read_recompute(*v);
+    for (const std::string& problem : recompute_problems(model, load.recompute)) v->error(problem);
+  }
   if (const auto v = node.find("weight_bytes")) load.weight_bytes = v->number(0, 64);
   if (const auto v = node.find("gradient_bytes")) load.gradient_bytes = v->number(0, 64);
   if (const auto v = node.find("optimizer_bytes")) load.optimizer_bytes = v->number(0, 64);
@@ -381,7 +391,7 @@ MemoryRequest read_memory_request(const YamlNode& node, const Shipped& shipped) 
     node.error("expected exactly one of training and serving");
   } else if (training) {
     request.trains = true;
-    request.training = read_training(*training, request.parallelism);
+    request.training = read_training(*training, request.model, request.parallelism);
   } else {
     read_serving(*serving, request);
   }

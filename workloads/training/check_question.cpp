@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "hardware/collectives/multicast.h"
+#include "workloads/memory/recompute_problems.h"
 #include "workloads/training/expert_group.h"
 #include "workloads/training/operations.h"
 #include "workloads/training/read_question.h"
@@ -82,6 +83,9 @@ void check_encoder(const Deployment& d, std::vector<Problem>& problems) {
 }
 
 void check_overlap(const Deployment& d, const TrainingQuestion& q, std::vector<Problem>& problems) {
+  if (q.overlap.shared_expert && !has_shared_experts(d.model))
+    problems.push_back(
+        {"training", "overlap.shared_expert: " + d.model.name + " has no shared experts"});
   if (!q.overlap.expert) {
     if (q.overlap.delay_weight_gradients)
       problems.push_back(
@@ -101,31 +105,21 @@ void check_overlap(const Deployment& d, const TrainingQuestion& q, std::vector<P
         {"training", "overlap.expert leaves no stream for overlap.shared_expert: leave one out"});
 }
 
-// What is recomputed must be there.
+// Eight bits are gathered where products are in eight bits.
+void check_gathered(const Formats& formats, const TrainingQuestion& q,
+                    std::vector<Problem>& problems) {
+  const auto wide = [](hardware::Precision p) { return hardware::bytes_per_element(p) >= 2; };
+  if (q.parameter_bytes >= 2 || !wide(formats.attention) || !wide(formats.experts) ||
+      !wide(formats.dense_ffn))
+    return;
+  problems.push_back({"training",
+                      "optimizer.parameters: fp8 is of products in 8 bits, and these are in 16: "
+                      "bf16 would do"});
+}
+
 void check_recompute(const ModelSpec& model, const Recompute& r, std::vector<Problem>& problems) {
-  const auto any = [&](auto has) { return std::ranges::any_of(model.kinds, has); };
-  const auto ffn = [&](auto has) {
-    return any([&](const LayerKind& kind) {
-      const auto* moe = std::get_if<MoeFfn>(&kind.ffn);
-      return moe != nullptr && has(*moe);
-    });
-  };
-  const auto check = [&](bool asked, const char* name, const char* what, bool there) {
-    if (!asked || there) return;
-    problems.push_back({"training", fmt::format("recompute: {}: {} has no {}: leave it out", name,
-                                                model.name, what)});
-  };
-  check(r.moe, "moe", "experts", model.is_moe());
-  check(r.moe_act, "moe_act", "experts", model.is_moe());
-  check(r.mlp, "mlp", "dense feed-forward layers",
-        any([](const LayerKind& kind) { return std::holds_alternative<DenseFfn>(kind.ffn); }));
-  check(r.core_attn, "core_attn", "attention",
-        any([](const LayerKind& kind) { return !std::holds_alternative<NoMixer>(kind.mixer); }));
-  check(r.mla_up_proj, "mla_up_proj", "latent attention", any([](const LayerKind& kind) {
-          return std::holds_alternative<MlaAttention>(kind.mixer);
-        }));
-  check(r.shared_experts, "shared_experts", "shared experts",
-        ffn([](const MoeFfn& moe) { return moe.shared_width() + moe.residual_inter > 0; }));
+  for (std::string& problem : recompute_problems(model, r))
+    problems.push_back({"training", "recompute: " + std::move(problem)});
 }
 
 void check_draws(const Deployment& d, const TrainingQuestion& q, std::vector<Problem>& problems) {
@@ -141,12 +135,44 @@ void check_draws(const Deployment& d, const TrainingQuestion& q, std::vector<Pro
                         "routing.tokens: exact, would do"});
 }
 
+void check_sharding(const Deployment& d, const TrainingQuestion& q,
+                    std::vector<Problem>& problems) {
+  if (!q.sharding_group) return;
+  const std::int64_t group = *q.sharding_group, sharers = d.layout.dp * d.layout.cp;
+  if (sharers % group != 0)
+    problems.push_back(
+        {"training",
+         fmt::format("sharding_group: {} does not divide dp x cp = {} ranks", group, sharers)});
+  else if (q.sharding == Sharding::None)
+    problems.push_back({"training",
+                        "sharding_group is of ranks that share, and sharding: none shares nothing: "
+                        "leave it out"});
+  else if (group == 1 && sharers > 1 && q.sharding != Sharding::Optimizer)
+    problems.push_back(
+        {"training", "sharding_group: a group of 1 shares nothing: sharding: none would do"});
+}
+
+// DeepEP's low-latency kernels have buffers for so many tokens of a rank.
+void check_low_latency(const Deployment& d, const TrainingQuestion& q,
+                       std::vector<Problem>& problems) {
+  if (d.tokens != hardware::MulticastAlgorithm::DeepEpLowLatency || !d.model.is_moe()) return;
+  const Parallelism& p = d.layout;
+  const std::int64_t each = p.cp * p.tp;
+  const std::int64_t tokens = (q.micro_batch * q.sequence + each - 1) / each;
+  if (tokens > kMostDispatchTokens)
+    problems.push_back(
+        {"kernels", fmt::format("all_to_all: deepep_low_latency takes {} tokens of a rank at most, "
+                                "not {}: deepep_normal would do",
+                                kMostDispatchTokens, tokens)});
+}
+
 }  // namespace
 
 std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
   std::vector<Problem> problems;
   check_model(d.model, problems);
   check_formats(d.formats, problems);
+  check_gathered(d.formats, q, problems);
   check_encoder(d, problems);
   check_batch(d, q, problems);
   if (std::string wrong = group_problem(d.layout); !wrong.empty())
@@ -166,10 +192,13 @@ std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
     problems.push_back({"training",
                         "micro_batch_group is of interleaved, which takes so many micro-batches "
                         "chunk by chunk: leave it out"});
-  if (q.sharding_group && (d.layout.dp * d.layout.cp) % *q.sharding_group != 0)
+  check_sharding(d, q, problems);
+  check_low_latency(d, q, problems);
+  if (d.host.graphs == Graphs::Decode)
     problems.push_back(
-        {"training", fmt::format("sharding_group: {} does not divide dp x cp = {} ranks",
-                                 *q.sharding_group, d.layout.dp * d.layout.cp)});
+        {"host",
+         "graphs: decode is of serving: none, all or a list of attn, mlp, moe_router, "
+         "moe_preprocess, shared_experts would do"});
   if (q.run && !q.run->routing.empty() && (!d.model.is_moe() || q.is_filled()))
     problems.push_back({"training",
                         "run.routing: without experts, or with a capacity that is filled up, the "

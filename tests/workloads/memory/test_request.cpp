@@ -269,6 +269,13 @@ TEST_CASE("what only an engine is asked, or is said twice, is refused with its p
       message_of(kPlan + "engine: configs/engines/vllm-0.19.yaml\n"
                          "parallelism: {tp: 2, dp: 4, ep: 4, etp: 2}\nserving: {context: 8}\n") ==
       "plan.yaml:4:14: parallelism: ep = 4: vLLM 0.19 starts 1 or tp * dp = 8 (rules of its file)");
+  CHECK(message_of(kPlan + "training: {virtual_stages: 4}\n") ==
+        "plan.yaml:3:28: training.virtual_stages: is of schedule: interleaved: leave it out");
+  CHECK(message_of(kPlan + "training: {schedule: interleaved}\n") ==
+        "plan.yaml:3:22: training.schedule: interleaved needs virtual_stages: 2 or more");
+  CHECK(message_of(kPlan + "training: {recompute: [mlp]}\n") ==
+        "plan.yaml:3:23: training.recompute: mlp: Mixtral-8x7B has no dense feed-forward layers: "
+        "leave it out");
   CHECK(message_of(kPlan + "training: {trainer: deepspeed}\n") ==
         "plan.yaml:3:21: training.trainer: expected one of megatron, torchtitan, not "
         "\"deepspeed\"");

@@ -72,9 +72,9 @@ TEST_CASE("every key of training is read, and told as it is used") {
       with("micro_batch: 2, schedule: interleaved, virtual_stages: 2, layout: 'Et*4|(t*4|)*6t*4L', "
            "sharding: weights, sharding_group: 2, recompute: [moe_act, layernorm], "
            "gradients: {accumulate: bf16, reduce: bf16, bucket: 1000}, "
-           "optimizer: {kind: adam, master: fp32, moments: bf16, parameters: fp8}, "
+           "optimizer: {kind: adam, master: fp32, moments: bf16, parameters: fp32}, "
            "context: all_to_all, capacity: {factor: 1.5, pad: true, drop: probability}, "
-           "overlap: {gradients: true, parameters: true, tensor: true, shared_expert: true}, "
+           "overlap: {gradients: true, parameters: true, tensor: true}, "
            "attention: cudnn, clocks: brief, draws: 3, mfu_precision: fp8, run: {tokens: 1e12, "
            "checkpoint: "
            "{every: optimal, "
@@ -84,11 +84,11 @@ TEST_CASE("every key of training is read, and told as it is used") {
         R"("virtual_stages":2,"layout":"Et*4|(t*4|)*6t*4L","prediction":0,"sharding":"weights",)"
         R"("sharding_group":2,"recompute":["moe_act","layernorm"],)"
         R"("gradients":{"accumulate":"bf16","reduce":"bf16","bucket":1000},)"
-        R"("optimizer":{"kind":"adam","master":"fp32","moments":"bf16","parameters":"fp8"},)"
+        R"("optimizer":{"kind":"adam","master":"fp32","moments":"bf16","parameters":"fp32"},)"
         R"("context":"all_to_all","capacity":{"factor":1.5,"pad":true},"attention":"cudnn",)"
         R"("clocks":"brief",)"
         R"("overlap":{"gradients":true,"parameters":true,"tensor":true,"expert":false,)"
-        R"("delay_weight_gradients":false,"shared_expert":true},"draws":3,"mfu_precision":"fp8",)"
+        R"("delay_weight_gradients":false,"shared_expert":false},"draws":3,"mfu_precision":"fp8",)"
         R"("run":{"tokens":1000000000000.0,"checkpoint_blocks_s":30.0,"gpu_mtbf_s":180000000.0,)"
         R"("detect_s":300.0,"restart_s":600.0}})");
   CHECK(resolved(s)["training"]["draws"] == 3);
@@ -315,6 +315,19 @@ TEST_CASE("what a schedule cannot do is told with what would do") {
         "x.yaml:5:61: training.exchange_sms: expected a whole number from 1 to 131, not \"132\"");
   CHECK(error_of(with("sharding_group: 3")) ==
         "x.yaml:5:11: training: sharding_group: 3 does not divide dp x cp = 4 ranks");
+  CHECK(error_of(with("sharding_group: 2, sharding: none")) ==
+        "x.yaml:5:11: training: sharding_group is of ranks that share, and sharding: none shares "
+        "nothing: leave it out");
+  for (const std::string sharding : {"gradients", "weights"})
+    CHECK(
+        error_of(with("sharding_group: 1, sharding: " + sharding)) ==
+        "x.yaml:5:11: training: sharding_group: a group of 1 shares nothing: sharding: none would "
+        "do");
+  CHECK(error_of(with("overlap: {shared_expert: true}")) ==
+        "x.yaml:5:11: training: overlap.shared_expert: Mixtral-8x7B has no shared experts");
+  CHECK(error_of(with("optimizer: {parameters: fp8}")) ==
+        "x.yaml:5:11: training: optimizer.parameters: fp8 is of products in 8 bits, and these are "
+        "in 16: bf16 would do");
 }
 
 TEST_CASE("DualPipe weaves its passes unless it is told that it does not") {
@@ -403,6 +416,11 @@ TEST_CASE("kernels of training are named as its own, and others are refused") {
         "x.yaml:6:22: kernels.attention: attention is trained by flash_attention_3 or cudnn or "
         "flash_attention_2 (training.attention), not \"vllm\"");
   CHECK(refused("gemm: cudnn").starts_with("x.yaml:6:17: kernels.gemm: there is no "));
+  // 4,096 tokens of a sequence over tp 4 are 1,024 of a rank; DeepEP's low latency has room for
+  // 256.
+  CHECK(refused("all_to_all: deepep_low_latency")
+            .find("all_to_all: deepep_low_latency takes 256 tokens of a rank at most, not 1024: "
+                  "deepep_normal would do") != std::string::npos);
   // Megatron-Core's names of exchanges.
   CHECK(kernels("all_to_all: allgather").deployment.tokens ==
         hardware::MulticastAlgorithm::AllGather);
@@ -417,6 +435,8 @@ TEST_CASE("the host of a job launches every kernel, unless it is told otherwise"
   CHECK(host("").graphs == Graphs::None);
   CHECK(host("").per_operation > sim::Duration{});
   CHECK(host("host: {graphs: all}\n").graphs == Graphs::All);
+  CHECK_THROWS_WITH(host("host: {graphs: decode}\n"),
+                    doctest::Contains("graphs: decode is of serving: none, all or a list of attn"));
   const Host own = host("host: {per_operation: 7 us, graphs: [attn, moe_router]}\n");
   CHECK(own.per_operation == sim::Duration(7'000'000));
   CHECK(own.graphs == Graphs::None);
