@@ -15,6 +15,7 @@
 #include <map>
 #include <string_view>
 
+#include "sim/heap.h"
 #include "sim/io/yaml_reader.h"
 #include "tests/bench/cpu_time.h"
 #include "tests/support/temporary_folder.h"
@@ -158,6 +159,7 @@ bool run_small(const Space& space) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  moesim::sim::keep_freed_memory();  // as the program does
   const std::string_view which = argc > 1 ? argv[1] : "spaces";
   for (const Space& space : kLarge) {
     if (space.name != which) continue;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/heap.h"
 #include "workloads/run_serving.h"
 #include "workloads/scenario.h"
 
@@ -24,6 +25,7 @@ double cpu_seconds() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  moesim::sim::keep_freed_memory();  // as the program does
   const std::string requests = argc > 1 ? argv[1] : "3000";
   const std::string file = argc > 2 ? argv[2] : "configs/scenarios/mixtral-8x7b-serving-h100.yaml";
   std::vector<std::string> overrides{"serving.requests.count=" + requests};

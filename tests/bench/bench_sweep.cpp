@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "sim/heap.h"
 #include "tests/bench/cpu_time.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/moesim/shipped.h"
@@ -20,6 +21,7 @@
 using namespace moesim;
 
 int main(int argc, char** argv) {
+  moesim::sim::keep_freed_memory();  // as the program does
   std::int64_t points = 64;
   if (argc > 1) {
     const std::string_view text = argv[1];

@@ -14,6 +14,7 @@
 #include <new>
 #include <nlohmann/json.hpp>
 
+#include "sim/heap.h"
 #include "sim/io/hdf5_guard.h"
 #include "sim/io/json.h"
 #include "sim/io/temporary_file.h"
@@ -251,6 +252,7 @@ int run(const Program& program, int argc, char** argv) {
 }  // namespace
 
 int run_program(const Program& program, int argc, char** argv) {
+  sim::keep_freed_memory();
   // Never destroyed: the streams are flushed after everything else.
   std::cout.rdbuf(new PrintableBuffer(std::cout.rdbuf()));
   std::cerr.rdbuf(new PrintableBuffer(std::cerr.rdbuf()));

@@ -194,7 +194,7 @@ std::vector<Problem> check(const Deployment& d, const TrainingQuestion& q) {
                         "chunk by chunk: leave it out"});
   check_sharding(d, q, problems);
   check_low_latency(d, q, problems);
-  if (d.host.graphs == Graphs::Decode)
+  if (d.host.graphs == Graphs::Decode && d.engine.name.empty())  // an engine sets it
     problems.push_back(
         {"host",
          "graphs: decode is of serving: none, all or a list of attn, mlp, moe_router, "

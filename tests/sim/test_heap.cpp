@@ -1,0 +1,48 @@
+#include "sim/heap.h"
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <vector>
+
+using namespace moesim::sim;
+
+namespace {
+
+long page_faults() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt;
+}
+
+// Sanitizers have an allocator of their own.
+constexpr bool is_own_heap() {
+#if defined(__SANITIZE_ADDRESS__)
+  return false;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  return false;
+#else
+  return true;
+#endif
+#else
+  return true;
+#endif
+}
+
+}  // namespace
+
+TEST_CASE("a block that is freed and made again has its pages still") {
+  if (!is_own_heap()) return;
+  keep_freed_memory();
+  // 8 MiB are 2,048 pages of 4 KiB. Made 32 times they are touched anew each time where glibc goes
+  // by its own rule, 65,536 faults; kept, once.
+  const long before = page_faults();
+  long sum = 0;
+  for (int i = 0; i < 32; ++i) {
+    const std::vector<char> block(std::size_t{8} << 20, static_cast<char>(i));
+    sum += block[static_cast<std::size_t>(i) << 10];
+  }
+  CHECK(sum == 31 * 32 / 2);
+  CHECK(page_faults() - before < 2 * 2048);
+}
