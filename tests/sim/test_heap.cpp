@@ -5,6 +5,9 @@
 
 #include <vector>
 
+#include "tests/support/sanitized.h"
+
+using namespace moesim;
 using namespace moesim::sim;
 
 namespace {
@@ -15,25 +18,10 @@ long page_faults() {
   return usage.ru_minflt;
 }
 
-// Sanitizers have an allocator of their own.
-constexpr bool is_own_heap() {
-#if defined(__SANITIZE_ADDRESS__)
-  return false;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-  return false;
-#else
-  return true;
-#endif
-#else
-  return true;
-#endif
-}
-
 }  // namespace
 
 TEST_CASE("a block that is freed and made again has its pages still") {
-  if (!is_own_heap()) return;
+  if (tests::kSanitized) return;
   keep_freed_memory();
   // 8 MiB are 2,048 pages of 4 KiB. Made 32 times they are touched anew each time where glibc goes
   // by its own rule, 65,536 faults; kept, once.
