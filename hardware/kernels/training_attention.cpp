@@ -30,6 +30,12 @@ constexpr PassWork work_of(AttentionPass pass) {
   return {3.5, 4, 1 + kBackLaunches};
 }
 
+// Of steps, in the order of AttentionPass.
+std::span<const std::string> variants() {
+  static const std::array<std::string, 2> kVariants{"bf16_forward", "bf16_backward"};
+  return kVariants;
+}
+
 double real(std::int64_t n) {
   return static_cast<double>(n);
 }
@@ -114,13 +120,9 @@ TrainingCore usual_core(const Device& device) {
   return device.generation == "ampere" ? TrainingCore::FlashAttention2 : TrainingCore::CuDnn;
 }
 
-namespace {
-const std::array<std::string, 2> kVariants{"bf16_forward", "bf16_backward"};
-}
-
 TrainingAttention::TrainingAttention(const Device& device, TrainingCore core)
     : device_(device),
-      models_(device, "training_attention", std::string(name_of(core)), kVariants) {}
+      models_(device, "training_attention", std::string(name_of(core)), variants()) {}
 
 KernelCost TrainingAttention::forward(const TrainingAttentionShape& shape,
                                       DeviceShare share) const {

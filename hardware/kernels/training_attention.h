@@ -6,9 +6,9 @@
 //   us     = launches + start_us + max(FLOP / (peak x rate), bytes / bandwidth)
 //   FLOP   = 2 (pairs + sequences x queries x beside) x heads x (qk + v), backward 2.5 times that
 //            (scores again; dV, dP, dQ, dK), both passes 3.5 times
-//   beside = tile_keys, and where it is causal diagonal_keys / 2: of each query, what its tile
-//   costs
-//            beside its keys, and what of the diagonal's tiles is computed and masked
+//   beside = tile_keys, and where it is causal diagonal_keys / 2: of each query, what its
+//            tile costs beside its keys, and what of the diagonal's tiles is computed and
+//            masked
 //   rate   of the peak, with heads of 128; times `narrow` up to 64, `wide` beyond 128 (latent: 192
 //          and 128)
 //

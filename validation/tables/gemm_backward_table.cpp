@@ -126,7 +126,6 @@ class ProductPricing {
                                 .k = product.k,
                                 .precision = row.precision,
                                 .x_cast = !row.casts,
-                                .dy_cast = !row.casts,
                                 .weight_cast = !row.casts};
     workloads::Work work;
     if (row.pass != ProductPass::Weight) {
