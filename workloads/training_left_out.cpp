@@ -19,13 +19,10 @@ std::vector<std::string> left_out(const Deployment& d, const TrainingQuestion& q
                                   const Report& report) {
   std::vector<std::string> list{
       fitted_on_training(d, report)
-          ? "GEMMs and experts are priced by a fit of Transformer Engine's GEMMs in training, "
-            "forward and backward; attention by constants on published benches; no fit speaks for "
-            "other training kernels"
+          ? "GEMMs and experts are priced by fits of Transformer Engine's GEMMs in training, "
+            "forward and backward; beside them and attention no fit speaks for training kernels"
           : "GEMMs and experts are priced by fits of inference kernels, gradients as GEMMs of "
-            "their "
-            "own shapes; attention by constants on published benches: no fit speaks for training "
-            "kernels",
+            "their own shapes; beside attention no fit speaks for training kernels",
       "gradients and parameters take the closed form of their collective on what exchanges of "
       "tokens "
       "leave of the links, which slow for nothing"};

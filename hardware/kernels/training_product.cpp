@@ -5,7 +5,7 @@
 namespace moesim::hardware {
 namespace {
 
-constexpr std::int64_t kElement = 2;  // bytes of a result in 16 bits
+constexpr double kElement = 2;  // bytes of a result in 16 bits
 
 KernelCost gemm(const Kernels& kernels, std::int64_t rows, std::int64_t columns, std::int64_t depth,
                 Precision precision, bool cast, DeviceShare share) {
@@ -27,10 +27,14 @@ KernelCost product_weight(const Kernels& kernels, const TrainingProduct& p, Devi
   return gemm(kernels, p.n, p.k, p.m, p.precision, p.weight_cast, share);
 }
 
+double sum_bytes(const TrainingProduct& p) {
+  if (p.accumulate_bytes == 0) return 0;
+  return (2 * p.accumulate_bytes - kElement) * static_cast<double>(p.n * p.k);
+}
+
 KernelCost product_sum(const Kernels& kernels, const TrainingProduct& p, DeviceShare share) {
-  const sim::Bytes sum(
-      std::llround((2 * p.accumulate_bytes - kElement) * static_cast<double>(p.n * p.k)));
-  return kernels.elementwise({.bytes = sum, .launches = 0}, share);
+  return kernels.elementwise({.bytes = sim::Bytes(std::llround(sum_bytes(p))), .launches = 0},
+                             share);
 }
 
 }  // namespace moesim::hardware

@@ -11,16 +11,22 @@
 // by columns, which the weight's gradient reads, are the caller's.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "hardware/kernels/kernels.h"
 
 namespace moesim::hardware {
 
+enum class ProductPass { Forward, Input, Weight };
+// As tables have them.
+inline constexpr std::array<std::string_view, 3> kProductPassNames{"forward", "dgrad", "wgrad"};
+
 struct TrainingProduct {
-  std::int64_t m = 0, n = 0, k = 0;  // above 0
+  std::int64_t m = 0, n = 0, k = 0;  // above 0, those of the forward product
   Precision precision = Precision::BF16;
-  double accumulate_bytes = 4;  // of the weight's gradient
+  double accumulate_bytes = 4;  // of the weight's gradient; 0: it is written, and not added
   // What comes in the product's 8 bits: its input, its result's gradient, all that the weight's
   // gradient reads.
   bool x_cast = false, dy_cast = false, weight_cast = false;
@@ -36,5 +42,7 @@ KernelCost product_weight(const Kernels& kernels, const TrainingProduct& product
 // The sum is read and written where the product alone would be written: no launch of its own.
 KernelCost product_sum(const Kernels& kernels, const TrainingProduct& product,
                        DeviceShare share = {});
+// Its bytes: those beyond what the product alone writes.
+double sum_bytes(const TrainingProduct& product);
 
 }  // namespace moesim::hardware

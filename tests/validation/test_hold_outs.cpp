@@ -65,6 +65,7 @@ constexpr Must kMusts[] = {
     {"b200 gemm trtllm nvfp4", 4, 13},
     {"b200 gemm sglang", 6.5, 25},
     {"b200 gemm transformer_engine", kNone, kNone},
+    {"b200 grouped_gemm", 16, 26},
     {"b200 moe trtllm fp8_block", 5.5, 16},
     {"b200 moe trtllm bf16", 7, 27},
     {"b200 moe trtllm fp8", 7, 27},

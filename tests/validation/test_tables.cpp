@@ -323,6 +323,39 @@ TEST_CASE("tables of training have cores and products by pass, for the device th
   CHECK(us.at(0) > us.at(2));
 }
 
+TEST_CASE("groups of products are a kind of their own, and priced as that where it is fitted") {
+  // SimuMax's have the forward's shape in all passes.
+  const CsvTable table = CsvTable::parse(
+      "kind,stage,groups,m,n,k,out_dtype,accumulate,time_us\n"
+      "grouped_gemm,forward,160,154,3072,5120,bf16,False,1725.17\n"
+      "grouped_gemm,wgrad,160,154,3072,5120,fp32,True,3678.42\n"
+      "gemm,forward,1,154,3072,5120,bf16,False,100\n",
+      "t.csv");
+  const hardware::Device b200 = hardware::load_device("configs/devices/b200.yaml");
+  const auto of = [&](const char* kind, const std::string& impl) {
+    std::map<std::size_t, double> us;
+    for (const TaskPrediction& p : predict_table(kind, table, b200, impl))
+      for (std::size_t i = 0; i < p.estimates.size(); ++i)
+        us[p.task->items()[i].row] = p.estimates[i].us;
+    return us;
+  };
+  const auto alone = of("grouped_gemm", ""), composed = of("gemm_backward", "");
+  CHECK(alone.size() == 2);  // a row of one product is none of them
+  CHECK(alone.at(0) == doctest::Approx(1725).epsilon(0.1));
+  CHECK(alone.at(1) == doctest::Approx(3678).epsilon(0.1));
+  // In picoseconds, rounded up a product at a time.
+  CHECK(composed.at(0) == doctest::Approx(alone.at(0)));
+  CHECK(composed.at(1) == doctest::Approx(alone.at(1)));
+  CHECK(composed.size() == 3);
+  // TensorRT-LLM's have no such fit: one after another.
+  const auto others = of("gemm_backward", "trtllm");
+  CHECK(others.at(0) == doctest::Approx(160 * others.at(2)));
+  CHECK(composed.at(0) < 0.6 * 160 * composed.at(2));
+
+  CHECK(error_of("grouped_gemm", "pass,groups,m,n,k\nforward,2,16,sum,16/16;16/16\n") ==
+        "t.csv:2: k: expected one product, of so many groups, not \"16/16;16/16\"");
+}
+
 TEST_CASE("an unknown kind is refused with those there are") {
   CHECK(error_of("gem", kGemm).find("there is no kind of table \"gem\"; they are gemm, moe") == 0);
   CHECK(error_of("gem", kGemm).find("did you mean gemm?") != std::string::npos);

@@ -3,39 +3,42 @@
 #include <map>
 #include <memory>
 
+#include "hardware/kernels/grouped_product.h"
 #include "hardware/kernels/training_product.h"
 #include "sim/error.h"
 #include "validation/tables/composed_task.h"
 #include "validation/tables/kernel_tables.h"
+#include "validation/tables/task_builder.h"
 #include "validation/tables/training_rows.h"
 
 namespace moesim::validation {
 namespace {
 
+using hardware::GroupedProductModel;
 using hardware::Precision;
-
-enum class ProductPass { Forward, Input, Weight };
+using hardware::ProductPass;
+using hardware::TrainingProduct;
 
 struct Product {
-  std::int64_t m, n, k;  // of what is computed
+  std::int64_t m, n, k;
 };
 constexpr double kMostNumbers = 9007199254740992;  // 2^53: their bytes are whole numbers
-double largest_of(const Product& p) {
+double largest_of(const TrainingProduct& p) {
   const auto m = static_cast<double>(p.m), n = static_cast<double>(p.n),
              k = static_cast<double>(p.k);
   return std::max({m * n, n * k, m * k});
 }
-// Of y[m, n] = x[m, k] w[n, k]^T.
-Product shaped(ProductPass pass, std::int64_t m, std::int64_t n, std::int64_t k) {
+// The forward product whose pass has a shape.
+Product forward_of(ProductPass pass, const Product& own) {
   switch (pass) {
     case ProductPass::Forward:
-      return {m, n, k};
+      return own;
     case ProductPass::Input:
-      return {m, k, n};
+      return {own.m, own.k, own.n};
     case ProductPass::Weight:
       break;
   }
-  return {n, k, m};
+  return {own.k, own.m, own.n};
 }
 
 std::int64_t number_of(const TableReader& reader, std::size_t row, std::string_view text) {
@@ -47,15 +50,16 @@ std::int64_t number_of(const TableReader& reader, std::size_t row, std::string_v
   return value;
 }
 
-// A row of a shape of its own; or of the sum of several products, whose widths are in k.
+// Forward products of a row, which has a pass's own shape; or the sum of several, whose widths are
+// in k.
 std::vector<Product> products_of(const TableReader& reader, std::size_t row, ProductPass pass) {
   const std::string_view widths = reader.text(row, "k");
   const std::int64_t m = reader.count(row, "m");
   if (widths.find('/') == std::string_view::npos) {
-    const std::int64_t n = reader.count(row, "n"), k = reader.count(row, "k");
+    const Product written{m, reader.count(row, "n"), reader.count(row, "k")};
     // SimuMax's grouped products have the forward's shape in all three passes.
-    if (!reader.has("kind") || reader.text(row, "kind") != "grouped_gemm") return {{m, n, k}};
-    return {shaped(pass, m, n, k)};
+    const bool forward = reader.has("kind") && reader.text(row, "kind") == "grouped_gemm";
+    return {forward ? written : forward_of(pass, written)};
   }
   std::vector<Product> products;
   for (std::string_view left = widths; !left.empty();) {
@@ -63,19 +67,64 @@ std::vector<Product> products_of(const TableReader& reader, std::size_t row, Pro
     if (slash >= end) reader.fail(row, "k", "IN/OUT of each product");
     const std::int64_t in = number_of(reader, row, left.substr(0, slash)),
                        out = number_of(reader, row, left.substr(slash + 1, end - slash - 1));
-    products.push_back(shaped(pass, m, out, in));
+    products.push_back({m, out, in});
     left.remove_prefix(std::min(end + 1, left.size()));
   }
   return products;
 }
 
-struct Row {
+struct ProductRow {
   ProductPass pass = ProductPass::Forward;
-  Precision precision = Precision::BF16;
+  std::string implementation = {};
   bool casts = false;  // in its time, to 8 bits
-  // Of a weight's gradient, beside its product: TrainingProduct::accumulate_bytes.
-  double accumulate_bytes = 0;
+  std::int64_t groups = 1;
+  std::vector<TrainingProduct> products = {};
 };
+
+// What a gradient of a weight writes beside the product: TrainingProduct::accumulate_bytes.
+double accumulated(const TableReader& reader, std::size_t row) {
+  // Added to what is there; or written in fp32, 2 bytes a number more than a product's, as a sum in
+  // 16 bits would be.
+  const bool single =
+      reader.has("out_dtype")
+          ? reader.text(row, "out_dtype") != "bf16"
+          : !reader.has("accumulate") || letters_of(reader.text(row, "accumulate")) != "bf16";
+  if (yes(reader, row, "accumulate", false)) return single ? 4 : 2;
+  return reader.has("out_dtype") && single ? 2 : 0;
+}
+
+std::string_view pass_name(const ProductRow& row) {
+  return hardware::kProductPassNames[static_cast<std::size_t>(row.pass)];
+}
+
+ProductRow row_of(const TableReader& reader, std::size_t row, const std::string& impl) {
+  const std::string_view column = first_of(reader, "pass", "stage");
+  const auto found = std::ranges::find(hardware::kProductPassNames, reader.word(row, column));
+  if (found == hardware::kProductPassNames.end())
+    reader.fail(row, column, "forward, dgrad or wgrad");
+  ProductRow one{.pass = static_cast<ProductPass>(found - hardware::kProductPassNames.begin()),
+                 .implementation = implementation_of(reader, row, impl),
+                 .casts = yes(reader, row, "includes_quantisation", false),
+                 .groups = reader.has("groups") ? reader.count(row, "groups") : 1};
+  // A column of results alone: what is multiplied is in 16 bits.
+  const Precision precision =
+      reader.has("precision") ? reader.precision(row, "precision") : Precision::BF16;
+  const double accumulate_bytes = accumulated(reader, row);
+  for (const Product& shape : products_of(reader, row, one.pass)) {
+    const bool cast = !one.casts;
+    one.products.push_back({.m = shape.m,
+                            .n = shape.n,
+                            .k = shape.k,
+                            .precision = precision,
+                            .accumulate_bytes = accumulate_bytes,
+                            .x_cast = cast,
+                            .dy_cast = cast,
+                            .weight_cast = cast});
+    if (largest_of(one.products.back()) > kMostNumbers)
+      reader.fail(row, "m", "matrices of at most 2^53 numbers");
+  }
+  return one;
+}
 
 class ProductPricing {
  public:
@@ -100,54 +149,52 @@ class ProductPricing {
     return *kernels;
   }
 
-  // What all products of a row have in common.
-  Row row_of(std::size_t row, ProductPass pass) const {
-    Row common{.pass = pass};
-    // A column of results alone: what is multiplied is in 16 bits.
-    if (reader_.has("precision")) common.precision = reader_.precision(row, "precision");
-    common.casts = yes(reader_, row, "includes_quantisation", false);
-    // Added to what is there; or written in fp32, 2 bytes a number more than a product's, as a sum
-    // in 16 bits would be.
-    const bool single =
-        reader_.has("out_dtype")
-            ? reader_.text(row, "out_dtype") != "bf16"
-            : !reader_.has("accumulate") || letters_of(reader_.text(row, "accumulate")) != "bf16";
-    if (yes(reader_, row, "accumulate", false))
-      common.accumulate_bytes = single ? 4 : 2;
-    else if (reader_.has("out_dtype") && single)
-      common.accumulate_bytes = 2;
-    return common;
-  }
-
-  static workloads::Work work(const Row& row, const hardware::Kernels& kernels,
-                              const Product& product) {
-    hardware::TrainingProduct p{.m = product.m,
-                                .n = product.n,
-                                .k = product.k,
-                                .precision = row.precision,
-                                .x_cast = !row.casts,
-                                .weight_cast = !row.casts};
+  // Its products one after another, or as grouped ones are fitted.
+  workloads::Work work(const ProductRow& row, const hardware::Kernels& kernels) {
     workloads::Work work;
-    if (row.pass != ProductPass::Weight) {
-      work += product_forward(kernels, p);
-      return work;
+    const hardware::GroupedProducts& grouped = grouped_of(row.implementation);
+    for (const TrainingProduct& p : row.products) {
+      workloads::Work one;
+      if (row.groups > 1 && grouped.know(p.precision))
+        one += grouped.cost(p, row.pass);
+      else
+        one = alone(row, kernels, p);
+      work.add(one, row.groups);
     }
-    // The row has the gradient's own shape: the weight is m x n, and k are the tokens.
-    p.m = product.k;
-    p.n = product.m;
-    p.k = product.n;
-    work += product_weight(kernels, p);
-    p.accumulate_bytes = row.accumulate_bytes;
-    if (row.accumulate_bytes > 0) work += product_sum(kernels, p);
-    constexpr std::int64_t kCast = 3;  // bytes a number: of the other operand
-    if (row.casts) work += kernels.elementwise({.bytes = sim::Bytes(kCast * p.k * p.m)});
     return work;
   }
 
  private:
+  const hardware::GroupedProducts& grouped_of(const std::string& impl) {
+    auto& products = grouped_[impl];
+    if (!products) products = std::make_unique<hardware::GroupedProducts>(device_, impl);
+    return *products;
+  }
+
+  static workloads::Work alone(const ProductRow& row, const hardware::Kernels& kernels,
+                               const TrainingProduct& p) {
+    workloads::Work work;
+    switch (row.pass) {
+      case ProductPass::Forward:
+        work += product_forward(kernels, p);
+        return work;
+      case ProductPass::Input:
+        work += product_input(kernels, p);
+        return work;
+      case ProductPass::Weight:
+        break;
+    }
+    work += product_weight(kernels, p);
+    if (p.accumulate_bytes > 0) work += product_sum(kernels, p);
+    constexpr std::int64_t kCast = 3;  // bytes a number: of the other operand
+    if (row.casts) work += kernels.elementwise({.bytes = sim::Bytes(kCast * p.m * p.k)});
+    return work;
+  }
+
   const TableReader& reader_;
   const hardware::Device& device_;
   std::map<std::string, std::unique_ptr<hardware::Kernels>> kernels_;
+  std::map<std::string, std::unique_ptr<hardware::GroupedProducts>> grouped_;
 };
 
 }  // namespace
@@ -157,29 +204,18 @@ Tasks read_gemm_backward(const sim::io::CsvTable& table, const hardware::Device&
   const TableReader reader(table);
   ProductPricing pricing(reader, device);
   std::map<std::string, std::unique_ptr<ComposedTask>> tasks;
-  const std::string_view column = first_of(reader, "pass", "stage");
   reader.for_each_row([&](std::size_t row) {
     if (is_attention(reader, row, false)) return;
     look_at_device(reader, row, device);
-    constexpr std::array<std::string_view, 3> kNames{"forward", "dgrad", "wgrad"};
-    const auto found = std::ranges::find(kNames, reader.word(row, column));
-    if (found == kNames.end()) reader.fail(row, column, "forward, dgrad or wgrad");
-    const auto pass = static_cast<ProductPass>(found - kNames.begin());
-    const std::string named = implementation_of(reader, row, impl);
-    const hardware::Kernels& kernels = pricing.kernels_of(row, named);
-    const std::int64_t groups = reader.has("groups") ? reader.count(row, "groups") : 1;
+    const ProductRow one = row_of(reader, row, impl);
+    const hardware::Kernels& kernels = pricing.kernels_of(row, one.implementation);
     try {
-      workloads::Work sum;
-      const Row common = pricing.row_of(row, pass);
-      for (const Product& product : products_of(reader, row, pass)) {
-        if (largest_of(product) > kMostNumbers)
-          reader.fail(row, "m", "matrices of at most 2^53 numbers");
-        sum.add(ProductPricing::work(common, kernels, product), groups);
-      }
+      const workloads::Work sum = pricing.work(one, kernels);
       Item item = reader.item(row, "time_us");
       item.guess = reader.guess_of(row);
-      auto& task = tasks[named + " " + std::string(*found)];
-      if (!task) task = std::make_unique<ComposedTask>("gemm_backward", named, std::string(*found));
+      const std::string pass(pass_name(one));
+      auto& task = tasks[one.implementation + " " + pass];
+      if (!task) task = std::make_unique<ComposedTask>("gemm_backward", one.implementation, pass);
       task->add(std::move(item), estimate_of(sum));
     } catch (const sim::InfeasibleError&) {
       reader.fail(row, "m", "a product that takes less than 106 days");
@@ -189,6 +225,26 @@ Tasks read_gemm_backward(const sim::io::CsvTable& table, const hardware::Device&
   for (auto& [name, task] : tasks) result.push_back(std::move(task));
   result.apart = reader.apart();
   return result;
+}
+
+Tasks read_grouped_gemm(const sim::io::CsvTable& table, const hardware::Device& device,
+                        const std::string& impl) {
+  const TableReader reader(table);
+  TaskBuilder<GroupedProductModel> builder("grouped_gemm", device, reader);
+  reader.for_each_row([&](std::size_t row) {
+    if (is_attention(reader, row, false)) return;
+    look_at_device(reader, row, device);
+    const ProductRow one = row_of(reader, row, impl);
+    if (one.groups == 1) return;
+    if (one.products.size() > 1) reader.fail(row, "k", "one product, of so many groups");
+    const TrainingProduct& product = one.products.front();
+    if (product.precision != Precision::BF16) reader.set_apart(row, "precision", "is not bf16");
+    Item item = reader.item(row, "time_us");
+    item.groups = {fmt::format("rows{:06}", product.m)};
+    builder.add(one.implementation, fmt::format("bf16_{}", pass_name(one)), Precision::BF16,
+                std::move(item), {product, one.pass, one.groups});
+  });
+  return builder.take();
 }
 
 }  // namespace moesim::validation

@@ -56,5 +56,7 @@ Tasks read_training_points(const sim::io::CsvTable&, const hardware::Device&,
 // several products, IN/OUT;IN/OUT.
 Tasks read_gemm_backward(const sim::io::CsvTable&, const hardware::Device&,
                          const std::string& impl);
+// Those of its rows that have groups, by pass.
+Tasks read_grouped_gemm(const sim::io::CsvTable&, const hardware::Device&, const std::string& impl);
 
 }  // namespace moesim::validation

@@ -47,6 +47,7 @@ constexpr std::array kKinds{
     Kind{"generation_mla_module", "trtllm", read_generation_mla_module},
     Kind{"attention_backward", "cudnn", read_attention_backward},
     Kind{"gemm_backward", "transformer_engine", read_gemm_backward},
+    Kind{"grouped_gemm", "transformer_engine", read_grouped_gemm},
     Kind{"points_training", "cudnn", read_training_points},
     // As public tables call them.
     Kind{"mla_context_module", "trtllm", read_context_mla_module},

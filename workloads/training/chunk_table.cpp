@@ -44,6 +44,7 @@ struct ChunkTable::Shared {
         layout(group.layout),
         kernels(group.cluster.device, group.kernels),
         cores(group.cluster.device, question.attention),
+        grouped(group.cluster.device, group.kernels.gemm),
         communication(group.cluster, group.all_reduce, group.tokens, group.formats.dispatch,
                       group.formats.combine, question.exchange_sms),
         batch(micro_batch(group, layout, routed_batch(group, q))),
@@ -66,6 +67,7 @@ struct ChunkTable::Shared {
             .layout = layout,
             .kernels = kernels,
             .cores = cores,
+            .grouped = grouped,
             .communication = communication,
             .routed = routed,
             .share = share};
@@ -160,6 +162,7 @@ struct ChunkTable::Shared {
   RankLayout layout;
   hardware::Kernels kernels;
   hardware::TrainingAttention cores;
+  hardware::GroupedProducts grouped;
   Communication communication;
   MicroBatch batch;  // that is routed
   std::uint32_t draws;

@@ -77,6 +77,7 @@ LayerPassBuilder::LayerPassBuilder(const Input& input)
     : in_(input),
       pricing_{.kernels = input.kernels,
                .cores = input.cores,
+               .grouped = input.grouped,
                .model = input.group.model,
                .formats = input.group.formats,
                .aligned = aligned_to(input.group.kernels, input.group.formats),
@@ -272,11 +273,12 @@ void LayerPassBuilder::add_dense(const DenseFfn& ffn, LayerPasses& to) {
           GraphScope::DenseMlp);
 }
 
-const std::array<Operation, 2>& LayerPassBuilder::expert(const MoeFfn& moe, std::int64_t rows) {
+const std::array<Operation, 2>& LayerPassBuilder::expert(const MoeFfn& moe, std::int64_t rows,
+                                                         bool alone) {
   auto& known = expert_products_[&moe];
   const auto found = known.find(rows);
   if (found != known.end()) return found->second;
-  return known.emplace(rows, pricing_.expert(moe, rows)).first->second;
+  return known.emplace(rows, pricing_.expert(moe, rows, alone)).first->second;
 }
 
 Sums LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::int64_t> rows,
@@ -292,7 +294,7 @@ Sums LayerPassBuilder::experts(const MoeFfn& moe, std::span<const std::int64_t> 
   std::array<Operation, 2> products{Operation{.module = Module::Expert, .phase = Phase::Experts}};
   products[1] = products[0];
   for (const std::int64_t count : sorted) {
-    const auto& one = expert(moe, count);
+    const auto& one = expert(moe, count, rows.size() == 1);
     for (std::size_t i = 0; i < products.size(); ++i) products[i] += one[i];
   }
   for (Operation& op : products) ops.push_back(std::move(op));

@@ -78,6 +78,7 @@ class LayerPassBuilder {
     const RankLayout& layout;
     const hardware::Kernels& kernels;
     const hardware::TrainingAttention& cores;
+    const hardware::GroupedProducts& grouped;
     const Communication& communication;
     RoutedLayers& routed;
     hardware::DeviceShare share = {};
@@ -109,7 +110,7 @@ class LayerPassBuilder {
   void add_attention(const LayerKind& kind, LayerPasses& to);
   void add_context(const Mixer& mixer, const Operations& ops, LayerPasses& to) const;
   Sums experts(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens);
-  const std::array<Operation, 2>& expert(const MoeFfn& moe, std::int64_t rows);
+  const std::array<Operation, 2>& expert(const MoeFfn& moe, std::int64_t rows, bool alone);
   void add_dense(const DenseFfn& ffn, LayerPasses& to);
   void add_moe(const MoeFfn& moe, std::size_t moe_index, std::uint32_t draw, LayerPasses& to);
 

@@ -118,23 +118,34 @@ void OperationPricing::add_product(Operation& to, std::int64_t m, std::int64_t n
                                           .accumulate_bytes = accumulate_bytes,
                                           .x_cast = arrives.x,
                                           .dy_cast = arrives.dy};
-  const auto sustained = [&](const KernelCost& cost) {
-    return precision == Precision::BF16 ? slowed(cost, slowdown) : cost;
-  };
   const auto cast = [&](std::int64_t numbers) {
     return kernels.elementwise({.bytes = sim::Bytes(kCast * numbers)}, share);
   };
-  to.forward += sustained(product_forward(kernels, product, share));
-  to.input += sustained(product_input(kernels, product, share));
-  KernelCost weight = sustained(product_weight(kernels, product, share));
-  const KernelCost sum = product_sum(kernels, product, share);
-  weight.bytes += sum.bytes;
-  weight.time += sum.time;
-  to.weight += weight;
+  const std::array<KernelCost, 3> passes = costs(product, arrives.grouped);
+  to.forward += passes[0];
+  to.input += passes[1];
+  to.weight += passes[2];
   if (!below_16_bits(precision)) return;
   // What comes in 8 bits is cast by columns when it is needed.
   (arrives.x ? to.input : to.forward) += cast(m * k);
   to.input += cast(m * n);
+}
+
+std::array<KernelCost, 3> OperationPricing::costs(const hardware::TrainingProduct& product,
+                                                  bool in_group) const {
+  using enum hardware::ProductPass;
+  if (in_group && grouped.know(product.precision))
+    return {grouped.cost(product, Forward, share), grouped.cost(product, Input, share),
+            grouped.cost(product, Weight, share)};
+  const auto sustained = [&](const KernelCost& cost) {
+    return product.precision == Precision::BF16 ? slowed(cost, slowdown) : cost;
+  };
+  KernelCost weight = sustained(product_weight(kernels, product, share));
+  const KernelCost sum = product_sum(kernels, product, share);
+  weight.bytes += sum.bytes;
+  weight.time += sum.time;
+  return {sustained(product_forward(kernels, product, share)),
+          sustained(product_input(kernels, product, share)), weight};
 }
 
 Operation OperationPricing::product(Module module, Phase phase, std::int64_t m, std::int64_t n,
@@ -221,14 +232,15 @@ Operations OperationPricing::shared(const MoeFfn& moe, std::int64_t tokens, bool
                       moe.gated, formats.shared_experts);
 }
 
-std::array<Operation, 2> OperationPricing::expert(const MoeFfn& moe, std::int64_t rows) const {
+std::array<Operation, 2> OperationPricing::expert(const MoeFfn& moe, std::int64_t rows,
+                                                  bool alone) const {
   const std::int64_t inter = split(moe.inter, etp), up = moe.gated ? 2 * inter : inter;
   const std::int64_t width = moe.dispatch_width(model.hidden);
   Operation first{.module = Module::Expert, .phase = Phase::Experts};
   Operation second = first;
   const bool low = sends_low();
-  add_product(first, rows, up, width, formats.experts, {.x = low});
-  add_product(second, rows, width, inter, formats.experts, {.dy = low});
+  add_product(first, rows, up, width, formats.experts, {.x = low, .grouped = !alone});
+  add_product(second, rows, width, inter, formats.experts, {.dy = low, .grouped = !alone});
   return {std::move(first), std::move(second)};
 }
 
@@ -271,7 +283,7 @@ Operations OperationPricing::experts(const MoeFfn& moe, std::span<const std::int
   Operation first{.module = Module::Expert, .phase = Phase::Experts};
   Operation second = first;
   for (const std::int64_t count : rows) {
-    const auto products = expert(moe, filled_up(count, aligned));
+    const auto products = expert(moe, filled_up(count, aligned), rows.size() == 1);
     first += products[0];
     second += products[1];
   }

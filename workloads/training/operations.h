@@ -7,7 +7,10 @@
 //                 weights' gradient reads, come beside it: 3 bytes a number of x forward, of dy
 //                 backward. Where tokens are sent in 8 bits experts need no cast by rows of them,
 //                 and cast columns backward
-//   experts       a dense product an expert that has rows (Transformer Engine, on several streams)
+//   experts       a product an expert that has rows (Transformer Engine, on several streams): where
+//                 there are several, as grouped ones are fitted
+//                 (hardware/kernels/grouped_product.h); else, and without such a fit, dense ones
+//                 one after another
 //   biases        the first product holds its own. The second's is added an expert at a time, in
 //                 fp32 and times the router's weight (Megatron-LM, transformer/moe/experts.py,
 //                 _apply_bias): forward a product and a sum each, a join, a cast; backward two
@@ -24,6 +27,7 @@
 #include <span>
 #include <vector>
 
+#include "hardware/kernels/grouped_product.h"
 #include "hardware/kernels/kernels.h"
 #include "hardware/kernels/training_attention.h"
 #include "workloads/memory/training_plan.h"
@@ -76,6 +80,7 @@ inline std::int64_t filled_up(std::int64_t rows, std::int64_t aligned) {
 struct OperationPricing {
   const hardware::Kernels& kernels;
   const hardware::TrainingAttention& cores;
+  const hardware::GroupedProducts& grouped;
   const ModelSpec& model;
   Formats formats;
   std::int64_t aligned = 1;  // rows of an expert: aligned_to()
@@ -100,8 +105,8 @@ struct OperationPricing {
   Operations shared(const MoeFfn& moe, std::int64_t tokens, bool whole) const;
   // Of one GPU's experts, which have so many rows each.
   Operations experts(const MoeFfn& moe, std::span<const std::int64_t> rows) const;
-  // The products of one of them: up, down.
-  std::array<Operation, 2> expert(const MoeFfn& moe, std::int64_t rows) const;
+  // The products of one of them: up, down. `alone`: the GPU has no other.
+  std::array<Operation, 2> expert(const MoeFfn& moe, std::int64_t rows, bool alone) const;
   // What so many experts do beside their products, with so many rows in all.
   Operations between_experts(const MoeFfn& moe, std::int64_t rows, std::int64_t experts) const;
   // `rows` of width hidden copied to where they belong, or back; `tokens` of them are read, or
@@ -122,9 +127,10 @@ struct OperationPricing {
  private:
   Operation product(Module module, Phase phase, std::int64_t m, std::int64_t n, std::int64_t k,
                     hardware::Precision precision) const;
-  // Of a product's input, of its result's gradient: whether it comes in the product's 8 bits.
   struct Arrives {
+    // Of a product's input, of its result's gradient: whether it comes in the product's 8 bits.
     bool x = false, dy = false;
+    bool grouped = false;  // one of a group
   };
   void add_product(Operation& to, std::int64_t m, std::int64_t n, std::int64_t k,
                    hardware::Precision precision) const {
@@ -132,6 +138,9 @@ struct OperationPricing {
   }
   void add_product(Operation& to, std::int64_t m, std::int64_t n, std::int64_t k,
                    hardware::Precision precision, Arrives arrives) const;
+  // Forward, and the gradients of its input and, added to its sum, of its weight.
+  std::array<hardware::KernelCost, 3> costs(const hardware::TrainingProduct& product,
+                                            bool grouped) const;
   bool sends_low() const;  // tokens and their gradients go to experts in 8 bits
   // Numbers in 16 bits that are read or written; `backward`: as many as the gradient's kernel has.
   Work touch(std::int64_t numbers) const;

@@ -15,8 +15,9 @@ struct Hand {
   hardware::Device device = hand_device();
   hardware::Kernels kernels{device, {"roofline", "roofline", "roofline"}};
   hardware::TrainingAttention cores{device};
+  hardware::GroupedProducts grouped{device, "transformer_engine"};
   ModelSpec model = hand_model();
-  OperationPricing pricing{kernels, cores, model, {}};
+  OperationPricing pricing{kernels, cores, grouped, model, {}};
 };
 
 }  // namespace
@@ -85,7 +86,7 @@ TEST_CASE("products below 16 bits cast what the weights' gradient reads") {
   const Hand hand;
   Formats fp8;
   fp8.dense_ffn = hardware::Precision::FP8;
-  const OperationPricing low{hand.kernels, hand.cores, hand.model, fp8};
+  const OperationPricing low{hand.kernels, hand.cores, hand.grouped, hand.model, fp8};
   const hardware::GemmShape shape{
       .m = 16, .n = 4000, .k = 1000, .precision = hardware::Precision::FP8};
   const hardware::GemmShape input{
@@ -110,7 +111,7 @@ TEST_CASE("experts in 8 bits have rows by sixteens, DeepGEMM's by 128") {
   CHECK(filled_up(17, 16) == 32);
   CHECK(filled_up(17, 1) == 17);
   // Products and what is between them: 5 and 100 rows are 128 each.
-  OperationPricing low{hand.kernels, hand.cores, hand.model, fp8};
+  OperationPricing low{hand.kernels, hand.cores, hand.grouped, hand.model, fp8};
   low.aligned = 128;
   const std::array<std::int64_t, 3> some{5, 0, 100}, full{128, 0, 128}, less{128, 0, 127};
   const auto time = [](const OperationPricing& pricing, std::span<const std::int64_t> rows) {
@@ -154,8 +155,9 @@ TEST_CASE("a mixture layer has the kernels that Megatron-Core counts") {
   const hardware::Device device = hand_device();
   const hardware::Kernels kernels{device, {"roofline", "roofline", "roofline"}};
   const hardware::TrainingAttention cores{device};
+  const hardware::GroupedProducts grouped{device, "transformer_engine"};
   const ModelSpec model = load_model("configs/models/qwen3-30b-a3b.yaml");
-  const OperationPricing pricing{kernels, cores, model, {}};
+  const OperationPricing pricing{kernels, cores, grouped, model, {}};
   const auto& moe = std::get<MoeFfn>(model.layer(0).ffn);
   const std::vector<std::int64_t> rows(8, 4096);
   std::int64_t all = 2 * 6, router = 0;
@@ -217,8 +219,9 @@ TEST_CASE("a card at its power limit takes longer for what arithmetic bounds, in
   device.peak[hardware::Precision::FP8] = sim::FlopRate(1e12);
   const hardware::Kernels kernels{device, {"roofline", "roofline", "roofline"}};
   const hardware::TrainingAttention cores{device};
+  const hardware::GroupedProducts grouped{device, "transformer_engine"};
   const ModelSpec model = hand_model();
-  OperationPricing brief{kernels, cores, model, {}}, products = brief, both = brief;
+  OperationPricing brief{kernels, cores, grouped, model, {}}, products = brief, both = brief;
   products.slowdown = both.slowdown = both.core_slowdown = 1.25;
   const auto ratio = [](const Work& work, const Work& than) {
     return static_cast<double>(work.time.count()) / static_cast<double>(than.time.count());
@@ -255,4 +258,37 @@ TEST_CASE("a layer by itself has no norm, and no embedding without a vocabulary"
   CHECK(hand.pricing.embedding(10).size() == 1);
   hand.model.vocab = 0;
   CHECK(hand.pricing.embedding(10).empty());
+}
+
+TEST_CASE("several experts of a GPU are priced as a group where there is a fit of one") {
+  const hardware::Device device = hardware::load_device("configs/devices/b200.yaml");
+  const hardware::Kernels kernels{device, {.gemm = "transformer_engine"}};
+  const hardware::TrainingAttention cores{device};
+  const hardware::GroupedProducts grouped{device, "transformer_engine"};
+  const ModelSpec model = hand_model();
+  const OperationPricing pricing{kernels, cores, grouped, model, {}};
+  const MoeFfn moe = hand_moe();
+  const Operation one = pricing.expert(moe, 100, /*alone=*/false)[0],
+                  alone = pricing.expert(moe, 100, /*alone=*/true)[0];
+  const hardware::TrainingProduct product{
+      .m = 100, .n = 2 * moe.inter, .k = moe.dispatch_width(model.hidden)};
+  using enum hardware::ProductPass;
+  CHECK(one.forward.time == grouped.cost(product, Forward).time);
+  CHECK(one.input.time == grouped.cost(product, Input).time);
+  CHECK(one.weight.time == grouped.cost(product, Weight).time);
+  CHECK(alone.forward.time == product_forward(kernels, product).time);
+  // What steps ask: as many as the GPU has.
+  const std::array<std::int64_t, 2> two{100, 100};
+  const auto products = [&](std::span<const std::int64_t> rows) {
+    sim::Duration sum{};
+    for (const Operation& op : pricing.experts(moe, rows))
+      if (op.module == Module::Expert && op.weight.time > sim::Duration{}) sum += op.weight.time;
+    return sum;
+  };
+  const auto weights = [&](bool is_alone) {
+    const auto both = pricing.expert(moe, 100, is_alone);
+    return both[0].weight.time + both[1].weight.time;
+  };
+  CHECK(products(two) == weights(false) + weights(false));
+  CHECK(products(std::span(two).first(1)) == weights(true));
 }

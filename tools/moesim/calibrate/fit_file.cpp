@@ -29,7 +29,8 @@ std::string commands_of(const std::string& file) {
 std::string fit_command_line(const Arguments& arguments) {
   std::string line = fmt::format("moesim calibrate fit --device {}",
                                  std::filesystem::path(arguments.text("device")).stem().string());
-  if (const auto impl = arguments.find("impl")) line += " --impl " + *impl;
+  for (const char* option : {"impl", "kind"})
+    if (const auto value = arguments.find(option)) line += fmt::format(" --{} {}", option, *value);
   if (const auto prior = arguments.find("prior"))
     line += " --prior " + std::filesystem::path(*prior).stem().string();
   for (const std::string& text : arguments.all("TABLE")) {
