@@ -18,14 +18,18 @@ std::unique_ptr<NetworkModel> make_network_model(ClusterNetwork& network, Fideli
                                                  sim::Engine& engine, double tolerance,
                                                  std::span<const sim::Exchange> exchanges) {
   if (fidelity == Fidelity::Bound) return std::make_unique<BoundModel>(network, engine);
+  if (by_matrices(network, exchanges, tolerance))
+    return std::make_unique<MatrixModel>(network, engine, tolerance);
+  return std::make_unique<FluidModel>(network, engine, tolerance);
+}
+
+bool by_matrices(ClusterNetwork& network, std::span<const sim::Exchange> exchanges,
+                 double tolerance) {
   const auto large = [](const sim::Exchange& exchange) {
     return exchange.participants.size() >= kLargeGroup;
   };
-  if (tolerance > 0 && std::any_of(exchanges.begin(), exchanges.end(), large) &&
-      MatrixModel::fits(network, exchanges)) {
-    return std::make_unique<MatrixModel>(network, engine, tolerance);
-  }
-  return std::make_unique<FluidModel>(network, engine, tolerance);
+  return tolerance > 0 && std::any_of(exchanges.begin(), exchanges.end(), large) &&
+         MatrixModel::fits(network, exchanges);
 }
 
 sim::Duration lower_bound(ClusterNetwork& network, const sim::Exchange& exchange) {

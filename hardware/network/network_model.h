@@ -63,6 +63,10 @@ std::unique_ptr<NetworkModel> make_network_model(ClusterNetwork& network, Fideli
                                                  double tolerance = kDefaultTolerance,
                                                  std::span<const sim::Exchange> exchanges = {});
 
+// Whether they would go by matrices.
+bool by_matrices(ClusterNetwork& network, std::span<const sim::Exchange> exchanges,
+                 double tolerance);
+
 // The least time that the links need for an exchange whose ranks all arrive at once: startup,
 // the busiest link or rank limit, the shortest latency that the transfers over it have, and
 // completion. No play of the exchange alone is faster.

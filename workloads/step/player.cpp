@@ -4,10 +4,9 @@
 
 #include "hardware/kernels/kernel_pool.h"
 #include "hardware/network/cluster_network.h"
+#include "hardware/network/play_graph.h"
 #include "sim/check.h"
-#include "sim/engine.h"
 #include "sim/error.h"
-#include "sim/executor.h"
 #include "workloads/deployment/check.h"
 #include "workloads/step/token_kernels.h"
 
@@ -120,16 +119,14 @@ PlayedStep StepPlayer::played(const Batch& batch, std::int64_t routing_step, boo
   const Deployment& d = shared_->deployment;
   BuiltStep built = weave(shared_->loom(host, decode_kernels), shared_->plan(batch, routing_step),
                           static_cast<std::uint32_t>(routing_step));
-  sim::Engine engine;
-  const auto network = hardware::make_network_model(shared_->network, d.network.fidelity, engine,
-                                                    d.network.tolerance, built.graph.exchanges());
-  sim::Timeline timeline = sim::execute(built.graph, engine, *network);
+  hardware::PlayedGraph played =
+      hardware::play_graph(shared_->network, built.graph, d.network.fidelity, d.network.tolerance);
   std::vector<sim::Window> windows =
-      windows_of(built, timeline, shared_->carried.program.stage_ranks());
+      windows_of(built, played.timeline, shared_->carried.program.stage_ranks());
   return {.built = std::move(built),
-          .timeline = std::move(timeline),
+          .timeline = std::move(played.timeline),
           .windows = std::move(windows),
-          .links = network->link_use()};
+          .links = std::move(played.links)};
 }
 
 StepOutcome StepPlayer::outcome(const Batch& batch, std::int64_t routing_step,
