@@ -98,6 +98,22 @@ auto axes_of(const typename M::Shape& shape) {
   }
 }
 
+// What a model keeps of its residual table, where it has something of it (OfTable).
+struct NothingOfTable {
+  explicit NothingOfTable(const ResidualTable&) {}
+};
+template <class M>
+struct OfTable {
+  using Type = NothingOfTable;
+};
+template <class M>
+requires requires {
+  typename M::OfTable;
+}
+struct OfTable<M> {
+  using Type = typename M::OfTable;
+};
+
 template <class M>
 class Fitted {
   struct Nothing {};
@@ -111,6 +127,7 @@ class Fitted {
       : parameters_(parameters_of<typename M::Parameters>(model, M::fields())),
         model_(std::move(model)),
         residual_(model_.residual),
+        of_table_(model_.residual),
         stand_in_(doubt > 0),
         doubt_(doubt) {
     check_residual_axes(model_, std::span(M::kFeatures).first(M::knots().size()));
@@ -241,6 +258,7 @@ class Fitted {
   typename M::Parameters parameters_;
   FittedModel model_;
   ResidualLookup residual_;
+  [[no_unique_address]] typename OfTable<M>::Type of_table_;
   std::vector<SeenRange> ranges_;                // of the axes
   Interval widest_;                              // of all regimes
   std::vector<std::optional<Interval>> unseen_;  // of the axes: where values were held out whole

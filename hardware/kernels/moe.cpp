@@ -208,8 +208,51 @@ std::string_view MoeModel::regime(const MoeInput& x, const Rates&) {
   return rows <= 4 ? "few_rows" : rows <= 128 ? "some_rows" : "many_rows";
 }
 
-MoeModel::Smaller MoeModel::smaller(const MoeInput& x, const ResidualTable& table) {
+MoeCeilings::MoeCeilings(const ResidualTable& table) {
+  if (table.values.empty()) return;
+  std::size_t stride = table.values.size();
+  for (std::size_t axis = 0; axis < knots_.size(); ++axis) {
+    knots_[axis] = table.axes[axis].second;
+    strides_[axis] = stride /= knots_[axis].size();
+  }
+  // Of each axis: what is at a knot of it, the most of all with no more on the others.
+  for (std::size_t axis = 0; axis < knots_.size(); ++axis) {
+    std::vector<double>& most = most_[axis] = table.values;
+    for (std::size_t other = 0; other < knots_.size(); ++other) {
+      if (other == axis || other == MoeModel::kInter) continue;
+      for (std::size_t i = 0; i < most.size(); ++i)
+        if (i / strides_[other] % knots_[other].size() > 0)
+          most[i] = std::max(most[i], most[i - strides_[other]]);
+    }
+  }
+}
+
+MoeCeilings::Place MoeCeilings::place(const std::array<double, 4>& features) const {
+  Place place;
+  for (std::size_t axis = 0; axis < knots_.size(); ++axis) {
+    const std::vector<double>& knots = knots_[axis];
+    std::size_t above = 0;
+    while (above + 1 < knots.size() && knots[above] < features[axis]) ++above;
+    place.above[axis] = above;
+    place.below[axis] = above > 0 && features[axis] < knots[above] ? above - 1 : above;
+  }
+  return place;
+}
+
+double MoeCeilings::at(std::size_t axis, std::size_t knot, Place place) const {
+  place.above[axis] = knot;
+  std::size_t at = 0;
+  for (std::size_t other = 0; other < knots_.size(); ++other)
+    if (other != MoeModel::kInter) at += place.above[other] * strides_[other];
+  const std::size_t width = strides_[MoeModel::kInter];
+  return std::max(most_[axis][at + place.below[MoeModel::kInter] * width],
+                  most_[axis][at + place.above[MoeModel::kInter] * width]);
+}
+
+MoeModel::Smaller MoeModel::smaller(const MoeInput& x, const ResidualTable& table,
+                                    const MoeCeilings& ceilings, double left) {
   Smaller smaller;
+  const MoeCeilings::Place place = ceilings.place(features(x));
   const auto add = [&](const Earlier& earlier) {
     if (smaller.count < smaller.at.size()) smaller.at[smaller.count++] = earlier;
   };
@@ -226,7 +269,10 @@ MoeModel::Smaller MoeModel::smaller(const MoeInput& x, const ResidualTable& tabl
   const double least_tokens =
       x.experts > 0 ? x.rows.rows * x.experts / (kMostLoaded * x.top_k * x.rows.groups) : x.tokens;
   for (std::size_t axis = 0; axis < table.axes.size(); ++axis) {
-    for (const double knot : table.axes[axis].second) {
+    const std::vector<double>& knots = table.axes[axis].second;
+    for (std::size_t i = 0; i < knots.size(); ++i) {
+      const double knot = knots[i];
+      if (ceilings.at(axis, i, place) <= left) continue;
       if (axis == kRowsPerGroup && knot < full)
         grown_to(even ? knot / full : share_at_rows(knot, full, x.rows.active));
       if (axis == kActive && knot < x.rows.active)
@@ -247,7 +293,7 @@ double Fitted<MoeModel>::us(const MoeInput& x, const Rates& rates) const {
   if (model_.other_generation || residual_.empty()) return std::max(fitted_us(x, rates), least);
   const double left = residual_.at(MoeModel::features(x));
   double us = std::max(MoeModel::us(x, rates, parameters_) * std::exp(left), least);
-  const MoeModel::Smaller smaller = MoeModel::smaller(x, model_.residual);
+  const MoeModel::Smaller smaller = MoeModel::smaller(x, model_.residual, of_table_, left);
   for (const MoeModel::Earlier& one : std::span(smaller.at).first(smaller.count)) {
     const double then = residual_.at(MoeModel::features(x, one));
     if (then <= left) continue;

@@ -61,6 +61,25 @@ bool has_whole_buffers(std::string_view implementation);
 double grouped_gemm_us(const GroupRows& rows, double n, double k, ExpertFormat format,
                        const Rates& rates, const MoeParameters& p);
 
+// The most that a residual table of experts says at a knot of an axis, with the layer's width and
+// no more on the other axes than a place has.
+class MoeCeilings {
+ public:
+  // REQUIRES: the table's axes are the first of MoeModel::kFeatures, or none
+  explicit MoeCeilings(const ResidualTable& table);
+  // A place among the knots: on each axis those around it.
+  struct Place {
+    std::array<std::size_t, 4> below{}, above{};
+  };
+  Place place(const std::array<double, 4>& features) const;
+  double at(std::size_t axis, std::size_t knot, Place place) const;
+
+ private:
+  std::array<std::vector<double>, 4> knots_;
+  std::array<std::size_t, 4> strides_{};
+  std::array<std::vector<double>, 4> most_;  // by axis: [as the table's values]
+};
+
 struct MoeModel {
   using Shape = MoeInput;
   using Parameters = MoeParameters;
@@ -89,8 +108,11 @@ struct MoeModel {
     std::array<Earlier, 32> at;
     std::size_t count = 0;
   };
+  // Only those at knots where the table may say more than `left`.
   // REQUIRES: the table's axes are the first of kFeatures
-  static Smaller smaller(const MoeInput& input, const ResidualTable& table);
+  using OfTable = MoeCeilings;
+  static Smaller smaller(const MoeInput& input, const ResidualTable& table,
+                         const MoeCeilings& ceilings, double left);
   static std::array<double, 4> features(const MoeInput& input, const Earlier& earlier);
 };
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "hardware/kernels/moe.h"
 #include "hardware/kernels/residual.h"
 #include "hardware/kernels/residual_lookup.h"
 #include "sim/random.h"
@@ -62,4 +63,54 @@ TEST_CASE("a lookup gives the residual to the bit, on knots, between and beyond 
       }
     }
   }
+}
+
+TEST_CASE("a ceiling is the most at a knot with no more on the other axes, and no more than that") {
+  // 2 x 2 x 2 x 2 knots, the last axis the fastest; all 0 but what is written.
+  ResidualTable table{.axes = {{"rows_per_group", {1, 4}},
+                               {"active", {1, 8}},
+                               {"inter", {128, 1024}},
+                               {"tokens", {1, 32}}},
+                      .values = std::vector<double>(16)};
+  const auto at = [&](std::size_t rows, std::size_t active, std::size_t inter,
+                      std::size_t tokens) -> double& {
+    return table.values[8 * rows + 4 * active + 2 * inter + tokens];
+  };
+  at(0, 1, 0, 0) = 0.3;  // few rows in many groups, few tokens, narrow
+  at(0, 0, 1, 1) = 0.2;  // few rows in one group, many tokens, wide
+  at(1, 1, 1, 1) = 0.9;
+  const MoeCeilings ceilings(table);
+  const auto most = [&](std::size_t axis, std::size_t knot, std::array<double, 4> features) {
+    return ceilings.at(axis, knot, ceilings.place(features));
+  };
+  // Few rows, of a place with many of all: 0.3 where it is narrow, 0.2 where it is wide.
+  CHECK(most(MoeModel::kRowsPerGroup, 0, {4, 8, 128, 32}) == 0.3);
+  CHECK(most(MoeModel::kRowsPerGroup, 0, {4, 8, 1024, 32}) == 0.2);
+  CHECK(most(MoeModel::kRowsPerGroup, 0, {4, 8, 500, 32}) == 0.3);  // between both
+  // With one group there are not many; beyond the knots it is as at the last.
+  CHECK(most(MoeModel::kRowsPerGroup, 0, {4, 1, 128, 32}) == 0);
+  CHECK(most(MoeModel::kRowsPerGroup, 0, {9, 99, 128, 99}) == 0.3);
+  CHECK(most(MoeModel::kTokens, 0, {4, 8, 128, 32}) == 0.3);
+  CHECK(most(MoeModel::kTokens, 0, {4, 8, 1024, 32}) == 0);
+  CHECK(most(MoeModel::kActive, 1, {4, 8, 1024, 32}) == 0.9);
+  CHECK(most(MoeModel::kActive, 1, {1, 8, 1024, 32}) == 0);
+
+  // Never below the table itself.
+  moesim::sim::Random random(1, "ceilings");
+  for (double& value : table.values) value = random.uniform() - 0.5;
+  const MoeCeilings of(table);
+  for (int i = 0; i < 1000; ++i) {
+    const std::array<double, 4> x{1 + 4 * random.uniform(), 1 + 9 * random.uniform(),
+                                  100 + 1000 * random.uniform(), 1 + 40 * random.uniform()};
+    for (const std::size_t axis : {MoeModel::kRowsPerGroup, MoeModel::kActive, MoeModel::kTokens}) {
+      std::array<double, 4> less = x;
+      for (const std::size_t other :
+           {MoeModel::kRowsPerGroup, MoeModel::kActive, MoeModel::kTokens})
+        less[other] = 1 + (x[other] - 1) * random.uniform();
+      const std::size_t knot = random.below(2);
+      less[axis] = table.axes[axis].second[knot];
+      CHECK(residual_at(table, less) <= of.at(axis, knot, of.place(x)) + 1e-12);
+    }
+  }
+  CHECK(MoeCeilings(ResidualTable{}).place({1, 1, 1, 1}).above[0] == 0);
 }
