@@ -71,13 +71,15 @@ Exchange to_all(Group group, const char* name, double each_pair) {
 }
 
 // What a form of rings is asked, where each rank sends `each` bytes in all.
-NcclShape ring_shape(const GroupNodes& lie, NcclOperation operation, Bytes bytes, double each) {
+NcclShape ring_shape(const Cluster& cluster, const GroupNodes& lie, NcclOperation operation,
+                     Bytes bytes, double each) {
   const auto m = static_cast<double>(lie.least);
   const bool several = lie.nodes.size() > 1;
   return {.operation = operation,
           .ranks = m,
           .bytes = static_cast<double>(bytes.count()),
           .nodes = static_cast<double>(lie.nodes.size()),
+          .through_host = cluster.scale_up.kind == ScaleUp::Kind::Pcie,
           .sent = several ? PortBytes{each * (m - 1) / m, each / m} : PortBytes{each, 0}};
 }
 
@@ -88,7 +90,7 @@ PricedExchange by_rings(const Cluster& cluster, Group group, const char* name,
   Exchange exchange = rings(group, lie, name, each);
   const PortLoads loads = loads_of(cluster, exchange);
   return priced(cluster, std::move(exchange), loads, model.over(lie.nodes.size()),
-                ring_shape(lie, operation, bytes, each));
+                ring_shape(cluster, lie, operation, bytes, each));
 }
 
 // What each of n ranks sends of an all-gather or a reduce-scatter.
@@ -100,7 +102,7 @@ double part_of(Group group, Bytes bytes) {
 PricedExchange nccl_all_reduce(const Cluster& cluster, Group group, const GroupNodes& lie,
                                Bytes bytes, NcclAlgorithm algorithm) {
   const double each = 2 * part_of(group, bytes);
-  NcclShape shape = ring_shape(lie, NcclOperation::AllReduce, bytes, each);
+  NcclShape shape = ring_shape(cluster, lie, NcclOperation::AllReduce, bytes, each);
   shape.has_switch =
       cluster.scale_up.kind == ScaleUp::Kind::Switch && sums_in_switch(cluster.device);
   const auto& model = models(cluster).all_reduce.over(lie.nodes.size());
@@ -236,6 +238,7 @@ PricedExchange all_to_all(const Cluster& cluster, Group group,
                  .ranks = static_cast<double>(lie.most),
                  .bytes = n > 1 ? sent * n / (n - 1) : 0,
                  .nodes = static_cast<double>(lie.nodes.size()),
+                 .through_host = cluster.scale_up.kind == ScaleUp::Kind::Pcie,
                  .sent = loads.rank});
 }
 

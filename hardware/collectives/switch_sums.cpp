@@ -15,9 +15,13 @@ constexpr double kMostOfPcie = 128e9;
 }  // namespace
 
 bool sums_in_switch(const Device& device) {
+  return !links_through_host(device) &&
+         std::ranges::find(kSumming, device.generation) != kSumming.end();
+}
+
+bool links_through_host(const Device& device) {
   const double link = device.scale_up.bytes_per_second();
-  const bool pcie = link > 0 && link <= kMostOfPcie;  // zero: the file says nothing of its links
-  return !pcie && std::ranges::find(kSumming, device.generation) != kSumming.end();
+  return link > 0 && link <= kMostOfPcie;  // zero: the file says nothing of its links
 }
 
 }  // namespace moesim::hardware

@@ -11,4 +11,7 @@ namespace moesim::hardware {
 // generation is taken for Hopper, as the collectives' defaults are (default_fit.cpp).
 bool sums_in_switch(const Device& device);
 
+// Whether a device's links are PCI Express's, which meet in its node's host.
+bool links_through_host(const Device& device);
+
 }  // namespace moesim::hardware

@@ -74,6 +74,9 @@ constexpr Must kMusts[] = {
     {"b200 moe trtllm w4a8", 9, 26},
     {"b200 moe sglang", 8, 34},
     {"b200 wideep_moe deepgemm", 5, 17},
+    // Of several kernels under one name, and of each length and number of heads one at most.
+    {"b200 context_attention sglang", 6, 25},
+    {"b200 generation_attention sglang", 6.5, 20},
     {"b200 context_attention trtllm", 4, 12},
     {"b200 generation_attention trtllm", 4, 12},
     {"b200 context_mla", 5, 13},
@@ -89,8 +92,7 @@ constexpr Must kMusts[] = {
     {"a100 generation_attention", kNone, kNone},
     {"l40s gemm", 7.5, 23},
     {"l40s moe", 8, 34},
-    // NCCL over PCIe steps by group size: no form fits it.
-    {"l40s nccl", kNone, kNone},
+    {"l40s nccl", 12, 36},  // the all-to-all of eight scatters by half from size to size
     {"l40s context_attention", kNone, kNone},
     {"l40s generation_attention", kNone, kNone},
     {"gb200 trtllm_alltoall", 10, 25},

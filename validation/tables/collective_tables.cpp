@@ -90,7 +90,8 @@ Tasks read_nccl(const sim::io::CsvTable& table, const hardware::Device& device,
     const hardware::NcclShape shape{.operation = *operation,
                                     .ranks = ranks(reader, row, device),
                                     .bytes = static_cast<double>(reader.count(row, "bytes")),
-                                    .has_switch = hardware::sums_in_switch(device)};
+                                    .has_switch = hardware::sums_in_switch(device),
+                                    .through_host = hardware::links_through_host(device)};
     Item item = reader.item(row, "latency_us");
     // Of a group size that the table has. Whole group sizes are held out beside (fit_task.h).
     item.groups = {fmt::format("bytes{:012}", shape.bytes)};

@@ -206,7 +206,8 @@ Tasks read_nccl_points(const sim::io::CsvTable& table, const hardware::Device& d
     const hardware::NcclShape shape{.operation = *operation,
                                     .ranks = static_cast<double>(reader.count(row, "tokens", 2)),
                                     .bytes = static_cast<double>(reader.count(row, "bytes")),
-                                    .has_switch = hardware::sums_in_switch(device)};
+                                    .has_switch = hardware::sums_in_switch(device),
+                                    .through_host = hardware::links_through_host(device)};
     Item item = item_of(reader, row);
     item.groups = {fmt::format("bytes{:012}", shape.bytes)};
     builder.add(impl, name, hardware::Precision::BF16, std::move(item), shape);

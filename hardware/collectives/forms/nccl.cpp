@@ -48,14 +48,17 @@ Parts ring(const NcclShape& s, const Rates& r, const NcclParameters& p) {
     return one_step ? bytes : bytes + std::sqrt(bytes * ramp);
   };
   const double far = r.network * p.network_efficiency;
+  const bool crowded = s.through_host && s.ranks > 2 && !one_step;
+  const double link =
+      r.link * (crowded ? std::pow(p.doubling_efficiency, std::log2(s.ranks / 2)) : 1);
   const Parts quick{
       .fixed_us = p.quick_us + p.quick_step_us * steps + p.node_us * std::log2(s.nodes),
-      .near_us = us_of(sent.near, r.link * p.quick_efficiency),
+      .near_us = us_of(sent.near, link * p.quick_efficiency),
       .far_us = us_of(sent.far, far * kQuickOverNodes)};
   const Parts wide{
       .fixed_us = p.wide_us + p.wide_step_us * steps +
                   p.node_us * (doublings ? std::log2(s.nodes) : s.nodes - 1),
-      .near_us = us_of(ramped(sent.near, p.ramp_bytes), r.link * p.wide_efficiency * kept),
+      .near_us = us_of(ramped(sent.near, p.ramp_bytes), link * p.wide_efficiency * kept),
       .far_us = us_of(ramped(sent.far, p.ramp_bytes * kRampOverNodes), far)};
   return quick.us() < wide.us() ? quick : wide;
 }
@@ -72,7 +75,7 @@ std::optional<NcclOperation> parse_nccl_operation(std::string_view name) {
 
 std::span<const ParameterField<NcclParameters>> NcclModel::fields() {
   using P = NcclParameters;
-  static constexpr std::array<ParameterField<P>, 12> kFields{{
+  static constexpr std::array<ParameterField<P>, 13> kFields{{
       {"quick_us", &P::quick_us, 4.5, 1, 40},
       {"quick_step_us", &P::quick_step_us, 0.8, 0.01, 10},
       {"quick_efficiency", &P::quick_efficiency, 0.2, 0.01, 1},
@@ -83,6 +86,7 @@ std::span<const ParameterField<NcclParameters>> NcclModel::fields() {
       {"ramp_bytes", &P::ramp_bytes, 1e6, 1, 1e8},
       {"sum_us", &P::sum_us, 60, 1, 100},
       {"sum_efficiency", &P::sum_efficiency, 0.6, 0.1, 1.2},
+      {"doubling_efficiency", &P::doubling_efficiency, 0.28, 0.1, 1, ParameterField<P>::kOptional},
       {"node_us", &P::node_us, 5, 0.1, 100, ParameterField<P>::kOptional},
       {"network_efficiency", &P::network_efficiency, 0.9, 0.05, 1, ParameterField<P>::kOptional},
   }};

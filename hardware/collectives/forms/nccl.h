@@ -6,6 +6,10 @@
 //   sum    startup + S (1 + 1 / m) / (link x efficiency)     all_reduce in the switch (NVLS), which
 //          sends each byte once and each rank's own part once more; of more than two
 //
+// Where a node's links are PCI Express's and meet in its host each doubling of ranks beyond two
+// leaves doubling_efficiency of a link's pace to each (L40S: rings of 2, 4 and 8 pass on 20, 5.2
+// and 1.7 GB/s a rank; aiconfigurator 095f58a5).
+//
 // S is nccl-tests' size, m the ranks of a node, w what each rank sends over the links of its node:
 // (n - 1) / n of S of n ranks, twice that for an all-reduce. Over several nodes the same rings go
 // on over the NICs, one for each rank of a node, with w / m of its bytes at network_efficiency
@@ -38,6 +42,7 @@ struct NcclShape {
   double nodes = 1;
   NcclAlgorithm algorithm = NcclAlgorithm::Quickest;
   bool has_switch = false;             // in the node, that can add up: switch_sums.h
+  bool through_host = false;           // links of the node: switch_sums.h
   std::optional<PortBytes> sent = {};  // none: as the operation's rings have it
 };
 
@@ -45,6 +50,9 @@ struct NcclParameters {
   double quick_us = 4.5, quick_step_us = 0.8, quick_efficiency = 0.2;
   double wide_us = 8, wide_step_us = 0.8, wide_efficiency = 0.8, wide_loss = 0.4, ramp_bytes = 1e6;
   double sum_us = 60, sum_efficiency = 0.6;
+  // What L40S's all-reduce and reduce-scatter have; of other machines and operations no table says
+  // it.
+  double doubling_efficiency = 0.28;
   // No table has several nodes: round figures, latency after arXiv 2505.09343.
   double node_us = 5, network_efficiency = 0.9;
 };
@@ -71,6 +79,10 @@ struct NcclModel {
   static Parameters defaults(std::string_view variant);
   static constexpr std::string_view kDefaults =
       "NCCL 2.29 on H100, round figures of aiconfigurator 095f58a5";
+  // Whether times of such groups say something of an optional parameter.
+  static bool tells(std::string_view parameter, const NcclShape& shape) {
+    return parameter == "doubling_efficiency" && shape.through_host && shape.ranks > 2;
+  }
   static Parts parts(const NcclShape& shape, const Rates& rates, const NcclParameters& p);
   // Ring or Switch: what Quickest comes to.
   static NcclAlgorithm quickest(const NcclShape& shape, const Rates& rates,

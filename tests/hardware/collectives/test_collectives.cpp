@@ -261,3 +261,36 @@ TEST_CASE("more bytes never take less time") {
     }
   }
 }
+
+TEST_CASE("through the host of a node each doubling of ranks leaves a part of the links") {
+  using namespace hardware;
+  // 1 MB in a ring of 2: each sends 1 MB at 100 GB/s x 0.5, 20 us, beside 3; of 4 1.5 MB at a
+  // quarter of that, 120 us, and two steps of 1 us more; of 8 1.75 MB at a sixteenth, 560 us.
+  Rates rates;
+  rates.link = 100e3;
+  const NcclParameters p{.quick_us = 1e6,
+                         .wide_us = 2,
+                         .wide_step_us = 1,
+                         .wide_efficiency = 0.5,
+                         .wide_loss = 1e-9,
+                         .ramp_bytes = 1e-9,
+                         .doubling_efficiency = 0.25};
+  NcclShape shape{.operation = NcclOperation::AllReduce, .bytes = 1e6, .through_host = true};
+  const auto us = [&](double ranks) {
+    shape.ranks = ranks;
+    return NcclModel::us(shape, rates, p);
+  };
+  CHECK(us(2) == doctest::Approx(3 + 20));
+  CHECK(us(4) == doctest::Approx(5 + 120));
+  CHECK(us(8) == doctest::Approx(9 + 560));
+  // Times of two ranks tell nothing of it, nor do those of a switch.
+  CHECK(NcclModel::tells("doubling_efficiency", shape));
+  shape.ranks = 2;
+  CHECK_FALSE(NcclModel::tells("doubling_efficiency", shape));
+  shape.through_host = false;
+  CHECK(us(8) == doctest::Approx(9 + 35));
+  CHECK_FALSE(NcclModel::tells("doubling_efficiency", shape));
+  // A send is between two, whatever their node has.
+  shape = {.operation = NcclOperation::SendReceive, .ranks = 8, .bytes = 1e6, .through_host = true};
+  CHECK(NcclModel::us(shape, rates, p) == doctest::Approx(2 + 20));
+}
