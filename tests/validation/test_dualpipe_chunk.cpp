@@ -72,14 +72,12 @@ TEST_CASE("phases of DualPipe's chunk take what DeepSeek's profile shows") {
     return;
   }
   const auto was = measured(file), is = predicted();
-  for (const char* phase : {"attn(F)", "mlp(F)", "mlp(B)", "attn(W)"}) {
+  for (const char* phase : {"attn(F)", "mlp(F)", "mlp(B)", "attn(W)", "combine(F)"}) {
     CAPTURE(std::string(phase));
     CHECK(is.at(phase) == doctest::Approx(was.at(phase)).epsilon(0.10));
   }
-  // Known to be low: beside computation an exchange waits for peers and for a memory that is
-  // shared; what is played is alone but for its links. They are hidden either way.
-  CHECK(is.at("dispatch(F)") < was.at("dispatch(F)"));
-  CHECK(is.at("dispatch(F)") > 0.5 * was.at("dispatch(F)"));
-  CHECK(is.at("combine(F)") < was.at("combine(F)"));
-  CHECK(is.at("combine(F)") > 0.7 * was.at("combine(F)"));
+  // Known to be low: the combine sets what exchanges lose in a step (routed_layers.cpp), a dispatch
+  // waits for peers that come late, too. It is hidden either way. Fails as soon as it is met.
+  CHECK(is.at("dispatch(F)") < 0.9 * was.at("dispatch(F)"));
+  CHECK(is.at("dispatch(F)") > 0.7 * was.at("dispatch(F)"));
 }

@@ -81,6 +81,40 @@ TEST_CASE("an all-to-all sends a row for each choice, other exchanges a token on
   CHECK(once.rows.tokens(0) == 3);
 }
 
+TEST_CASE(
+    "between nodes DeepEP's and HybridEP's exchanges are 1.32 times a bench's, NCCL's are as "
+    "long") {
+  using enum hardware::MulticastAlgorithm;
+  for (const hardware::MulticastAlgorithm tokens : {DeepEpNormal, HybridEp, Nccl, AllGather}) {
+    CAPTURE(static_cast<int>(tokens));
+    Hand hand(tokens);
+    give_default_collectives(hand.deployment.cluster);
+    Routed routed(hand.deployment);
+    const LayerRoute& route = routed.routes[0];
+    const ExpertGroup& group = routed.batch.groups[0];
+    DispatchWanted wanted = routed.communication.wanted();
+    if (tokens == Nccl) wanted = {.selections = true, .tokens = false, .node_tokens = false};
+    LayerRouting room;
+    DispatchCounts counts;
+    count_dispatch(route.source->view({.step = 0,
+                                       .layer = route.layer,
+                                       .first = routed.batch.first_token + group.first_token,
+                                       .count = group.tokens()},
+                                      room),
+                   *route.placement, routed.batch.sources[0], wanted, counts);
+    if (tokens == Nccl) counts.tokens = counts.selections;
+    const TokenExchange bench = routed.communication.tokens(
+        group.ranks, routed.batch.sources[0], counts, routed.moe, hand.deployment.model.hidden);
+    const RoutedLayer& layer = routed.layers.of(0, routed.moe, 0);
+    const double times = tokens == DeepEpNormal || tokens == HybridEp ? 1.32 : 1;
+    CHECK(layer.dispatch[0].exchange.far.factor ==
+          doctest::Approx(times * bench.dispatch.exchange.far.factor));
+    CHECK(layer.combine[0].exchange.far.factor ==
+          doctest::Approx(times * bench.combine.exchange.far.factor));
+    CHECK(layer.dispatch[0].exchange.near.factor == bench.dispatch.exchange.near.factor);
+  }
+}
+
 TEST_CASE("experts that are dealt are as busy, of a token's groups, and different") {
   // 8 experts, 2 a token: 4 tokens are a deck. With 2 groups, of which a token has one, 2 tokens
   // have both, and 2 that have a group all of its 4 experts.
