@@ -16,6 +16,7 @@
 //   kLeastPoints (optional)   measured rows that a fit of it takes, where its parameters are few
 //   kCarried (optional)    its doubt on another device of the generation, where tables of two say
 //                          more than kDoubt.carried
+//   OfTable (optional)     what it keeps of its residual table, made of it
 #pragma once
 
 #include <algorithm>
@@ -98,21 +99,15 @@ auto axes_of(const typename M::Shape& shape) {
   }
 }
 
-// What a model keeps of its residual table, where it has something of it (OfTable).
-struct NothingOfTable {
-  explicit NothingOfTable(const ResidualTable&) {}
-};
+// What a model keeps of its residual table, where it has something of it.
+struct NothingOfTable {};
 template <class M>
-struct OfTable {
-  using Type = NothingOfTable;
-};
-template <class M>
-requires requires {
-  typename M::OfTable;
+auto kept_of(const ResidualTable& table) {
+  if constexpr (requires { typename M::OfTable; })
+    return typename M::OfTable(table);
+  else
+    return NothingOfTable{};
 }
-struct OfTable<M> {
-  using Type = typename M::OfTable;
-};
 
 template <class M>
 class Fitted {
@@ -127,7 +122,7 @@ class Fitted {
       : parameters_(parameters_of<typename M::Parameters>(model, M::fields())),
         model_(std::move(model)),
         residual_(model_.residual),
-        of_table_(model_.residual),
+        of_table_(kept_of<M>(model_.residual)),
         stand_in_(doubt > 0),
         doubt_(doubt) {
     check_residual_axes(model_, std::span(M::kFeatures).first(M::knots().size()));
@@ -258,7 +253,7 @@ class Fitted {
   typename M::Parameters parameters_;
   FittedModel model_;
   ResidualLookup residual_;
-  [[no_unique_address]] typename OfTable<M>::Type of_table_;
+  [[no_unique_address]] decltype(kept_of<M>(ResidualTable{})) of_table_;
   std::vector<SeenRange> ranges_;                // of the axes
   Interval widest_;                              // of all regimes
   std::vector<std::optional<Interval>> unseen_;  // of the axes: where values were held out whole
