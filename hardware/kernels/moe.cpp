@@ -209,7 +209,8 @@ std::string_view MoeModel::regime(const MoeInput& x, const Rates&) {
 }
 
 MoeCeilings::MoeCeilings(const ResidualTable& table) {
-  if (table.values.empty()) return;
+  // One with other axes is refused by whoever holds it (check_residual_axes).
+  if (table.values.empty() || table.axes.size() != knots_.size()) return;
   std::size_t stride = table.values.size();
   for (std::size_t axis = 0; axis < knots_.size(); ++axis) {
     knots_[axis] = table.axes[axis].second;

@@ -65,7 +65,7 @@ double grouped_gemm_us(const GroupRows& rows, double n, double k, ExpertFormat f
 // no more on the other axes than a place has.
 class MoeCeilings {
  public:
-  // REQUIRES: the table's axes are the first of MoeModel::kFeatures, or none
+  // Of a table with other axes than MoeModel's there is none.
   explicit MoeCeilings(const ResidualTable& table);
   // A place among the knots: on each axis those around it.
   struct Place {

@@ -6,6 +6,7 @@
 #include "hardware/kernels/moe.h"
 #include "hardware/kernels/residual.h"
 #include "hardware/kernels/residual_lookup.h"
+#include "sim/error.h"
 #include "sim/random.h"
 
 using namespace moesim::hardware;
@@ -113,4 +114,11 @@ TEST_CASE("a ceiling is the most at a knot with no more on the other axes, and n
     }
   }
   CHECK(MoeCeilings(ResidualTable{}).place({1, 1, 1, 1}).above[0] == 0);
+  // A table of other axes is refused where it is asked, and has none.
+  const ResidualTable other{.axes = {{"m", {1, 4}}}, .values = {1, 2}};
+  CHECK(MoeCeilings(other).place({9, 9, 9, 9}).above[0] == 0);
+  FittedModel wrong =
+      *find_fitted(load_device("configs/devices/h100.yaml"), "moe", "trtllm", "bf16");
+  wrong.residual = other;
+  CHECK_THROWS_AS(Fitted<MoeModel>{wrong}, moesim::sim::ConfigError);
 }
