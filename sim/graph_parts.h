@@ -40,9 +40,7 @@ class GraphParts {
     std::vector<Rank> ranks;
     std::vector<OpId> ops;
     std::vector<ExchangeId> exchanges;
-    std::uint64_t hash = 0;  // of the times and bytes: equal parts have equal ones
   };
-  void hash(Part& part) const;
   bool equal_ops(OpId a, OpId b) const;
   bool equal_exchanges(ExchangeId a, ExchangeId b) const;
 

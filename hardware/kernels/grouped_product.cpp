@@ -5,6 +5,7 @@
 
 #include "hardware/kernels/rates.h"
 #include "hardware/kernels/roofline.h"
+#include "hardware/kernels/work.h"
 #include "sim/check.h"
 
 namespace moesim::hardware {
@@ -18,11 +19,9 @@ std::span<const std::string> variants() {
   return kVariants;
 }
 
-// Of the product alone.
-Work work_of(const TrainingProduct& p) {
-  const auto m = static_cast<double>(p.m), n = static_cast<double>(p.n),
-             k = static_cast<double>(p.k);
-  return {.flops = 2 * m * n * k, .bytes = 2 * (m * n + n * k + m * k)};
+// Of the product alone, which is one of as many numbers in all its passes.
+Work product_work(const TrainingProduct& p) {
+  return work_of(GemmShape{.m = p.m, .n = p.n, .k = p.k, .precision = p.precision});
 }
 
 double added_bytes(const GroupedProduct& x) {
@@ -41,7 +40,7 @@ std::span<const ParameterField<GroupedProductParameters>> GroupedProductModel::f
 }
 
 double GroupedProductModel::us(const Shape& x, const Rates& r, const Parameters& p) {
-  const Work work = work_of(x.product);
+  const Work work = product_work(x.product);
   const double bandwidth = r.bandwidth * kMemoryFraction;
   const double compute = work.flops / (r.peak * p.rate), traffic = work.bytes / bandwidth;
   return static_cast<double>(x.groups) *
@@ -50,7 +49,7 @@ double GroupedProductModel::us(const Shape& x, const Rates& r, const Parameters&
 }
 
 double GroupedProductModel::least_us(const Shape& x, const Rates& r) {
-  Work work = work_of(x.product);
+  Work work = product_work(x.product);
   work.bytes += added_bytes(x);
   return static_cast<double>(x.groups) * least_us_of(work, r);
 }
@@ -75,7 +74,7 @@ KernelCost GroupedProducts::cost(const TrainingProduct& product, ProductPass pas
   const auto& [model, use] = models_.of(static_cast<std::size_t>(pass));
   const GroupedProduct x{.product = product, .pass = pass};
   const Estimate e = model->estimate(x, rates);
-  const Work work = work_of(product);
+  const Work work = product_work(product);
   const double bytes = work.bytes + added_bytes(x);
   return {
       .time = sim::seconds_rounded_up(1e-6 * e.us),

@@ -6,7 +6,6 @@
 #include <unordered_map>
 
 #include "hardware/network/cluster_network.h"
-#include "hardware/network/matrix_model.h"
 #include "hardware/network/traffic.h"
 #include "sim/engine.h"
 #include "sim/executor.h"
@@ -118,6 +117,7 @@ PlayedGraph play_graph(ClusterNetwork& network, const sim::OpGraph& graph, Fidel
   if (fidelity != Fidelity::Fluid || !by_matrices(network, graph.exchanges(), tolerance))
     return play_all(network, graph, fidelity, tolerance);
   const sim::GraphParts parts(graph);
+  if (parts.size() == 1) return play_all(network, graph, fidelity, tolerance);
   const Stand stand(network, graph, parts);
   PlayedGraph played;
   if (stand.played().size() == parts.size()) {

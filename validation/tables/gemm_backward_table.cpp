@@ -19,26 +19,23 @@ using hardware::Precision;
 using hardware::ProductPass;
 using hardware::TrainingProduct;
 
-struct Product {
-  std::int64_t m, n, k;
-};
 constexpr double kMostNumbers = 9007199254740992;  // 2^53: their bytes are whole numbers
 double largest_of(const TrainingProduct& p) {
   const auto m = static_cast<double>(p.m), n = static_cast<double>(p.n),
              k = static_cast<double>(p.k);
   return std::max({m * n, n * k, m * k});
 }
-// The forward product whose pass has a shape.
-Product forward_of(ProductPass pass, const Product& own) {
+// The forward product whose pass has a shape m x n of depth k.
+TrainingProduct forward_of(ProductPass pass, std::int64_t m, std::int64_t n, std::int64_t k) {
   switch (pass) {
     case ProductPass::Forward:
-      return own;
+      return {.m = m, .n = n, .k = k};
     case ProductPass::Input:
-      return {own.m, own.k, own.n};
+      return {.m = m, .n = k, .k = n};
     case ProductPass::Weight:
       break;
   }
-  return {own.k, own.m, own.n};
+  return {.m = k, .n = m, .k = n};
 }
 
 std::int64_t number_of(const TableReader& reader, std::size_t row, std::string_view text) {
@@ -50,24 +47,25 @@ std::int64_t number_of(const TableReader& reader, std::size_t row, std::string_v
   return value;
 }
 
-// Forward products of a row, which has a pass's own shape; or the sum of several, whose widths are
+// Shapes of a row's forward products: it has a pass's own; or the sum of several, whose widths are
 // in k.
-std::vector<Product> products_of(const TableReader& reader, std::size_t row, ProductPass pass) {
+std::vector<TrainingProduct> products_of(const TableReader& reader, std::size_t row,
+                                         ProductPass pass) {
   const std::string_view widths = reader.text(row, "k");
   const std::int64_t m = reader.count(row, "m");
   if (widths.find('/') == std::string_view::npos) {
-    const Product written{m, reader.count(row, "n"), reader.count(row, "k")};
     // SimuMax's grouped products have the forward's shape in all three passes.
     const bool forward = reader.has("kind") && reader.text(row, "kind") == "grouped_gemm";
-    return {forward ? written : forward_of(pass, written)};
+    return {forward_of(forward ? ProductPass::Forward : pass, m, reader.count(row, "n"),
+                       reader.count(row, "k"))};
   }
-  std::vector<Product> products;
+  std::vector<TrainingProduct> products;
   for (std::string_view left = widths; !left.empty();) {
     const std::size_t end = std::min(left.find(';'), left.size()), slash = left.find('/');
     if (slash >= end) reader.fail(row, "k", "IN/OUT of each product");
     const std::int64_t in = number_of(reader, row, left.substr(0, slash)),
                        out = number_of(reader, row, left.substr(slash + 1, end - slash - 1));
-    products.push_back({m, out, in});
+    products.push_back({.m = m, .n = out, .k = in});
     left.remove_prefix(std::min(end + 1, left.size()));
   }
   return products;
@@ -110,18 +108,13 @@ ProductRow row_of(const TableReader& reader, std::size_t row, const std::string&
   const Precision precision =
       reader.has("precision") ? reader.precision(row, "precision") : Precision::BF16;
   const double accumulate_bytes = accumulated(reader, row);
-  for (const Product& shape : products_of(reader, row, one.pass)) {
-    const bool cast = !one.casts;
-    one.products.push_back({.m = shape.m,
-                            .n = shape.n,
-                            .k = shape.k,
-                            .precision = precision,
-                            .accumulate_bytes = accumulate_bytes,
-                            .x_cast = cast,
-                            .dy_cast = cast,
-                            .weight_cast = cast});
-    if (largest_of(one.products.back()) > kMostNumbers)
+  one.products = products_of(reader, row, one.pass);
+  for (TrainingProduct& product : one.products) {
+    if (largest_of(product) > kMostNumbers)
       reader.fail(row, "m", "matrices of at most 2^53 numbers");
+    product.precision = precision;
+    product.accumulate_bytes = accumulate_bytes;
+    product.x_cast = product.dy_cast = product.weight_cast = !one.casts;
   }
   return one;
 }
