@@ -16,7 +16,6 @@
 //   kLeastPoints (optional)   measured rows that a fit of it takes, where its parameters are few
 //   kCarried (optional)    its doubt on another device of the generation, where tables of two say
 //                          more than kDoubt.carried
-//   OfTable (optional)     what it keeps of its residual table, made of it
 #pragma once
 
 #include <algorithm>
@@ -99,16 +98,6 @@ auto axes_of(const typename M::Shape& shape) {
   }
 }
 
-// What a model keeps of its residual table, where it has something of it.
-struct NothingOfTable {};
-template <class M>
-auto kept_of(const ResidualTable& table) {
-  if constexpr (requires { typename M::OfTable; })
-    return typename M::OfTable(table);
-  else
-    return NothingOfTable{};
-}
-
 template <class M>
 class Fitted {
   struct Nothing {};
@@ -122,7 +111,6 @@ class Fitted {
       : parameters_(parameters_of<typename M::Parameters>(model, M::fields())),
         model_(std::move(model)),
         residual_(model_.residual),
-        of_table_(kept_of<M>(model_.residual)),
         stand_in_(doubt > 0),
         doubt_(doubt) {
     check_residual_axes(model_, std::span(M::kFeatures).first(M::knots().size()));
@@ -187,7 +175,11 @@ class Fitted {
   }
 
   Estimate estimate(const typename M::Shape& shape, const Rates& rates) const {
-    Estimate e{.us = us(shape, rates)};
+    return estimate(shape, rates, us(shape, rates));
+  }
+  // With its time, where that is known.
+  Estimate estimate(const typename M::Shape& shape, const Rates& rates, double us) const {
+    Estimate e{.us = us};
     const auto axes = axes_of<M>(shape);
     double doubt = doubt_;
     Interval held;  // of what was held out whole
@@ -253,7 +245,6 @@ class Fitted {
   typename M::Parameters parameters_;
   FittedModel model_;
   ResidualLookup residual_;
-  [[no_unique_address]] decltype(kept_of<M>(ResidualTable{})) of_table_;
   std::vector<SeenRange> ranges_;                // of the axes
   Interval widest_;                              // of all regimes
   std::vector<std::optional<Interval>> unseen_;  // of the axes: where values were held out whole

@@ -5,34 +5,24 @@
 #include <cstddef>
 
 namespace moesim::hardware {
-namespace {
-
-// Of a size between those that are known, and beyond: straight in the logarithms; the largest that
-// is known falls to one in every group.
-double tiles_of(const GroupRows& g, double size) {
-  if (size >= kRowTiles.back())
-    return g.active + (g.tiles.back() - g.active) * kRowTiles.back() / size;
-  const auto above = std::ranges::upper_bound(kRowTiles, size);
-  const auto i = static_cast<std::size_t>(above - kRowTiles.begin());
-  const double way = std::log(size / kRowTiles[i - 1]) / std::log(kRowTiles[i] / kRowTiles[i - 1]);
-  return g.tiles[i - 1] * std::pow(g.tiles[i] / g.tiles[i - 1], way);
-}
-
-}  // namespace
+namespace {}  // namespace
 
 GroupRows group_rows(std::span<const std::int64_t> rows) {
-  GroupRows g;
-  g.groups = static_cast<double>(rows.size());
+  std::int64_t active = 0, sum = 0, most = 0;
   for (const std::int64_t r : rows) {
-    if (r <= 0) continue;
-    g.active += 1;
-    g.rows += static_cast<double>(r);
-    g.most = std::max(g.most, static_cast<double>(r));
-    for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
-      const auto tile = static_cast<std::int64_t>(kRowTiles[i]);
-      const std::int64_t tiles = (r + tile - 1) / tile;
-      g.tiles[i] += static_cast<double>(tiles);
-    }
+    active += r > 0;
+    sum += r;
+    most = std::max(most, r);
+  }
+  GroupRows g{.groups = static_cast<double>(rows.size()),
+              .active = static_cast<double>(active),
+              .rows = static_cast<double>(sum),
+              .most = static_cast<double>(most)};
+  for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
+    static_assert(kRowTiles[0] == 8 && kRowTiles[5] == 8 << 5);
+    std::int64_t tiles = 0;
+    for (const std::int64_t r : rows) tiles += (r + (std::int64_t{8} << i) - 1) >> (3 + i);
+    g.tiles[i] = static_cast<double>(tiles);
   }
   return g;
 }
@@ -71,8 +61,19 @@ GroupRows thinned(const GroupRows& g, double share) {
   less.rows = share * g.rows;
   less.most = std::min(less.rows, std::max(1.0, share * g.most));
   less.active = thinned_active(g, share);
+  // Tiles of a size between those that are known are straight in the logarithms, which are whole
+  // steps of 1 here; beyond, the largest that is known falls to one in every group.
+  const double larger = std::log2(1 / share), whole = std::floor(larger), way = larger - whole;
   for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
-    const double scaled = tiles_of(g, kRowTiles[i] / share) - (g.active - less.active);
+    const std::size_t below = i + static_cast<std::size_t>(whole);
+    double tiles;
+    if (below + 1 >= kRowTiles.size()) {
+      tiles = g.active + (g.tiles.back() - g.active) * kRowTiles.back() / (kRowTiles[i] / share);
+    } else {
+      const double ratio = g.tiles[below + 1] / g.tiles[below];
+      tiles = ratio == 1 ? g.tiles[below] : g.tiles[below] * std::pow(ratio, way);
+    }
+    const double scaled = tiles - (g.active - less.active);
     less.tiles[i] = std::max({less.active, less.rows / kRowTiles[i], scaled});
   }
   return less;

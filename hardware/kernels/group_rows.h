@@ -17,8 +17,10 @@ struct GroupRows {
   double rows = 0;
   double most = 0;                               // of one group
   std::array<double, kRowTiles.size()> tiles{};  // sum over groups of ceil(rows / kRowTiles[i])
+  bool operator==(const GroupRows&) const = default;
 };
 
+// REQUIRES: none below zero
 GroupRows group_rows(std::span<const std::int64_t> rows);
 GroupRows average(std::span<const GroupRows> draws);
 

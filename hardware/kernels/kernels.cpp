@@ -18,6 +18,7 @@
 #include "hardware/kernels/gemm.h"
 #include "hardware/kernels/mla.h"
 #include "hardware/kernels/moe.h"
+#include "hardware/kernels/moe_layer.h"
 #include "hardware/kernels/roofline.h"
 #include "hardware/kernels/routing.h"
 #include "hardware/kernels/work.h"
@@ -32,6 +33,9 @@ constexpr std::array<std::string_view, 8> kImplementations{
 constexpr std::string_view kDefault = "trtllm", kRoofline = "roofline", kOurs = "moesim";
 // Above this many rows a group, kernels for dispatched rows are those of prefill.
 constexpr double kMostDecodeRows = 128;
+bool has_many_rows(const GroupRows& rows) {
+  return rows.rows / std::max(1.0, rows.active) > kMostDecodeRows;
+}
 // A decode checks this many new tokens of a sequence at most.
 constexpr std::int64_t kMostDecodeQueries = 8;
 // Norms and copies: a plain copy kernel reaches about this much of the memory's bandwidth
@@ -218,13 +222,15 @@ struct Kernels::Models {
         dispatched(moe_name == "deepgemm" ? dispatched_models(d) : std::nullopt),
         copies(plain ? use_of_roofline("elementwise", std::string(kRoofline)) : use_of_copies(d)) {}
 
-  // What prices a mixture layer.
-  const Family<MoeModel>::Answer& moe_for(const MoeInput& x) const {
-    if (dispatched && !x.routed && x.format.weights == Precision::FP8Block) {
-      const double rows = x.rows.rows / std::max(1.0, x.rows.active);
-      return rows > kMostDecodeRows ? dispatched->prefill : dispatched->decode;
-    }
-    return moe.of(place_of(x.format.weights));
+  // What prices a mixture layer, of few rows a group and of many (has_many_rows).
+  struct OfMoe {
+    const Family<MoeModel>::Answer &few, &many;
+  };
+  OfMoe moe_for(const MoeInput& x) const {
+    if (dispatched && !x.routed && x.format.weights == Precision::FP8Block)
+      return {dispatched->decode, dispatched->prefill};
+    const auto& answer = moe.of(place_of(x.format.weights));
+    return {answer, answer};
   }
 
   Device device;
@@ -286,7 +292,8 @@ KernelCost Kernels::grouped_gemm(const GroupedGemmShape& shape, DeviceShare shar
   x.rows = group_rows(shape.rows);
   x.format = format;
   x.routed = false;
-  const auto& [model, use] = models_->moe_for(x);
+  const auto [few, many] = models_->moe_for(x);
+  const auto& [model, use] = has_many_rows(x.rows) ? many : few;
   if (!model || x.rows.rows <= 0) return by_roofline(work, rates, 1, use);
   // One launch of the layer's two, without its sorting and streaming.
   x.hidden = static_cast<double>(shape.k);
@@ -299,14 +306,63 @@ KernelCost Kernels::grouped_gemm(const GroupedGemmShape& shape, DeviceShare shar
 }
 
 KernelCost Kernels::moe(const MoeShape& shape, DeviceShare share) const {
-  const ExpertFormat format = expert_format(shape.precision, models_->device);
+  return moe_costs(shape, share).of(shape.tokens, group_rows(shape.rows));
+}
+
+struct MoeCosts::State {
+  // A fit, with the layer by it; none where the roofline must do.
+  struct Fit {
+    Fit(const Family<MoeModel>::Answer& one, const MoeInput& layer, const Rates& rates)
+        : answer(one) {
+      if (!one.model) return;
+      whole_buffers = has_whole_buffers(one.model->model().implementation);
+      by = layer_of(*one.model, layer, rates);
+    }
+    const Family<MoeModel>::Answer& answer;
+    bool whole_buffers = false;
+    std::optional<MoeLayer> by = {};
+  };
+
+  MoeShape shape;
+  Rates rates;
+  MoeInput input;
+  Fit few, many;  // by rows of a group
+};
+
+MoeCosts Kernels::moe_costs(const MoeShape& layer, DeviceShare share) const {
+  const ExpertFormat format = expert_format(layer.precision, models_->device);
   const Rates rates = rates_of(models_->device, format.activations, share);
-  MoeInput x = input_of(shape, format);
-  const auto& answer = models_->moe_for(x);
-  if (answer.model) x.whole_buffers = has_whole_buffers(answer.model->model().implementation);
+  MoeShape shape = layer;
+  shape.rows = {};
+  const MoeInput input = input_of(shape, format);
+  const auto [few, many] = models_->moe_for(input);
+  return MoeCosts(
+      std::make_unique<const MoeCosts::State>(MoeCosts::State{.shape = shape,
+                                                              .rates = rates,
+                                                              .input = input,
+                                                              .few = {few, input, rates},
+                                                              .many = {many, input, rates}}));
+}
+
+MoeCosts::MoeCosts(std::unique_ptr<const State> state) : state_(std::move(state)) {}
+MoeCosts::~MoeCosts() = default;
+MoeCosts::MoeCosts(MoeCosts&&) noexcept = default;
+MoeCosts& MoeCosts::operator=(MoeCosts&&) noexcept = default;
+
+KernelCost MoeCosts::of(std::int64_t tokens, const GroupRows& rows) const {
+  const auto& [shape, rates, layer, few, many] = *state_;
+  const auto& [answer, whole_buffers, by] = has_many_rows(rows) ? many : few;
+  const Work work = work_of(shape, tokens, rows);
   // Two GEMMs and the activation; routing, permutation and finalize where rows come unsorted.
-  return with_launches(by<MoeModel>(answer, x, work_of(shape), rates, shape.routed ? 6 : 3),
-                       moe_launches(shape));
+  const std::int64_t launches = moe_launches(shape);
+  if (!by)
+    return with_launches(by_roofline(work, rates, shape.routed ? 6 : 3, answer.use), launches);
+  MoeInput x = layer;
+  x.tokens = static_cast<double>(tokens);
+  x.rows = rows;
+  x.whole_buffers = whole_buffers;
+  const Estimate e = answer.model->estimate(x, rates, by->us(x));
+  return with_launches(cost_of(e.us, trust_of(e, &answer.use), work, rates), launches);
 }
 
 KernelCost Kernels::attention(const AttentionShape& shape, DeviceShare share) const {

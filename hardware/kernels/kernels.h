@@ -11,6 +11,7 @@
 
 #include "hardware/device.h"
 #include "hardware/kernels/device_share.h"
+#include "hardware/kernels/group_rows.h"
 #include "hardware/kernels/shapes.h"
 #include "hardware/trust.h"
 #include "sim/units.h"
@@ -41,6 +42,10 @@ struct KernelChoice {
 // ConfigError where an implementation is named that there is not.
 KernelChoice resolve(const Device& device, const KernelChoice& choice);
 
+// A mixture layer of which tokens and rows alone vary from one question to the next: it is asked
+// for every rank and layer of a step. Good as long as the Kernels.
+class MoeCosts;
+
 class Kernels {
  public:
   // Throws ConfigError where an implementation is named that there is not, and where a fitted model
@@ -54,6 +59,8 @@ class Kernels {
   KernelCost gemm(const GemmShape& shape, DeviceShare share = {}) const;
   KernelCost grouped_gemm(const GroupedGemmShape& shape, DeviceShare share = {}) const;
   KernelCost moe(const MoeShape& shape, DeviceShare share = {}) const;
+  // Of a layer like `layer`, whose tokens and rows do not count.
+  MoeCosts moe_costs(const MoeShape& layer, DeviceShare share = {}) const;
   KernelCost attention(const AttentionShape& shape, DeviceShare share = {}) const;
   KernelCost mla(const MlaShape& shape, DeviceShare share = {}) const;
   KernelCost elementwise(const ElementwiseShape& shape, DeviceShare share = {}) const;
@@ -73,8 +80,25 @@ class Kernels {
   std::vector<const ModelUse*> uses() const;
 
  private:
+  friend class MoeCosts;
   struct Models;
   std::unique_ptr<const Models> models_;
+};
+
+class MoeCosts {
+ public:
+  ~MoeCosts();
+  MoeCosts(MoeCosts&&) noexcept;
+  MoeCosts& operator=(MoeCosts&&) noexcept;
+
+  // Kernels::moe of the layer with these.
+  KernelCost of(std::int64_t tokens, const GroupRows& rows) const;
+
+ private:
+  friend class Kernels;
+  struct State;
+  explicit MoeCosts(std::unique_ptr<const State> state);
+  std::unique_ptr<const State> state_;
 };
 
 }  // namespace moesim::hardware

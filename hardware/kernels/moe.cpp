@@ -14,8 +14,6 @@ constexpr std::array<double, 3> kColumnTiles{64, 128, 256};
 constexpr double kStepOfK = 64;
 constexpr double kTensorRows = 64;  // of one tensor-core instruction
 
-constexpr double kMostLoaded = 1.5;  // rows of a GPU, as a multiple of its part of them
-
 // Of an activation.
 double row_bytes(ExpertFormat format) {
   return std::min(2.0, bytes_per_element(format.activations));
@@ -24,19 +22,6 @@ double row_bytes(ExpertFormat format) {
 // Weights of an expert, or of the group of a single GEMM.
 double matrices(const MoeInput& x) {
   return x.single ? 1 : x.gated ? 3 : 2;
-}
-
-// The part of its tokens at which a layer's groups that have rows had `size` of them on average:
-// share x full rows among 1 - (1 - share)^full of the groups, and in one group at least (thinned).
-// Each pass comes nearer.
-double share_at_rows(double size, double full, double active) {
-  double share = size / full;
-  for (int pass = 0; pass < 4; ++pass) {
-    const double next = size / full * std::max(chance_of_any(share, full), 1 / active);
-    if (next == share) break;
-    share = next;
-  }
-  return share;
 }
 
 double weight_bytes(const MoeInput& x) {
@@ -52,31 +37,45 @@ struct TiledGemm {
 };
 
 // The arithmetic and loads of the best of all tiles, microseconds. Asked for every pair of a rank's
-// rows: the machine's own rounding to whole numbers is worth a version of its own.
+// rows: tiles of so many rows lie side by side, the last of them more than once.
 MOESIM_ANY_WIDTH
 double best_tiles_us(const GroupRows& g, const TiledGemm& x, const MoeParameters& p) {
-  const double depth = std::ceil(x.k / kStepOfK) * kStepOfK;
-  double best = 1e300;
-  for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
-    const double tile = kRowTiles[i];
-    const double full = g.rows / std::max(1.0, g.tiles[i]);  // rows in a tile, on average
-    const double rows = tile < kTensorRows
-                            ? kTensorRows * (p.short_rows + (1 - p.short_rows) * tile / kTensorRows)
-                            : tile;
-    for (const double columns : kColumnTiles) {
-      const double filled = g.tiles[i] * std::ceil(x.n / columns) / x.multiprocessors;
-      const double waves = p.wave_quantisation * std::ceil(filled) +
-                           (1 - p.wave_quantisation) * std::max(1.0, filled);
-      const double load = std::min(full, tile) * x.width +
-                          std::min(x.n, columns) * (x.widened ? x.weight_width : x.width);
-      const double widen = x.widened ? columns / p.widen_rate : 0;
-      const double step = std::max(std::max(2 * rows * columns / x.rate, load / p.load_bytes_us),
-                                   widen * (1 - p.widen_added)) +
-                          widen * p.widen_added;
-      best = std::min(best, waves * (p.prologue_us + depth * step));
+  constexpr std::size_t kLanes = 8;
+  static constexpr std::array<double, kLanes> kTiles{8, 16, 32, 64, 128, 256, 256, 256};
+  static_assert(std::equal(kRowTiles.begin(), kRowTiles.end(), kTiles.begin()));
+  std::array<double, kLanes> tiles, load, arithmetic, waves, best;
+  for (std::size_t i = 0; i < kLanes; ++i) tiles[i] = g.tiles[std::min(i, kRowTiles.size() - 1)];
+  MOESIM_SIDE_BY_SIDE
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    const double full = g.rows / std::max(1.0, tiles[i]);  // rows in a tile, on average
+    load[i] = std::min(full, kTiles[i]) * x.width;
+  }
+  MOESIM_SIDE_BY_SIDE
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    // Of a tile below a tensor core's rows; above, its own.
+    const double rows = kTensorRows * p.short_rows + (1 - p.short_rows) * kTiles[i];
+    arithmetic[i] = 2 * std::max(kTiles[i], std::min(kTensorRows, rows)) / x.rate;
+    best[i] = 1e300;
+  }
+  const double depth = std::ceil(x.k / kStepOfK) * kStepOfK, whole = p.wave_quantisation;
+  for (const double columns : kColumnTiles) {
+    const double blocks = std::ceil(x.n / columns);
+    const double weights = std::min(x.n, columns) * (x.widened ? x.weight_width : x.width);
+    const double widen = x.widened ? columns / p.widen_rate : 0;
+    const double hidden = widen * (1 - p.widen_added), added = widen * p.widen_added;
+    MOESIM_SIDE_BY_SIDE
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const double filled = tiles[i] * blocks / x.multiprocessors;
+      waves[i] = whole * std::ceil(filled) + (1 - whole) * std::max(1.0, filled);
+    }
+    MOESIM_SIDE_BY_SIDE
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      const double loads = (load[i] + weights) / p.load_bytes_us;
+      const double step = std::max(std::max(arithmetic[i] * columns, loads), hidden) + added;
+      best[i] = std::min(best[i], waves[i] * (p.prologue_us + depth * step));
     }
   }
-  return best;
+  return *std::ranges::min_element(best);
 }
 
 }  // namespace
@@ -182,12 +181,8 @@ bool MoeModel::tells(std::string_view parameter, const MoeInput& x) {
 }
 
 std::array<double, 4> MoeModel::features(const MoeInput& x) {
-  return features(x, {.tokens = x.tokens, .rows = x.rows.rows, .active = x.rows.active});
-}
-
-std::array<double, 4> MoeModel::features(const MoeInput& x, const Earlier& earlier) {
-  const double active = std::max(1.0, earlier.active);
-  return {earlier.rows / active, active, x.inter, std::max(1.0, earlier.tokens)};
+  const double active = std::max(1.0, x.rows.active);
+  return {x.rows.rows / active, active, x.inter, std::max(1.0, x.tokens)};
 }
 
 // A single GEMM has no choice of experts.
@@ -206,104 +201,6 @@ std::vector<std::vector<double>> MoeModel::knots() {
 std::string_view MoeModel::regime(const MoeInput& x, const Rates&) {
   const double rows = x.rows.rows / std::max(1.0, x.rows.active);
   return rows <= 4 ? "few_rows" : rows <= 128 ? "some_rows" : "many_rows";
-}
-
-MoeCeilings::MoeCeilings(const ResidualTable& table) {
-  // One with other axes is refused by whoever holds it (check_residual_axes).
-  if (table.values.empty() || table.axes.size() != knots_.size()) return;
-  std::size_t stride = table.values.size();
-  for (std::size_t axis = 0; axis < knots_.size(); ++axis) {
-    knots_[axis] = table.axes[axis].second;
-    strides_[axis] = stride /= knots_[axis].size();
-  }
-  // Of each axis: what is at a knot of it, the most of all with no more on the others.
-  for (std::size_t axis = 0; axis < knots_.size(); ++axis) {
-    std::vector<double>& most = most_[axis] = table.values;
-    for (std::size_t other = 0; other < knots_.size(); ++other) {
-      if (other == axis || other == MoeModel::kInter) continue;
-      for (std::size_t i = 0; i < most.size(); ++i)
-        if (i / strides_[other] % knots_[other].size() > 0)
-          most[i] = std::max(most[i], most[i - strides_[other]]);
-    }
-  }
-}
-
-MoeCeilings::Place MoeCeilings::place(const std::array<double, 4>& features) const {
-  Place place;
-  for (std::size_t axis = 0; axis < knots_.size(); ++axis) {
-    const std::vector<double>& knots = knots_[axis];
-    std::size_t above = 0;
-    while (above + 1 < knots.size() && knots[above] < features[axis]) ++above;
-    place.above[axis] = above;
-    place.below[axis] = above > 0 && features[axis] < knots[above] ? above - 1 : above;
-  }
-  return place;
-}
-
-double MoeCeilings::at(std::size_t axis, std::size_t knot, Place place) const {
-  place.above[axis] = knot;
-  std::size_t at = 0;
-  for (std::size_t other = 0; other < knots_.size(); ++other)
-    if (other != MoeModel::kInter) at += place.above[other] * strides_[other];
-  const std::size_t width = strides_[MoeModel::kInter];
-  return std::max(most_[axis][at + place.below[MoeModel::kInter] * width],
-                  most_[axis][at + place.above[MoeModel::kInter] * width]);
-}
-
-MoeModel::Smaller MoeModel::smaller(const MoeInput& x, const ResidualTable& table,
-                                    const MoeCeilings& ceilings, double left) {
-  Smaller smaller;
-  const MoeCeilings::Place place = ceilings.place(features(x));
-  const auto add = [&](const Earlier& earlier) {
-    if (smaller.count < smaller.at.size()) smaller.at[smaller.count++] = earlier;
-  };
-  const double full = x.rows.rows / std::max(1.0, x.rows.active);
-  const bool even = x.rows.most < full + 1;  // and was so on its way (thinned)
-  const auto grown_to = [&](double share) {
-    if (!(share * x.rows.rows >= 1)) return;
-    add({.tokens = share * x.tokens,
-         .share = share,
-         .rows = std::min(share, 1.0) * x.rows.rows,
-         .active = thinned_active(x.rows, share)});
-  };
-  // As many tokens give these rows where a GPU has so many times its part of them.
-  const double least_tokens =
-      x.experts > 0 ? x.rows.rows * x.experts / (kMostLoaded * x.top_k * x.rows.groups) : x.tokens;
-  for (std::size_t axis = 0; axis < table.axes.size(); ++axis) {
-    const std::vector<double>& knots = table.axes[axis].second;
-    for (std::size_t i = 0; i < knots.size(); ++i) {
-      const double knot = knots[i];
-      if (ceilings.at(axis, i, place) <= left) continue;
-      if (axis == kRowsPerGroup && knot < full)
-        grown_to(even ? knot / full : share_at_rows(knot, full, x.rows.active));
-      if (axis == kActive && knot < x.rows.active)
-        grown_to(even ? knot / x.rows.rows : 1 - std::pow(1 - knot / x.rows.active, 1 / full));
-      if (axis == kTokens && knot < x.tokens) {
-        grown_to(knot / x.tokens);
-        if (knot >= least_tokens)
-          add({.tokens = knot, .rows = x.rows.rows, .active = x.rows.active});
-      }
-    }
-  }
-  return smaller;
-}
-
-template <>
-double Fitted<MoeModel>::us(const MoeInput& x, const Rates& rates) const {
-  const double least = MoeModel::least_us(x, rates);
-  if (model_.other_generation || residual_.empty()) return std::max(fitted_us(x, rates), least);
-  const double left = residual_.at(MoeModel::features(x));
-  double us = std::max(MoeModel::us(x, rates, parameters_) * std::exp(left), least);
-  const MoeModel::Smaller smaller = MoeModel::smaller(x, model_.residual, of_table_, left);
-  for (const MoeModel::Earlier& one : std::span(smaller.at).first(smaller.count)) {
-    const double then = residual_.at(MoeModel::features(x, one));
-    if (then <= left) continue;
-    MoeInput earlier = x;
-    earlier.tokens = one.tokens;
-    earlier.rows = thinned(x.rows, one.share);
-    us = std::max(us, MoeModel::us(earlier, rates, parameters_) * std::exp(then));
-  }
-  return us;
 }
 
 }  // namespace moesim::hardware

@@ -61,25 +61,6 @@ bool has_whole_buffers(std::string_view implementation);
 double grouped_gemm_us(const GroupRows& rows, double n, double k, ExpertFormat format,
                        const Rates& rates, const MoeParameters& p);
 
-// The most that a residual table of experts says at a knot of an axis, with the layer's width and
-// no more on the other axes than a place has.
-class MoeCeilings {
- public:
-  // Of a table with other axes than MoeModel's there is none.
-  explicit MoeCeilings(const ResidualTable& table);
-  // A place among the knots: on each axis those around it.
-  struct Place {
-    std::array<std::size_t, 4> below{}, above{};
-  };
-  Place place(const std::array<double, 4>& features) const;
-  double at(std::size_t axis, std::size_t knot, Place place) const;
-
- private:
-  std::array<std::vector<double>, 4> knots_;
-  std::array<std::size_t, 4> strides_{};
-  std::array<std::vector<double>, 4> most_;  // by axis: [as the table's values]
-};
-
 struct MoeModel {
   using Shape = MoeInput;
   using Parameters = MoeParameters;
@@ -90,35 +71,15 @@ struct MoeModel {
   static bool tells(std::string_view parameter, const MoeInput& input);
   static constexpr std::array<std::string_view, 4> kFeatures{"rows_per_group", "active", "inter",
                                                              "tokens"};
-  enum Axis : std::size_t { kRowsPerGroup, kActive, kInter, kTokens };  // their places
+  static constexpr std::size_t kInter = 2;  // its place
   static std::array<double, 4> features(const MoeInput& input);
   static constexpr std::array<std::string_view, 4> kBeside{"hidden", "top_k", "experts", "groups"};
   static std::array<double, 4> beside(const MoeInput& input);
   static std::vector<std::vector<double>> knots();
   static std::string_view regime(const MoeInput& input, const Rates& rates);
-
-  // Layers of no more tokens in no more rows than this one's, at the knots of a residual table:
-  // where such a batch was on its way here (thinned), and fewer tokens that may give the same rows.
-  struct Earlier {
-    double tokens = 0;
-    double share = 1;  // of the rows (thinned)
-    double rows = 0, active = 0;
-  };
-  struct Smaller {
-    std::array<Earlier, 32> at;
-    std::size_t count = 0;
-  };
-  // Only those at knots where the table may say more than `left`.
-  // REQUIRES: the table's axes are the first of kFeatures
-  using OfTable = MoeCeilings;
-  static Smaller smaller(const MoeInput& input, const ResidualTable& table,
-                         const MoeCeilings& ceilings, double left);
-  static std::array<double, 4> features(const MoeInput& input, const Earlier& earlier);
 };
 
-// No less than with less work (MoeModel::smaller): a residual table that falls faster than its
-// formula rises counts for nothing. It turns at its knots, and is looked at there alone. No ladder
-// (rising.h) orders the rows of many groups.
+// No less than with less work: moe_layer.h.
 template <>
 double Fitted<MoeModel>::us(const MoeInput& input, const Rates& rates) const;
 

@@ -72,4 +72,24 @@ double residual_at(const ResidualTable& table, std::span<const double> features)
   return sum;
 }
 
+ResidualTable slice(const ResidualTable& table, std::size_t axis, double feature) {
+  if (table.values.empty()) return {};
+  SIM_CHECK(table.axes.size() > 1 && axis < table.axes.size(), "a slice has axes left");
+  const std::vector<double>& knots = table.axes[axis].second;
+  const auto [knot, beyond] = place_on(knots, feature);
+  std::size_t inner = 1;  // values from a knot of the axis to the next
+  for (std::size_t d = axis + 1; d < table.axes.size(); ++d) inner *= table.axes[d].second.size();
+  ResidualTable left{.axes = table.axes, .values = {}};
+  left.axes.erase(left.axes.begin() + static_cast<std::ptrdiff_t>(axis));
+  const std::size_t outer = table.values.size() / (inner * knots.size());
+  left.values.reserve(outer * inner);
+  for (std::size_t o = 0; o < outer; ++o) {
+    const double* const here = &table.values[(o * knots.size() + knot) * inner];
+    for (std::size_t i = 0; i < inner; ++i)
+      left.values.push_back(beyond > 0 ? (1 - beyond) * here[i] + beyond * here[i + inner]
+                                       : here[i]);
+  }
+  return left;
+}
+
 }  // namespace moesim::hardware

@@ -30,4 +30,7 @@ void find_corners(const ResidualTable& table, std::span<const double> features, 
 // ln(true / model) at a point. Zero for an empty table.
 double residual_at(const ResidualTable& table, std::span<const double> features);
 
+// The table where one feature is known, without its axis. REQUIRES: more than one axis, or no table
+ResidualTable slice(const ResidualTable& table, std::size_t axis, double feature);
+
 }  // namespace moesim::hardware

@@ -33,27 +33,23 @@ Work work_of(const GemmShape& s) {
 }
 
 Work work_of(const GroupedGemmShape& s) {
-  double rows = 0, active = 0;
-  for (const std::int64_t r : s.rows) {
-    rows += real(r);
-    active += r > 0 ? 1 : 0;
-  }
+  const GroupRows g = group_rows(s.rows);
   const double n = real(s.n), k = real(s.k);
-  return {.flops = 2 * rows * n * k,
-          .bytes = active * n * k * bytes_per_element(s.precision) + rows * (k + n) * kActivation};
+  return {
+      .flops = 2 * g.rows * n * k,
+      .bytes = g.active * n * k * bytes_per_element(s.precision) + g.rows * (k + n) * kActivation};
 }
 
 Work work_of(const MoeShape& s) {
-  double rows = 0, active = 0;
-  for (const std::int64_t r : s.rows) {
-    rows += real(r);
-    active += r > 0 ? 1 : 0;
-  }
+  return work_of(s, s.tokens, group_rows(s.rows));
+}
+
+Work work_of(const MoeShape& s, std::int64_t tokens, const GroupRows& g) {
   const double matrices = s.gated ? 3 : 2;
   const double weights = matrices * real(s.hidden) * real(s.inter);
-  const double layer = std::min(rows, real(s.tokens));
-  return {.flops = 2 * rows * weights,
-          .bytes = active * weights * bytes_per_element(s.precision) +
+  const double layer = std::min(g.rows, real(tokens));
+  return {.flops = 2 * g.rows * weights,
+          .bytes = g.active * weights * bytes_per_element(s.precision) +
                    2 * layer * real(s.hidden) * kActivation};
 }
 

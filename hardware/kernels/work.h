@@ -2,6 +2,7 @@
 // ever faster than this work at the datasheet's rates.
 #pragma once
 
+#include "hardware/kernels/group_rows.h"
 #include "hardware/kernels/shapes.h"
 
 namespace moesim::hardware {
@@ -14,6 +15,7 @@ struct Work {
 Work work_of(const GemmShape& shape);
 Work work_of(const GroupedGemmShape& shape);  // weights of the groups that have rows
 Work work_of(const MoeShape& shape);
+Work work_of(const MoeShape& layer, std::int64_t tokens, const GroupRows& rows);  // of these rows
 Work work_of(const AttentionShape& shape);  // causal: a query sees the keys up to its own
 Work work_of(const MlaShape& shape);        // absorbed in decode
 Work work_of(const RouterShape& shape);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <limits>
 
 #include "sim/check.h"
@@ -69,40 +70,64 @@ std::optional<std::uint64_t> ExpertPricer::packed(std::span<const std::int64_t> 
   return bits;
 }
 
-const Work& ExpertPricer::price(const MoeFfn& moe, std::span<const std::int64_t> rows,
-                                std::int64_t tokens) {
-  const auto bits = packed(rows);
-  if (!bits || tokens > std::numeric_limits<std::uint32_t>::max()) {
-    Many question{.moe = &moe, .tokens = tokens, .rows = {rows.begin(), rows.end()}};
-    std::sort(question.rows.begin(), question.rows.end(), std::greater<>());
-    const auto [known, is_new] = many_.try_emplace(std::move(question));
-    if (is_new) known->second = work_of(moe, known->first.rows, tokens);
-    return known->second;
-  }
-  FewOf& few = few_of(moe, rows.size());
-  const auto reaching = static_cast<std::uint32_t>(tokens);
-  Few& place = place_of(*bits, reaching, few.table);
-  if (place.work == 0) {
-    few_works_.push_back(work_of(moe, rows, tokens));
-    place = {*bits, reaching, static_cast<std::uint32_t>(few_works_.size())};
-    ++few.taken;
-  }
-  return few_works_[place.work - 1];
+std::size_t ExpertPricer::HashOfMany::operator()(const Many& many) const {
+  std::uint64_t hash = static_cast<std::uint64_t>(many.tokens);
+  const auto add = [&](double number) {
+    hash = (hash ^ std::bit_cast<std::uint64_t>(number)) * 0x9E3779B97F4A7C15;
+    hash ^= hash >> 32;
+  };
+  for (const double tiles : many.rows.tiles) add(tiles);
+  add(many.rows.rows);
+  add(many.rows.active);
+  add(many.rows.most);
+  return hash;
 }
 
-// With room for one more.
-ExpertPricer::FewOf& ExpertPricer::few_of(const MoeFfn& moe, std::size_t slots) {
-  auto few = std::ranges::find_if(
-      few_, [&](const FewOf& one) { return one.moe == &moe && one.slots == slots; });
-  if (few == few_.end()) few = few_.insert(few, {.moe = &moe, .slots = slots});
-  if (2 * few->taken >= few->table.size()) {
-    std::vector<Few> table(std::max<std::size_t>(256, 2 * few->table.size()));
-    for (const Few& one : few->table) {
-      if (one.work != 0) place_of(one.rows, one.tokens, table) = one;
-    }
-    few->table = std::move(table);
+const Work& ExpertPricer::price(const MoeFfn& moe, std::span<const std::int64_t> rows,
+                                std::int64_t tokens) {
+  Kind& kind = kind_of(moe, rows.size());
+  const auto bits = packed(rows);
+  if (!bits || tokens > std::numeric_limits<std::uint32_t>::max()) {
+    const Many question{.rows = hardware::group_rows(rows), .tokens = tokens};
+    const auto [known, is_new] = kind.many.try_emplace(question);
+    if (is_new) known->second = work_of(kind, question.rows, tokens);
+    return known->second;
   }
-  return *few;
+  make_room(kind);
+  const auto reaching = static_cast<std::uint32_t>(tokens);
+  Few& place = place_of(*bits, reaching, kind.few);
+  if (place.work == 0) {
+    works_.push_back(work_of(kind, hardware::group_rows(rows), tokens));
+    place = {*bits, reaching, static_cast<std::uint32_t>(works_.size())};
+    ++kind.taken;
+  }
+  return works_[place.work - 1];
+}
+
+ExpertPricer::Kind& ExpertPricer::kind_of(const MoeFfn& moe, std::size_t slots) {
+  for (Kind& kind : kinds_)
+    if (kind.moe == &moe && kind.slots == slots) return kind;
+  return kinds_.emplace_back(
+      Kind{.moe = &moe,
+           .slots = slots,
+           .costs = pricing_.kernels.moe_costs({.hidden = moe.dispatch_width(pricing_.model.hidden),
+                                                .inter = (moe.inter + etp_ - 1) / etp_,
+                                                .top_k = moe.top_k,
+                                                .experts = moe.experts,
+                                                .rows = {},
+                                                .precision = pricing_.precision.experts,
+                                                .gated = moe.gated,
+                                                .routed = !sorted_},
+                                               pricing_.share)});
+}
+
+// For one more of few.
+void ExpertPricer::make_room(Kind& kind) {
+  if (2 * kind.taken < kind.few.size()) return;
+  std::vector<Few> table(std::max<std::size_t>(256, 2 * kind.few.size()));
+  for (const Few& one : kind.few)
+    if (one.work != 0) place_of(one.rows, one.tokens, table) = one;
+  kind.few = std::move(table);
 }
 
 ExpertPricer::Few& ExpertPricer::place_of(std::uint64_t rows, std::uint32_t tokens,
@@ -115,20 +140,9 @@ ExpertPricer::Few& ExpertPricer::place_of(std::uint64_t rows, std::uint32_t toke
   return table[at];
 }
 
-Work ExpertPricer::work_of(const MoeFfn& moe, std::span<const std::int64_t> rows,
-                           std::int64_t tokens) const {
+Work ExpertPricer::work_of(const Kind& kind, const hardware::GroupRows& rows, std::int64_t tokens) {
   Work work;
-  if (std::ranges::all_of(rows, [](std::int64_t n) { return n == 0; })) return work;
-  work += pricing_.kernels.moe({.tokens = tokens,
-                                .hidden = moe.dispatch_width(pricing_.model.hidden),
-                                .inter = (moe.inter + etp_ - 1) / etp_,
-                                .top_k = moe.top_k,
-                                .experts = moe.experts,
-                                .rows = rows,
-                                .precision = pricing_.precision.experts,
-                                .gated = moe.gated,
-                                .routed = !sorted_},
-                               pricing_.share);
+  if (rows.rows > 0) work += kind.costs.of(tokens, rows);
   return work;
 }
 

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
+#include "hardware/kernels/group_rows.h"
+#include "hardware/kernels/kernels.h"
 #include "workloads/model/model_spec.h"
 #include "workloads/placement/dispatch.h"
 #include "workloads/placement/parallelism.h"
@@ -55,37 +57,43 @@ class ExpertPricer {
   const Work& price(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens);
 
  private:
-  static std::optional<std::uint64_t> packed(std::span<const std::int64_t> rows);
-  Work work_of(const MoeFfn& moe, std::span<const std::int64_t> rows, std::int64_t tokens) const;
-
-  struct Many {
-    const MoeFfn* moe;
-    std::int64_t tokens;
-    std::vector<std::int64_t> rows;  // the most first
-    auto operator<=>(const Many&) const = default;
-  };
   // Of a few experts a rank, which most large groups have: asked thousands of times a step, so that
   // a question is 16 bytes in a table, where its hash says or in the next free place.
   struct Few {
     std::uint64_t rows = 0;
     std::uint32_t tokens = 0;
-    std::uint32_t work = 0;  // place in few_works_, from 1; 0: free
+    std::uint32_t work = 0;  // place in works_, from 1; 0: free
   };
-  struct FewOf {
+  // Of more, what a price depends on.
+  struct Many {
+    hardware::GroupRows rows;
+    std::int64_t tokens = 0;
+    bool operator==(const Many&) const = default;
+  };
+  struct HashOfMany {
+    std::size_t operator()(const Many& many) const;
+  };
+  // Experts of one kind, so many slots of them a rank.
+  struct Kind {
     const MoeFfn* moe;
     std::size_t slots;
-    std::vector<Few> table = {};  // a power of two, at most half of it taken
+    hardware::MoeCosts costs;
+    std::vector<Few> few = {};  // a power of two, at most half of it taken
     std::size_t taken = 0;
+    std::unordered_map<Many, Work, HashOfMany> many = {};
   };
-  FewOf& few_of(const MoeFfn& moe, std::size_t slots);
+
+  Kind& kind_of(const MoeFfn& moe, std::size_t slots);
+  static std::optional<std::uint64_t> packed(std::span<const std::int64_t> rows);
   static Few& place_of(std::uint64_t rows, std::uint32_t tokens, std::vector<Few>& table);
+  static void make_room(Kind& kind);
+  static Work work_of(const Kind& kind, const hardware::GroupRows& rows, std::int64_t tokens);
 
   const LayerPricing& pricing_;
   bool sorted_;
   std::int64_t etp_;
-  std::map<Many, Work> many_;
-  std::vector<FewOf> few_;  // a model has one kind of experts, or a few
-  std::deque<Work> few_works_;
+  std::deque<Kind> kinds_;  // a model has one, or a few
+  std::deque<Work> works_;
 };
 
 }  // namespace moesim::workloads

@@ -9,6 +9,7 @@
 #include "hardware/kernels/fitted.h"
 #include "hardware/kernels/group_rows.h"
 #include "hardware/kernels/moe.h"
+#include "hardware/kernels/moe_layer.h"
 #include "hardware/kernels/rates.h"
 #include "tests/hardware/kernels/devices.h"
 
@@ -41,12 +42,19 @@ FittedModel falling() {
   return model;
 }
 
+// Looked at where the table may say more than `left`.
+MoeLayer::Smaller smaller_of(const MoeInput& x, const ResidualTable& table, double left) {
+  return MoeLayer(Fitted<MoeModel>(falling()).parameters(), table, x,
+                  rates_of(shipped("h100"), Precision::BF16, {}))
+      .smaller(x, left);
+}
+
 // At all knots, whatever the table says there.
-MoeModel::Smaller smaller_of(const MoeInput& x, ResidualTable table) {
+MoeLayer::Smaller smaller_of(const MoeInput& x, ResidualTable table) {
   std::size_t values = 1;
   for (const auto& [name, knots] : table.axes) values *= knots.size();
   table.values.assign(values, 0);
-  return MoeModel::smaller(x, table, MoeCeilings(table), -1);
+  return smaller_of(x, table, -1);
 }
 
 }  // namespace
@@ -106,13 +114,13 @@ TEST_CASE("a batch is looked at where it passed a knot") {
                 {"active", {4, 8}},
                 {"inter", {1, 128}},
                 {"tokens", {0.1, 32, 64, 256}}};
-  const MoeModel::Smaller smaller = smaller_of(x, table);
+  const MoeLayer::Smaller smaller = smaller_of(x, table);
   REQUIRE(smaller.count == 3);
   // Where the table says no more at any of these knots, none is looked at.
   table.values.assign(2 * 2 * 2 * 4, 0.5);
-  CHECK(MoeModel::smaller(x, table, MoeCeilings(table), 0.5).count == 0);
-  CHECK(MoeModel::smaller(x, table, MoeCeilings(table), 0.4).count == 3);
-  const MoeModel::Earlier &rows = smaller.at[0], &groups = smaller.at[1], &tokens = smaller.at[2];
+  CHECK(smaller_of(x, table, 0.5).count == 0);
+  CHECK(smaller_of(x, table, 0.4).count == 3);
+  const MoeLayer::Earlier &rows = smaller.at[0], &groups = smaller.at[1], &tokens = smaller.at[2];
   CHECK(rows.rows / rows.active == doctest::Approx(4).epsilon(0.001));
   CHECK(rows.tokens / 64 == doctest::Approx(rows.rows / 128));
   CHECK(groups.active == doctest::Approx(4));
@@ -126,7 +134,7 @@ TEST_CASE("a batch is looked at where it passed a knot") {
     CHECK(smaller.at[i].active == then.active);
   }
   // Even groups: four rows each of eight at a quarter; four groups of one at 4 / 128.
-  const MoeModel::Smaller even = smaller_of(layer(64, std::vector<std::int64_t>(8, 16)), table);
+  const MoeLayer::Smaller even = smaller_of(layer(64, std::vector<std::int64_t>(8, 16)), table);
   REQUIRE(even.count == 3);
   CHECK(even.at[0].tokens == doctest::Approx(16));
   CHECK(even.at[1].tokens == doctest::Approx(2));
@@ -136,7 +144,7 @@ TEST_CASE("a GPU without a row waited no less for fewer tokens") {
   const MoeInput x = layer(64, std::vector<std::int64_t>(4, 0));
   ResidualTable table;
   table.axes = {{"rows_per_group", {4}}, {"active", {4}}, {"inter", {1}}, {"tokens", {1, 32, 256}}};
-  const MoeModel::Smaller smaller = smaller_of(x, table);
+  const MoeLayer::Smaller smaller = smaller_of(x, table);
   REQUIRE(smaller.count == 2);
   CHECK(smaller.at[0].tokens == 1);
   CHECK(smaller.at[1].tokens == 32);

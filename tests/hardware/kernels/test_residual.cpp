@@ -5,6 +5,7 @@
 
 #include "hardware/kernels/moe.h"
 #include "hardware/kernels/residual.h"
+#include "hardware/kernels/residual_ceilings.h"
 #include "hardware/kernels/residual_lookup.h"
 #include "sim/error.h"
 #include "sim/random.h"
@@ -66,59 +67,80 @@ TEST_CASE("a lookup gives the residual to the bit, on knots, between and beyond 
   }
 }
 
+TEST_CASE("a slice is the table where one feature is known") {
+  // Values 0 to 11 over 2 x 3 x 2 knots. Half-way in the logarithm between 1 and 4 of the middle
+  // axis: the means of its neighbours.
+  ResidualTable table{.axes = {{"a", {1, 2}}, {"b", {1, 4, 16}}, {"c", {0, 1}}}, .values = {}};
+  for (int i = 0; i < 12; ++i) table.values.push_back(i);
+  const ResidualTable between = slice(table, 1, 2);
+  REQUIRE(between.axes.size() == 2);
+  CHECK(between.axes[0].first == "a");
+  CHECK(between.axes[1].first == "c");
+  const std::array expected{1.0, 2.0, 7.0, 8.0};
+  REQUIRE(between.values.size() == 4);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(between.values[i] == doctest::Approx(expected[i]));
+  // On a knot, and beyond the last, it is what is there.
+  CHECK(slice(table, 1, 4).values == std::vector<double>{2, 3, 8, 9});
+  CHECK(slice(table, 1, 99).values == std::vector<double>{4, 5, 10, 11});
+  CHECK(slice(table, 0, 1).values == std::vector<double>{0, 1, 2, 3, 4, 5});
+  CHECK(slice(table, 2, 0.25).values[0] == doctest::Approx(0.25));
+  CHECK(slice({}, 2, 1).values.empty());
+
+  moesim::sim::Random random(1, "slices");
+  for (double& value : table.values) value = random.uniform() - 0.5;
+  for (int i = 0; i < 100; ++i) {
+    const std::array point{3 * random.uniform(), 20 * random.uniform(), 2 * random.uniform() - 0.5};
+    const std::array rest{point[0], point[2]};
+    CHECK(residual_at(slice(table, 1, point[1]), rest) ==
+          doctest::Approx(residual_at(table, point)));
+  }
+}
+
 TEST_CASE("a ceiling is the most at a knot with no more on the other axes, and no more than that") {
-  // 2 x 2 x 2 x 2 knots, the last axis the fastest; all 0 but what is written.
-  ResidualTable table{.axes = {{"rows_per_group", {1, 4}},
-                               {"active", {1, 8}},
-                               {"inter", {128, 1024}},
-                               {"tokens", {1, 32}}},
-                      .values = std::vector<double>(16)};
-  const auto at = [&](std::size_t rows, std::size_t active, std::size_t inter,
-                      std::size_t tokens) -> double& {
-    return table.values[8 * rows + 4 * active + 2 * inter + tokens];
+  // 2 x 2 x 2 knots, the last axis the fastest; all 0 but what is written.
+  enum : std::size_t { kRows, kActive, kTokens };
+  ResidualTable table{.axes = {{"rows_per_group", {1, 4}}, {"active", {1, 8}}, {"tokens", {1, 32}}},
+                      .values = std::vector<double>(8)};
+  const auto at = [&](std::size_t rows, std::size_t active, std::size_t tokens) -> double& {
+    return table.values[4 * rows + 2 * active + tokens];
   };
-  at(0, 1, 0, 0) = 0.3;  // few rows in many groups, few tokens, narrow
-  at(0, 0, 1, 1) = 0.2;  // few rows in one group, many tokens, wide
-  at(1, 1, 1, 1) = 0.9;
-  const MoeCeilings ceilings(table);
-  const auto most = [&](std::size_t axis, std::size_t knot, std::array<double, 4> features) {
+  at(0, 1, 0) = 0.3;  // few rows in many groups, few tokens
+  at(0, 0, 1) = 0.2;  // few rows in one group, many tokens
+  at(1, 1, 1) = 0.9;
+  const ResidualCeilings ceilings(table);
+  const auto most = [&](std::size_t axis, std::size_t knot, std::array<double, 3> features) {
     return ceilings.at(axis, knot, ceilings.place(features));
   };
-  // Few rows, of a place with many of all: 0.3 where it is narrow, 0.2 where it is wide.
-  CHECK(most(MoeModel::kRowsPerGroup, 0, {4, 8, 128, 32}) == 0.3);
-  CHECK(most(MoeModel::kRowsPerGroup, 0, {4, 8, 1024, 32}) == 0.2);
-  CHECK(most(MoeModel::kRowsPerGroup, 0, {4, 8, 500, 32}) == 0.3);  // between both
+  CHECK(most(kRows, 0, {4, 8, 32}) == 0.3);
   // With one group there are not many; beyond the knots it is as at the last.
-  CHECK(most(MoeModel::kRowsPerGroup, 0, {4, 1, 128, 32}) == 0);
-  CHECK(most(MoeModel::kRowsPerGroup, 0, {9, 99, 128, 99}) == 0.3);
-  CHECK(most(MoeModel::kTokens, 0, {4, 8, 128, 32}) == 0.3);
-  CHECK(most(MoeModel::kTokens, 0, {4, 8, 1024, 32}) == 0);
-  CHECK(most(MoeModel::kActive, 1, {4, 8, 1024, 32}) == 0.9);
-  CHECK(most(MoeModel::kActive, 1, {1, 8, 1024, 32}) == 0);
+  CHECK(most(kRows, 0, {4, 1, 32}) == 0.2);
+  CHECK(most(kRows, 0, {4, 1, 1}) == 0);
+  CHECK(most(kRows, 0, {9, 99, 99}) == 0.3);
+  CHECK(most(kTokens, 0, {4, 8, 32}) == 0.3);
+  CHECK(most(kActive, 1, {4, 8, 32}) == 0.9);
+  CHECK(most(kActive, 1, {1, 8, 32}) == 0.3);
 
   // Never below the table itself.
   moesim::sim::Random random(1, "ceilings");
   for (double& value : table.values) value = random.uniform() - 0.5;
-  const MoeCeilings of(table);
+  const ResidualCeilings of(table);
   for (int i = 0; i < 1000; ++i) {
-    const std::array<double, 4> x{1 + 4 * random.uniform(), 1 + 9 * random.uniform(),
-                                  100 + 1000 * random.uniform(), 1 + 40 * random.uniform()};
-    for (const std::size_t axis : {MoeModel::kRowsPerGroup, MoeModel::kActive, MoeModel::kTokens}) {
-      std::array<double, 4> less = x;
-      for (const std::size_t other :
-           {MoeModel::kRowsPerGroup, MoeModel::kActive, MoeModel::kTokens})
-        less[other] = 1 + (x[other] - 1) * random.uniform();
+    const std::array x{1 + 4 * random.uniform(), 1 + 9 * random.uniform(),
+                       1 + 40 * random.uniform()};
+    for (const std::size_t axis : {kRows, kActive, kTokens}) {
+      std::array<double, 3> less = x;
+      for (double& feature : less) feature = 1 + (feature - 1) * random.uniform();
       const std::size_t knot = random.below(2);
       less[axis] = table.axes[axis].second[knot];
       CHECK(residual_at(table, less) <= of.at(axis, knot, of.place(x)) + 1e-12);
     }
   }
-  CHECK(MoeCeilings(ResidualTable{}).place({1, 1, 1, 1}).above[0] == 0);
-  // A table of other axes is refused where it is asked, and has none.
-  const ResidualTable other{.axes = {{"m", {1, 4}}}, .values = {1, 2}};
-  CHECK(MoeCeilings(other).place({9, 9, 9, 9}).above[0] == 0);
+  CHECK(ResidualCeilings(ResidualTable{}).place(std::array{1.0, 1.0}).index == 0);
+}
+
+TEST_CASE("a fit whose table has other axes than its model is refused") {
   FittedModel wrong =
       *find_fitted(load_device("configs/devices/h100.yaml"), "moe", "trtllm", "bf16");
-  wrong.residual = other;
+  wrong.residual = {.axes = {{"m", {1, 4}}}, .values = {1, 2}};
   CHECK_THROWS_AS(Fitted<MoeModel>{wrong}, moesim::sim::ConfigError);
 }
