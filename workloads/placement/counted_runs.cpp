@@ -55,7 +55,7 @@ void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const Ro
   };
   out = cleared(sources.ranks());
   DispatchCounts one = cleared(1);
-  SourceCounter counter(placement_, sources, routing.top_k, {selections, once, once}, one);
+  SourceCounter counter = counter_of(routing, placement_, sources, wanted);
   for (std::uint32_t source = 0; source < sources.ranks(); ++source) {
     const auto take = [&](const DispatchCounts& counts) {
       add(counts.rows, out.rows);
@@ -68,7 +68,7 @@ void CountedRuns::count_runs(const RoutingView& routing, const Id* ids, const Ro
     const auto close = [&] {
       std::fill(one.rows.begin(), one.rows.end(), 0);
       one.missing = 0;
-      counter.close(0);
+      counter.close(0, one);
       take(one);
       open = false;
     };

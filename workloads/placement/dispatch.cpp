@@ -12,17 +12,18 @@ namespace moesim::workloads {
 namespace {
 
 template <class Id>
-void count_experts(const TokenIds<Id>& ids, const TokenSources& sources, SourceCounter& counter) {
+void count_experts(const TokenIds<Id>& ids, const TokenSources& sources, SourceCounter& counter,
+                   DispatchCounts& out) {
   for (std::uint32_t source = 0; source < sources.ranks(); ++source) {
     ids.for_each_run(sources.begin[source], sources.begin[source + 1],
                      [&](const Id* begin, const Id* end) { counter.add(begin, end); });
-    counter.close(source);
+    counter.close(source, out);
   }
 }
 
 template <class Id>
 void count_slots(const TokenIds<Id>& ids, const LayerPlacement& placement,
-                 const TokenSources& sources, SourceCounter& counter) {
+                 const TokenSources& sources, SourceCounter& counter, DispatchCounts& out) {
   ReplicaChoices choices(placement, sources);
   // The table has an entry for every number of a byte.
   const bool each_alone = sizeof(Id) == 1 && counter.counts_alone() && choices.slots() != nullptr;
@@ -33,7 +34,7 @@ void count_slots(const TokenIds<Id>& ids, const LayerPlacement& placement,
     if (each_alone) {
       for (std::uint32_t t = sources.begin[source]; t < end; ++t, choices.next_token())
         counter.add_each(ids.token(t), ids.token(t) + ids.top_k, choices.slots());
-      counter.close(source);
+      counter.close(source, out);
       continue;
     }
     for (std::uint32_t t = sources.begin[source]; t < end;) {
@@ -52,7 +53,7 @@ void count_slots(const TokenIds<Id>& ids, const LayerPlacement& placement,
       }
       counter.add(slots.data(), slots.data() + slots.size());
     }
-    counter.close(source);
+    counter.close(source, out);
   }
 }
 
@@ -77,12 +78,8 @@ std::uint32_t DispatchCounts::rank_rows(std::uint32_t rank) const {
   return std::accumulate(begin, begin + slots_per_rank, 0u);
 }
 
-void count_dispatch(const RoutingView& routing, const LayerPlacement& placement,
-                    const TokenSources& sources, const DispatchWanted& wanted,
-                    DispatchCounts& out) {
-  SIM_CHECK(sources.ranks() == placement.ranks(), "the sources are the placement's ranks");
-  SIM_CHECK(routing.tokens == sources.begin.back(), "every token has a source");
-  SIM_CHECK(routing.experts == placement.experts(), "routing and placement are of one model");
+void make_room(const LayerPlacement& placement, const TokenSources& sources,
+               const DispatchWanted& wanted, DispatchCounts& out) {
   const bool once = wanted.tokens || wanted.node_tokens;
   const bool selections = wanted.selections || once;
   out.ranks = placement.ranks();
@@ -94,14 +91,34 @@ void count_dispatch(const RoutingView& routing, const LayerPlacement& placement,
   out.selections.resize(selections ? ranks * ranks : 0);
   out.tokens.resize(once ? ranks * ranks : 0);
   out.node_tokens.resize(once ? ranks * out.nodes : 0);
-  SourceCounter counter(placement, sources, routing.top_k, {selections, once, once}, out);
+}
+
+SourceCounter counter_of(const RoutingView& routing, const LayerPlacement& placement,
+                         const TokenSources& sources, const DispatchWanted& wanted) {
+  const bool once = wanted.tokens || wanted.node_tokens;
+  return {placement, sources, routing.top_k, {wanted.selections || once, once, once}};
+}
+
+void count_dispatch(const RoutingView& routing, const LayerPlacement& placement,
+                    const TokenSources& sources, SourceCounter& counter, DispatchCounts& out) {
+  SIM_CHECK(sources.ranks() == placement.ranks(), "the sources are the placement's ranks");
+  SIM_CHECK(routing.tokens == sources.begin.back(), "every token has a source");
+  SIM_CHECK(routing.experts == placement.experts(), "routing and placement are of one model");
   with_ids(routing, [&](const auto& ids) {
     if (placement.has_replicas()) {
-      count_slots(ids, placement, sources, counter);
+      count_slots(ids, placement, sources, counter, out);
     } else {
-      count_experts(ids, sources, counter);
+      count_experts(ids, sources, counter, out);
     }
   });
+}
+
+void count_dispatch(const RoutingView& routing, const LayerPlacement& placement,
+                    const TokenSources& sources, const DispatchWanted& wanted,
+                    DispatchCounts& out) {
+  make_room(placement, sources, wanted, out);
+  SourceCounter counter = counter_of(routing, placement, sources, wanted);
+  count_dispatch(routing, placement, sources, counter, out);
 }
 
 }  // namespace moesim::workloads

@@ -30,14 +30,14 @@ inline void add_up(const std::uint32_t* rows, std::uint32_t slots, std::span<std
 // where experts have replicas.
 class SourceCounter {
  public:
+  // The placement outlives this.
   SourceCounter(const LayerPlacement& placement, const TokenSources& sources, std::size_t top_k,
-                const DispatchWanted& wanted, DispatchCounts& out)
+                const DispatchWanted& wanted)
       : top_k_(top_k),
         numbers_(placement.has_replicas() ? placement.slots() : placement.experts()),
         // One byte indexes it whatever it is.
         histogram_(std::max<std::size_t>(numbers_ + std::size_t{1}, 256)),
-        selections_(wanted.selections),
-        out_(out) {
+        selections_(wanted.selections) {
     if (!placement.has_replicas() && !std::ranges::is_sorted(placement.slot_expert()))
       number_of_slot_ = placement.slot_expert();
     if (!wanted.tokens && !wanted.node_tokens) return;
@@ -46,8 +46,11 @@ class SourceCounter {
       const std::uint32_t number = number_of_slot_.empty() ? slot : number_of_slot_[slot];
       rank_of_number[number] = placement.rank_of_slot(slot);
     }
-    places_.emplace(rank_of_number, sources.node, out.ranks, out.nodes);
+    places_.emplace(rank_of_number, sources.node, placement.ranks(), sources.nodes());
   }
+
+  // What choices are counted by; a number of no expert, or slot, stands for what is missing.
+  std::uint32_t numbers() const { return numbers_; }
 
   // Whole tokens.
   template <class Number>
@@ -76,35 +79,49 @@ class SourceCounter {
     for (; begin != end; ++begin) ++histogram[number_of[*begin]];
   }
 
-  // Those that were added are all of this source.
-  void close(std::uint32_t source) {
-    const auto slots = static_cast<std::uint32_t>(out_.rows.size());
+  // So many choices of each number beside; of tokens once nothing.
+  void add_counts(std::span<const std::uint32_t> numbers) {
+    for (std::size_t i = 0; i < numbers.size(); ++i) histogram_[i] += numbers[i];
+  }
+
+  // Gives what was added, [numbers + 1], the last of them missing, and where tokens are counted
+  // once [ranks] and [nodes]; forgets it.
+  void take(std::span<std::uint32_t> numbers, std::span<std::uint32_t> ranks,
+            std::span<std::uint32_t> nodes) {
+    std::copy_n(histogram_.begin(), numbers_, numbers.begin());
+    numbers[numbers_] = std::accumulate(histogram_.begin() + numbers_, histogram_.end(), 0u);
+    std::fill(histogram_.begin(), histogram_.end(), 0);
+    if (places_) places_->take(ranks, nodes);
+  }
+
+  // Those that were added are all of this source, of which `out` has room.
+  void close(std::uint32_t source, DispatchCounts& out) {
+    const auto slots = static_cast<std::uint32_t>(out.rows.size());
     if (!number_of_slot_.empty()) {
       by_slot_.resize(slots);
       for (std::uint32_t slot = 0; slot < slots; ++slot)
         by_slot_[slot] = histogram_[number_of_slot_[slot]];
     }
     const std::uint32_t* rows = number_of_slot_.empty() ? histogram_.data() : by_slot_.data();
-    for (std::uint32_t slot = 0; slot < slots; ++slot) out_.rows[slot] += rows[slot];
+    for (std::uint32_t slot = 0; slot < slots; ++slot) out.rows[slot] += rows[slot];
     if (selections_) {
-      std::uint32_t* selections = &out_.selections[std::size_t{source} * out_.ranks];
-      switch (out_.slots_per_rank) {  // few: the compiler unrolls them
+      std::uint32_t* selections = &out.selections[std::size_t{source} * out.ranks];
+      switch (out.slots_per_rank) {  // few: the compiler unrolls them
         case 1:
-          std::copy_n(rows, out_.ranks, selections);
+          std::copy_n(rows, out.ranks, selections);
           break;
         case 2:
-          add_up<2>(rows, 2, std::span(selections, out_.ranks));
+          add_up<2>(rows, 2, std::span(selections, out.ranks));
           break;
         default:
-          add_up<0>(rows, out_.slots_per_rank, std::span(selections, out_.ranks));
+          add_up<0>(rows, out.slots_per_rank, std::span(selections, out.ranks));
       }
     }
-    out_.missing += std::accumulate(histogram_.begin() + numbers_, histogram_.end(), 0u);
+    out.missing += std::accumulate(histogram_.begin() + numbers_, histogram_.end(), 0u);
     std::fill(histogram_.begin(), histogram_.end(), 0);
     if (!places_) return;
-    places_->take(
-        std::span(out_.tokens).subspan(std::size_t{source} * out_.ranks, out_.ranks),
-        std::span(out_.node_tokens).subspan(std::size_t{source} * out_.nodes, out_.nodes));
+    places_->take(std::span(out.tokens).subspan(std::size_t{source} * out.ranks, out.ranks),
+                  std::span(out.node_tokens).subspan(std::size_t{source} * out.nodes, out.nodes));
   }
 
  private:
@@ -115,7 +132,15 @@ class SourceCounter {
   std::vector<std::uint32_t> by_slot_;
   std::optional<TokenPlaces> places_;
   bool selections_;
-  DispatchCounts& out_;
 };
+
+// count_dispatch in its parts, for whoever counts many steps.
+void make_room(const LayerPlacement& placement, const TokenSources& sources,
+               const DispatchWanted& wanted, DispatchCounts& out);
+SourceCounter counter_of(const RoutingView& routing, const LayerPlacement& placement,
+                         const TokenSources& sources, const DispatchWanted& wanted);
+// REQUIRES: room in `out`, and a counter of the same
+void count_dispatch(const RoutingView& routing, const LayerPlacement& placement,
+                    const TokenSources& sources, SourceCounter& counter, DispatchCounts& out);
 
 }  // namespace moesim::workloads

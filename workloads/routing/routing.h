@@ -44,6 +44,9 @@ struct RoutingView {
   // [rows x top_k]
   std::variant<const ExpertId*, const std::uint16_t*, const std::uint8_t*> ids;
   const std::uint32_t* rows = nullptr;  // [tokens] the row of each; null: token t is row t
+  // Of ids that stay where and as they are while their source does: all of their rows. 0: they do
+  // not.
+  std::uint32_t kept = 0;
 };
 
 // The ids of a view whose type is known.

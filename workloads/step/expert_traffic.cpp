@@ -1,5 +1,6 @@
 #include "workloads/step/expert_traffic.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace moesim::workloads {
@@ -62,7 +63,8 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
                                                    .first = batch.first_token + group.first_token,
                                                    .count = group.tokens()},
                                                   routing_);
-    count_dispatch(routing, *from.placement, batch.sources[g], wanted_, counts_);
+    counted(index, *from.placement, batch.sources[g].node)
+        .count(routing, batch.sources[g], wanted_, counts_);
     add_to(account, index, group, moe, *from.placement);
     rows_.add(group, counts_);
     if (!sharded_) continue;
@@ -85,6 +87,14 @@ LayerTraffic ExpertTraffic::route(std::uint32_t step, std::size_t index, std::in
     traffic.experts.push_back(&pricer_.price(moe, rows, rows_.tokens(r)));
   }
   return traffic;
+}
+
+CountedBlocks& ExpertTraffic::counted(std::size_t index, const LayerPlacement& placement,
+                                      const std::vector<std::uint16_t>& node) {
+  if (counted_.size() <= index) counted_.resize(index + 1);
+  std::vector<CountedBlocks>& of_layer = counted_[index];
+  const auto known = std::ranges::find(of_layer, node, &CountedBlocks::node);
+  return known != of_layer.end() ? *known : of_layer.emplace_back(placement, node);
 }
 
 void ExpertTraffic::order_rows(const ExpertGroup& group, const TokenSources& sources,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "workloads/placement/counted_blocks.h"
 #include "workloads/step/communication.h"
 #include "workloads/step/expert_work.h"
 #include "workloads/step/layer_routes.h"
@@ -39,6 +40,8 @@ class ExpertTraffic {
                      const MicroBatch& batch, StepAccount& account);
 
  private:
+  CountedBlocks& counted(std::size_t index, const LayerPlacement& placement,
+                         const std::vector<std::uint16_t>& node);
   void order_rows(const ExpertGroup& group, const TokenSources& sources, const MoeFfn& moe,
                   LayerTraffic& traffic) const;
   void add_to(StepAccount& account, std::size_t index, const ExpertGroup& group, const MoeFfn& moe,
@@ -54,7 +57,9 @@ class ExpertTraffic {
   DispatchWanted wanted_;
   Rank stage_ranks_;
   ExpertPricer pricer_;
-  LayerRouting routing_;   // of the group at hand; keeps its storage
+  LayerRouting routing_;  // of the group at hand; keeps its storage
+  // By layer; groups whose ranks lie on nodes alike share one.
+  std::vector<std::vector<CountedBlocks>> counted_;
   DispatchCounts counts_;  // of the group at hand; keeps its storage
   ExpertRows rows_;        // of the layer at hand
 };

@@ -67,6 +67,7 @@ class TraceSource final : public RoutingSource {
     const std::uint32_t layer = trace_layer(range.layer);
     view.ids = unpacked_ ? unpacked_->layer(layer) : ids_.layer(layer);
     view.rows = index.data() + range.first;
+    if (whole_) view.kept = static_cast<std::uint32_t>(info_.tokens);
     return view;
   }
 
