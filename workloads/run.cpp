@@ -16,6 +16,7 @@
 #include "workloads/report/input_hash.h"
 #include "workloads/report/summary.h"
 #include "workloads/routing/trace/missing.h"
+#include "workloads/routing/trace/trace_cache.h"
 #include "workloads/run_serving.h"
 #include "workloads/run_training.h"
 #include "workloads/step/player.h"
@@ -34,12 +35,12 @@ std::vector<InputFile> inputs_of(const Scenario& scenario) {
   files.push_back(named.engine);
   files.push_back(d.routing.trace);
   files.push_back(d.placement.file);
+  sim::io::FileHashes* hashes = named.hashes.get();
+  if (hashes == nullptr && d.routing.cache) hashes = d.routing.cache->hashes().get();
   std::vector<InputFile> inputs;
   for (const std::filesystem::path& file : files) {
-    if (!file.empty() && sim::io::is_file(file)) {
-      inputs.push_back(
-          {.path = file.generic_string(), .hash = hash_of_file(file, named.hashes.get())});
-    }
+    if (!file.empty() && sim::io::is_file(file))
+      inputs.push_back({.path = file.generic_string(), .hash = hash_of_file(file, hashes)});
   }
   return inputs;
 }

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 
+#include "sim/io/file_hashes.h"
 #include "workloads/routing/trace/synthetic.h"
 #include "workloads/routing/trace/trace_cache.h"
 #include "workloads/run.h"
@@ -19,8 +20,8 @@ using namespace moesim;
 
 void step(benchmark::State& state, const std::string& file,
           const std::vector<std::string>& overrides) {
-  const workloads::Scenario scenario =
-      workloads::load_scenario("configs/scenarios/" + file, overrides);
+  workloads::Scenario scenario = workloads::load_scenario("configs/scenarios/" + file, overrides);
+  scenario.inputs.hashes = std::make_shared<sim::io::FileHashes>();
   double simulated = 0;
   for (auto _ : state) simulated = workloads::run(scenario).report.step_time_us.mean;
   state.counters["simulated_us"] = simulated;

@@ -6,13 +6,16 @@
 // number of processes may share the folder; whoever has one open keeps it while it is deleted. What
 // cannot be written is not kept, silently: the answer is the same.
 //
-// Beside it, in memory, what laws have drawn: who shares the one shares the other.
+// Beside it, in memory, the trace that was opened last, what laws have drawn and the hashes of
+// files: who shares the one shares the others.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 
+#include "sim/io/file_hashes.h"
 #include "workloads/routing/laws/drawn_ids.h"
 #include "workloads/routing/trace/unpacked_trace.h"
 
@@ -32,11 +35,24 @@ class TraceCache {
   std::shared_ptr<const UnpackedTrace> open(const std::filesystem::path& file) const;
 
   const std::shared_ptr<DrawnIds>& drawn() const { return drawn_; }
+  const std::shared_ptr<sim::io::FileHashes>& hashes() const { return hashes_; }
 
  private:
+  // One trace as it was opened last.
+  struct Opened {
+    std::mutex mutex;
+    std::filesystem::path file;
+    std::uint64_t key = 0, bytes = 0;
+    std::shared_ptr<const UnpackedTrace> trace;
+  };
+  std::shared_ptr<const UnpackedTrace> opened(const std::filesystem::path& file, std::uint64_t key,
+                                              std::uint64_t bytes) const;
+
   std::filesystem::path folder_;
   std::uint64_t most_bytes_;
+  std::unique_ptr<Opened> last_ = std::make_unique<Opened>();
   std::shared_ptr<DrawnIds> drawn_ = std::make_shared<DrawnIds>();
+  std::shared_ptr<sim::io::FileHashes> hashes_ = std::make_shared<sim::io::FileHashes>();
 };
 
 }  // namespace moesim::workloads
