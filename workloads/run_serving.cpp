@@ -73,9 +73,14 @@ std::optional<double> asked_rate(const std::deque<serving::RequestRecord>& recor
 }  // namespace
 
 RunResult run_serving(const Scenario& scenario, const RunOptions& options) {
+  serving::Service service(scenario.deployment, std::get<ServingQuestion>(scenario.question));
+  return run_serving(scenario, service, options);
+}
+
+RunResult run_serving(const Scenario& scenario, serving::Service& service,
+                      const RunOptions& options) {
   const auto& question = std::get<ServingQuestion>(scenario.question);
   const Deployment& d = scenario.deployment;
-  serving::Service service(d, question);
 
   RunResult result;
   serving::PlayOptions play{

@@ -12,6 +12,10 @@ namespace moesim::workloads {
 
 // REQUIRES: the scenario's question is of serving
 RunResult run_serving(const Scenario& scenario, const RunOptions& options);
+// With its service there: whoever runs one engine under several loads keeps its prices (Service's
+// second constructor). REQUIRES: the service is of the scenario's deployment and question
+RunResult run_serving(const Scenario& scenario, serving::Service& service,
+                      const RunOptions& options);
 
 // What of the deployment's cost models is known of such steps: p10 and p90 of their time over what
 // it is, of those with prompts and of those without. 1 where there are none.

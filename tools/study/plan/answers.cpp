@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "tools/study/plan/lost_capacity.h"
 #include "tools/study/point_id.h"
 #include "workloads/report/energy.h"
+#include "workloads/run_serving.h"
 #include "workloads/scenario.h"
 #include "workloads/serving/service.h"
 
@@ -19,14 +21,31 @@ Offer with_one_more(const PlanWork& work, std::size_t i, const Offer& offer, con
   return offer_with(work.terms(i), offer.engines + 1, c.p50, work.deviation(i), demand);
 }
 
+// An engine that was run, by candidate: further runs of it, of more engines or fewer, go on with
+// its prices.
+struct RunEngine {
+  workloads::Scenario scenario;  // the service's, which it outlives
+  workloads::serving::Service service;
+  explicit RunEngine(workloads::Scenario first)
+      : scenario(std::move(first)), service(scenario.deployment, *scenario.serving()) {}
+};
+using RunEngines = std::map<std::size_t, RunEngine>;
+
 // Runs the answer's scenario.
-void run_it(const PlanWork& work, PlanAnswer& answer) {
+void run_it(const PlanWork& work, RunEngines& engines, PlanAnswer& answer) {
   auto document = sim::io::YamlDocument::parse(answer.scenario, "the plan's scenario");
   workloads::Scenario scenario = workloads::read_scenario(document.root(), work.options.shipped);
   scenario.inputs.scenario.clear();
   scenario.deployment.routing.cache = work.options.traces;
   answer.id = point_id(scenario, work.options.version);
-  answer.run = workloads::run(scenario, {.stop = work.options.stop});
+  const workloads::RunOptions options{.stop = work.options.stop};
+  if (!scenario.serving()) {
+    answer.run = workloads::run(scenario, options);
+    return;
+  }
+  const RunEngine& engine = engines.try_emplace(answer.candidate, scenario).first->second;
+  workloads::serving::Service service(*scenario.serving(), engine.service);
+  answer.run = workloads::run_serving(scenario, service, options);
 }
 
 // Tokens or requests a second: the load; of a run all that it does.
@@ -102,8 +121,8 @@ std::optional<PlanPower> power_of_run(const PlanWork& work, const PlanAnswer& an
 }
 
 // Runs `wanted` of the engine; where that misses the targets one more, as far as the limits go.
-Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand& demand,
-                 PlanAnswer& answer) {
+Offer run_enough(const PlanWork& work, RunEngines& engines, std::size_t i, Offer wanted,
+                 const Demand& demand, PlanAnswer& answer) {
   const PlanSpec& spec = work.spec;
   const EngineChoice& choice = work.plan.candidates[i].choice;
   const MeasuredEngine& engine = left_by(work.plan.candidates[i].measured);
@@ -112,7 +131,7 @@ Offer run_enough(const PlanWork& work, std::size_t i, Offer wanted, const Demand
                       : spec.steps
                           ? work.setting(i).scenario(choice, engine.batch)
                           : work.setting(i).scenario(choice, wanted.engines, engine.requests);
-    run_it(work, answer);
+    run_it(work, engines, answer);
     if (!answer.run.serving) return wanted;
     const auto& report = answer.run.serving->report;
     if (workloads::serving::meets(report, spec.targets) || tries == kMostTries) return wanted;
@@ -139,7 +158,7 @@ LostCapacity lost_of(const PlanWork& work, std::size_t i) {
   });
 }
 
-PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
+PlanAnswer answer_of(const PlanWork& work, RunEngines& run, std::size_t i, const Offer& wanted,
                      std::size_t question) {
   const Demand& demand = work.asked[question];
   const double capacity = left_by(work.plan.candidates[i].measured).capacity.p50;
@@ -147,7 +166,7 @@ PlanAnswer answer_of(const PlanWork& work, std::size_t i, const Offer& wanted,
       .roles = {work.roles[question]}, .candidate = i, .confidence = demand.confidence};
   answer.engine_id = work.engine_id(i);
   answer.deviation = work.deviation(i);
-  answer.offer = run_enough(work, i, wanted, demand, answer);
+  answer.offer = run_enough(work, run, i, wanted, demand, answer);
   const auto engines = static_cast<double>(answer.offer.engines);
   const double decile = std::exp(validation::normal_quantile(0.9) * answer.deviation);
   answer.capacity_p10 = engines * capacity / decile;
@@ -179,6 +198,7 @@ void answer_questions(PlanWork& work) {
   std::optional<double> wall_s;
   auto& answers = work.plan.answers;
   answers.clear();
+  RunEngines run;
   for (std::size_t q = 0; q < work.asked.size(); ++q) {
     const std::optional<std::size_t> best = work.best[q];
     if (!best) continue;
@@ -194,7 +214,7 @@ void answer_questions(PlanWork& work) {
     if (same == answers.end()) {
       work.proceed("final", q, work.asked.size());
       const StageTime time(work, wall_s);
-      PlanAnswer answer = answer_of(work, i, wanted, q);
+      PlanAnswer answer = answer_of(work, run, i, wanted, q);
       same = same_as(answer.offer);
       if (same == answers.end()) {
         answers.push_back(std::move(answer));

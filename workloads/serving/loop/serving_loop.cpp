@@ -42,6 +42,7 @@ ServingLoop::ServingLoop(const LoopRules& rules, RequestStream& stream, Iteratio
     for (std::int64_t i = 0; i < *rules.client.concurrency; ++i) places_.push(sim::Time{});
   }
   if (rules.sample) next_sample_ = sim::Time{} + *rules.sample;
+  next_ = find_next();
 }
 
 ServingLoop::~ServingLoop() = default;
@@ -87,7 +88,7 @@ std::optional<sim::Time> ServingLoop::next_sending() const {
   return std::max({*due, places_.top(), now_});
 }
 
-std::optional<sim::Time> ServingLoop::next_event() const {
+std::optional<sim::Time> ServingLoop::find_next() const {
   std::optional<sim::Time> next = next_sending();
   if (!on_the_way_.empty()) next = earlier(next, on_the_way_.front().reaches);
   next = earlier(next, transfers_.next_end());
@@ -106,10 +107,9 @@ sim::Time ServingLoop::horizon_of(std::size_t index) const {
   next = earlier(next, transfers_.next_end());
   if (next_sample_) next = earlier(next, next_sample_);
   // What others bring about reaches this one through the clients, or as a cache.
-  const bool linked = rules_.client.concurrency || apart();
-  for (std::size_t i = 0; i < replicas_.size(); ++i) {
-    if (i == index || replicas_.size() == 1) continue;
-    if (!linked && !stream_.follows_answers()) continue;
+  const bool linked = rules_.client.concurrency || apart() || stream_.follows_answers();
+  for (std::size_t i = 0; linked && i < replicas_.size(); ++i) {
+    if (i == index) continue;
     if (!replicas_[i]->busy() && replicas_[i]->requests() > 0) return now_;
     next = earlier(next, replicas_[i]->next_event());
   }
@@ -128,11 +128,10 @@ void ServingLoop::set_in_flight(std::int64_t change, sim::Time at) {
 }
 
 void ServingLoop::step() {
-  const auto next = next_event();
-  SIM_CHECK(next, "a step without an event");
-  sample_until(*next);
-  pass_time(*next);
-  now_ = *next;
+  SIM_CHECK(next_, "a step without an event");
+  sample_until(*next_);
+  pass_time(*next_);
+  now_ = *next_;
   for (std::size_t i = 0; i < replicas_.size(); ++i) {
     if (replicas_[i]->next_event() == now_) handle(i, replicas_[i]->end(now_));
   }
@@ -141,8 +140,9 @@ void ServingLoop::step() {
   scale();
   send_requests();
   for (std::size_t i = 0; i < replicas_.size(); ++i)
-    replicas_[i]->launch(now_, horizon_of(i), slowed(i));
-  if (!next_event() && (in_flight_ > 0 || stream_.next_arrival())) {
+    if (!replicas_[i]->busy()) replicas_[i]->launch(now_, horizon_of(i), slowed(i));
+  next_ = find_next();
+  if (!next_ && (in_flight_ > 0 || stream_.next_arrival())) {
     throw sim::DeadlockError(
         fmt::format("no event is left but {} requests are not done (the first is {})", in_flight_,
                     jobs_.empty() ? "none" : std::to_string(jobs_.begin()->first)));

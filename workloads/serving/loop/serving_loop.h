@@ -71,7 +71,7 @@ class ServingLoop {
   ~ServingLoop();
 
   // Nothing where all is done.
-  std::optional<sim::Time> next_event() const;
+  std::optional<sim::Time> next_event() const { return next_; }
   // All that happens at the next instant. Throws DeadlockError where requests are left that no
   // event will ever serve. REQUIRES: next_event() has a value
   void step();
@@ -127,6 +127,7 @@ class ServingLoop {
   void pass_time(sim::Time until);
   void scale();
   std::optional<sim::Time> next_sending() const;
+  std::optional<sim::Time> find_next() const;
   sim::Time horizon_of(std::size_t replica) const;
   void send_requests();
   sim::Time through_front_end();
@@ -158,6 +159,7 @@ class ServingLoop {
   std::deque<RequestRecord> records_;
   std::vector<ServiceSample> samples_;
   std::vector<std::vector<PlayedIteration>> iterations_;
+  std::optional<sim::Time> next_;  // event, between two steps
   std::optional<sim::Time> next_sample_;
   sim::Time now_{};
   std::int64_t sent_ = 0, failed_ = 0, in_flight_ = 0, most_in_flight_ = 0;
