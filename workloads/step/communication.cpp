@@ -38,17 +38,44 @@ Communication::Communication(const hardware::Cluster& cluster,
       dispatch_bytes_(wire_bytes(dispatch)),
       combine_bytes_(wire_bytes(combine)) {}
 
+std::size_t Communication::HashOfAsked::operator()(const Asked& asked) const {
+  std::uint64_t hash = static_cast<std::uint64_t>(asked.bytes);
+  for (const std::uint64_t part :
+       {std::uint64_t{asked.first}, std::uint64_t{asked.ranks}, std::uint64_t(asked.kind)})
+    hash = (hash ^ part) * 0x9E3779B97F4A7C15;
+  return hash ^ hash >> 32;
+}
+
+template <class Make>
+hardware::PricedExchange Communication::remembered(Kind kind, std::span<const Rank> ranks,
+                                                   sim::Bytes bytes, const Make& make) const {
+  constexpr std::size_t kMost = 1024;
+  if (ranks.empty()) return make();
+  const Asked asked{
+      .kind = kind, .first = ranks.front(), .ranks = ranks.size(), .bytes = bytes.count()};
+  const auto known = collectives_.find(asked);
+  if (known == collectives_.end()) {
+    if (collectives_.size() >= kMost) collectives_.clear();
+    return collectives_.emplace(asked, make()).first->second;
+  }
+  // Another group may begin with the same rank.
+  return std::ranges::equal(known->second.exchange.participants, ranks) ? known->second : make();
+}
+
 hardware::PricedExchange Communication::all_reduce(std::span<const Rank> ranks,
                                                    sim::Bytes bytes) const {
-  return hardware::all_reduce(cluster_, ranks, bytes, all_reduce_);
+  return remembered(Kind::AllReduce, ranks, bytes,
+                    [&] { return hardware::all_reduce(cluster_, ranks, bytes, all_reduce_); });
 }
 hardware::PricedExchange Communication::all_gather(std::span<const Rank> ranks,
                                                    sim::Bytes bytes) const {
-  return hardware::all_gather(cluster_, ranks, bytes);
+  return remembered(Kind::AllGather, ranks, bytes,
+                    [&] { return hardware::all_gather(cluster_, ranks, bytes); });
 }
 hardware::PricedExchange Communication::reduce_scatter(std::span<const Rank> ranks,
                                                        sim::Bytes bytes) const {
-  return hardware::reduce_scatter(cluster_, ranks, bytes);
+  return remembered(Kind::ReduceScatter, ranks, bytes,
+                    [&] { return hardware::reduce_scatter(cluster_, ranks, bytes); });
 }
 hardware::PricedExchange Communication::send(Rank source, Rank destination,
                                              sim::Bytes bytes) const {

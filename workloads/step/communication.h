@@ -1,9 +1,11 @@
 // How the ranks of one scenario talk: which algorithm carries which exchange, and with what bytes.
+// For one thread at a time: what a layer's collective comes to is remembered for the next layer's.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <unordered_map>
 
 #include "hardware/cluster.h"
 #include "hardware/collectives/collectives.h"
@@ -60,12 +62,28 @@ class Communication {
   hardware::DeviceShare share_beside() const;
 
  private:
+  enum class Kind : std::uint8_t { AllReduce, AllGather, ReduceScatter };
+  struct Asked {
+    Kind kind = Kind::AllReduce;
+    Rank first = 0;
+    std::size_t ranks = 0;
+    std::int64_t bytes = 0;
+    bool operator==(const Asked&) const = default;
+  };
+  struct HashOfAsked {
+    std::size_t operator()(const Asked& asked) const;
+  };
+  template <class Make>
+  hardware::PricedExchange remembered(Kind kind, std::span<const Rank> ranks, sim::Bytes bytes,
+                                      const Make& make) const;
+
   const hardware::Cluster& cluster_;
   hardware::AllReduceLibrary all_reduce_;
   hardware::MulticastAlgorithm algorithm_;
   hardware::Precision dispatch_;
   std::int64_t sms_;
   double dispatch_bytes_, combine_bytes_;  // of one number on the wire
+  mutable std::unordered_map<Asked, hardware::PricedExchange, HashOfAsked> collectives_;
 };
 
 }  // namespace moesim::workloads

@@ -57,6 +57,15 @@ void add(Task task, Turn& turn) {
   turn.push_back(std::move(task));
 }
 
+// A list in braces would copy them.
+template <class... Turns>
+std::vector<Turn> turns_of(Turns&&... turns) {
+  std::vector<Turn> all;
+  all.reserve(3);
+  (all.push_back(std::forward<Turns>(turns)), ...);
+  return all;
+}
+
 }  // namespace
 
 bool RankWork::is_nothing() const {
@@ -250,7 +259,7 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
   attention(layer, at, batch, before);
   if (deployment_.model.moe(layer) == nullptr) {
     dense(layer, at, batch, before);
-    return {std::move(before)};
+    return turns_of(std::move(before));
   }
   LayerTraffic traffic =
       traffic_.route(at.routing_step, moe_index_[static_cast<std::size_t>(layer)], layer, at.first,
@@ -279,7 +288,7 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
                    .work = {.works = std::move(traffic.experts), .of = each_rank_}});
   if (!sharded_) {
     add_up("experts all-reduce", layer, at, batch, after);
-    return {std::move(before), std::move(after)};
+    return turns_of(std::move(before), std::move(after));
   }
   expert_collective({.what = "rows reduce-scatter", .layer = layer}, at,
                     &Communication::reduce_scatter, traffic.rows, after);
@@ -300,7 +309,7 @@ std::vector<Turn> Program::layer(std::int64_t layer, const Place& at, const Micr
       kTensor, {.what = "tokens all-gather", .layer = layer}, at, &Communication::all_gather,
       [&](Rank r) { return activations(tokens_of_cp_rank(of(batch, r))); },
       ends_apart ? last : after);
-  std::vector<Turn> turns{std::move(before), std::move(after)};
+  std::vector<Turn> turns = turns_of(std::move(before), std::move(after));
   if (ends_apart) turns.push_back(std::move(last));
   return turns;
 }
