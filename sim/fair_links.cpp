@@ -21,6 +21,7 @@ FairLinks::Link FairLinks::add_link(Bandwidth capacity) {
     links_.emplace_back();
     level_.push_back(kFree);
     filling_.push_back({});
+    place_.push_back(0);
   } else {
     link = free_links_.back();
     free_links_.pop_back();
@@ -142,6 +143,7 @@ FairLinks::FlowId FairLinks::start(double bytes, std::span<const Link> links) {
 
 void FairLinks::end(FlowId index) {
   Flow& flow = flows_[index];
+  forget_filling(flow);
   if ((flow.first & kMany) != 0) {
     const auto links = many_links(flow.first);
     for (const Link link : links) remove_entry(link, flow);
@@ -180,20 +182,20 @@ void FairLinks::compute_rates() {
     active_[kept++] = link;
   }
   active_.resize(kept);
-  begin_filling();
   // After a time of much change the order is often wrong: then it is not tried for a while.
   if (!started_ && order_pause_ == 0 && flow_limits_ == 0) {
-    if (fill_in_order()) {
+    if (fill_in_order(resume_filling())) {
       order_misses_ = 0;
       return;
     }
     order_misses_ = std::min(order_misses_ + 1, 6u);
     order_pause_ = (1u << order_misses_) - 1;
-    begin_filling();
   } else if (order_pause_ > 0) {
     --order_pause_;
   }
   started_ = false;
+  kept_count_ = 0;
+  begin_filling();
   fill_lowest_first();
 }
 
@@ -202,6 +204,42 @@ void FairLinks::begin_filling() {
     level_[link] = kFree;
     filling_[link] = {links_[link].capacity, static_cast<double>(links_[link].entries.size())};
   }
+}
+
+void FairLinks::keep_filling(std::size_t filled, double level) {
+  if (kept_.size() == kept_count_) kept_.emplace_back();
+  Kept& kept = kept_[kept_count_++];
+  kept.filled = filled;
+  kept.level = level;
+  kept.filling.assign(filling_.begin(), filling_.end());
+}
+
+// Null: from the beginning.
+const FairLinks::Kept* FairLinks::resume_filling() {
+  if (kept_count_ == 0) {
+    begin_filling();
+    return nullptr;
+  }
+  const Kept& kept = kept_[kept_count_ - 1];
+  std::copy(kept.filling.begin(), kept.filling.end(), filling_.begin());
+  for (std::size_t at = kept.filled; at < active_.size(); ++at) level_[active_[at]] = kFree;
+  return &kept;
+}
+
+// The flow ends. Until the link that held it back filled up, its links had one flow more to fix,
+// and so would only have filled up later: what was kept by then holds without it.
+void FairLinks::forget_filling(const Flow& flow) {
+  const std::size_t last = flow.attached == kIdle ? 0 : place_[flow.attached];
+  while (kept_count_ > 0 && kept_[kept_count_ - 1].filled > last) --kept_count_;
+  const auto one_less = [this](Link link) {
+    for (Kept& kept : std::span(kept_).first(kept_count_)) kept.filling[link].flows -= 1;
+  };
+  if ((flow.first & kMany) != 0) {
+    for (const Link link : many_links(flow.first)) one_less(link);
+    return;
+  }
+  one_less(flow.first);
+  if (flow.second != kNone) one_less(flow.second);
 }
 
 inline double FairLinks::level_now(Link link) const {
@@ -216,10 +254,17 @@ inline double FairLinks::level_now(Link link) const {
 // filling: a link passed over though lower would only have become lower still, or have been left
 // with more than it can carry. Whether that held. Limits of flows are not links that can be so
 // checked: with them all links wait for their turn.
-bool FairLinks::fill_in_order() {
+bool FairLinks::fill_in_order(const Kept* from) {
   constexpr std::size_t kAhead = 12;
-  double last = 0;
-  for (std::size_t at = 0; at < active_.size(); ++at) {
+  // A copy of what is left is worth so many visits of flows for each link.
+  constexpr std::size_t kVisits = 8;
+  double last = from == nullptr ? 0 : from->level;
+  std::size_t visits = 0;
+  for (std::size_t at = from == nullptr ? 0 : from->filled; at < active_.size(); ++at) {
+    if (visits > kVisits * links_.size()) {
+      visits = 0;
+      keep_filling(at, last);
+    }
     const std::size_t end = std::min(at + kAhead, active_.size());
     std::size_t best = at;
     double lowest = level_now(active_[at]);
@@ -236,7 +281,9 @@ bool FairLinks::fill_in_order() {
     const Link link = active_[best];
     for (std::size_t i = best; i > at; --i) active_[i] = active_[i - 1];
     active_[at] = link;
+    place_[link] = static_cast<std::uint32_t>(at);
     fill_up(link, lowest);
+    visits += links_[link].here;
   }
   // One whose flows were all fixed elsewhere before it was looked at may carry too much by now.
   return std::none_of(active_.begin(), active_.end(), [this](Link link) {
