@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <type_traits>
 #include <utility>
 
 #include "sim/check.h"
@@ -15,22 +16,32 @@ constexpr PortFlows::Side other(PortFlows::Side side) {
   return side == PortFlows::kOut ? PortFlows::kIn : PortFlows::kOut;
 }
 
+// Whether any of a row's flows may end within `seconds`, by the first of each lane; then which.
+MOESIM_ANY_WIDTH
+bool find_row_ends(const float* first, const float* left, std::size_t n, float slow,
+                   const float* each, float seconds, std::uint32_t* bits) {
+  if (lanes_within(first, seconds) == 0) return false;
+  find_ends_within(left, n, slow, each, seconds, bits);
+  return true;
+}
+
 }  // namespace
 
 PortFlows::Port PortFlows::add_port(Bandwidth out, Bandwidth in) {
   SIM_CHECK(out > Bandwidth{} && in > Bandwidth{}, "a port has a capacity each way");
   const auto port = static_cast<Port>(ports_++);
   // A row of a sheet that begins at any port may be read to its padded end.
-  const std::size_t room = padded(ports_) + kWord;
+  const std::size_t room = padded(ports_) + kLanes;
   for (const Side side : {kOut, kIn}) {
     PortSide& s = sides_[side];
     const Bandwidth capacity = side == kOut ? out : in;
-    s.capacity.resize(room);
+    s.capacity.resize(room, 1);
     s.capacity[port] = static_cast<float>(capacity.bytes_per_second());
     s.in_flight.resize(room);
     s.level.resize(room, kUnlimited);
     for (auto* const scratch : {&s.left, &s.flows, &s.now}) scratch->resize(room);
   }
+  within_.resize(words_of(ports_));
   sheets_of_.emplace_back();
   return port;
 }
@@ -127,6 +138,7 @@ void PortFlows::end(Sheet sheet, std::uint32_t source, std::uint32_t destination
   --flows_;
 }
 
+MOESIM_PART_OF_ANY_WIDTH
 const float* PortFlows::by_place(const Matrix& sheet, const std::vector<float>& by_port) {
   if (sheet.in_order) return by_port.data() + sheet.ports[0];
   gathered_.assign(sheet.stride, 0);
@@ -136,6 +148,7 @@ const float* PortFlows::by_place(const Matrix& sheet, const std::vector<float>& 
   return gathered_.data();
 }
 
+MOESIM_ANY_WIDTH
 void PortFlows::serve(double seconds) {
   const auto time = static_cast<float>(seconds);
   scaled_.resize(sides_[kIn].level.size());
@@ -151,52 +164,9 @@ void PortFlows::serve(double seconds) {
   }
 }
 
-void PortFlows::begin_filling(Side side) {
-  PortSide& s = sides_[side];
-  std::copy(s.capacity.begin(), s.capacity.end(), s.left.begin());
-  std::fill(s.level.begin(), s.level.end(), kUnlimited);
-  for (Port port = 0; port < ports_; ++port) s.flows[port] = static_cast<float>(s.in_flight[port]);
-  find_levels(side);
-}
-
-void PortFlows::find_levels(Side side) {
-  PortSide& s = sides_[side];
-  s.lowest = levels_now(s.left.data(), s.flows.data(), padded(ports_), s.now.data());
-}
-
-// Progressive filling in rounds: no port of one side can fill up below the lowest level of the
-// other side but by its own flows, so all of the side that are below it fill up at once; then the
-// other side's, whose levels have risen.
-void PortFlows::compute_rates() {
-  begin_filling(kOut);
-  begin_filling(kIn);
-  // A port is unlimited when it is full, and when all its flows are held back elsewhere.
-  while (sides_[kOut].lowest < kUnlimited || sides_[kIn].lowest < kUnlimited) {
-    for (const Side side : {kOut, kIn}) {
-      if (fill_up_to(side, sides_[other(side)].lowest)) find_levels(other(side));
-    }
-  }
-}
-
-// Whether there was one to fill up.
-bool PortFlows::fill_up_to(Side side, float most) {
-  PortSide& s = sides_[side];
-  if (s.lowest > most || s.lowest == kUnlimited) return false;
-  within_.resize(padded(ports_) / kWord);
-  find_within(s.now.data(), padded(ports_), std::min(most, kUnlimited / 2), within_.data());
-  for (std::size_t word = 0; word < within_.size(); ++word) {
-    for (std::uint32_t rest = within_[word]; rest != 0; rest &= rest - 1) {
-      const auto port =
-          static_cast<Port>(word * kWord + static_cast<std::size_t>(std::countr_zero(rest)));
-      fill_up(side, port, std::exchange(s.now[port], kUnlimited));
-    }
-  }
-  s.lowest = lowest_of(s.now.data(), padded(ports_));
-  return true;
-}
-
 // The port is full at this level: fixes its flows, at the other side's ports. What that does to
 // ports that are full already is without meaning.
+MOESIM_PART_OF_ANY_WIDTH
 void PortFlows::fill_up(Side side, Port port, float level) {
   // By the rounding of sums next to nothing may be left, but never nothing.
   level = std::max(level, sides_[side].capacity[port] * 1e-9f);
@@ -209,7 +179,7 @@ void PortFlows::fill_up(Side side, Port port, float level) {
     const std::uint32_t* const bits =
         (side == kOut ? sheet.rows : sheet.columns).data() + place * words;
     if (sheet.in_order) {
-      fix_flows(bits, words, level, to.left.data() + sheet.ports[0],
+      fix_flows(bits, sheet.stride, level, to.left.data() + sheet.ports[0],
                 to.flows.data() + sheet.ports[0]);
       continue;
     }
@@ -223,6 +193,54 @@ void PortFlows::fill_up(Side side, Port port, float level) {
   }
 }
 
+// Whether there was one to fill up.
+template <class Size>
+MOESIM_PART_OF_ANY_WIDTH bool PortFlows::fill_up_to(Side side, float most, Size ports) {
+  PortSide& s = sides_[side];
+  if (s.lowest > most || s.lowest == kUnlimited) return false;
+  find_within(s.now.data(), ports, std::min(most, kUnlimited / 2), within_.data());
+  for (std::size_t word = 0; word < words_of(ports); ++word) {
+    for (std::uint32_t rest = within_[word]; rest != 0; rest &= rest - 1) {
+      const auto port =
+          static_cast<Port>(word * kWord + static_cast<std::size_t>(std::countr_zero(rest)));
+      fill_up(side, port, std::exchange(s.now[port], kUnlimited));
+    }
+  }
+  s.lowest = lowest_of(s.now.data(), ports);
+  return true;
+}
+
+// Progressive filling in rounds: no port of one side can fill up below the lowest level of the
+// other side but by its own flows, so all of the side that are below it fill up at once; then the
+// other side's, whose levels have risen.
+template <class Size>
+MOESIM_PART_OF_ANY_WIDTH void PortFlows::fill(Size ports) {
+  const auto find_levels = [ports](PortSide& s) {
+    s.lowest = levels_now(s.left.data(), s.flows.data(), ports, s.now.data());
+  };
+  for (PortSide& s : sides_) {
+    begin_filling(s.capacity.data(), s.in_flight.data(), ports, s.left.data(), s.flows.data(),
+                  s.level.data());
+    find_levels(s);
+  }
+  // A port is unlimited when it is full, and when all its flows are held back elsewhere.
+  while (sides_[kOut].lowest < kUnlimited || sides_[kIn].lowest < kUnlimited) {
+    for (const Side side : {kOut, kIn}) {
+      if (fill_up_to(side, sides_[other(side)].lowest, ports)) find_levels(sides_[other(side)]);
+    }
+  }
+}
+
+MOESIM_ANY_WIDTH
+void PortFlows::compute_rates() {
+  if (ports_ <= kLanes) {
+    fill(std::integral_constant<std::size_t, kLanes>());  // loops of one turn
+  } else {
+    fill(padded(ports_));
+  }
+}
+
+MOESIM_ANY_WIDTH
 float PortFlows::first_end() {
   inverse_.resize(sides_[kIn].level.size());
   for (std::size_t p = 0; p < inverse_.size(); ++p) inverse_[p] = 1 / sides_[kIn].level[p];
@@ -245,29 +263,32 @@ float PortFlows::first_end() {
 }
 
 void PortFlows::ending_within(float seconds, std::vector<Ending>& ending) {
+  const float* const out = sides_[kOut].level.data();
+  const float* const in = sides_[kIn].level.data();
   for (Sheet index = 0; index < sheets_.size(); ++index) {
     if (!sheets_[index] || sheets_[index]->n == 0) continue;
     const Matrix& sheet = *sheets_[index];
     const float* const each = by_place(sheet, inverse_);
-    within_.resize(sheet.n);
-    ends_.resize(sheet.words());
-    find_lanes_within(sheet.first.data(), sheet.n, seconds, within_.data());
+    const Port* const ports = sheet.ports.data();
+    const std::size_t words = sheet.words();
+    ends_.resize(words);
     for (std::uint32_t row = 0; row < sheet.n; ++row) {
-      if (within_[row] == 0) continue;
-      const float slow = 1 / sides_[kOut].level[sheet.ports[row]];
+      const float rate = out[ports[row]], slow = 1 / rate;
       const float* const left = sheet.left.data() + row * sheet.stride;
-      find_ends_within(left, sheet.stride, slow, each, seconds, ends_.data());
-      for (std::size_t word = 0; word < ends_.size(); ++word) {
-        for (std::uint32_t rest = ends_[word]; rest != 0; rest &= rest - 1) {
+      if (!find_row_ends(sheet.first.data() + row * kLanes, left, sheet.stride, slow, each, seconds,
+                         ends_.data())) {
+        continue;
+      }
+      for (std::size_t word = 0; word < words; ++word) {
+        const std::uint32_t in_flight = sheet.rows[row * words + word];
+        for (std::uint32_t rest = ends_[word] & in_flight; rest != 0; rest &= rest - 1) {
           const std::size_t d = word * kWord + static_cast<std::size_t>(std::countr_zero(rest));
-          if (left[d] == kUnlimited) continue;
-          const Port from = sheet.ports[row], to = sheet.ports[d];
           ending.push_back({index,
                             row,
                             static_cast<std::uint32_t>(d),
-                            {from, to},
+                            {ports[row], ports[d]},
                             std::max(left[d] * std::max(slow, each[d]), 0.0f),
-                            std::min(sides_[kOut].level[from], sides_[kIn].level[to])});
+                            std::min(rate, in[ports[d]])});
         }
       }
     }

@@ -129,7 +129,7 @@ void FluidModel::flow_finishes(std::uint64_t tag, Time at) {
   const Participants& participants = play(slot).participants;
   const auto path =
       paths_.path(participants.rank(transfer.source), participants.rank(transfer.destination));
-  finish(slot, transfer.source, transfer.destination, at, path.latency);
+  finish(slot, play(slot), transfer.source, transfer.destination, at, path.latency);
 }
 
 void FluidModel::flow_withdrawn(std::uint64_t tag) {
