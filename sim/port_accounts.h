@@ -37,9 +37,9 @@ class PortAccounts {
     double part = 0, most_left = 0;
   };
 
-  // A flow that would end before a window does leaves over its part of a full port; of one that is
-  // not full it is zero.
-  void leave(Port port, double part, double seconds) {
+  // A flow that would end before a window does leaves over its part of a full port.
+  void leave(Port port, double of_port, bool full, double seconds) {
+    const double part = of_port * static_cast<double>(full);  // no branch: it would be any guess
     ++leaving_[port];
     part_[port] += part;
     when_[port] += part * seconds;
@@ -57,7 +57,7 @@ class PortAccounts {
   void see_empty(const PortFlows::Ports& flows);
   void charge(Port port, double part, bool full, double ago) {
     left[port] += ago * part;  // served as if it had gone on until now
-    part_[port] += full ? (ago - last_[port]) * part : 0.0;
+    part_[port] += (ago - last_[port]) * part * static_cast<double>(full);
   }
   void pay(const Slack& slack);
 

@@ -16,13 +16,22 @@ constexpr PortFlows::Side other(PortFlows::Side side) {
   return side == PortFlows::kOut ? PortFlows::kIn : PortFlows::kOut;
 }
 
-// Whether any of a row's flows may end within `seconds`, by the first of each lane; then which.
+// The rows in which a flow may end within `seconds`, by the first of each lane. Returns how many.
 MOESIM_ANY_WIDTH
-bool find_row_ends(const float* first, const float* left, std::size_t n, float slow,
-                   const float* each, float seconds, std::uint32_t* bits) {
-  if (lanes_within(first, seconds) == 0) return false;
+std::size_t find_rows_within(const float* first, std::size_t rows, float seconds,
+                             std::uint32_t* within) {
+  std::size_t count = 0;
+  for (std::uint32_t row = 0; row < rows; ++row) {  // no branch, as it would be any guess
+    within[count] = row;
+    count += lanes_within(first + row * kLanes, seconds) != 0 ? 1 : 0;
+  }
+  return count;
+}
+
+MOESIM_ANY_WIDTH
+void find_row_ends(const float* left, std::size_t n, float slow, const float* each, float seconds,
+                   std::uint32_t* bits) {
   find_ends_within(left, n, slow, each, seconds, bits);
-  return true;
 }
 
 }  // namespace
@@ -271,25 +280,33 @@ void PortFlows::ending_within(float seconds, std::vector<Ending>& ending) {
     const float* const each = by_place(sheet, inverse_);
     const Port* const ports = sheet.ports.data();
     const std::size_t words = sheet.words();
+    rows_within_.resize(sheet.n);
     ends_.resize(words);
-    for (std::uint32_t row = 0; row < sheet.n; ++row) {
+    const std::size_t rows =
+        find_rows_within(sheet.first.data(), sheet.n, seconds, rows_within_.data());
+    words_within_.resize(rows * words + 1);
+    std::size_t some = 0;
+    for (const std::uint32_t row : std::span(rows_within_).first(rows)) {
+      find_row_ends(sheet.left.data() + row * sheet.stride, sheet.stride, 1 / out[ports[row]], each,
+                    seconds, ends_.data());
+      for (std::uint32_t word = 0; word < words; ++word) {
+        const std::uint32_t bits = ends_[word] & sheet.rows[row * words + word];
+        words_within_[some] = {row, word, bits};
+        some += bits != 0 ? 1 : 0;
+      }
+    }
+    for (const auto& [row, word, bits] : std::span(words_within_).first(some)) {
       const float rate = out[ports[row]], slow = 1 / rate;
       const float* const left = sheet.left.data() + row * sheet.stride;
-      if (!find_row_ends(sheet.first.data() + row * kLanes, left, sheet.stride, slow, each, seconds,
-                         ends_.data())) {
-        continue;
-      }
-      for (std::size_t word = 0; word < words; ++word) {
-        const std::uint32_t in_flight = sheet.rows[row * words + word];
-        for (std::uint32_t rest = ends_[word] & in_flight; rest != 0; rest &= rest - 1) {
-          const std::size_t d = word * kWord + static_cast<std::size_t>(std::countr_zero(rest));
-          ending.push_back({index,
-                            row,
-                            static_cast<std::uint32_t>(d),
-                            {ports[row], ports[d]},
-                            std::max(left[d] * std::max(slow, each[d]), 0.0f),
-                            std::min(rate, in[ports[d]])});
-        }
+      for (std::uint32_t rest = bits; rest != 0; rest &= rest - 1) {
+        const auto d = static_cast<std::uint32_t>(word * kWord) +
+                       static_cast<std::uint32_t>(std::countr_zero(rest));
+        ending.push_back({index,
+                          row,
+                          d,
+                          {ports[row], ports[d]},
+                          std::max(left[d] * std::max(slow, each[d]), 0.0f),
+                          std::min(rate, in[ports[d]])});
       }
     }
   }

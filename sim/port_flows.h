@@ -115,8 +115,13 @@ class PortFlows {
   std::vector<std::unique_ptr<Matrix>> spare_;  // of sheets that were removed
   std::size_t sheets_in_use_ = 0, flows_ = 0;
   std::vector<float> scaled_, gathered_;
-  std::vector<std::uint32_t> within_;  // bits of ports
-  std::vector<std::uint32_t> ends_;    // of a row's flows
+  std::vector<std::uint32_t> within_;       // bits of ports
+  std::vector<std::uint32_t> rows_within_;  // those in which flows end
+  std::vector<std::uint32_t> ends_;         // bits of a row's flows
+  struct RowWord {
+    std::uint32_t row = 0, word = 0, bits = 0;
+  };
+  std::vector<RowWord> words_within_;  // those in which flows end
   std::vector<float> inverse_;         // 1 / level of each port that bytes reach, as of first_end()
 };
 

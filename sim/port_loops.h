@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -34,13 +35,18 @@ inline constexpr std::array<std::uint32_t, kWord> kBits = [] {
 }();
 
 // In halves, so that no comparison waits for more than three others.
+template <std::size_t kCount = kLanes>
 MOESIM_PART_OF_ANY_WIDTH float lowest_lane(const float* lanes) {
-  std::array<float, kLanes> lowest;
-  std::copy(lanes, lanes + kLanes, lowest.begin());
-  for (std::size_t half = kLanes / 2; half > 0; half /= 2) {
-    for (std::size_t j = 0; j < half; ++j) lowest[j] = std::min(lowest[j], lowest[j + half]);
+  if constexpr (kCount == 1) {
+    return lanes[0];
+  } else {
+    std::array<float, kCount / 2> lower;
+    for (std::size_t j = 0; j < kCount / 2; ++j) {
+      const float one = lanes[j], other = lanes[j + kCount / 2];
+      lower[j] = other < one ? other : one;
+    }
+    return lowest_lane<kCount / 2>(lower.data());
   }
-  return lowest[0];
 }
 
 // Calls loop(first element, its lanes) for each word of a row of n, a multiple of kLanes.
@@ -68,12 +74,15 @@ MOESIM_PART_OF_ANY_WIDTH void begin_filling(const float* capacity, const std::ui
 // Where the bit is set: `level` less is left, and one flow less.
 MOESIM_PART_OF_ANY_WIDTH void fix_flows(const std::uint32_t* bits, std::size_t n, float level,
                                         float* __restrict left, float* __restrict flows) {
+  // Nothing is subtracted as a number, since a choice would become a branch around the store.
+  const auto level_bits = std::bit_cast<std::uint32_t>(level);
+  const auto one_bits = std::bit_cast<std::uint32_t>(1.0f);
   for_each_word(n, [=](std::size_t first, auto lanes) {
     const std::uint32_t word = bits[first / kWord];
     for (std::size_t i = 0; i < lanes; ++i) {
-      const bool set = (word & kBits[i]) != 0;
-      left[first + i] -= set ? level : 0.0f;
-      flows[first + i] -= set ? 1.0f : 0.0f;
+      const std::uint32_t all = (word & kBits[i]) != 0 ? ~0u : 0u;
+      left[first + i] -= std::bit_cast<float>(level_bits & all);
+      flows[first + i] -= std::bit_cast<float>(one_bits & all);
     }
   });
 }

@@ -354,7 +354,7 @@ bool PortNetwork::pays_for(Component& c, std::size_t count) const {
   for (const PortFlows::Ending& e : std::span(c.ending).first(count)) {
     for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
       const PortFlows::Port port = e.ports[side];
-      c.accounts[side].leave(port, c.is_full(side, port) ? c.part_of(e, side) : 0, e.seconds);
+      c.accounts[side].leave(port, c.part_of(e, side), c.is_full(side, port), e.seconds);
     }
     window = std::max<double>(window, e.seconds);
   }
