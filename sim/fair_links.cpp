@@ -244,9 +244,10 @@ void FairLinks::forget_filling(const Flow& flow) {
 
 inline double FairLinks::level_now(Link link) const {
   const Filling& mine = filling_[link];
-  if (mine.flows < 0.5) return kFree;  // all its flows are held back elsewhere
   const bool flow_limit = flow_limits_ > 0 && links_[link].capacity < 0;
-  return flow_limit ? -links_[link].capacity : mine.left / mine.flows;
+  // Divided by what is there or not: which it is would be any guess.
+  const double level = flow_limit ? -links_[link].capacity : mine.left / std::max(mine.flows, 0.5);
+  return mine.flows < 0.5 ? kFree : level;  // all its flows are held back elsewhere
 }
 
 // Links fill up in nearly the order of the last time, in which active_ has been left: looks for the
@@ -256,8 +257,8 @@ inline double FairLinks::level_now(Link link) const {
 // checked: with them all links wait for their turn.
 bool FairLinks::fill_in_order(const Kept* from) {
   constexpr std::size_t kAhead = 12;
-  // A copy of what is left is worth so many visits of flows for each link.
-  constexpr std::size_t kVisits = 8;
+  // A copy of what is left is worth so many visits of flows for each link, and so is looking ahead.
+  constexpr std::size_t kVisits = 4;
   double last = from == nullptr ? 0 : from->level;
   std::size_t visits = 0;
   for (std::size_t at = from == nullptr ? 0 : from->filled; at < active_.size(); ++at) {
@@ -275,6 +276,7 @@ bool FairLinks::fill_in_order(const Kept* from) {
         best = i;
       }
     }
+    if (lowest == kFree && end == active_.size()) break;  // nothing is left to fix
     if (lowest == kFree) continue;
     if (lowest < last * (1 - 1e-13)) return false;
     last = std::max(last, lowest);
@@ -283,7 +285,7 @@ bool FairLinks::fill_in_order(const Kept* from) {
     active_[at] = link;
     place_[link] = static_cast<std::uint32_t>(at);
     fill_up(link, lowest);
-    visits += links_[link].here;
+    visits += links_[link].here + 4 * kAhead;
   }
   // One whose flows were all fixed elsewhere before it was looked at may carry too much by now.
   return std::none_of(active_.begin(), active_.end(), [this](Link link) {
@@ -296,11 +298,11 @@ bool FairLinks::fill_in_order(const Kept* from) {
 void FairLinks::fill_lowest_first() {
   waiting_.assign(active_, [this](Link link) { return level_now(link); });
   std::size_t filled = 0;
-  std::vector<Link> rest;
+  without_level_.clear();
   for (Link link = waiting_.top(); link != LowestFirst::kNone; link = waiting_.top()) {
     const double level = level_now(link);
     if (level == kFree) {
-      rest.push_back(link);
+      without_level_.push_back(link);
       waiting_.drop_top();
       continue;
     }
@@ -312,7 +314,8 @@ void FairLinks::fill_lowest_first() {
     fill_up(link, level);
     active_[filled++] = link;
   }
-  std::copy(rest.begin(), rest.end(), active_.begin() + static_cast<std::ptrdiff_t>(filled));
+  std::copy(without_level_.begin(), without_level_.end(),
+            active_.begin() + static_cast<std::ptrdiff_t>(filled));
 }
 
 // The link is full at this level: fixes the flows that are not yet fixed. Those are the flows
@@ -320,7 +323,7 @@ void FairLinks::fill_lowest_first() {
 // missing.
 void FairLinks::fill_up(Link link, double level) {
   LinkState& state = links_[link];
-  const auto missing = std::int64_t{std::llround(filling_[link].flows)} - state.here;
+  const auto missing = static_cast<std::int64_t>(filling_[link].flows + 0.5) - state.here;
   if (missing > 0) {
     // From the end, so that what is attached, and swapped forward, is not met again.
     auto& entries = state.entries;

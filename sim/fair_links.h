@@ -153,6 +153,7 @@ class FairLinks {
   std::vector<Link> active_;  // those with flows, in the order in which they filled up
   std::vector<Link> free_links_, retired_links_;
   LowestFirst waiting_;
+  std::vector<Link> without_level_;  // of those that waited
   std::vector<FirstDue> first_due_;  // of each link that holds flows back, as of next_end()
 
   std::vector<Flow> flows_;
