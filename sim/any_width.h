@@ -18,3 +18,10 @@
 #else
 #define MOESIM_SIDE_BY_SIDE
 #endif
+
+// Of a function that such functions are made of: it is compiled as part of each, for its width.
+#if defined(__GNUC__)
+#define MOESIM_PART_OF_ANY_WIDTH __attribute__((always_inline)) inline
+#else
+#define MOESIM_PART_OF_ANY_WIDTH inline
+#endif

@@ -21,6 +21,7 @@ FairLinks::Link FairLinks::add_link(Bandwidth capacity) {
     links_.emplace_back();
     level_.push_back(kFree);
     filling_.push_back({});
+    place_.push_back(0);
   } else {
     link = free_links_.back();
     free_links_.pop_back();
@@ -142,6 +143,7 @@ FairLinks::FlowId FairLinks::start(double bytes, std::span<const Link> links) {
 
 void FairLinks::end(FlowId index) {
   Flow& flow = flows_[index];
+  forget_filling(flow);
   if ((flow.first & kMany) != 0) {
     const auto links = many_links(flow.first);
     for (const Link link : links) remove_entry(link, flow);
@@ -180,20 +182,20 @@ void FairLinks::compute_rates() {
     active_[kept++] = link;
   }
   active_.resize(kept);
-  begin_filling();
   // After a time of much change the order is often wrong: then it is not tried for a while.
   if (!started_ && order_pause_ == 0 && flow_limits_ == 0) {
-    if (fill_in_order()) {
+    if (fill_in_order(resume_filling())) {
       order_misses_ = 0;
       return;
     }
     order_misses_ = std::min(order_misses_ + 1, 6u);
     order_pause_ = (1u << order_misses_) - 1;
-    begin_filling();
   } else if (order_pause_ > 0) {
     --order_pause_;
   }
   started_ = false;
+  kept_count_ = 0;
+  begin_filling();
   fill_lowest_first();
 }
 
@@ -204,11 +206,48 @@ void FairLinks::begin_filling() {
   }
 }
 
+void FairLinks::keep_filling(std::size_t filled, double level) {
+  if (kept_.size() == kept_count_) kept_.emplace_back();
+  Kept& kept = kept_[kept_count_++];
+  kept.filled = filled;
+  kept.level = level;
+  kept.filling.assign(filling_.begin(), filling_.end());
+}
+
+// Null: from the beginning.
+const FairLinks::Kept* FairLinks::resume_filling() {
+  if (kept_count_ == 0) {
+    begin_filling();
+    return nullptr;
+  }
+  const Kept& kept = kept_[kept_count_ - 1];
+  std::copy(kept.filling.begin(), kept.filling.end(), filling_.begin());
+  for (std::size_t at = kept.filled; at < active_.size(); ++at) level_[active_[at]] = kFree;
+  return &kept;
+}
+
+// The flow ends. Until the link that held it back filled up, its links had one flow more to fix,
+// and so would only have filled up later: what was kept by then holds without it.
+void FairLinks::forget_filling(const Flow& flow) {
+  const std::size_t last = flow.attached == kIdle ? 0 : place_[flow.attached];
+  while (kept_count_ > 0 && kept_[kept_count_ - 1].filled > last) --kept_count_;
+  const auto one_less = [this](Link link) {
+    for (Kept& kept : std::span(kept_).first(kept_count_)) kept.filling[link].flows -= 1;
+  };
+  if ((flow.first & kMany) != 0) {
+    for (const Link link : many_links(flow.first)) one_less(link);
+    return;
+  }
+  one_less(flow.first);
+  if (flow.second != kNone) one_less(flow.second);
+}
+
 inline double FairLinks::level_now(Link link) const {
   const Filling& mine = filling_[link];
-  if (mine.flows < 0.5) return kFree;  // all its flows are held back elsewhere
   const bool flow_limit = flow_limits_ > 0 && links_[link].capacity < 0;
-  return flow_limit ? -links_[link].capacity : mine.left / mine.flows;
+  // Divided by what is there or not: which it is would be any guess.
+  const double level = flow_limit ? -links_[link].capacity : mine.left / std::max(mine.flows, 0.5);
+  return mine.flows < 0.5 ? kFree : level;  // all its flows are held back elsewhere
 }
 
 // Links fill up in nearly the order of the last time, in which active_ has been left: looks for the
@@ -216,10 +255,17 @@ inline double FairLinks::level_now(Link link) const {
 // filling: a link passed over though lower would only have become lower still, or have been left
 // with more than it can carry. Whether that held. Limits of flows are not links that can be so
 // checked: with them all links wait for their turn.
-bool FairLinks::fill_in_order() {
+bool FairLinks::fill_in_order(const Kept* from) {
   constexpr std::size_t kAhead = 12;
-  double last = 0;
-  for (std::size_t at = 0; at < active_.size(); ++at) {
+  // A copy of what is left is worth so many visits of flows for each link, and so is looking ahead.
+  constexpr std::size_t kVisits = 4;
+  double last = from == nullptr ? 0 : from->level;
+  std::size_t visits = 0;
+  for (std::size_t at = from == nullptr ? 0 : from->filled; at < active_.size(); ++at) {
+    if (visits > kVisits * links_.size()) {
+      visits = 0;
+      keep_filling(at, last);
+    }
     const std::size_t end = std::min(at + kAhead, active_.size());
     std::size_t best = at;
     double lowest = level_now(active_[at]);
@@ -230,13 +276,16 @@ bool FairLinks::fill_in_order() {
         best = i;
       }
     }
+    if (lowest == kFree && end == active_.size()) break;  // nothing is left to fix
     if (lowest == kFree) continue;
     if (lowest < last * (1 - 1e-13)) return false;
     last = std::max(last, lowest);
     const Link link = active_[best];
     for (std::size_t i = best; i > at; --i) active_[i] = active_[i - 1];
     active_[at] = link;
+    place_[link] = static_cast<std::uint32_t>(at);
     fill_up(link, lowest);
+    visits += links_[link].here + 4 * kAhead;
   }
   // One whose flows were all fixed elsewhere before it was looked at may carry too much by now.
   return std::none_of(active_.begin(), active_.end(), [this](Link link) {
@@ -249,11 +298,11 @@ bool FairLinks::fill_in_order() {
 void FairLinks::fill_lowest_first() {
   waiting_.assign(active_, [this](Link link) { return level_now(link); });
   std::size_t filled = 0;
-  std::vector<Link> rest;
+  without_level_.clear();
   for (Link link = waiting_.top(); link != LowestFirst::kNone; link = waiting_.top()) {
     const double level = level_now(link);
     if (level == kFree) {
-      rest.push_back(link);
+      without_level_.push_back(link);
       waiting_.drop_top();
       continue;
     }
@@ -265,7 +314,8 @@ void FairLinks::fill_lowest_first() {
     fill_up(link, level);
     active_[filled++] = link;
   }
-  std::copy(rest.begin(), rest.end(), active_.begin() + static_cast<std::ptrdiff_t>(filled));
+  std::copy(without_level_.begin(), without_level_.end(),
+            active_.begin() + static_cast<std::ptrdiff_t>(filled));
 }
 
 // The link is full at this level: fixes the flows that are not yet fixed. Those are the flows
@@ -273,7 +323,7 @@ void FairLinks::fill_lowest_first() {
 // missing.
 void FairLinks::fill_up(Link link, double level) {
   LinkState& state = links_[link];
-  const auto missing = std::int64_t{std::llround(filling_[link].flows)} - state.here;
+  const auto missing = static_cast<std::int64_t>(filling_[link].flows + 0.5) - state.here;
   if (missing > 0) {
     // From the end, so that what is attached, and swapped forward, is not met again.
     auto& entries = state.entries;

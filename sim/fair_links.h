@@ -9,7 +9,9 @@
 // so, who asks here when that is.
 //
 // Cost of one computation of rates: one visit of each flow, at the link that holds it back, and
-// somewhat more for each flow that another link holds back from now on.
+// somewhat more for each flow that another link holds back from now on. Where flows have only
+// ended, links that fill up below all of them do so as before: what was left at some of the links
+// on the way is kept, and filling goes on from there.
 #pragma once
 
 #include <cstdint>
@@ -108,6 +110,12 @@ class FairLinks {
     double left;
     double flows;
   };
+  // The same of all links when so many of active_ had been filled, or passed by.
+  struct Kept {
+    std::size_t filled = 0;
+    double level = 0;  // of the last of them
+    std::vector<Filling> filling = {};
+  };
 
   std::span<std::uint32_t> many_links(Link coded) {
     const std::uint32_t at = coded & ~kMany;
@@ -124,8 +132,11 @@ class FairLinks {
   void remove_entry(Link link, Flow& flow);
   void attach(std::uint32_t flow, Link to);
   void begin_filling();
+  void keep_filling(std::size_t filled, double level);
+  const Kept* resume_filling();
+  void forget_filling(const Flow& flow);
   double level_now(Link link) const;
-  bool fill_in_order();
+  bool fill_in_order(const Kept* from);
   void fill_lowest_first();
   void fill_up(Link link, double level);
   bool is_stale(Link link, const Due& due) const {
@@ -135,10 +146,14 @@ class FairLinks {
 
   std::vector<double> level_;  // of each link: the rate of flows attached to it
   std::vector<Filling> filling_;
+  std::vector<std::uint32_t> place_;  // of each link that is full, in active_ when it filled up
+  std::vector<Kept> kept_;            // the first kept_count_ hold, for flows that are there
+  std::size_t kept_count_ = 0;
   std::vector<LinkState> links_;
   std::vector<Link> active_;  // those with flows, in the order in which they filled up
   std::vector<Link> free_links_, retired_links_;
   LowestFirst waiting_;
+  std::vector<Link> without_level_;  // of those that waited
   std::vector<FirstDue> first_due_;  // of each link that holds flows back, as of next_end()
 
   std::vector<Flow> flows_;

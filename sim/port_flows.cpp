@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <type_traits>
 #include <utility>
 
 #include "sim/check.h"
@@ -15,22 +16,41 @@ constexpr PortFlows::Side other(PortFlows::Side side) {
   return side == PortFlows::kOut ? PortFlows::kIn : PortFlows::kOut;
 }
 
+// The rows in which a flow may end within `seconds`, by the first of each lane. Returns how many.
+MOESIM_ANY_WIDTH
+std::size_t find_rows_within(const float* first, std::size_t rows, float seconds,
+                             std::uint32_t* within) {
+  std::size_t count = 0;
+  for (std::uint32_t row = 0; row < rows; ++row) {  // no branch, as it would be any guess
+    within[count] = row;
+    count += lanes_within(first + row * kLanes, seconds) != 0 ? 1 : 0;
+  }
+  return count;
+}
+
+MOESIM_ANY_WIDTH
+void find_row_ends(const float* left, std::size_t n, float slow, const float* each, float seconds,
+                   std::uint32_t* bits) {
+  find_ends_within(left, n, slow, each, seconds, bits);
+}
+
 }  // namespace
 
 PortFlows::Port PortFlows::add_port(Bandwidth out, Bandwidth in) {
   SIM_CHECK(out > Bandwidth{} && in > Bandwidth{}, "a port has a capacity each way");
   const auto port = static_cast<Port>(ports_++);
   // A row of a sheet that begins at any port may be read to its padded end.
-  const std::size_t room = padded(ports_) + kWord;
+  const std::size_t room = padded(ports_) + kLanes;
   for (const Side side : {kOut, kIn}) {
     PortSide& s = sides_[side];
     const Bandwidth capacity = side == kOut ? out : in;
-    s.capacity.resize(room);
+    s.capacity.resize(room, 1);
     s.capacity[port] = static_cast<float>(capacity.bytes_per_second());
     s.in_flight.resize(room);
     s.level.resize(room, kUnlimited);
     for (auto* const scratch : {&s.left, &s.flows, &s.now}) scratch->resize(room);
   }
+  within_.resize(words_of(ports_));
   sheets_of_.emplace_back();
   return port;
 }
@@ -127,6 +147,7 @@ void PortFlows::end(Sheet sheet, std::uint32_t source, std::uint32_t destination
   --flows_;
 }
 
+MOESIM_PART_OF_ANY_WIDTH
 const float* PortFlows::by_place(const Matrix& sheet, const std::vector<float>& by_port) {
   if (sheet.in_order) return by_port.data() + sheet.ports[0];
   gathered_.assign(sheet.stride, 0);
@@ -136,6 +157,7 @@ const float* PortFlows::by_place(const Matrix& sheet, const std::vector<float>& 
   return gathered_.data();
 }
 
+MOESIM_ANY_WIDTH
 void PortFlows::serve(double seconds) {
   const auto time = static_cast<float>(seconds);
   scaled_.resize(sides_[kIn].level.size());
@@ -151,52 +173,9 @@ void PortFlows::serve(double seconds) {
   }
 }
 
-void PortFlows::begin_filling(Side side) {
-  PortSide& s = sides_[side];
-  std::copy(s.capacity.begin(), s.capacity.end(), s.left.begin());
-  std::fill(s.level.begin(), s.level.end(), kUnlimited);
-  for (Port port = 0; port < ports_; ++port) s.flows[port] = static_cast<float>(s.in_flight[port]);
-  find_levels(side);
-}
-
-void PortFlows::find_levels(Side side) {
-  PortSide& s = sides_[side];
-  s.lowest = levels_now(s.left.data(), s.flows.data(), padded(ports_), s.now.data());
-}
-
-// Progressive filling in rounds: no port of one side can fill up below the lowest level of the
-// other side but by its own flows, so all of the side that are below it fill up at once; then the
-// other side's, whose levels have risen.
-void PortFlows::compute_rates() {
-  begin_filling(kOut);
-  begin_filling(kIn);
-  // A port is unlimited when it is full, and when all its flows are held back elsewhere.
-  while (sides_[kOut].lowest < kUnlimited || sides_[kIn].lowest < kUnlimited) {
-    for (const Side side : {kOut, kIn}) {
-      if (fill_up_to(side, sides_[other(side)].lowest)) find_levels(other(side));
-    }
-  }
-}
-
-// Whether there was one to fill up.
-bool PortFlows::fill_up_to(Side side, float most) {
-  PortSide& s = sides_[side];
-  if (s.lowest > most || s.lowest == kUnlimited) return false;
-  within_.resize(padded(ports_) / kWord);
-  find_within(s.now.data(), padded(ports_), std::min(most, kUnlimited / 2), within_.data());
-  for (std::size_t word = 0; word < within_.size(); ++word) {
-    for (std::uint32_t rest = within_[word]; rest != 0; rest &= rest - 1) {
-      const auto port =
-          static_cast<Port>(word * kWord + static_cast<std::size_t>(std::countr_zero(rest)));
-      fill_up(side, port, std::exchange(s.now[port], kUnlimited));
-    }
-  }
-  s.lowest = lowest_of(s.now.data(), padded(ports_));
-  return true;
-}
-
 // The port is full at this level: fixes its flows, at the other side's ports. What that does to
 // ports that are full already is without meaning.
+MOESIM_PART_OF_ANY_WIDTH
 void PortFlows::fill_up(Side side, Port port, float level) {
   // By the rounding of sums next to nothing may be left, but never nothing.
   level = std::max(level, sides_[side].capacity[port] * 1e-9f);
@@ -209,7 +188,7 @@ void PortFlows::fill_up(Side side, Port port, float level) {
     const std::uint32_t* const bits =
         (side == kOut ? sheet.rows : sheet.columns).data() + place * words;
     if (sheet.in_order) {
-      fix_flows(bits, words, level, to.left.data() + sheet.ports[0],
+      fix_flows(bits, sheet.stride, level, to.left.data() + sheet.ports[0],
                 to.flows.data() + sheet.ports[0]);
       continue;
     }
@@ -223,6 +202,54 @@ void PortFlows::fill_up(Side side, Port port, float level) {
   }
 }
 
+// Whether there was one to fill up.
+template <class Size>
+MOESIM_PART_OF_ANY_WIDTH bool PortFlows::fill_up_to(Side side, float most, Size ports) {
+  PortSide& s = sides_[side];
+  if (s.lowest > most || s.lowest == kUnlimited) return false;
+  find_within(s.now.data(), ports, std::min(most, kUnlimited / 2), within_.data());
+  for (std::size_t word = 0; word < words_of(ports); ++word) {
+    for (std::uint32_t rest = within_[word]; rest != 0; rest &= rest - 1) {
+      const auto port =
+          static_cast<Port>(word * kWord + static_cast<std::size_t>(std::countr_zero(rest)));
+      fill_up(side, port, std::exchange(s.now[port], kUnlimited));
+    }
+  }
+  s.lowest = lowest_of(s.now.data(), ports);
+  return true;
+}
+
+// Progressive filling in rounds: no port of one side can fill up below the lowest level of the
+// other side but by its own flows, so all of the side that are below it fill up at once; then the
+// other side's, whose levels have risen.
+template <class Size>
+MOESIM_PART_OF_ANY_WIDTH void PortFlows::fill(Size ports) {
+  const auto find_levels = [ports](PortSide& s) {
+    s.lowest = levels_now(s.left.data(), s.flows.data(), ports, s.now.data());
+  };
+  for (PortSide& s : sides_) {
+    begin_filling(s.capacity.data(), s.in_flight.data(), ports, s.left.data(), s.flows.data(),
+                  s.level.data());
+    find_levels(s);
+  }
+  // A port is unlimited when it is full, and when all its flows are held back elsewhere.
+  while (sides_[kOut].lowest < kUnlimited || sides_[kIn].lowest < kUnlimited) {
+    for (const Side side : {kOut, kIn}) {
+      if (fill_up_to(side, sides_[other(side)].lowest, ports)) find_levels(sides_[other(side)]);
+    }
+  }
+}
+
+MOESIM_ANY_WIDTH
+void PortFlows::compute_rates() {
+  if (ports_ <= kLanes) {
+    fill(std::integral_constant<std::size_t, kLanes>());  // loops of one turn
+  } else {
+    fill(padded(ports_));
+  }
+}
+
+MOESIM_ANY_WIDTH
 float PortFlows::first_end() {
   inverse_.resize(sides_[kIn].level.size());
   for (std::size_t p = 0; p < inverse_.size(); ++p) inverse_[p] = 1 / sides_[kIn].level[p];
@@ -245,30 +272,41 @@ float PortFlows::first_end() {
 }
 
 void PortFlows::ending_within(float seconds, std::vector<Ending>& ending) {
+  const float* const out = sides_[kOut].level.data();
+  const float* const in = sides_[kIn].level.data();
   for (Sheet index = 0; index < sheets_.size(); ++index) {
     if (!sheets_[index] || sheets_[index]->n == 0) continue;
     const Matrix& sheet = *sheets_[index];
     const float* const each = by_place(sheet, inverse_);
-    within_.resize(sheet.n);
-    ends_.resize(sheet.words());
-    find_lanes_within(sheet.first.data(), sheet.n, seconds, within_.data());
-    for (std::uint32_t row = 0; row < sheet.n; ++row) {
-      if (within_[row] == 0) continue;
-      const float slow = 1 / sides_[kOut].level[sheet.ports[row]];
+    const Port* const ports = sheet.ports.data();
+    const std::size_t words = sheet.words();
+    rows_within_.resize(sheet.n);
+    ends_.resize(words);
+    const std::size_t rows =
+        find_rows_within(sheet.first.data(), sheet.n, seconds, rows_within_.data());
+    words_within_.resize(rows * words + 1);
+    std::size_t some = 0;
+    for (const std::uint32_t row : std::span(rows_within_).first(rows)) {
+      find_row_ends(sheet.left.data() + row * sheet.stride, sheet.stride, 1 / out[ports[row]], each,
+                    seconds, ends_.data());
+      for (std::uint32_t word = 0; word < words; ++word) {
+        const std::uint32_t bits = ends_[word] & sheet.rows[row * words + word];
+        words_within_[some] = {row, word, bits};
+        some += bits != 0 ? 1 : 0;
+      }
+    }
+    for (const auto& [row, word, bits] : std::span(words_within_).first(some)) {
+      const float rate = out[ports[row]], slow = 1 / rate;
       const float* const left = sheet.left.data() + row * sheet.stride;
-      find_ends_within(left, sheet.stride, slow, each, seconds, ends_.data());
-      for (std::size_t word = 0; word < ends_.size(); ++word) {
-        for (std::uint32_t rest = ends_[word]; rest != 0; rest &= rest - 1) {
-          const std::size_t d = word * kWord + static_cast<std::size_t>(std::countr_zero(rest));
-          if (left[d] == kUnlimited) continue;
-          const Port from = sheet.ports[row], to = sheet.ports[d];
-          ending.push_back({index,
-                            row,
-                            static_cast<std::uint32_t>(d),
-                            {from, to},
-                            std::max(left[d] * std::max(slow, each[d]), 0.0f),
-                            std::min(sides_[kOut].level[from], sides_[kIn].level[to])});
-        }
+      for (std::uint32_t rest = bits; rest != 0; rest &= rest - 1) {
+        const auto d = static_cast<std::uint32_t>(word * kWord) +
+                       static_cast<std::uint32_t>(std::countr_zero(rest));
+        ending.push_back({index,
+                          row,
+                          d,
+                          {ports[row], ports[d]},
+                          std::max(left[d] * std::max(slow, each[d]), 0.0f),
+                          std::min(rate, in[ports[d]])});
       }
     }
   }

@@ -55,11 +55,15 @@ class PortFlows {
   // What holds flows of the port back, bytes a second; kUnlimited: others do. REQUIRES: computed
   float level(Side side, Port port) const { return sides_[side].level[port]; }
   float capacity(Side side, Port port) const { return sides_[side].capacity[port]; }
-  // Of its capacity, the part that flows have. REQUIRES: rates are computed
-  float used(Side side, Port port) const {
+  // One side of all ports, in arrays that are padded: flows in flight, the level, bytes a second
+  // that its flows leave where it has none, and the capacity. REQUIRES: rates are computed
+  struct Ports {
+    const std::uint32_t* in_flight;
+    const float *level, *left, *capacity;
+  };
+  Ports ports_of(Side side) const {
     const PortSide& s = sides_[side];
-    if (s.in_flight[port] == 0) return 0;
-    return s.level[port] < kUnlimited ? 1 : 1 - s.left[port] / s.capacity[port];
+    return {s.in_flight.data(), s.level.data(), s.left.data(), s.capacity.data()};
   }
   Port port_of(Sheet sheet, std::uint32_t place) const { return sheets_[sheet]->ports[place]; }
 
@@ -81,7 +85,7 @@ class PortFlows {
     std::vector<std::uint32_t> rows, columns;  // bits of who is in flight
     std::vector<std::uint32_t> in_row;         // how many
     std::vector<float> first;                  // [source x lane]: when its first flow ends
-    std::size_t words() const { return stride / kWord; }
+    std::size_t words() const { return words_of(stride); }
   };
   struct Place {
     Sheet sheet;
@@ -95,9 +99,10 @@ class PortFlows {
   };
 
   void put_on_ports(Sheet sheet);
-  void begin_filling(Side side);
-  void find_levels(Side side);
-  bool fill_up_to(Side side, float most);
+  template <class Size>
+  void fill(Size ports);
+  template <class Size>
+  bool fill_up_to(Side side, float most, Size ports);
   void fill_up(Side side, Port port, float level);
   // Of the other side of each place of a row.
   const float* by_place(const Matrix& sheet, const std::vector<float>& by_port);
@@ -110,8 +115,13 @@ class PortFlows {
   std::vector<std::unique_ptr<Matrix>> spare_;  // of sheets that were removed
   std::size_t sheets_in_use_ = 0, flows_ = 0;
   std::vector<float> scaled_, gathered_;
-  std::vector<std::uint32_t> within_;  // bits of ports, or of each row's lanes
-  std::vector<std::uint32_t> ends_;    // of a row's flows
+  std::vector<std::uint32_t> within_;       // bits of ports
+  std::vector<std::uint32_t> rows_within_;  // those in which flows end
+  std::vector<std::uint32_t> ends_;         // bits of a row's flows
+  struct RowWord {
+    std::uint32_t row = 0, word = 0, bits = 0;
+  };
+  std::vector<RowWord> words_within_;  // those in which flows end
   std::vector<float> inverse_;         // 1 / level of each port that bytes reach, as of first_end()
 };
 

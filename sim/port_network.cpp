@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/check.h"
+#include "sim/port_accounts.h"
 
 namespace moesim::sim {
 
@@ -37,56 +38,30 @@ Duration whole_time(double seconds) {
 }  // namespace
 
 struct PortNetwork::Component {
-  // One side of a port: what it may still waste, and the most that it may save up.
-  struct Account {
-    // Seconds.
-    double credit = 0;
-    double busiest = 0;           // of its sheets
-    double left = 0;              // to carry all that its sheets still have
-    double wasted = 0, used = 0;  // since it joined
-  };
   struct Finishing {
     PortFlows::Ending flow;
     Time at;
   };
-  using BySide = std::array<Account, 2>;
-
-  // Of one side of a port in a window: the flows that end, the part of it that they leave over, and
-  // that times when they end, seconds.
-  struct Leaving {
-    std::size_t flows = 0;
-    double part = 0, since = 0;
-    double last = 0;  // when the last of them ends
-  };
-
-  // Time that a port has before it holds up the others, as far as it may be wasted at once.
-  double slack(const Account& account) const {
-    return slack_part * std::max(0.0, most_left - account.left);
+  double part_of(const PortFlows::Ending& flow, PortFlows::Side side) const {
+    return flow.rate / flows.capacity(side, flow.ports[side]);
   }
-  // What slack there is pays first.
-  void pay(Account& account, double seconds) const {
-    const double due = std::max(0.0, seconds - slack(account));
-    account.credit -= due;
-    account.wasted += due;
+  bool is_full(PortFlows::Side side, Port port) const {
+    return flows.level(side, port) < kUnlimited;
   }
 
   PortFlows flows;
   std::vector<Port> ports;  // of each local port
-  std::vector<BySide> accounts;
+  std::array<PortAccounts, 2> accounts;
   std::vector<Sheet> sheets;    // in it
   std::vector<Sheet> sheet_of;  // of each local sheet
   bool soon = false, in_window = false;
+  bool idle = false;  // no sheet is left: it stays for those over the same ports
   Time served_at{}, window_end{};
   Engine::EventId window_event{};
   double last_window = 0, longest = 0;  // seconds
-  double most_left = 0;                 // of any port, or until its sheets can be over
-  double slack_part = 0;
+  PortAccounts::Slack slack;            // most_left: of any port, or until its sheets can be over
   std::vector<Finishing> finishing;
   std::vector<PortFlows::Ending> ending;
-  std::vector<std::array<Leaving, 2>> leaving;
-  std::vector<std::array<double, 2>> waste;         // of each local port, in one window
-  std::vector<std::array<std::uint32_t, 2>> leave;  // how many of its flows end in it
-  std::vector<std::array<double, 2>> last;          // the end of the last of those, seconds
 };
 
 PortNetwork::PortNetwork(Engine& engine, double tolerance, PortListener& listener)
@@ -110,22 +85,45 @@ void PortNetwork::join(std::uint32_t index, Port port) {
   state.component = index;
   state.local = component.flows.add_port(state.out, state.in);
   component.ports.push_back(port);
-  component.accounts.emplace_back();
-  component.leaving.emplace_back();
-  component.waste.emplace_back();
-  component.leave.emplace_back();
-  component.last.emplace_back();
+  for (PortAccounts& accounts : component.accounts) accounts.resize(component.ports.size());
+}
+
+std::vector<std::uint32_t> PortNetwork::components_at(std::span<const Port> ports) const {
+  std::vector<std::uint32_t> known;
+  for (const Port port : ports) {
+    const std::uint32_t in = ports_[port].component;
+    if (in != kNone && (known.empty() || known.back() != in) &&
+        std::find(known.begin(), known.end(), in) == known.end()) {
+      known.push_back(in);
+    }
+  }
+  return known;
+}
+
+void PortNetwork::dissolve(std::uint32_t index) {
+  for (const Port port : components_[index]->ports) ports_[port].component = kNone;
+  components_[index].reset();
+  free_components_.push_back(index);
 }
 
 // The one that the ports are in from now on: those that they were in become one.
 std::uint32_t PortNetwork::component_of(std::span<const Port> ports) {
-  std::vector<std::uint32_t> known;
-  for (const Port port : ports) {
-    const std::uint32_t in = ports_[port].component;
-    if (in != kNone && std::find(known.begin(), known.end(), in) == known.end()) {
-      known.push_back(in);
+  std::vector<std::uint32_t> known = components_at(ports);
+  if (known.size() == 1 && components_[known[0]]->idle) {
+    Component& same = *components_[known[0]];
+    if (same.ports.size() == ports.size() &&
+        std::ranges::all_of(ports, [&](Port port) { return ports_[port].component == known[0]; })) {
+      for (PortAccounts& accounts : same.accounts) accounts.clear();
+      same.last_window = same.longest = 0;
+      same.idle = false;
+      return known[0];
     }
   }
+  std::erase_if(known, [this](std::uint32_t index) {
+    if (!components_[index]->idle) return false;
+    dissolve(index);
+    return true;
+  });
   if (known.empty()) {
     if (free_components_.empty()) {
       free_components_.push_back(static_cast<std::uint32_t>(components_.size()));
@@ -134,7 +132,7 @@ std::uint32_t PortNetwork::component_of(std::span<const Port> ports) {
     known.push_back(free_components_.back());
     free_components_.pop_back();
     components_[known[0]] = std::make_unique<Component>();
-    components_[known[0]]->slack_part = std::min(kMostOfSlack, kPartOfSlack * tolerance_);
+    components_[known[0]]->slack.part = std::min(kMostOfSlack, kPartOfSlack * tolerance_);
   }
   for (std::size_t i = 1; i < known.size(); ++i) merge(known[0], known[i]);
   for (const Port port : ports) {
@@ -155,7 +153,16 @@ void PortNetwork::merge(std::uint32_t into, std::uint32_t from) {
   }
   for (std::size_t i = 0; i < old->ports.size(); ++i) {
     join(into, old->ports[i]);
-    to.accounts.back() = old->accounts[i];
+    const PortFlows::Port local = ports_[old->ports[i]].local;
+    for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
+      const PortAccounts& from_account = old->accounts[side];
+      PortAccounts& account = to.accounts[side];
+      account.credit[local] = from_account.credit[i];
+      account.busiest[local] = from_account.busiest[i];
+      account.left[local] = from_account.left[i];
+      account.wasted[local] = from_account.wasted[i];
+      account.used[local] = from_account.used[i];
+    }
   }
   for (const Sheet sheet : old->sheets) {
     SheetState& state = sheets_[sheet];
@@ -191,12 +198,12 @@ PortNetwork::Sheet PortNetwork::add_sheet(std::span<const Port> ports, std::span
   for (std::size_t place = 0; place < ports.size(); ++place) {
     const PortFlows::Port port = ports_[ports[place]].local;
     local.push_back(port);
-    auto& [out, in] = component.accounts[port];
-    out.left += loads[place].out / component.flows.capacity(PortFlows::kOut, port);
-    in.left += loads[place].in / component.flows.capacity(PortFlows::kIn, port);
-    for (Component::Account* const account : {&out, &in}) {
-      account->busiest = std::max(account->busiest, busiest);
-      account->credit = std::max(account->credit, credit_rate_ * busiest);
+    for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
+      PortAccounts& accounts = component.accounts[side];
+      const double load = side == PortFlows::kOut ? loads[place].out : loads[place].in;
+      accounts.left[port] += load / component.flows.capacity(side, port);
+      accounts.busiest[port] = std::max(accounts.busiest[port], busiest);
+      accounts.credit[port] = std::max(accounts.credit[port], credit_rate_ * busiest);
     }
   }
   component.last_window = std::max(component.last_window, credit_rate_ * busiest);
@@ -224,14 +231,16 @@ bool PortNetwork::pays_for_wait(Component& component, const SheetState& sheet,
                                 std::span<const std::uint32_t> places) {
   const double wait = seconds_of(component.window_end - engine_.now());
   for (const std::uint32_t place : places) {
-    for (const auto& account : component.accounts[ports_[sheet.ports[place]].local]) {
-      if (account.credit < wait) return false;
+    const PortFlows::Port port = ports_[sheet.ports[place]].local;
+    for (const PortAccounts& accounts : component.accounts) {
+      if (accounts.credit[port] < wait) return false;
     }
   }
   for (const std::uint32_t place : places) {
-    for (auto& account : component.accounts[ports_[sheet.ports[place]].local]) {
-      account.credit -= wait;
-      account.wasted += wait;
+    const PortFlows::Port port = ports_[sheet.ports[place]].local;
+    for (PortAccounts& accounts : component.accounts) {
+      accounts.credit[port] -= wait;
+      accounts.wasted[port] += wait;
     }
   }
   return true;
@@ -255,28 +264,21 @@ void PortNetwork::serve(Component& component) {
   component.served_at = engine_.now();
   if (!(seconds > 0)) return;
   if (component.flows.flows() > 0) component.flows.serve(seconds);
-  for (PortFlows::Port port = 0; port < component.ports.size(); ++port) {
-    for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
-      auto& account = component.accounts[port][side];
-      if (component.flows.flows_at(side, port) > 0) account.used += seconds;
-      account.left = std::max(0.0, account.left - component.flows.used(side, port) * seconds);
-      account.credit =
-          std::min(credit_rate_ * account.busiest, account.credit + credit_rate_ * seconds);
-    }
+  for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
+    component.accounts[side].serve(component.flows.ports_of(side), seconds, credit_rate_);
   }
 }
 
 void PortNetwork::find_most_left(Component& component) const {
-  component.most_left = 0;
-  for (const auto& [out, in] : component.accounts) {
-    component.most_left = std::max({component.most_left, out.left, in.left});
-  }
+  component.slack.most_left =
+      std::max(component.accounts[0].most_left(), component.accounts[1].most_left());
   Time over = Time::max();  // the earliest that one of its sheets may be
   for (const Sheet sheet : component.sheets) {
     if (!sheets_[sheet].retired) over = std::min(over, sheets_[sheet].over);
   }
   if (over < Time::max()) {
-    component.most_left = std::max(component.most_left, seconds_of(over - engine_.now()));
+    component.slack.most_left =
+        std::max(component.slack.most_left, seconds_of(over - engine_.now()));
   }
 }
 
@@ -312,15 +314,14 @@ void PortNetwork::rebalance(std::uint32_t index) {
     begin_window(index);
     return;
   }
-  if (!component.sheets.empty()) return;
-  for (const Port port : component.ports) ports_[port].component = kNone;
-  components_[index].reset();
-  free_components_.push_back(index);
+  component.idle = component.sheets.empty();
 }
 
 // How long rates may stay as they are: at least until the first flow ends, and until the end of a
 // flow that all ports can pay for. Those that end by then are left in c.ending.
-double PortNetwork::affordable_window(Component& c, double first) {
+double PortNetwork::affordable_window(Component& c) {
+  const double first = std::max(0.0f, c.flows.first_end());
+  SIM_CHECK(first < kUnlimited, "flows without a rate");
   double window = std::max(first, std::min(kLonger * c.last_window, c.longest));
   c.ending.clear();
   c.flows.ending_within(static_cast<float>(window * kRounding), c.ending);
@@ -349,32 +350,20 @@ double PortNetwork::affordable_window(Component& c, double first) {
 
 // Whether all ports can pay for what so many of c.ending leave over until the last of them ends.
 bool PortNetwork::pays_for(Component& c, std::size_t count) const {
-  const auto each = [&](const auto& visit) {
-    for (const PortFlows::Ending& e : std::span(c.ending).first(count)) {
-      for (const auto side : {PortFlows::kOut, PortFlows::kIn}) visit(e, side, e.ports[side]);
-    }
-  };
   double window = 0;
-  each([&](const auto& e, auto side, auto port) {
-    if (!(c.flows.level(side, port) < kUnlimited)) return;
-    Component::Leaving& leaving = c.leaving[port][side];
-    const double part = e.rate / c.flows.capacity(side, port);
-    ++leaving.flows;
-    leaving.part += part;
-    leaving.since += part * e.seconds;
-    leaving.last = std::max<double>(leaving.last, e.seconds);
+  for (const PortFlows::Ending& e : std::span(c.ending).first(count)) {
+    for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
+      const PortFlows::Port port = e.ports[side];
+      c.accounts[side].leave(port, c.part_of(e, side), c.is_full(side, port), e.seconds);
+    }
     window = std::max<double>(window, e.seconds);
-  });
+  }
   bool pays = true;
-  each([&](const auto&, auto side, auto port) {
-    const Component::Leaving& leaving = c.leaving[port][side];
-    // Where all its flows end, those before the last could have left it more.
-    const bool empties = leaving.flows == c.flows.flows_at(side, port);
-    const double waste = leaving.part * (empties ? leaving.last : window) - leaving.since;
-    const Component::Account& account = c.accounts[port][side];
-    pays = pays && waste <= account.credit + credit_rate_ * window + c.slack(account);
-  });
-  each([&](const auto&, auto side, auto port) { c.leaving[port][side] = {}; });
+  for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
+    const bool side_pays =
+        c.accounts[side].pay_for_leaving(c.flows.ports_of(side), window, credit_rate_, c.slack);
+    pays = pays && side_pays;
+  }
   return pays;
 }
 
@@ -395,9 +384,7 @@ void PortNetwork::keep_affordable(Component& c) const {
 
 void PortNetwork::begin_window(std::uint32_t index) {
   Component& c = *components_[index];
-  const double first = c.flows.first_end();
-  SIM_CHECK(first < kUnlimited, "flows without a rate");
-  const double window = affordable_window(c, std::max(0.0, first));
+  const double window = affordable_window(c);
   const Duration length = std::max(whole_time(window), Duration(1));
   SIM_CHECK(length < kForever, "a window without an end");
   const Time start = engine_.now();
@@ -415,8 +402,18 @@ void PortNetwork::begin_window(std::uint32_t index) {
     end_window(*components_[index]);
     if (!components_[index]->soon) rebalance(index);  // else a change is about to be taken in
   });
-  for (const auto& [flow, at] : c.finishing) {
-    listener_.flow_finishes(sheets_[c.sheet_of[flow.sheet]].tag, flow.source, flow.destination, at);
+  announce(c);
+}
+
+// Flows that come one after another are of one sheet, nearly always.
+void PortNetwork::announce(const Component& c) {
+  for (auto flow = c.finishing.begin(); flow != c.finishing.end();) {
+    const PortFlows::Sheet sheet = flow->flow.sheet;
+    announced_.clear();
+    for (; flow != c.finishing.end() && flow->flow.sheet == sheet; ++flow) {
+      announced_.push_back({flow->flow.source, flow->flow.destination, flow->at});
+    }
+    listener_.flows_finish(sheets_[c.sheet_of[sheet]].tag, announced_);
   }
 }
 
@@ -425,30 +422,22 @@ void PortNetwork::charge(Component& c) {
   const auto each = [&](const auto& visit) {
     for (const auto& [flow, at] : c.finishing) {
       const double ago = seconds_of(engine_.now() - at);
-      visit(PortFlows::kOut, flow.ports[PortFlows::kOut], flow.rate, ago);
-      visit(PortFlows::kIn, flow.ports[PortFlows::kIn], flow.rate, ago);
+      for (const auto side : {PortFlows::kOut, PortFlows::kIn}) visit(flow, side, ago);
     }
   };
-  // Of a port that is empty now: how long ago its last flow ended. Since then nothing was wasted.
-  each([&](auto side, auto port, double, double ago) {
-    const bool first = ++c.leave[port][side] == 1;
-    c.last[port][side] = c.flows.flows_at(side, port) > 0 ? 0
-                         : first                          ? ago
-                                                          : std::min(c.last[port][side], ago);
+  for (PortAccounts& accounts : c.accounts) accounts.begin_ended();
+  each([&](const auto& flow, auto side, double ago) {
+    c.accounts[side].ended(flow.ports[side], ago);
   });
-  each([&](auto side, auto port, double rate, double ago) {
-    const double part = rate / c.flows.capacity(side, port);
-    c.accounts[port][side].left += ago * part;  // served as if it had gone on until now
-    if (c.flows.level(side, port) < kUnlimited) {
-      c.waste[port][side] += (ago - c.last[port][side]) * part;
-    }
+  for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
+    c.accounts[side].see_empty(c.flows.ports_of(side));
+  }
+  each([&](const auto& flow, auto side, double ago) {
+    const PortFlows::Port port = flow.ports[side];
+    c.accounts[side].charge(port, c.part_of(flow, side), c.is_full(side, port), ago);
   });
   find_most_left(c);
-  each([&](auto side, auto port, double, double) {
-    c.pay(c.accounts[port][side], std::exchange(c.waste[port][side], 0));
-    c.leave[port][side] = 0;
-    c.last[port][side] = 0;
-  });
+  for (PortAccounts& accounts : c.accounts) accounts.pay(c.slack);
 }
 
 // Ends the window now: what has finished has finished, the rest goes on.
@@ -486,9 +475,10 @@ void PortNetwork::free_retired(Component& component) {
     if (!state.retired || state.in_flight > 0) return false;
     component.flows.remove_sheet(state.local);
     for (const Port port : state.ports) {
-      for (const auto& account : component.accounts[ports_[port].local]) {
-        const double time = std::max(account.used, account.busiest);
-        if (time > 0) wasted_ = std::max(wasted_, account.wasted / time);
+      const PortFlows::Port local = ports_[port].local;
+      for (const PortAccounts& accounts : component.accounts) {
+        const double time = std::max(accounts.used[local], accounts.busiest[local]);
+        if (time > 0) wasted_ = std::max(wasted_, accounts.wasted[local] / time);
       }
     }
     free_sheets_.push_back(sheet);

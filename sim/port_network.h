@@ -41,9 +41,13 @@ class PortListener {
   // nothing.
   virtual void bytes_between(std::uint64_t tag, std::uint32_t place,
                              std::span<const std::uint32_t> others, std::span<Both> bytes) = 0;
-  // The flow will have ended at `at`, which is now or later, unless it is withdrawn before.
-  virtual void flow_finishes(std::uint64_t tag, std::uint32_t source, std::uint32_t destination,
-                             Time at) = 0;
+  struct Finishing {
+    std::uint32_t source = 0, destination = 0;
+    Time at{};
+  };
+  // These flows of a sheet will have ended then, which is now or later, unless they are withdrawn
+  // before.
+  virtual void flows_finish(std::uint64_t tag, std::span<const Finishing> flows) = 0;
   // What was announced for a later time no longer holds: other flows have come.
   virtual void flow_withdrawn(std::uint64_t tag, std::uint32_t source,
                               std::uint32_t destination) = 0;
@@ -106,6 +110,8 @@ class PortNetwork {
   };
 
   std::uint32_t component_of(std::span<const Port> ports);
+  std::vector<std::uint32_t> components_at(std::span<const Port> ports) const;
+  void dissolve(std::uint32_t component);
   void join(std::uint32_t component, Port port);
   void merge(std::uint32_t into, std::uint32_t from);
   bool pays_for_wait(Component& component, const SheetState& sheet,
@@ -116,7 +122,8 @@ class PortNetwork {
   void serve(Component& component);
   void find_most_left(Component& component) const;
   void begin_window(std::uint32_t component);
-  double affordable_window(Component& component, double first);
+  void announce(const Component& component);
+  double affordable_window(Component& component);
   bool pays_for(Component& component, std::size_t count) const;
   void keep_affordable(Component& component) const;
   void end_window(Component& component);
@@ -131,7 +138,8 @@ class PortNetwork {
   std::vector<Sheet> free_sheets_;
   std::vector<std::unique_ptr<Component>> components_;
   std::vector<std::uint32_t> free_components_;
-  std::vector<PortListener::Both> bytes_;  // of a place that is released
+  std::vector<PortListener::Both> bytes_;           // of a place that is released
+  std::vector<PortListener::Finishing> announced_;  // of one sheet
   Counters counters_;
   double wasted_ = 0;
 };

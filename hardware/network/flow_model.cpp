@@ -83,12 +83,6 @@ void FlowModel::release(Slot slot, const std::vector<std::uint32_t>& places) {
   }
 }
 
-void FlowModel::finish_one(Slot slot, std::uint32_t place, Time at, std::size_t together) {
-  auto& member = plays_[slot]->members[place];
-  member.last[together] = std::max(member.last[together], at);
-  if (--member.open == 0) schedule_done(slot, place);
-}
-
 void FlowModel::reopen_one(Play& play, std::uint32_t place, std::size_t together) {
   auto& member = play.members[place];
   ++member.open;

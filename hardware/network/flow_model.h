@@ -2,6 +2,7 @@
 // startup is over, and are done when all their transfers have finished.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -58,10 +59,10 @@ class FlowModel : public NetworkModel {
   Play& play(Slot slot) { return *plays_[slot]; }
   // A transfer between those two will have left its source at `at`. `together`: 0 or 1; of those of
   // one kind all that have not ended by then are withdrawn when any is.
-  void finish(Slot slot, std::uint32_t source, std::uint32_t destination, sim::Time at,
+  void finish(Slot slot, Play& play, std::uint32_t source, std::uint32_t destination, sim::Time at,
               sim::Duration latency, std::size_t together = 0) {
-    finish_one(slot, source, at, together);
-    finish_one(slot, destination, at + latency, together);
+    finish_one(slot, play, source, at, together);
+    finish_one(slot, play, destination, at + latency, together);
   }
   // That no longer holds.
   void withdraw(Slot slot, std::uint32_t source, std::uint32_t destination,
@@ -76,7 +77,11 @@ class FlowModel : public NetworkModel {
  private:
   Slot slot_of(sim::ExchangeId id, const sim::Exchange& exchange, sim::ExchangeListener& listener);
   void release(Slot slot, const std::vector<std::uint32_t>& places);
-  void finish_one(Slot slot, std::uint32_t place, sim::Time at, std::size_t together);
+  void finish_one(Slot slot, Play& play, std::uint32_t place, sim::Time at, std::size_t together) {
+    Member& member = play.members[place];
+    member.last[together] = std::max(member.last[together], at);
+    if (--member.open == 0) schedule_done(slot, place);
+  }
   void reopen_one(Play& play, std::uint32_t place, std::size_t together);
   void schedule_done(Slot slot, std::uint32_t place);
   void member_done(Slot slot, std::uint32_t place);

@@ -35,7 +35,7 @@ void FluidModel::opened(Slot slot) {
   flows.transfers.clear();
   play.participants.for_each_transfer(
       *play.exchange, [&](std::uint32_t source, std::uint32_t destination, sim::Bytes bytes) {
-        flows.transfers.push_back({source, destination, bytes});
+        flows.transfers.push_back({.source = source, .destination = destination, .bytes = bytes});
         ++play.members[source].open;
         ++play.members[destination].open;
       });
@@ -92,8 +92,8 @@ void FluidModel::released(Slot slot, std::span<const std::uint32_t> places) {
   for (const auto place : places) {
     members[place].released = true;
     for (auto i = flows.first_of[place]; i < flows.first_of[place + 1]; ++i) {
-      const auto [source, destination, bytes] = flows.transfers[flows.transfers_of[i]];
-      const auto other = source == place ? destination : source;
+      const Transfer& transfer = flows.transfers[flows.transfers_of[i]];
+      const auto other = transfer.source == place ? transfer.destination : transfer.source;
       if (members[other].released) start_transfer(slot, flows.transfers_of[i]);
     }
   }
@@ -101,9 +101,9 @@ void FluidModel::released(Slot slot, std::span<const std::uint32_t> places) {
 
 void FluidModel::start_transfer(Slot slot, std::uint32_t index) {
   Play& play = this->play(slot);
-  const Flows& flows = flows_[slot];
+  Flows& flows = flows_[slot];
   const sim::Exchange& exchange = *play.exchange;
-  const Transfer& transfer = flows.transfers[index];
+  Transfer& transfer = flows.transfers[index];
   const sim::Rank from = play.participants.rank(transfer.source),
                   to = play.participants.rank(transfer.destination);
   const PathTable::Path path = paths_.path(from, to);
@@ -111,6 +111,7 @@ void FluidModel::start_transfer(Slot slot, std::uint32_t index) {
   const bool near = topology.node[from] == topology.node[to];
   const double bytes = static_cast<double>(transfer.bytes.count()) *
                        (near ? exchange.near.factor : exchange.far.factor);
+  transfer.latency = path.latency;
   play.longest_latency = std::max(play.longest_latency, path.latency);
   std::array<sim::FlowNetwork::Link, 64> links;
   std::size_t count = 0;
@@ -125,11 +126,8 @@ void FluidModel::start_transfer(Slot slot, std::uint32_t index) {
 
 void FluidModel::flow_finishes(std::uint64_t tag, Time at) {
   const auto slot = static_cast<Slot>(tag >> 32);
-  const Transfer transfer = flows_[slot].transfers[tag & 0xffffffffu];
-  const Participants& participants = play(slot).participants;
-  const auto path =
-      paths_.path(participants.rank(transfer.source), participants.rank(transfer.destination));
-  finish(slot, transfer.source, transfer.destination, at, path.latency);
+  const Transfer& transfer = flows_[slot].transfers[tag & 0xffffffffu];
+  finish(slot, play(slot), transfer.source, transfer.destination, at, transfer.latency);
 }
 
 void FluidModel::flow_withdrawn(std::uint64_t tag) {

@@ -18,6 +18,7 @@ class FluidModel final : public FlowModel, private sim::FlowListener {
   struct Transfer {
     std::uint32_t source, destination;  // places
     sim::Bytes bytes;
+    sim::Duration latency{};  // of its path, since it has started
   };
   // Of one exchange in play.
   struct Flows {

@@ -177,15 +177,17 @@ void MatrixModel::bytes_between(std::uint64_t tag, std::uint32_t place,
   }
 }
 
-void MatrixModel::flow_finishes(std::uint64_t tag, std::uint32_t source, std::uint32_t destination,
-                                Time at) {
+void MatrixModel::flows_finish(std::uint64_t tag, std::span<const Finishing> flows) {
   const auto slot = static_cast<Slot>(tag >> 32);
-  const Pairs& pairs = pairs_[slot];
-  const Part& part = pairs.parts[tag & 0xffffffffu];
-  const std::uint32_t from = source + part.first, to = destination + part.first;
-  const Ports::Way way = part.near ? Ports::kNear : pairs.ports->from(from)[to];
-  // Near and far have windows of their own.
-  finish(slot, from, to, at, sim::Duration(pairs.ports->ways()[way].latency), part.near ? 0 : 1);
+  const Ports& ports = *pairs_[slot].ports;
+  const Part& part = pairs_[slot].parts[tag & 0xffffffffu];
+  Play& play = this->play(slot);
+  const std::size_t together = part.near ? 0 : 1;  // near and far have windows of their own
+  for (const Finishing& flow : flows) {
+    const std::uint32_t from = flow.source + part.first, to = flow.destination + part.first;
+    const Ports::Way way = part.near ? Ports::kNear : ports.from(from)[to];
+    finish(slot, play, from, to, flow.at, sim::Duration(ports.ways()[way].latency), together);
+  }
 }
 
 void MatrixModel::flow_withdrawn(std::uint64_t tag, std::uint32_t source,

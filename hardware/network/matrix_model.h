@@ -46,8 +46,7 @@ class MatrixModel final : public FlowModel, private sim::PortListener {
   sim::PortNetwork::Port port_of(LinkId leave, LinkId reach);
   void bytes_between(std::uint64_t tag, std::uint32_t place, std::span<const std::uint32_t> others,
                      std::span<Both> bytes) override;
-  void flow_finishes(std::uint64_t tag, std::uint32_t source, std::uint32_t destination,
-                     sim::Time at) override;
+  void flows_finish(std::uint64_t tag, std::span<const Finishing> flows) override;
   void flow_withdrawn(std::uint64_t tag, std::uint32_t source, std::uint32_t destination) override;
 
   sim::PortNetwork port_network_;
