@@ -165,26 +165,26 @@ const hardware::Cluster& PlanSetting::cluster(std::int64_t nodes) const {
 }
 
 Deployment PlanSetting::deployment(const EngineChoice& engine) const {
-  Deployment d = base_;
-  const std::int64_t node = base_.cluster.gpus_per_node;
-  d.cluster = cluster((engine.gpus() + node - 1) / node);
-  d.layout = engine.layout;
-  if (d.placement.file.empty()) d.placement.redundant = engine.redundant;
-  d.overlap.two_batch = engine.two_batch;
-  return d;
+  return laid_out(engine);
 }
 
 const Deployment& PlanSetting::laid_out(const EngineChoice& engine) const {
   const std::int64_t node = base_.cluster.gpus_per_node;
   const std::int64_t nodes = (engine.gpus() + node - 1) / node;
   auto found = laid_out_.find(nodes);
-  if (found == laid_out_.end()) found = laid_out_.emplace(nodes, deployment(engine)).first;
-  found->second.layout = engine.layout;
-  return found->second;
+  if (found == laid_out_.end()) {
+    found = laid_out_.emplace(nodes, base_).first;
+    found->second.cluster = cluster(nodes);
+  }
+  Deployment& d = found->second;
+  d.layout = engine.layout;
+  if (d.placement.file.empty()) d.placement.redundant = engine.redundant;
+  d.overlap.two_batch = engine.two_batch;
+  return d;
 }
 
 workloads::serving::ServingQuestion PlanSetting::question(const EngineChoice& engine) const {
-  const Deployment d = deployment(engine);
+  const Deployment& d = laid_out(engine);
   std::vector<std::string> ignored;
   const auto read = [&](const Deployment& of) {
     auto question = workloads::serving::read_question(read_->root().at("serving"), of, ignored);

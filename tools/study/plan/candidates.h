@@ -77,7 +77,6 @@ class PlanSetting {
   // On as many nodes as the engine takes.
   workloads::Deployment deployment(const EngineChoice& engine) const;
   // The same, made once for all engines on as many nodes; good until it is asked for another one.
-  // REQUIRES: no redundant experts, no overlap (a run of training)
   const workloads::Deployment& laid_out(const EngineChoice& engine) const;
   // One engine of a service. REQUIRES: the plan is of requests
   workloads::serving::ServingQuestion question(const EngineChoice& engine) const;

@@ -100,6 +100,10 @@ workloads::Deployment PlanWork::deployment(std::size_t i) const {
   return setting(i).deployment(plan.candidates[i].choice);
 }
 
+const workloads::Deployment& PlanWork::laid_out(std::size_t i) const {
+  return setting(i).laid_out(plan.candidates[i].choice);
+}
+
 EngineTerms PlanWork::terms(std::size_t i) const {
   const Candidate& c = plan.candidates[i];
   std::optional<hardware::PowerUse> use;

@@ -55,6 +55,8 @@ struct PlanWork {
   // Of the candidate `i`.
   const PlanSetting& setting(std::size_t i) const;
   workloads::Deployment deployment(std::size_t i) const;
+  // The same for as long as no other is laid out.
+  const workloads::Deployment& laid_out(std::size_t i) const;
   EngineTerms terms(std::size_t i) const;
   // All are made once. REQUIRES: the sieves let it pass, as far as memory
   // On a part of the layers (of a run: a layer of each kind), unless that says nothing or all were

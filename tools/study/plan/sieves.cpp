@@ -191,7 +191,7 @@ FloorLoads loads_of_requests(const KnownEngine& known) {
 
 std::optional<Rejection> check_floor(PlanWork& work, std::size_t i) {
   const PlanSpec& spec = work.spec;
-  const Deployment d = work.deployment(i);
+  const Deployment& d = work.laid_out(i);
   KnownEngine& known = work.known[i];
   const FloorLoads loads = spec.steps ? loads_of_steps(spec, known) : loads_of_requests(known);
   const Floor alone = floor_of(d, loads.least);
@@ -233,7 +233,7 @@ void sieve(PlanWork& work, const std::string& name,
 double ceiling_of_pool(const PlanWork& work, std::size_t i, bool reads) {
   FloorLoad load = loads_of_requests(work.known[i]).load;
   (reads ? load.output : load.prompt) = 0;
-  return ceiling_of(work.deployment(i), load, work.spec);
+  return ceiling_of(work.laid_out(i), load, work.spec);
 }
 
 void enumerate(PlanWork& work) {
@@ -250,12 +250,12 @@ void enumerate(PlanWork& work) {
 }
 
 void sieve_layouts(PlanWork& work) {
-  sieve(work, "layout", [&](std::size_t i) { return refuse(work.deployment(i)); });
+  sieve(work, "layout", [&](std::size_t i) { return refuse(work.laid_out(i)); });
 }
 
 void sieve_memory(PlanWork& work) {
   sieve(work, "memory", [&](std::size_t i) {
-    const Deployment d = work.deployment(i);
+    const Deployment& d = work.laid_out(i);
     KnownEngine& known = work.known[i];
     if (work.spec.steps) return check_step_memory(d, *work.spec.steps, known);
     known.question = std::make_shared<const ServingQuestion>(

@@ -245,21 +245,23 @@ std::shared_ptr<const UnpackedTrace> TraceCache::open(const std::filesystem::pat
   const std::uint64_t size = fs::file_size(file, error);
   if (error) return nullptr;  // whoever reads it says so
   const std::uint64_t key = hashes_->of(file);
+  const fs::path entry = folder_ / fmt::format("{:016x}-{:x}{}", key, size, kEnding);
   const std::lock_guard lock(last_->mutex);
   Opened& last = *last_;
-  if (last.file != file || last.key != key || last.bytes != size || !last.trace) {
-    last.trace = opened(file, key, size);
-    last.file = file;
-    last.key = key;
-    last.bytes = size;
-  }
+  const bool same = last.trace && last.file == file && last.entry == entry;
+  if (same && last.stamp != sim::io::FileStamp{} && sim::io::stamp_of(entry) == last.stamp)
+    return last.trace;
+  last.trace = opened(file, entry, key, size);
+  last.file = file;
+  last.entry = entry;
+  last.stamp = sim::io::stamp_of(entry);
   return last.trace;
 }
 
-std::shared_ptr<const UnpackedTrace> TraceCache::opened(const fs::path& file, std::uint64_t key,
+std::shared_ptr<const UnpackedTrace> TraceCache::opened(const fs::path& file, const fs::path& entry,
+                                                        std::uint64_t key,
                                                         std::uint64_t size) const {
   std::error_code error;
-  const fs::path entry = folder_ / fmt::format("{:016x}-{:x}{}", key, size, kEnding);
   if (auto kept = read_entry(entry, file, key, size)) {
     fs::last_write_time(entry, fs::file_time_type::clock::now(), error);  // used
     return kept;

@@ -38,15 +38,16 @@ class TraceCache {
   const std::shared_ptr<sim::io::FileHashes>& hashes() const { return hashes_; }
 
  private:
-  // One trace as it was opened last.
+  // The trace that was opened last, as long as its entry is as it was then.
   struct Opened {
     std::mutex mutex;
-    std::filesystem::path file;
-    std::uint64_t key = 0, bytes = 0;
+    std::filesystem::path file, entry;
+    sim::io::FileStamp stamp = {};  // of the entry
     std::shared_ptr<const UnpackedTrace> trace;
   };
-  std::shared_ptr<const UnpackedTrace> opened(const std::filesystem::path& file, std::uint64_t key,
-                                              std::uint64_t bytes) const;
+  std::shared_ptr<const UnpackedTrace> opened(const std::filesystem::path& file,
+                                              const std::filesystem::path& entry, std::uint64_t key,
+                                              std::uint64_t size) const;
 
   std::filesystem::path folder_;
   std::uint64_t most_bytes_;
