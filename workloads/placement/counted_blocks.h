@@ -22,8 +22,8 @@ class CountedBlocks {
 
   const std::vector<std::uint16_t>& node() const { return node_; }
 
-  // As count_dispatch. Blocks are counted once steps have taken as many tokens as a few such tables
-  // have; not where experts have replicas, of which each source has others.
+  // As count_dispatch, token by token where a step takes fewer tokens than a few such tables have,
+  // and where experts have replicas, of which each source has others.
   // REQUIRES: routings of one layer of one source, sources on those nodes, `wanted` the same every
   // time
   void count(const RoutingView& routing, const TokenSources& sources, const DispatchWanted& wanted,
@@ -44,7 +44,6 @@ class CountedBlocks {
   const LayerPlacement& placement_;
   std::vector<std::uint16_t> node_;
   std::optional<SourceCounter> counter_;
-  std::uint64_t counted_ = 0;  // tokens, before there were blocks
   std::size_t block_ = 0;
   // A block's counts: choices of each number, missing ones, tokens of each rank, of each node.
   std::size_t ranks_at_ = 0, nodes_at_ = 0, width_ = 0;

@@ -63,8 +63,8 @@ void check_equal(const DispatchCounts& a, const DispatchCounts& b) {
 template <class Id>
 void check_steps(const Table<Id>& table, const DispatchWanted& wanted, std::uint32_t ranks,
                  std::uint32_t ranks_per_node) {
-  const TokenSources sources = even_sources(ranks, 300, ranks_per_node);
   const auto all = static_cast<std::uint32_t>(table.ids.size() / table.top_k);
+  const TokenSources sources = even_sources(ranks, 4 * all / ranks + 1, ranks_per_node);
   CountedBlocks blocks(*table.placement, sources.node);
   sim::Random random(7, "steps");
   DispatchCounts counts, again;
@@ -100,30 +100,33 @@ TEST_CASE("a run whose counts do not fit 16 bits is counted in parts") {
   // 70,000 rows that all choose experts 0 and 1: as many rows for each, over 65,535.
   Table<std::uint8_t> table(70'000, 2, 2, 1, 6);
   for (std::size_t i = 0; i < table.ids.size(); ++i) table.ids[i] = i % 2;
-  const TokenSources sources = even_sources(1, 70'000);
-  std::vector<std::uint32_t> rows(70'000);
-  std::iota(rows.begin(), rows.end(), 0u);
+  const TokenSources sources = even_sources(1, 280'000);
+  std::vector<std::uint32_t> rows(280'000);
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::uint32_t>(i % 70'000);
   CountedBlocks blocks(*table.placement, sources.node);
   DispatchCounts counts;
-  for (int step = 0; step < 4; ++step) {
-    blocks.count(table.view(rows), sources, {}, counts);
-    CHECK(counts.rows == std::vector<std::uint32_t>{70'000, 70'000});
-    CHECK(counts.tokens == std::vector<std::uint32_t>{70'000});
-  }
+  blocks.count(table.view(rows), sources, {}, counts);
+  CHECK(counts.rows == std::vector<std::uint32_t>{280'000, 280'000});
+  CHECK(counts.tokens == std::vector<std::uint32_t>{280'000});
   CHECK(blocks.block() > 0);
 }
 
-TEST_CASE("blocks are made for steps that take a table several times, of one that stays") {
+TEST_CASE("blocks are for steps that take a table several times, of one that stays") {
   const Table<std::uint8_t> table(1000, 2, 8, 4, 1);
-  const TokenSources sources = even_sources(4, 500);
-  std::vector<std::uint32_t> rows(2000);
+  const TokenSources sources = even_sources(4, 1000), fewer = even_sources(4, 999);
+  std::vector<std::uint32_t> rows(4000), of_fewer(3996);
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<std::uint32_t>(i % 1000);
-  DispatchCounts counts;
+  std::copy_n(rows.begin(), of_fewer.size(), of_fewer.begin());
+  DispatchCounts counts, again;
   CountedBlocks blocks(*table.placement, sources.node);
-  blocks.count(table.view(rows), sources, {}, counts);
-  CHECK(blocks.block() == 0);  // twice
+  blocks.count(table.view(of_fewer), fewer, {}, counts);
+  CHECK(blocks.block() == 0);
   blocks.count(table.view(rows), sources, {}, counts);
   CHECK(blocks.block() == 16);
+  // A step of fewer tokens after it is counted one by one.
+  blocks.count(table.view(of_fewer), fewer, {}, counts);
+  count_dispatch(table.view(of_fewer), *table.placement, fewer, {}, again);
+  check_equal(counts, again);
 
   CountedBlocks moving(*table.placement, sources.node);
   RoutingView view = table.view(rows);
@@ -136,7 +139,6 @@ TEST_CASE("blocks are made for steps that take a table several times, of one tha
   CountedBlocks replicas(doubled, sources.node);
   for (int i = 0; i < 5; ++i) replicas.count(table.view(rows), sources, {}, counts);
   CHECK(replicas.block() == 0);
-  DispatchCounts again;
   count_dispatch(table.view(rows), doubled, sources, {}, again);
   check_equal(counts, again);
 }
