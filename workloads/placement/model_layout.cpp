@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 namespace moesim::workloads {
 
@@ -89,7 +90,10 @@ class OfLayers {
 
 Divisions divisions_of(const ModelSpec& model) {
   OfLayers divisions;
+  std::vector<bool> seen(model.kinds.size());
   for (const std::size_t kind : model.layers) {
+    if (seen[kind]) continue;
+    seen[kind] = true;
     std::visit(divisions, model.kinds[kind].mixer);
     if (model.kinds[kind].cross) divisions(*model.kinds[kind].cross);
     std::visit(divisions, model.kinds[kind].ffn);

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <string>
+#include <tuple>
 
 #include "sim/error.h"
 #include "sim/units_text.h"
@@ -33,10 +36,24 @@ ServingOptions options_of(const Deployment& d, const Pool& pool, std::int64_t st
   return options;
 }
 
+// Whether the pool has a layout or kernels of its own.
+bool is_apart(const Deployment& all, const Pool& pool) {
+  const auto sizes = [](const Parallelism& p) {
+    return std::tie(p.tp, p.pp, p.dp, p.ep, p.etp, p.cp, p.order);
+  };
+  const KernelNames& names = pool.kernels;
+  const auto is_named = [](const std::string& name) { return !name.empty(); };
+  return sizes(pool.layout) != sizes(all.layout) || is_named(names.kernels.gemm) ||
+         is_named(names.kernels.moe) || is_named(names.kernels.attention) ||
+         is_named(names.all_reduce) || is_named(names.all_to_all);
+}
+
 }  // namespace
 
 CachePlan plan_cache(const Deployment& deployment, const Pool& pool, double mean_context) {
-  const Deployment d = deployment_of(deployment, pool);
+  std::optional<Deployment> own;
+  if (is_apart(deployment, pool)) own = deployment_of(deployment, pool);
+  const Deployment& d = own ? *own : deployment;
   const std::int64_t step_tokens = std::min(pool.scheduler.prompt_budget(), kNoLimit);
   // A pool that does nothing but decode has small passes.
   const ServingOptions options = options_of(d, pool, step_tokens);

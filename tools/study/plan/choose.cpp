@@ -106,12 +106,13 @@ void choose(PlanWork& work) {
   std::array<std::optional<double>, 3> walls;
   const SearchResult found = search(
       items, work.asked,
-      {.part =
-           [&](std::size_t k) {
-             work.proceed("estimated", estimated++, left.size());
-             const StageTime time(work, walls[0]);
-             return work.estimate_a_part(left[k]).capacity;
-           },
+      {.part = [&](std::size_t k) -> std::optional<double> {
+         work.proceed("estimated", estimated++, left.size());
+         const StageTime time(work, walls[0]);
+         const Estimate& part = work.estimate_a_part(left[k]);
+         if (part.capacity <= 0 && !work.misses_by_far(part)) return {};
+         return part.capacity;
+       },
        .estimate =
            [&](std::size_t k) {
              work.proceed("estimated closely", closely++, left.size());

@@ -42,7 +42,8 @@ void look_closer(PlanWork& work) {
 // Nothing where it was not looked at, or is late for no reason that an estimate tells.
 std::optional<Nearest> distance_of(const PlanWork& work, std::size_t i) {
   const Candidate& c = work.plan.candidates[i];
-  if (!c.estimate) return {};
+  const Estimate* estimate = c.estimated();
+  if (estimate == nullptr) return {};
   Nearest one{.candidate = i};
   const EngineTerms t = work.terms(i);
   if (c.measured && c.measured->capacity.p50 > 0) {
@@ -51,10 +52,10 @@ std::optional<Nearest> distance_of(const PlanWork& work, std::size_t i) {
     if (one.would_do) one.would_do_by = c;
     one.engines = engines_at_work_within(t, work.spec.demand.limits);
     one.carried = capacity * static_cast<double>(one.engines);
-  } else if (c.estimate->least_token_s > 0) {
-    one.least_token_s = c.estimate->least_token_s;
-  } else if (c.estimate->capacity == 0 && c.estimate->first_s > 0) {
-    one.least_first_s = c.estimate->first_s;
+  } else if (estimate->least_token_s > 0) {
+    one.least_token_s = estimate->least_token_s;
+  } else if (estimate->capacity == 0 && estimate->first_s > 0) {
+    one.least_first_s = estimate->first_s;
   } else if (!c.measured) {
     return {};
   }
@@ -72,12 +73,15 @@ bool nearer(const Nearest& a, const Nearest& b) {
 
 std::optional<Nearest> nearest_within(PlanWork& work) {
   look_closer(work);
-  std::optional<Nearest> best;
-  for (std::size_t i = 0; i < work.plan.candidates.size(); ++i) {
-    const auto one = distance_of(work, i);
-    if (one && (!best || nearer(*one, *best))) best = one;
+  for (;;) {
+    std::optional<Nearest> best;
+    for (std::size_t i = 0; i < work.plan.candidates.size(); ++i) {
+      const auto one = distance_of(work, i);
+      if (one && (!best || nearer(*one, *best))) best = one;
+    }
+    if (!best || work.plan.candidates[best->candidate].estimate) return best;
+    work.estimate(best->candidate);  // a part of its layers told
   }
-  return best;
 }
 
 // Where none was looked at, the largest: what the others lack is more still.

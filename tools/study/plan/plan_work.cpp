@@ -128,6 +128,18 @@ const Estimate& PlanWork::estimate_a_part(std::size_t i) {
   return *c.part;
 }
 
+bool PlanWork::misses_by_far(const Estimate& e) const {
+  constexpr double kFar = 1.5;
+  using workloads::serving::TimeOf;
+  const auto misses = [&](double seconds, TimeOf of) {
+    const auto target = target_s(spec, of);
+    return target && seconds > kFar * *target;
+  };
+  const bool prompts = spec.steps && !spec.steps->decode;
+  return misses(e.first_s, TimeOf::Ttft) ||
+         misses(e.least_token_s, prompts ? TimeOf::Ttft : TimeOf::Tpot);
+}
+
 const Estimate& PlanWork::estimate(std::size_t i) {
   std::optional<Estimate>& found = plan.candidates[i].estimate;
   if (found) return *found;

@@ -62,6 +62,8 @@ struct PlanWork {
   // On a part of the layers (of a run: a layer of each kind), unless that says nothing or all were
   // asked: then as `estimate`.
   const Estimate& estimate_a_part(std::size_t i);
+  // Whether it misses a target by more than a part of the layers is off by: by half.
+  bool misses_by_far(const Estimate& estimate) const;
   const Estimate& estimate(std::size_t i);
   const MeasuredEngine& measure(std::size_t i);
   // REQUIRES: it is measured

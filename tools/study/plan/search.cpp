@@ -74,7 +74,7 @@ class Search {
 
   void learn_by_a_part(std::size_t i) {
     if (numbers_.part) result_.items[i].part = numbers_.part(i);
-    if (result_.items[i].part.value_or(0) <= 0) learn(i);
+    if (!result_.items[i].part) learn(i);
   }
 
   // Whether watts decide anything: an exhaustive search estimates only then.

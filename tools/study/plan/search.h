@@ -70,10 +70,10 @@ struct SearchResult {
   std::size_t estimated = 0, on_all_layers = 0, measured = 0;
 };
 
-// What an engine is asked; each at most once of an item. 0 is none: of a part's estimate that is
-// not believed, and all layers are asked.
+// What an engine is asked; each at most once of an item.
 struct SearchNumbers {
-  std::function<double(std::size_t)> part = {};  // may be none
+  // May be none. Nothing where a part does not tell, and all layers are asked; 0 is believed.
+  std::function<std::optional<double>(std::size_t)> part = {};
   std::function<SearchEstimate(std::size_t)> estimate;
   std::function<validation::EngineCapacity(std::size_t)> measure;
 };

@@ -15,8 +15,8 @@ namespace {
 struct Toy {
   std::vector<SearchItem> items;
   std::vector<double> estimates, capacities;
-  std::vector<double> parts = {};  // estimates by a part of the layers; none
-  std::vector<double> busy = {};   // watts of a GPU that works
+  std::vector<std::optional<double>> parts = {};  // estimates by a part of the layers; none
+  std::vector<double> busy = {};                  // watts of a GPU that works
   std::vector<Demand> questions = {
       {.rate = 24, .confidence = 0.8, .objective = Objective::Cost, .limits = {.gpus = 64}},
       {.rate = 24, .confidence = 0.5, .objective = Objective::Gpus, .limits = {.gpus = 64}}};
@@ -28,21 +28,21 @@ struct Toy {
     capacities.push_back(capacity);
   }
   SearchResult search(const SearchOptions& options) const {
-    return tools::search(items, questions,
-                         {.part = parts.empty() ? std::function<double(std::size_t)>()
-                                                : [&](std::size_t i) { return parts[i]; },
-                          .estimate =
-                              [&](std::size_t i) {
-                                return SearchEstimate{.capacity = estimates[i],
-                                                      .busy_w = busy.empty() ? 0 : busy[i]};
-                              },
-                          .measure =
-                              [&](std::size_t i) {
-                                return validation::EngineCapacity{.p10 = capacities[i],
-                                                                  .p50 = capacities[i],
-                                                                  .p90 = capacities[i]};
-                              }},
-                         options);
+    return tools::search(
+        items, questions,
+        {.part = parts.empty() ? std::function<std::optional<double>(std::size_t)>()
+                               : [&](std::size_t i) { return parts[i]; },
+         .estimate =
+             [&](std::size_t i) {
+               return SearchEstimate{.capacity = estimates[i],
+                                     .busy_w = busy.empty() ? 0 : busy[i]};
+             },
+         .measure =
+             [&](std::size_t i) {
+               return validation::EngineCapacity{
+                   .p10 = capacities[i], .p50 = capacities[i], .p90 = capacities[i]};
+             }},
+        options);
   }
 };
 
@@ -140,9 +140,9 @@ TEST_CASE("what a part of the layers tells to be worse is not asked for all of t
   toy.add(8, 30, 30, 100);
   // At most 9 x 1.12 x 1.12 = 11.3 /s: three engines where one does.
   toy.add(8, 10, 10, 100);
-  // Nothing by a part: all layers are asked, and carry enough for no more than two engines.
+  // No answer by a part: all layers are asked, and carry enough for no more than two engines.
   toy.add(8, 20, 20, 100);
-  toy.parts = {29, 9, 0};
+  toy.parts = {29, 9, std::nullopt};
   const SearchResult found = toy.search({.finalists = 1});
   CHECK(found.best[0] == 0);
   CHECK(found.estimated == 3);
@@ -153,11 +153,18 @@ TEST_CASE("what a part of the layers tells to be worse is not asked for all of t
   CHECK(*found.items[2].estimate == 20);
   // One that a part tells to be the best and all layers do not: the next one is measured, whose
   // part is not taken for too much because of that.
-  toy.parts = {29, 35, 0};
+  toy.parts = {29, 35, std::nullopt};
   const SearchResult other = toy.search({.finalists = 1});
   CHECK(other.best[0] == 0);
   CHECK(other.on_all_layers == 3);
   CHECK(other.measured == 1);
+  // One that a part is sure carries nothing is not asked.
+  toy.parts = {29, 9, 0};
+  const SearchResult sure = toy.search({.finalists = 3});
+  CHECK(sure.best[0] == 0);
+  CHECK(sure.on_all_layers == 2);  // as many are measured as may be
+  CHECK_FALSE(sure.items[2].estimate);
+  CHECK(sure.items[2].fate == Fate::Margin);
 }
 
 TEST_CASE("where all layers tell more than a part did the part's margin grows") {
