@@ -21,6 +21,14 @@ void PortAccounts::clear() {
   }
 }
 
+void PortAccounts::take(Port port, const PortAccounts& from, Port its) {
+  credit[port] = from.credit[its];
+  busiest[port] = from.busiest[its];
+  left[port] = from.left[its];
+  wasted[port] = from.wasted[its];
+  used[port] = from.used[its];
+}
+
 MOESIM_ANY_WIDTH
 void PortAccounts::serve(const PortFlows::Ports& flows, double seconds, double credit_rate) {
   const PortFlows::Ports f = flows;

@@ -25,6 +25,8 @@ class PortAccounts {
 
   void resize(std::size_t ports);  // those that are new have nothing
   void clear();                    // no port has anything
+  // A port has what one of another component had.
+  void take(Port port, const PortAccounts& from, Port its);
 
   // So many seconds pass, at the rates computed last; the credit that they give is that part of
   // them, and no more is saved up than that part of a port's busiest sheet.

@@ -154,15 +154,8 @@ void PortNetwork::merge(std::uint32_t into, std::uint32_t from) {
   for (std::size_t i = 0; i < old->ports.size(); ++i) {
     join(into, old->ports[i]);
     const PortFlows::Port local = ports_[old->ports[i]].local;
-    for (const auto side : {PortFlows::kOut, PortFlows::kIn}) {
-      const PortAccounts& from_account = old->accounts[side];
-      PortAccounts& account = to.accounts[side];
-      account.credit[local] = from_account.credit[i];
-      account.busiest[local] = from_account.busiest[i];
-      account.left[local] = from_account.left[i];
-      account.wasted[local] = from_account.wasted[i];
-      account.used[local] = from_account.used[i];
-    }
+    for (const auto side : {PortFlows::kOut, PortFlows::kIn})
+      to.accounts[side].take(local, old->accounts[side], static_cast<PortFlows::Port>(i));
   }
   for (const Sheet sheet : old->sheets) {
     SheetState& state = sheets_[sheet];

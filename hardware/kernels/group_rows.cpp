@@ -5,7 +5,6 @@
 #include <cstddef>
 
 namespace moesim::hardware {
-namespace {}  // namespace
 
 GroupRows group_rows(std::span<const std::int64_t> rows) {
   std::int64_t active = 0, sum = 0, most = 0;
@@ -18,8 +17,8 @@ GroupRows group_rows(std::span<const std::int64_t> rows) {
               .active = static_cast<double>(active),
               .rows = static_cast<double>(sum),
               .most = static_cast<double>(most)};
+  static_assert(kRowTiles[0] == 8 && kRowTiles.back() == 8 << (kRowTiles.size() - 1));
   for (std::size_t i = 0; i < kRowTiles.size(); ++i) {
-    static_assert(kRowTiles[0] == 8 && kRowTiles[5] == 8 << 5);
     std::int64_t tiles = 0;
     for (const std::int64_t r : rows) tiles += (r + (std::int64_t{8} << i) - 1) >> (3 + i);
     g.tiles[i] = static_cast<double>(tiles);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "sim/random.h"
+
 namespace moesim::workloads {
 namespace {
 
@@ -42,8 +44,8 @@ std::size_t Communication::HashOfAsked::operator()(const Asked& asked) const {
   std::uint64_t hash = static_cast<std::uint64_t>(asked.bytes);
   for (const std::uint64_t part :
        {std::uint64_t{asked.first}, std::uint64_t{asked.ranks}, std::uint64_t(asked.kind)})
-    hash = (hash ^ part) * 0x9E3779B97F4A7C15;
-  return hash ^ hash >> 32;
+    hash = sim::mix(hash ^ part);
+  return hash;
 }
 
 template <class Make>

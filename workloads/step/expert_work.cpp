@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "sim/check.h"
+#include "sim/random.h"
 
 namespace moesim::workloads {
 
@@ -73,8 +74,7 @@ std::optional<std::uint64_t> ExpertPricer::packed(std::span<const std::int64_t> 
 std::size_t ExpertPricer::HashOfMany::operator()(const Many& many) const {
   std::uint64_t hash = static_cast<std::uint64_t>(many.tokens);
   const auto add = [&](double number) {
-    hash = (hash ^ std::bit_cast<std::uint64_t>(number)) * 0x9E3779B97F4A7C15;
-    hash ^= hash >> 32;
+    hash = sim::mix(hash ^ std::bit_cast<std::uint64_t>(number));
   };
   for (const double tiles : many.rows.tiles) add(tiles);
   add(many.rows.rows);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "sim/random.h"
+#include "tests/workloads/placement/same_counts.h"
 
 using namespace moesim;
 using namespace moesim::workloads;
@@ -47,17 +48,6 @@ struct Table {
   std::vector<Id> ids;
   std::optional<LayerPlacement> placement;
 };
-
-void check_equal(const DispatchCounts& a, const DispatchCounts& b) {
-  CHECK(a.ranks == b.ranks);
-  CHECK(a.nodes == b.nodes);
-  CHECK(a.slots_per_rank == b.slots_per_rank);
-  CHECK(a.rows == b.rows);
-  CHECK(a.selections == b.selections);
-  CHECK(a.tokens == b.tokens);
-  CHECK(a.node_tokens == b.node_tokens);
-  CHECK(a.missing == b.missing);
-}
 
 // Steps of requests that are drawn, windows that go round, and single rows, cut where ranks end.
 template <class Id>

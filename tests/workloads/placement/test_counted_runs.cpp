@@ -5,21 +5,11 @@
 #include <numeric>
 
 #include "sim/random.h"
+#include "tests/workloads/placement/same_counts.h"
 
 using namespace moesim::workloads;
 
 namespace {
-
-void check_equal(const DispatchCounts& a, const DispatchCounts& b) {
-  CHECK(a.ranks == b.ranks);
-  CHECK(a.nodes == b.nodes);
-  CHECK(a.slots_per_rank == b.slots_per_rank);
-  CHECK(a.rows == b.rows);
-  CHECK(a.selections == b.selections);
-  CHECK(a.tokens == b.tokens);
-  CHECK(a.node_tokens == b.node_tokens);
-  CHECK(a.missing == b.missing);
-}
 
 // A stored trace of 1,000 tokens, two choices of 8 experts each; one in a hundred is missing.
 struct Stored {
